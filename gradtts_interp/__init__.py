@@ -1,0 +1,1 @@
+"""Interpolate between two speaking styles inside one utterance."""

@@ -1,0 +1,46 @@
+"""All changes of unit, in one place, named ``<from>_to_<to>``."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+CENTS_PER_OCTAVE = 1200.0
+CENTS_PER_NAT = CENTS_PER_OCTAVE / math.log(2.0)
+
+
+def ratio_to_cents(ratio: NDArray | float) -> NDArray:
+    """Convert a frequency ratio (> 0) to cents; 2 is 1200 cents."""
+    return CENTS_PER_OCTAVE * np.log2(ratio)
+
+
+def ratio_to_semitones(ratio: NDArray | float) -> NDArray:
+    """Convert a frequency ratio (> 0) to semitones; 2 is 12 semitones."""
+    return 12.0 * np.log2(ratio)
+
+
+def semitones_to_ratio(semitones: NDArray | float) -> NDArray:
+    """Convert semitones to a frequency ratio."""
+    return np.exp2(np.asarray(semitones) / 12.0)
+
+
+def power_to_db(power: NDArray | float, floor_db: float = -100.0) -> NDArray:
+    """Convert power to decibels re 1, never below ``floor_db`` (so silence stays finite)."""
+    return 10.0 * np.log10(np.maximum(power, 10.0 ** (floor_db / 10.0)))
+
+
+def db_to_amplitude_ratio(db: NDArray | float) -> NDArray:
+    """Convert a level change in decibels to the factor on the samples."""
+    return np.power(10.0, np.asarray(db) / 20.0)
+
+
+def seconds_to_frames(seconds: float, frame_rate_hz: float) -> int:
+    """Index of the frame nearest to a time in seconds."""
+    return int(round(seconds * frame_rate_hz))
+
+
+def frames_to_seconds(frames: int | NDArray, frame_rate_hz: float) -> float | NDArray:
+    """Time in seconds of a frame index."""
+    return frames / frame_rate_hz
