@@ -1,0 +1,195 @@
+"""Mel against the official numbers; audio files in and out."""
+
+import os
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from safetensors.torch import load_file
+
+from gradtts_interp.audio import log_mel, mel_filters, read_audio, require_speech, write_wav
+from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.files import atomic_path
+
+RATE = 22050
+
+
+def tone(seconds=0.5, rate=RATE, hz=440.0, amplitude=0.5):
+    return amplitude * torch.sin(2 * torch.pi * hz * torch.arange(int(seconds * rate)) / rate)
+
+
+def test_mel_equals_official_numbers(golden_dir):
+    golden = load_file(golden_dir / "hifigan_mel.safetensors")
+    mel = log_mel(golden["wav"], MelConfig())
+    assert mel.shape == golden["log_mel"].shape
+    assert (mel - golden["log_mel"]).abs().max() < 1e-3
+    assert torch.equal(log_mel(golden["wav"][0], MelConfig()), mel[0])
+
+
+@pytest.mark.parametrize("samples", [768, 1023, 1024, 22050, 22271, 22272])
+def test_mel_has_one_frame_per_hop(samples):
+    assert log_mel(torch.zeros(samples), MelConfig()).shape == (80, samples // 256)
+
+
+def test_mel_frame_is_centred_half_a_hop_late():
+    audio = torch.zeros(256 * 40)
+    audio[256 * 20 + 128] = 1.0
+    assert log_mel(audio, MelConfig()).mean(0).argmax() == 20
+
+
+def test_mel_of_silence_is_the_floor_and_tone_peaks_at_its_bin():
+    config = MelConfig()
+    silence = log_mel(torch.zeros(4096), config)
+    # sqrt(0 + 1e-9) leaks a little over the floor in the widest filters
+    assert silence.min() >= config.log_silence - 1e-5
+    assert silence.max() < -9
+    bin_hz = np.arange(513) * RATE / 1024
+    expected = (mel_filters(config)[:, np.abs(bin_hz - 1000).argmin()]).argmax()
+    found = log_mel(tone(hz=1000.0), config)[:, 20].argmax().item()
+    assert abs(found - expected) <= 1
+
+
+def test_mel_is_differentiable_and_double_stays_double():
+    audio = torch.randn(2048, dtype=torch.float64, requires_grad=True)
+    mel = log_mel(audio, MelConfig())
+    mel.sum().backward()
+    assert mel.dtype == torch.float64
+    assert audio.grad.abs().max() > 0
+    assert torch.allclose(log_mel(audio.detach().float(), MelConfig()).double(), mel.detach(), atol=1e-3)
+
+
+def test_mel_works_with_gradients_after_inference_mode():
+    config = MelConfig(n_mels=33)
+    with torch.inference_mode():
+        log_mel(torch.randn(2048), config)
+    audio = torch.randn(2048, requires_grad=True)
+    log_mel(audio, config).sum().backward()
+    assert audio.grad is not None
+
+
+def test_mel_refuses_what_it_cannot_use():
+    with pytest.raises(InputError, match="384 samples is too short.*at least 385"):
+        log_mel(torch.zeros(384), MelConfig())
+    with pytest.raises(InputError, match="int16"):
+        log_mel(torch.zeros(4096, dtype=torch.int16), MelConfig())
+    with pytest.raises(InputError, match=r"\(1, 1, 4096\)"):
+        log_mel(torch.zeros(1, 1, 4096), MelConfig())
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype", "tolerance"),
+    [
+        ("wav", "PCM_U8", 1e-2),
+        ("wav", "PCM_16", 1e-4),
+        ("wav", "PCM_24", 1e-6),
+        ("wav", "PCM_32", 1e-6),
+        ("wav", "FLOAT", 1e-7),
+        ("wav", "DOUBLE", 1e-7),
+        ("flac", "PCM_16", 1e-4),
+        ("ogg", "VORBIS", 0.1),
+        ("mp3", "MPEG_LAYER_III", 0.1),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_reads_formats_widths_and_channels(tmp_path, suffix, subtype, tolerance, channels):
+    audio = tone().numpy()
+    path = tmp_path / f"x.{suffix}"
+    soundfile.write(path, np.stack([audio] * channels, 1), RATE, subtype=subtype)
+    got = read_audio(path)
+    assert got.ndim == 1 and got.dtype == torch.float32
+    assert abs(len(got) - len(audio)) <= (2500 if suffix == "mp3" else 0)
+    if suffix != "mp3":
+        assert np.abs(got.numpy() - audio).max() < tolerance
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100, 48000])
+def test_resamples(tmp_path, rate):
+    soundfile.write(tmp_path / "x.wav", tone(rate=rate).numpy(), rate, subtype="FLOAT")
+    got = read_audio(tmp_path / "x.wav")
+    assert abs(len(got) - RATE // 2) <= 1
+    middle = slice(2000, 9000)
+    assert (got[middle] - tone()[middle]).abs().max() < 0.02
+
+
+def test_channels_are_averaged(tmp_path):
+    soundfile.write(tmp_path / "x.wav", np.stack([np.full(1000, 0.5), np.full(1000, -0.25)], 1), RATE, subtype="FLOAT")
+    assert torch.allclose(read_audio(tmp_path / "x.wav"), torch.full((1000,), 0.125))
+
+
+def test_read_refuses_bad_files(tmp_path):
+    with pytest.raises(InputError, match="no such audio file"):
+        read_audio(tmp_path / "missing.wav")
+    with pytest.raises(InputError, match="is a folder"):
+        read_audio(tmp_path)
+    (tmp_path / "binary.wav").write_bytes(bytes(range(256)) * 10)
+    with pytest.raises(InputError, match="binary.wav cannot be read as audio"):
+        read_audio(tmp_path / "binary.wav")
+    (tmp_path / "zero.wav").write_bytes(b"")
+    with pytest.raises(InputError, match="zero.wav cannot be read as audio"):
+        read_audio(tmp_path / "zero.wav")
+    (tmp_path / "raw.raw").write_bytes(bytes(1000))
+    with pytest.raises(InputError, match="raw.raw cannot be read as audio"):
+        read_audio(tmp_path / "raw.raw")
+    soundfile.write(tmp_path / "empty.wav", np.zeros(0), RATE)
+    with pytest.raises(InputError, match="holds no samples"):
+        read_audio(tmp_path / "empty.wav")
+    soundfile.write(tmp_path / "short.wav", np.zeros(RATE // 10), RATE)
+    with pytest.raises(InputError, match="lasts 0.10 s; expected at least 0.5 s"):
+        read_audio(tmp_path / "short.wav", minimum_seconds=0.5)
+
+
+def test_read_counts_samples_that_are_not_finite(tmp_path):
+    audio = np.zeros(1000, np.float32)
+    audio[:3], audio[7] = np.nan, np.inf
+    soundfile.write(tmp_path / "x.wav", audio, RATE, subtype="FLOAT")
+    with pytest.raises(InputError, match="4 of 1000 samples are NaN or infinite"):
+        read_audio(tmp_path / "x.wav")
+    soundfile.write(tmp_path / "y.wav", np.full(10, 20000.0), RATE, subtype="FLOAT")
+    with pytest.raises(InputError, match="reach 20000; expected full scale at 1"):
+        read_audio(tmp_path / "y.wav")
+
+
+def test_write_then_read_is_exact_and_never_wraps(tmp_path):
+    path = tmp_path / "folder" / "x.wav"
+    audio = torch.tensor([1.0, -1.0, 1.5, -7.0, 0.0, 1000 / 32768])
+    write_wav(path, audio, RATE)
+    pcm, rate = soundfile.read(path, dtype="int16")
+    assert rate == RATE
+    assert pcm.tolist() == [32767, -32768, 32767, -32768, 0, 1000]
+    every = torch.arange(-32768, 32768) / 32768
+    write_wav(path, every, RATE)
+    assert torch.equal(read_audio(path), every)
+    assert os.listdir(path.parent) == ["x.wav"]
+
+
+def test_failed_write_leaves_the_earlier_file(tmp_path):
+    path = tmp_path / "x.wav"
+    write_wav(path, tone(), RATE)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="2 of 3 samples are NaN or infinite"):
+        write_wav(path, torch.tensor([0.0, float("nan"), float("inf")]), RATE)
+    with pytest.raises(InputError, match=r"shape \(2, 3\); expected \(N,\)"):
+        write_wav(path, torch.zeros(2, 3), RATE)
+    with pytest.raises(RuntimeError, match="stop"), atomic_path(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise RuntimeError("stop")
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["x.wav"]
+
+
+def test_atomic_path_refuses_what_is_no_file_name(tmp_path):
+    with pytest.raises(InputError, match="is a folder"), atomic_path(tmp_path):
+        pass
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="cannot write"), atomic_path(tmp_path / "file" / "x.json"):
+        pass
+
+
+def test_require_speech():
+    require_speech(tone(), "tone")
+    require_speech(10 ** (-60 / 20) * tone(amplitude=1.0), "quiet")
+    for silent in (torch.zeros(100), torch.zeros(0), tone(amplitude=1e-4)):
+        with pytest.raises(InputError, match="b.wav is silent"):
+            require_speech(silent, "b.wav")
