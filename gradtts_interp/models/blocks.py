@@ -1,0 +1,164 @@
+"""Building blocks of the Grad-TTS U-Net, over planes (B, C, frequency, time)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class TimePosition(nn.Module):
+    """Sinusoidal code of diffusion time."""
+
+    def __init__(self, width: int, *, scale: float) -> None:
+        super().__init__()
+        self.width = width
+        self.scale = scale
+
+    def forward(self, t: Tensor) -> Tensor:
+        """Code times (B,) as (B, width)."""
+        half = self.width // 2
+        step = math.log(10000.0) / (half - 1)
+        rates = torch.exp(torch.arange(half, device=t.device, dtype=t.dtype) * -step)
+        angles = self.scale * t[:, None] * rates[None, :]
+        return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+class RegionGroupNorm(nn.GroupNorm):
+    """Group normalisation whose statistics may be taken over each item's own frames only.
+
+    The official network counts padding into the statistics, so that a sentence sounds different in a
+    padded batch than alone. With a ``region`` mask the result is that of the sentence alone.
+    """
+
+    def forward(self, x: Tensor, region: Tensor | None = None) -> Tensor:
+        """Normalise (B, C, F, T); ``region`` (B, 1, 1, T) is 1 on frames that count, None for all."""
+        if region is None:
+            return super().forward(x)
+        grouped = rearrange(x, "b (g c) f t -> b g c f t", g=self.num_groups)
+        weight = region[:, None].to(x.dtype)
+        count = weight.sum(dim=(2, 3, 4), keepdim=True) * grouped.shape[2] * grouped.shape[3]
+        mean = (grouped * weight).sum(dim=(2, 3, 4), keepdim=True) / count
+        centred = grouped - mean
+        variance = (centred.square() * weight).sum(dim=(2, 3, 4), keepdim=True) / count
+        normal = rearrange(centred * torch.rsqrt(variance + self.eps), "b g c f t -> b (g c) f t")
+        return normal * self.weight[:, None, None] + self.bias[:, None, None]
+
+
+class Block(nn.Module):
+    """Convolution, group normalisation, Mish."""
+
+    def __init__(self, channels_in: int, channels_out: int, groups: int = 8) -> None:
+        super().__init__()
+        self.block = nn.Sequential(
+            nn.Conv2d(channels_in, channels_out, 3, padding=1), RegionGroupNorm(groups, channels_out), nn.Mish()
+        )
+
+    def forward(self, x: Tensor, mask: Tensor, region: Tensor | None) -> Tensor:
+        """Map (B, C_in, F, T) to (B, C_out, F, T), zero outside ``mask`` (B, 1, 1, T)."""
+        convolution, norm, activation = self.block
+        return activation(norm(convolution(x * mask), region)) * mask
+
+
+class ResnetBlock(nn.Module):
+    """Two blocks with the diffusion time added between them, and a skip."""
+
+    def __init__(self, channels_in: int, channels_out: int, *, time_width: int, groups: int = 8) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Mish(), nn.Linear(time_width, channels_out))
+        self.block1 = Block(channels_in, channels_out, groups)
+        self.block2 = Block(channels_out, channels_out, groups)
+        self.res_conv = nn.Conv2d(channels_in, channels_out, 1) if channels_in != channels_out else nn.Identity()
+
+    def forward(self, x: Tensor, mask: Tensor, time: Tensor, region: Tensor | None) -> Tensor:
+        """Map (B, C_in, F, T) to (B, C_out, F, T) given the time code (B, time_width)."""
+        h = self.block1(x, mask, region) + self.mlp(time)[:, :, None, None]
+        return self.block2(h, mask, region) + self.res_conv(x * mask)
+
+
+class LinearAttention(nn.Module):
+    """Attention with a softmax over keys only, linear in the number of positions."""
+
+    def __init__(self, channels: int, heads: int = 4, head_width: int = 32) -> None:
+        super().__init__()
+        self.heads = heads
+        self.to_qkv = nn.Conv2d(channels, heads * head_width * 3, 1, bias=False)
+        self.to_out = nn.Conv2d(heads * head_width, channels, 1)
+
+    def forward(self, x: Tensor, region: Tensor | None) -> Tensor:
+        """Attend over the plane (B, C, F, T); frames outside ``region`` (B, 1, 1, T) get no weight."""
+        height = x.shape[2]
+        q, k, v = rearrange(self.to_qkv(x), "b (qkv h c) f t -> qkv b h c (f t)", qkv=3, h=self.heads)
+        if region is not None:
+            inside = region.expand(-1, -1, height, -1).flatten(2)[:, :, None, :] > 0
+            k = k.masked_fill(~inside, torch.finfo(k.dtype).min)
+        context = torch.einsum("bhdn,bhen->bhde", k.softmax(dim=-1), v)
+        out = torch.einsum("bhde,bhdn->bhen", context, q)
+        return self.to_out(rearrange(out, "b h c (f t) -> b (h c) f t", f=height))
+
+
+class Rezero(nn.Module):
+    """A function times a learnt scalar that starts at zero."""
+
+    def __init__(self, fn: nn.Module) -> None:
+        super().__init__()
+        self.fn = fn
+        self.g = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor, region: Tensor | None) -> Tensor:
+        """Scale the inner function's answer."""
+        return self.fn(x, region) * self.g
+
+
+class Residual(nn.Module):
+    """A function with its input added."""
+
+    def __init__(self, fn: nn.Module) -> None:
+        super().__init__()
+        self.fn = fn
+
+    def forward(self, x: Tensor, region: Tensor | None) -> Tensor:
+        """Add the input to the inner function's answer."""
+        return self.fn(x, region) + x
+
+
+def attention_block(channels: int) -> Residual:
+    """Residual, rezero, linear attention: the self-attention of Grad-TTS."""
+    return Residual(Rezero(LinearAttention(channels)))
+
+
+class Downsample(nn.Module):
+    """Halve both axes."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, F, T) to (B, C, F/2, T/2)."""
+        return self.conv(x)
+
+
+class Upsample(nn.Module):
+    """Double both axes."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.ConvTranspose2d(channels, channels, 4, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, F, T) to (B, C, 2F, 2T)."""
+        return self.conv(x)
+
+
+def fold(x: Tensor, patch: int) -> Tensor:
+    """Fold patch x patch points of a plane (B, C, M, T) into channels."""
+    return functional.pixel_unshuffle(x, patch) if patch > 1 else x
+
+
+def unfold(x: Tensor, patch: int) -> Tensor:
+    """Undo :func:`fold`."""
+    return functional.pixel_shuffle(x, patch) if patch > 1 else x

@@ -1,0 +1,167 @@
+"""Style cross-attention: mel positions ask, style tokens answer. Built on diffusers' ``Attention``."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from diffusers.models.attention_processor import Attention
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gradtts_interp.models.style_context import StyleContext
+
+POSITION_WIDTH = 32
+
+
+def axis_code(length: int, cell: float, width: int, device: torch.device) -> Tensor:
+    """Sinusoidal code (length, width) of positions that are ``cell`` mel bins or frames wide."""
+    centres = (torch.arange(length, device=device, dtype=torch.float32) + 0.5) * cell
+    rates = torch.exp(torch.linspace(0.0, -math.log(400.0), width // 2, device=device))
+    angles = centres[:, None] * rates[None, :]
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+def plane_code(height: int, width: int, cell: float, device: torch.device) -> Tensor:
+    """Position code (height * width, 2 * POSITION_WIDTH) of a plane, frequency-major.
+
+    Args:
+        height: Frequency positions.
+        width: Time positions.
+        cell: Mel bins and frames under one position.
+        device: Where to make it.
+
+    Returns:
+        Codes in the original mel bins and frames, so that all sites share one coordinate system.
+    """
+    frequency = axis_code(height, cell, POSITION_WIDTH, device)
+    time = axis_code(width, cell, POSITION_WIDTH, device)
+    return torch.cat(
+        [frequency[:, None].expand(-1, width, -1), time[None].expand(height, -1, -1)], dim=-1
+    ).flatten(0, 1)
+
+
+class StyleCrossAttention(nn.Module):
+    """One attention site. Starts as the identity: its gate is zero.
+
+    Queries are normalised per position before attention (so padding cannot reach them), contexts are blended
+    by logit bias, and the residual is added once.
+    """
+
+    def __init__(self, channels: int, style_width: int, *, heads: int, cell: float) -> None:
+        super().__init__()
+        self.cell = cell
+        self.norm = nn.LayerNorm(channels)
+        self.position = nn.Linear(2 * POSITION_WIDTH, channels)
+        self.attn = Attention(
+            query_dim=channels,
+            cross_attention_dim=style_width,
+            heads=heads,
+            dim_head=max(channels // heads, 16),
+            bias=False,
+            out_bias=False,  # a bias would reach positions that may read nothing
+            processor=StyleAttnProcessor(),
+        )
+        self.gate = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor, mask: Tensor, context: StyleContext) -> Tensor:
+        """Add what the styles say to a plane.
+
+        Args:
+            x: Plane (B, C, F, T).
+            mask: (B, 1, 1, T), 0 on padding.
+            context: Tokens and shares.
+
+        Returns:
+            Plane (B, C, F, T).
+        """
+        height, width = x.shape[2:]
+        bias, answered = context.site_bias(height, width)
+        queries = self.norm(rearrange(x, "b c f t -> b (f t) c"))
+        queries = queries + self.position(plane_code(height, width, self.cell, x.device).to(queries.dtype))
+        answer = self.attn(queries, encoder_hidden_states=context.tokens, attention_mask=bias, context=context)
+        answer = rearrange(answer * answered * self.gate, "b (f t) c -> b c f t", f=height)
+        return x + answer * mask
+
+
+def project(attn: Attention, hidden_states: Tensor, encoder_hidden_states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, keys and values as (B, heads, positions, head width)."""
+    q = rearrange(attn.to_q(hidden_states), "b q (h d) -> b h q d", h=attn.heads)
+    k = rearrange(attn.to_k(encoder_hidden_states), "b s (h d) -> b h s d", h=attn.heads)
+    v = rearrange(attn.to_v(encoder_hidden_states), "b s (h d) -> b h s d", h=attn.heads)
+    return q, k, v
+
+
+def finish(attn: Attention, heads_out: Tensor) -> Tensor:
+    """Merge heads (B, heads, Q, d) and project to (B, Q, C)."""
+    merged = rearrange(heads_out, "b h q d -> b q (h d)")
+    return attn.to_out[1](attn.to_out[0](merged))
+
+
+class StyleAttnProcessor:
+    """Fused attention; builds no map. The default."""
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor,
+        attention_mask: Tensor,
+        context: StyleContext,
+    ) -> Tensor:
+        """Attend from (B, Q, C) to (B, S, D) with logit bias ``attention_mask`` (B, Q or 1, S); answer (B, Q, C)."""
+        q, k, v = project(attn, hidden_states, encoder_hidden_states)
+        mask = attention_mask[:, None].to(q.dtype)
+        return finish(attn, functional.scaled_dot_product_attention(q, k, v, attn_mask=mask))
+
+
+class AttentionMapProcessor:
+    """Builds the attention maps and hands them to ``record`` as (B, heads, Q, S), off the graph."""
+
+    def __init__(self, record) -> None:
+        self.record = record
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor,
+        attention_mask: Tensor,
+        context: StyleContext,
+    ) -> Tensor:
+        """Attend as :class:`StyleAttnProcessor` does, and record the map."""
+        q, k, v = project(attn, hidden_states, encoder_hidden_states)
+        logits = torch.einsum("bhqd,bhsd->bhqs", q, k) / math.sqrt(q.shape[-1]) + attention_mask[:, None].to(q.dtype)
+        weights = logits.float().softmax(dim=-1).to(v.dtype)
+        self.record(weights.detach())
+        return finish(attn, weights @ v)
+
+
+class AttentionMassProcessor:
+    """Fused attention that also returns the mass on chosen keys, without building the map.
+
+    The key sets ride along as extra value columns: softmax(QK) [V | sets] gives answer and mass in one product,
+    differentiable and with O(S) memory per query.
+    """
+
+    def __init__(self, key_sets, record) -> None:
+        self.key_sets = key_sets
+        self.record = record
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor,
+        attention_mask: Tensor,
+        context: StyleContext,
+    ) -> Tensor:
+        """Attend as :class:`StyleAttnProcessor` does, and record the mass (B, heads, Q, sets), on the graph."""
+        q, k, v = project(attn, hidden_states, encoder_hidden_states)
+        sets = self.key_sets(context).to(v.dtype)  # (B, S, n)
+        values = torch.cat([v, sets[:, None].expand(-1, attn.heads, -1, -1)], dim=-1)
+        out = functional.scaled_dot_product_attention(q, k, values, attn_mask=attention_mask[:, None].to(q.dtype))
+        answer, mass = out.split([v.shape[-1], sets.shape[-1]], dim=-1)
+        self.record(mass)
+        return finish(attn, answer)
