@@ -65,7 +65,7 @@ class StyleEncoder(nn.Module):
         lengths: Tensor,
         *,
         mask: Tensor | None = None,
-        role: str = "whole",
+        role: str | Tensor = "whole",
         speaker: Tensor | None = None,
         emotion: Tensor | None = None,
         prosody: Tensor | None = None,
@@ -76,7 +76,8 @@ class StyleEncoder(nn.Module):
             mel: Normalised reference log-mels (B, M, K).
             lengths: Valid frames of each (B,).
             mask: How much of each point of the reference plane may be read, (B, M, K) in [0, 1].
-            role: ``whole``, or ``pitch`` / ``rest`` where the reference serves for that part only.
+            role: ``whole``, or ``pitch`` / ``rest`` where the reference serves for that part only; or the
+                numbers of roles (B,), see :data:`ROLES`.
             speaker: Row of the speaker table (B,), -1 where unknown.
             emotion: Emotion vectors (B, E), all zero where unknown.
             prosody: Normalised prosody vectors with their flag, (B, 5).
@@ -94,7 +95,9 @@ class StyleEncoder(nn.Module):
         readable = readable if mask is None else readable * functional.pad(mask, (0, 0, 0, -mask.shape[1] % pb))
         weight = self.tokens_of_mask(readable)
         summary = (tokens * weight[..., None]).sum(1) / weight.sum(1, keepdim=True).clamp_min(1e-6)
-        tokens = tokens + self.roles.weight[ROLES[role]]
+        if isinstance(role, str):
+            role = torch.full((mel.shape[0],), ROLES[role], device=mel.device)
+        tokens = tokens + self.roles(role)[:, None]
         for extra, known in self._vectors(mel.shape[0], speaker, emotion):
             tokens = torch.cat([tokens, extra[:, None]], dim=1)
             weight = torch.cat([weight, known[:, None].to(weight.dtype)], dim=1)

@@ -1,0 +1,147 @@
+"""The acoustic model: text encoder, score network, and style encoder, loadable like any diffusers model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+
+from gradtts_interp.config import ModelConfig
+from gradtts_interp.diffusion.schedule import LinearSchedule, noise_level
+from gradtts_interp.errors import InputError
+from gradtts_interp.models.estimator import Estimator
+from gradtts_interp.models.style_attention import StyleCrossAttention
+from gradtts_interp.models.style_context import StyleContext
+from gradtts_interp.models.style_encoder import StyleEncoder
+from gradtts_interp.models.text_encoder import TextEncoder
+
+
+class Decoder(nn.Module):
+    """Holds the estimator under its official name."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.estimator = Estimator(config)
+
+
+class GradTTS(ModelMixin, ConfigMixin):
+    """Grad-TTS with style attention.
+
+    State-dict names shared with the official model are the official ones: ``spk_emb.weight``, ``encoder.*``,
+    ``decoder.estimator.*``.
+
+    Args:
+        settings: Fields of :class:`~gradtts_interp.config.ModelConfig`.
+    """
+
+    config_name = "config.json"
+
+    @register_to_config
+    def __init__(self, settings: dict[str, Any]) -> None:
+        super().__init__()
+        self.settings = ModelConfig.from_dict(settings)
+        style = self.settings.style
+        if self.settings.n_spks > 1:
+            self.spk_emb = nn.Embedding(self.settings.n_spks, self.settings.spk_emb_dim)
+        pooled = self.settings.spk_emb_dim if style else 0
+        self.encoder = TextEncoder(self.settings, style_channels=pooled)
+        self.decoder = Decoder(self.settings)
+        self.style_encoder = (
+            StyleEncoder(style, n_mels=self.settings.n_feats, pooled_channels=pooled) if style else None
+        )
+        self.schedule = LinearSchedule(self.settings.beta_min, self.settings.beta_max)
+
+    @property
+    def has_style(self) -> bool:
+        """Whether the model reads references (official checkpoints do not)."""
+        return self.style_encoder is not None
+
+    @property
+    def frame_multiple(self) -> int:
+        """The number of mel frames the score network takes must be a multiple of this."""
+        return self.decoder.estimator.frame_multiple
+
+    def normalise(self, mel: Tensor) -> Tensor:
+        """Log-mel to the network's scale."""
+        return (mel - self.settings.mel_mean) / self.settings.mel_std
+
+    def denormalise(self, mel: Tensor) -> Tensor:
+        """Undo :meth:`normalise`."""
+        return mel * self.settings.mel_std + self.settings.mel_mean
+
+    def encode(self, ids: Tensor, lengths: Tensor, style: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Text to prior means per token.
+
+        Args:
+            ids: Token ids (B, L).
+            lengths: Valid tokens of each (B,).
+            style: Pooled style (B, E) for a model with a style encoder.
+
+        Returns:
+            Means (B, M, L), log durations (B, 1, L), mask (B, 1, L).
+        """
+        return self.encoder(ids, lengths, style)
+
+    def score(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        mu: Tensor,
+        t: Tensor,
+        speaker: Tensor | None = None,
+        *,
+        context: StyleContext | None = None,
+        prosody: Tensor | None = None,
+        region: Tensor | None = None,
+    ) -> Tensor:
+        """Score of the noisy mel (B, M, T); arguments as in :meth:`Estimator.forward`."""
+        answer = self.decoder.estimator(x, mask, mu, t, speaker, context=context, prosody=prosody, region=region)
+        if self.settings.prediction == "score":
+            return answer
+        return -answer / noise_level(t, self.schedule)[:, None, None]
+
+    def speaker_vector(self, speaker: int) -> Tensor:
+        """Row of the official speaker table, (1, E)."""
+        if self.settings.n_spks <= 1:
+            raise InputError(f"speaker {speaker}: this checkpoint has one speaker; leave the speaker out")
+        if not 0 <= speaker < self.settings.n_spks:
+            raise InputError(f"speaker {speaker}: this checkpoint has speakers 0 to {self.settings.n_spks - 1}")
+        return self.spk_emb.weight[speaker][None]
+
+    @property
+    def attention_sites(self) -> dict[str, StyleCrossAttention]:
+        """Cross-attention by site name, in the order of evaluation."""
+        order = ("down0", "down1", "down2", "mid", "up0", "up1")
+        sites = self.decoder.estimator.style_attn
+        return {name: sites[name] for name in order if name in sites}
+
+    @property
+    def attn_processors(self) -> dict[str, Any]:
+        """Processor of each style-attention site."""
+        return {name: site.attn.processor for name, site in self.attention_sites.items()}
+
+    def set_attn_processor(self, processor: Any) -> None:
+        """Set one processor for all style-attention sites, or a dict by site name.
+
+        Args:
+            processor: A processor, or a dict with a processor for each key of :attr:`attn_processors`.
+
+        Raises:
+            InputError: The dict's names are not the sites' names.
+        """
+        sites = self.attention_sites
+        if isinstance(processor, dict):
+            if set(processor) != set(sites):
+                raise InputError(f"processors for {sorted(processor)} were given; expected {sorted(sites)}")
+        else:
+            processor = dict.fromkeys(sites, processor)
+        for name, site in sites.items():
+            site.attn.set_processor(processor[name])
+
+
+def frame_mask(lengths: Tensor, frames: int) -> Tensor:
+    """Mask (B, 1, frames) that is 1 before each length (B,)."""
+    return (torch.arange(frames, device=lengths.device)[None] < lengths[:, None])[:, None].to(torch.float32)
