@@ -1,0 +1,153 @@
+"""A corpus in memory: the manifest of ``gradtts-interp corpus build`` and its features."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from gradtts_interp.errors import InputError
+from gradtts_interp.pitch.contour import Contour, normalise_prosody, prosody_vector
+from gradtts_interp.text.frontend import ids_of
+
+EMOTIONS = ("neutral", "happy", "sad", "angry", "surprise")
+
+
+@dataclass(frozen=True)
+class StyleRef:
+    """A style by its factors: whose voice, and which manner of pitch, rate and energy."""
+
+    voice: str
+    pitch: str
+
+    @property
+    def speaker(self) -> int:
+        """Number of the speaker whose voice this is, -1 for an unnamed voice."""
+        return int(self.voice[1:]) if self.voice.startswith("s") else -1
+
+    @property
+    def emotion(self) -> NDArray[np.float32]:
+        """One-hot emotion vector, all zero where the manner has no name."""
+        name = self.pitch.partition("-")[2]
+        return np.array([float(name == e) for e in EMOTIONS], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One utterance with its features.
+
+    Attributes:
+        id: Name in the manifest.
+        kind: ``bank``, ``grid``, ``blend`` or ``test``.
+        split: ``train``, ``valid`` or ``test``.
+        text: What is said.
+        ids: Token ids (L,).
+        durations: Frames of each token (L,); sums to T.
+        mel: Log-mel (M, T) as float16.
+        f0_hz: (T,).
+        voiced: (T,) bool.
+        prosody: Normalised prosody vector (4,).
+        styles: One style, or two for a blend.
+        share: Share of the second style (T,), for a blend.
+    """
+
+    id: str
+    kind: str
+    split: str
+    text: str
+    ids: NDArray[np.int64]
+    durations: NDArray[np.int64]
+    mel: NDArray[np.float16]
+    f0_hz: NDArray[np.float32]
+    voiced: NDArray[np.bool_]
+    prosody: NDArray[np.float32]
+    styles: tuple[StyleRef, ...]
+    share: NDArray[np.float32] | None
+
+    @property
+    def frames(self) -> int:
+        """Mel frames (T)."""
+        return self.mel.shape[1]
+
+
+class Corpus:
+    """Items of one split, indexed by voice, by manner of pitch, and by both."""
+
+    def __init__(self, items: list[Item], *, minimum_frames: int = 0) -> None:
+        self.items = [item for item in items if item.frames >= minimum_frames]
+        if not self.items:
+            raise InputError(f"corpus: none of {len(items)} items has {minimum_frames} frames or more")
+        self.by_voice: dict[str, list[Item]] = defaultdict(list)
+        self.by_pitch: dict[str, list[Item]] = defaultdict(list)
+        self.by_style: dict[StyleRef, list[Item]] = defaultdict(list)
+        for item in self.items:
+            if len(item.styles) == 1:
+                self.by_voice[item.styles[0].voice].append(item)
+                self.by_pitch[item.styles[0].pitch].append(item)
+                self.by_style[item.styles[0]].append(item)
+        self.singles = [item for item in self.items if len(item.styles) == 1]
+        self.blends = [
+            item for item in self.items if len(item.styles) == 2 and all(self.by_style.get(s) for s in item.styles)
+        ]
+
+
+def load_items(folder: str | Path, splits: tuple[str, ...] = ("train",), *, add_blank: bool = False) -> list[Item]:
+    """Read the items of a built corpus.
+
+    Args:
+        folder: Folder with ``manifest.jsonl`` and ``features/``.
+        splits: Splits to read.
+        add_blank: Whether blanks are interspersed between tokens (durations must then fit).
+
+    Returns:
+        Items in the order of the manifest.
+
+    Raises:
+        InputError: No manifest, a damaged line, or a missing feature file, named.
+    """
+    folder = Path(folder)
+    manifest = folder / "manifest.jsonl"
+    if not manifest.is_file():
+        raise InputError(f"{manifest}: no manifest; expected a corpus made by 'gradtts-interp corpus build'")
+    items = []
+    for number, line in enumerate(tqdm(manifest.read_text().splitlines(), desc="corpus", unit="item"), start=1):
+        try:
+            entry = json.loads(line)
+            if entry["split"] in splits:
+                items.append(_read_item(folder, entry, add_blank))
+        except (KeyError, ValueError) as error:
+            raise InputError(f"{manifest}, line {number}: {error!r}; expected an entry of the corpus builder") from error
+        except OSError as error:
+            raise InputError(f"{manifest}, line {number}: features cannot be read: {error}") from error
+    return items
+
+
+def _read_item(folder: Path, entry: dict, add_blank: bool) -> Item:
+    with np.load(folder / "features" / f"{entry['id']}.npz") as features:
+        arrays = {name: features[name] for name in features.files}
+    contour = Contour(
+        f0_hz=arrays["f0_hz"], voiced=arrays["voiced"], energy_db=arrays["energy_db"], frame_rate_hz=22050 / 256
+    )
+    if entry["kind"] == "blend":
+        styles = tuple(StyleRef(entry[k]["voice"], entry[k]["pitch"]) for k in ("a", "b"))
+    else:
+        styles = (StyleRef(entry["voice"], entry["pitch"]),)
+    return Item(
+        id=entry["id"],
+        kind=entry["kind"],
+        split=entry["split"],
+        text=entry["text"],
+        ids=np.asarray(ids_of(tuple(entry["tokens"]), add_blank), dtype=np.int64),
+        durations=arrays["durations"].astype(np.int64),
+        mel=arrays["mel"],
+        f0_hz=arrays["f0_hz"],
+        voiced=arrays["voiced"].astype(bool),
+        prosody=normalise_prosody(prosody_vector(contour)),
+        styles=styles,
+        share=arrays["share"].astype(np.float32) if entry["kind"] == "blend" else None,
+    )

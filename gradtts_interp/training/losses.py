@@ -1,0 +1,173 @@
+"""The three losses of Grad-TTS (duration, prior, diffusion), on the training mix."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gradtts_interp.alignment import maximum_path, sequence_mask
+from gradtts_interp.diffusion.schedule import diffuse, diffusion_loss
+from gradtts_interp.models.grad_tts import GradTTS
+from gradtts_interp.models.style_context import StyleContext, StyleTokens, join
+from gradtts_interp.training.mix import Batch
+
+T_MIN = 1e-5
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Scalars of one step; ``total`` carries the gradient.
+
+    Attributes:
+        duration: Mean squared error of log durations.
+        prior: Negative log-likelihood of the mel under the prior, per value, without its constant.
+        diffusion: Weighted score-matching loss.
+        total: Sum of the three.
+        per_kind: Diffusion error per item (B,), for logs by kind of reference.
+    """
+
+    duration: Tensor
+    prior: Tensor
+    diffusion: Tensor
+    total: Tensor
+    per_kind: Tensor
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """What the networks read of a batch's references."""
+
+    styles: tuple[StyleTokens, StyleTokens]
+    context: StyleContext
+    prosody: Tensor
+
+
+def read_references(model: GradTTS, batch: Batch) -> Conditioning:
+    """Encode both references of each item and join them under the batch's shares.
+
+    Args:
+        model: Model with a style encoder.
+        batch: Training batch.
+
+    Returns:
+        Styles, joint context over the whole target, prosody per frame (B, 5, T).
+    """
+    encoder = model.style_encoder
+    assert encoder is not None
+    styles = []
+    for side in range(2):
+        styles.append(
+            encoder(
+                model.normalise(batch.reference[side]),
+                batch.reference_lengths[side],
+                mask=batch.reference_mask[side],
+                role=batch.role[side],
+                speaker=batch.speaker[side],
+                emotion=batch.emotion[side],
+                prosody=batch.prosody[side],
+            )
+        )
+    pair = torch.stack([1 - batch.share, batch.share], dim=1)[:, :, None, :]
+    shared = batch.shared[:, None, None, None]
+    share = shared * pair + (1 - shared)
+    prosody_share = batch.share[:, None] * shared[:, 0]
+    prosody = batch.prosody[0][..., None] * (1 - prosody_share) + batch.prosody[1][..., None] * prosody_share
+    kept = encoder.drop(styles, batch.null)
+    known = batch.prosody_known * (~batch.null).float()
+    return Conditioning(
+        styles=(styles[0], styles[1]), context=join(kept, share), prosody=prosody * known[:, None, None]
+    )
+
+
+def training_losses(model: GradTTS, batch: Batch, *, crop_frames: int, generator: torch.Generator | None = None) -> Losses:
+    """Losses of one batch.
+
+    Args:
+        model: Model with a style encoder.
+        batch: Training batch.
+        crop_frames: Frames of the random crop the score network sees.
+        generator: Source of diffusion time and noise.
+
+    Returns:
+        The losses.
+    """
+    reading = read_references(model, batch)
+    mel = model.normalise(batch.mel)
+    mu, duration_loss = prior_of_batch(model, batch, reading, mel)
+    valid = sequence_mask(batch.lengths, max_length=mel.shape[2])[:, None].to(mel.dtype)
+    prior_loss = 0.5 * ((mel - mu).square() * valid).sum() / (valid.sum() * mel.shape[1])
+    frames = batch.start[:, None] + torch.arange(crop_frames, device=mel.device)[None]
+    crop = Cropper(frames)
+    mask, target, mean = crop(valid), crop(mel), crop(mu)
+    size = mel.shape[0]
+    # One stratum of diffusion time per item: the same distribution with less variance.
+    strata = torch.arange(size, device=mel.device)
+    uniform = torch.rand(size, generator=generator, device=mel.device)
+    t = ((strata + uniform) / size).clamp(T_MIN, 1 - T_MIN)
+    t = t[torch.randperm(size, generator=generator, device=mel.device)]
+    noise = torch.randn(target.shape, generator=generator, device=mel.device)
+    x_t = diffuse(target, mean, t, noise, model.schedule)
+    context = StyleContext(
+        tokens=reading.context.tokens,
+        log_weight=reading.context.log_weight,
+        owner=reading.context.owner,
+        share=crop(reading.context.share.flatten(1, 2)).unflatten(1, (2, 1)),  # type: ignore[union-attr]
+    )
+    score = model.score(x_t, mask, mean, t, context=context, prosody=crop(reading.prosody))
+    loss = diffusion_loss(score.float(), noise, mask, t, model.schedule, mel.shape[1])
+    with torch.no_grad():
+        level = torch.sqrt(1 - torch.exp(-model.schedule.integral(t)))[:, None, None]
+        error = ((score * level + noise).square() * mask).sum((1, 2)) / (mask.sum((1, 2)) * mel.shape[1]).clamp_min(1)
+    return Losses(duration_loss, prior_loss, loss, duration_loss + prior_loss + loss, error)
+
+
+class Cropper:
+    """Cuts the same frames out of several tensors (B, C, T)."""
+
+    def __init__(self, frames: Tensor) -> None:
+        self.frames = frames
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Cut (B, C, T) to (B, C, crop)."""
+        index = self.frames.clamp_max(x.shape[-1] - 1)
+        return x.gather(-1, index[:, None].expand(-1, x.shape[1], -1))
+
+
+def prior_of_batch(model: GradTTS, batch: Batch, reading: Conditioning, mel: Tensor) -> tuple[Tensor, Tensor]:
+    """Prior means (B, M, T) and the duration loss; both styles of a blend are encoded and mixed by share."""
+    size = batch.ids.shape[0]
+    null = model.style_encoder.null_pooled.expand(size, -1)  # type: ignore[union-attr]
+    pooled = [torch.where(batch.null_text[:, None], null, s.pooled) for s in reading.styles]
+    mu, logw, mask = model.encode(batch.ids.repeat(2, 1), batch.id_lengths.repeat(2), torch.cat(pooled))
+    valid = sequence_mask(batch.lengths, max_length=mel.shape[2])
+    mean_share = (batch.share * valid).sum(1) / batch.lengths
+    logw = logw[:size] * (1 - mean_share)[:, None, None] + logw[size:] * mean_share[:, None, None]
+    token_mask = mask[:size, 0]
+    durations = batch.durations
+    if int(durations.sum()) == 0:
+        durations = align(mu[:size].detach(), mel, token_mask, valid)
+    target = torch.log(durations.clamp_min(1).to(mel.dtype))
+    duration_loss = ((logw[:, 0] - target).square() * token_mask).sum() / token_mask.sum()
+    token = frame_tokens(durations, mel.shape[2])[:, None].expand(-1, mel.shape[1], -1)
+    share = batch.share[:, None]
+    return mu[:size].gather(-1, token) * (1 - share) + mu[size:].gather(-1, token) * share, duration_loss
+
+
+def frame_tokens(durations: Tensor, frames: int) -> Tensor:
+    """Token of each frame, (B, T), from frames per token (B, L); padding gets the last token."""
+    ends = durations.cumsum(-1)
+    at = torch.arange(frames, device=durations.device).expand(len(ends), -1).contiguous()
+    return torch.searchsorted(ends, at, right=True).clamp_max(durations.shape[1] - 1)
+
+
+@torch.no_grad()
+def align(mu: Tensor, mel: Tensor, token_mask: Tensor, frame_valid: Tensor) -> Tensor:
+    """Durations (B, L) by monotonic alignment search under a unit Gaussian around ``mu`` (B, M, L)."""
+    constant = -0.5 * math.log(2 * math.pi) * mel.shape[1]
+    squares = -0.5 * (mel.square().sum(1)[:, None] + mu.square().sum(1)[..., None])
+    value = squares + torch.einsum("bml,bmt->blt", mu, mel) + constant
+    mask = token_mask[..., None] * frame_valid[:, None].to(mel.dtype)
+    return maximum_path(value, mask).sum(-1).long()

@@ -1,0 +1,281 @@
+"""The training mix: matched, dual and blended references, drawn per item.
+
+A model that only ever saw matched references has no reason to read pitch from one place and timbre from another,
+nor to have anything between two styles. So part of the items read pitch from one reference and voice from another
+(*dual*), and part are true blends of two styles with a known share over time (*blend*).
+
+Every draw is a pure function of a seed and a position, so a resumed run, or one on more processes, sees the same data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gradtts_interp.config import MelConfig
+from gradtts_interp.models.style_encoder import ROLES
+from gradtts_interp.pitch.masks import pitch_mask
+from gradtts_interp.training.data import EMOTIONS, Corpus, Item
+
+KINDS = ("matched", "dual", "blend")
+
+
+@dataclass(frozen=True)
+class MixConfig:
+    """Shares of the training mix and its dropouts, all probabilities in [0, 1].
+
+    Attributes:
+        matched: One reference of the target's own style.
+        dual: Pitch from one reference, voice from another.
+        blend: Two styles with a known share over time.
+        null: The style attention reads the null token (for guidance).
+        null_text: The text encoder gets the null style.
+        drop_prosody: The prosody vector is withheld from the score network.
+        drop_name: Speaker and emotion tokens are withheld, drawn for each.
+        drop_tokens: A random half of a reference's patches is hidden.
+        crop_frames: Target frames of a training crop.
+        reference_frames: Reference frames (K).
+    """
+
+    matched: float = 0.25
+    dual: float = 0.3
+    blend: float = 0.45
+    null: float = 0.1
+    null_text: float = 0.05
+    drop_prosody: float = 0.25
+    drop_name: float = 0.5
+    drop_tokens: float = 0.2
+    crop_frames: int = 128
+    reference_frames: int = 160
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One reference of one item; shapes as in :class:`Batch` without the leading axes."""
+
+    mel: NDArray[np.float32]
+    length: int
+    mask: NDArray[np.float32]
+    role: int
+    speaker: int
+    emotion: NDArray[np.float32]
+    prosody: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A training batch. References have a leading axis of 2 (A, B).
+
+    Attributes:
+        ids: Token ids (B, L).
+        id_lengths: (B,).
+        durations: Frames of each token (B, L), 0 on padding.
+        mel: Target log-mels (B, M, T), padded with silence.
+        lengths: Target frames (B,).
+        start: First frame of the crop (B,).
+        share: Share of B over the target's frames (B, T); for references that are not blended: 0 (A) or 1 (dual).
+        shared: (B,) 1 where the share is a share of queries (blend), 0 where keys alone decide.
+        reference: Reference log-mels (2, B, M, K).
+        reference_lengths: (2, B).
+        reference_mask: Readable part of the reference planes (2, B, M, K).
+        role: Role numbers (2, B).
+        speaker: Speaker rows, -1 unknown (2, B).
+        emotion: Emotion vectors (2, B, E).
+        prosody: Normalised prosody with flag (2, B, 5).
+        null: (B,) bool, style attention dropped.
+        null_text: (B,) bool, style of the text encoder dropped.
+        prosody_known: (B,) 1 where the score network gets the prosody.
+        kind: (B,) index into :data:`KINDS`.
+    """
+
+    ids: Tensor
+    id_lengths: Tensor
+    durations: Tensor
+    mel: Tensor
+    lengths: Tensor
+    start: Tensor
+    share: Tensor
+    shared: Tensor
+    reference: Tensor
+    reference_lengths: Tensor
+    reference_mask: Tensor
+    role: Tensor
+    speaker: Tensor
+    emotion: Tensor
+    prosody: Tensor
+    null: Tensor
+    null_text: Tensor
+    prosody_known: Tensor
+    kind: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """Move all tensors."""
+        return Batch(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+
+
+class Mixer:
+    """Draws training examples from a corpus."""
+
+    def __init__(self, corpus: Corpus, config: MixConfig, mel: MelConfig, *, seed: int = 0) -> None:
+        self.corpus, self.config, self.mel, self.seed = corpus, config, mel, seed
+        weights = np.array([config.matched, config.dual, config.blend if corpus.blends else 0.0])
+        self.kind_shares = weights / weights.sum()
+
+    def batch(self, step: int, size: int, *, offset: int = 0, of: int | None = None) -> Batch:
+        """The batch of a step.
+
+        Args:
+            step: Optimiser step.
+            size: Items in this batch.
+            offset: First item within the global batch (for one of several processes).
+            of: Size of the global batch; ``size`` if None.
+        """
+        first = step * (of or size) + offset
+        return collate([self.example(first + i) for i in range(size)], self.config, self.mel)
+
+    def example(self, index: int) -> dict:
+        """Example number ``index`` of the endless stream."""
+        rng = np.random.default_rng([self.seed, index])
+        kind = KINDS[rng.choice(3, p=self.kind_shares)]
+        target, a, b, share = getattr(self, f"_{kind}")(rng)
+        config = self.config
+        return {
+            "target": target,
+            "a": a,
+            "b": b,
+            "share": share,
+            "kind": KINDS.index(kind),
+            "start": int(rng.integers(0, max(target.frames - config.crop_frames, 0) + 1)),
+            "null": rng.random() < config.null,
+            "null_text": rng.random() < config.null_text,
+            "prosody_known": rng.random() >= config.drop_prosody,
+        }
+
+    def _matched(self, rng: np.random.Generator) -> tuple[Item, Reference, Reference, NDArray]:
+        target = _pick(rng, self.corpus.singles)
+        a = self._reference(rng, self._other(rng, self.corpus.by_style[target.styles[0]], target))
+        return target, a, _hidden(a), np.zeros(target.frames, dtype=np.float32)
+
+    def _dual(self, rng: np.random.Generator) -> tuple[Item, Reference, Reference, NDArray]:
+        target = _pick(rng, self.corpus.singles)
+        style = target.styles[0]
+        pitched = [i for i in self.corpus.by_pitch[style.pitch] if i.styles[0].voice != style.voice]
+        voiced = [i for i in self.corpus.by_voice[style.voice] if i.styles[0].pitch != style.pitch]
+        if not pitched or not voiced:
+            return self._matched(rng)
+        a = self._reference(rng, _pick(rng, pitched), role="pitch")
+        b = self._reference(rng, _pick(rng, voiced), role="rest", prosody=a.prosody)
+        return target, a, b, np.ones(target.frames, dtype=np.float32)
+
+    def _blend(self, rng: np.random.Generator) -> tuple[Item, Reference, Reference, NDArray]:
+        target = _pick(rng, self.corpus.blends)
+        refs = [self._reference(rng, _pick(rng, self.corpus.by_style[s])) for s in target.styles]
+        share = target.share
+        assert share is not None
+        if rng.random() < 0.5:  # A and B are names only
+            return target, refs[1], refs[0], 1 - share
+        return target, refs[0], refs[1], share
+
+    def _other(self, rng: np.random.Generator, candidates: list[Item], target: Item) -> Item:
+        """Another utterance than the target: its own frames would leak what is said."""
+        others = [i for i in candidates if i.text != target.text]
+        return _pick(rng, others or candidates)
+
+    def _reference(
+        self, rng: np.random.Generator, item: Item, *, role: str = "whole", prosody: NDArray | None = None
+    ) -> Reference:
+        frames = self.config.reference_frames
+        start = int(rng.integers(0, max(item.frames - frames, 0) + 1))
+        part = slice(start, start + frames)
+        mel = item.mel[:, part].astype(np.float32)
+        mask = np.ones_like(mel)
+        if role != "whole":
+            pitch = pitch_mask(
+                item.f0_hz[part], item.voiced[part], self.mel, harmonics=int(rng.integers(1, 4)), width_bins=1
+            )
+            mask = pitch if role == "pitch" else 1 - pitch
+        if rng.random() < self.config.drop_tokens:
+            mask = mask * _patch_noise(rng, mask.shape)
+        style = item.styles[0]
+        names_voice, names_manner = role != "pitch", role != "rest"
+        keep_speaker = names_voice and rng.random() >= self.config.drop_name
+        keep_emotion = names_manner and rng.random() >= self.config.drop_name
+        return Reference(
+            mel=mel,
+            length=mel.shape[1],
+            mask=mask,
+            role=ROLES[role],
+            speaker=style.speaker if keep_speaker else -1,
+            emotion=style.emotion if keep_emotion else np.zeros(len(EMOTIONS), dtype=np.float32),
+            prosody=item.prosody if prosody is None else prosody,
+        )
+
+
+def _pick(rng: np.random.Generator, items: list[Item]) -> Item:
+    return items[int(rng.integers(len(items)))]
+
+
+def _hidden(reference: Reference) -> Reference:
+    """A reference of which nothing can be read."""
+    return Reference(
+        mel=reference.mel,
+        length=reference.length,
+        mask=np.zeros_like(reference.mask),
+        role=ROLES["whole"],
+        speaker=-1,
+        emotion=np.zeros_like(reference.emotion),
+        prosody=reference.prosody,
+    )
+
+
+def _patch_noise(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Hide a random half of a plane in blocks of 8 x 8."""
+    rows, columns = -(-shape[0] // 8), -(-shape[1] // 8)
+    blocks = (rng.random((rows, columns)) < 0.5).astype(np.float32)
+    return np.kron(blocks, np.ones((8, 8), dtype=np.float32))[: shape[0], : shape[1]]
+
+
+def collate(examples: list[dict], config: MixConfig, mel: MelConfig) -> Batch:
+    """Pad examples to one batch."""
+    targets = [e["target"] for e in examples]
+    frames = max(max(t.frames for t in targets), config.crop_frames)
+    tokens = max(len(t.ids) for t in targets)
+    references = [[e[k] for e in examples] for k in ("a", "b")]
+
+    def stack(values: list[NDArray], width: int, fill: float = 0.0) -> Tensor:
+        pad = [(0, 0)] * (values[0].ndim - 1)
+        padded = [np.pad(v, [*pad, (0, width - v.shape[-1])], constant_values=fill) for v in values]
+        return torch.from_numpy(np.stack(padded))
+
+    def per_reference(get, dtype=torch.float32) -> Tensor:
+        return torch.stack([torch.from_numpy(np.stack([np.asarray(get(r)) for r in side])) for side in references]).to(
+            dtype
+        )
+
+    width = config.reference_frames
+    flags = {k: torch.tensor([e[k] for e in examples]) for k in ("null", "null_text", "prosody_known", "kind", "start")}
+    return Batch(
+        ids=stack([t.ids for t in targets], tokens),
+        id_lengths=torch.tensor([len(t.ids) for t in targets]),
+        durations=stack([t.durations for t in targets], tokens),
+        mel=stack([t.mel.astype(np.float32) for t in targets], frames, mel.log_silence),
+        lengths=torch.tensor([t.frames for t in targets]),
+        start=flags["start"],
+        share=stack([e["share"] for e in examples], frames),
+        shared=(flags["kind"] == KINDS.index("blend")).float(),
+        reference=torch.stack([stack([r.mel for r in side], width, mel.log_silence) for side in references]),
+        reference_lengths=per_reference(lambda r: r.length, torch.long),
+        reference_mask=torch.stack([stack([r.mask for r in side], width) for side in references]),
+        role=per_reference(lambda r: r.role, torch.long),
+        speaker=per_reference(lambda r: r.speaker, torch.long),
+        emotion=per_reference(lambda r: r.emotion),
+        prosody=per_reference(lambda r: np.append(r.prosody, np.float32(1.0))),
+        null=flags["null"],
+        null_text=flags["null_text"],
+        prosody_known=flags["prosody_known"].float(),
+        kind=flags["kind"],
+    )
