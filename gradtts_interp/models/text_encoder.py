@@ -41,12 +41,14 @@ class ConvReluNorm(nn.Module):
 
     def __init__(self, channels: int, kernel: int, layers: int, dropout: float) -> None:
         super().__init__()
-        self.conv_layers = nn.ModuleList(nn.Conv1d(channels, channels, kernel, padding=kernel // 2) for _ in range(layers))
+        self.conv_layers = nn.ModuleList(
+            nn.Conv1d(channels, channels, kernel, padding=kernel // 2) for _ in range(layers)
+        )
         self.norm_layers = nn.ModuleList(ChannelNorm(channels) for _ in range(layers))
         self.dropout = nn.Dropout(dropout)
         self.proj = nn.Conv1d(channels, channels, 1)
-        nn.init.zeros_(self.proj.weight)
-        nn.init.zeros_(self.proj.bias)
+        for parameter in self.proj.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Filter ``x`` (B, C, L) inside ``mask`` (B, 1, L)."""
@@ -92,7 +94,7 @@ class RelativeAttention(nn.Module):
         return x.unflatten(1, (self.heads, -1)).transpose(-1, -2)
 
     def _offsets(self, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Row of the offset table for each (query, key), and whether that offset lies inside the window; both (L, L)."""
+        """Row of the offset table for each (query, key), and whether the offset is inside the window; both (L, L)."""
         position = torch.arange(length, device=device)
         offset = position[None, :] - position[:, None] + self.window
         return offset.clamp(0, 2 * self.window), (offset >= 0) & (offset <= 2 * self.window)
@@ -184,8 +186,8 @@ class TextEncoder(nn.Module):
         channels = config.n_enc_channels + style_channels
         if channels % config.n_heads:
             raise InputError(
-                f"text-encoder width {config.n_enc_channels} + style {style_channels} = {channels} must be a multiple of "
-                f"its {config.n_heads} heads"
+                f"text-encoder width {config.n_enc_channels} + style {style_channels} = {channels} "
+                f"must be a multiple of its {config.n_heads} heads"
             )
         self.style_channels = style_channels
         self.emb = nn.Embedding(config.n_vocab, config.n_enc_channels)
@@ -204,8 +206,8 @@ class TextEncoder(nn.Module):
             style: Style vector (B, style_channels); None exactly when the encoder has no style channels.
 
         Returns:
-            Prior mean ``mu_x`` (B, M, L), log-duration in frames ``logw`` (B, 1, L), mask (B, 1, L). The log-duration sends no
-            gradient into the encoder.
+            Prior mean ``mu_x`` (B, M, L), log-duration in frames ``logw`` (B, 1, L), mask (B, 1, L). The log-duration
+            sends no gradient into the encoder.
 
         Raises:
             InputError: ``style`` is missing, unexpected, or of another shape.

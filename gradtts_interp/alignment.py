@@ -1,0 +1,204 @@
+"""Between tokens and mel frames: masks, durations, monotonic alignment, expansion."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gradtts_interp.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+ROUNDINGS = ("ceil", "round")
+
+
+def sequence_mask(lengths: Tensor, *, max_length: int | None = None) -> Tensor:
+    """Mark the positions that lie inside each item.
+
+    Args:
+        lengths: Number of valid positions of each item, (B,).
+        max_length: Positions of the result; the longest item when None.
+
+    Returns:
+        Boolean mask (B, max_length).
+    """
+    if max_length is None:
+        max_length = int(lengths.max())
+    return torch.arange(max_length, device=lengths.device) < lengths.unsqueeze(1)
+
+
+def fix_length(length: int, multiple: int) -> int:
+    """Round a length up to what the U-Net can halve and double again.
+
+    Args:
+        length: Number of frames, at least 0.
+        multiple: Total downsampling factor of the network.
+
+    Returns:
+        The smallest multiple of ``multiple`` that is at least ``length``.
+
+    Raises:
+        InputError: ``length`` is negative or ``multiple`` is below 1.
+    """
+    if length < 0 or multiple < 1:
+        raise InputError(f"expected a length of at least 0 and a multiple of at least 1, got {length} and {multiple}")
+    return -(-length // multiple) * multiple
+
+
+def durations_from_log(logw: Tensor, mask: Tensor, *, length_scale: float = 1.0, rounding: str = "ceil") -> Tensor:
+    """Turn predicted log-durations into whole frames.
+
+    ``"ceil"`` is the official Grad-TTS rule: each duration is rounded up, *then* scaled, and a token ends at the first
+    frame not below the running sum. ``"round"`` scales first and gives each token its nearest whole number of frames,
+    at least 1.
+
+    Args:
+        logw: Log of the duration in frames, (B, 1, L).
+        mask: 1 at tokens, 0 at padding, (B, 1, L).
+        length_scale: Factor on durations; above 1 is slower speech.
+        rounding: ``"ceil"`` or ``"round"``.
+
+    Returns:
+        Frames of each token, int64 (B, L), 0 at padding.
+
+    Raises:
+        InputError: ``length_scale`` is not a positive number, ``rounding`` is unknown, or a duration is not finite.
+
+    Source: Popov et al. 2021, "Grad-TTS"; the rule for ``"ceil"`` is that of its published inference.
+    """
+    if not (math.isfinite(length_scale) and length_scale > 0):
+        raise InputError(f"length_scale: expected a finite number above 0, got {length_scale}")
+    if rounding not in ROUNDINGS:
+        raise InputError(f"unknown rounding {rounding!r}; expected one of {list(ROUNDINGS)}")
+    frames = torch.exp(logw) * mask
+    if not bool(torch.isfinite(frames).all()):
+        raise InputError("predicted durations are not finite; the text encoder's weights or the style are damaged")
+    if rounding == "round":
+        return (torch.round(frames * length_scale).clamp_min(1) * mask).long().squeeze(1)
+    scaled = torch.ceil(frames) * length_scale
+    total = torch.clamp_min(scaled.sum(dim=(1, 2)), 1).long()
+    ends = torch.minimum(torch.ceil(torch.cumsum(scaled.squeeze(1), dim=1)).long(), total.unsqueeze(1))
+    return torch.diff(ends, dim=1, prepend=torch.zeros_like(ends[:, :1]))
+
+
+def generate_path(durations: Tensor, mask: Tensor) -> Tensor:
+    """Lay tokens one after another on the frame axis.
+
+    Args:
+        durations: Frames of each token, whole or fractional, (B, L).
+        mask: 1 where both token and frame are valid, (B, L, T).
+
+    Returns:
+        1 where frame t belongs to token l, else 0; (B, L, T), dtype of ``mask``.
+    """
+    ends = torch.cumsum(durations, dim=1)
+    before_end = torch.arange(mask.shape[2], device=mask.device) < ends.unsqueeze(2)
+    before_start = torch.nn.functional.pad(before_end, (0, 0, 1, 0))[:, :-1]
+    return (before_end & ~before_start).to(mask.dtype) * mask
+
+
+def expand(values: Tensor, durations: Tensor, *, frames: int | None = None) -> Tensor:
+    """Repeat each token's value over its frames; equals ``values @ path`` without building the path.
+
+    Args:
+        values: Value of each token, (B, C, L).
+        durations: Whole frames of each token, int64 (B, L).
+        frames: Frames (T) of the result; the longest item when None.
+
+    Returns:
+        Value of each frame, (B, C, T); 0 after an item's last frame.
+
+    Raises:
+        InputError: The two shapes do not belong together.
+    """
+    if values.shape[0] != durations.shape[0] or values.shape[-1] != durations.shape[-1]:
+        raise InputError(
+            f"expected values (B, C, L) and durations (B, L), got {(*values.shape,)} and {(*durations.shape,)}"
+        )
+    ends = torch.cumsum(durations, dim=1)
+    if frames is None:
+        frames = int(ends[:, -1].max())
+    frame = torch.arange(frames, device=values.device).expand(values.shape[0], -1).contiguous()
+    token = torch.searchsorted(ends, frame, right=True)
+    inside = token < values.shape[-1]
+    token = token.clamp_max(values.shape[-1] - 1).unsqueeze(1).expand(-1, values.shape[1], -1)
+    return torch.where(inside.unsqueeze(1), values.gather(2, token), values.new_zeros(()))
+
+
+def maximum_path(value: Tensor, mask: Tensor) -> Tensor:
+    """Find the monotonic alignment of tokens to frames with the highest total value.
+
+    Every valid token gets at least one frame, in order, without gaps. Not differentiable.
+
+    Args:
+        value: Log-likelihood of frame t under token l, (B, L, T).
+        mask: 1 where both token and frame are valid, a rectangle from the origin, (B, L, T).
+
+    Returns:
+        1 on the path, else 0; (B, L, T), dtype and device of ``value``.
+
+    Raises:
+        InputError: Shapes differ, or an item has more tokens than frames.
+
+    Source: Kim et al. 2020, "Glow-TTS", algorithm 1.
+    """
+    if value.shape != mask.shape or value.ndim != 3:
+        raise InputError(f"expected value and mask (B, L, T) of one shape, got {(*value.shape,)} and {(*mask.shape,)}")
+    tokens = mask[:, :, 0].sum(1).long().cpu().numpy()
+    frames = mask[:, 0, :].sum(1).long().cpu().numpy()
+    too_short = np.flatnonzero(tokens > frames)
+    if too_short.size:
+        item = int(too_short[0])
+        raise InputError(
+            f"item {item} has {tokens[item]} tokens but only {frames[item]} frames; each needs at least one"
+        )
+    values = (value.detach() * mask).to(device="cpu", dtype=torch.float32).contiguous().numpy()
+    search, path = _compiled_search(), np.zeros(values.shape, dtype=np.float32)
+    for item in range(len(values)):
+        search(values[item], tokens[item], frames[item], path[item])
+    return torch.from_numpy(path).to(device=value.device, dtype=value.dtype)
+
+
+def _search(value: NDArray, n_tokens: int, n_frames: int, path: NDArray) -> None:
+    """Fill ``path`` (L, T) with the best monotonic path of ``value`` (L, T); a tie stays on the later token."""
+    impossible = np.float32(-1e9)
+    best = np.full(n_tokens, impossible, dtype=np.float32)
+    advanced = np.zeros((n_tokens, n_frames), dtype=np.bool_)
+    for frame in range(n_frames):
+        first, last = max(0, n_tokens + frame - n_frames), min(n_tokens - 1, frame)
+        for token in range(last, first - 1, -1):
+            stay = best[token] if token < frame else impossible
+            move = best[token - 1] if token > 0 else impossible
+            if frame == 0:
+                move = np.float32(0.0)
+            advanced[token, frame] = token == frame or stay < move
+            best[token] = max(stay, move) + value[token, frame]
+    token = n_tokens - 1
+    for frame in range(n_frames - 1, -1, -1):
+        path[token, frame] = 1.0
+        if token > 0 and advanced[token, frame]:
+            token -= 1
+
+
+@functools.cache
+def _compiled_search() -> Callable[..., None]:
+    """Compile the search at first use: importing numba takes a second that synthesis need not pay.
+
+    Numba keeps compiled code beside the source or in the user's cache folder; where it can write to neither (read-only
+    installation, full disk) it raises, and the search is then compiled for this process only.
+    """
+    import numba
+
+    signature = "void(float32[:, ::1], int64, int64, float32[:, ::1])"
+    try:
+        return numba.njit(signature, cache=True, nogil=True)(_search)
+    except (RuntimeError, OSError) as error:
+        logger.warning("compiled alignment is not cached on disk: %s", error)
+        return numba.njit(signature, nogil=True)(_search)
