@@ -22,6 +22,7 @@ PHONES = frozenset(CONSONANTS) | {vowel + stress for vowel in VOWELS for stress 
 """The 69 phones of the dictionary: vowels carry a stress digit, consonants do not."""
 
 _DATA_FILE = Path(__file__).parent / "data" / "cmudict.txt.xz"
+_OFFICIAL_CHANGES_FILE = Path(__file__).parent / "data" / "cmudict_07b_changes.txt.xz"
 
 Pronunciation = tuple[str, ...]
 
@@ -42,6 +43,23 @@ class Lexicon:
         """Return the CMU dictionary as shipped (about 126,000 words), loaded once."""
         with lzma.open(_DATA_FILE, "rt", encoding="utf-8") as file:
             return cls(_collect(line.rstrip("\n").split(" ", 1) for line in file))
+
+    @classmethod
+    @lru_cache(maxsize=1)
+    def official(cls) -> Lexicon:
+        """Return the older dictionary that Grad-TTS looks words up in (release 0.7b, first pronunciations only).
+
+        It is stored as its differences from ``default()``: a word alone is absent there, a word with phones differs.
+        """
+        entries = {word: variants[:1] for word, variants in cls.default()._entries.items()}
+        with lzma.open(_OFFICIAL_CHANGES_FILE, "rt", encoding="utf-8") as file:
+            for line in file:
+                word, _, phones = line.rstrip("\n").partition(" ")
+                if phones:
+                    entries[word] = (phones,)
+                else:
+                    del entries[word]
+        return cls(entries)
 
     def lookup(self, word: str) -> tuple[Pronunciation, ...]:
         """Find all pronunciations of a word.
