@@ -22,7 +22,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         path: Where the finished file shall lie; missing folders are made.
 
     Yields:
-        A path in the same folder with the same suffix, to be written by the block.
+        Path: In the same folder with the same suffix, to be written by the block.
 
     Raises:
         InputError: The folder cannot be made or written, or ``path`` is a folder.

@@ -110,7 +110,7 @@ class Trainer:
         self.progress = Progress()
         self.loss_module = LossModule(model, config.mix.crop_frames)
         optimiser = torch.optim.AdamW(
-            model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
+            model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay, fused=True
         )
         self.step_module, self.optimiser = self.accelerator.prepare(self.loss_module, optimiser)
         self.model = model

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gradtts_interp.alignment import maximum_path, sequence_mask
-from gradtts_interp.diffusion.schedule import diffuse, diffusion_loss
+from gradtts_interp.diffusion.schedule import diffuse, diffusion_loss, noise_level
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.style_context import StyleContext, StyleTokens, join
 from gradtts_interp.training.mix import Batch
@@ -119,7 +119,7 @@ def training_losses(model: GradTTS, batch: Batch, *, crop_frames: int, generator
     score = model.score(x_t, mask, mean, t, context=context, prosody=crop(reading.prosody))
     loss = diffusion_loss(score.float(), noise, mask, t, model.schedule, mel.shape[1])
     with torch.no_grad():
-        level = torch.sqrt(1 - torch.exp(-model.schedule.integral(t)))[:, None, None]
+        level = noise_level(t, model.schedule)[:, None, None]
         error = ((score * level + noise).square() * mask).sum((1, 2)) / (mask.sum((1, 2)) * mel.shape[1]).clamp_min(1)
     return Losses(duration_loss, prior_loss, loss, duration_loss + prior_loss + loss, error)
 

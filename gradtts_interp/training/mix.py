@@ -50,7 +50,7 @@ class MixConfig:
     drop_name: float = 0.5
     drop_tokens: float = 0.2
     crop_frames: int = 128
-    reference_frames: int = 160
+    reference_frames: int = 128
 
 
 @dataclass(frozen=True)
