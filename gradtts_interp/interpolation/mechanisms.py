@@ -1,0 +1,203 @@
+"""Mechanisms: where in the model a share map takes hold.
+
+A :class:`Plan` says what the network evaluations of a sampling step read. It starts with the dominant style alone (the
+one with the larger mean share), so that a share of 0 or 1 gives a single style exactly, whichever mechanisms are used.
+Each mechanism is a function from a plan to a plan; :data:`MECHANISMS` names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from gradtts_interp.errors import InputError
+from gradtts_interp.models.style_context import StyleContext, StyleTokens, join
+
+LOW_BAND_BINS = 11  # mel bins whose centres lie below about 400 Hz: where F0 is
+F0_NUMBERS = 2  # of the prosody vector: level and range
+
+
+@dataclass(frozen=True)
+class StyleReading:
+    """One style as the networks read it, for a batch of texts.
+
+    Attributes:
+        mu: Prior mean (B, M, T).
+        tokens: Style tokens, None for a model without style attention.
+        prosody: Normalised prosody with its flag (B, 5), or None.
+        speaker: Official speaker plane (B, M, T), or None.
+    """
+
+    mu: Tensor
+    tokens: StyleTokens | None = None
+    prosody: Tensor | None = None
+    speaker: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Shares of n styles on the target plane.
+
+    Attributes:
+        plane: (B, n, M, T), sums to 1 over n.
+        by_pitch: Style 0 gives pitch, the last style the rest.
+    """
+
+    plane: Tensor
+    by_pitch: bool = False
+
+    @property
+    def dominant(self) -> int:
+        """The style with the largest mean share over the batch; the first of equals."""
+        means = self.plane.mean(dim=(0, 2, 3))
+        return int((means >= means.max() - 1e-6).nonzero()[0])
+
+    def prosody_shares(self) -> Tensor:
+        """Shares of the four prosody numbers per frame, (B, n, 4, T)."""
+        if self.by_pitch:
+            first = torch.zeros_like(self.plane[:, :, :4])
+            first[:, 0] = 1
+            return first
+        low = self.plane[:, :, :LOW_BAND_BINS].mean(2, keepdim=True).expand(-1, -1, F0_NUMBERS, -1)
+        whole = self.plane.mean(2, keepdim=True).expand(-1, -1, 4 - F0_NUMBERS, -1)
+        return torch.cat([low, whole], dim=2)
+
+
+@dataclass(frozen=True)
+class Branch:
+    """What one network evaluation reads, and how much its score counts.
+
+    Attributes:
+        mu: Prior mean the network is shown (B, M, T).
+        context: Style tokens, or None.
+        prosody: Prosody per frame (B, 5, T), or None.
+        speaker: Speaker plane (B, M, T), or None.
+        weight: Share of its score (B, M, T), or None for all.
+    """
+
+    mu: Tensor
+    context: StyleContext | None
+    prosody: Tensor | None
+    speaker: Tensor | None
+    weight: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The network evaluations of one sampling step.
+
+    Attributes:
+        mu: Mean of the diffusion (B, M, T).
+        branches: Evaluations; their scores are added by weight.
+        blended: Parts that are blended already, so that ``score`` does not take them apart again.
+    """
+
+    mu: Tensor
+    branches: tuple[Branch, ...]
+    blended: frozenset[str] = frozenset()
+
+
+Mechanism = Callable[[Plan, "tuple[StyleReading, ...]", Shares], Plan]
+
+
+def single(reading: StyleReading) -> Branch:
+    """A branch that reads one style alone."""
+    frames = reading.mu.shape[-1]
+    return Branch(
+        mu=reading.mu,
+        context=None if reading.tokens is None else join([reading.tokens]),
+        prosody=None if reading.prosody is None else reading.prosody[..., None].expand(-1, -1, frames),
+        speaker=reading.speaker,
+    )
+
+
+def prior(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
+    """Blend the prior means, and the official speaker planes, per bin and frame."""
+    mu = _weighted([s.mu for s in styles], shares.plane)
+    speaker = None
+    if styles[0].speaker is not None:
+        speaker = _weighted([s.speaker for s in styles], shares.plane)  # type: ignore[misc]
+    branches = tuple(replace(b, mu=mu, speaker=speaker) for b in plan.branches)
+    return replace(plan, mu=mu, branches=branches, blended=plan.blended | {"prior"})
+
+
+def prosody(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
+    """Blend the prosody vectors numerically per frame."""
+    if any(s.prosody is None for s in styles):
+        raise InputError("mechanism 'prosody': this checkpoint reads no prosody vector; choose among prior, score")
+    numbers = [s.prosody[:, :4, None] for s in styles]  # type: ignore[index]
+    blend = sum(n * w for n, w in zip(numbers, shares.prosody_shares().unbind(1), strict=True))
+    flag = torch.stack([s.prosody[:, 4] for s in styles]).amin(0)  # type: ignore[index]
+    blend = torch.cat([blend, flag[:, None, None].expand(-1, 1, blend.shape[-1])], dim=1)
+    branches = tuple(replace(b, prosody=blend) for b in plan.branches)
+    return replace(plan, branches=branches, blended=plan.blended | {"prosody"})
+
+
+def attention(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
+    """Let every position read the tokens of all styles, by logit bias: one evaluation for all styles."""
+    if any(s.tokens is None for s in styles):
+        raise InputError("mechanism 'attention': this checkpoint has no style attention; choose among prior, score")
+    tokens: list[StyleTokens] = [s.tokens for s in styles]  # type: ignore[misc]
+    context = join(tokens, None if shares.by_pitch else shares.plane)
+    branches = tuple(replace(b, context=context) for b in plan.branches)
+    return replace(plan, branches=branches, blended=plan.blended | {"attention"})
+
+
+def score(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
+    """Evaluate the network once per style and blend the scores; parts already blended stay so."""
+    kept = plan.branches[0]
+    branches = []
+    for i, style in enumerate(styles):
+        own = single(style)
+        branches.append(
+            Branch(
+                mu=kept.mu if "prior" in plan.blended else own.mu,
+                context=kept.context if "attention" in plan.blended else own.context,
+                prosody=kept.prosody if "prosody" in plan.blended else own.prosody,
+                speaker=kept.speaker if "prior" in plan.blended else own.speaker,
+                weight=shares.plane[:, i],
+            )
+        )
+    # Scores that were learnt around different means need the mean of the same blend under them.
+    mu = _weighted([s.mu for s in styles], shares.plane)
+    return replace(plan, mu=mu, branches=tuple(branches), blended=plan.blended | {"score"})
+
+
+MECHANISMS: dict[str, Mechanism] = {"prior": prior, "prosody": prosody, "attention": attention, "score": score}
+
+
+def make_plan(styles: Iterable[StyleReading], shares: Shares | None, mechanisms: Iterable[str]) -> Plan:
+    """Plan the network evaluations for styles under shares.
+
+    Args:
+        styles: n readings for the same texts and durations.
+        shares: Shares of n styles; None for a single style.
+        mechanisms: Names in :data:`MECHANISMS`; their order does not matter.
+
+    Returns:
+        The plan.
+
+    Raises:
+        InputError: An unknown mechanism, or one the model has no part for.
+    """
+    styles, wanted = tuple(styles), set(mechanisms)
+    unknown = sorted(wanted - set(MECHANISMS))
+    if unknown:
+        raise InputError(f"mechanism {unknown[0]!r}: expected one of {', '.join(MECHANISMS)}")
+    if shares is None:
+        branch = single(styles[0])
+        return Plan(branch.mu, (branch,))
+    branch = single(styles[shares.dominant])
+    plan = Plan(branch.mu, (branch,))
+    for name, mechanism in MECHANISMS.items():
+        if name in wanted:
+            plan = mechanism(plan, styles, shares)
+    return plan
+
+
+def _weighted(planes: list[Tensor], shares: Tensor) -> Tensor:
+    """Sum of planes (B, M, T) by shares (B, n, M, T)."""
+    return sum(p * shares[:, i] for i, p in enumerate(planes))  # type: ignore[return-value]
