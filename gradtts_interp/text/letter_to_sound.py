@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ SYMBOL_BITS = 10
 NATS_PER_STEP = 0.05
 """Step of the stored log-probabilities (uint8, negated)."""
 BEAM = 24
+Hypothesis = tuple[float, int, "tuple[int, Any] | None"]
+"""Log-probability, packed history, and the path as a linked list of graphones, last first."""
 
 
 @dataclass(frozen=True)
@@ -107,27 +110,29 @@ class LetterToSound:
             Phones of the best path of the beam search, ARPAbet with stress; ``()`` if the word has no letters.
         """
         spelling = [letter for letter in word.lower() if "a" <= letter <= "z"]
-        beam: list[tuple[float, int, tuple[int, ...]]] = [(0.0, 1 << SYMBOL_BITS, ())]
+        beam: list[Hypothesis] = [(0.0, 1 << SYMBOL_BITS, None)]
         for letter in spelling:
             beam = self._extend(beam, self._graphones_of(letter))
-        best = max(((score + self.score(history, 0), path) for score, history, path in beam), default=(0.0, ()))
-        return tuple(phone for graphone in best[1] for phone in self.phones[graphone])
+        _, _, path = max(beam, key=lambda hypothesis: hypothesis[0] + self.score(hypothesis[1], 0))
+        graphones: list[int] = []
+        while path is not None:
+            last, path = path
+            graphones.append(last)
+        return tuple(phone for graphone in reversed(graphones) for phone in self.phones[graphone])
 
     def _graphones_of(self, letter: str) -> list[int]:
         return [index for index, own in enumerate(self.letters) if own == letter]
 
-    def _extend(
-        self, beam: list[tuple[float, int, tuple[int, ...]]], graphones: list[int]
-    ) -> list[tuple[float, int, tuple[int, ...]]]:
+    def _extend(self, beam: list[Hypothesis], graphones: list[int]) -> list[Hypothesis]:
         longest = len(self.log_probability) - 1
-        extended: dict[int, tuple[float, int, tuple[int, ...]]] = {}
+        extended: dict[int, Hypothesis] = {}
         for score, history, path in beam:
             for graphone in graphones:
                 total = score + self.score(history, graphone)
                 key = shorten((history << SYMBOL_BITS) | graphone, longest)
                 if key not in extended or total > extended[key][0]:
-                    extended[key] = (total, key, (*path, graphone))
-        return sorted(extended.values(), reverse=True)[:BEAM]
+                    extended[key] = (total, key, (graphone, path))
+        return sorted(extended.values(), key=lambda hypothesis: -hypothesis[0])[:BEAM]
 
 
 def shorten(history: int, length: int) -> int:

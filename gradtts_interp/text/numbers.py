@@ -26,7 +26,7 @@ def cardinal(digits: str) -> str:
     """
     if len(digits) > LONGEST_READ_AS_NUMBER or (len(digits) > 1 and digits[0] == "0"):
         return spell_digits(digits)
-    return _plain(_engine.number_to_words(int(digits), andword=""))
+    return _plain(_engine.number_to_words(str(int(digits)), andword=""))
 
 
 def spell_digits(digits: str) -> str:
@@ -39,7 +39,7 @@ def ordinal(digits: str) -> str:
     """Read an ordinal: ``"21"`` -> ``"twenty first"``; beyond 15 digits the digits and then ``th``."""
     if len(digits) > LONGEST_READ_AS_NUMBER:
         return spell_digits(digits) + " th"
-    return _plain(_engine.number_to_words(_engine.ordinal(int(digits)), andword=""))
+    return _plain(_engine.number_to_words(_engine.ordinal(str(int(digits))), andword=""))
 
 
 def year(digits: str) -> str:
