@@ -1,0 +1,235 @@
+"""Prosody on the mel's frame grid: F0, voicing and energy of a signal, and four numbers that sum it up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import find_peaks
+from torch import Tensor
+
+from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.units import power_to_db
+
+Tracker = Literal["dio", "harvest"]
+TRACKERS = ("dio", "harvest")
+ENERGY_FLOOR_DB = -80.0
+SPEECH_RANGE_DB = 30.0
+"""A frame this far below the loudest one no longer counts as speech."""
+
+UNVOICED_F0_HZ = 150.0
+"""F0 of a signal without any voiced frame: a constant, so that logarithms stay finite."""
+
+PROSODY_NAMES = ("log_f0_mean", "log_f0_std", "energy_db", "syllable_rate_hz")
+PROSODY_MEAN = np.array([np.log(150.0), 0.15, -27.5, 3.5], dtype=np.float32)
+PROSODY_STD = np.array([0.35, 0.07, 4.0, 0.8], dtype=np.float32)
+
+SYLLABLE_SMOOTHING_SECONDS = 0.035
+SYLLABLE_PROMINENCE_DB = 2.0
+SYLLABLE_DISTANCE_SECONDS = 0.08
+
+
+@dataclass(frozen=True)
+class Contour:
+    """Prosody of one utterance on the mel's frame grid.
+
+    Attributes:
+        f0_hz: Fundamental frequency (T,), float32, interpolated in log-frequency through unvoiced frames: never 0 or NaN.
+        voiced: Whether a frame is voiced (T,), bool.
+        energy_db: Level of the frame's window (T,), float32, dB re full scale, at least ``ENERGY_FLOOR_DB``.
+        frame_rate_hz: Frames per second.
+    """
+
+    f0_hz: NDArray[np.float32]
+    voiced: NDArray[np.bool_]
+    energy_db: NDArray[np.float32]
+    frame_rate_hz: float
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that cannot be a contour."""
+        shapes = (np.shape(self.f0_hz), np.shape(self.voiced), np.shape(self.energy_db))
+        if len(set(shapes)) != 1 or len(shapes[0]) != 1:
+            raise InputError(f"contour of f0_hz, voiced, energy_db with shapes {shapes}; expected one shape (T,)")
+        if not (np.isfinite(self.f0_hz).all() and (np.asarray(self.f0_hz) > 0).all()):
+            raise InputError("contour with an F0 that is not finite and > 0; expected unvoiced frames interpolated")
+
+    def __len__(self) -> int:
+        return len(self.f0_hz)
+
+
+def extract_contour(
+    audio: NDArray[Any] | Tensor,
+    config: MelConfig,
+    *,
+    tracker: Tracker = "dio",
+    floor_hz: float = 60.0,
+    ceiling_hz: float = 500.0,
+) -> Contour:
+    """Measure F0, voicing and energy on the mel's frame grid.
+
+    The tracker runs at half a hop, so that every second one of its frames lies exactly on a mel frame's centre
+    ``(i + 0.5) * hop_samples``; nothing is averaged across voiced and unvoiced frames.
+
+    Args:
+        audio: Samples (N,), full scale at 1, at ``config.sample_rate_hz``.
+        config: The mel contract, which fixes the frame grid.
+        tracker: ``"dio"`` (with StoneMask refinement; fast) or ``"harvest"`` (slow, fewer voicing errors).
+        floor_hz: Lowest F0 searched.
+        ceiling_hz: Highest F0 searched.
+
+    Returns:
+        Contour of ``N // hop_samples`` frames.
+
+    Raises:
+        InputError: ``audio`` is not (N,) of finite samples or shorter than a frame, or the tracker or its range is unknown.
+
+    Source: Morise 2009 (DIO), 2017 (Harvest).
+    """
+    samples = _as_samples(audio, config)
+    if tracker not in TRACKERS:
+        raise InputError(f"F0 tracker {tracker!r}; expected one of {TRACKERS}")
+    if not 20.0 <= floor_hz < ceiling_hz <= config.sample_rate_hz / 4:
+        raise InputError(f"F0 range {floor_hz:g} to {ceiling_hz:g} Hz; expected 20 <= floor < ceiling")
+    frames = len(samples) // config.hop_samples
+    half_hop_f0 = track_f0(samples, config, tracker=tracker, floor_hz=floor_hz, ceiling_hz=ceiling_hz)
+    f0_hz = np.zeros(frames)
+    on_centres = half_hop_f0[1::2][:frames]
+    f0_hz[: len(on_centres)] = on_centres
+    voiced = f0_hz > 0
+    return Contour(
+        f0_hz=fill_unvoiced(f0_hz, voiced),
+        voiced=voiced,
+        energy_db=frame_energy_db(samples, config),
+        frame_rate_hz=config.frame_rate_hz,
+    )
+
+
+def track_f0(
+    samples: NDArray[np.float64], config: MelConfig, *, tracker: Tracker, floor_hz: float, ceiling_hz: float
+) -> NDArray[np.float64]:
+    """Track F0 every half hop: frame ``j`` at sample ``j * hop_samples / 2``; 0 where unvoiced (WORLD's own flag)."""
+    import pyworld
+
+    samples = np.ascontiguousarray(samples, dtype=np.float64)
+    rate = config.sample_rate_hz
+    period_ms = 500.0 * config.hop_samples / rate
+    search = {"f0_floor": floor_hz, "f0_ceil": ceiling_hz, "frame_period": period_ms}
+    if tracker == "harvest":
+        return pyworld.harvest(samples, rate, **search)[0]
+    coarse, times = pyworld.dio(samples, rate, **search)
+    refined = pyworld.stonemask(samples, coarse, times, rate)
+    return np.where((refined >= floor_hz) & (refined <= ceiling_hz), refined, 0.0)
+
+
+def frame_energy_db(samples: NDArray[Any], config: MelConfig) -> NDArray[np.float32]:
+    """Level of every mel frame's Hann window, dB re full scale.
+
+    Args:
+        samples: Samples (N,), full scale at 1.
+        config: The mel contract, whose windows are used.
+
+    Returns:
+        Levels (T,), float32, at least ``ENERGY_FLOOR_DB``; a sine of amplitude 1 is at -3 dB.
+    """
+    hop, width = config.hop_samples, config.window_samples
+    pad = (width - hop) // 2
+    frames = len(samples) // hop
+    mode = "reflect" if len(samples) > pad else "constant"
+    padded = np.pad(np.asarray(samples, dtype=np.float64), (pad, pad + hop), mode=mode)
+    windows = np.lib.stride_tricks.sliding_window_view(np.square(padded), width)[::hop][:frames]
+    weights = np.square(np.hanning(width + 1)[:-1])
+    return power_to_db(windows @ (weights / weights.sum()), ENERGY_FLOOR_DB).astype(np.float32)
+
+
+def fill_unvoiced(f0_hz: NDArray[Any], voiced: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Interpolate F0 in log-frequency through unvoiced frames.
+
+    Args:
+        f0_hz: F0 (T,); only voiced frames are read.
+        voiced: Whether a frame is voiced (T,).
+
+    Returns:
+        F0 (T,), float32, > 0 everywhere; held at the ends, ``UNVOICED_F0_HZ`` when nothing is voiced.
+    """
+    index = np.flatnonzero(voiced)
+    if len(index) == 0:
+        return np.full(len(f0_hz), UNVOICED_F0_HZ, dtype=np.float32)
+    log_f0 = np.interp(np.arange(len(f0_hz)), index, np.log(np.asarray(f0_hz)[index]))
+    return np.exp(log_f0).astype(np.float32)
+
+
+def prosody_vector(contour: Contour, *, require_voiced: bool = False) -> NDArray[np.float32]:
+    """Sum up a contour in four numbers, in the order of ``PROSODY_NAMES``.
+
+    Mean and standard deviation of log-F0 (natural) over voiced frames; mean level over speech frames (within 30 dB of
+    the loudest); syllable-like rate: prominent peaks of the smoothed level per second of speech, from the first speech
+    frame to the last.
+
+    Args:
+        contour: The utterance (T,).
+        require_voiced: Whether a contour without a voiced frame is an error; otherwise the constant F0 stands for it,
+            with standard deviation 0.
+
+    Returns:
+        Vector (4,), float32, always finite.
+
+    Raises:
+        InputError: The contour has no frames, or no voiced frame though ``require_voiced``.
+    """
+    if len(contour) == 0:
+        raise InputError("contour without frames; expected at least 1")
+    if require_voiced and not contour.voiced.any():
+        raise InputError(f"no voiced frame among {len(contour)}; expected speech with a pitch")
+    chosen = contour.voiced if contour.voiced.any() else np.ones(len(contour), dtype=bool)
+    log_f0 = np.log(contour.f0_hz[chosen].astype(np.float64))
+    energy = contour.energy_db.astype(np.float64)
+    speech = energy >= energy.max() - SPEECH_RANGE_DB
+    values = (log_f0.mean(), log_f0.std(), energy[speech].mean(), _syllable_rate(energy, speech, contour.frame_rate_hz))
+    return np.array(values, dtype=np.float32)
+
+
+def normalise_prosody(vector: NDArray[Any] | Tensor) -> Any:
+    """Bring prosody vectors to about zero mean and unit variance over the demo corpus.
+
+    Args:
+        vector: Prosody (..., 4) in the order of ``PROSODY_NAMES``, array or tensor.
+
+    Returns:
+        Normalised prosody of the same shape and kind.
+    """
+    if isinstance(vector, Tensor):
+        return (vector - vector.new_tensor(PROSODY_MEAN)) / vector.new_tensor(PROSODY_STD)
+    return ((np.asarray(vector) - PROSODY_MEAN) / PROSODY_STD).astype(np.float32)
+
+
+def _syllable_rate(energy: NDArray[np.float64], speech: NDArray[np.bool_], frame_rate_hz: float) -> float:
+    """Count prominent peaks of the smoothed level per second between the first and the last speech frame."""
+    where = np.flatnonzero(speech)
+    first, last = where[0], where[-1] + 1
+    if energy.max() <= ENERGY_FLOOR_DB:
+        return 0.0
+    smooth = gaussian_filter1d(energy, SYLLABLE_SMOOTHING_SECONDS * frame_rate_hz)
+    framed = np.concatenate(([ENERGY_FLOOR_DB], smooth, [ENERGY_FLOOR_DB]))
+    peaks, _ = find_peaks(
+        framed,
+        height=energy.max() - SPEECH_RANGE_DB,
+        prominence=SYLLABLE_PROMINENCE_DB,
+        distance=max(1.0, SYLLABLE_DISTANCE_SECONDS * frame_rate_hz),
+    )
+    return len(peaks) * frame_rate_hz / (last - first)
+
+
+def _as_samples(audio: NDArray[Any] | Tensor, config: MelConfig) -> NDArray[np.float64]:
+    """Return samples (N,) as contiguous float64, at least one frame long."""
+    values = audio.detach().cpu().numpy() if isinstance(audio, Tensor) else np.asarray(audio)
+    if values.ndim != 1 or not np.issubdtype(values.dtype, np.floating):
+        raise InputError(f"audio of {values.dtype} and shape {values.shape}; expected floats (N,)")
+    if len(values) < config.hop_samples:
+        raise InputError(f"audio of {len(values)} samples; expected at least one frame of {config.hop_samples}")
+    if not np.isfinite(values).all():
+        raise InputError("audio holds NaN or infinite samples; expected finite ones")
+    return np.ascontiguousarray(values, dtype=np.float64)
