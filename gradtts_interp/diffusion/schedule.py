@@ -3,8 +3,7 @@
 With the residual r = x - mu the process is variance preserving: r_t = signal(t) r_0 + noise_level(t) z, z ~ N(0, I).
 Time runs from 0 (data) to 1 (noise). Every function takes a float or a tensor of times and answers in kind.
 
-Source: Popov et al. 2021, "Grad-TTS", equations (9) to (14); Kingma et al. 2021, "Variational diffusion models", for
-the log signal-to-noise ratio.
+Source: Popov et al. 2021, "Grad-TTS", section 2; Lu et al. 2022, "DPM-Solver", for the log signal-to-noise ratio.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ def noise_level(t: Time, schedule: LinearSchedule) -> Time:
 def log_snr(t: Time, schedule: LinearSchedule) -> Time:
     """Half the log signal-to-noise ratio, log(signal / noise_level), falling with t; infinite at t = 0.
 
-    This is the lambda of DPM-Solver (Lu et al. 2022).
+    This is the lambda of DPM-Solver.
     """
     area = integral(t, schedule)
     if isinstance(area, Tensor):
@@ -98,7 +97,7 @@ def diffuse(x0: Tensor, mu: Tensor, t: Tensor, noise: Tensor, schedule: LinearSc
     Returns:
         Mel at time t, (B, M, T). Padded frames hold noise too: multiply by the mask before the network.
 
-    Source: Grad-TTS, equations (9) and (10).
+    Source: Grad-TTS, section 2.1.
     """
     t = t[:, None, None]
     return mu + (x0 - mu) * signal(t, schedule) + noise * noise_level(t, schedule)
@@ -120,7 +119,7 @@ def diffusion_loss(
     Returns:
         Scalar; about 1 for a score of 0 on valid frames.
 
-    Source: Grad-TTS, equation (15).
+    Source: Grad-TTS, section 2.3.
     """
     error = (score * noise_level(t, schedule)[:, None, None] + noise) * mask
     return error.square().sum() / (mask.sum() * n_feats)

@@ -1,0 +1,117 @@
+"""Solvers of diffusers on the residual x - mu, in the continuous time of Grad-TTS.
+
+The residual follows the plain variance-preserving process, epsilon = -noise_level(t) * score, so every solver written
+for that process applies. A scheduler of diffusers reads its place from ``sigmas`` (noise over signal), which we set
+from our own schedule; its table of training steps is not used, hence no time is rounded to a grid.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from diffusers import DPMSolverMultistepScheduler, UniPCMultistepScheduler
+from torch import Tensor
+
+from gradtts_interp.diffusion.contract import Callback, Generators, Score, after_step, batch_time, start
+from gradtts_interp.diffusion.schedule import LinearSchedule, log_snr, noise_level
+
+TIME_POWER = 1.5
+SOLVER_ORDER = 2
+
+
+def evaluation_times(steps: int) -> list[float]:
+    """Times at which the multistep solvers evaluate the score, falling from 1 as (1 - i / steps) ** 1.5.
+
+    Even steps in log-SNR, the advice for exact scores, leave t = 1 so fast that a small error of the score grows many
+    times over in 4 to 8 steps; even steps in time are too coarse near t = 0. This power lies between the two: on a
+    three-mode toy, with a score off by 0 to 10 % of its scale, the error falls with every step added from 4 to 20
+    (tests). The last time, steps ** -1.5, draws nearer to 0 as there are more steps.
+
+    Args:
+        steps: Number of evaluations.
+
+    Returns:
+        ``steps`` falling times in (0, 1].
+    """
+    return [((steps - i) / steps) ** TIME_POWER for i in range(steps)]
+
+
+def dpm_solver(
+    score: Score,
+    schedule: LinearSchedule,
+    noise: Tensor,
+    mu: Tensor,
+    mask: Tensor,
+    steps: int,
+    *,
+    callback: Callback | None = None,
+    generator: Generators | None = None,
+) -> Tensor:
+    """Follow the probability-flow ODE by DPM-Solver++ 2M (see `contract.Sampler`); nothing is random.
+
+    Source: Lu et al. 2022, "DPM-Solver++", algorithm 2, as in diffusers.
+    """
+    return _solve(_dpm_scheduler, score, schedule, start(noise, mu, mask, steps), mu, mask, steps, callback)
+
+
+def unipc(
+    score: Score,
+    schedule: LinearSchedule,
+    noise: Tensor,
+    mu: Tensor,
+    mask: Tensor,
+    steps: int,
+    *,
+    callback: Callback | None = None,
+    generator: Generators | None = None,
+) -> Tensor:
+    """Follow the probability-flow ODE by UniPC of order 2 (see `contract.Sampler`); nothing is random.
+
+    Source: Zhao et al. 2023, "UniPC: a unified predictor-corrector framework", as in diffusers.
+    """
+    return _solve(_unipc_scheduler, score, schedule, start(noise, mu, mask, steps), mu, mask, steps, callback)
+
+
+def _dpm_scheduler() -> DPMSolverMultistepScheduler:
+    """DPM-Solver++ 2M whose last step, to noise 0, is of first order."""
+    return DPMSolverMultistepScheduler(solver_order=SOLVER_ORDER, lower_order_final=True, final_sigmas_type="zero")
+
+
+def _unipc_scheduler() -> UniPCMultistepScheduler:
+    """UniPC whose last step, to noise 0, is of first order."""
+    return UniPCMultistepScheduler(solver_order=SOLVER_ORDER, lower_order_final=True, final_sigmas_type="zero")
+
+
+def _solve(
+    make_scheduler: Callable[[], Any],
+    score: Score,
+    schedule: LinearSchedule,
+    x: Tensor,
+    mu: Tensor,
+    mask: Tensor,
+    steps: int,
+    callback: Callback | None,
+) -> Tensor:
+    """Run a multistep scheduler from ``x`` (B, M, T) at t = 1 to t = 0; a replaced mel starts its history anew."""
+    times = evaluation_times(steps)
+    scheduler = _place(make_scheduler(), times, schedule)
+    for step, t in enumerate(times):
+        epsilon = -noise_level(t, schedule) * score(x, batch_time(t, x))
+        residual = scheduler.step(epsilon, scheduler.timesteps[0], x - mu, return_dict=False)[0]
+        rest = times[step + 1 :]
+        x, replaced = after_step(callback, step, rest[0] if rest else 0.0, (mu + residual) * mask)
+        if replaced and rest:
+            scheduler = _place(make_scheduler(), rest, schedule)
+    return x
+
+
+def _place(scheduler: Any, times: list[float], schedule: LinearSchedule) -> Any:
+    """Put a scheduler on our times: noise over signal at each of them, then 0."""
+    scheduler.set_timesteps(len(times))
+    scheduler.sigmas = torch.tensor([math.exp(-log_snr(t, schedule)) for t in times] + [0.0])
+    scheduler.timesteps = torch.arange(len(times), 0, -1)
+    scheduler.set_begin_index(0)
+    return scheduler
