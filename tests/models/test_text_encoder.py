@@ -1,0 +1,129 @@
+"""Text encoder: official numbers, padding, style input."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from gradtts_interp.config import ModelConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.models.text_encoder import RelativeAttention, TextEncoder
+
+PREFIX = "encoder."
+SMALL = ModelConfig(
+    n_vocab=20, n_enc_channels=12, filter_channels=16, filter_channels_dp=8, n_heads=2, n_enc_layers=2, n_feats=5
+)
+
+
+def awake(encoder: TextEncoder) -> TextEncoder:
+    """Give every parameter a random value, so that nothing is hidden by an identity start."""
+    with torch.no_grad():
+        for parameter in encoder.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return encoder.eval()
+
+
+@pytest.fixture(scope="module")
+def golden_weights(golden_dir: Path):
+    weights = load_file(golden_dir / "grad_tts_weights.safetensors")
+    return {k.removeprefix(PREFIX): v for k, v in weights.items() if k.startswith(PREFIX)}
+
+
+def test_official_numbers(golden_dir: Path, golden_weights):
+    golden = load_file(golden_dir / "grad_tts_tensors.safetensors")
+    config = ModelConfig.from_dict(json.loads((golden_dir / "grad_tts.json").read_text())["config"])
+    encoder = TextEncoder(config).eval()
+    encoder.load_state_dict(golden_weights)
+    with torch.no_grad():
+        mu_x, logw, mask = encoder(golden["x"], golden["x_lengths"])
+    torch.testing.assert_close(mu_x, golden["mu_x"], atol=1e-4, rtol=0)
+    torch.testing.assert_close(logw, golden["logw"], atol=1e-4, rtol=0)
+    torch.testing.assert_close(mask, golden["x_mask"], atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("style_channels", [0, 4])
+def test_padding_changes_nothing(style_channels):
+    torch.manual_seed(0)
+    encoder = awake(TextEncoder(SMALL, style_channels))
+    ids, style = torch.randint(1, 20, (2, 11)), torch.randn(2, style_channels) if style_channels else None
+    lengths = torch.tensor([11, 3])
+    mu_x, logw, mask = encoder(ids, lengths, style)
+    assert mask.sum(dim=(1, 2)).tolist() == [11, 3]
+    for i, n in enumerate(lengths.tolist()):
+        alone = encoder(ids[i : i + 1, :n], lengths[i : i + 1], None if style is None else style[i : i + 1])
+        torch.testing.assert_close(mu_x[i, :, :n], alone[0][0], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(logw[i, :, :n], alone[1][0], atol=1e-5, rtol=1e-5)
+        assert mu_x[i, :, n:].abs().sum() == 0 and logw[i, :, n:].abs().sum() == 0
+
+
+def test_relative_attention_equals_a_plain_loop():
+    torch.manual_seed(0)
+    heads, window, length, width = 2, 2, 7, 3
+    attention = RelativeAttention(heads * width, heads, window, dropout=0.0).double()
+    x = torch.randn(1, heads * width, length, dtype=torch.float64)
+    query, key, value = (
+        conv(x)[0].reshape(heads, width, length) for conv in (attention.conv_q, attention.conv_k, attention.conv_v)
+    )
+    expected = torch.zeros(heads, width, length, dtype=torch.float64)
+    for head in range(heads):
+        for i in range(length):
+            keys = key[head].T.clone()
+            values = value[head].T.clone()
+            for j in range(max(0, i - window), min(length, i + window + 1)):
+                keys[j] += attention.emb_rel_k[0, j - i + window]
+                values[j] += attention.emb_rel_v[0, j - i + window]
+            weights = torch.softmax(keys @ query[head, :, i] / width**0.5, dim=0)
+            expected[head, :, i] = weights @ values
+    expected = attention.conv_o(expected.reshape(1, heads * width, length))
+    torch.testing.assert_close(attention(x, torch.ones(1, 1, length)), expected)
+
+
+def test_sequence_shorter_than_the_window():
+    encoder = awake(TextEncoder(SMALL))
+    mu_x, logw, _ = encoder(torch.tensor([[3]]), torch.tensor([1]))
+    assert mu_x.shape == (1, 5, 1) and torch.isfinite(mu_x).all() and torch.isfinite(logw).all()
+
+
+def test_durations_send_no_gradient_into_the_encoder():
+    encoder = awake(TextEncoder(SMALL))
+    _, logw, _ = encoder(torch.randint(1, 20, (1, 6)), torch.tensor([6]))
+    logw.sum().backward()
+    with_gradient = {name.split(".")[0] for name, p in encoder.named_parameters() if p.grad is not None}
+    assert with_gradient == {"proj_w"}
+
+
+def test_style_changes_mean_and_duration_and_gets_gradient():
+    torch.manual_seed(0)
+    encoder = awake(TextEncoder(SMALL, 4))
+    ids, lengths = torch.randint(1, 20, (1, 6)).expand(2, -1), torch.tensor([6, 6])
+    style = torch.tensor([[1.0, 0, 0, 0], [0, 0, 0, 1.0]], requires_grad=True)
+    mu_x, logw, _ = encoder(ids, lengths, style)
+    assert (mu_x[0] - mu_x[1]).abs().max() > 1e-3 and (logw[0] - logw[1]).abs().max() > 1e-3
+    mu_x.square().sum().backward()
+    assert style.grad.abs().min() > 0
+
+
+def test_style_is_what_the_encoder_was_built_for():
+    ids, lengths = torch.ones(2, 3, dtype=torch.long), torch.tensor([3, 3])
+    with pytest.raises(InputError, match=r"expected a style of shape \(2, 4\), got None"):
+        TextEncoder(SMALL, 4)(ids, lengths)
+    with pytest.raises(InputError, match=r"expected a style of shape None, got \(2, 4\)"):
+        TextEncoder(SMALL)(ids, lengths, torch.zeros(2, 4))
+    with pytest.raises(InputError, match=r"expected a style of shape \(2, 4\), got \(1, 4\)"):
+        TextEncoder(SMALL, 4)(ids, lengths, torch.zeros(1, 4))
+
+
+def test_width_divides_among_heads():
+    with pytest.raises(InputError, match=r"12 \+ style 3 = 15 must be a multiple of its 2 heads"):
+        TextEncoder(SMALL, 3)
+
+
+def test_inputs_are_left_as_they_are():
+    encoder = awake(TextEncoder(SMALL, 4))
+    ids, lengths, style = torch.randint(1, 20, (2, 6)), torch.tensor([6, 4]), torch.randn(2, 4)
+    copies = ids.clone(), lengths.clone(), style.clone()
+    encoder(ids, lengths, style)
+    for given, copy in zip((ids, lengths, style), copies, strict=True):
+        assert torch.equal(given, copy)

@@ -1,0 +1,196 @@
+"""Alignment: official paths and durations, and what must hold for any input."""
+
+import logging
+import math
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+from gradtts_interp import alignment
+from gradtts_interp.alignment import (
+    durations_from_log,
+    expand,
+    fix_length,
+    generate_path,
+    maximum_path,
+    sequence_mask,
+)
+from gradtts_interp.errors import InputError
+
+
+def pair_mask(tokens: list[int], frames: list[int]) -> torch.Tensor:
+    """Mask (B, L, T) of valid (token, frame) pairs."""
+    rows, columns = sequence_mask(torch.tensor(tokens)), sequence_mask(torch.tensor(frames))
+    return (rows.unsqueeze(2) & columns.unsqueeze(1)).float()
+
+
+def official_durations(logw: torch.Tensor, mask: torch.Tensor, length_scale: float) -> torch.Tensor:
+    """Frames of each token as the path of the official inference lays them."""
+    scaled = torch.ceil(torch.exp(logw) * mask) * length_scale
+    frames = torch.clamp_min(torch.sum(scaled, [1, 2]), 1).long()
+    both = mask.transpose(1, 2) * sequence_mask(frames, max_length=fix_length(int(frames.max()), 4)).unsqueeze(1)
+    return generate_path(scaled.squeeze(1), both).sum(2).long()
+
+
+def test_sequence_mask():
+    assert sequence_mask(torch.tensor([0, 2, 3])).tolist() == [[False] * 3, [True, True, False], [True] * 3]
+    assert sequence_mask(torch.tensor([1]), max_length=2).tolist() == [[True, False]]
+
+
+@pytest.mark.parametrize(("length", "multiple", "expected"), [(0, 4, 0), (1, 4, 4), (4, 4, 4), (229, 4, 232), (7, 1, 7)])
+def test_fix_length(length, multiple, expected):
+    assert fix_length(length, multiple) == expected
+
+
+@pytest.mark.parametrize(("length", "multiple"), [(-1, 4), (3, 0)])
+def test_fix_length_refuses(length, multiple):
+    with pytest.raises(InputError, match=f"got {length} and {multiple}"):
+        fix_length(length, multiple)
+
+
+def test_maximum_path_equals_official(golden_dir: Path):
+    golden = load_file(golden_dir / "grad_tts_tensors.safetensors")
+    path = maximum_path(golden["mas_value"], golden["mas_mask"])
+    assert path.dtype == golden["mas_value"].dtype
+    assert torch.equal(path, golden["mas_path"].to(path.dtype))
+
+
+def test_maximum_path_equals_exhaustive_search():
+    torch.manual_seed(0)
+    for tokens, frames in [(1, 1), (1, 5), (3, 3), (3, 7), (4, 8)]:
+        value = torch.randn(1, tokens, frames)
+        best = -math.inf
+        for cuts in combinations(range(1, frames), tokens - 1):
+            edges = (0, *cuts, frames)
+            best = max(best, sum(float(value[0, k, edges[k] : edges[k + 1]].sum()) for k in range(tokens)))
+        path = maximum_path(value, torch.ones_like(value))
+        assert float((path * value).sum()) == pytest.approx(best, abs=1e-5)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 12)), min_size=1, max_size=3), st.integers(0, 99))
+def test_maximum_path_is_monotonic_and_complete(sizes, seed):
+    tokens = [n for n, _ in sizes]
+    frames = [n + more for n, more in sizes]
+    mask = pair_mask(tokens, frames)
+    value = torch.randn(mask.shape, generator=torch.Generator().manual_seed(seed))
+    path = maximum_path(value, mask)
+    assert torch.equal(path.sum(1), mask[:, 0])
+    for i, (n, t) in enumerate(zip(tokens, frames, strict=True)):
+        steps = path[i, :, :t].argmax(0).diff()
+        assert path[i, 0, 0] == 1 and path[i, n - 1, t - 1] == 1
+        assert set(steps.tolist()) <= {0, 1}
+
+
+def test_maximum_path_ignores_padding():
+    torch.manual_seed(0)
+    value = torch.randn(1, 4, 9)
+    alone = maximum_path(value, torch.ones_like(value))
+    wide = torch.full((2, 6, 12), 50.0)
+    wide[0, :4, :9] = value[0]
+    path = maximum_path(wide, pair_mask([4, 6], [9, 12]))
+    assert torch.equal(path[0, :4, :9], alone[0])
+    assert path[0].sum() == 9
+
+
+def test_maximum_path_leaves_its_inputs():
+    value, mask = torch.randn(1, 3, 5, requires_grad=True), torch.ones(1, 3, 5)
+    copy = value.detach().clone()
+    path = maximum_path(value, mask)
+    assert torch.equal(value, copy) and not path.requires_grad
+
+
+def test_maximum_path_refuses_more_tokens_than_frames():
+    with pytest.raises(InputError, match="item 1 has 5 tokens but only 3 frames"):
+        maximum_path(torch.zeros(2, 5, 8), pair_mask([5, 5], [8, 3]))
+
+
+def test_maximum_path_refuses_other_shapes():
+    with pytest.raises(InputError, match=r"got \(1, 2, 3\) and \(1, 2, 4\)"):
+        maximum_path(torch.zeros(1, 2, 3), torch.zeros(1, 2, 4))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no locator available"), OSError("disk full")])
+def test_search_compiles_where_nothing_can_be_cached(monkeypatch, caplog, error):
+    import numba
+
+    compile_search = numba.njit
+
+    def refuse_cache(*args, cache=False, **kwargs):
+        if cache:
+            raise error
+        return compile_search(*args, **kwargs)
+
+    monkeypatch.setattr(numba, "njit", refuse_cache)
+    with caplog.at_level(logging.WARNING):
+        search = alignment._compiled_search.__wrapped__()
+    path = np.zeros((2, 3), dtype=np.float32)
+    search(np.array([[1, 1, 0], [0, 0, 1]], dtype=np.float32), 2, 3, path)
+    assert path.tolist() == [[1, 1, 0], [0, 0, 1]]
+    assert str(error) in caplog.text
+
+
+@pytest.mark.parametrize("length_scale", [0.3, 0.91, 1.0, 1.7])
+def test_ceil_durations_equal_the_official_path(length_scale):
+    torch.manual_seed(0)
+    logw, mask = torch.randn(4, 1, 40), sequence_mask(torch.tensor([40, 1, 17, 33])).unsqueeze(1).float()
+    durations = durations_from_log(logw * mask, mask, length_scale=length_scale)
+    assert durations.dtype == torch.int64
+    assert torch.equal(durations, official_durations(logw * mask, mask, length_scale))
+
+
+def test_round_durations():
+    logw = torch.log(torch.tensor([[[2.4, 2.6, 0.01, 5.0]]]))
+    mask = torch.tensor([[[1.0, 1.0, 1.0, 0.0]]])
+    assert durations_from_log(logw, mask, rounding="round").tolist() == [[2, 3, 1, 0]]
+    assert durations_from_log(logw, mask, length_scale=2.0, rounding="round").tolist() == [[5, 5, 1, 0]]
+
+
+@pytest.mark.parametrize("length_scale", [0.0, -1.0, math.nan, math.inf])
+def test_length_scale_is_positive(length_scale):
+    with pytest.raises(InputError, match="length_scale: expected a finite number above 0, got"):
+        durations_from_log(torch.zeros(1, 1, 2), torch.ones(1, 1, 2), length_scale=length_scale)
+
+
+def test_rounding_is_known():
+    with pytest.raises(InputError, match=r"unknown rounding 'floor'; expected one of \['ceil', 'round'\]"):
+        durations_from_log(torch.zeros(1, 1, 2), torch.ones(1, 1, 2), rounding="floor")
+
+
+def test_durations_are_finite():
+    with pytest.raises(InputError, match="durations are not finite"):
+        durations_from_log(torch.tensor([[[0.0, math.nan]]]), torch.ones(1, 1, 2))
+
+
+def test_generate_path_lays_tokens_in_order():
+    path = generate_path(torch.tensor([[2, 0, 1]]), torch.ones(1, 3, 4))
+    assert path.tolist() == [[[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0]]]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 5), min_size=4, max_size=4), min_size=1, max_size=3), st.integers(0, 3))
+def test_expand_equals_the_path(rows, more):
+    durations = torch.tensor(rows)
+    frames = int(durations.sum(1).max()) + more
+    values = torch.randn(len(rows), 3, 4)
+    expected = values @ generate_path(durations, torch.ones(len(rows), 4, frames))
+    assert torch.equal(expand(values, durations, frames=frames), expected)
+
+
+def test_expand_finds_the_number_of_frames_and_passes_gradient():
+    values = torch.tensor([[[1.0, 2.0]], [[3.0, 4.0]]], requires_grad=True)
+    frames = expand(values, torch.tensor([[2, 1], [1, 0]]))
+    assert frames.tolist() == [[[1, 1, 2]], [[3, 0, 0]]]
+    frames.sum().backward()
+    assert values.grad.tolist() == [[[2, 1]], [[1, 0]]]
+
+
+def test_expand_refuses_other_shapes():
+    with pytest.raises(InputError, match=r"got \(1, 2, 3\) and \(1, 4\)"):
+        expand(torch.zeros(1, 2, 3), torch.zeros(1, 4, dtype=torch.long))
