@@ -1,0 +1,1 @@
+"""The demo corpus: sentences, flite, labels, WORLD, and the builder that joins them."""

@@ -1,7 +1,8 @@
 """Make the corpus: speak and analyse all sentences, plan all items, render them in several processes.
 
-Files of a corpus: ``wavs/<id>.wav``, ``features/<id>.npz``, ``manifest.jsonl``, ``filelist.txt`` (items of the speaker
-bank, ``path|text|speaker|emotion``), ``settings.json`` and ``report.json``. A build that was stopped goes on where it was.
+Files of a corpus: ``wavs/<id>.wav``, ``features/<id>.npz``, ``manifest.jsonl``, ``filelist.txt`` (items of the
+speaker bank, ``path|text|speaker|emotion``), ``settings.json`` and ``report.json``; ``analysis`` is a cache that may be
+deleted. A build that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from gradtts_interp.corpus.cache import Sentence, analyse_to_cache, boundaries_o
 from gradtts_interp.corpus.flite import VOICES, find_flite
 from gradtts_interp.corpus.labels import Labels
 from gradtts_interp.corpus.plan import BuildSettings, Item, Spoken, make_plan, share_at
+from gradtts_interp.corpus.rendering import Source, frame_durations, render
 from gradtts_interp.corpus.sentences import held_out_sentences, training_sentences
-from gradtts_interp.corpus.world import Source, frame_durations, render
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.pitch.contour import frame_energy_db
@@ -46,7 +47,9 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
-def build_corpus(folder: str | Path, settings: BuildSettings, *, jobs: int | None = None, progress: bool = True) -> Path:
+def build_corpus(
+    folder: str | Path, settings: BuildSettings, *, jobs: int | None = None, progress: bool = True
+) -> Path:
     """Build a corpus, or finish one that was begun.
 
     Args:
@@ -130,7 +133,7 @@ def render_item(folder: Path, texts: dict[str, str], item: Item) -> dict[str, An
 def _render_files(folder: Path, item: Item, a: Source, b: Source | None, config: MelConfig) -> None:
     """Render and write ``wavs/<id>.wav`` and ``features/<id>.npz``; the mel is that of the 16-bit samples."""
     durations = frame_durations(a.boundaries_seconds, rate=a.factors.rate, config=config)
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     share = None
     if b is not None:
         of_b = frame_durations(b.boundaries_seconds, rate=b.factors.rate, config=config)
@@ -208,7 +211,8 @@ def _require_same_settings(folder: Path, settings: BuildSettings) -> None:
         if differing:
             name = differing[0]
             raise InputError(
-                f"{folder} holds a corpus with {name} {found.get(name)!r}; expected {wanted[name]!r}: choose another folder"
+                f"{folder} holds a corpus with {name} {found.get(name)!r}; expected {wanted[name]!r}, "
+                "or choose another folder"
             )
         return
     _write_lines(path, [json.dumps(wanted)])
@@ -225,7 +229,8 @@ def _analyse_job(folder: Path, job: tuple[Sentence, str]) -> Labels | str:
 
 def _executor(jobs: int | None) -> ProcessPoolExecutor:
     """Processes of one thread each; spawned, since forking a process with threads can hang."""
-    return ProcessPoolExecutor(jobs or os.cpu_count() or 1, mp_context=get_context("spawn"), initializer=_use_one_thread)
+    count = jobs or os.cpu_count() or 1
+    return ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_use_one_thread)
 
 
 def _use_one_thread() -> None:

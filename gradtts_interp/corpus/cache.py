@@ -114,5 +114,3 @@ def _parse_labels(text: str) -> Labels:
         words=words,
         mismatch=float(values["mismatch"]),
     )
-
-

@@ -41,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     build.add_argument("--quiet", action="store_true", help="no progress bars")
     for f in dataclasses.fields(BuildSettings):
         option = "--" + f.name.replace("_", "-")
-        build.add_argument(option, type=type(f.default), default=f.default, help=f"{_HELP[f.name]} (default: %(default)s)")
+        text = f"{_HELP[f.name]} (default: %(default)s)"
+        build.add_argument(option, type=type(f.default), default=f.default, help=text)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -72,8 +72,8 @@ def make_labels(text: str, spoken: SpokenPhones, lexicon: Lexicon) -> Labels:
         Tokens and times, leading and trailing silence cut to ``LEADING_SECONDS`` and ``TRAILING_SECONDS``.
 
     Raises:
-        InputError: A word is not in the dictionary, nothing was spoken, or the phones differ from the dictionary by more
-            than ``HIGHEST_MISMATCH``.
+        InputError: A word is not in the dictionary, nothing was spoken, or more than ``HIGHEST_MISMATCH`` of the phones
+            differ from the dictionary.
     """
     words, marks = split_text(text)
     voiced = [i for i, phone in enumerate(spoken.phones) if phone != "pau"]
@@ -83,7 +83,8 @@ def make_labels(text: str, spoken: SpokenPhones, lexicon: Lexicon) -> Labels:
     differing = sum(not _same(m, spoken.phones, voiced) for m in path)
     mismatch = differing / len(path)
     if mismatch > HIGHEST_MISMATCH:
-        raise InputError(f"{text!r}: {mismatch:.0%} of its phones differ from the dictionary; expected <= {HIGHEST_MISMATCH:.0%}")
+        limit = f"expected at most {HIGHEST_MISMATCH:.0%}"
+        raise InputError(f"{text!r}: {mismatch:.0%} of its phones differ from the dictionary; {limit}")
     chosen = {voiced[m.spoken]: m for m in path if m.spoken is not None}
     return _collect(words, marks, spoken, chosen, mismatch)
 
@@ -223,14 +224,9 @@ def _collect(
             tokens.append(token_of(spoken.phones[i], match.expected))
         ends.append(spoken.end_seconds[i])
     tokens.append(marks.get(len(words) - 1, "."))
-    ends.append(min(ends[-1] + TRAILING_SECONDS, _audio_end(spoken)))
+    ends.append(min(ends[-1] + TRAILING_SECONDS, spoken.end_seconds[-1]))
     named = tuple((words[w], *spans[w]) for w in sorted(spans))
     return Labels(tuple(tokens), _strictly_rising(ends, start), start, named, mismatch)
-
-
-def _audio_end(spoken: SpokenPhones) -> float:
-    """End of the audio as flite's last phone tells it."""
-    return spoken.end_seconds[-1]
 
 
 def _strictly_rising(ends: list[float], start: float, *, shortest: float = 0.002) -> tuple[float, ...]:

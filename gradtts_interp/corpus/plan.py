@@ -170,7 +170,7 @@ def _grid(
     voices: Mapping[str, Voice],
     pitches: Mapping[str, Pitch],
 ) -> list[Item]:
-    """Free combinations, each with ``GRID_UTTERANCES`` sentences; some take a speaker's pitch style to another voice."""
+    """Free combinations of ``GRID_UTTERANCES`` sentences each; some take a speaker's pitch style to another voice."""
     free = [(v, p) for v in voices for p in pitches]
     lent = [(v, p) for v in voices for p in bank_pitches() if not p.startswith(f"{v}-")]
     count = -(-settings.grid // GRID_UTTERANCES)
@@ -178,7 +178,7 @@ def _grid(
     n_free = min(len(free), count - n_lent)
     pairs = [*_choose(free, n_free, random), *_choose(lent, n_lent, random)]
     known = {**pitches, **bank_pitches()}
-    items = []
+    items: list[Item] = []
     for voice, pitch in pairs:
         style = StyleKey(voice, pitch, Factors.of(voices[voice], known[pitch]))
         for key in _sentences(spoken.train[style.factors.base], GRID_UTTERANCES, random):

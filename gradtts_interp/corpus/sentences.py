@@ -62,7 +62,14 @@ TEMPLATES = (
     "never {do} the {noun} {prep} the {adj} {noun}!",
 )
 
-SINGULAR_TO_PLURAL_DETERMINER = {"a": "the", "this": "these", "that": "those", "every": "all", "each": "most", "another": "some"}
+SINGULAR_TO_PLURAL_DETERMINER = {
+    "a": "the",
+    "this": "these",
+    "that": "those",
+    "every": "all",
+    "each": "most",
+    "another": "some",
+}
 
 TRAINING_SEED_OFFSET = 1_000
 HELD_OUT_SEED_OFFSET = 2_000

@@ -33,7 +33,7 @@ class Pitch:
 
     Attributes:
         f0_level_hz: Geometric mean of F0.
-        f0_range: Factor on the spread of log-F0; 1 is a standard deviation of about ``world.REFERENCE_LOG_F0_STD``.
+        f0_range: Factor on the spread of log-F0; 1 is a standard deviation of about ``rendering.REFERENCE_LOG_F0_STD``.
         rate: Factor on speed.
         energy_db: Change of level.
     """

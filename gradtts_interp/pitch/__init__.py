@@ -1,0 +1,1 @@
+"""Pitch contours, the prosody vector, and masks on the mel plane."""

@@ -38,7 +38,8 @@ class Contour:
     """Prosody of one utterance on the mel's frame grid.
 
     Attributes:
-        f0_hz: Fundamental frequency (T,), float32, interpolated in log-frequency through unvoiced frames: never 0 or NaN.
+        f0_hz: Fundamental frequency (T,), float32, interpolated in log-frequency through unvoiced frames: never 0
+            or NaN.
         voiced: Whether a frame is voiced (T,), bool.
         energy_db: Level of the frame's window (T,), float32, dB re full scale, at least ``ENERGY_FLOOR_DB``.
         frame_rate_hz: Frames per second.
@@ -85,7 +86,8 @@ def extract_contour(
         Contour of ``N // hop_samples`` frames.
 
     Raises:
-        InputError: ``audio`` is not (N,) of finite samples or shorter than a frame, or the tracker or its range is unknown.
+        InputError: ``audio`` is not (N,) of finite samples or shorter than a frame, or the tracker or its range is
+            unknown.
 
     Source: Morise 2009 (DIO), 2017 (Harvest).
     """
@@ -138,8 +140,8 @@ def frame_energy_db(samples: NDArray[Any], config: MelConfig) -> NDArray[np.floa
     hop, width = config.hop_samples, config.window_samples
     pad = (width - hop) // 2
     frames = len(samples) // hop
-    mode = "reflect" if len(samples) > pad else "constant"
-    padded = np.pad(np.asarray(samples, dtype=np.float64), (pad, pad + hop), mode=mode)
+    values = np.asarray(samples, dtype=np.float64)
+    padded = np.pad(values, (pad, pad), mode="reflect") if len(values) > pad else np.pad(values, (pad, pad))
     windows = np.lib.stride_tricks.sliding_window_view(np.square(padded), width)[::hop][:frames]
     weights = np.square(np.hanning(width + 1)[:-1])
     return power_to_db(windows @ (weights / weights.sum()), ENERGY_FLOOR_DB).astype(np.float32)
