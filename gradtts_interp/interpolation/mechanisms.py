@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.models.style_context import StyleContext, StyleTokens, join
@@ -43,17 +44,20 @@ class Shares:
 
     Attributes:
         plane: (B, n, M, T), sums to 1 over n.
+        mean: Mean share of each style over each item's own frames (B, n).
         by_pitch: Style 0 gives pitch, the last style the rest.
     """
 
     plane: Tensor
+    mean: Tensor
     by_pitch: bool = False
 
     @property
-    def dominant(self) -> int:
-        """The style with the largest mean share over the batch; the first of equals."""
-        means = self.plane.mean(dim=(0, 2, 3))
-        return int((means >= means.max() - 1e-6).nonzero()[0])
+    def dominant(self) -> Shares:
+        """The same, with everything given to each item's largest mean share (the first of equals)."""
+        best = (self.mean >= self.mean.amax(1, keepdim=True) - 1e-6).float().argmax(1)
+        hard = functional.one_hot(best, self.mean.shape[1]).to(self.plane.dtype)
+        return replace(self, plane=hard[:, :, None, None].expand_as(self.plane), mean=hard, by_pitch=False)
 
     def prosody_shares(self) -> Tensor:
         """Shares of the four prosody numbers per frame, (B, n, 4, T)."""
@@ -190,12 +194,25 @@ def make_plan(styles: Iterable[StyleReading], shares: Shares | None, mechanisms:
     if shares is None:
         branch = single(styles[0])
         return Plan(branch.mu, (branch,))
-    branch = single(styles[shares.dominant])
-    plan = Plan(branch.mu, (branch,))
+    plan = _dominant_plan(styles, shares.dominant)
     for name, mechanism in MECHANISMS.items():
         if name in wanted:
             plan = mechanism(plan, styles, shares)
     return plan
+
+
+def _dominant_plan(styles: tuple[StyleReading, ...], hard: Shares) -> Plan:
+    """The plan that reads each item's dominant style alone."""
+    branch = single(styles[int(hard.mean[0].argmax())])
+    plan = Plan(branch.mu, (branch,))
+    if (hard.mean == hard.mean[:1]).all():
+        return plan
+    plan = prior(plan, styles, hard)
+    if styles[0].prosody is not None:
+        plan = prosody(plan, styles, hard)
+    if styles[0].tokens is not None:
+        plan = attention(plan, styles, hard)
+    return replace(plan, blended=frozenset())
 
 
 def _weighted(planes: list[Tensor], shares: Tensor) -> Tensor:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import Branch, Plan
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.models.style_context import StyleContext, join
+from gradtts_interp.models.style_context import LOG_ZERO, StyleContext, join
 
 Score = Callable[[Tensor, Tensor], Tensor]
 
@@ -108,32 +109,25 @@ def _stack(branches: list[Branch]) -> Branch:
 
 
 def stack_contexts(contexts: list[StyleContext | None]) -> StyleContext | None:
-    """Contexts of different styles in one batch: keys are padded, owners and shares are made to fit."""
+    """Put contexts in one batch, padding keys to the longest.
+
+    A context without shares lets keys alone decide, whoever owns them, so it can go with one that has shares.
+    """
     if any(c is None for c in contexts):
         return None
     known: list[StyleContext] = [c for c in contexts if c is not None]
-    styles = sum(c.n_styles for c in known)
-    parts, first, start = [], 0, 0
-    keys = sum(c.tokens.shape[1] for c in known)
-    owner = torch.cat([c.owner + sum(d.n_styles for d in known[:i]) for i, c in enumerate(known)])
-    with_share = next((c.share for c in known if c.share is not None), None)
-    for c in known:
-        batch, size, width = c.tokens.shape
-        tokens = c.tokens.new_zeros(batch, keys, width)
-        tokens[:, start : start + size] = c.tokens
-        log_weight = c.log_weight.new_full((batch, keys), -1e4)
-        log_weight[:, start : start + size] = c.log_weight
-        share = None
-        if with_share is not None:
-            share = with_share.new_ones(batch, styles, *with_share.shape[2:])
-            if c.share is not None:
-                share[:, first : first + c.n_styles] = c.share
-        parts.append((tokens, log_weight, share))
-        start, first = start + size, first + c.n_styles
-    tokens, log_weight, shares = zip(*parts, strict=True)
+    leader = max(known, key=lambda c: (c.share is not None, c.tokens.shape[1]))
+    keys = max(c.tokens.shape[1] for c in known)
+    if any(c.share is not None and not torch.equal(c.owner, leader.owner) for c in known):
+        raise ValueError("contexts that share the plane among different keys cannot go in one batch")
+    share = None
+    if leader.share is not None:
+        share = torch.cat([torch.ones_like(leader.share) if c.share is None else c.share for c in known])
     return StyleContext(
-        tokens=torch.cat(tokens),
-        log_weight=torch.cat(log_weight),
-        owner=owner,
-        share=None if with_share is None else torch.cat(shares),  # type: ignore[arg-type]
+        tokens=torch.cat([functional.pad(c.tokens, (0, 0, 0, keys - c.tokens.shape[1])) for c in known]),
+        log_weight=torch.cat(
+            [functional.pad(c.log_weight, (0, keys - c.log_weight.shape[1]), value=LOG_ZERO) for c in known]
+        ),
+        owner=functional.pad(leader.owner, (0, keys - len(leader.owner))),
+        share=share,
     )

@@ -47,16 +47,30 @@ class Layout:
 
 
 @dataclass(frozen=True)
+class PitchRegion:
+    """Bins of F0 and its harmonics; see :func:`~gradtts_interp.pitch.masks.pitch_mask`.
+
+    Attributes:
+        harmonics: Multiples of F0 that are marked.
+        width_bins: Bins marked on each side.
+    """
+
+    harmonics: int = 1
+    width_bins: int = 1
+
+
+@dataclass(frozen=True)
 class ShareMap:
     """A drawn share.
 
     Attributes:
         weight: (M, T) in [0, 1], how much of B.
-        by_pitch: A gives its pitch and B the rest: keys of the references are masked instead of queries of the target.
+        pitch: Set where A gives its pitch and B the rest: the references are masked instead of the target, since
+            pitch is heard in all bins but read from few.
     """
 
     weight: Plane
-    by_pitch: bool = False
+    pitch: PitchRegion | None = None
 
     @property
     def partition(self) -> Plane:
@@ -71,12 +85,12 @@ class Share:
     Attributes:
         name: What it is, for logs and settings.
         draw: From a layout to (M, T).
-        by_pitch: See :class:`ShareMap`.
+        pitch: See :class:`ShareMap`.
     """
 
     name: str
     draw: Callable[[Layout], Plane]
-    by_pitch: bool = False
+    pitch: PitchRegion | None = None
 
     def render(self, layout: Layout) -> ShareMap:
         """Draw on a layout; the answer is checked to be (M, T) in [0, 1]."""
@@ -84,7 +98,7 @@ class Share:
         expected = (layout.mel.n_mels, layout.frames)
         if weight.shape != expected or not np.isfinite(weight).all() or weight.min() < 0 or weight.max() > 1:
             raise InputError(f"share {self.name}: expected a plane {expected} within [0, 1], got {weight.shape}")
-        return ShareMap(weight, self.by_pitch)
+        return ShareMap(weight, self.pitch)
 
     def __mul__(self, other: Share) -> Share:
         return Share(f"{self.name}*{other.name}", lambda at: self.draw(at) * other.draw(at))
@@ -197,7 +211,7 @@ def pitch(harmonics: int = 1, width_bins: int = 1) -> Share:
             raise InputError("share by pitch: style A has no F0 contour; give a reference with voiced speech")
         return 1 - pitch_mask(at.f0_hz, at.voiced, at.mel, harmonics=harmonics, width_bins=width_bins)
 
-    return Share(f"pitch({harmonics},{width_bins})", draw, by_pitch=True)
+    return Share(f"pitch({harmonics},{width_bins})", draw, pitch=PitchRegion(harmonics, width_bins))
 
 
 def bands(low_hz: float, high_hz: float, *, inside: float = 1.0, outside: float = 0.0) -> Share:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tqdm import tqdm
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.pitch.contour import Contour, normalise_prosody, prosody_vector
-from gradtts_interp.text.frontend import ids_of
+from gradtts_interp.text.symbols import SYMBOL_TO_ID, ids_of
 
 EMOTIONS = ("neutral", "happy", "sad", "angry", "surprise")
 
@@ -127,6 +128,11 @@ def load_items(folder: str | Path, splits: tuple[str, ...] = ("train",), *, add_
     return items
 
 
+def symbols_of(tokens: Sequence[str]) -> tuple[str, ...]:
+    """Names of the manifest's tokens in the symbol table: phones carry an ``@`` there."""
+    return tuple(token if token in SYMBOL_TO_ID and not token.isalnum() else f"@{token}" for token in tokens)
+
+
 def _read_item(folder: Path, entry: dict, add_blank: bool) -> Item:
     with np.load(folder / "features" / f"{entry['id']}.npz") as features:
         arrays = {name: features[name] for name in features.files}
@@ -142,7 +148,7 @@ def _read_item(folder: Path, entry: dict, add_blank: bool) -> Item:
         kind=entry["kind"],
         split=entry["split"],
         text=entry["text"],
-        ids=np.asarray(ids_of(tuple(entry["tokens"]), add_blank), dtype=np.int64),
+        ids=np.asarray(ids_of(symbols_of(entry["tokens"]), add_blank), dtype=np.int64),
         durations=arrays["durations"].astype(np.int64),
         mel=arrays["mel"],
         f0_hz=arrays["f0_hz"],
