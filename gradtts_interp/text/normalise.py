@@ -34,6 +34,7 @@ _SHORT = {
     "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Esq": "Esquire", "Jan": "January", "Feb": "February",
     "Aug": "August", "Sept": "September", "Oct": "October", "Nov": "November", "Dec": "December",
 }  # fmt: skip
+_SHORT_OF_LOWER = {short.lower(): full for short, full in _SHORT.items()}
 _NUMBERED = {"No": "number", "no": "number", "Nos": "numbers", "Fig": "figure", "fig": "figure", "Vol": "volume",
              "vol": "volume", "p": "page", "pp": "pages", "Ch": "chapter", "ch": "chapter"}  # fmt: skip
 _UNITS = {
@@ -130,7 +131,7 @@ def _street_or_saint(match: re.Match[str]) -> str:
 
 def _shortened(match: re.Match[str]) -> str:
     ends = not match.string[match.end() :].strip()
-    return (_SHORT.get(match[1]) or _SHORT[match[1].capitalize()]) + ("." if ends else "")
+    return _SHORT_OF_LOWER[match[1].lower()] + ("." if ends else "")
 
 
 def _date(month: str, day: str, year: str, written: str) -> str:

@@ -121,7 +121,7 @@ def align(pairs: Sequence[Pair], *, iterations: int = 8) -> list[list[str]]:
         for letters, phones in coded:
             _expect(letters, phones, table, counts)
         counts[counts < 0.5] = 0.0
-        table = counts / counts.sum(axis=1, keepdims=True)
+        table = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9)
     table[table < 1e-5] = 0.0
     aligned = []
     for (word, spoken), (letters, phones) in zip(pairs, coded, strict=True):
@@ -222,7 +222,7 @@ def save(path: Path, inventory: Sequence[str], model: KneserNey) -> None:
     logs, backoffs = model.pruned()
     for name, tables in (("probability", logs), ("backoff", backoffs)):
         for order, table in enumerate(tables, start=1):
-            if table:
+            if table or name == "probability":
                 packed = sorted((_pack(ngram), value) for ngram, value in table.items())
                 keys = np.array([key for key, _ in packed], dtype=np.uint64)
                 nats = np.array([value for _, value in packed])

@@ -1,0 +1,136 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gradtts_interp.errors import InputError
+from gradtts_interp.text import N_VOCAB, TextFrontend, Word, ids_of
+from gradtts_interp.text.frontend import PAUSES, check_text
+
+DEMO = TextFrontend(add_blank=False, word_boundaries=False)
+FRONTENDS = {"default": TextFrontend(), "official": TextFrontend("official"), "demo": DEMO}
+
+
+def spoken(frontend, text):
+    return " ".join(token.lstrip("@") or token for token in frontend(text).tokens)
+
+
+def test_demo_layout():
+    result = DEMO("Hello, world")
+    assert result.tokens == (" ", "@HH", "@AH0", "@L", "@OW1", ",", "@W", "@ER1", "@L", "@D", ".")
+    assert result.ids == ids_of(result.tokens, add_blank=False)
+    assert result.words == (Word("Hello", 1, 5), Word("world", 6, 10))
+
+
+def test_default_layout_has_spaces_and_blanks():
+    result = TextFrontend()("Hello, world!")
+    assert result.tokens == ("@HH", "@AH0", "@L", "@OW1", ",", " ", "@W", "@ER1", "@L", "@D", "!")
+    assert len(result.ids) == 2 * len(result.tokens) + 1 and set(result.ids[::2]) == {148}
+
+
+@pytest.mark.parametrize(
+    ("text", "pauses"),
+    [("hello", "."), ("hello?!", "?"), ("hello...", "."), ("(hello) well", ",."), ("hello -- well", ",."),
+     ("hello - well;", ",;"), ("'hello' \"well\"", "."), ("hello,), well!!!", ",!"), ("...hello: well", ":."),
+     ("well—hello", ",.")],
+)  # fmt: skip
+def test_demo_pauses(text, pauses):
+    assert "".join(token for token in DEMO(text).tokens if token in PAUSES) == pauses
+
+
+def test_case_and_attached_punctuation_do_not_matter():
+    assert spoken(DEMO, 'HELLO "world".') == spoken(DEMO, "hello world")
+
+
+def test_inline_phones():
+    result = DEMO("say {hh AH0 l OW1}, now")
+    assert result.normalised == "say {HH AH0 L OW1}, now"
+    assert result.tokens[3:8] == ("@HH", "@AH0", "@L", "@OW1", ",")
+    assert result.words[1].text == "{HH AH0 L OW1}" and result.out_of_dictionary == ()
+
+
+def test_unknown_words_are_listed_once():
+    result = DEMO("The zyxgor met a zyxgor and XQZ.")
+    unknown = [(oov.word, oov.how) for oov in result.out_of_dictionary]
+    assert unknown == [("zyxgor", "letter_to_sound"), ("XQZ", "spelled")]
+    word = result.words[1]
+    assert result.out_of_dictionary[0].phones == tuple(t[1:] for t in result.tokens[word.token_start : word.token_stop])
+
+
+def test_additions_are_used(tmp_path):
+    path = tmp_path / "more.txt"
+    path.write_text("ZYXGOR  Z IH1 K\n")
+    result = TextFrontend(additions=path)("zyxgor")
+    assert result.tokens == ("@Z", "@IH1", "@K") and result.out_of_dictionary == ()
+
+
+def test_what_is_left_out_is_reported():
+    assert DEMO("hello 😀").warnings == ("'😀' (U+1F600) has no spoken form and is left out",)
+
+
+@pytest.mark.parametrize("name", ["default", "official", "demo"])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "nothing to speak in the text ''"),
+        ("... !", "nothing to speak in the text '... !'"),
+        ("😀", "nothing to speak in the text '😀'"),
+        ("x" * 5000, "line of 5000 characters .*; the limit is 2000"),
+        ("a\0b", "looks like binary data"),
+        ("\x01\x02\x03abc", "looks like binary data"),
+        ("\udc80abc", "looks like binary data"),
+        (b"abc", "text must be a str; got bytes"),
+    ],
+)
+def test_bad_text(name, text, message):
+    with pytest.raises(InputError, match=message):
+        FRONTENDS[name](text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("say {HH QQ}", "unknown phone 'QQ' in '{HH QQ}'"), ("say {}", "no phones in '{}'"),
+     ("say {HH AH0", "unbalanced brace in 'say {HH AH0'"), ("say } now", "unbalanced brace in"),
+     ("{HH {AH0}}", "unbalanced brace in '{HH '")],
+)  # fmt: skip
+def test_bad_inline_phones(text, message):
+    with pytest.raises(InputError, match=message):
+        DEMO(text)
+
+
+def test_bad_settings():
+    with pytest.raises(InputError, match="unknown text mode 'fancy'; expected one of default, official"):
+        TextFrontend("fancy")
+    with pytest.raises(InputError, match="always has word boundaries"):
+        TextFrontend("official", word_boundaries=False)
+
+
+def test_lines_up_to_the_limit_are_fine():
+    check_text("x" * 2000)
+    assert len(DEMO("a " * 1000).words) == 1000
+
+
+SNIPPETS = st.sampled_from(
+    ["$", "£5", "1/2", "12:30", "pm", "a.m.", "Dr.", "St.", "U.S.", "{HH AH0}", "{", "}", "'s", "--", "-", "'", "½",
+     "é", "%", "3.14", "1987", "th", "'90s", "No.", "Mar 3", "2015-03-14", "http://a.b", "😀", "你好",
+     "\u200b", " ", "°C", "٣"]
+)  # fmt: skip
+MIXTURES = st.lists(st.one_of(SNIPPETS, st.text(max_size=6)), max_size=12).map("".join)
+
+
+@pytest.mark.parametrize("name", ["default", "official", "demo"])
+@settings(max_examples=150, deadline=None)
+@given(text=MIXTURES)
+def test_any_text_gives_ids_or_an_input_error(name, text):
+    try:
+        result = FRONTENDS[name](text)
+    except InputError:
+        return
+    assert result.ids and all(0 <= index < N_VOCAB for index in result.ids)
+    assert result.words
+    for word in result.words:
+        assert word.text and 0 <= word.token_start < word.token_stop <= len(result.tokens)
+    stops = [0, *(word.token_stop for word in result.words)]
+    assert all(stop <= word.token_start for stop, word in zip(stops, result.words, strict=False))
+    if name == "demo":
+        assert result.tokens[0] == " " and result.tokens[-1] in PAUSES and result.tokens[-2] not in PAUSES
+        assert not any(a in PAUSES and b in PAUSES for a, b in zip(result.tokens, result.tokens[1:], strict=False))

@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from gradtts_interp.errors import InputError
+from gradtts_interp.text.letter_to_sound import MODEL_FILE, LetterToSound
+from gradtts_interp.text.lexicon import PHONES, Lexicon
+from gradtts_interp.text.train_letter_to_sound import align, edit_distance, measure, train
+
+
+def test_regular_words():
+    model = LetterToSound.default()
+    assert model.pronounce("Blick") == ("B", "L", "IH1", "K")
+    assert model.pronounce("phoning")[0] == "F"
+    assert model.pronounce("") == () == model.pronounce("42")
+
+
+def test_model_is_small_and_its_phones_are_known():
+    assert MODEL_FILE.stat().st_size < 2_000_000
+    assert {phone for phones in LetterToSound.default().phones for phone in phones} <= PHONES
+
+
+def test_probabilities_of_next_graphones_sum_to_one():
+    model = LetterToSound.default()
+    for history in (1, 1 << 10, (1 << 20) + (3 << 10) + 5):
+        total = sum(np.exp(model.score(history, graphone)) for graphone in range(len(model.letters)))
+        assert total == pytest.approx(1.0, abs=0.1)
+
+
+def test_errors_on_dictionary_words_are_few():
+    lexicon = Lexicon.default()
+    words = [word for word in list(lexicon.words)[::1500] if word.isalpha() and len(word) > 2]
+    assert measure(LetterToSound.default(), lexicon, words)["phone_error"] < 0.12
+
+
+def test_alignment_gives_each_letter_its_phones():
+    pairs = [("cat", ("K", "AE1", "T")), ("tax", ("T", "AE1", "K", "S")), ("act", ("AE1", "K", "T"))] * 5
+    assert align(pairs)[1] == ["t T", "a AE1", "x K S"]
+
+
+def test_training_writes_a_model_that_says_what_it_saw(tmp_path):
+    pairs = [("cat", ("K", "AE1", "T")), ("tax", ("T", "AE1", "K", "S")), ("act", ("AE1", "K", "T"))] * 5
+    model = train(pairs, tmp_path / "small.npz")
+    assert model.pronounce("tax") == ("T", "AE1", "K", "S")
+
+
+@pytest.mark.parametrize(("a", "b", "distance"), [("abc", "abc", 0), ("abc", "ac", 1), ("", "ab", 2), ("ab", "ba", 2)])
+def test_edit_distance(a, b, distance):
+    assert edit_distance(a, b) == distance
+
+
+def test_missing_or_other_file(tmp_path):
+    with pytest.raises(InputError, match="cannot read the letter-to-sound model .*none.npz"):
+        LetterToSound.load(tmp_path / "none.npz")
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    with pytest.raises(InputError, match="cannot read the letter-to-sound model .*other.npz"):
+        LetterToSound.load(tmp_path / "other.npz")

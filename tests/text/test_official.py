@@ -1,0 +1,59 @@
+import json
+
+import pytest
+
+from gradtts_interp.text import TextFrontend
+from gradtts_interp.text.official import clean, expand_numbers, to_ascii
+
+
+def test_ids_equal_the_golden_ones(golden_dir):
+    golden = json.loads((golden_dir / "grad_tts.json").read_text())
+    frontend = TextFrontend("official")
+    assert golden["texts"]
+    for text, ids in zip(golden["texts"], golden["token_ids"], strict=True):
+        assert list(frontend(text).ids) == ids, text
+
+
+@pytest.mark.parametrize(
+    ("written", "cleaned"),
+    [
+        ("Mrs. Jones,  DR. No", "misess jones, doctor no"),
+        ("$3.50 $1 $0.01 $0", "three dollars, fifty cents one dollar one cent zero dollars"),
+        ("$1,000,000", "one million dollars"),
+        ("the 101st of 1,234", "the one hundred and first of twelve thirty-four"),
+        ("1905 2000 2005 1900 999 3000", "nineteen oh five two thousand two thousand five nineteen hundred "
+         "nine hundred ninety-nine three thousand"),
+        ("3.14", "three point fourteen"),
+        ("£5 — naïve", "psfive -- naive"),
+        ("1.2.3 007", "one point two.three seven"),
+        ("$1.2.3", "one point two.three dollars"),
+    ],
+)  # fmt: skip
+def test_cleaners(written, cleaned):
+    assert clean(written) == cleaned
+
+
+def test_numbers_beyond_range_stay():
+    assert expand_numbers("1" + "0" * 50) == "1" + "0" * 50
+
+
+def test_pictures_vanish():
+    assert to_ascii("a 😀 “b” ½") == 'a  "b"  1/2'
+
+
+def test_words_with_punctuation_and_before_inline_phones_are_spelled():
+    frontend = TextFrontend("official", add_blank=False)
+    assert frontend("cat, cat").tokens == ("c", "a", "t", ",", " ", "@K", "@AE1", "@T")
+    assert frontend("cat {B IY1} cat").tokens == ("c", "a", "t", " ", "@B", "@IY1", " ", "@K", "@AE1", "@T")
+
+
+def test_what_has_no_symbol_is_reported():
+    result = TextFrontend("official")('say "cat" {QQ B} {zz')
+    assert result.warnings == tuple(f"{s!r} is not an official symbol and is left out" for s in ('"', "@QQ", "{zz"))
+
+
+def test_words_point_at_their_tokens():
+    result = TextFrontend("official")("Oh, (well) done {B IY1}!")
+    spelled = ["".join(result.tokens[word.token_start : word.token_stop]) for word in result.words]
+    assert spelled == ["oh", "well", "done", "@B@IY1"]
+    assert [word.text for word in result.words] == ["oh", "well", "done", "{B IY1}"]
