@@ -43,7 +43,9 @@ def test_sequence_mask():
     assert sequence_mask(torch.tensor([1]), max_length=2).tolist() == [[True, False]]
 
 
-@pytest.mark.parametrize(("length", "multiple", "expected"), [(0, 4, 0), (1, 4, 4), (4, 4, 4), (229, 4, 232), (7, 1, 7)])
+@pytest.mark.parametrize(
+    ("length", "multiple", "expected"), [(0, 4, 0), (1, 4, 4), (4, 4, 4), (229, 4, 232), (7, 1, 7)]
+)
 def test_fix_length(length, multiple, expected):
     assert fix_length(length, multiple) == expected
 

@@ -7,7 +7,6 @@ from numbers import Integral
 from typing import Protocol
 
 import torch
-from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from gradtts_interp.diffusion.schedule import LinearSchedule
@@ -89,10 +88,11 @@ def batch_time(t: float, x: Tensor) -> Tensor:
 
 
 def standard_noise(like: Tensor, generator: Generators | None = None) -> Tensor:
-    """Draw standard normal noise, frame after frame.
+    """Draw standard normal noise that depends on the generator alone, not on padding or device.
 
-    Frames are drawn in order of time, so that on a CPU generator an item's first frames get the same noise whatever
-    padding follows them (for M a multiple of 16, the block of torch's generator): a batch then equals its single items.
+    Each item takes one seed from its generator, whatever its length, and draws its frames in order of time from that
+    seed on the CPU. So an item's first frames get the same noise whatever padding follows them (for M a multiple of 16,
+    the block of torch's generator): a batch with one generator for each item equals its single items.
 
     Args:
         like: Tensor (B, M, T) whose shape, device and dtype the noise takes.
@@ -100,7 +100,20 @@ def standard_noise(like: Tensor, generator: Generators | None = None) -> Tensor:
 
     Returns:
         Noise (B, M, T).
+
+    Raises:
+        InputError: A list that does not hold one generator for each item.
     """
     batch, bins, frames = like.shape
-    drawn = randn_tensor((batch, frames, bins), generator=generator, device=like.device, dtype=like.dtype)
-    return drawn.transpose(1, 2)
+    sources = generator if isinstance(generator, list) else [generator] * batch
+    if len(sources) != batch:
+        raise InputError(f"expected one generator for each of {batch} items, got {len(sources)}")
+    items = [torch.randn(frames, bins, generator=_child(source)) for source in sources]
+    return torch.stack(items).transpose(1, 2).to(device=like.device, dtype=like.dtype)
+
+
+def _child(generator: torch.Generator | None) -> torch.Generator:
+    """A CPU generator seeded by one draw from another (the global one when None)."""
+    device = "cpu" if generator is None else generator.device
+    seed = torch.randint(2**62, (), generator=generator, device=device)
+    return torch.Generator().manual_seed(int(seed))

@@ -1,0 +1,285 @@
+"""The laws that every sampler obeys, on distributions whose score has a closed form."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from gradtts_interp.diffusion.contract import standard_noise
+from gradtts_interp.diffusion.diffusers_adapter import evaluation_times
+from gradtts_interp.diffusion.samplers import SAMPLERS, _maximum_likelihood_factors, sampler_by_name
+from gradtts_interp.diffusion.schedule import LinearSchedule, beta, integral, log_snr, noise_level, signal
+from gradtts_interp.errors import InputError
+
+SCHEDULE = LinearSchedule()
+MEAN, SPREAD = 0.8, 0.5
+DETERMINISTIC = ["euler", "dpm++", "unipc"]
+STOCHASTIC = ["euler_maruyama", "ml"]
+every_sampler = pytest.mark.parametrize("name", list(SAMPLERS))
+
+
+def gaussian_score(mu):
+    """Score of mels N(mu + MEAN, SPREAD^2)."""
+
+    def score(x, t):
+        a, n = signal(t, SCHEDULE)[:, None, None], noise_level(t, SCHEDULE)[:, None, None]
+        return -(x - mu - a * MEAN) / (a**2 * SPREAD**2 + n**2)
+
+    return score
+
+
+def mixture_score(mu, error, seed=1):
+    """Score of three modes for each mel point, off by ``error`` of its scale 1 / noise level."""
+    generator = torch.Generator().manual_seed(seed)
+    centres = 1.5 * torch.randn((3, *mu.shape), generator=generator)
+    phase = torch.randn(mu.shape, generator=generator)
+    widths = torch.tensor([0.05, 0.15, 0.4])[:, None, None, None]
+
+    def score(x, t):
+        a, n = signal(t, SCHEDULE)[:, None, None], noise_level(t, SCHEDULE)[:, None, None]
+        variance = (a * widths) ** 2 + n**2
+        distance = x - mu - a * centres
+        weight = torch.softmax(-0.5 * distance**2 / variance - 0.5 * torch.log(variance), dim=0)
+        wrong = error / n * torch.sin(3 * (x - mu) + 7 * t[:, None, None] + phase)
+        return wrong - (weight * distance / variance).sum(0)
+
+    return score
+
+
+def inputs(batch=2, bins=16, frames=24, seed=0):
+    """Noise, mu and mask of a batch whose last item is padded."""
+    generator = torch.Generator().manual_seed(seed)
+    mask = torch.ones(batch, 1, frames)
+    mask[-1, :, 3 * frames // 4 :] = 0
+    mu = torch.randn((batch, bins, frames), generator=generator) * mask
+    return torch.randn((batch, bins, frames), generator=generator), mu, mask
+
+
+def run(name, steps, given=None, seed=0, **keywords):
+    """Sample the Gaussian toy."""
+    noise, mu, mask = given or inputs()
+    generator = torch.Generator().manual_seed(seed)
+    return SAMPLERS[name](gaussian_score(mu), SCHEDULE, noise, mu, mask, steps, generator=generator, **keywords)
+
+
+def law_error(name, steps):
+    """Distance of the samples' mean and standard deviation from those of the toy."""
+    mu = torch.full((4, 80, 250), -3.0)
+    noise = torch.randn(mu.shape, generator=torch.Generator().manual_seed(5))
+    residual = run(name, steps, (noise, mu, torch.ones(4, 1, 250))) - mu
+    return abs(float(residual.mean()) - MEAN) + abs(float(residual.std()) - SPREAD)
+
+
+@every_sampler
+def test_recovers_mean_and_spread(name):
+    assert law_error(name, 100) < 0.03 + 0.02 * (name == "ml")
+
+
+@every_sampler
+def test_more_steps_come_nearer(name):
+    errors = [law_error(name, steps) for steps in (4, 12, 40)]
+    assert errors[0] > errors[1] > errors[2]
+
+
+@pytest.mark.parametrize(("name", "tolerance"), [("euler", 0.02), ("dpm++", 3e-3), ("unipc", 2e-3)])
+def test_deterministic_samplers_follow_the_flow_of_each_point(name, tolerance):
+    noise, mu, mask = inputs()
+    scale = math.sqrt(signal(1.0, SCHEDULE) ** 2 * SPREAD**2 + noise_level(1.0, SCHEDULE) ** 2)
+    exact = (mu + MEAN + (noise - signal(1.0, SCHEDULE) * MEAN) * SPREAD / scale) * mask
+    assert float((run(name, 50) - exact).abs().mean()) < tolerance
+
+
+@pytest.mark.parametrize("error", [0.0, 0.05, 0.1])
+@pytest.mark.parametrize("name", ["dpm++", "unipc"])
+def test_few_steps_stay_finite_and_each_helps(name, error):
+    mu = torch.randn((4, 80, 32), generator=torch.Generator().manual_seed(2))
+    noise = torch.randn(mu.shape, generator=torch.Generator().manual_seed(3)) / 1.5
+    mask, score = torch.ones(4, 1, 32), mixture_score(mu, error)
+    with torch.no_grad():
+        reference = SAMPLERS["euler"](score, SCHEDULE, noise, mu, mask, 1000)
+        mels = [SAMPLERS[name](score, SCHEDULE, noise, mu, mask, steps) for steps in range(1, 21)]
+    assert max(float((mel - mu).abs().max()) for mel in mels) < 20
+    errors = [float((mel - reference).abs().mean()) for mel in mels[3:]]
+    assert all(later < earlier for earlier, later in zip(errors, errors[1:], strict=False)), errors
+    assert errors[0] < 0.6 and errors[6] < 0.12 and errors[-1] < 0.05
+
+
+@pytest.mark.parametrize("name", ["dpm++", "unipc"])
+def test_fast_solvers_beat_euler_of_as_many_steps(name):
+    mu = torch.randn((4, 80, 32), generator=torch.Generator().manual_seed(2))
+    noise = torch.randn(mu.shape, generator=torch.Generator().manual_seed(3)) / 1.5
+    mask, score = torch.ones(4, 1, 32), mixture_score(mu, 0.0)
+    with torch.no_grad():
+        reference = SAMPLERS["euler"](score, SCHEDULE, noise, mu, mask, 1000)
+        for steps in (4, 10, 20):
+            fast = SAMPLERS[name](score, SCHEDULE, noise, mu, mask, steps)
+            euler = SAMPLERS["euler"](score, SCHEDULE, noise, mu, mask, steps)
+            assert float((fast - reference).abs().mean()) < 0.6 * float((euler - reference).abs().mean())
+
+
+@every_sampler
+def test_gradient_flows_to_the_noise(name):
+    noise, mu, mask = inputs()
+    noise.requires_grad_()
+    mel = run(name, 6, (noise, mu, mask))
+    (mel.square().sum()).backward()
+    valid = noise.grad[mask.expand_as(noise) > 0]
+    assert torch.isfinite(noise.grad).all() and float(valid.abs().min()) > 0
+    assert float((noise.grad * (1 - mask)).abs().max()) == 0
+
+
+@every_sampler
+def test_inputs_are_left_as_they_are(name):
+    given = inputs()
+    copies = [tensor.clone() for tensor in given]
+    run(name, 5, given)
+    assert all(torch.equal(tensor, copy) for tensor, copy in zip(given, copies, strict=True))
+
+
+@every_sampler
+def test_same_seed_same_mel(name):
+    assert torch.equal(run(name, 5, seed=1), run(name, 5, seed=1))
+    assert torch.equal(run(name, 5, seed=1), run(name, 5, seed=2)) == (name in DETERMINISTIC)
+
+
+def test_names_are_sorted_into_random_and_not():
+    assert sorted(DETERMINISTIC + STOCHASTIC) == sorted(SAMPLERS)
+
+
+@every_sampler
+def test_padding_is_zero_and_changes_nothing(name):
+    noise, mu, mask = inputs()
+    valid = int(mask[1].sum())
+    seeds = [torch.Generator().manual_seed(seed) for seed in (7, 8)]
+    batch = SAMPLERS[name](gaussian_score(mu), SCHEDULE, noise, mu, mask, 5, generator=seeds)
+    assert float((batch * (1 - mask)).abs().max()) == 0
+    cut = [tensor[1:, :, :valid] for tensor in (noise, mu, mask)]
+    own = torch.Generator().manual_seed(8)
+    single = SAMPLERS[name](gaussian_score(cut[1]), SCHEDULE, *cut, 5, generator=own)
+    torch.testing.assert_close(batch[1:, :, :valid], single, atol=1e-5, rtol=1e-5)
+
+
+@every_sampler
+def test_score_is_evaluated_once_a_step_at_falling_times(name):
+    noise, mu, mask = inputs()
+    seen = []
+
+    def score(x, t):
+        seen.append(t)
+        return gaussian_score(mu)(x, t)
+
+    SAMPLERS[name](score, SCHEDULE, noise, mu, mask, 6)
+    assert len(seen) == 6 and all(t.shape == (2,) and t.dtype == mu.dtype for t in seen)
+    times = [float(t[0]) for t in seen]
+    assert times == sorted(times, reverse=True) and 0 < times[-1] and times[0] <= 1
+
+
+@every_sampler
+def test_callback_sees_each_step_and_changes_nothing(name):
+    seen = []
+    mel = run(name, 4, callback=lambda step, t, x: seen.append((step, t, x)))
+    assert [step for step, _, _ in seen] == [0, 1, 2, 3]
+    times = [t for _, t, _ in seen]
+    assert times == sorted(times, reverse=True) and times[-1] == 0.0
+    assert torch.equal(seen[-1][2], mel) and torch.equal(mel, run(name, 4))
+
+
+@every_sampler
+def test_callback_can_replace_the_last_mel(name):
+    mel = run(name, 4, callback=lambda step, t, x: torch.zeros_like(x) if t == 0.0 else None)
+    assert float(mel.abs().max()) == 0
+
+
+@pytest.mark.parametrize("name", DETERMINISTIC)
+def test_sampler_goes_on_from_a_replaced_mel(name):
+    """A mel put in half-way flows to the point that the exact ODE carries it to, with no trace of the past."""
+    noise, mu, mask = inputs()
+    steps, place, reached = 60, 30, []
+    wanted = mu + 2.0 * torch.randn(mu.shape, generator=torch.Generator().manual_seed(9))
+
+    def callback(step, t, x):
+        if step != place:
+            return None
+        reached.append(t)
+        return wanted * mask
+
+    mel = run(name, steps, (noise, mu, mask), callback=callback)
+    a, n = signal(reached[0], SCHEDULE), noise_level(reached[0], SCHEDULE)
+    exact = mu + MEAN + (wanted - mu - a * MEAN) * SPREAD / math.sqrt((a * SPREAD) ** 2 + n**2)
+    assert float(((mel - exact) * mask).abs().mean()) < 0.03
+
+
+def test_maximum_likelihood_factors_equal_the_paper():
+    """The published form with kappa*, omega* and sigma, written out from gamma."""
+
+    def gamma(s, t, power=1.0):
+        return math.exp(-0.5 * power * (integral(t, SCHEDULE) - integral(s, SCHEDULE)))
+
+    for t, h in [(1.0, 0.1), (0.5, 0.05), (0.1, 0.1)]:
+        s, beta_h = t - h, beta(t, SCHEDULE) * h
+        kappa = gamma(0, s) * (1 - gamma(s, t, 2)) / (gamma(0, t) * beta_h) - 1
+        mu_st = gamma(s, t) * (1 - gamma(0, s, 2)) / (1 - gamma(0, t, 2))
+        nu_st = gamma(0, s) * (1 - gamma(s, t, 2)) / (1 - gamma(0, t, 2))
+        omega = (mu_st + nu_st / gamma(0, t) - 1) / beta_h - 0.5
+        sigma = math.sqrt((1 - gamma(0, s, 2)) * (1 - gamma(s, t, 2)) / (1 - gamma(0, t, 2)))
+        published = (1 + beta_h * (0.5 + omega), beta_h * (1 + kappa), sigma)
+        assert _maximum_likelihood_factors(t, s, SCHEDULE) == pytest.approx(published, rel=1e-9, abs=1e-12)
+
+
+def test_evaluation_times():
+    assert evaluation_times(1) == [1.0]
+    for steps in (4, 20, 1000):
+        times = evaluation_times(steps)
+        assert len(times) == steps and times[0] == 1.0 and times[-1] == pytest.approx(steps**-1.5)
+        assert all(later < earlier for earlier, later in zip(times, times[1:], strict=False))
+        assert all(math.isfinite(log_snr(t, SCHEDULE)) for t in times)
+
+
+def test_noise_of_the_first_frames_does_not_depend_on_what_follows():
+    short, long = torch.empty(1, 80, 9), torch.empty(1, 80, 40)
+    first = standard_noise(short, torch.Generator().manual_seed(3))
+    assert torch.equal(first, standard_noise(long, torch.Generator().manual_seed(3))[..., :9])
+    both = standard_noise(torch.empty(2, 80, 9), [torch.Generator().manual_seed(seed) for seed in (3, 4)])
+    assert torch.equal(both[:1], first) and not torch.equal(both[1:], first)
+    shared = standard_noise(torch.empty(2, 80, 9), torch.Generator().manual_seed(3))
+    assert torch.equal(shared[:1], first) and not torch.equal(shared[1:], first)
+
+
+def test_noise_is_standard_normal_and_follows_the_global_seed():
+    torch.manual_seed(4)
+    noise = standard_noise(torch.empty(2, 80, 1000))
+    assert abs(float(noise.mean())) < 0.01 and abs(float(noise.std()) - 1) < 0.01
+    torch.manual_seed(4)
+    assert torch.equal(noise, standard_noise(torch.empty(2, 80, 1000)))
+
+
+def test_noise_takes_one_generator_for_each_item():
+    with pytest.raises(InputError, match="expected one generator for each of 3 items, got 2"):
+        standard_noise(torch.empty(3, 80, 4), [torch.Generator(), torch.Generator()])
+
+
+@every_sampler
+@pytest.mark.parametrize("steps", [0, -3, 2.5, True, "10", None])
+def test_steps_are_a_whole_number(name, steps):
+    with pytest.raises(InputError, match=f"steps: expected a whole number of at least 1, got {steps!r}"):
+        run(name, steps)
+
+
+def test_steps_may_be_a_numpy_integer():
+    assert torch.equal(run("euler", np.int64(3)), run("euler", 3))
+
+
+@every_sampler
+def test_shapes_belong_together(name):
+    noise, mu, mask = inputs()
+    with pytest.raises(InputError, match=r"got \(2, 16, 23\), \(2, 16, 24\) and \(2, 1, 24\)"):
+        run(name, 3, (noise[..., :-1], mu, mask))
+    with pytest.raises(InputError, match=r"expected noise and mu \(B, M, T\) and mask \(B, 1, T\)"):
+        run(name, 3, (noise, mu, mask[..., :-1]))
+
+
+def test_unknown_solver_lists_the_known():
+    with pytest.raises(InputError, match=r"unknown solver 'heun'; expected one of \['dpm\+\+', 'euler', .*'unipc'\]"):
+        sampler_by_name("heun")
+    assert all(sampler_by_name(name) is SAMPLERS[name] for name in SAMPLERS)

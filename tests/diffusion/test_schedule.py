@@ -1,0 +1,96 @@
+"""Noise schedule: derivative, inverse, agreement of floats and tensors, the law of the forward process."""
+
+import math
+
+import pytest
+import torch
+
+from gradtts_interp.diffusion.schedule import (
+    LinearSchedule,
+    beta,
+    diffuse,
+    diffusion_loss,
+    integral,
+    log_snr,
+    noise_level,
+    signal,
+    time_of_log_snr,
+)
+from gradtts_interp.errors import InputError
+
+SCHEDULES = [LinearSchedule(), LinearSchedule(0.1, 5.0), LinearSchedule(3.0, 3.0)]
+TIMES = torch.linspace(1e-4, 1.0, 401, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_beta_is_the_derivative_of_its_integral(schedule):
+    t = TIMES.clone().requires_grad_()
+    integral(t, schedule).sum().backward()
+    torch.testing.assert_close(t.grad, beta(TIMES, schedule))
+    assert integral(0.0, schedule) == 0.0
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_variance_is_preserved(schedule):
+    total = signal(TIMES, schedule) ** 2 + noise_level(TIMES, schedule) ** 2
+    torch.testing.assert_close(total, torch.ones_like(total))
+    assert signal(0.0, schedule) == 1.0 and noise_level(0.0, schedule) == 0.0
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_log_snr_and_its_inverse(schedule):
+    ratio = torch.log(signal(TIMES, schedule) / noise_level(TIMES, schedule))
+    torch.testing.assert_close(log_snr(TIMES, schedule), ratio)
+    torch.testing.assert_close(time_of_log_snr(log_snr(TIMES, schedule), schedule), TIMES)
+    assert log_snr(0.0, schedule) == math.inf
+
+
+@pytest.mark.parametrize("function", [beta, integral, signal, noise_level, log_snr, time_of_log_snr])
+def test_floats_equal_tensors(function):
+    for t in (0.001, 0.3, 1.0):
+        of_float = function(t, LinearSchedule())
+        of_tensor = function(torch.tensor(t, dtype=torch.float64), LinearSchedule())
+        assert isinstance(of_float, float) and isinstance(of_tensor, torch.Tensor)
+        assert of_float == pytest.approx(float(of_tensor), rel=1e-12)
+
+
+def test_noise_level_is_exact_near_zero_in_single_precision():
+    t = 1e-6
+    single = noise_level(torch.tensor(t), LinearSchedule())
+    assert float(single) == pytest.approx(noise_level(t, LinearSchedule()), rel=1e-5)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 20.0), (-1.0, 20.0), (5.0, 1.0), (0.05, math.inf), (math.nan, 1.0)])
+def test_rates_are_checked(low, high):
+    with pytest.raises(InputError, match=f"expected 0 < beta_min <= beta_max, got beta_min={low}, beta_max={high}"):
+        LinearSchedule(low, high)
+
+
+def test_diffuse_has_the_law_of_the_process():
+    schedule, generator = LinearSchedule(), torch.Generator().manual_seed(0)
+    mu = torch.full((2, 80, 2000), -5.0)
+    x0, t = mu + 2.0, torch.tensor([0.2, 0.9])
+    noise = torch.randn(mu.shape, generator=generator)
+    x_t = diffuse(x0, mu, t, noise, schedule)
+    for i in range(2):
+        assert float((x_t[i] - mu[i]).mean()) == pytest.approx(2.0 * float(signal(t[i], schedule)), abs=0.01)
+        assert float(x_t[i].std()) == pytest.approx(float(noise_level(t[i], schedule)), rel=0.01)
+
+
+def test_loss_is_zero_at_the_true_score_and_one_at_none():
+    schedule, generator = LinearSchedule(), torch.Generator().manual_seed(0)
+    noise, t = torch.randn((2, 80, 500), generator=generator), torch.tensor([0.1, 0.7])
+    mask = torch.ones(2, 1, 500)
+    mask[1, :, 200:] = 0
+    true_score = -noise / noise_level(t, schedule)[:, None, None]
+    assert float(diffusion_loss(true_score, noise, mask, t, schedule, 80)) == pytest.approx(0.0, abs=1e-6)
+    assert float(diffusion_loss(torch.zeros_like(noise), noise, mask, t, schedule, 80)) == pytest.approx(1.0, abs=0.02)
+
+
+def test_loss_ignores_padding():
+    schedule, t = LinearSchedule(), torch.tensor([0.5])
+    score, noise, mask = torch.randn(1, 80, 8), torch.randn(1, 80, 8), torch.ones(1, 1, 8)
+    mask[:, :, 5:] = 0
+    whole = diffusion_loss(score, noise, mask, t, schedule, 80)
+    cut = diffusion_loss(score[..., :5], noise[..., :5], mask[..., :5], t, schedule, 80)
+    torch.testing.assert_close(whole, cut)
