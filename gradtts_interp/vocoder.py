@@ -1,0 +1,325 @@
+"""From log-mel back to a waveform: HiFi-GAN, or Griffin-Lim where no network is wanted."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchaudio
+from hifigan import CONFIGS, Generator, GeneratorConfig
+from hifigan.generator import to_fused
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from gradtts_interp.audio import mel_filters
+from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.files import atomic_path
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+# The names that the mel contract has in an official config.json.
+_OFFICIAL_MEL_FIELDS = {
+    "sampling_rate": "sample_rate_hz",
+    "n_fft": "n_fft",
+    "hop_size": "hop_samples",
+    "win_size": "window_samples",
+    "num_mels": "n_mels",
+    "fmin": "fmin_hz",
+    "fmax": "fmax_hz",
+}
+
+
+class MelDecoder(nn.Module):
+    """What every vocoder of this library does; a subclass says how one mel is decoded.
+
+    Args:
+        mel_config: The mel contract of the vocoder.
+    """
+
+    def __init__(self, mel_config: MelConfig) -> None:
+        super().__init__()
+        self.mel_config = mel_config
+
+    @property
+    def device(self) -> torch.device:
+        """Where the vocoder computes."""
+        return next((tensor.device for tensor in [*self.parameters(), *self.buffers()]), torch.device("cpu"))
+
+    def forward(self, mel: Tensor, mel_config: MelConfig) -> Tensor:
+        """Decode log-mels of one length.
+
+        Args:
+            mel: Log-mel (M, T) or (B, M, T).
+            mel_config: The contract that ``mel`` was made by.
+
+        Returns:
+            Samples (N,) or (B, N) in [-1, 1], N = T * hop_samples.
+
+        Raises:
+            CheckpointError: The contracts differ.
+            InputError: ``mel`` has another shape, no frames, or values that are not finite.
+        """
+        self.mel_config.require_same(mel_config, "the vocoder", "the mel")
+        self._check(mel)
+        audio = self._decode(mel if mel.ndim == 3 else mel[None])
+        return audio if mel.ndim == 3 else audio[0]
+
+    def decode(self, mels: Sequence[Tensor], mel_config: MelConfig) -> list[Tensor]:
+        """Decode log-mels of several lengths, each at its own, so that padding never reaches the audio.
+
+        Args:
+            mels: Log-mels (M, T), T differing.
+            mel_config: The contract that they were made by.
+
+        Returns:
+            Samples (N,) of each, equal to what it gives alone.
+        """
+        return [self(mel, mel_config) for mel in mels]
+
+    def _check(self, mel: Tensor) -> None:
+        bins = self.mel_config.n_mels
+        if mel.ndim not in (2, 3) or mel.shape[-2] != bins or 0 in mel.shape:
+            raise InputError(f"mel of shape {tuple(mel.shape)}; expected ({bins}, T) or (B, {bins}, T) with T > 0")
+        strange = int((~torch.isfinite(mel)).sum())
+        if strange:
+            raise InputError(f"{strange} of {mel.numel()} mel values are NaN or infinite")
+
+    def _decode(self, mel: Tensor) -> Tensor:
+        """Decode (B, M, T) to (B, N)."""
+        raise NotImplementedError
+
+
+class Vocoder(MelDecoder):
+    """HiFi-GAN with fused weights, for inference; gradients pass from audio to mel.
+
+    Args:
+        config: Shape of the generator.
+        mel_config: The mel contract it was trained on.
+    """
+
+    def __init__(self, config: GeneratorConfig, mel_config: MelConfig | None = None) -> None:
+        super().__init__(mel_config or MelConfig())
+        if (config.hop_samples, config.num_mels) != (self.mel_config.hop_samples, self.mel_config.n_mels):
+            raise CheckpointError(
+                f"generator makes {config.hop_samples} samples of {config.num_mels} bins; the mel contract has "
+                f"{self.mel_config.hop_samples} and {self.mel_config.n_mels}"
+            )
+        self.generator = Generator(config).fuse().eval()
+
+    def _decode(self, mel: Tensor) -> Tensor:
+        parameter = next(self.parameters())
+        return self.generator(mel.to(parameter))[:, 0]
+
+    @classmethod
+    def from_generator(cls, generator: nn.Module, mel_config: MelConfig | None = None) -> Vocoder:
+        """Copy a generator in training (weight-normed or fused) into a vocoder."""
+        config = generator.config
+        if not isinstance(config, GeneratorConfig):
+            raise InputError(f"generator has a configuration of {type(config).__name__}; expected GeneratorConfig")
+        vocoder = cls(config, mel_config)
+        _load(vocoder.generator, generator.state_dict(), "the generator")
+        return vocoder
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Vocoder:
+        """Load a vocoder of this library.
+
+        Args:
+            folder: Holds ``config.json`` (mel contract and generator) and ``model.safetensors``.
+
+        Returns:
+            The vocoder on the CPU.
+
+        Raises:
+            CheckpointError: A file is missing, damaged, or does not fit the other; the message names the culprit.
+        """
+        folder = Path(folder)
+        values = _read_json(folder / CONFIG_FILE)
+        try:
+            config = GeneratorConfig.from_dict(values["generator"])
+            mel_config = MelConfig.from_dict(values["mel"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{folder / CONFIG_FILE} is no vocoder configuration: {error}") from error
+        vocoder = cls(config, mel_config)
+        weights = folder / WEIGHTS_FILE
+        if not weights.is_file():
+            raise CheckpointError(f"{weights}: no such file")
+        try:
+            state = load_file(weights)
+        except (SafetensorError, OSError, ValueError) as error:
+            raise CheckpointError(f"{weights} is damaged or no safetensors file: {error}") from error
+        _load(vocoder.generator, state, str(weights))
+        return vocoder
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write ``config.json`` and ``model.safetensors`` (fused weights), each whole or not at all.
+
+        Args:
+            folder: Where to write; made when missing.
+        """
+        folder = Path(folder)
+        state = {name: value.detach().cpu().contiguous() for name, value in self.generator.state_dict().items()}
+        with atomic_path(folder / WEIGHTS_FILE) as temporary:
+            save_file(state, temporary)
+        values = {"generator": self.generator.config.to_dict(), "mel": self.mel_config.to_dict()}
+        with atomic_path(folder / CONFIG_FILE) as temporary:
+            temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def from_official(cls, path: str | Path, config_json: str | Path | None = None) -> Vocoder:
+        """Load an official HiFi-GAN generator such as ``generator_v1`` or ``hifigan.pt``.
+
+        Args:
+            path: File made by ``torch.save({"generator": state_dict})``.
+            config_json: Official configuration; by default ``config.json`` beside ``path``, and where there is none
+                the published shape that the weights fit.
+
+        Returns:
+            The vocoder on the CPU.
+
+        Raises:
+            CheckpointError: A file is missing or damaged, holds code, or fits no configuration; the message names the
+                first weight that differs.
+        """
+        path = Path(path)
+        state = _read_official(path)
+        beside = path.parent / CONFIG_FILE
+        if config_json is None and not beside.is_file():
+            return _fit_published(cls, state, path)
+        config_path = Path(config_json) if config_json is not None else beside
+        values = _read_json(config_path)
+        mel_values = {mine: values[name] for name, mine in _OFFICIAL_MEL_FIELDS.items() if name in values}
+        try:
+            vocoder = cls(GeneratorConfig.from_dict(values), MelConfig(**mel_values))
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"{config_path} is no HiFi-GAN configuration: {error}") from error
+        _load(vocoder.generator, state, str(path))
+        return vocoder
+
+
+class GriffinLimVocoder(MelDecoder):
+    """Phase by Griffin-Lim over a non-negative inverse of the mel filters: no training, no phase of its own.
+
+    Args:
+        mel_config: The mel contract.
+        iterations: Rounds of Griffin-Lim.
+        inverse_rounds: Rounds of multiplicative updates of the mel inverse.
+    """
+
+    def __init__(self, mel_config: MelConfig | None = None, *, iterations: int = 60, inverse_rounds: int = 30) -> None:
+        super().__init__(mel_config or MelConfig())
+        self.iterations = iterations
+        self.inverse_rounds = inverse_rounds
+        filters = torch.from_numpy(mel_filters(self.mel_config))
+        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("inverse", torch.linalg.pinv(filters), persistent=False)
+        self.register_buffer("window", torch.hann_window(self.mel_config.window_samples), persistent=False)
+
+    @torch.no_grad()
+    def _decode(self, mel: Tensor) -> Tensor:
+        config = self.mel_config
+        frames = mel.shape[-1]
+        # Griffin-Lim's frames are centred at i * hop, the mel's at (i + 0.5) * hop: one more frame, then half a hop.
+        magnitude = self._magnitude(mel.to(self.filters).exp())
+        magnitude = nn.functional.pad(magnitude, (1, 1), mode="replicate")
+        audio = torchaudio.functional.griffinlim(
+            magnitude,
+            window=self.window,
+            n_fft=config.n_fft,
+            hop_length=config.hop_samples,
+            win_length=config.window_samples,
+            power=1.0,
+            n_iter=self.iterations,
+            momentum=0.99,
+            length=(frames + 1) * config.hop_samples,
+            rand_init=False,
+        )
+        half = config.hop_samples // 2
+        return audio[:, half : half + frames * config.hop_samples].clamp(-1.0, 1.0)
+
+    def _magnitude(self, mel: Tensor) -> Tensor:
+        """Find magnitudes (B, F, T) >= 0 whose mels are near ``mel`` (B, M, T), by Lee and Seung's updates."""
+        magnitude = torch.matmul(self.inverse, mel).clamp(min=self.mel_config.log_floor)
+        target = torch.matmul(self.filters.T, mel)
+        for _ in range(self.inverse_rounds):
+            reached = torch.matmul(self.filters.T, torch.matmul(self.filters, magnitude))
+            magnitude = magnitude * target / reached.clamp(min=1e-12)
+        return magnitude
+
+
+VOCODERS: dict[str, Callable[..., MelDecoder]] = {
+    "hifigan": Vocoder.from_pretrained,
+    "griffin-lim": GriffinLimVocoder,
+}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path} is no JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} holds a {type(values).__name__}; expected a JSON object")
+    return values
+
+
+def _read_official(path: Path) -> dict[str, Tensor]:
+    """Read the state dict of an official generator file, running no code of it."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{path} is damaged, or holds more than tensors: {reason}") from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path} is damaged or no PyTorch file: {str(error).splitlines()[0]}") from error
+    state = content.get("generator") if isinstance(content, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
+        raise CheckpointError(f"{path} holds {found}; expected a state dict under 'generator'")
+    return state
+
+
+def _fit_published(cls: type[Vocoder], state: dict[str, Tensor], path: Path) -> Vocoder:
+    """Load into the published shape whose weights have the same names and shapes."""
+    failures = {}
+    for name in ("v1", "v2", "v3"):
+        vocoder = cls(CONFIGS[name])
+        try:
+            _load(vocoder.generator, state, str(path))
+        except CheckpointError as error:
+            failures[name] = str(error)
+            continue
+        return vocoder
+    reasons = "; ".join(f"{name}: {failure}" for name, failure in failures.items())
+    raise CheckpointError(f"{path} fits none of the published shapes and has no config.json beside it ({reasons})")
+
+
+def _load(generator: nn.Module, state: dict[str, Tensor], source: str) -> None:
+    """Load weights of any naming into a fused generator; the first that does not fit is named."""
+    try:
+        state = to_fused(state)
+    except ValueError as error:
+        raise CheckpointError(f"{source}: {error}") from error
+    expected = generator.state_dict()
+    for name, value in expected.items():
+        if name not in state:
+            raise CheckpointError(f"{source} lacks {name} of shape {tuple(value.shape)}")
+        if state[name].shape != value.shape:
+            found = tuple(state[name].shape)
+            raise CheckpointError(f"{source}: {name} has shape {found}; expected {tuple(value.shape)}")
+    extra = next((name for name in state if name not in expected), None)
+    if extra is not None:
+        raise CheckpointError(f"{source} has {extra} of shape {tuple(state[extra].shape)}, which the generator has not")
+    generator.load_state_dict(state)

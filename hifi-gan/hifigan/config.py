@@ -1,0 +1,98 @@
+"""Shapes of the generator: the three published ones and a small one for two CPU cores."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """Shape of a HiFi-GAN generator, with the field names of the official ``config.json``.
+
+    Attributes:
+        resblock: ``"1"`` (two convolutions per dilation) or ``"2"`` (one).
+        upsample_rates: Factor of each upsampling; their product is the hop in samples.
+        upsample_kernel_sizes: Kernel of each upsampling.
+        upsample_initial_channel: Channels after the first convolution, halved by each upsampling.
+        resblock_kernel_sizes: Kernel of each parallel residual block.
+        resblock_dilation_sizes: Dilations of each parallel residual block.
+        num_mels: Mel bins (M).
+    """
+
+    resblock: str = "1"
+    upsample_rates: tuple[int, ...] = (8, 8, 2, 2)
+    upsample_kernel_sizes: tuple[int, ...] = (16, 16, 4, 4)
+    upsample_initial_channel: int = 512
+    resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11)
+    resblock_dilation_sizes: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
+    num_mels: int = 80
+
+    def __post_init__(self) -> None:
+        """Let JSON lists stand for tuples, and check that the shapes fit each other."""
+        for name in ("upsample_rates", "upsample_kernel_sizes", "resblock_kernel_sizes"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "resblock_dilation_sizes", tuple(tuple(d) for d in self.resblock_dilation_sizes))
+        object.__setattr__(self, "resblock", str(self.resblock))
+        self._check()
+
+    def _check(self) -> None:
+        if self.resblock not in ("1", "2"):
+            raise ValueError(f"resblock is {self.resblock!r}; expected '1' or '2'")
+        if len(self.upsample_rates) != len(self.upsample_kernel_sizes):
+            raise ValueError(
+                f"upsample_rates {self.upsample_rates} and upsample_kernel_sizes {self.upsample_kernel_sizes} "
+                "must have the same length"
+            )
+        if len(self.resblock_kernel_sizes) != len(self.resblock_dilation_sizes):
+            raise ValueError(
+                f"resblock_kernel_sizes {self.resblock_kernel_sizes} and resblock_dilation_sizes "
+                f"{self.resblock_dilation_sizes} must have the same length"
+            )
+        for rate, kernel in zip(self.upsample_rates, self.upsample_kernel_sizes, strict=True):
+            if kernel < rate or (kernel - rate) % 2:
+                raise ValueError(f"upsampling by {rate} with kernel {kernel}; expected rate + an even number")
+        if self.upsample_initial_channel % 2 ** len(self.upsample_rates):
+            raise ValueError(
+                f"upsample_initial_channel {self.upsample_initial_channel} cannot be halved "
+                f"{len(self.upsample_rates)} times"
+            )
+
+    @property
+    def hop_samples(self) -> int:
+        """Samples made from one mel frame."""
+        return math.prod(self.upsample_rates)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> GeneratorConfig:
+        """Build from a mapping, such as an official ``config.json``.
+
+        Args:
+            values: Fields of this class; others (training and mel settings) are left aside.
+
+        Returns:
+            The configuration.
+
+        Raises:
+            ValueError: A field that has no usual value is missing, or the fields do not fit each other.
+        """
+        for name in ("resblock", "upsample_rates", "upsample_kernel_sizes", "upsample_initial_channel"):
+            if name not in values:
+                raise ValueError(f"generator configuration lacks {name!r}; it has {sorted(values)}")
+        return cls(**{f.name: values[f.name] for f in dataclasses.fields(cls) if f.name in values})
+
+
+_V3_DILATIONS = ((1, 2), (2, 6), (3, 12))
+
+CONFIGS: dict[str, GeneratorConfig] = {
+    "v1": GeneratorConfig(),
+    "v2": GeneratorConfig(upsample_initial_channel=128),
+    "v3": GeneratorConfig("2", (8, 8, 4), (16, 16, 8), 256, (3, 5, 7), _V3_DILATIONS),
+    "demo": GeneratorConfig("2", (8, 8, 4), (16, 16, 8), 192, (3, 5, 7), _V3_DILATIONS),
+}

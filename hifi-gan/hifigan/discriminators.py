@@ -1,0 +1,123 @@
+"""The two families of discriminators: by period and by scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils import parametrizations
+
+SLOPE = 0.1
+PERIODS = (2, 3, 5, 7, 11)
+# Output channels, kernel, stride, groups of each convolution, as published.
+_PERIOD_CHANNELS = (32, 128, 512, 1024, 1024)
+_SCALE_LAYERS = (
+    (128, 15, 1, 1),
+    (128, 41, 2, 4),
+    (256, 41, 2, 16),
+    (512, 41, 4, 16),
+    (1024, 41, 4, 16),
+    (1024, 41, 1, 16),
+    (1024, 5, 1, 1),
+)
+Judgement = tuple[Tensor, list[Tensor]]
+
+
+class PeriodDiscriminator(nn.Module):
+    """Judges every ``period``-th sample as a two-dimensional signal.
+
+    Args:
+        period: Distance of the samples seen together.
+        divisor: Divides the published channels.
+    """
+
+    def __init__(self, period: int, divisor: int = 1) -> None:
+        super().__init__()
+        self.period = period
+        self.convs = nn.ModuleList()
+        before = 1
+        for index, channels in enumerate(_PERIOD_CHANNELS):
+            channels //= divisor
+            stride = (3, 1) if index < len(_PERIOD_CHANNELS) - 1 else (1, 1)
+            conv = nn.Conv2d(before, channels, (5, 1), stride, padding=(2, 0))
+            self.convs.append(parametrizations.weight_norm(conv))
+            before = channels
+        self.conv_post = parametrizations.weight_norm(nn.Conv2d(before, 1, (3, 1), padding=(1, 0)))
+
+    def forward(self, audio: Tensor) -> Judgement:
+        """Judge (B, 1, N); returns scores (B, S) and the features of each layer."""
+        missing = -audio.shape[-1] % self.period
+        x = functional.pad(audio, (0, missing), mode="reflect").unflatten(-1, (-1, self.period))
+        return _judge(self.convs, self.conv_post, x)
+
+
+class ScaleDiscriminator(nn.Module):
+    """Judges the waveform at one scale.
+
+    Args:
+        divisor: Divides the published channels.
+        spectral: Use spectral norm in place of weight norm (published for the finest scale).
+    """
+
+    def __init__(self, divisor: int = 1, *, spectral: bool = False) -> None:
+        super().__init__()
+        norm = parametrizations.spectral_norm if spectral else parametrizations.weight_norm
+        self.convs = nn.ModuleList()
+        before = 1
+        for channels, kernel, stride, groups in _SCALE_LAYERS:
+            channels //= divisor
+            groups = max(1, groups // divisor)
+            conv = nn.Conv1d(before, channels, kernel, stride, padding=(kernel - 1) // 2, groups=groups)
+            self.convs.append(norm(conv))
+            before = channels
+        self.conv_post = norm(nn.Conv1d(before, 1, 3, padding=1))
+
+    def forward(self, audio: Tensor) -> Judgement:
+        """Judge (B, 1, N); returns scores (B, S) and the features of each layer."""
+        return _judge(self.convs, self.conv_post, audio)
+
+
+class Discriminators(nn.Module):
+    """All discriminators of HiFi-GAN behind one call.
+
+    Args:
+        divisor: Divides the published channels; 1 is the published size, 8 suits a CPU.
+        periods: Periods judged.
+        scales: Number of scales, each half the rate of the one before.
+
+    Source: Kong et al. 2020, HiFi-GAN, section 2.3.
+    """
+
+    def __init__(self, divisor: int = 1, *, periods: Sequence[int] = PERIODS, scales: int = 3) -> None:
+        super().__init__()
+        self.mpd = nn.ModuleList(PeriodDiscriminator(period, divisor) for period in periods)
+        self.msd = nn.ModuleList(ScaleDiscriminator(divisor, spectral=index == 0) for index in range(scales))
+        self.pool = nn.AvgPool1d(4, 2, padding=2)
+
+    def forward(self, audio: Tensor) -> list[Judgement]:
+        """Judge samples.
+
+        Args:
+            audio: Samples (B, 1, N).
+
+        Returns:
+            Scores and features of each discriminator, those by period first.
+        """
+        judgements = [discriminator(audio) for discriminator in self.mpd]
+        for index, discriminator in enumerate(self.msd):
+            audio = audio if index == 0 else self.pool(audio)
+            judgements.append(discriminator(audio))
+        return judgements
+
+
+def _judge(convs: nn.ModuleList, last: nn.Module, x: Tensor) -> Judgement:
+    """Run a stack of convolutions, keeping what each makes."""
+    features = []
+    for conv in convs:
+        x = functional.leaky_relu(conv(x), SLOPE)
+        features.append(x)
+    x = last(x)
+    features.append(x)
+    return torch.flatten(x, 1), features

@@ -1,0 +1,323 @@
+"""Training: a warm-up on spectral losses, then adversarial, on one device and within a budget of time or steps."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.utils import clip_grad_norm_
+
+from hifigan import losses
+from hifigan.config import CONFIGS, GeneratorConfig
+from hifigan.data import Corpus
+from hifigan.discriminators import PERIODS, Discriminators
+from hifigan.generator import Generator
+
+logger = logging.getLogger(__name__)
+
+# Frames read on either side of a segment so that its mel has no edge in it.
+CONTEXT_FRAMES = 2
+STATE_FILE = "state.pt"
+LOG_FILE = "log.jsonl"
+MelFunction = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Settings of a training; the defaults suit one CPU core, ``divisor=1, scales=3`` is as published.
+
+    Attributes:
+        generator: Shape of the generator.
+        batch: Segments of a batch.
+        segment: Samples of a segment, a multiple of the hop.
+        learning_rate: Peak rate of both optimizers.
+        final_rate: Share of the peak rate left at the end of the budget (cosine).
+        rate_warmup_steps: Steps over which the rate rises.
+        betas: Momenta of AdamW.
+        spectral_share: Share of the budget without discriminators.
+        divisor: Divides the discriminators' published channels.
+        periods: Periods of the discriminators by period.
+        scales: Number of discriminators by scale.
+        mel_weight: Weight of the mel distance.
+        feature_weight: Weight of the feature distance.
+        stft_weight: Weight of the multi-resolution STFT loss.
+        mel_noise: Greatest deviation of noise put on input mels, in nats, so that predicted mels decode well.
+        clip: Greatest gradient norm.
+        ema: Decay of the averaged generator.
+        bfloat16: Compute convolutions in bfloat16.
+        seed: Seed of weights and segments.
+        patience: Steps in a row with a non-finite loss before giving up.
+    """
+
+    generator: GeneratorConfig = field(default_factory=lambda: CONFIGS["demo"])
+    batch: int = 16
+    segment: int = 8192
+    learning_rate: float = 5e-4
+    final_rate: float = 0.1
+    rate_warmup_steps: int = 100
+    betas: tuple[float, float] = (0.8, 0.99)
+    spectral_share: float = 0.25
+    divisor: int = 4
+    periods: tuple[int, ...] = PERIODS
+    scales: int = 0
+    mel_weight: float = 45.0
+    feature_weight: float = 2.0
+    stft_weight: float = 2.0
+    mel_noise: float = 0.0
+    clip: float = 100.0
+    ema: float = 0.999
+    bfloat16: bool = True
+    seed: int = 0
+    patience: int = 20
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When to end: after so many steps or seconds of training, counted over all resumptions; the first to come.
+
+    Attributes:
+        steps: Steps, or None.
+        seconds: Seconds of training, or None.
+    """
+
+    steps: int | None = None
+    seconds: float | None = None
+
+    def share(self, step: int, seconds: float) -> float:
+        """Return the share of the budget that is used, from 0 to 1."""
+        shares = [step / self.steps] if self.steps else []
+        shares += [seconds / self.seconds] if self.seconds else []
+        if not shares:
+            raise ValueError("a training needs a number of steps or seconds")
+        return min(1.0, max(shares))
+
+
+class Trainer:
+    """A training that can stop after any step and go on as if it had not.
+
+    Args:
+        config: Settings.
+        corpus: Recordings.
+        mel_function: Samples (B, N) to log-mel (B, M, N // hop); the contract of the vocoder lives there alone.
+        budget: When to end; schedules follow its share.
+        device: Where to compute.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, corpus: Corpus, *, mel_function: MelFunction, budget: Budget, device: str = "cpu"
+    ) -> None:
+        if config.segment % config.generator.hop_samples:
+            raise ValueError(f"segment {config.segment} is no multiple of the hop {config.generator.hop_samples}")
+        torch.manual_seed(config.seed)
+        self.config, self.corpus, self.mel, self.budget = config, corpus, mel_function, budget
+        self.device = torch.device(device)
+        self.generator = Generator(config.generator).to(self.device)
+        self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval()
+        self.judges = Discriminators(config.divisor, periods=config.periods, scales=config.scales).to(self.device)
+        self.optimizers = {
+            name: torch.optim.AdamW(module.parameters(), config.learning_rate, betas=config.betas)
+            for name, module in (("generator", self.generator), ("judges", self.judges))
+        }
+        self.random = torch.Generator().manual_seed(config.seed)
+        self.step_number, self.seconds, self.failures = 0, 0.0, 0
+
+    @property
+    def share(self) -> float:
+        """Share of the budget used."""
+        return self.budget.share(self.step_number, self.seconds)
+
+    def step(self) -> dict[str, float]:
+        """Train on one batch; returns the losses by name, ``skipped`` being 1 when one was not finite."""
+        began = time.monotonic()
+        adversarial = self.share >= self.config.spectral_share
+        self._set_rate()
+        audio, mel = self._batch()
+        with self._autocast():
+            fake = self.generator(mel)
+        fake = fake.float()
+        report, finite = {}, True
+        if adversarial:
+            loss = self._judges_loss(audio, fake.detach())
+            report["discriminators"] = loss.item()
+            finite = self._update("judges", self.judges, loss)
+        loss, parts = self._generator_loss(audio, fake, adversarial)
+        report.update(parts)
+        finite = self._update("generator", self.generator, loss) and finite
+        if finite:
+            self._average()
+        self.failures = 0 if finite else self.failures + 1
+        if self.failures >= self.config.patience:
+            raise FloatingPointError(f"{self.failures} steps in a row with a loss that is not finite; last: {report}")
+        self.step_number += 1
+        self.seconds += time.monotonic() - began
+        return {**report, "skipped": float(not finite)}
+
+    def _batch(self) -> tuple[Tensor, Tensor]:
+        """Return segments (B, 1, N) and their mels (B, M, T), computed with context and perhaps with noise."""
+        margin = CONTEXT_FRAMES * self.config.generator.hop_samples
+        audio = self.corpus.batch(self.config.batch, self.config.segment + 2 * margin, self.random).to(self.device)
+        mel = self.mel(audio)[..., CONTEXT_FRAMES:-CONTEXT_FRAMES]
+        if self.config.mel_noise:
+            level = self.config.mel_noise * torch.rand((len(mel), 1, 1), generator=self.random)
+            mel = mel + (level * torch.randn(mel.shape, generator=self.random)).to(self.device)
+        return audio[:, None, margin:-margin], mel
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16)
+
+    def _judges_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        with self._autocast():
+            judgements = self.judges(torch.cat([real, fake]))
+        real_half = [(scores.chunk(2)[0].float(), []) for scores, _ in judgements]
+        fake_half = [(scores.chunk(2)[1].float(), []) for scores, _ in judgements]
+        return losses.discriminator_loss(real_half, fake_half)
+
+    def _generator_loss(self, real: Tensor, fake: Tensor, adversarial: bool) -> tuple[Tensor, dict[str, float]]:
+        config = self.config
+        parts = {
+            "mel": config.mel_weight * functional.l1_loss(self.mel(fake[:, 0]), self.mel(real[:, 0])),
+            "stft": config.stft_weight * losses.stft_loss(fake[:, 0], real[:, 0]),
+        }
+        if adversarial:
+            self.judges.requires_grad_(False)
+            with self._autocast():
+                with torch.no_grad():
+                    of_real = self.judges(real)
+                of_fake = self.judges(fake)
+            self.judges.requires_grad_(True)
+            parts["adversarial"] = losses.generator_loss(of_fake)
+            parts["features"] = config.feature_weight * losses.feature_loss(of_real, of_fake)
+        return torch.stack(list(parts.values())).sum(), {name: part.item() for name, part in parts.items()}
+
+    def _update(self, name: str, module: torch.nn.Module, loss: Tensor) -> bool:
+        """Step one optimizer unless the loss or a gradient is not finite; says whether it stepped."""
+        optimizer = self.optimizers[name]
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = clip_grad_norm_(module.parameters(), self.config.clip)
+        finite = bool(torch.isfinite(loss) and torch.isfinite(norm))
+        if finite:
+            optimizer.step()
+        else:
+            logger.warning("step %d: %s loss %g, gradient norm %g: skipped", self.step_number, name, loss, norm)
+        return finite
+
+    def _set_rate(self) -> None:
+        """Raise the rate over the first steps, then lower it by a cosine of the budget's share."""
+        config = self.config
+        rise = min(1.0, (self.step_number + 1) / max(1, config.rate_warmup_steps))
+        fall = config.final_rate + (1 - config.final_rate) * 0.5 * (1 + math.cos(math.pi * self.share))
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate * rise * fall
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Move the averaged generator, fast at first so that it forgets the random start."""
+        decay = min(self.config.ema, (1 + self.step_number) / (10 + self.step_number))
+        for mean, value in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
+            mean.lerp_(value, 1 - decay)
+
+    @torch.no_grad()
+    def validate(self, size: int = 16) -> dict[str, float]:
+        """Return mel and STFT distances of the averaged generator on held-out speech."""
+        samples = min(self.corpus.shortest, 32768) // self.config.generator.hop_samples
+        audio = self.corpus.validation(size, samples * self.config.generator.hop_samples).to(self.device)
+        mel = self.mel(audio)
+        fake = self.averaged(mel)[:, 0]
+        return {
+            "mel_l1": functional.l1_loss(self.mel(fake), mel).item(),
+            "stft": losses.stft_loss(fake, audio).item(),
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write the whole state to one file, replaced at once."""
+        state = {
+            "config": self.config.to_dict(),
+            "step": self.step_number,
+            "seconds": self.seconds,
+            "random": self.random.get_state(),
+            "generator": self.generator.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "judges": self.judges.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+        }
+        temporary = folder / f".{STATE_FILE}.{os.getpid()}"
+        try:
+            torch.save(state, temporary)
+            os.replace(temporary, folder / STATE_FILE)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def load(self, folder: Path) -> None:
+        """Go on from a saved state.
+
+        Args:
+            folder: Where ``save`` wrote.
+
+        Raises:
+            ValueError: The state belongs to another configuration; the message names the first difference.
+        """
+        state = torch.load(folder / STATE_FILE, map_location=self.device, weights_only=True)
+        mine = self.config.to_dict()
+        for name, value in state["config"].items():
+            if mine.get(name) != value:
+                raise ValueError(f"{folder}: saved with {name} = {value}, now {mine.get(name)}; choose another folder")
+        for name in ("generator", "averaged", "judges"):
+            getattr(self, name).load_state_dict(state[name])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        self.random.set_state(state["random"].cpu())
+        self.step_number, self.seconds = state["step"], state["seconds"]
+
+    def run(
+        self,
+        folder: Path,
+        *,
+        save_every_seconds: float = 180.0,
+        on_step: Callable[[int, dict[str, float]], None] | None = None,
+        on_save: Callable[[Trainer, dict[str, float]], None] | None = None,
+    ) -> None:
+        """Train to the end of the budget, saving now and then and reading new recordings when saving.
+
+        Args:
+            folder: Gets the state and ``log.jsonl``.
+            save_every_seconds: Seconds between saves.
+            on_step: Called with the step number and its losses.
+            on_save: Called after each save with this trainer and the validation distances.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        last = time.monotonic()
+        with open(folder / LOG_FILE, "a", encoding="utf-8") as log:
+            while self.share < 1.0:
+                report = self.step()
+                line: dict[str, Any] = {"step": self.step_number, "seconds": round(self.seconds, 2), **report}
+                over = self.share >= 1.0
+                if over or time.monotonic() - last >= save_every_seconds:
+                    self.save(folder)
+                    found = self.validate()
+                    line["validation"] = found
+                    if on_save:
+                        on_save(self, found)
+                    logger.info("%d new recordings", self.corpus.refresh())
+                    last = time.monotonic()
+                log.write(json.dumps(line) + "\n")
+                log.flush()
+                if on_step:
+                    on_step(self.step_number, report)
