@@ -16,7 +16,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.text.lexicon import Lexicon
 from gradtts_interp.text.normalise import normalise
 from gradtts_interp.text.official import Piece, pieces_of
-from gradtts_interp.text.pronounce import pronounce
+from gradtts_interp.text.pronounce import Pronunciation, pronounce
 from gradtts_interp.text.symbols import ARPABET, PUNCTUATION, SPACE, ids_of
 
 Mode = Literal["default", "official"]
@@ -127,11 +127,13 @@ class TextFrontend:
         normalised, warnings = normalise_around_phones(text)
         builder = _Builder(self.word_boundaries)
         unknown: dict[str, Oov] = {}
+        spoken: dict[str, Pronunciation] = {}
         for element in _ELEMENT.findall(normalised):
             if element[0] == "{":
                 builder.add_word(element, tuple(element[1:-1].split()))
             elif element[0].isalpha() or element[0] == "'":
-                found = pronounce(element, self.lexicon)
+                found = spoken.get(element) or pronounce(element, self.lexicon)
+                spoken[element] = found
                 word = element if element in self.lexicon else element.strip("'")
                 builder.add_word(word, found.phones)
                 if found.how != "dictionary":

@@ -224,11 +224,17 @@ RULES: tuple[Rule, ...] = (
     _rule(rf"\b({_MONTH}|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.?\s([0-3]?[0-9])(?:st|nd|rd|th)?\b(?![.:,]?[0-9])"
           r"(?:,?\s([12][0-9]{3})\b)?", _month_day),
     _rule(r"\b([0-9]{3})-([0-9]{4})\b", lambda m: f"{numbers.spell_digits(m[1])}, {numbers.spell_digits(m[2])}"),
+    _rule(r"""\b([0-9])'([0-9]{1,2})(?:"|'')""",
+          lambda m: f"{numbers.cardinal(m[1])} foot {numbers.cardinal(str(int(m[2])))}"),
     # initials and other short forms
+    _rule(r"\bPh\.\s?D\b(?:\.(?!\s*$))?", "P-H-D"),
     _rule(r"\b(?:[A-Za-z]\.){2,}(?=\W|$)", _dotted),
     _rule(r"\b(?:[A-Z]\.)(?=\s(?:[A-Z]\.|[A-Z][a-z]))", lambda m: m[0][0]),
     _rule(rf"\b({_alternatives(_SHORT)})\.(?=\W|$)", _shortened, re.I),
     # money, quantities, numbers
+    _rule(r"(?<=[0-9])\s?-\s?(?=[$£€¥][0-9])", " to "),
+    _rule(r"(?<=[A-Za-z])-(?=[0-9])", " "),
+    _rule(r"(?<=[0-9])-(?=[A-Za-z])", " "),
     _rule(rf"([$£€¥])\s?({_NUMBER})(?:\s?(thousand|million|billion|trillion|[kmbt]n?)\b)?", _money, re.I),
     _rule(rf"\b({_NUMBER})\s?¢", lambda m: f"{numbers.number(m[1])} cent{'' if m[1] == '1' else 's'}"),
     _rule(rf"(?<![\w.])-(?={_NUMBER})", "minus "),

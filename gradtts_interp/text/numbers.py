@@ -11,6 +11,8 @@ _engine = inflect.engine()
 LONGEST_READ_AS_NUMBER = 15
 """Integers of more digits are read digit by digit."""
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_FRACTIONS = {"2": "half", "3": "third", "4": "quarter", "5": "fifth", "6": "sixth", "7": "seventh", "8": "eighth",
+              "10": "tenth", "16": "sixteenth"}  # fmt: skip
 _FIRST_YEAR, _LAST_YEAR = 1100, 2099
 
 
@@ -81,11 +83,10 @@ def plural(word: str) -> str:
 
 
 def fraction(numerator: str, denominator: str) -> str:
-    """Read a fraction: 1/2 "one half", 3/4 "three quarters", 2/3 "two thirds", others "n over m" from 1/21 on."""
-    names = {"2": "half", "4": "quarter"}
-    if not 2 <= int(denominator) <= 20:
-        return f"{cardinal(numerator)} over {cardinal(denominator)}"
-    name = names.get(denominator, ordinal(denominator))
+    """Read a fraction: 1/2 "one half", 3/4 "three quarters", 2/3 "two thirds"; 24/7 and 9/11 as two numbers."""
+    if denominator not in _FRACTIONS or len(numerator) > 1:
+        return f"{cardinal(numerator)} {cardinal(denominator)}"
+    name = _FRACTIONS[denominator]
     several = "halves" if name == "half" else f"{name}s"
     return f"{cardinal(numerator)} {name if numerator == '1' else several}"
 

@@ -9,11 +9,13 @@ from gradtts_interp.text.letter_to_sound import LetterToSound
 from gradtts_interp.text.lexicon import Lexicon
 
 _CAMEL = re.compile(r"(?:[A-Z]?[a-z]{2,}|[A-Z]{2,}(?![a-z]))+(?:'s)?")
+_SYLLABLES = re.compile("[^aeiou]?([aeiouy][^aeiou]{1,2})+[aeiou]?")
+"""What can be read as a word although it stands in capitals, such as COVID."""
 _VOICELESS = frozenset({"P", "T", "K", "F", "TH"})
 _SIBILANT = frozenset({"S", "Z", "SH", "ZH", "CH", "JH"})
 _LEAST_CERTAIN_LAST = ("dictionary", "spelled", "letter_to_sound")
 _LONGEST_INITIALISM = 5
-"""Unknown words of at most so many letters are named letter by letter if written in capitals or without a vowel."""
+"""Unknown words of at most so many letters are named letter by letter if without a vowel or in capitals like HDMI."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def pronounce(word: str, lexicon: Lexicon, *, letter_to_sound: LetterToSound | N
         return Pronunciation(phones, max((part.how for part in spoken), key=_LEAST_CERTAIN_LAST.index))
     bare = word.strip("'")
     if bare.lower().endswith("'s"):
-        base = pronounce(bare[:-2], lexicon, letter_to_sound=letter_to_sound)
+        base = pronounce(re.sub("('s)+$", "", bare, flags=re.I), lexicon, letter_to_sound=letter_to_sound)
         return Pronunciation(base.phones + plural_ending(base.phones), base.how)
     if _is_initialism(bare):
         return Pronunciation(letter_names(bare, lexicon), "spelled")
@@ -105,5 +107,8 @@ def _stripped(word: str, lexicon: Lexicon) -> tuple[tuple[str, ...], ...]:
 
 def _is_initialism(word: str) -> bool:
     letters = word.replace("'", "")
-    short = 1 <= len(letters) <= _LONGEST_INITIALISM
-    return short and (len(letters) == 1 or (word.isupper()) or not re.search("[aeiouy]", letters.lower()))
+    if len(letters) > _LONGEST_INITIALISM:
+        return False
+    if len(letters) == 1 or not re.search("[aeiouy]", letters.lower()):
+        return True
+    return letters.isupper() and not (len(letters) > 3 and _SYLLABLES.fullmatch(letters.lower()))
