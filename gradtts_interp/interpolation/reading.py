@@ -1,0 +1,189 @@
+"""From styles and texts to what the mechanisms work on: prior means, tokens and prosody of each style."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gradtts_interp.alignment import durations_from_log, expand
+from gradtts_interp.errors import InputError
+from gradtts_interp.interpolation.mechanisms import StyleReading
+from gradtts_interp.interpolation.shares import PitchRegion
+from gradtts_interp.models.grad_tts import GradTTS
+from gradtts_interp.models.style_context import StyleTokens
+from gradtts_interp.pitch.contour import normalise_prosody
+from gradtts_interp.pitch.masks import pitch_mask
+from gradtts_interp.styles import Style
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Token ids of a batch.
+
+    Attributes:
+        ids: (B, L), 0 on padding.
+        lengths: (B,).
+    """
+
+    ids: Tensor
+    lengths: Tensor
+
+
+@dataclass(frozen=True)
+class EncodedStyle:
+    """One style with the text encoder's answer for each text.
+
+    Attributes:
+        means: Prior mean per token (B, M, L).
+        logw: Log durations (B, 1, L).
+        mask: (B, 1, L).
+        tokens: Style tokens (B, S, D), or None.
+        prosody: Normalised prosody with its flag (B, 5), or None.
+        speaker: Official speaker embedding (1, E), or None.
+    """
+
+    means: Tensor
+    logw: Tensor
+    mask: Tensor
+    tokens: StyleTokens | None
+    prosody: Tensor | None
+    speaker: Tensor | None
+
+
+def pad_ids(ids: list[tuple[int, ...]], device: torch.device) -> Texts:
+    """Put token ids in one padded batch."""
+    lengths = torch.tensor([len(i) for i in ids], device=device)
+    padded = torch.zeros(len(ids), int(lengths.max()), dtype=torch.long, device=device)
+    for row, values in zip(padded, ids, strict=True):
+        row[: len(values)] = torch.tensor(values, device=device)
+    return Texts(padded, lengths)
+
+
+def encode_styles(
+    model: GradTTS, texts: Texts, styles: list[Style], *, pitch: PitchRegion | None = None
+) -> list[EncodedStyle]:
+    """Encode each text in each style.
+
+    Args:
+        model: The acoustic model.
+        texts: B texts.
+        styles: n styles.
+        pitch: Set where the first style gives its pitch and the last the rest: references are masked accordingly,
+            and the last style takes the first one's prosody, as in the dual references of the training.
+
+    Returns:
+        n answers.
+
+    Raises:
+        InputError: A style lacks what the model reads.
+    """
+    if not model.has_style:
+        return [_encode_official(model, texts, style) for style in styles]
+    answers = []
+    for i, style in enumerate(styles):
+        if style.mel is None or style.contour is None or style.prosody is None:
+            raise InputError(f"style {style.name}: this checkpoint reads references, and the style has none")
+        role, prosody = "whole", style.prosody
+        if pitch is not None:
+            role = "pitch" if i == 0 else "rest"
+            prosody = styles[0].prosody  # type: ignore[assignment]
+        tokens = _style_tokens(model, style, role, prosody, pitch)
+        pooled = tokens.pooled.expand(len(texts.lengths), -1)
+        means, logw, mask = model.encode(texts.ids, texts.lengths, pooled)
+        vector = _prosody_input(prosody, model.device).expand(len(texts.lengths), -1)
+        answers.append(EncodedStyle(means, logw, mask, _repeat(tokens, len(texts.lengths)), vector, None))
+    return answers
+
+
+def _encode_official(model: GradTTS, texts: Texts, style: Style) -> EncodedStyle:
+    means, logw, mask = model.encode(texts.ids, texts.lengths)
+    speaker = None
+    if model.settings.n_spks > 1:
+        if style.speaker is None:
+            raise InputError(
+                f"style {style.name}: this checkpoint knows speakers 0 to {model.settings.n_spks - 1} and reads no recordings"
+            )
+        speaker = model.speaker_vector(style.speaker)
+    return EncodedStyle(means, logw, mask, None, None, speaker)
+
+
+def _style_tokens(
+    model: GradTTS, style: Style, role: str, prosody: np.ndarray, pitch: PitchRegion | None
+) -> StyleTokens:
+    encoder = model.style_encoder
+    assert encoder is not None and style.mel is not None and style.contour is not None
+    mel = torch.from_numpy(style.mel)[None].to(model.device, model.dtype)
+    mask = None
+    if pitch is not None:
+        plane = pitch_mask(
+            style.contour.f0_hz,
+            style.contour.voiced,
+            model.settings.mel,
+            harmonics=pitch.harmonics,
+            width_bins=pitch.width_bins,
+        )
+        mask = torch.from_numpy(plane if role == "pitch" else 1 - plane)[None].to(mel)
+    speaker = emotion = None
+    if encoder.speakers is not None and style.speaker is not None and role != "pitch":
+        speaker = torch.tensor([style.speaker], device=model.device)
+    if encoder.emotion is not None and style.emotion is not None and role != "rest":
+        if style.emotion.shape != (encoder.config.emotion_dim,):
+            raise InputError(
+                f"style {style.name}: emotion vector {style.emotion.shape}; expected ({encoder.config.emotion_dim},)"
+            )
+        emotion = torch.from_numpy(style.emotion)[None].to(mel)
+    return encoder(
+        model.normalise(mel),
+        torch.tensor([mel.shape[2]], device=model.device),
+        mask=mask,
+        role=role,
+        speaker=speaker,
+        emotion=emotion,
+        prosody=_prosody_input(prosody, model.device),
+    )
+
+
+def _prosody_input(prosody: np.ndarray, device: torch.device) -> Tensor:
+    """Normalised prosody with the flag that it is given, (1, 5)."""
+    return torch.from_numpy(np.append(normalise_prosody(prosody), np.float32(1)))[None].float().to(device)
+
+
+def _repeat(tokens: StyleTokens, batch: int) -> StyleTokens:
+    return replace(
+        tokens,
+        tokens=tokens.tokens.expand(batch, -1, -1),
+        weight=tokens.weight.expand(batch, -1),
+        pooled=tokens.pooled.expand(batch, -1),
+    )
+
+
+def blend_durations(
+    styles: list[EncodedStyle], mean_shares: Tensor, *, length_scale: float, rounding: str
+) -> Tensor:
+    """Durations (B, L) in frames: blended in log by mean share, so that half-way is the geometric mean.
+
+    Args:
+        styles: n encoded styles.
+        mean_shares: (B, n), sums to 1.
+        length_scale: Factor on all durations.
+        rounding: See :func:`~gradtts_interp.alignment.durations_from_log`.
+    """
+    logw = sum(s.logw * mean_shares[:, i, None, None] for i, s in enumerate(styles))
+    return durations_from_log(logw, styles[0].mask, length_scale=length_scale, rounding=rounding)  # type: ignore[arg-type]
+
+
+def read_style(model: GradTTS, style: EncodedStyle, durations: Tensor, frames: int) -> StyleReading:
+    """Lay one encoded style out over the target's frames."""
+    speaker = None
+    if style.speaker is not None:
+        plane = model.decoder.estimator.speaker_plane(style.speaker, frames)
+        speaker = plane.expand(len(durations), -1, -1)
+    return StyleReading(
+        mu=expand(style.means, durations, frames=frames),
+        tokens=style.tokens,
+        prosody=style.prosody,
+        speaker=speaker,
+    )

@@ -1,0 +1,467 @@
+"""The pipeline: text and styles in, speech out. Glue only; the mathematics is in the folders below."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline
+from torch import Tensor
+
+from gradtts_interp.alignment import fix_length
+from gradtts_interp.diffusion.contract import check_steps, standard_noise
+from gradtts_interp.diffusion.samplers import sampler_by_name
+from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.files import atomic_path
+from gradtts_interp.interpolation.mechanisms import MECHANISMS, Shares, make_plan
+from gradtts_interp.interpolation.reading import EncodedStyle, blend_durations, encode_styles, pad_ids, read_style
+from gradtts_interp.interpolation.scoring import Frames, make_score
+from gradtts_interp.interpolation.shares import Layout, Share, ShareMap
+from gradtts_interp.models.grad_tts import GradTTS, frame_mask
+from gradtts_interp.speech import Speech
+from gradtts_interp.styles import Style, StyleBank, style_of_audio
+from gradtts_interp.text.frontend import TextFrontend, TokenizedText
+from gradtts_interp.vocoder import MelDecoder, Vocoder
+
+INDEX = "pipeline.json"
+DEFAULT_MECHANISMS = ("prior", "prosody", "attention")
+DEFAULT_MECHANISMS_BY_PITCH = ("prosody", "attention")
+DEFAULT_MECHANISMS_OFFICIAL = ("prior", "score")
+
+StepCallback = Callable[["GradTTSInterpPipeline", int, float, dict[str, Tensor]], "dict[str, Tensor] | None"]
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How the noise becomes a mel.
+
+    Attributes:
+        steps: Network evaluations (for one branch).
+        solver: Name in :data:`~gradtts_interp.diffusion.samplers.SAMPLERS`.
+        guidance: 0 is off; see :func:`~gradtts_interp.interpolation.scoring.make_score`.
+        temperature: Divides the initial noise, as in Grad-TTS.
+    """
+
+    steps: int = 50
+    solver: str = "euler"
+    guidance: float = 0.0
+    temperature: float = 1.5
+
+    def __post_init__(self) -> None:
+        """Refuse what no sampler can do."""
+        check_steps(self.steps)
+        sampler_by_name(self.solver)
+        if not 0 < self.temperature < float("inf"):
+            raise InputError(f"temperature {self.temperature}: expected a number > 0; 1.5 is usual")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Texts and styles, laid out over frames.
+
+    Attributes:
+        encoded: The text encoder's answer for each style.
+        durations: (B, L) frames.
+        lengths: (B,) frames.
+        maps: A share map per item, None for a single style.
+    """
+
+    encoded: list[EncodedStyle]
+    durations: Tensor
+    lengths: Tensor
+    maps: list[ShareMap] | None
+
+
+class GradTTSInterpPipeline(DiffusionPipeline):
+    """Speak text in one style, or while moving between two.
+
+    Args:
+        model: Acoustic model.
+        vocoder: Decodes its mels; the mel contracts must agree.
+        frontend: Text to token ids, of the layout the model was trained with.
+        bank: Named styles of the checkpoint, if it has any.
+    """
+
+    def __init__(
+        self, model: GradTTS, vocoder: MelDecoder, frontend: TextFrontend, bank: StyleBank | None = None
+    ) -> None:
+        super().__init__()
+        model.settings.mel.require_same(vocoder.mel_config, "the acoustic model", "the vocoder")
+        self.register_modules(model=model.eval(), vocoder=vocoder.eval())
+        self.frontend, self.bank = frontend, bank
+
+    # -- loading ------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, *, vocoder: MelDecoder | None = None) -> GradTTSInterpPipeline:  # type: ignore[override]
+        """Load a checkpoint folder of ours, or an official Grad-TTS ``.pt`` file.
+
+        Args:
+            folder: Folder with ``pipeline.json``, or the official file (then ``vocoder`` is needed to be heard well;
+                Griffin-Lim otherwise).
+            vocoder: Use this one instead of the checkpoint's.
+
+        Returns:
+            The pipeline, on the CPU.
+
+        Raises:
+            CheckpointError: Missing or damaged files, or mel contracts that differ.
+        """
+        from gradtts_interp.checkpoints import load_model, load_official_pipeline_parts
+
+        folder = Path(folder)
+        if folder.is_file():
+            model, frontend = load_official_pipeline_parts(folder)
+            return cls(model, vocoder or _griffin_lim(model), frontend)
+        index = _read_index(folder)
+        model = load_model(folder / index["model"])
+        frontend = TextFrontend(add_blank=model.settings.add_blank, word_boundaries=model.settings.word_boundaries)
+        bank = StyleBank.load(folder / index["styles"], model.settings.mel) if index.get("styles") else None
+        return cls(model, vocoder or Vocoder.from_pretrained(folder / index["vocoder"]), frontend, bank)
+
+    def save_pretrained(self, folder: str | Path, **_: Any) -> None:  # type: ignore[override]
+        """Write the pipeline as a folder that :meth:`from_pretrained` reads."""
+        from gradtts_interp.checkpoints import save_model
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_model(self.model, folder / "model")
+        if not isinstance(self.vocoder, Vocoder):
+            raise InputError(f"{type(self.vocoder).__name__} has no weights to save; save with a HiFi-GAN vocoder")
+        self.vocoder.save_pretrained(folder / "vocoder")
+        index: dict[str, Any] = {"model": "model", "vocoder": "vocoder"}
+        if self.bank is not None:
+            self.bank.save(folder / "styles")
+            index["styles"] = "styles"
+        with atomic_path(folder / INDEX) as temporary:
+            temporary.write_text(json.dumps(index, indent=1))
+
+    # -- styles -------------------------------------------------------------------------------------------------
+
+    @property
+    def speakers(self) -> list[int]:
+        """Numbers of the speakers the checkpoint knows."""
+        if self.bank is not None:
+            return self.bank.speakers
+        return list(range(self.model.settings.n_spks)) if self.model.settings.n_spks > 1 else []
+
+    def style(
+        self, reference: str | Path | None = None, *, speaker: int | None = None, emotion: str | None = None
+    ) -> Style:
+        """Get a style.
+
+        Args:
+            reference: A recording of speech; or give ``speaker``.
+            speaker: A speaker of the checkpoint.
+            emotion: An emotion of that speaker, ``neutral`` if None.
+
+        Returns:
+            The style.
+
+        Raises:
+            InputError: Neither or both are given, or there is no such speaker, emotion or file.
+        """
+        if (reference is None) == (speaker is None):
+            raise InputError("style: give either a recording or a speaker")
+        if reference is not None:
+            if not self.model.has_style:
+                raise InputError(f"{reference}: this checkpoint has no style encoder; choose a speaker instead")
+            return style_of_audio(reference, self.model.settings.mel)
+        assert speaker is not None
+        if self.bank is not None:
+            return self.bank.style(speaker, emotion or "neutral")
+        if emotion is not None:
+            raise InputError(f"emotion {emotion!r}: this checkpoint has no emotions")
+        self.model.speaker_vector(speaker)
+        return Style(name=f"speaker {speaker}", speaker=speaker)
+
+    def default_mechanisms(self, share: Share) -> tuple[str, ...]:
+        """Mechanisms used when none are named."""
+        if not self.model.has_style:
+            return DEFAULT_MECHANISMS_OFFICIAL
+        return DEFAULT_MECHANISMS_BY_PITCH if share.pitch else DEFAULT_MECHANISMS
+
+    # -- synthesis ----------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        text: str | Sequence[str],
+        a: Style | None = None,
+        b: Style | None = None,
+        *,
+        share: Share | None = None,
+        mechanisms: Sequence[str] | None = None,
+        num_inference_steps: int = 50,
+        solver: str = "euler",
+        guidance: float = 0.0,
+        temperature: float = 1.5,
+        length_scale: float = 1.0,
+        seed: int | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+        durations: Sequence[Sequence[int]] | None = None,
+        callback_on_step_end: StepCallback | None = None,
+    ) -> Any:
+        """Speak.
+
+        Args:
+            text: One line or several; several are rendered as one padded batch.
+            a: First style; the checkpoint's only voice if None (official single-speaker files).
+            b: Second style.
+            share: How much of ``b`` speaks where; needed with ``b``.
+            mechanisms: Names in :data:`~gradtts_interp.interpolation.mechanisms.MECHANISMS`.
+            num_inference_steps: Steps of the sampler.
+            solver: Name of the sampler.
+            guidance: Classifier-free guidance towards the style; 0 is off.
+            temperature: Divides the initial noise.
+            length_scale: Factor on durations; above 1 is slower.
+            seed: Each line's noise starts from it, so that a line sounds the same alone and in a batch.
+            generator: Instead of ``seed``; a sequence has one for each line.
+            durations: Frames of each token of each line, instead of the predicted ones.
+            callback_on_step_end: ``f(pipeline, step, t, {"latents": x})`` as in diffusers; may return replacements.
+
+        Returns:
+            A :class:`~gradtts_interp.speech.Speech`, or a list of them for several lines.
+
+        Raises:
+            InputError: Anything of the above cannot be used.
+        """
+        lines = [text] if isinstance(text, str) else list(text)
+        if not lines:
+            raise InputError("no text was given")
+        if (b is None) != (share is None):
+            raise InputError("two styles need a share, and a share needs two styles")
+        options = SamplingOptions(num_inference_steps, solver, guidance, temperature)
+        tokenized = [self.frontend(line) for line in lines]
+        styles = [a or Style(name="default")] + ([b] if b is not None else [])
+        prepared = self.prepare(tokenized, styles, share, length_scale=length_scale, durations=durations)
+        chosen = tuple(mechanisms) if mechanisms is not None else self.default_mechanisms(share) if share else ()
+        generators = self._generators(len(lines), seed, generator)
+        mel, noise = self.sample(prepared, chosen, options, generators, callback_on_step_end)
+        mels = [m[:, :n].cpu() for m, n in zip(mel, prepared.lengths.tolist(), strict=True)]
+        audio = self.vocoder.decode([m.to(self.device) for m in mels], self.model.settings.mel)
+        settings = {
+            "styles": [s.name for s in styles],
+            "share": share.name if share else None,
+            "mechanisms": list(chosen),
+            "steps": options.steps,
+            "solver": options.solver,
+            "guidance": options.guidance,
+            "temperature": options.temperature,
+            "length_scale": length_scale,
+            "seed": seed,
+        }
+        results = [
+            _speech(self, i, tokenized[i], prepared, mels[i], audio[i], noise[i], settings) for i in range(len(lines))
+        ]
+        return results[0] if isinstance(text, str) else results
+
+    def prepare(
+        self,
+        texts: list[TokenizedText],
+        styles: list[Style],
+        share: Share | None,
+        *,
+        length_scale: float = 1.0,
+        durations: Sequence[Sequence[int]] | None = None,
+    ) -> Prepared:
+        """Encode texts in each style, decide durations, and draw the share maps on them."""
+        settings = self.model.settings
+        ids = pad_ids([t.ids for t in texts], self.device)
+        encoded = encode_styles(self.model, ids, styles, pitch=share.pitch if share else None)
+        rounding = "ceil" if settings.style is None else "round"
+
+        def frames_for(mean: Tensor) -> Tensor:
+            return blend_durations(encoded, mean, length_scale=length_scale, rounding=rounding)
+
+        given = None if durations is None else _given_durations(durations, ids.lengths, self.device)
+        size = len(texts)
+        if share is None:
+            frames = given if given is not None else frames_for(torch.ones(size, 1, device=self.device))
+            return Prepared(encoded, frames, frames.sum(1), None)
+        start = torch.full((size, 2), 0.5, device=self.device)
+        frames = given if given is not None else frames_for(start)
+        maps = self._maps(share, texts, frames, styles[0])
+        if given is None:
+            # Durations follow the mean share, and the share is drawn on durations: one more round settles it.
+            mean = [float(m.weight.mean()) for m in maps]
+            if share.pitch:
+                mean = [1.0] * size  # the last style's reading holds the first one's prosody
+            mean_share = torch.tensor([[1 - m, m] for m in mean], device=self.device)
+            frames = frames_for(mean_share)
+            maps = self._maps(share, texts, frames, styles[0])
+        return Prepared(encoded, frames, frames.sum(1), maps)
+
+    def sample(
+        self,
+        prepared: Prepared,
+        mechanisms: Sequence[str],
+        options: SamplingOptions,
+        generators: list[torch.Generator],
+        callback: StepCallback | None = None,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Turn noise into log-mels (B, M, T); also the noise of each item, (M, T_i)."""
+        model = self.model
+        multiple = model.frame_multiple
+        alone = torch.tensor([fix_length(int(n), multiple) for n in prepared.lengths], device=self.device)
+        total = int(alone.max())
+        region = None if bool((alone == total).all()) else frame_mask(alone, total)
+        frames = Frames(frame_mask(prepared.lengths, total), region)
+        readings = [read_style(model, e, prepared.durations, total) for e in prepared.encoded]
+        shares = None
+        if prepared.maps is not None:
+            shares = _stack_shares(prepared.maps, total, self.device)
+        plan = make_plan(readings, shares, mechanisms)
+        score = make_score(model, plan, frames, guidance=options.guidance)
+        noise = standard_noise(plan.mu, generators)
+        with self.progress_bar(total=options.steps) as bar:
+
+            def after_step(step: int, t: float, x: Tensor) -> Tensor | None:
+                bar.update()
+                if callback is None:
+                    return None
+                return (callback(self, step, t, {"latents": x}) or {}).get("latents")
+
+            x = sampler_by_name(options.solver)(
+                score,
+                model.schedule,
+                noise / options.temperature,
+                plan.mu,
+                frames.mask,
+                options.steps,
+                callback=after_step,
+                generator=generators,
+            )
+        kept = [z[:, :n].cpu() for z, n in zip(noise, prepared.lengths.tolist(), strict=True)]
+        return model.denormalise(x), kept
+
+    def _maps(self, share: Share, texts: list[TokenizedText], frames: Tensor, first: Style) -> list[ShareMap]:
+        blank = self.model.settings.add_blank
+        return [
+            share.render(_layout(text, row.tolist(), first, self.model.settings.mel, blank))
+            for text, row in zip(texts, frames.cpu(), strict=True)
+        ]
+
+    def _generators(
+        self, size: int, seed: int | None, generator: torch.Generator | Sequence[torch.Generator] | None
+    ) -> list[torch.Generator]:
+        if generator is not None and seed is not None:
+            raise InputError("give a seed or a generator, not both")
+        if generator is None:
+            start = torch.seed() % 2**31 if seed is None else seed
+            return [torch.Generator().manual_seed(start) for _ in range(size)]
+        if isinstance(generator, torch.Generator):
+            return [generator] * size
+        if len(generator) != size:
+            raise InputError(f"{len(generator)} generators were given for {size} lines")
+        return list(generator)
+
+
+def _read_index(folder: Path) -> dict[str, Any]:
+    path = folder / INDEX
+    if not path.is_file():
+        raise CheckpointError(
+            f"{folder}: no checkpoint; expected a folder with {INDEX}, or an official Grad-TTS .pt file"
+        )
+    try:
+        index = json.loads(path.read_text())
+        return {"model": index["model"], "vocoder": index["vocoder"], "styles": index.get("styles")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: {error!r}; expected a JSON object with model and vocoder") from error
+
+
+def _griffin_lim(model: GradTTS) -> MelDecoder:
+    from gradtts_interp.vocoder import GriffinLimVocoder
+
+    return GriffinLimVocoder(model.settings.mel)
+
+
+def _given_durations(durations: Sequence[Sequence[int]], lengths: Tensor, device: torch.device) -> Tensor:
+    if len(durations) != len(lengths):
+        raise InputError(f"durations of {len(durations)} lines were given for {len(lengths)} lines")
+    rows = torch.zeros(len(lengths), int(lengths.max()), dtype=torch.long, device=device)
+    for i, (row, length) in enumerate(zip(durations, lengths.tolist(), strict=True)):
+        if len(row) != length or min(row) < 0 or sum(row) < 1:
+            raise InputError(f"durations of line {i}: expected {length} numbers >= 0, got {len(row)}")
+        rows[i, :length] = torch.as_tensor(list(row), device=device)
+    return rows
+
+
+def _token_spans(text: TokenizedText, durations: list[int], blank: bool) -> list[tuple[int, int]]:
+    """First frame and frame after the last of each token; blanks between tokens belong to the token before."""
+    ends = np.cumsum(durations[: len(text.ids)])
+    starts = np.concatenate([[0], ends[:-1]])
+    if blank:
+        return [(int(starts[2 * i + 1]), int(ends[2 * i + 2])) for i in range(len(text.tokens))]
+    return [(int(s), int(e)) for s, e in zip(starts, ends, strict=True)]
+
+
+def _word_spans(text: TokenizedText, durations: list[int], blank: bool) -> tuple[tuple[str, int, int], ...]:
+    spans = _token_spans(text, durations, blank)
+    return tuple((w.text, spans[w.token_start][0], spans[w.token_stop - 1][1]) for w in text.words)
+
+
+def _layout(text: TokenizedText, durations: list[int], first: Style, mel: Any, blank: bool) -> Layout:
+    frames = int(sum(durations))
+    f0_hz = voiced = None
+    if first.contour is not None and first.contour.voiced.any():
+        # The reference says other words, so only its course from start to end can be carried over.
+        at = np.minimum((np.arange(frames) + 0.5) / frames * len(first.contour), len(first.contour) - 1).astype(int)
+        f0_hz, voiced = first.contour.f0_hz[at], first.contour.voiced[at]
+    return Layout(
+        frames=frames,
+        mel=mel,
+        phones=tuple(_token_spans(text, durations, blank)),
+        words=tuple((s, e) for _, s, e in _word_spans(text, durations, blank)),
+        f0_hz=f0_hz,
+        voiced=voiced,
+    )
+
+
+def _stack_shares(maps: list[ShareMap], total: int, device: torch.device) -> Shares:
+    """Pad share maps to one batch; a padded frame repeats the last one, and nothing is heard of it."""
+    planes = [torch.from_numpy(m.partition) for m in maps]
+    mean = torch.stack([p.mean((1, 2)) for p in planes])
+    padded = torch.stack(
+        [torch.cat([p, p[..., -1:].expand(-1, -1, total - p.shape[-1])], dim=-1) for p in planes]
+    )
+    return Shares(padded.to(device), mean.to(device), by_pitch=maps[0].pitch is not None)
+
+
+def _speech(
+    pipeline: GradTTSInterpPipeline,
+    i: int,
+    text: TokenizedText,
+    prepared: Prepared,
+    mel: Tensor,
+    audio: Tensor,
+    noise: Tensor,
+    settings: dict[str, Any],
+) -> Speech:
+    blank = pipeline.model.settings.add_blank
+    durations = prepared.durations[i, : len(text.ids)].tolist()
+    names = [""] * len(text.ids)
+    names[1::2] = text.tokens if blank else names[1::2]
+    notes = [f"not in the dictionary: {o.word} as {' '.join(o.phones)} ({o.how})" for o in text.out_of_dictionary]
+    return Speech(
+        text=text.text,
+        audio=audio.float().cpu().numpy(),
+        mel=mel.float().numpy(),
+        share=prepared.maps[i].weight if prepared.maps is not None else None,
+        durations=np.asarray(durations, dtype=np.int64),
+        tokens=tuple(names) if blank else text.tokens,
+        words=_word_spans(text, durations, blank),
+        noise=noise.numpy(),
+        attention=None,
+        settings=settings,
+        mel_config=pipeline.model.settings.mel,
+        notes=(*notes, *text.warnings),
+    )
+
+
+__all__ = ["MECHANISMS", "GradTTSInterpPipeline", "SamplingOptions"]

@@ -1,0 +1,99 @@
+"""The result of a synthesis."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gradtts_interp.audio import write_wav
+from gradtts_interp.config import MelConfig
+from gradtts_interp.files import atomic_path
+from gradtts_interp.pitch.contour import Contour, extract_contour
+
+
+@dataclass(frozen=True)
+class Speech:
+    """One utterance with all that made it.
+
+    Attributes:
+        text: What was asked for.
+        audio: Samples (N,), float32 in [-1, 1].
+        mel: Log-mel (M, T).
+        share: Share of the second style (M, T), None for a single style.
+        durations: Frames of each token (L,).
+        tokens: Names of the tokens (L,); blanks are ``""``.
+        words: Words with their first frame and the frame after their last.
+        noise: The noise the sampler started from (M, T), before the temperature.
+        attention: Attention maps where they were asked for, by site.
+        settings: Everything needed to make it again.
+        mel_config: Mel contract.
+        notes: What a reader should know, such as words without a dictionary entry.
+    """
+
+    text: str
+    audio: NDArray[np.float32]
+    mel: NDArray[np.float32]
+    share: NDArray[np.float32] | None
+    durations: NDArray[np.int64]
+    tokens: tuple[str, ...]
+    words: tuple[tuple[str, int, int], ...]
+    noise: NDArray[np.float32]
+    attention: dict[str, Any] | None
+    settings: dict[str, Any]
+    mel_config: MelConfig
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def contour(self) -> Contour:
+        """F0, voicing and energy of the audio, measured anew from the samples."""
+        return extract_contour(self.audio, self.mel_config)
+
+    @property
+    def seconds(self) -> float:
+        """Length of the audio."""
+        return len(self.audio) / self.mel_config.sample_rate_hz
+
+    @property
+    def phoneme_times(self) -> tuple[tuple[str, float, float], ...]:
+        """Each token with its start and end in seconds."""
+        ends = np.cumsum(self.durations) / self.mel_config.frame_rate_hz
+        starts = np.concatenate([[0.0], ends[:-1]])
+        return tuple((t, float(s), float(e)) for t, s, e in zip(self.tokens, starts, ends, strict=True))
+
+    def __repr__(self) -> str:
+        return f"Speech({self.text!r}, {self.seconds:.2f} s)"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the arrays, as plain JSON values."""
+        return {
+            "text": self.text,
+            "seconds": round(self.seconds, 4),
+            "phonemes": [[t, round(s, 4), round(e, 4)] for t, s, e in self.phoneme_times],
+            "words": [list(word) for word in self.words],
+            "settings": self.settings,
+            "notes": list(self.notes),
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write ``path`` (wav) and a ``.json`` beside it; each file appears whole or not at all.
+
+        Returns:
+            The wav's path.
+        """
+        path = Path(path)
+        write_wav(path, torch.from_numpy(self.audio), self.mel_config.sample_rate_hz)
+        with atomic_path(path.with_suffix(".json")) as temporary:
+            temporary.write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False))
+        return path
+
+    def plot(self, path: str | Path | None = None, **others: Any) -> Any:
+        """Draw mel, F0 contours and share map; see :func:`gradtts_interp.plots.plot_speech`."""
+        from gradtts_interp.plots import plot_speech
+
+        return plot_speech(self, path, **others)
