@@ -50,7 +50,7 @@ class Oov:
 class TokenizedText:
     """A line of text, ready for the acoustic model.
 
-    Args:
+    Attributes:
         text: The text as given.
         normalised: The text with everything expanded to words.
         tokens: Symbol names (``@`` + ARPAbet for phones), without blanks, length L.

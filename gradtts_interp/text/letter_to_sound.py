@@ -33,7 +33,7 @@ Hypothesis = tuple[float, int, "tuple[int, Any] | None"]
 class LetterToSound:
     """Joint n-gram model of graphones.
 
-    Args:
+    Attributes:
         letters: Letter of each graphone, index 0 is the boundary ``#``.
         phones: Phones of each graphone, at most two.
         log_probability: For each order, packed n-gram -> ln p(last | others).

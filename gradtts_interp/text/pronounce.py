@@ -22,7 +22,7 @@ _LONGEST_INITIALISM = 5
 class Pronunciation:
     """Phones of a word, and how they were found.
 
-    Args:
+    Attributes:
         phones: ARPAbet with stress digits.
         how: ``dictionary`` (also for words built from dictionary words), ``spelled`` or ``letter_to_sound``.
     """
