@@ -67,6 +67,8 @@ class BuildSettings:
         for f in dataclasses.fields(self):
             if getattr(self, f.name) < 0:
                 raise InputError(f"{f.name} is {getattr(self, f.name)}; expected >= 0")
+        if not self.valid_share < 1:
+            raise InputError(f"valid_share is {self.valid_share}; expected below 1")
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,8 @@ def _blends(
     settings: BuildSettings, spoken: Spoken, random: np.random.Generator, cells: Sequence[StyleKey]
 ) -> list[Item]:
     """Two styles that both occur elsewhere, so that each has references."""
+    if settings.blends and len(cells) < 2:
+        raise InputError(f"{settings.blends} blends of {len(cells)} styles; expected at least 2 styles")
     items: list[Item] = []
     while len(items) < settings.blends:
         a = cells[int(random.integers(len(cells)))]
@@ -198,8 +202,6 @@ def _blends(
         others = [c for c in cells if c != a and (c.factors.base == a.factors.base) == same]
         if not others:
             others = [c for c in cells if c != a]
-        if not others:
-            raise InputError(f"{settings.blends} blends of {len(cells)} styles; expected at least 2 styles")
         b = others[int(random.integers(len(others)))]
         of_a, of_b = spoken.train[a.factors.base], spoken.train[b.factors.base]
         shared = [key for key, tokens in of_a.items() if of_b.get(key) == tokens]

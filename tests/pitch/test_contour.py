@@ -1,0 +1,158 @@
+import numpy as np
+import pytest
+import torch
+
+from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.pitch.contour import (
+    ENERGY_FLOOR_DB,
+    PROSODY_MEAN,
+    PROSODY_STD,
+    UNVOICED_F0_HZ,
+    Contour,
+    extract_contour,
+    fill_unvoiced,
+    frame_energy_db,
+    normalise_prosody,
+    prosody_vector,
+)
+
+CONFIG = MelConfig()
+RATE = CONFIG.sample_rate_hz
+
+
+def harmonic(f0_hz: np.ndarray, *, harmonics: int = 12) -> np.ndarray:
+    """A voice-like sum of harmonics with F0 given at every sample."""
+    phase = 2 * np.pi * np.cumsum(f0_hz) / RATE
+    return 0.1 * sum(np.sin(k * phase) / k for k in range(1, harmonics + 1))
+
+
+def make_contour(f0_hz, voiced, energy_db=None) -> Contour:
+    energy_db = np.full(len(f0_hz), -20.0) if energy_db is None else energy_db
+    arrays = np.asarray(f0_hz, np.float32), np.asarray(voiced, bool), np.asarray(energy_db, np.float32)
+    return Contour(*arrays, CONFIG.frame_rate_hz)
+
+
+@pytest.mark.parametrize("tracker", ["dio", "harvest"])
+@pytest.mark.parametrize("f0_hz", [95.0, 180.0, 320.0])
+def test_constant_pitch_is_found(tracker, f0_hz):
+    contour = extract_contour(harmonic(np.full(RATE, f0_hz)), CONFIG, tracker=tracker)
+    inner = slice(10, -10)
+    assert contour.voiced[inner].all()
+    np.testing.assert_allclose(contour.f0_hz[inner], f0_hz, rtol=0.005)
+
+
+def test_frames_lie_on_the_centres_of_the_mel_grid():
+    samples = 2 * RATE
+    glide = 100.0 * 2.0 ** (np.arange(samples) / samples)
+    contour = extract_contour(harmonic(glide), CONFIG)
+    centres = ((np.arange(len(contour)) + 0.5) * CONFIG.hop_samples).astype(int)
+    cents = 1200 * np.log2(contour.f0_hz / glide[centres])[20:-20]
+    # One frame of this glide is 7 cents, so half a frame of shift would show as 3.5.
+    assert abs(np.median(cents)) < 1.5
+
+
+@pytest.mark.parametrize("samples", [256, 1000, 22050, 22050 + 255])
+def test_frame_count_is_that_of_the_mel(samples):
+    contour = extract_contour(np.random.default_rng(0).normal(size=samples) * 0.01, CONFIG)
+    shapes = {len(contour), len(contour.voiced), len(contour.energy_db)}
+    assert shapes == {samples // CONFIG.hop_samples}
+    assert contour.f0_hz.dtype == contour.energy_db.dtype == np.float32 and contour.voiced.dtype == bool
+
+
+def test_silence_is_unvoiced_finite_and_at_the_floor():
+    contour = extract_contour(np.zeros(RATE), CONFIG)
+    assert not contour.voiced.any()
+    assert (contour.f0_hz == UNVOICED_F0_HZ).all()
+    assert (contour.energy_db == ENERGY_FLOOR_DB).all()
+    vector = prosody_vector(contour)
+    assert np.isfinite(vector).all() and vector[1] < 1e-6 and vector[3] == 0
+
+
+def test_tensor_and_array_give_the_same_and_stay_unchanged():
+    audio = harmonic(np.full(RATE // 2, 150.0)).astype(np.float32)
+    before = audio.copy()
+    of_array, of_tensor = extract_contour(audio, CONFIG), extract_contour(torch.from_numpy(audio), CONFIG)
+    np.testing.assert_array_equal(of_array.f0_hz, of_tensor.f0_hz)
+    np.testing.assert_array_equal(audio, before)
+
+
+def test_unvoiced_gap_is_crossed_in_log_frequency():
+    f0 = fill_unvoiced(np.array([100.0, 0, 0, 0, 400.0, 0]), np.array([1, 0, 0, 0, 1, 0], bool))
+    np.testing.assert_allclose(f0, [100, 141.42, 200, 282.84, 400, 400], rtol=1e-3)
+
+
+def test_energy_of_a_full_scale_sine_is_minus_three_db():
+    sine = np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE)
+    energy = frame_energy_db(sine, CONFIG)
+    np.testing.assert_allclose(energy[3:-3], -3.01, atol=0.05)
+    np.testing.assert_allclose(frame_energy_db(0.1 * sine, CONFIG), energy - 20.0, atol=1e-3)
+
+
+def test_energy_frame_is_centred():
+    click = np.zeros(40 * CONFIG.hop_samples)
+    click[20 * CONFIG.hop_samples + CONFIG.hop_samples // 2] = 1.0
+    assert int(np.argmax(frame_energy_db(click, CONFIG))) == 20
+
+
+def test_prosody_vector_counts_level_spread_energy_and_syllables():
+    seconds = 3.0
+    time = np.arange(int(seconds * RATE)) / RATE
+    f0 = 150.0 * np.exp(0.2 * np.sin(2 * np.pi * time))
+    syllables = 0.02 + np.clip(np.sin(2 * np.pi * 2.0 * time), 0, 1)
+    vector = prosody_vector(extract_contour(harmonic(f0) * syllables, CONFIG), require_voiced=True)
+    assert vector.dtype == np.float32
+    assert vector[0] == pytest.approx(np.log(150.0), abs=0.1)
+    assert 0.08 < vector[1] < 0.25
+    assert vector[3] == pytest.approx(4.0 / 2, abs=0.45)
+
+
+def test_prosody_vector_moves_as_the_signal_moves():
+    f0 = np.full(2 * RATE, 120.0)
+    low, high = (prosody_vector(extract_contour(x, CONFIG)) for x in (harmonic(f0), 2.0 * harmonic(2 * f0)))
+    assert high[0] - low[0] == pytest.approx(np.log(2.0), abs=0.01)
+    assert high[2] - low[2] == pytest.approx(6.0, abs=0.8)
+
+
+def test_unvoiced_noise_has_a_vector_unless_voice_is_required():
+    contour = make_contour(np.full(50, UNVOICED_F0_HZ), np.zeros(50))
+    assert prosody_vector(contour)[0] == pytest.approx(np.log(UNVOICED_F0_HZ))
+    with pytest.raises(InputError, match="no voiced frame among 50"):
+        prosody_vector(contour, require_voiced=True)
+
+
+def test_normalised_prosody_of_the_mean_is_zero_for_arrays_and_tensors():
+    vectors = np.stack([PROSODY_MEAN, PROSODY_MEAN + PROSODY_STD])
+    expected = np.array([[0.0] * 4, [1.0] * 4])
+    np.testing.assert_allclose(normalise_prosody(vectors), expected, atol=1e-5)
+    of_tensor = normalise_prosody(torch.from_numpy(vectors))
+    assert isinstance(of_tensor, torch.Tensor) and of_tensor.dtype == torch.float32
+    np.testing.assert_allclose(of_tensor.numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("audio", "options", "message"),
+    [
+        (np.zeros((2, 4000)), {}, r"shape \(2, 4000\); expected floats \(N,\)"),
+        (np.zeros(4000, np.int16), {}, "audio of int16"),
+        (np.zeros(100), {}, "audio of 100 samples; expected at least one frame of 256"),
+        (np.full(4000, np.nan), {}, "NaN or infinite"),
+        (np.zeros(4000), {"tracker": "swipe"}, "F0 tracker 'swipe'; expected one of"),
+        (np.zeros(4000), {"floor_hz": 300.0, "ceiling_hz": 200.0}, "F0 range 300 to 200 Hz"),
+    ],
+)
+def test_bad_input_is_named(audio, options, message):
+    with pytest.raises(InputError, match=message):
+        extract_contour(audio, CONFIG, **options)
+
+
+def test_contour_refuses_unequal_lengths_and_zero_pitch():
+    with pytest.raises(InputError, match="expected one shape"):
+        make_contour([100.0, 100.0], [True])
+    with pytest.raises(InputError, match="not finite and > 0"):
+        make_contour([100.0, 0.0], [True, False])
+
+
+def test_prosody_vector_refuses_an_empty_contour():
+    with pytest.raises(InputError, match="contour without frames"):
+        prosody_vector(make_contour([], []))
