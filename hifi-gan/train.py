@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         trainer = build_trainer(parsed, mel_config)
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+        sys.stderr.write(f"error: {error}\n")
         return 2
     board = _tensorboard(parsed.out)
 

@@ -1,0 +1,131 @@
+"""The generator against the official numbers; weight names both ways."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+from hifigan import CONFIGS, Generator, GeneratorConfig
+from hifigan.generator import to_fused, to_official, to_parametrized
+from safetensors.torch import load_file
+
+TINY = GeneratorConfig("2", (8, 8, 4), (16, 16, 8), 16, (3, 5), ((1, 2), (2, 6)), num_mels=8)
+
+
+def golden(folder, version):
+    tensors = load_file(folder / f"hifigan_{version}_small.safetensors")
+    config = GeneratorConfig.from_dict(json.loads((folder / f"hifigan_{version}_small.json").read_text()))
+    weights = {name.removeprefix("weights."): value for name, value in tensors.items() if name.startswith("weights.")}
+    return config, weights, tensors["mel"], tensors["wav"]
+
+
+@pytest.mark.parametrize("version", ["v1", "v3"])
+@pytest.mark.parametrize("fused", [False, True])
+def test_equals_official_numbers(golden_dir, version, fused):
+    config, weights, mel, wav = golden(golden_dir, version)
+    generator = Generator(config)
+    if fused:
+        generator.fuse().load_state_dict(to_fused(weights))
+    else:
+        generator.load_state_dict(to_parametrized(weights))
+    with torch.inference_mode():
+        got = generator(mel)
+    assert got.shape == wav.shape
+    assert (got - wav).abs().max() < 1e-4
+    assert wav.abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("version", ["v1", "v3"])
+def test_names_map_both_ways(golden_dir, version):
+    config, weights, _, _ = golden(golden_dir, version)
+    generator = Generator(config)
+    assert set(to_official(generator.state_dict())) == set(weights)
+    there = to_parametrized(weights)
+    assert set(there) == set(generator.state_dict())
+    back = to_official(there)
+    assert set(back) == set(weights)
+    assert all(torch.equal(back[name], weights[name]) for name in weights)
+
+
+def test_fusing_weights_equals_fusing_the_module():
+    torch.manual_seed(0)
+    generator = Generator(TINY)
+    for parameter in generator.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    fused = to_fused(generator.state_dict())
+    generator.fuse()
+    assert set(fused) == set(generator.state_dict())
+    assert all(torch.allclose(fused[name], value, atol=1e-6) for name, value in generator.state_dict().items())
+    assert to_fused(fused).keys() == fused.keys()
+
+
+def test_half_a_weight_norm_is_refused():
+    weights = to_official(Generator(TINY).state_dict())
+    del weights["ups.1.weight_g"]
+    with pytest.raises(ValueError, match="ups.1.weight_v has no ups.1.weight_g"):
+        to_fused(weights)
+
+
+@pytest.mark.parametrize("name", sorted(CONFIGS))
+def test_each_frame_gives_one_hop(name):
+    config = CONFIGS[name]
+    assert config.hop_samples == 256
+    if name == "v1":
+        config = dataclasses.replace(config, upsample_initial_channel=32)
+    with torch.inference_mode():
+        audio = Generator(config)(torch.randn(2, 80, 5))
+    assert audio.shape == (2, 1, 5 * 256)
+    assert audio.abs().max() <= 1
+
+
+def test_far_frames_do_not_change_the_audio():
+    generator = Generator(CONFIGS["demo"])
+    mel = torch.randn(1, 80, 80)
+    other = mel.clone()
+    other[..., 60:] = 0
+    with torch.inference_mode():
+        difference = (generator(mel) - generator(other)).abs()[0, 0]
+    assert difference[: 40 * 256].max() == 0
+    assert difference[60 * 256 :].max() > 0
+
+
+def test_config_ignores_training_keys_and_survives_json():
+    official = {
+        "resblock": "1",
+        "num_gpus": 0,
+        "batch_size": 16,
+        "learning_rate": 0.0002,
+        "upsample_rates": [8, 8, 2, 2],
+        "upsample_kernel_sizes": [16, 16, 4, 4],
+        "upsample_initial_channel": 128,
+        "resblock_kernel_sizes": [3, 7, 11],
+        "resblock_dilation_sizes": [[1, 3, 5], [1, 3, 5], [1, 3, 5]],
+        "segment_size": 8192,
+        "num_mels": 80,
+        "fmax": 8000,
+        "dist_config": {"world_size": 1},
+    }
+    assert GeneratorConfig.from_dict(official) == CONFIGS["v2"]
+    assert GeneratorConfig.from_dict(json.loads(json.dumps(CONFIGS["v3"].to_dict()))) == CONFIGS["v3"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"resblock": "3"}, "resblock is '3'"),
+        ({"upsample_rates": (8, 8)}, "upsample_rates .* must have the same length"),
+        ({"resblock_kernel_sizes": (3,)}, "resblock_kernel_sizes .* must have the same length"),
+        ({"upsample_kernel_sizes": (16, 15, 4, 4)}, "upsampling by 8 with kernel 15"),
+        ({"upsample_initial_channel": 200}, "200 cannot be halved 4 times"),
+    ],
+)
+def test_config_refuses_shapes_that_do_not_fit(change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(CONFIGS["v1"], **change)
+
+
+def test_config_names_what_it_lacks():
+    values = CONFIGS["v1"].to_dict()
+    del values["upsample_rates"]
+    with pytest.raises(ValueError, match="lacks 'upsample_rates'"):
+        GeneratorConfig.from_dict(values)
