@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from gradtts_interp.diffusion.contract import check_steps, standard_noise
 from gradtts_interp.diffusion.samplers import sampler_by_name
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import atomic_path
+from gradtts_interp.interpolation.attention_record import StyleMassRecorder
 from gradtts_interp.interpolation.mechanisms import MECHANISMS, Shares, make_plan
 from gradtts_interp.interpolation.reading import EncodedStyle, blend_durations, encode_styles, pad_ids, read_style
 from gradtts_interp.interpolation.scoring import Frames, make_score
@@ -206,6 +208,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
         durations: Sequence[Sequence[int]] | None = None,
         callback_on_step_end: StepCallback | None = None,
+        output_attention: bool = False,
     ) -> Any:
         """Speak.
 
@@ -224,6 +227,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             generator: Instead of ``seed``; a sequence has one for each line.
             durations: Frames of each token of each line, instead of the predicted ones.
             callback_on_step_end: ``f(pipeline, step, t, {"latents": x})`` as in diffusers; may return replacements.
+            output_attention: Also record the attention mass of each style at every site, mean over heads and steps.
 
         Returns:
             A :class:`~gradtts_interp.speech.Speech`, or a list of them for several lines.
@@ -242,7 +246,11 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         prepared = self.prepare(tokenized, styles, share, length_scale=length_scale, durations=durations)
         chosen = tuple(mechanisms) if mechanisms is not None else self.default_mechanisms(share) if share else ()
         generators = self._generators(len(lines), seed, generator)
-        mel, noise = self.sample(prepared, chosen, options, generators, callback_on_step_end)
+        recorder = None
+        if output_attention and self.model.attention_sites:
+            recorder = StyleMassRecorder(self.model, styles=len(styles), items=len(lines))
+        with recorder or nullcontext():
+            mel, noise = self.sample(prepared, chosen, options, generators, callback_on_step_end)
         mels = [m[:, :n].cpu() for m, n in zip(mel, prepared.lengths.tolist(), strict=True)]
         audio = self.vocoder.decode([m.to(self.device) for m in mels], self.model.settings.mel)
         settings = {
@@ -257,7 +265,8 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             "seed": seed,
         }
         results = [
-            _speech(self, i, tokenized[i], prepared, mels[i], audio[i], noise[i], settings) for i in range(len(lines))
+            _speech(self, i, tokenized[i], prepared, mels[i], audio[i], noise[i], settings, recorder)
+            for i in range(len(lines))
         ]
         return results[0] if isinstance(text, str) else results
 
@@ -442,6 +451,7 @@ def _speech(
     audio: Tensor,
     noise: Tensor,
     settings: dict[str, Any],
+    recorder: StyleMassRecorder | None,
 ) -> Speech:
     blank = pipeline.model.settings.add_blank
     durations = prepared.durations[i, : len(text.ids)].tolist()
@@ -457,7 +467,7 @@ def _speech(
         tokens=tuple(names) if blank else text.tokens,
         words=_word_spans(text, durations, blank),
         noise=noise.numpy(),
-        attention=None,
+        attention=None if recorder is None else recorder.of_item(i, mel.shape[-1]),
         settings=settings,
         mel_config=pipeline.model.settings.mel,
         notes=(*notes, *text.warnings),
