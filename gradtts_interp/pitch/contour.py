@@ -25,8 +25,10 @@ UNVOICED_F0_HZ = 150.0
 """F0 of a signal without any voiced frame: a constant, so that logarithms stay finite."""
 
 PROSODY_NAMES = ("log_f0_mean", "log_f0_std", "energy_db", "syllable_rate_hz")
-PROSODY_MEAN = np.array([np.log(155.0), 0.16, -29.5, 3.25], dtype=np.float32)
-PROSODY_STD = np.array([0.35, 0.07, 3.5, 0.6], dtype=np.float32)
+# About the demo corpus's statistics. Shipped models were trained with exactly these: changing them changes what a
+# checkpoint hears.
+PROSODY_MEAN = np.array([np.log(150.0), 0.15, -27.5, 3.5], dtype=np.float32)
+PROSODY_STD = np.array([0.35, 0.07, 4.0, 0.8], dtype=np.float32)
 
 SYLLABLE_SMOOTHING_SECONDS = 0.035
 SYLLABLE_PROMINENCE_DB = 2.0
