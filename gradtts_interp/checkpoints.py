@@ -1,0 +1,253 @@
+"""Acoustic models on disk: folders of ours, and the files of the official Grad-TTS."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from gradtts_interp.config import MelConfig, ModelConfig
+from gradtts_interp.errors import CheckpointError
+from gradtts_interp.files import atomic_path
+from gradtts_interp.models.grad_tts import GradTTS
+from gradtts_interp.text.frontend import TextFrontend
+from gradtts_interp.text.symbols import SYMBOLS
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+OLD_PE_SCALE = 1.0  # grad-tts-old.pt, the first LJSpeech file
+PE_SCALE = 1000.0  # all later files
+_LAYER = re.compile(r"encoder\.encoder\.attn_layers\.(\d+)\.")
+_HIFIGAN_KEYS = ("conv_pre.", "ups.0.", "resblocks.0.")
+
+State = Mapping[str, Tensor]
+
+
+def save_model(model: GradTTS, folder: str | Path, *, dtype: torch.dtype = torch.float16) -> None:
+    """Write an acoustic model as ``config.json`` and ``model.safetensors``, each whole or not at all.
+
+    Args:
+        model: The model.
+        folder: Where to write; made when missing.
+        dtype: Of the floating weights on disk; half precision halves the file and is loaded as float32.
+
+    Raises:
+        CheckpointError: A weight is not finite, or leaves the range of ``dtype``.
+        InputError: The folder cannot be written.
+    """
+    folder, state = Path(folder), {}
+    for name, value in model.state_dict().items():
+        stored = value.detach().cpu()
+        if stored.is_floating_point():
+            stored = stored.to(dtype)
+            _require_finite(name, stored, f"weights for {folder} as {dtype}")
+        state[name] = stored.clone(memory_format=torch.contiguous_format)
+    with atomic_path(folder / WEIGHTS_FILE) as temporary:
+        save_file(state, temporary)
+    values = {"_class_name": type(model).__name__, "settings": model.settings.to_dict()}
+    with atomic_path(folder / CONFIG_FILE) as temporary:
+        temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+
+def load_model(folder: str | Path) -> GradTTS:
+    """Read an acoustic model written by :func:`save_model`.
+
+    Args:
+        folder: Holds ``config.json`` and ``model.safetensors``.
+
+    Returns:
+        The model in evaluation mode, float32, on the CPU.
+
+    Raises:
+        CheckpointError: A file is missing or damaged, or they do not fit together; the first weight that does not fit
+            is named with its shape.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: no such folder; expected one with {CONFIG_FILE} and {WEIGHTS_FILE}")
+    settings = _read_settings(folder / CONFIG_FILE)
+    state = _read_safetensors(folder / WEIGHTS_FILE)
+    return _build(settings, state, folder)
+
+
+def load_official(path: str | Path, *, pe_scale: float | None = None) -> GradTTS:
+    """Read an official Grad-TTS file such as ``grad-tts-libri-tts.pt``; no code in it is run.
+
+    The shape of the model follows from the weights. The position code's scale does not: it is 1 for a file with
+    ``old`` in its name and 1000 for others.
+
+    Args:
+        path: State dict made by ``torch.save``, bare or under ``model``; or the same names in a ``.safetensors`` file.
+        pe_scale: Scale of the position code, if the name of the file says wrongly.
+
+    Returns:
+        The model in evaluation mode, float32, on the CPU, without style parts.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, holds more than tensors, or is no Grad-TTS model; the first
+            weight that does not fit is named with its shape.
+    """
+    path = Path(path)
+    state = _read_official_state(path)
+    if pe_scale is None:
+        pe_scale = OLD_PE_SCALE if "old" in path.stem.lower() else PE_SCALE
+    return _build(_infer_config(state, path, pe_scale), state, path)
+
+
+def load_official_pipeline_parts(path: str | Path) -> tuple[GradTTS, TextFrontend]:
+    """Read an official file and make the text frontend that goes with it.
+
+    Args:
+        path: As for :func:`load_official`.
+
+    Returns:
+        The model, and the frontend that gives the official ids.
+
+    Raises:
+        CheckpointError: As for :func:`load_official`, or the vocabulary is not that of the official English symbols.
+    """
+    model = load_official(path)
+    known = (len(SYMBOLS), len(SYMBOLS) + 1)
+    if model.settings.n_vocab not in known:
+        raise CheckpointError(
+            f"{path}: encoder.emb.weight has {model.settings.n_vocab} symbols; expected {known[0]}, or {known[1]} with "
+            "a blank, as in the official English files"
+        )
+    return model, TextFrontend(mode="official", add_blank=model.settings.add_blank, word_boundaries=True)
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
+
+
+def _read_settings(path: Path) -> ModelConfig:
+    """Read the model's configuration from diffusers-like JSON, with the fields under ``settings``."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path} is no JSON: {error}") from error
+    if not isinstance(values, dict) or not isinstance(values.get("settings"), dict):
+        found = sorted(values) if isinstance(values, dict) else type(values).__name__
+        raise CheckpointError(f"{path} holds {found}; expected a JSON object with settings")
+    try:
+        return ModelConfig.from_dict(values["settings"])
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is no model configuration: {error}") from error
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged or no safetensors file: {error}") from error
+
+
+def _read_official_state(path: Path) -> dict[str, Tensor]:
+    """Read a state dict, running no code of the file."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; expected an official Grad-TTS state dict")
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else _load_tensors_only(path)
+    if isinstance(content, dict) and isinstance(content.get("model"), dict):
+        content = content["model"]
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} holds a {type(content).__name__}; expected an official Grad-TTS state dict")
+    names = [str(name) for name in content]
+    if isinstance(content.get("generator"), dict) or any(n.startswith(_HIFIGAN_KEYS) for n in names):
+        raise CheckpointError(f"{path} is a HiFi-GAN vocoder; expected an official Grad-TTS acoustic model")
+    for name, value in content.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise CheckpointError(f"{path}: {name!r} is a {type(value).__name__}; expected a state dict of tensors")
+    return content
+
+
+def _load_tensors_only(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{path} is damaged, or holds more than tensors and was not run: {reason}") from error
+    except Exception as error:  # a damaged file can fail anywhere in the unpickler
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(f"{path} is damaged or no PyTorch file: {reason}") from error
+
+
+# -- fitting ----------------------------------------------------------------------------------------------------------
+
+
+def _infer_config(state: State, path: Path, pe_scale: float) -> ModelConfig:
+    """Read the model's shape off its weights."""
+
+    def shape(name: str, axes: int) -> tuple[int, ...]:
+        if name not in state:
+            first = next(iter(state), "nothing")
+            raise CheckpointError(f"{path} lacks {name} (its first is {first}); expected an official Grad-TTS model")
+        found = tuple(state[name].shape)
+        if len(found) != axes or 0 in found:
+            raise CheckpointError(f"{path}: {name} has shape {found}; expected {axes} axes, none empty")
+        return found
+
+    n_vocab, channels = shape("encoder.emb.weight", 2)
+    _, offsets, head_width = shape("encoder.encoder.attn_layers.0.emb_rel_k", 3)
+    if channels % head_width:
+        raise CheckpointError(
+            f"{path}: emb_rel_k is {head_width} wide; expected a divisor of {channels}, the width of encoder.emb.weight"
+        )
+    filters, _, kernel = shape("encoder.encoder.ffn_layers.0.conv_1.weight", 3)
+    n_feats = shape("encoder.proj_m.weight", 3)[0]
+    n_spks, spk_emb_dim = shape("spk_emb.weight", 2) if "spk_emb.weight" in state else (1, ModelConfig.spk_emb_dim)
+    return ModelConfig(
+        n_vocab=n_vocab,
+        n_spks=n_spks,
+        spk_emb_dim=spk_emb_dim,
+        n_enc_channels=channels,
+        filter_channels=filters,
+        filter_channels_dp=shape("encoder.proj_w.conv_1.weight", 3)[0],
+        n_heads=channels // head_width,
+        n_enc_layers=1 + max(int(found[1]) for found in map(_LAYER.match, state) if found),
+        enc_kernel=kernel,
+        window_size=(offsets - 1) // 2,
+        n_feats=n_feats,
+        dec_dim=shape("decoder.estimator.mlp.2.weight", 2)[0],
+        pe_scale=pe_scale,
+        add_blank=n_vocab != len(SYMBOLS),
+        mel=MelConfig(n_mels=n_feats),
+    )
+
+
+def _build(settings: ModelConfig, state: State, source: Path) -> GradTTS:
+    """Make a model and give it its weights; the first one that does not fit is named."""
+    try:
+        model = GradTTS(settings.to_dict())
+    except (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError) as error:
+        raise CheckpointError(f"{source}: no model has this configuration: {error}") from error
+    expected = model.state_dict()
+    for name, value in expected.items():
+        if name not in state:
+            raise CheckpointError(f"{source} lacks {name} of shape {tuple(value.shape)}")
+        if state[name].shape != value.shape:
+            found = tuple(state[name].shape)
+            raise CheckpointError(f"{source}: {name} has shape {found}; expected {tuple(value.shape)}")
+    extra = next((name for name in state if name not in expected), None)
+    if extra is not None:
+        raise CheckpointError(f"{source} has {extra} of shape {tuple(state[extra].shape)}, which the model has not")
+    for name, value in state.items():
+        _require_finite(name, value, str(source))
+    model.load_state_dict({name: value.to(expected[name].dtype) for name, value in state.items()})
+    return model.eval()
+
+
+def _require_finite(name: str, value: Tensor, source: str) -> None:
+    strange = int((~torch.isfinite(value)).sum()) if value.is_floating_point() else 0
+    if strange:
+        raise CheckpointError(f"{source}: {strange} of {value.numel()} values of {name} are NaN or infinite")
