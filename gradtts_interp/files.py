@@ -1,14 +1,20 @@
-"""Files that are either whole or absent."""
+"""Files that are either whole or absent, and read with errors that name them."""
 
 from __future__ import annotations
 
+import json
 import os
+import pickle
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from gradtts_interp.errors import InputError
+import torch
+
+from gradtts_interp.errors import CheckpointError, InputError
 
 
 @contextmanager
@@ -50,3 +56,54 @@ def _give_usual_mode(path: Path) -> None:
     umask = os.umask(0)
     os.umask(umask)
     path.chmod(0o666 & ~umask)
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """Read the JSON object of a checkpoint.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its fields.
+
+    Raises:
+        CheckpointError: The file is missing, no JSON, or holds something other than an object.
+    """
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path} is no JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} holds a {type(values).__name__}; expected a JSON object")
+    return values
+
+
+def read_torch(path: str | Path) -> Any:
+    """Read what ``torch.save`` wrote, running no code of it.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its content, tensors on the CPU.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, or holds more than tensors and plain values.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{path} is damaged, or holds more than tensors: {_first_line(error)}") from error
+    except (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path} is damaged or no PyTorch file: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    """Return the first line of a message, or the kind of an error without one."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import pickle
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 import torchaudio
@@ -20,7 +17,7 @@ from torch import Tensor, nn
 from gradtts_interp.audio import mel_filters
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
-from gradtts_interp.files import atomic_path
+from gradtts_interp.files import atomic_path, read_json, read_torch
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -141,7 +138,7 @@ class Vocoder(MelDecoder):
             CheckpointError: A file is missing, damaged, or does not fit the other; the message names the culprit.
         """
         folder = Path(folder)
-        values = _read_json(folder / CONFIG_FILE)
+        values = read_json(folder / CONFIG_FILE)
         try:
             config = GeneratorConfig.from_dict(values["generator"])
             mel_config = MelConfig.from_dict(values["mel"])
@@ -194,7 +191,7 @@ class Vocoder(MelDecoder):
         if config_json is None and not beside.is_file():
             return _fit_published(cls, state, path)
         config_path = Path(config_json) if config_json is not None else beside
-        values = _read_json(config_path)
+        values = read_json(config_path)
         mel_values = {mine: values[name] for name, mine in _OFFICIAL_MEL_FIELDS.items() if name in values}
         try:
             vocoder = cls(GeneratorConfig.from_dict(values), MelConfig(**mel_values))
@@ -226,9 +223,9 @@ class GriffinLimVocoder(MelDecoder):
     def _decode(self, mel: Tensor) -> Tensor:
         config = self.mel_config
         frames = mel.shape[-1]
-        # Griffin-Lim's frames are centred at i * hop, the mel's at (i + 0.5) * hop: one more frame, then half a hop.
+        # Edge frames are repeated, two on either side: the signal must be longer than half a transform.
         magnitude = self._magnitude(mel.to(self.filters).exp())
-        magnitude = nn.functional.pad(magnitude, (1, 1), mode="replicate")
+        magnitude = nn.functional.pad(magnitude, (2, 2), mode="replicate")
         audio = torchaudio.functional.griffinlim(
             magnitude,
             window=self.window,
@@ -238,11 +235,12 @@ class GriffinLimVocoder(MelDecoder):
             power=1.0,
             n_iter=self.iterations,
             momentum=0.99,
-            length=(frames + 1) * config.hop_samples,
+            length=(frames + 3) * config.hop_samples,
             rand_init=False,
         )
-        half = config.hop_samples // 2
-        return audio[:, half : half + frames * config.hop_samples].clamp(-1.0, 1.0)
+        # Griffin-Lim centres frame i at i * hop, the mel at (i + 0.5) * hop.
+        start = 2 * config.hop_samples - config.hop_samples // 2
+        return audio[:, start : start + frames * config.hop_samples].clamp(-1.0, 1.0)
 
     def _magnitude(self, mel: Tensor) -> Tensor:
         """Find magnitudes (B, F, T) >= 0 whose mels are near ``mel`` (B, M, T), by Lee and Seung's updates."""
@@ -260,30 +258,9 @@ VOCODERS: dict[str, Callable[..., MelDecoder]] = {
 }
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path} is no JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path} holds a {type(values).__name__}; expected a JSON object")
-    return values
-
-
 def _read_official(path: Path) -> dict[str, Tensor]:
     """Read the state dict of an official generator file, running no code of it."""
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{path} is damaged, or holds more than tensors: {reason}") from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path} is damaged or no PyTorch file: {str(error).splitlines()[0]}") from error
+    content = read_torch(path)
     state = content.get("generator") if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__

@@ -39,8 +39,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     for name, text in (
         ("batch", "segments of a batch"),
         ("segment", "samples of a segment"),
-        ("learning_rate", "peak learning rate of AdamW"),
-        ("final_rate", "share of the peak rate at the end"),
+        ("spectral_rate", "learning rate of AdamW without discriminators"),
+        ("adversarial_rate", "learning rate of AdamW with discriminators; 0.0002 is as published"),
+        ("final_rate", "share of the learning rate left at the end"),
         ("spectral_share", "share of the budget without discriminators"),
         ("divisor", "divides the discriminators' published channels; 1 is as published"),
         ("scales", "discriminators by scale; 3 is as published"),

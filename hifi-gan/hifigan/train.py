@@ -42,8 +42,9 @@ class TrainingConfig:
         generator: Shape of the generator.
         batch: Segments of a batch.
         segment: Samples of a segment, a multiple of the hop.
-        learning_rate: Peak rate of both optimizers.
-        final_rate: Share of the peak rate left at the end of the budget (cosine).
+        spectral_rate: Learning rate without discriminators, which bears a high one.
+        adversarial_rate: Learning rate of both optimizers with discriminators.
+        final_rate: Share of a rate left at the end of the budget (cosine).
         rate_warmup_steps: Steps over which the rate rises.
         betas: Momenta of AdamW.
         spectral_share: Share of the budget without discriminators.
@@ -64,7 +65,8 @@ class TrainingConfig:
     generator: GeneratorConfig = field(default_factory=lambda: CONFIGS["demo"])
     batch: int = 16
     segment: int = 8192
-    learning_rate: float = 5e-4
+    spectral_rate: float = 2e-3
+    adversarial_rate: float = 4e-4
     final_rate: float = 0.1
     rate_warmup_steps: int = 100
     betas: tuple[float, float] = (0.8, 0.99)
@@ -131,7 +133,7 @@ class Trainer:
         self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval()
         self.judges = Discriminators(config.divisor, periods=config.periods, scales=config.scales).to(self.device)
         self.optimizers = {
-            name: torch.optim.AdamW(module.parameters(), config.learning_rate, betas=config.betas)
+            name: torch.optim.AdamW(module.parameters(), config.spectral_rate, betas=config.betas)
             for name, module in (("generator", self.generator), ("judges", self.judges))
         }
         self.random = torch.Generator().manual_seed(config.seed)
@@ -146,7 +148,7 @@ class Trainer:
         """Train on one batch; returns the losses by name, ``skipped`` being 1 when one was not finite."""
         began = time.monotonic()
         adversarial = self.share >= self.config.spectral_share
-        self._set_rate()
+        self._set_rate(self.config.adversarial_rate if adversarial else self.config.spectral_rate)
         audio, mel = self._batch()
         with self._autocast():
             fake = self.generator(mel)
@@ -215,17 +217,18 @@ class Trainer:
         if finite:
             optimizer.step()
         else:
-            logger.warning("step %d: %s loss %g, gradient norm %g: skipped", self.step_number, name, loss, norm)
+            values = (self.step_number, name, loss.item(), norm.item())
+            logger.warning("step %d: %s loss %g, gradient norm %g: skipped", *values)
         return finite
 
-    def _set_rate(self) -> None:
+    def _set_rate(self, rate: float) -> None:
         """Raise the rate over the first steps, then lower it by a cosine of the budget's share."""
         config = self.config
         rise = min(1.0, (self.step_number + 1) / max(1, config.rate_warmup_steps))
         fall = config.final_rate + (1 - config.final_rate) * 0.5 * (1 + math.cos(math.pi * self.share))
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * rise * fall
+                group["lr"] = rate * rise * fall
 
     @torch.no_grad()
     def _average(self) -> None:

@@ -1,0 +1,82 @@
+"""Recordings found, refused, cut into segments."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from hifigan.data import Corpus, list_recordings
+
+RATE = 22050
+
+
+def make(source, shortest=4096):
+    return Corpus(source, sample_rate_hz=RATE, shortest=shortest)
+
+
+def test_segments_are_exact_pieces_of_the_recordings(recordings):
+    corpus = make(recordings)
+    batch = corpus.batch(8, 4096, torch.Generator().manual_seed(0))
+    assert batch.shape == (8, 4096) and batch.dtype == torch.float32
+    again = corpus.batch(8, 4096, torch.Generator().manual_seed(0))
+    assert torch.equal(batch, again)
+    pieces = [r.tobytes() for r in corpus.training + corpus.held_out]
+    for row in batch:
+        assert any((row * 32768).numpy().astype(np.int16).tobytes() in piece for piece in pieces)
+
+
+def test_every_start_can_be_drawn(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.arange(12, dtype=np.int16), RATE)
+    corpus = make(tmp_path, 10)
+    rows = corpus.batch(100, 10, torch.Generator().manual_seed(0))
+    assert set((rows[:, 0] * 32768).int().tolist()) == {0, 1, 2}
+
+
+def test_new_recordings_are_found_and_old_not_twice(recordings, tmp_path):
+    corpus = make(recordings)
+    count = len(corpus.training) + len(corpus.held_out)
+    shutil.copy(recordings / "0.wav", recordings / "new.wav")
+    assert corpus.refresh() == 1
+    assert corpus.refresh() == 0
+    assert len(corpus.training) + len(corpus.held_out) == count + 1
+    corpus.batch(64, 4096, torch.Generator().manual_seed(0))
+
+
+def test_bad_short_and_half_written_files_are_left_aside(recordings, caplog):
+    (recordings / "broken.wav").write_bytes(b"not audio")
+    shutil.copy(recordings / "0.wav", recordings / ".half.wav")
+    soundfile.write(recordings / "short.wav", np.zeros(100, np.int16), RATE)
+    corpus = make(recordings)
+    assert len(corpus.training) + len(corpus.held_out) == 3
+    assert "broken.wav left aside" in caplog.text
+
+
+def test_manifests_of_both_kinds(recordings, tmp_path):
+    lines = tmp_path / "list.txt"
+    lines.write_text("# comment\nwavs/0.wav|some text\n\nwavs/1.wav\n")
+    assert [p.name for p in list_recordings(lines)] == ["0.wav", "1.wav"]
+    objects = tmp_path / "list.jsonl"
+    objects.write_text(json.dumps({"wav": "wavs/2.wav", "text": "x"}) + "\n")
+    assert make(objects).hours > 0
+    objects.write_text(json.dumps({"text": "x"}) + "\n")
+    with pytest.raises(ValueError, match=r"line 1 has none of wav, audio, path: \['text'\]"):
+        list_recordings(objects)
+
+
+def test_what_cannot_be_trained_on_is_named(tmp_path):
+    with pytest.raises(ValueError, match="nowhere: no such folder or manifest"):
+        make(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="no recording of at least 4096 samples"):
+        make(tmp_path)
+    soundfile.write(tmp_path / "a.wav", np.zeros(9000, np.int16), 16000)
+    with pytest.raises(ValueError, match="a.wav has 16000 Hz; expected 22050 Hz"):
+        make(tmp_path)
+
+
+def test_validation_is_the_middle_of_held_out_speech(recordings):
+    corpus = make(recordings)
+    rows = corpus.validation(2, 4096)
+    assert rows.shape[1] == 4096
+    assert torch.equal(rows, corpus.validation(2, 4096))

@@ -1,0 +1,72 @@
+"""Discriminators and losses with known answers."""
+
+import pytest
+import torch
+from hifigan.discriminators import PERIODS, Discriminators, PeriodDiscriminator
+from hifigan.losses import discriminator_loss, feature_loss, generator_loss, stft_loss
+
+
+def test_published_size_has_the_published_parameters():
+    judges = Discriminators(1)
+    assert (len(judges.mpd), len(judges.msd)) == (5, 3)
+    convolutions = judges.mpd[0].convs
+    assert [tuple(c.weight.shape) for c in convolutions] == [
+        (32, 1, 5, 1),
+        (128, 32, 5, 1),
+        (512, 128, 5, 1),
+        (1024, 512, 5, 1),
+        (1024, 1024, 5, 1),
+    ]
+    names = {name.split(".parametrizations")[0] for name, _ in judges.named_parameters()}
+    assert {"mpd.4.conv_post", "msd.2.convs.6", "msd.0.conv_post"} <= names
+    # The multi-period discriminator is 41.1 million weights, as in the paper's code.
+    assert sum(p.numel() for p in judges.mpd.parameters()) == pytest.approx(41.1e6, rel=0.01)
+    assert sum(p.numel() for p in judges.msd.parameters()) == pytest.approx(29.6e6, rel=0.01)
+
+
+@pytest.mark.parametrize("divisor", [8, 32])
+def test_judgements_have_one_feature_per_layer(divisor):
+    judges = Discriminators(divisor)
+    judgements = judges(torch.randn(2, 1, 1000))
+    assert len(judgements) == len(PERIODS) + 3
+    assert [len(features) for _, features in judgements] == [6] * 5 + [8] * 3
+    assert all(scores.shape[0] == 2 and scores.ndim == 2 for scores, _ in judgements)
+
+
+def test_period_discriminator_sees_only_samples_a_period_apart():
+    judge = PeriodDiscriminator(5, 32)
+    audio = torch.randn(1, 1, 500, requires_grad=True)
+    _, features = judge(audio)
+    features[-1][0, 0, :, 2].sum().backward()
+    seen = audio.grad[0, 0].nonzero()[:, 0]
+    assert set((seen % 5).tolist()) == {2}
+
+
+def judgement(score, feature):
+    return torch.full((2, 3), score), [torch.full((2, 4), feature)]
+
+
+def test_least_squares_have_the_known_values():
+    perfect, fooled = [judgement(1.0, 0.0)], [judgement(0.0, 0.0)]
+    assert discriminator_loss(perfect, fooled) == 0
+    assert discriminator_loss(fooled, perfect) == 2
+    assert generator_loss(perfect * 3) == 0
+    assert generator_loss(fooled * 3) == 3
+    assert feature_loss([judgement(0.0, 1.0)] * 2, [judgement(0.0, 3.0)] * 2) == 4
+
+
+def test_feature_loss_moves_only_the_fake():
+    real, fake = torch.ones(3, requires_grad=True), torch.zeros(3, requires_grad=True)
+    feature_loss([(real, [real])], [(fake, [fake])]).backward()
+    assert real.grad is None
+    assert fake.grad.tolist() == pytest.approx([-1 / 3] * 3)
+
+
+def test_stft_loss_is_zero_for_equal_and_finite_for_silence():
+    audio = torch.randn(2, 4096)
+    assert stft_loss(audio, audio) == 0
+    # Twice the amplitude: spectral convergence 1, log distance log 2.
+    assert stft_loss(2 * audio, audio).item() == pytest.approx(1 + 0.6931, abs=2e-3)
+    silent = torch.zeros(2, 4096, requires_grad=True)
+    stft_loss(silent, torch.zeros(2, 4096)).backward()
+    assert torch.isfinite(silent.grad).all()

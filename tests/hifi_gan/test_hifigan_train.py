@@ -1,0 +1,128 @@
+"""A training learns, stops anywhere, and goes on as if it had not stopped."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from hifigan.data import Corpus
+from hifigan.train import LOG_FILE, STATE_FILE, Budget, Trainer
+
+from gradtts_interp.audio import log_mel
+from gradtts_interp.config import MelConfig
+
+COMMAND = Path(__file__).parents[2] / "hifi-gan" / "train.py"
+
+
+def make(config, recordings, **budget):
+    corpus = Corpus(recordings, sample_rate_hz=22050, shortest=config.segment + 1024)
+    mel = partial(log_mel, config=MelConfig())
+    return Trainer(config, corpus, mel_function=mel, budget=Budget(**budget))
+
+
+def weights(trainer):
+    parts = (trainer.generator, trainer.averaged, trainer.judges)
+    return [value for part in parts for value in part.state_dict().values()]
+
+
+def test_resumed_equals_uninterrupted(tiny, recordings, tmp_path):
+    whole = make(tiny, recordings, steps=4)
+    reports = [whole.step() for _ in range(4)]
+    assert "discriminators" not in reports[1]
+    assert {"discriminators", "adversarial", "features"} <= set(reports[2])
+    first = make(tiny, recordings, steps=4)
+    for _ in range(3):
+        first.step()
+    first.save(tmp_path)
+    second = make(tiny, recordings, steps=4)
+    second.load(tmp_path)
+    assert second.step_number == 3
+    assert second.step() == reports[3]
+    assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(second), strict=True))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [STATE_FILE, "wavs"]
+
+
+def test_mel_distance_falls_on_a_tiny_corpus(tiny, recordings):
+    config = dataclasses.replace(tiny, spectral_rate=3e-3, spectral_share=0.7, mel_noise=0.0)
+    trainer = make(config, recordings, steps=60)
+    before = trainer.validate()
+    reports = [trainer.step() for _ in range(60)]
+    assert trainer.validate()["mel_l1"] < 0.75 * before["mel_l1"]
+    assert reports[-1]["mel"] < 0.6 * reports[0]["mel"]
+    assert reports[-1]["discriminators"] < reports[42]["discriminators"]
+
+
+def test_bfloat16_stays_near_float32(tiny, recordings):
+    exact = make(tiny, recordings, steps=2).step()
+    rough = make(dataclasses.replace(tiny, bfloat16=True), recordings, steps=2).step()
+    assert rough["mel"] == pytest.approx(exact["mel"], rel=0.15)
+
+
+def test_not_finite_losses_are_skipped_then_end_the_training(tiny, recordings):
+    trainer = make(dataclasses.replace(tiny, patience=3), recordings, steps=10)
+    trainer.step()
+    before = [value.clone() for value in weights(trainer)]
+    mel = trainer.mel
+    trainer.mel = lambda audio: mel(audio) * float("nan")
+    assert trainer.step()["skipped"] == 1
+    assert all(torch.equal(a, b) for a, b in zip(before, weights(trainer), strict=True))
+    trainer.mel = mel
+    assert trainer.step()["skipped"] == 0
+    trainer.mel = lambda audio: mel(audio) * float("nan")
+    with pytest.raises(FloatingPointError, match="3 steps in a row"):
+        for _ in range(3):
+            trainer.step()
+
+
+def test_run_saves_logs_and_ends(tiny, recordings, tmp_path):
+    trainer = make(tiny, recordings, steps=4)
+    saved = []
+    trainer.run(tmp_path / "run", save_every_seconds=0, on_save=lambda _, found: saved.append(found))
+    lines = [json.loads(line) for line in (tmp_path / "run" / LOG_FILE).read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    assert [line["validation"] for line in lines] == saved
+    state = torch.load(tmp_path / "run" / STATE_FILE, weights_only=True)
+    assert state["step"] == 4
+
+
+def test_budget_is_the_first_to_come():
+    assert Budget(steps=10).share(5, 1e9) == 0.5
+    assert Budget(seconds=10.0).share(10**9, 5.0) == 0.5
+    assert Budget(10, 10.0).share(2, 5.0) == 0.5
+    assert Budget(steps=10).share(20, 0.0) == 1
+    with pytest.raises(ValueError, match="needs a number of steps or seconds"):
+        Budget().share(0, 0.0)
+
+
+def test_what_does_not_fit_is_named(tiny, recordings, tmp_path):
+    with pytest.raises(ValueError, match="segment 2000 is no multiple of the hop 256"):
+        make(dataclasses.replace(tiny, segment=2000), recordings, steps=1)
+    make(tiny, recordings, steps=1).save(tmp_path)
+    other = make(dataclasses.replace(tiny, divisor=16), recordings, steps=1)
+    with pytest.raises(ValueError, match="saved with divisor = 32, now 16"):
+        other.load(tmp_path)
+
+
+@pytest.mark.slow
+def test_command_trains_resumes_and_exports(recordings, tmp_path):
+    from gradtts_interp.vocoder import Vocoder
+
+    arguments = ["--wavs", recordings, "--out", tmp_path / "run", "--batch", "2", "--segment", "2048"]
+    for steps in ("2", "3"):
+        done = subprocess.run([sys.executable, COMMAND, *arguments, "--steps", steps], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert "resumed at step 2" in done.stderr
+    audio = Vocoder.from_pretrained(tmp_path / "run" / "vocoder")(torch.zeros(80, 4), MelConfig())
+    assert audio.shape == (1024,)
+
+
+def test_command_names_a_missing_corpus_and_budget(tmp_path):
+    arguments = [sys.executable, COMMAND, "--wavs", tmp_path / "none", "--out", tmp_path / "run"]
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    assert done.returncode == 2 and "give a budget" in done.stderr
+    done = subprocess.run([*arguments, "--steps", "1"], capture_output=True, text=True)
+    assert done.returncode == 2 and "no such folder or manifest" in done.stderr
