@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -109,6 +110,12 @@ def main(arguments: list[str] | None = None) -> int:
             for name, value in found.items():
                 board.add_scalar(f"held_out/{name}", value, trainer.step_number)
 
+    def on_signal(*_: object) -> None:
+        logging.info("stopping after this step")
+        trainer.stopping = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
     with tqdm(total=1000, initial=round(trainer.share * 1000), unit="‰", mininterval=10) as bar:
         trainer.run(parsed.out, save_every_seconds=parsed.save_every, on_step=on_step, on_save=on_save)
     return 0

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 CONTEXT_FRAMES = 2
 STATE_FILE = "state.pt"
 LOG_FILE = "log.jsonl"
+# What a resumed training must share with the one before.
+NETWORK_SETTINGS = ("generator", "divisor", "periods", "scales")
 MelFunction = Callable[[Tensor], Tensor]
 
 
@@ -133,11 +135,12 @@ class Trainer:
         self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval()
         self.judges = Discriminators(config.divisor, periods=config.periods, scales=config.scales).to(self.device)
         self.optimizers = {
-            name: torch.optim.AdamW(module.parameters(), config.spectral_rate, betas=config.betas)
+            name: torch.optim.AdamW(module.parameters(), config.spectral_rate, betas=config.betas, fused=True)
             for name, module in (("generator", self.generator), ("judges", self.judges))
         }
         self.random = torch.Generator().manual_seed(config.seed)
         self.step_number, self.seconds, self.failures = 0, 0.0, 0
+        self.stopping = False
 
     @property
     def share(self) -> float:
@@ -234,8 +237,7 @@ class Trainer:
     def _average(self) -> None:
         """Move the averaged generator, fast at first so that it forgets the random start."""
         decay = min(self.config.ema, (1 + self.step_number) / (10 + self.step_number))
-        for mean, value in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
-            mean.lerp_(value, 1 - decay)
+        torch._foreach_lerp_(list(self.averaged.parameters()), list(self.generator.parameters()), 1 - decay)
 
     @torch.no_grad()
     def validate(self, size: int = 16) -> dict[str, float]:
@@ -275,13 +277,15 @@ class Trainer:
             folder: Where ``save`` wrote.
 
         Raises:
-            ValueError: The state belongs to another configuration; the message names the first difference.
+            ValueError: The state belongs to other networks; the message names the first difference. Other settings
+                may change from one resumption to the next.
         """
         state = torch.load(folder / STATE_FILE, map_location=self.device, weights_only=True)
         mine = self.config.to_dict()
-        for name, value in state["config"].items():
-            if mine.get(name) != value:
-                raise ValueError(f"{folder}: saved with {name} = {value}, now {mine.get(name)}; choose another folder")
+        for name in NETWORK_SETTINGS:
+            if mine[name] != state["config"][name]:
+                before = state["config"][name]
+                raise ValueError(f"{folder}: saved with {name} = {before}, now {mine[name]}; choose another folder")
         for name in ("generator", "averaged", "judges"):
             getattr(self, name).load_state_dict(state[name])
         for name, optimizer in self.optimizers.items():
@@ -299,6 +303,8 @@ class Trainer:
     ) -> None:
         """Train to the end of the budget, saving now and then and reading new recordings when saving.
 
+        Setting ``stopping`` (from a callback or a signal handler) ends it after the step in hand, saved.
+
         Args:
             folder: Gets the state and ``log.jsonl``.
             save_every_seconds: Seconds between saves.
@@ -310,17 +316,18 @@ class Trainer:
         with open(folder / LOG_FILE, "a", encoding="utf-8") as log:
             while self.share < 1.0:
                 report = self.step()
+                if on_step:
+                    on_step(self.step_number, report)
                 line: dict[str, Any] = {"step": self.step_number, "seconds": round(self.seconds, 2), **report}
-                over = self.share >= 1.0
+                over = self.stopping or self.share >= 1.0
                 if over or time.monotonic() - last >= save_every_seconds:
                     self.save(folder)
-                    found = self.validate()
-                    line["validation"] = found
+                    line["validation"] = found = self.validate()
                     if on_save:
                         on_save(self, found)
                     logger.info("%d new recordings", self.corpus.refresh())
                     last = time.monotonic()
                 log.write(json.dumps(line) + "\n")
                 log.flush()
-                if on_step:
-                    on_step(self.step_number, report)
+                if over:
+                    break
