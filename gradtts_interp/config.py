@@ -126,7 +126,7 @@ class ModelConfig:
         beta_max: Noise schedule at t = 1.
         pe_scale: Factor on diffusion time before its position code (1 or 1000).
         patch: 1 official; 2 folds 2x2 mel points into channels.
-        prediction: ``"score"`` official; ``"epsilon"`` divides the output by the noise level.
+        prediction: What the network answers: ``"score"`` (official), ``"epsilon"`` (the noise), or ``"v"`` (velocity).
         mel_mean: Subtracted from log-mels before the network.
         mel_std: Divides log-mels before the network.
         add_blank: Whether blanks are interspersed between tokens.

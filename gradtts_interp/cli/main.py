@@ -15,6 +15,7 @@ VERBS = {
     "synthesize": ("gradtts_interp.cli.synthesize", "speak sentences while moving between two styles"),
     "corpus": ("gradtts_interp.corpus.command", "build the demo corpus from free programs"),
     "train": ("gradtts_interp.training.command", "train an acoustic model"),
+    "export": ("gradtts_interp.training.export", "make a checkpoint folder of a training run"),
     "train-vocoder": ("gradtts_interp.training.vocoder_command", "train a HiFi-GAN vocoder"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,13 +11,29 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from gradtts_interp.config import ModelConfig
-from gradtts_interp.diffusion.schedule import LinearSchedule, noise_level
+from gradtts_interp.diffusion.schedule import LinearSchedule, noise_level, signal
 from gradtts_interp.errors import InputError
 from gradtts_interp.models.estimator import Estimator
 from gradtts_interp.models.style_attention import StyleCrossAttention
 from gradtts_interp.models.style_context import StyleContext
 from gradtts_interp.models.style_encoder import StyleEncoder
 from gradtts_interp.models.text_encoder import TextEncoder
+
+
+def _score_of_v(v: Tensor, residual: Tensor, t: Tensor, schedule: LinearSchedule) -> Tensor:
+    """Score of a velocity v = signal * noise - noise_level * (x0 - mu) (Salimans and Ho 2022, appendix D).
+
+    Near t = 1 the noise is almost all of the residual. A network that answers v says only the small rest, so that an
+    untrained or little trained one cannot drive the sampler away, as one that answers the noise does.
+    """
+    return -residual - signal(t, schedule) / noise_level(t, schedule) * v
+
+
+SCORE_OF_ANSWER: dict[str, Callable[[Tensor, Tensor, Tensor, LinearSchedule], Tensor]] = {
+    "score": lambda answer, residual, t, schedule: answer,
+    "epsilon": lambda answer, residual, t, schedule: -answer / noise_level(t, schedule),
+    "v": _score_of_v,
+}
 
 
 class Decoder(nn.Module):
@@ -43,6 +60,8 @@ class GradTTS(ModelMixin, ConfigMixin):
     def __init__(self, settings: dict[str, Any]) -> None:
         super().__init__()
         self.settings = ModelConfig.from_dict(settings)
+        if self.settings.prediction not in SCORE_OF_ANSWER:
+            raise InputError(f"prediction {self.settings.prediction!r}: expected one of {', '.join(SCORE_OF_ANSWER)}")
         style = self.settings.style
         if self.settings.n_spks > 1:
             self.spk_emb = nn.Embedding(self.settings.n_spks, self.settings.spk_emb_dim)
@@ -99,9 +118,7 @@ class GradTTS(ModelMixin, ConfigMixin):
     ) -> Tensor:
         """Score of the noisy mel (B, M, T); arguments as in :meth:`Estimator.forward`."""
         answer = self.decoder.estimator(x, mask, mu, t, speaker, context=context, prosody=prosody, region=region)
-        if self.settings.prediction == "score":
-            return answer
-        return -answer / noise_level(t, self.schedule)[:, None, None]
+        return SCORE_OF_ANSWER[self.settings.prediction](answer, x - mu, t[:, None, None], self.schedule)
 
     def speaker_vector(self, speaker: int) -> Tensor:
         """Row of the official speaker table, (1, E)."""

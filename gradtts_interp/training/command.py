@@ -20,7 +20,7 @@ STYLE = StyleConfig(n_speakers=16, emotion_dim=len(EMOTIONS))
 DEMO = ModelConfig(
     dec_dim=64,
     patch=2,
-    prediction="epsilon",
+    prediction="v",
     n_enc_channels=128,
     filter_channels=512,
     n_enc_layers=4,

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,20 +113,33 @@ def load_items(folder: str | Path, splits: tuple[str, ...] = ("train",), *, add_
         InputError: No manifest, a damaged line, or a missing feature file, named.
     """
     folder = Path(folder)
-    manifest = folder / "manifest.jsonl"
+    items = []
+    entries = [e for e in load_entries(folder) if e.get("split") in splits]
+    for entry in tqdm(entries, desc="corpus", unit="item"):
+        try:
+            items.append(_read_item(folder, entry, add_blank))
+        except (KeyError, ValueError, OSError) as error:
+            name = entry.get("id")
+            raise InputError(f"{folder}, item {name}: {error!r}; expected an item of the corpus builder") from error
+    return items
+
+
+def load_entries(folder: str | Path) -> list[dict[str, Any]]:
+    """Read the manifest of a built corpus.
+
+    Raises:
+        InputError: No manifest, or a damaged line, named.
+    """
+    manifest = Path(folder) / "manifest.jsonl"
     if not manifest.is_file():
         raise InputError(f"{manifest}: no manifest; expected a corpus made by 'gradtts-interp corpus build'")
-    items = []
-    for number, line in enumerate(tqdm(manifest.read_text().splitlines(), desc="corpus", unit="item"), start=1):
+    entries = []
+    for number, line in enumerate(manifest.read_text().splitlines(), start=1):
         try:
-            entry = json.loads(line)
-            if entry["split"] in splits:
-                items.append(_read_item(folder, entry, add_blank))
-        except (KeyError, ValueError) as error:
-            raise InputError(f"{manifest}, line {number}: {error!r}; expected an entry of the corpus builder") from error
-        except OSError as error:
-            raise InputError(f"{manifest}, line {number}: features cannot be read: {error}") from error
-    return items
+            entries.append(json.loads(line))
+        except ValueError as error:
+            raise InputError(f"{manifest}, line {number}: {error}; expected JSON") from error
+    return entries
 
 
 def symbols_of(tokens: Sequence[str]) -> tuple[str, ...]:

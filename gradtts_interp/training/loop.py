@@ -114,7 +114,7 @@ class Trainer:
         )
         self.step_module, self.optimiser = self.accelerator.prepare(self.loss_module, optimiser)
         self.model = model
-        self.ema = EMAModel(model.parameters(), decay=config.ema_decay, use_ema_warmup=True, power=0.75)
+        self.ema = EMAModel(model.parameters(), decay=config.ema_decay, use_ema_warmup=True, power=0.8)
         self.ema.to(self.accelerator.device)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.resume()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gradtts_interp.alignment import maximum_path, sequence_mask
-from gradtts_interp.diffusion.schedule import diffuse, diffusion_loss, noise_level
+from gradtts_interp.diffusion.schedule import diffuse, noise_level, signal
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.style_context import StyleContext, StyleTokens, join
 from gradtts_interp.training.mix import Batch
@@ -24,7 +24,7 @@ class Losses:
     Attributes:
         duration: Mean squared error of log durations.
         prior: Negative log-likelihood of the mel under the prior, per value, without its constant.
-        diffusion: Weighted score-matching loss.
+        diffusion: Score-matching loss: squared error of the noise, or of v for a model that answers v.
         total: Sum of the three.
         per_kind: Diffusion error per item (B,), for logs by kind of reference.
     """
@@ -117,10 +117,12 @@ def training_losses(model: GradTTS, batch: Batch, *, crop_frames: int, generator
         share=crop(reading.context.share.flatten(1, 2)).unflatten(1, (2, 1)),  # type: ignore[union-attr]
     )
     score = model.score(x_t, mask, mean, t, context=context, prosody=crop(reading.prosody))
-    loss = diffusion_loss(score.float(), noise, mask, t, model.schedule, mel.shape[1])
-    with torch.no_grad():
-        level = noise_level(t, model.schedule)[:, None, None]
-        error = ((score * level + noise).square() * mask).sum((1, 2)) / (mask.sum((1, 2)) * mel.shape[1]).clamp_min(1)
+    error = (score.float() * noise_level(t, model.schedule)[:, None, None] + noise).square() * mask
+    error = error.sum((1, 2)) / (mask.sum((1, 2)) * mel.shape[1]).clamp_min(1)
+    if model.settings.prediction == "v":
+        error = error / signal(t, model.schedule).square()  # the squared error of v itself
+    loss = error.mean()
+    error = error.detach()
     return Losses(duration_loss, prior_loss, loss, duration_loss + prior_loss + loss, error)
 
 
