@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +95,8 @@ class GradTTSInterpPipeline(DiffusionPipeline):
     ) -> None:
         super().__init__()
         model.settings.mel.require_same(vocoder.mel_config, "the acoustic model", "the vocoder")
-        self.register_modules(model=model.eval(), vocoder=vocoder.eval())
-        self.frontend, self.bank = frontend, bank
+        self.register_modules(model=model.eval(), vocoder=vocoder.eval(), frontend=frontend)
+        self.bank = bank
 
     # -- loading ------------------------------------------------------------------------------------------------
 
@@ -166,19 +167,24 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             The style.
 
         Raises:
-            InputError: Neither or both are given, or there is no such speaker, emotion or file.
+            InputError: Neither or both are given, an emotion with a recording, or there is no such speaker, emotion
+                or file.
         """
         if (reference is None) == (speaker is None):
             raise InputError("style: give either a recording or a speaker")
         if reference is not None:
             if not self.model.has_style:
                 raise InputError(f"{reference}: this checkpoint has no style encoder; choose a speaker instead")
+            if emotion is not None:
+                raise InputError(f"emotion {emotion!r}: a recording brings its own; expected a speaker with it")
             return style_of_audio(reference, self.model.settings.mel)
         assert speaker is not None
         if self.bank is not None:
             return self.bank.style(speaker, emotion or "neutral")
         if emotion is not None:
             raise InputError(f"emotion {emotion!r}: this checkpoint has no emotions")
+        if self.model.has_style:
+            raise InputError(f"speaker {speaker}: this checkpoint has no style bank; expected a recording instead")
         self.model.speaker_vector(speaker)
         return Style(name=f"speaker {speaker}", speaker=speaker)
 
@@ -217,13 +223,14 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             a: First style; the checkpoint's only voice if None (official single-speaker files).
             b: Second style.
             share: How much of ``b`` speaks where; needed with ``b``.
-            mechanisms: Names in :data:`~gradtts_interp.interpolation.mechanisms.MECHANISMS`.
+            mechanisms: Names in :data:`~gradtts_interp.interpolation.mechanisms.MECHANISMS`, or one name.
             num_inference_steps: Steps of the sampler.
             solver: Name of the sampler.
             guidance: Classifier-free guidance towards the style; 0 is off.
             temperature: Divides the initial noise.
             length_scale: Factor on durations; above 1 is slower.
-            seed: Each line's noise starts from it, so that a line sounds the same alone and in a batch.
+            seed: Each line's noise starts from it, so that a line sounds the same alone and in a batch; drawn and
+                noted in the settings if neither it nor ``generator`` is given.
             generator: Instead of ``seed``; a sequence has one for each line.
             durations: Frames of each token of each line, instead of the predicted ones.
             callback_on_step_end: ``f(pipeline, step, t, {"latents": x})`` as in diffusers; may return replacements.
@@ -240,12 +247,18 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             raise InputError("no text was given")
         if (b is None) != (share is None):
             raise InputError("two styles need a share, and a share needs two styles")
+        if b is not None and a is None:
+            raise InputError(f"second style {b.name}: expected a first style to blend it with")
         options = SamplingOptions(num_inference_steps, solver, guidance, temperature)
         tokenized = [self.frontend(line) for line in lines]
         styles = [a or Style(name="default")] + ([b] if b is not None else [])
         prepared = self.prepare(tokenized, styles, share, length_scale=length_scale, durations=durations)
+        if isinstance(mechanisms, str):
+            mechanisms = (mechanisms,)
         chosen = tuple(mechanisms) if mechanisms is not None else self.default_mechanisms(share) if share else ()
-        generators = self._generators(len(lines), seed, generator)
+        if seed is None and generator is None:
+            seed = int(torch.randint(2**31, ()))
+        generators = _generators(len(lines), seed, generator)
         recorder = None
         if output_attention and self.model.attention_sites:
             recorder = StyleMassRecorder(self.model, styles=len(styles), items=len(lines))
@@ -356,19 +369,21 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             for text, row in zip(texts, frames.cpu(), strict=True)
         ]
 
-    def _generators(
-        self, size: int, seed: int | None, generator: torch.Generator | Sequence[torch.Generator] | None
-    ) -> list[torch.Generator]:
-        if generator is not None and seed is not None:
-            raise InputError("give a seed or a generator, not both")
-        if generator is None:
-            start = torch.seed() % 2**31 if seed is None else seed
-            return [torch.Generator().manual_seed(start) for _ in range(size)]
-        if isinstance(generator, torch.Generator):
-            return [generator] * size
-        if len(generator) != size:
-            raise InputError(f"{len(generator)} generators were given for {size} lines")
-        return list(generator)
+
+def _generators(
+    size: int, seed: int | None, generator: torch.Generator | Sequence[torch.Generator] | None
+) -> list[torch.Generator]:
+    if generator is not None and seed is not None:
+        raise InputError("give a seed or a generator, not both")
+    if seed is not None:
+        if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**63:
+            raise InputError(f"seed {seed!r}: expected a whole number from 0 to 2**63 - 1")
+        return [torch.Generator().manual_seed(int(seed)) for _ in range(size)]
+    if isinstance(generator, torch.Generator):
+        return [generator] * size
+    if generator is None or len(generator) != size:
+        raise InputError(f"{0 if generator is None else len(generator)} generators were given for {size} lines")
+    return list(generator)
 
 
 def _read_index(folder: Path) -> dict[str, Any]:
@@ -379,9 +394,13 @@ def _read_index(folder: Path) -> dict[str, Any]:
         )
     try:
         index = json.loads(path.read_text())
-        return {"model": index["model"], "vocoder": index["vocoder"], "styles": index.get("styles")}
+        names = {"model": index["model"], "vocoder": index["vocoder"], "styles": index.get("styles")}
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: {error!r}; expected a JSON object with model and vocoder") from error
+    for part, name in names.items():
+        if not isinstance(name, str) and not (part == "styles" and name is None):
+            raise CheckpointError(f"{path}: {part} is {name!r}; expected the name of a folder")
+    return names
 
 
 def _griffin_lim(model: GradTTS) -> MelDecoder:
@@ -395,8 +414,10 @@ def _given_durations(durations: Sequence[Sequence[int]], lengths: Tensor, device
         raise InputError(f"durations of {len(durations)} lines were given for {len(lengths)} lines")
     rows = torch.zeros(len(lengths), int(lengths.max()), dtype=torch.long, device=device)
     for i, (row, length) in enumerate(zip(durations, lengths.tolist(), strict=True)):
-        if len(row) != length or min(row) < 0 or sum(row) < 1:
-            raise InputError(f"durations of line {i}: expected {length} numbers >= 0, got {len(row)}")
+        if len(row) != length:
+            raise InputError(f"durations of line {i}: expected {length} numbers of frames, got {len(row)}")
+        if min(row) < 0 or sum(row) < 1:
+            raise InputError(f"durations of line {i}: expected all >= 0, sum >= 1; got {min(row)}, sum {sum(row)}")
         rows[i, :length] = torch.as_tensor(list(row), device=device)
     return rows
 

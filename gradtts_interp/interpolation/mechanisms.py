@@ -1,7 +1,9 @@
 """Mechanisms: where in the model a share map takes hold.
 
-A :class:`Plan` says what the network evaluations of a sampling step read. It starts with the dominant style alone (the
-one with the larger mean share), so that a share of 0 or 1 gives a single style exactly, whichever mechanisms are used.
+A :class:`Plan` says what the network evaluations of a sampling step read. It starts with the dominant style alone, the
+one with the larger mean share (of equals, one that does not depend on their order), so that a share of 0 or 1 gives a
+single style exactly, whichever mechanisms are used.
+
 Each mechanism is a function from a plan to a plan; :data:`MECHANISMS` names them.
 """
 
@@ -52,10 +54,14 @@ class Shares:
     mean: Tensor
     by_pitch: bool = False
 
-    @property
-    def dominant(self) -> Shares:
-        """The same, with everything given to each item's largest mean share (the first of equals)."""
-        best = (self.mean >= self.mean.amax(1, keepdim=True) - 1e-6).float().argmax(1)
+    def dominant(self, rank: Tensor) -> Shares:
+        """The same, with everything given to each item's largest mean share.
+
+        Args:
+            rank: (B, n); of styles with equal shares the one with the largest rank is taken.
+        """
+        equals = self.mean >= self.mean.amax(1, keepdim=True) - 1e-6
+        best = rank.masked_fill(~equals, -torch.inf).argmax(1)
         hard = functional.one_hot(best, self.mean.shape[1]).to(self.plane.dtype)
         return replace(self, plane=hard[:, :, None, None].expand_as(self.plane), mean=hard, by_pitch=False)
 
@@ -194,7 +200,8 @@ def make_plan(styles: Iterable[StyleReading], shares: Shares | None, mechanisms:
     if shares is None:
         branch = single(styles[0])
         return Plan(branch.mu, (branch,))
-    plan = _dominant_plan(styles, shares.dominant)
+    rank = torch.stack([_fingerprint(s) for s in styles], dim=1)
+    plan = _dominant_plan(styles, shares.dominant(rank))
     for name, mechanism in MECHANISMS.items():
         if name in wanted:
             plan = mechanism(plan, styles, shares)
@@ -213,6 +220,18 @@ def _dominant_plan(styles: tuple[StyleReading, ...], hard: Shares) -> Plan:
     if styles[0].tokens is not None:
         plan = attention(plan, styles, hard)
     return replace(plan, blended=frozenset())
+
+
+def _fingerprint(reading: StyleReading) -> Tensor:
+    """A number (B,) of what a style is, so that a tie between styles does not depend on their order."""
+    total = reading.mu.float().sum((1, 2))
+    if reading.speaker is not None:
+        total = total + reading.speaker[..., 0].float().sum(1)
+    if reading.tokens is not None:
+        total = total + reading.tokens.pooled.float().sum(1)
+    if reading.prosody is not None:
+        total = total + reading.prosody.float().sum(1)
+    return total.detach()
 
 
 def _weighted(planes: list[Tensor], shares: Tensor) -> Tensor:

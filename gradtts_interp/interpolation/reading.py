@@ -104,7 +104,8 @@ def _encode_official(model: GradTTS, texts: Texts, style: Style) -> EncodedStyle
     if model.settings.n_spks > 1:
         if style.speaker is None:
             raise InputError(
-                f"style {style.name}: this checkpoint knows speakers 0 to {model.settings.n_spks - 1} and reads no recordings"
+                f"style {style.name}: this checkpoint reads no recordings; expected one of its speakers 0 to "
+                f"{model.settings.n_spks - 1}"
             )
         speaker = model.speaker_vector(style.speaker)
     return EncodedStyle(means, logw, mask, None, None, speaker)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -49,7 +49,7 @@ def make_score(model: GradTTS, plan: Plan, frames: Frames, *, guidance: float = 
         raise InputError(f"guidance {guidance}: expected a number >= 0; 0 is off")
     branches = list(plan.branches)
     if guidance > 0:
-        branches.append(_null_branch(model, plan.branches[0]))
+        branches.append(_null_branch(model, replace(plan.branches[0], mu=plan.mu)))
     weights = [b.weight for b in plan.branches]
     if any(w is None for w in weights) and len(weights) > 1:
         raise ValueError("several branches need a weight each")

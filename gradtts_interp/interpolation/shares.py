@@ -164,13 +164,11 @@ def parse_curve(text: str) -> Share:
     """Read a curve as it is written on the command line, ``"0:0,0.4:0,0.6:1,1:1"``."""
     points = []
     for part in text.split(","):
-        time, separator, share = part.partition(":")
+        time, _, share = part.partition(":")
         try:
             points.append((float(time), float(share)))
         except ValueError as error:
             raise InputError(f"curve {text!r}: {part!r} is not time:share; expected such as 0:0,0.5:1") from error
-        if not separator:
-            raise InputError(f"curve {text!r}: {part!r} is not time:share; expected such as 0:0,0.5:1")
     return curve(points)
 
 
