@@ -49,6 +49,11 @@ class MelDecoder(nn.Module):
         """Where the vocoder computes."""
         return next((tensor.device for tensor in [*self.parameters(), *self.buffers()]), torch.device("cpu"))
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of its weights; a diffusers pipeline asks for it."""
+        return next((tensor.dtype for tensor in [*self.parameters(), *self.buffers()]), torch.float32)
+
     def forward(self, mel: Tensor, mel_config: MelConfig) -> Tensor:
         """Decode log-mels of one length.
 

@@ -1,0 +1,124 @@
+"""The files of one sentence: wav, picture, attention and a json that says all about it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import gradtts_interp.pitch.statistics as statistics
+from gradtts_interp.audio import write_wav
+from gradtts_interp.cli.jobs import Job, Line
+from gradtts_interp.files import atomic_path
+from gradtts_interp.plots import plot_speech
+from gradtts_interp.speech import Speech
+
+NOT_COMPARED = "A and B alone were not rendered; leave --no-plots out"
+SINGLE_STYLE = "a single style"
+
+
+@dataclass(frozen=True)
+class Take:
+    """One sentence as rendered.
+
+    Attributes:
+        speech: What was asked for.
+        a: The same in style A alone, where it was rendered.
+        b: The same in style B alone, likewise.
+        rtf: Seconds of computing per second of speech, over the batch.
+    """
+
+    speech: Speech
+    a: Speech | None
+    b: Speech | None
+    rtf: float
+
+
+def report_of(job: Job, line: Line, take: Take) -> dict[str, Any]:
+    """Everything that is known of a sentence, as plain JSON values.
+
+    Args:
+        job: The job.
+        line: The sentence.
+        take: Its rendering.
+
+    Returns:
+        Text, phonemes with times, settings, seed, F0 statistics, realised blend, seconds, RTF, device.
+    """
+    speech = take.speech
+    settings = {**speech.settings, **job.settings, "batch_size": job.batch_size}
+    return {
+        **speech.to_dict(),
+        "line": line.number,
+        "settings": settings,
+        "seed": settings["seed"],
+        **_measures(job, take),
+        "rtf": round(take.rtf, 4),
+        "device": str(job.pipeline.device),
+    }
+
+
+def _measures(job: Job, take: Take) -> dict[str, Any]:
+    """F0 statistics, and how much of B's pitch was heard in each third of the utterance."""
+    blend = take.speech.contour
+    parts = statistics.thirds(len(blend))
+    f0: dict[str, Any] = {"a": None, "b": None, "blend": statistics.f0_statistics(blend).to_dict()}
+    medians = [statistics.f0_statistics(blend, part).to_dict()["median_hz"] for part in parts]
+    reason = SINGLE_STYLE if job.b is None else NOT_COMPARED
+    realised: dict[str, Any] = {"whole": None, "thirds": None, "reason": reason}
+    if take.a is not None and take.b is not None:
+        a, b = take.a.contour, take.b.contour
+        f0 |= {"a": statistics.f0_statistics(a).to_dict(), "b": statistics.f0_statistics(b).to_dict()}
+        found = [statistics.realised_share(a, b, blend, part).to_dict() for part in (slice(None), *parts)]
+        realised = {"whole": found[0], "thirds": found[1:], "reason": None}
+    if take.speech.share is not None:
+        realised["asked_thirds"] = [round(_asked(job, take.speech, part), 4) for part in parts]
+    return {"f0": {**f0, "thirds_median_hz": medians}, "realised_blend": realised}
+
+
+def _asked(job: Job, speech: Speech, frames: slice) -> float:
+    """Share of B that was asked for the pitch of some frames."""
+    if job.mode == "frequency":
+        return float(job.swapped)
+    assert speech.share is not None
+    return float(speech.share[:, frames].mean())
+
+
+def write_outputs(job: Job, line: Line, take: Take, report: dict[str, Any]) -> dict[str, Path]:
+    """Write the files of a sentence; each appears whole or not at all, the json last.
+
+    Args:
+        job: The job.
+        line: The sentence; its place names the files.
+        take: Its rendering.
+        report: Content of the json.
+
+    Returns:
+        Path of each kind of file.
+    """
+    speech = take.speech
+    stem = job.out / f"sample_{line.index}"
+    files = {"wav": stem.with_suffix(".wav")}
+    write_wav(files["wav"], torch.from_numpy(speech.audio), speech.mel_config.sample_rate_hz)
+    if job.plots:
+        files["png"] = stem.with_suffix(".png")
+        plot_speech(speech, files["png"], a=take.a, b=take.b)
+    if speech.attention is not None:
+        files["attention"] = stem.with_name(f"{stem.name}_attention.npz")
+        _write_attention(files["attention"], speech)
+    files["json"] = stem.with_suffix(".json")
+    with atomic_path(files["json"]) as temporary:
+        temporary.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return files
+
+
+def _write_attention(path: Path, speech: Speech) -> None:
+    """Write ``<site>.mass`` (n, M', T') and ``<site>.cell`` of each site, with the frame rate in Hz."""
+    assert speech.attention is not None
+    arrays = {f"{site}.{name}": value for site, found in speech.attention.items() for name, value in found.items()}
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, frame_rate_hz=np.float64(speech.mel_config.frame_rate_hz), **arrays)

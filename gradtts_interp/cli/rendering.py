@@ -1,0 +1,184 @@
+"""Render a job's sentences in batches, measure them, and write their files."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from gradtts_interp.cli.jobs import Job, Line
+from gradtts_interp.cli.outputs import Take, report_of, write_outputs
+from gradtts_interp.errors import InputError
+from gradtts_interp.speech import Speech
+from gradtts_interp.styles import Style
+
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one sentence.
+
+    Attributes:
+        line: The sentence.
+        report: What its json says; None when it failed.
+        files: Files that were written, by kind.
+        error: Why it failed, else None.
+    """
+
+    line: Line
+    report: dict[str, Any] | None
+    files: dict[str, Path]
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values for the summary of a run."""
+        answer: dict[str, Any] = {"line": self.line.number, "index": self.line.index, "text": self.line.text}
+        if self.report is None:
+            return answer | {"error": self.error}
+        chosen = {name: self.report[name] for name in ("seconds", "rtf", "f0", "realised_blend")}
+        return answer | chosen | {"files": {kind: str(path) for kind, path in self.files.items()}}
+
+
+def render_lines(job: Job) -> list[Outcome]:
+    """Render all sentences of a job; one that fails is told on stderr and does not stop the others.
+
+    Args:
+        job: The job.
+
+    Returns:
+        What became of each sentence, in order.
+    """
+    outcomes: dict[int, Outcome] = {}
+    with tqdm(total=len(job.lines), desc="sentences", unit="sentence", disable=None, file=sys.stderr) as bar:
+        ready = []
+        for line in job.lines:
+            try:
+                job.pipeline.frontend(line.text)
+                ready.append(line)
+            except InputError as error:
+                outcomes[line.index] = _failed(line, str(error))
+                bar.update()
+        for start in range(0, len(ready), job.batch_size):
+            for outcome in _render_batch(job, ready[start : start + job.batch_size]):
+                outcomes[outcome.line.index] = outcome
+                bar.update()
+    return [outcomes[line.index] for line in job.lines]
+
+
+def _render_batch(job: Job, lines: Sequence[Line]) -> Iterator[Outcome]:
+    """Render some sentences at once, or one by one where that fails, so that only the bad one fails."""
+    takes, problem = _try_to_speak(job, lines)
+    if problem is None:
+        for line, take in zip(lines, takes, strict=True):
+            yield _write(job, line, take)
+    elif len(lines) == 1:
+        yield _failed(lines[0], problem)
+    else:
+        for line in lines:
+            yield from _render_batch(job, [line])
+
+
+def _try_to_speak(job: Job, lines: Sequence[Line]) -> tuple[list[Take], str | None]:
+    """Takes of some sentences, or why there are none; what an error held is freed on the way out."""
+    try:
+        return speak(job, [line.text for line in lines]), None
+    except InputError as error:
+        return [], str(error)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if len(lines) > 1:
+        _tell(f"warning: out of memory with {len(lines)} sentences at once; going on one by one; lower --batch-size")
+    return [], "out of memory with this sentence alone; use --batch-size 1, a shorter sentence, or --device cpu"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory, of whatever device, did not suffice."""
+    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
+        return True
+    return any(sign in str(error).lower() for sign in OUT_OF_MEMORY)
+
+
+def speak(job: Job, texts: list[str]) -> list[Take]:
+    """Render texts as the job says, and in A and in B alone where a plot is wanted.
+
+    Args:
+        job: The job.
+        texts: One batch.
+
+    Returns:
+        A take of each text.
+    """
+    first, second = (job.b, job.a) if job.swapped else (job.a, job.b)
+    _name_steps(job, "blend" if job.share else "speech")
+    start = time.perf_counter()
+    speeches: list[Speech] = job.pipeline(
+        texts,
+        first,
+        second,
+        share=job.share,
+        mechanisms=job.mechanisms,
+        output_attention=job.attention,
+        **job.sampling,
+    )
+    wall_seconds = time.perf_counter() - start
+    if job.swapped:
+        speeches = [in_order_of_styles(speech) for speech in speeches]
+    rtf = wall_seconds / sum(speech.seconds for speech in speeches)
+    durations = [speech.durations.tolist() for speech in speeches]
+    alone: list[list[Speech] | list[None]] = [[None] * len(texts), [None] * len(texts)]
+    if job.plots and job.share is not None:
+        alone = [_alone(job, texts, style, name, durations) for style, name in ((job.a, "A"), (job.b, "B"))]
+    return [Take(x, a, b, rtf) for x, a, b in zip(speeches, *alone, strict=True)]
+
+
+def in_order_of_styles(speech: Speech) -> Speech:
+    """Undo the swap of the styles: what was given as B, A becomes A, B again."""
+    assert speech.share is not None
+    attention = speech.attention
+    if attention is not None:
+        attention = {site: {**found, "mass": found["mass"][::-1].copy()} for site, found in attention.items()}
+    settings = {**speech.settings, "styles": speech.settings["styles"][::-1]}
+    return replace(speech, share=1 - speech.share, attention=attention, settings=settings)
+
+
+def _alone(job: Job, texts: list[str], style: Style | None, name: str, durations: list[list[int]]) -> list[Speech]:
+    """The same texts with the same durations and noise in one style."""
+    _name_steps(job, f"{name} alone")
+    return job.pipeline(texts, style, durations=durations, **job.sampling)
+
+
+def _name_steps(job: Job, name: str) -> None:
+    job.pipeline.set_progress_bar_config(desc=name, unit="step", position=1, leave=False, disable=None)
+
+
+def _write(job: Job, line: Line, take: Take) -> Outcome:
+    try:
+        report = report_of(job, line, take)
+        files = write_outputs(job, line, take, report)
+    except InputError as error:
+        return _failed(line, str(error))
+    except (OSError, RuntimeError) as error:  # a full disk reaches us through soundfile as a RuntimeError
+        if isinstance(error, RuntimeError) and "soundfile" not in type(error).__module__:
+            raise
+        return _failed(line, f"cannot write to {job.out}: {getattr(error, 'strerror', None) or error}")
+    return Outcome(line, report, files)
+
+
+def _failed(line: Line, problem: str) -> Outcome:
+    problem = " ".join(problem.split())
+    _tell(f"error: line {line.number}: {problem}")
+    return Outcome(line, None, {}, problem)
+
+
+def _tell(message: str) -> None:
+    tqdm.write(message, file=sys.stderr)

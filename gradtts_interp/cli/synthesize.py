@@ -1,0 +1,212 @@
+"""The main job: speak sentences while moving from one style to another, and write what was heard and measured."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+
+import torch
+
+from gradtts_interp.cli.jobs import MODES, Job, job_of
+from gradtts_interp.cli.rendering import Outcome, render_lines
+from gradtts_interp.diffusion.samplers import SAMPLERS
+from gradtts_interp.interpolation.mechanisms import MECHANISMS
+
+USAGE = "%(prog)s -f FILE [-s A -s2 B] [options]; --help lists them"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags of the main job on a parser."""
+    parser.usage = USAGE
+    parser.formatter_class = argparse.HelpFormatter  # each help text names its default itself
+    _add_input(parser.add_argument_group("what to say"))
+    _add_styles(parser.add_argument_group("styles"))
+    _add_blend(parser.add_argument_group("how to move from A to B"))
+    _add_sampling(parser.add_argument_group("sampling"))
+    _add_output(parser.add_argument_group("output and machine"))
+
+
+def _add_input(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "-f", "--file", metavar="FILE", help="text file, UTF-8, one sentence per line; # starts a comment"
+    )
+    group.add_argument("--text", action="append", metavar="TEXT", help="a sentence, instead of a file; repeatable")
+    group.add_argument(
+        "-c",
+        "--checkpoint",
+        metavar="PATH",
+        help="folder of a checkpoint, or an official Grad-TTS .pt file "
+        "(default: $GRADTTS_INTERP_CHECKPOINT, else checkpts/demo)",
+    )
+
+
+def _add_styles(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("-s", "--speaker", type=_index, metavar="N", help="speaker of style A, a number from 0")
+    group.add_argument("-s2", "--speaker2", type=_index, metavar="N", help="speaker of style B (default: A alone)")
+    group.add_argument("--reference", metavar="WAV", help="recording of style A, 0.5 s or longer, instead of a speaker")
+    group.add_argument("--reference2", metavar="WAV", help="recording of style B, 0.5 s or longer")
+    group.add_argument("--emotion", metavar="NAME", help="emotion of the speaker of A (default: neutral)")
+    group.add_argument("--emotion2", metavar="NAME", help="emotion of the speaker of B (default: neutral)")
+
+
+def _add_blend(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--mode",
+        choices=MODES,
+        help="time: from A to B along the sentence; frequency: pitch of one, voice of the other; mix: the same share "
+        "everywhere; none: A alone (default: time with two styles, else none)",
+    )
+    group.add_argument(
+        "--mechanism",
+        action="append",
+        metavar="NAME",
+        help=f"where in the model the blend takes hold; repeatable; of {', '.join(MECHANISMS)} "
+        "(default: what suits the checkpoint and the mode)",
+    )
+    group.add_argument("--weight", type=_share, metavar="W", help="share of B in mode mix, 0 to 1 (default: 0.5)")
+    group.add_argument(
+        "--curve",
+        metavar="T:W,...",
+        help="share of B over time in mode time: relative times and shares, 0 to 1, such as 0:0,0.4:0,0.6:1,1:1 "
+        "(default: a ramp, 0.2:0,0.8:1)",
+    )
+    group.add_argument(
+        "--pitch-from", choices=("a", "b"), help="style that gives the pitch in mode frequency (default: a)"
+    )
+
+
+def _add_sampling(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "-t", "--timesteps", type=_count, default=50, metavar="N", help="steps of the sampler (default: %(default)s)"
+    )
+    group.add_argument("--solver", choices=tuple(SAMPLERS), default="euler", help="sampler (default: %(default)s)")
+    group.add_argument(
+        "--guidance",
+        type=_not_negative,
+        default=0.0,
+        metavar="G",
+        help="strength of classifier-free guidance towards the styles, a factor from 0, which is off "
+        "(default: %(default)s)",
+    )
+    group.add_argument(
+        "--temperature",
+        type=_positive,
+        default=1.5,
+        metavar="X",
+        help="divides the initial noise, above 0 (default: %(default)s)",
+    )
+    group.add_argument(
+        "--length-scale",
+        type=_positive,
+        default=1.0,
+        metavar="X",
+        help="factor on durations; above 1 is slower (default: %(default)s)",
+    )
+    group.add_argument(
+        "--seed", type=_index, default=0, metavar="N", help="start of each sentence's noise (default: %(default)s)"
+    )
+
+
+def _add_output(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--out", default="out", metavar="FOLDER", help="where to write (default: %(default)s)")
+    group.add_argument(
+        "--vocoder",
+        metavar="NAME",
+        help="hifigan (the checkpoint's), griffin-lim, or the path of a vocoder: a folder, or an official generator "
+        "file (default: the checkpoint's; griffin-lim for official .pt files)",
+    )
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    group.add_argument(
+        "--batch-size", type=_count, metavar="N", help="sentences rendered at once (default: 1 on a CPU, else 8)"
+    )
+    group.add_argument("--threads", type=_count, metavar="N", help="CPU threads (default: torch's choice)")
+    group.add_argument(
+        "--no-plots", action="store_true", help="no .png, and no plain A and B to compare with: three times as fast"
+    )
+    group.add_argument(
+        "--attention", action="store_true", help="record attention: one more panel, and sample_0_attention.npz"
+    )
+    group.add_argument("--json", action="store_true", help="print a machine-readable summary instead of a table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the main job.
+
+    Args:
+        args: Parsed flags of :func:`add_arguments`.
+
+    Returns:
+        Exit status: 0 when each sentence was rendered, 1 when some were not.
+
+    Raises:
+        InputError: Nothing could be started; the message says why.
+    """
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    job = job_of(args, getattr(args, "command_line", None) or shlex.join(sys.argv))
+    outcomes = render_lines(job)
+    failed = [o for o in outcomes if o.error is not None]
+    if args.json:
+        print(json.dumps(_summary(job, outcomes), indent=1, ensure_ascii=False))
+    else:
+        _print_table(outcomes)
+    return 1 if failed else 0
+
+
+def _summary(job: Job, outcomes: list[Outcome]) -> dict:
+    failed = sum(o.error is not None for o in outcomes)
+    return {
+        "rendered": len(outcomes) - failed,
+        "failed": failed,
+        "device": str(job.pipeline.device),
+        "sentences": [o.to_dict() for o in outcomes],
+    }
+
+
+def _print_table(outcomes: list[Outcome]) -> None:
+    rows = [("file", "seconds", "RTF", "F0 first third -> last (Hz)", "path")]
+    for outcome in outcomes:
+        if outcome.report is None:
+            continue
+        report = outcome.report
+        ends = [report["f0"]["thirds_median_hz"][i] for i in (0, 2)]
+        moved = " -> ".join("unvoiced" if hz is None else f"{hz:.0f}" for hz in ends)
+        name = outcome.files["wav"].name
+        rows.append((name, f"{report['seconds']:.2f}", f"{report['rtf']:.2f}", moved, str(outcome.files["wav"])))
+    if len(rows) == 1:
+        return
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    for row in rows:
+        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]))
+
+
+def _number(text: str, kind: type, expected: str, *, low: float, high: float = float("inf")) -> float:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not low <= value <= high or value == float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected {expected}")
+    return value
+
+
+def _index(text: str) -> int:
+    return int(_number(text, int, "a whole number from 0", low=0, high=2**31 - 1))
+
+
+def _count(text: str) -> int:
+    return int(_number(text, int, "a whole number of at least 1", low=1, high=2**31 - 1))
+
+
+def _share(text: str) -> float:
+    return _number(text, float, "a number from 0 to 1", low=0, high=1)
+
+
+def _not_negative(text: str) -> float:
+    return _number(text, float, "a number of at least 0", low=0)
+
+
+def _positive(text: str) -> float:
+    return _number(text, float, "a number above 0", low=1e-9)

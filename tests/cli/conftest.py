@@ -1,0 +1,76 @@
+"""A checkpoint of random weights, small enough to speak in milliseconds, saved as users have it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hifigan import GeneratorConfig
+
+from gradtts_interp.audio import write_wav
+from gradtts_interp.config import ModelConfig, StyleConfig
+from gradtts_interp.models.grad_tts import GradTTS
+from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.styles import StyleBank, style_of_samples
+from gradtts_interp.text.frontend import TextFrontend
+from gradtts_interp.vocoder import Vocoder
+
+RATE_HZ = 22050
+EMOTIONS = ("neutral", "happy")
+F0_OF_SPEAKER = {10: 220.0, 12: 110.0}
+SHAPE = {
+    "n_enc_channels": 16,
+    "filter_channels": 16,
+    "filter_channels_dp": 8,
+    "n_enc_layers": 1,
+    "spk_emb_dim": 8,
+    "dec_dim": 8,
+}
+
+
+def harmonic_tone(f0_hz: float, seconds: float = 1.0) -> torch.Tensor:
+    """A voice-like tone: harmonics that fall by 1/k, with a slow vibrato."""
+    time = torch.arange(int(seconds * RATE_HZ)) / RATE_HZ
+    phase = 2 * torch.pi * f0_hz * time + 0.3 * torch.sin(2 * torch.pi * 5 * time)
+    wave = sum(torch.sin(k * phase) / k for k in range(1, 16))
+    return 0.2 * wave / wave.abs().max()
+
+
+def tiny_vocoder() -> Vocoder:
+    config = GeneratorConfig("2", (8, 8, 4), (16, 16, 8), 8, (3,), ((1,),))
+    torch.manual_seed(2)
+    return Vocoder(config)
+
+
+def tiny_pipeline(*, gate: float = 0.5) -> GradTTSInterpPipeline:
+    """Random weights with open gates, so that styles matter."""
+    style = StyleConfig(width=16, heads=2, n_speakers=16, emotion_dim=len(EMOTIONS))
+    settings = ModelConfig(**SHAPE, patch=2, prediction="epsilon", add_blank=False, word_boundaries=False, style=style)
+    torch.manual_seed(1)
+    model = GradTTS(settings.to_dict())
+    for site in model.attention_sites.values():
+        torch.nn.init.constant_(site.gate, gate)
+    # About 8 frames per token: random weights say about 1, which is too short to measure anything.
+    with torch.no_grad():
+        model.encoder.proj_w.proj.bias.fill_(float(np.log(8)))
+    styles = {
+        (speaker, emotion): style_of_samples(harmonic_tone(f0_hz * (1 + i / 8)), settings.mel, name="tone")
+        for speaker, f0_hz in F0_OF_SPEAKER.items()
+        for i, emotion in enumerate(EMOTIONS)
+    }
+    frontend = TextFrontend(add_blank=False, word_boundaries=False)
+    return GradTTSInterpPipeline(model, tiny_vocoder(), frontend, StyleBank(styles, EMOTIONS))
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
+    tiny_pipeline().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def tone_wav(tmp_path) -> Path:
+    path = tmp_path / "tone.wav"
+    write_wav(path, harmonic_tone(180.0), RATE_HZ)
+    return path
