@@ -1,0 +1,84 @@
+# `make help` lists the targets. Everything is installed into .venv, with the versions of constraints.txt.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# For instance PIP_FLAGS="--index-url https://download.pytorch.org/whl/cpu --extra-index-url https://pypi.org/simple"
+PIP_FLAGS ?=
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_FLAGS) -c constraints.txt
+NEEDS := pyproject.toml constraints.txt
+
+# Where `make corpus` writes and training reads, and how long training steps, in seconds.
+CORPUS ?= data/demo
+RUNS ?= runs
+SECONDS_ACOUSTIC ?= 5400
+SECONDS_VOCODER ?= 4900
+TESTS ?= tests
+PYTEST_FLAGS ?=
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-slow lint docs corpus train-demo train-vocoder-demo benchmark clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.base  ## speak the example sentences from speaker 12 to speaker 10, into out/
+	$(BIN)/python inference.py -f resources/filelists/synthesis.txt -t 100 -s 12 -s2 10 --out out
+
+test: $(VENV)/.test  ## the fast tests
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(TESTS)
+
+test-slow: $(VENV)/.test  ## the slow tests
+	$(BIN)/python -m pytest -m slow --timeout 3600 $(PYTEST_FLAGS) $(TESTS)
+
+lint: $(VENV)/.dev  ## ruff, mypy, pydoclint
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pydoclint -q gradtts_interp hifi-gan inference.py
+
+docs: $(VENV)/.docs  ## the documentation, into docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+corpus: $(VENV)/.base  ## build the demo corpus (needs flite: apt-get install flite)
+	$(BIN)/gradtts-interp corpus build --out $(CORPUS)
+
+train-vocoder-demo: $(VENV)/.train  ## train the demo vocoder on the corpus
+	sed -n 's/^{"id": "\([^"]*\)".*"split": "train".*/wavs\/\1.wav/p' $(CORPUS)/manifest.jsonl > $(CORPUS)/train_wavs.txt
+	$(BIN)/python hifi-gan/train.py --wavs $(CORPUS)/train_wavs.txt --out $(RUNS)/vocoder --seconds $(SECONDS_VOCODER)
+	mkdir -p checkpts/hifigan-demo
+	cp $(RUNS)/vocoder/vocoder/* checkpts/hifigan-demo/
+
+train-demo: $(VENV)/.train  ## train the demo acoustic model on the corpus, and export it
+	$(BIN)/gradtts-interp train --corpus $(CORPUS) --out $(RUNS)/acoustic --seconds $(SECONDS_ACOUSTIC)
+	$(BIN)/gradtts-interp export --run $(RUNS)/acoustic --corpus $(CORPUS) \
+		--vocoder checkpts/hifigan-demo --out checkpts/demo
+
+benchmark: $(VENV)/.test  ## speed and quality, into out/benchmarks
+	@set -e; found=; for script in benchmarks/*.py; do [ -e "$$script" ] || continue; found=1; \
+		echo "== $$script"; $(BIN)/python "$$script"; done; \
+		[ -n "$$found" ] || { echo "benchmarks/ has no script yet" >&2; exit 1; }
+
+clean:  ## remove what make made, but no data, runs or checkpoints
+	rm -rf $(VENV) build dist out docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find gradtts_interp hifi-gan tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# -- environment: one stamp file for the package, and one for each set of extras ------------------------------------
+
+$(VENV)/.made:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.10 or newer," \
+		"or name one with make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "$$($(PYTHON) --version)" \
+		"is too old: Python 3.10 or newer is needed; name one with make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make an environment; on Debian and Ubuntu:" \
+		"apt-get install python3-venv" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.base: $(VENV)/.made $(NEEDS)
+	@echo "installing into $(VENV) (PyTorch is large; a few minutes)"
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.%: $(VENV)/.base
+	$(INSTALL) -e '.[$*]'
+	@touch $@
