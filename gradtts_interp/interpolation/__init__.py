@@ -1,0 +1,1 @@
+"""Blending styles: share maps, mechanisms, and the score they add up to."""

@@ -1,0 +1,1 @@
+"""The networks: text encoder, score network, style encoder and style attention."""

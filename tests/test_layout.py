@@ -1,0 +1,171 @@
+"""The house keeps its shape: imports point one way, files stay small, and what is imported is declared."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "gradtts_interp"
+HIFIGAN = ROOT / "hifi-gan" / "hifigan"
+
+# A layer imports only layers before it. Units of one layer do not know each other.
+LAYERS = (
+    {"errors", "units"},
+    {"config"},
+    {"files"},
+    {"audio", "text", "pitch", "alignment", "diffusion"},
+    {"models", "styles", "vocoder"},
+    {"checkpoints", "interpolation"},
+    {"speech"},
+    {"plots"},
+    {"pipeline"},
+    {"evaluation", "corpus"},
+    {"training"},
+    {"cli"},
+)
+RANK = {unit: rank for rank, units in enumerate(LAYERS) for unit in units}
+# `speech.plot()` is a convenience: it imports the drawing when it is called.
+ON_CALL = {("speech", "plots")}
+LONGEST_FILE = 400  # lines
+# Where the name to import differs from the name to install.
+DISTRIBUTIONS = {"parselmouth": "praat-parselmouth", "pyworld": "pyworld-prebuilt"}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+EVERY_FILE = [*MODULES, *sorted(HIFIGAN.rglob("*.py")), ROOT / "hifi-gan" / "train.py", ROOT / "inference.py"]
+
+
+def name_of(path: Path) -> str:
+    """``gradtts_interp/text/symbols.py`` is ``gradtts_interp.text.symbols``."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    """All nodes of a file's syntax tree."""
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Full names of the modules a file imports, anywhere in it."""
+    for node in nodes_of(path):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def unit_of(module: str) -> str | None:
+    """The folder or file right below the package."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == PACKAGE.name and len(parts) > 1 else None
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_every_part_of_the_package_has_a_layer():
+    assert {unit_of(name_of(path)) for path in MODULES} - {None} == set(RANK)
+
+
+def test_imports_point_one_way():
+    wrong = []
+    for path in MODULES:
+        unit = unit_of(name_of(path))  # None for the package itself, which only re-exports
+        for other in {unit_of(module) for module in imports_of(path)} - {None, unit}:
+            if unit and (unit, other) not in ON_CALL and RANK.get(other, len(LAYERS)) >= RANK[unit]:
+                wrong.append(f"{relative(path)} imports {other}, which is not below {unit}")
+    assert not wrong
+
+
+def test_no_module_imports_itself_in_a_circle():
+    known = {name_of(path) for path in MODULES}
+    graph = {}
+    for path in MODULES:
+        unit = unit_of(name_of(path))
+        graph[name_of(path)] = {
+            m for m in imports_of(path) if m in known and "." in m and (unit, unit_of(m)) not in ON_CALL
+        }
+        graph[name_of(path)].discard(name_of(path.parent))  # a folder's __init__ may re-export its files
+    list(TopologicalSorter(graph).static_order())  # raises CycleError, naming the circle
+
+
+def test_only_the_vocoder_knows_hifigan():
+    users = {unit_of(name_of(p)) for p in MODULES if any(m.split(".")[0] == "hifigan" for m in imports_of(p))}
+    assert users == {"vocoder"}
+
+
+def test_hifigan_stands_alone():
+    for path in sorted(HIFIGAN.rglob("*.py")):
+        assert not any(m.startswith(PACKAGE.name) for m in imports_of(path)), f"{relative(path)} knows gradtts_interp"
+
+
+def test_only_commands_print():
+    wrong = []
+    for path in MODULES:
+        if path.parent.name == "cli" or path.name in ("command.py", "__main__.py"):
+            continue
+        calls = [n for n in nodes_of(path) if isinstance(n, ast.Call)]
+        prints = [n for n in calls if isinstance(n.func, ast.Name) and n.func.id == "print"]
+        wrong += [f"{relative(path)}:{n.lineno} prints; use logging" for n in prints]
+    assert not wrong
+
+
+def test_a_file_can_be_read_in_one_sitting():
+    lengths = {relative(path): len(path.read_text(encoding="utf-8").splitlines()) for path in EVERY_FILE}
+    assert not {name: lines for name, lines in lengths.items() if lines > LONGEST_FILE}, "more than one subject"
+
+
+def test_every_module_says_what_it_is():
+    silent = [relative(p) for p in EVERY_FILE if not ast.get_docstring(ast.parse(p.read_text(encoding="utf-8")))]
+    assert not silent
+
+
+def test_what_is_imported_is_declared():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    declared = set(re.findall(r'"([A-Za-z0-9_-]+)(?:\[[^]]*\])?[<>=]', text))
+    own = {PACKAGE.name, "hifigan", *sys.stdlib_module_names}
+    used = {module.split(".")[0]: relative(path) for path in EVERY_FILE for module in imports_of(path)}
+    assert not {
+        top: path for top, path in used.items() if top not in own and DISTRIBUTIONS.get(top, top) not in declared
+    }
+
+
+def test_versions_are_constrained():
+    constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    pinned = set(re.findall(r"^([A-Za-z0-9_-]+)==", constraints, re.MULTILINE))
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    core = re.search(r"^dependencies = \[\n(.*?)^\]", text, re.MULTILINE | re.DOTALL)
+    assert core is not None
+    assert set(re.findall(r'"([A-Za-z0-9_-]+)[<>=]', core[1])) <= pinned
+
+
+def test_the_house_has_its_rooms():
+    for room in ("inference.py", "resources/filelists/synthesis.txt", "hifi-gan/train.py", "docs/conf.py", "LICENSE"):
+        assert (ROOT / room).is_file(), f"{room} is missing"
+
+
+def test_tests_mirror_the_package():
+    rooms = {p.name for p in PACKAGE.iterdir() if p.is_dir() and not p.name.startswith("_")} | {"golden", "hifi_gan"}
+    folders = {p.name for p in (ROOT / "tests").iterdir() if p.is_dir() and not p.name.startswith(("_", "."))}
+    assert folders <= rooms, f"tests of no folder of the package: {sorted(folders - rooms)}"
+
+
+def test_git_ignores_no_file_of_the_package():
+    command = ["git", "ls-files", "--others", "--ignored", "--exclude-standard", "--", PACKAGE.name, "hifi-gan"]
+    try:
+        found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git clone")
+    hidden = [f for f in found.splitlines() if "__pycache__" not in f and ".egg-info" not in f]
+    assert not hidden, f"git ignores {hidden}: would be missing in a clone"
