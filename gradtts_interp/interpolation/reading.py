@@ -72,7 +72,7 @@ def encode_styles(
         texts: B texts.
         styles: n styles.
         pitch: Set where the first style gives its pitch and the last the rest: references are masked accordingly,
-            and the last style takes the first one's prosody, as in the dual references of the training.
+            and the text encoder gets the first one's prosody, as in the dual references of the training.
 
     Returns:
         n answers.
@@ -93,7 +93,7 @@ def encode_styles(
         tokens = _style_tokens(model, style, role, prosody, pitch)
         pooled = tokens.pooled.expand(len(texts.lengths), -1)
         means, logw, mask = model.encode(texts.ids, texts.lengths, pooled)
-        vector = _prosody_input(prosody, model.device).expand(len(texts.lengths), -1)
+        vector = _prosody_input(style.prosody, model.device).expand(len(texts.lengths), -1)
         answers.append(EncodedStyle(means, logw, mask, _repeat(tokens, len(texts.lengths)), vector, None))
     return answers
 
