@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 
-import gradtts_interp.pitch.statistics as statistics
 from gradtts_interp.audio import write_wav
 from gradtts_interp.cli.jobs import Job, Line
+from gradtts_interp.evaluation.blend import SMALLEST_RANGE_CENTS, RealisedShare, realised_f0_share
 from gradtts_interp.files import atomic_path
+from gradtts_interp.pitch.statistics import f0_statistics, thirds
 from gradtts_interp.plots import plot_speech
 from gradtts_interp.speech import Speech
 
 NOT_COMPARED = "A and B alone were not rendered; leave --no-plots out"
 SINGLE_STYLE = "a single style"
+FEWEST_FRAMES = 5
+"""A realised share of fewer frames would be chance."""
 
 
 @dataclass(frozen=True)
@@ -65,19 +68,29 @@ def report_of(job: Job, line: Line, take: Take) -> dict[str, Any]:
 def _measures(job: Job, take: Take) -> dict[str, Any]:
     """F0 statistics, and how much of B's pitch was heard in each third of the utterance."""
     blend = take.speech.contour
-    parts = statistics.thirds(len(blend))
-    f0: dict[str, Any] = {"a": None, "b": None, "blend": statistics.f0_statistics(blend).to_dict()}
-    medians = [statistics.f0_statistics(blend, part).to_dict()["median_hz"] for part in parts]
+    parts = thirds(len(blend))
+    f0: dict[str, Any] = {"a": None, "b": None, "blend": f0_statistics(blend).to_dict()}
+    medians = [f0_statistics(blend, part).to_dict()["median_hz"] for part in parts]
     reason = SINGLE_STYLE if job.b is None else NOT_COMPARED
     realised: dict[str, Any] = {"whole": None, "thirds": None, "reason": reason}
     if take.a is not None and take.b is not None:
         a, b = take.a.contour, take.b.contour
-        f0 |= {"a": statistics.f0_statistics(a).to_dict(), "b": statistics.f0_statistics(b).to_dict()}
-        found = [statistics.realised_share(a, b, blend, part).to_dict() for part in (slice(None), *parts)]
+        f0 |= {"a": f0_statistics(a).to_dict(), "b": f0_statistics(b).to_dict()}
+        share = realised_f0_share(a, b, blend)
+        found = [_realised(share, part) for part in (slice(None), *parts)]
         realised = {"whole": found[0], "thirds": found[1:], "reason": None}
     if take.speech.share is not None:
         realised["asked_thirds"] = [round(_asked(job, take.speech, part), 4) for part in parts]
     return {"f0": {**f0, "thirds_median_hz": medians}, "realised_blend": realised}
+
+
+def _realised(share: RealisedShare, frames: slice) -> dict[str, Any]:
+    """Mean share of some frames, or why there is none."""
+    count = int(share.measured[frames].sum())
+    if count >= FEWEST_FRAMES:
+        return {"value": round(share.mean(frames), 4), "frames": count, "reason": None}
+    what = f"voiced in A, B and the blend with A and B at least {SMALLEST_RANGE_CENTS:g} cents apart"
+    return {"value": None, "frames": count, "reason": f"{count} frames are {what}; expected {FEWEST_FRAMES} or more"}
 
 
 def _asked(job: Job, speech: Speech, frames: slice) -> float:

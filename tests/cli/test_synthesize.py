@@ -1,0 +1,451 @@
+"""The main job as a user meets it: flags in, files and one clear error out."""
+
+import errno
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from safetensors.torch import load_file
+
+from gradtts_interp.cli import outputs, rendering
+from gradtts_interp.cli.main import main as verbs
+from gradtts_interp.pipeline import GradTTSInterpPipeline
+
+ROOT = Path(__file__).parents[2]
+LINES = "A cat.\n\n# a comment\nTwo dogs ran.\n"
+
+
+def load_inference():
+    spec = importlib.util.spec_from_file_location("inference", ROOT / "inference.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+@pytest.fixture
+def run(checkpoint, tmp_path, capsys):
+    """Run the main job in this process; exit status, stdout and the lines of stderr."""
+
+    def run_main(*flags, text=LINES, model=checkpoint, plots=False):
+        source = tmp_path / "lines.txt"
+        if text is not None:
+            source.write_text(text, encoding="utf-8")
+        argv = ["-c", model, "-t", 2, "--out", tmp_path / "out", *flags]
+        argv += ["-f", source] if text is not None else []
+        argv += [] if plots else ["--no-plots"]
+        try:
+            status = load_inference()([str(a) for a in argv])
+        except SystemExit as stop:
+            status = stop.code
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return status, out, err.splitlines()
+
+    return run_main
+
+
+def files(tmp_path):
+    folder = tmp_path / "out"
+    return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
+
+
+def refuses(result, tmp_path, *words, lines=1):
+    """Nothing was done: status 2, one error that holds the words, no file."""
+    status, out, err = result
+    assert status == 2 and out == ""
+    assert len(err) == lines, err
+    assert "error: " in err[-1]
+    for word in words:
+        assert word in err[-1]
+    assert files(tmp_path) == []
+
+
+TWO = ("-s", 12, "-s2", 10)
+
+
+@pytest.mark.parametrize(
+    ("flags", "share", "asked"),
+    [
+        (TWO, "ramp(0.2,0.8)", [0, 1]),
+        ((*TWO, "--curve", "0:1,1:1"), "curve(0:1,1:1)", [1, 1]),
+        ((*TWO, "--mode", "mix", "--weight", 0.25), "constant(0.25)", [0.25, 0.25]),
+        ((*TWO, "--mode", "frequency"), "pitch(1,1)", [0, 0]),
+        ((*TWO, "--mode", "frequency", "--pitch-from", "b"), "pitch(1,1)", [1, 1]),
+        ((*TWO, "--mechanism", "prior", "--mechanism", "score"), "ramp(0.2,0.8)", [0, 1]),
+    ],
+)
+def test_each_mode_writes_sound_and_a_complete_json(run, tmp_path, flags, share, asked):
+    status, out, err = run(*flags)
+    assert (status, err) == (0, [])
+    assert files(tmp_path) == ["sample_0.json", "sample_0.wav", "sample_1.json", "sample_1.wav"]
+    report = json.loads((tmp_path / "out" / "sample_1.json").read_text())
+    assert report["text"] == "Two dogs ran." and report["line"] == 4
+    assert report["settings"]["share"] == share
+    assert report["settings"]["styles"] == ["speaker 12 neutral", "speaker 10 neutral"]
+    assert report["settings"]["steps"] == 2 and report["seed"] == 0 and report["device"] == "cpu"
+    assert "-s2 10" in report["settings"]["command"] and Path(report["settings"]["checkpoint"]).is_dir()
+    assert report["phonemes"][-1][2] == pytest.approx(report["seconds"], abs=1e-3)
+    assert report["rtf"] > 0 and report["realised_blend"]["reason"].startswith("A and B alone")
+    found = report["realised_blend"]["asked_thirds"]
+    assert found[0] == pytest.approx(asked[0], abs=0.1) and found[2] == pytest.approx(asked[1], abs=0.1)
+    assert soundfile.info(tmp_path / "out" / "sample_1.wav").duration == pytest.approx(report["seconds"], abs=1e-3)
+    assert "sample_0.wav" in out and "RTF" in out
+
+
+def test_a_single_style_and_the_installed_command(checkpoint, tmp_path, capsys):
+    argv = ["synthesize", "--text", "A cat.", "-c", checkpoint, "-t", 1, "-s", 12, "--out", tmp_path / "out"]
+    assert verbs([str(a) for a in argv]) == 0
+    assert files(tmp_path) == ["sample_0.json", "sample_0.png", "sample_0.wav"]
+    report = json.loads((tmp_path / "out" / "sample_0.json").read_text())
+    assert report["settings"]["mode"] == "none" and report["settings"]["share"] is None
+    assert report["realised_blend"]["reason"] == "a single style"
+
+
+def test_plots_compare_with_a_and_b_and_attention_is_kept(run, tmp_path):
+    status, _, err = run(*TWO, "--attention", "--emotion2", "happy", text="Two dogs ran.\n", plots=True)
+    assert (status, err) == (0, [])
+    assert files(tmp_path) == ["sample_0.json", "sample_0.png", "sample_0.wav", "sample_0_attention.npz"]
+    report = json.loads((tmp_path / "out" / "sample_0.json").read_text())
+    assert report["settings"]["styles"][1] == "speaker 10 happy"
+    assert report["f0"]["a"] is not None and report["f0"]["b"] is not None
+    assert len(report["realised_blend"]["thirds"]) == 3
+    for third in report["realised_blend"]["thirds"]:
+        assert (third["value"] is None) == (third["reason"] is not None)
+    with np.load(tmp_path / "out" / "sample_0_attention.npz") as kept:
+        mass = kept["mid.mass"]
+    np.testing.assert_allclose(mass.sum(0), 1, atol=1e-4)
+    assert mass[1, :, 0].max() < 0.01 and mass[1, :, -1].min() > 0.99
+
+
+def test_pitch_from_b_is_pitch_from_a_with_the_styles_exchanged(run, tmp_path):
+    run(*TWO, "--mode", "frequency", "--pitch-from", "b", "--attention")
+    first = soundfile.read(tmp_path / "out" / "sample_0.wav")[0]
+    with np.load(tmp_path / "out" / "sample_0_attention.npz") as kept:
+        mass_b = kept["mid.mass"][1]
+    run("-s", 10, "-s2", 12, "--mode", "frequency", "--attention")
+    np.testing.assert_array_equal(first, soundfile.read(tmp_path / "out" / "sample_0.wav")[0])
+    with np.load(tmp_path / "out" / "sample_0_attention.npz") as kept:
+        np.testing.assert_array_equal(mass_b, kept["mid.mass"][0])
+
+
+@pytest.mark.parametrize(("weight", "speaker"), [(0, 12), (1, 10)])
+def test_endpoints_of_the_mix_are_the_plain_styles(run, tmp_path, weight, speaker):
+    run(*TWO, "--mode", "mix", "--weight", weight)
+    blend = soundfile.read(tmp_path / "out" / "sample_1.wav")[0]
+    run("-s", speaker)
+    plain = soundfile.read(tmp_path / "out" / "sample_1.wav")[0]
+    np.testing.assert_allclose(blend, plain, atol=2 / 32768)
+    run("-s", 22 - speaker)
+    other = soundfile.read(tmp_path / "out" / "sample_1.wav")[0]
+    assert len(other) != len(plain) or np.abs(other - plain).max() > 0.01
+
+
+def test_a_batch_gives_what_single_lines_give(run, tmp_path):
+    run(*TWO, "--batch-size", 1)
+    single = [soundfile.read(tmp_path / "out" / f"sample_{i}.wav")[0] for i in range(2)]
+    run(*TWO, "--batch-size", 2)
+    for i, expected in enumerate(single):
+        np.testing.assert_allclose(soundfile.read(tmp_path / "out" / f"sample_{i}.wav")[0], expected, atol=1e-3)
+
+
+def test_seeds_give_different_sound_and_the_same_seed_the_same(run, tmp_path):
+    heard = []
+    for seed in (1, 1, 2):
+        run("-s", 12, "--seed", seed)
+        heard.append((tmp_path / "out" / "sample_0.wav").read_bytes())
+    assert heard[0] == heard[1] != heard[2]
+
+
+def test_a_recording_is_a_style(run, tmp_path, tone_wav):
+    status, _, err = run("--reference", tone_wav, "-s2", 10)
+    assert (status, err) == (0, [])
+    report = json.loads((tmp_path / "out" / "sample_0.json").read_text())
+    assert report["settings"]["styles"] == [str(tone_wav), "speaker 10 neutral"]
+
+
+def test_json_summary_is_all_of_stdout(run, tmp_path):
+    status, out, err = run(*TWO, "--json", text="A cat.\n!!!\n")
+    summary = json.loads(out)
+    assert status == 1 and len(err) == 1
+    assert (summary["rendered"], summary["failed"], summary["device"]) == (1, 1, "cpu")
+    assert Path(summary["sentences"][0]["files"]["wav"]).is_file()
+    assert "nothing to speak" in summary["sentences"][1]["error"]
+
+
+def test_griffin_lim_and_a_vocoder_by_path(run, tmp_path, checkpoint):
+    assert run("-s", 12, "--vocoder", "griffin-lim", "--threads", torch.get_num_threads())[0] == 0
+    first = (tmp_path / "out" / "sample_0.wav").read_bytes()
+    assert run("-s", 12, "--vocoder", checkpoint / "vocoder")[0] == 0
+    assert first != (tmp_path / "out" / "sample_0.wav").read_bytes()
+
+
+# -- lines that fail ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(("bad", "word"), [("a" * 5000, "5000 characters"), ("?!", "nothing to speak"), ("{XX}", "XX")])
+def test_a_bad_line_is_named_and_the_others_are_rendered(run, tmp_path, bad, word, batch):
+    earlier = tmp_path / "out" / "sample_1.wav"
+    earlier.parent.mkdir()
+    earlier.write_bytes(b"of an earlier run")
+    status, _, err = run(*TWO, "--batch-size", batch, text=f"A cat.\n{bad}\nA dog.\n")
+    assert status == 1
+    assert len(err) == 1 and err[0].startswith("error: line 2: ") and word in err[0] and len(err[0]) < 300
+    assert files(tmp_path) == ["sample_0.json", "sample_0.wav", "sample_1.wav", "sample_2.json", "sample_2.wav"]
+    assert earlier.read_bytes() == b"of an earlier run"
+
+
+def test_a_line_that_fails_in_a_batch_fails_alone(run, tmp_path, monkeypatch):
+    whole = GradTTSInterpPipeline.__call__
+
+    def call(self, texts, *args, **options):
+        if any("dogs" in text for text in texts):
+            raise rendering.InputError("dogs do not\nspeak")
+        return whole(self, texts, *args, **options)
+
+    monkeypatch.setattr(GradTTSInterpPipeline, "__call__", call)
+    status, _, err = run("-s", 12, "--batch-size", 2)
+    assert (status, err) == (1, ["error: line 4: dogs do not speak"])
+    assert files(tmp_path) == ["sample_0.json", "sample_0.wav"]
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("CUDA out of memory. Tried"), MemoryError(), torch.cuda.OutOfMemoryError("no")]
+)
+def test_out_of_memory_falls_back_to_single_lines_with_advice(run, tmp_path, monkeypatch, error):
+    whole = GradTTSInterpPipeline.__call__
+
+    def call(self, texts, *args, **options):
+        if len(texts) > 1 or "dogs" in texts[0]:
+            raise error
+        return whole(self, texts, *args, **options)
+
+    monkeypatch.setattr(GradTTSInterpPipeline, "__call__", call)
+    status, _, err = run("-s", 12, "--batch-size", 2)
+    assert status == 1
+    assert err[0].startswith("warning: out of memory with 2 sentences") and "lower --batch-size" in err[0]
+    assert err[1].startswith("error: line 4: out of memory") and len(err) == 2
+    assert files(tmp_path) == ["sample_0.json", "sample_0.wav"]
+
+
+def test_a_bug_is_not_taken_for_a_bad_line(run, monkeypatch):
+    def call(self, *args, **options):
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(GradTTSInterpPipeline, "__call__", call)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        run("-s", 12)
+
+
+def test_a_full_disk_leaves_no_partial_file(run, tmp_path, monkeypatch):
+    def full(*args, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(outputs.np, "savez_compressed", full)
+    status, _, err = run(*TWO, "--attention", text="A cat.\n")
+    assert status == 1
+    assert len(err) == 1 and "cannot write" in err[0] and "No space left on device" in err[0]
+    assert files(tmp_path) == ["sample_0.wav"]
+
+
+def test_a_full_disk_under_soundfile_is_told_too(run, tmp_path, monkeypatch):
+    def full(*args, **options):
+        raise soundfile.LibsndfileError(2, "sample_0.wav: ")
+
+    monkeypatch.setattr(outputs, "write_wav", full)
+    status, _, err = run("-s", 12, text="A cat.\n")
+    assert status == 1 and len(err) == 1 and "cannot write" in err[0]
+    assert files(tmp_path) == []
+
+
+# -- what stops everything ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"", "holds no sentence"),
+        (b"# nothing\n\n", "holds no sentence"),
+        (b"\xff\xfe\x00\x01 binary", "no UTF-8"),
+        (b"text with\x00 a zero", "binary"),
+    ],
+)
+def test_a_file_without_text(run, tmp_path, content, word):
+    path = tmp_path / "strange.txt"
+    path.write_bytes(content)
+    refuses(run("-f", path, "-s", 12, text=None), tmp_path, "strange.txt", word)
+
+
+def test_a_file_with_a_byte_order_mark_and_windows_ends(run, tmp_path):
+    path = tmp_path / "bom.txt"
+    path.write_bytes(b"\xef\xbb\xbfA cat.\r\n# \r\nA dog.\r\n")
+    assert run("-f", path, "-s", 12, text=None)[0] == 0
+    assert json.loads((tmp_path / "out" / "sample_0.json").read_text())["text"] == "A cat."
+
+
+def test_a_missing_file_and_a_folder(run, tmp_path):
+    refuses(run("-f", tmp_path / "none.txt", "-s", 12, text=None), tmp_path, "none.txt", "No such file")
+    refuses(run("-f", tmp_path, "-s", 12, text=None), tmp_path, "is a folder")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("-s2", 10), ("style B without style A",)),
+        (("--reference2", "b.wav"), ("style B without style A",)),
+        (("-s", 12, "--reference", "a.wav"), ("both name style A",)),
+        ((*TWO, "--reference2", "a.wav"), ("both name style B",)),
+        (("--emotion", "happy"), ("--emotion",)),
+        (("-s", 12, "--emotion2", "happy"), ("--emotion2",)),
+        (("-s", 12, "--mode", "time"), ("--mode time", "two styles")),
+        ((*TWO, "--mode", "none"), ("--mode none",)),
+        ((*TWO, "--weight", 0.5), ("--weight", "mix")),
+        ((*TWO, "--mode", "mix", "--curve", "0:0,1:1"), ("--curve", "time")),
+        ((*TWO, "--pitch-from", "a"), ("--pitch-from", "frequency")),
+        (("-s", 12, "--mechanism", "prior"), ("--mechanism", "two styles")),
+        (("-s", 12, "--attention"), ("--attention", "two styles")),
+        ((*TWO, "--attention", "--mechanism", "prior"), ("--attention", "--mechanism attention")),
+        ((*TWO, "--mechanism", "noise"), ("noise", "not available yet", "prior")),
+        ((*TWO, "--mechanism", "magic"), ("magic", "prior")),
+        ((*TWO, "--curve", "0:0,half:1"), ("half:1",)),
+        ((*TWO, "--curve", "0:0,1:2"), ("2",)),
+        ((*TWO, "--curve", ""), ("curve",)),
+        (("-s", 99), ("speaker 99", "10, 12")),
+        (("-s", 12, "--emotion", "bored"), ("bored", "neutral, happy")),
+        ((), ("no style", "-s/--speaker")),
+        (("-s", 12, "--text", "more"), ("-f/--file and --text",)),
+        (("-s", 12, "--device", "abacus"), ("abacus",)),
+        (("-s", 12, "--device", "cuda:99"), ("cuda:99",)),
+        (("-s", 12, "--vocoder", "none-such"), ("none-such", "griffin-lim")),
+        (("-s", 12, "-c", "none-such"), ("none-such",)),
+    ],
+)
+def test_flags_that_contradict_or_name_nothing(run, tmp_path, flags, words):
+    refuses(run(*flags), tmp_path, *words)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("-t", -5), ("-t/--timesteps", "at least 1")),
+        (("-t", 0), ("-t/--timesteps", "at least 1")),
+        (("-t", "many"), ("-t/--timesteps", "'many'")),
+        (("-s", -1), ("-s/--speaker", "from 0")),
+        (("-s", 12, "-s2", 1.5), ("-s2/--speaker2", "'1.5'")),
+        (("--mode", "mix", "--weight", 2), ("--weight", "0 to 1")),
+        (("--temperature", 0), ("--temperature", "above 0")),
+        (("--guidance", -1), ("--guidance", "at least 0")),
+        (("--length-scale", "nan"), ("--length-scale", "above 0")),
+        (("--solver", "magic"), ("--solver", "euler")),
+        (("--batch-size", 0), ("--batch-size", "at least 1")),
+    ],
+)
+def test_bad_numbers_and_choices(run, tmp_path, flags, words):
+    refuses(run(*flags), tmp_path, *words, lines=2)
+
+
+@pytest.mark.parametrize(
+    ("samples", "word"),
+    [
+        (np.sin(np.arange(2205) / 20), "0.10 s"),
+        (np.zeros(22050), "silent"),
+        (np.where(np.arange(22050) == 5, np.nan, 0.1), "NaN"),
+        (np.random.default_rng(0).normal(size=22050) * 0.05, "voiced"),
+    ],
+)
+def test_references_that_hold_no_style(run, tmp_path, samples, word):
+    path = tmp_path / "reference.wav"
+    soundfile.write(path, samples.astype(np.float32), 22050, subtype="FLOAT")
+    refuses(run("--reference", path), tmp_path, "reference.wav", word)
+
+
+def test_a_reference_that_is_no_sound(run, tmp_path):
+    path = tmp_path / "reference.wav"
+    path.write_text("not a sound")
+    refuses(run("-s", 12, "--reference2", path), tmp_path, "reference.wav", "audio")
+
+
+def test_a_truncated_checkpoint(run, tmp_path, checkpoint):
+    broken = tmp_path / "broken"
+    shutil.copytree(checkpoint, broken)
+    weights = max((broken / "model").glob("*.safetensors"), key=lambda p: p.stat().st_size)
+    weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
+    refuses(run("-s", 12, model=broken), tmp_path, weights.name)
+    (broken / "pipeline.json").unlink()
+    refuses(run("-s", 12, model=broken), tmp_path, "pipeline.json")
+
+
+def test_a_vocoder_of_another_mel_contract(run, tmp_path, checkpoint):
+    other = tmp_path / "other"
+    shutil.copytree(checkpoint, other)
+    config = json.loads((other / "vocoder" / "config.json").read_text())
+    config["mel"]["fmax_hz"] = 11025.0
+    (other / "vocoder" / "config.json").write_text(json.dumps(config))
+    refuses(run("-s", 12, model=other), tmp_path, "fmax_hz", "8000", "11025")
+
+
+def test_an_output_folder_that_cannot_be_written(run, tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    refuses(run("-s", 12, "--out", tmp_path / "taken"), tmp_path, "--out", "taken")
+
+
+# -- official files and the default checkpoint ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def official(golden_dir, tmp_path):
+    path = tmp_path / "grad-tts.pt"
+    torch.save(load_file(golden_dir / "grad_tts_weights.safetensors"), path)
+    return path
+
+
+def test_an_official_file_speaks_with_one_and_with_two_speakers(run, tmp_path, official):
+    assert run("-s", 0, model=official)[0] == 0
+    assert run("-s", 0, "-s2", 1, model=official, plots=True, text="A cat.\n")[::2] == (0, [])
+    report = json.loads((tmp_path / "out" / "sample_0.json").read_text())
+    assert report["settings"]["mechanisms"] == ["prior", "score"]
+    assert report["settings"]["vocoder"] == "GriffinLimVocoder"
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("-s", 0, "-s2", 1, "--mechanism", "attention"), ("attention", "prior, score")),
+        (("-s", 0, "-s2", 1, "--attention"), ("--attention", "no style attention")),
+        (("-s", 0, "--guidance", 1), ("--guidance", "null style")),
+        (("-s", 0, "-s2", 1, "--mode", "frequency"), ("frequency", "F0 contour")),
+        (("-s", 100000), ("speaker 100000",)),
+        (("-s", 0, "--emotion", "happy"), ("happy",)),
+    ],
+)
+def test_what_an_official_file_lacks(run, tmp_path, official, flags, words):
+    refuses(run(*flags, model=official), tmp_path, *words)
+
+
+def test_the_default_checkpoint_comes_from_the_environment(run, tmp_path, checkpoint, monkeypatch):
+    monkeypatch.setenv("GRADTTS_INTERP_CHECKPOINT", str(checkpoint))
+    status, _, err = run("-s", 12, model="")
+    assert (status, err) == (0, [])
+
+
+def test_no_default_checkpoint_is_told_with_the_places_looked_at(run, tmp_path, monkeypatch):
+    from gradtts_interp.cli import jobs
+
+    monkeypatch.delenv("GRADTTS_INTERP_CHECKPOINT", raising=False)
+    monkeypatch.setattr(jobs, "DEMO", Path("checkpts") / "none-such")
+    refuses(run("-s", 12, model=""), tmp_path, "none-such", "give -c")
+
+
+@pytest.mark.slow
+def test_the_script_runs_as_a_program_from_any_folder(tmp_path, checkpoint):
+    command = [sys.executable, str(ROOT / "inference.py"), "--text", "A cat.", "-c", str(checkpoint), "-s", "12", "-t", "1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert files(tmp_path) == ["sample_0.json", "sample_0.png", "sample_0.wav"]
