@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from hifigan import GeneratorConfig
 
 from gradtts_interp.audio import write_wav
 from gradtts_interp.config import ModelConfig, StyleConfig
@@ -13,6 +12,7 @@ from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.styles import StyleBank, style_of_samples
 from gradtts_interp.text.frontend import TextFrontend
 from gradtts_interp.vocoder import Vocoder
+from hifigan import GeneratorConfig
 
 RATE_HZ = 22050
 EMOTIONS = ("neutral", "happy")

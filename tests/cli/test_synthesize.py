@@ -445,7 +445,8 @@ def test_no_default_checkpoint_is_told_with_the_places_looked_at(run, tmp_path, 
 
 @pytest.mark.slow
 def test_the_script_runs_as_a_program_from_any_folder(tmp_path, checkpoint):
-    command = [sys.executable, str(ROOT / "inference.py"), "--text", "A cat.", "-c", str(checkpoint), "-s", "12", "-t", "1"]
+    flags = ["--text", "A cat.", "-c", str(checkpoint), "-s", "12", "-t", "1"]
+    command = [sys.executable, str(ROOT / "inference.py"), *flags]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert files(tmp_path) == ["sample_0.json", "sample_0.png", "sample_0.wav"]

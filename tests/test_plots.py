@@ -1,0 +1,145 @@
+"""The picture of an utterance: what it shows, where, and how it is written."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.pitch.masks import filter_centres_hz
+from gradtts_interp.plots import _word_rows, plot_speech
+from gradtts_interp.speech import Speech
+
+MEL = MelConfig()
+FRAMES = 172
+
+
+def tone(f0_hz, frames=FRAMES, **changes):
+    time = np.arange(frames * MEL.hop_samples) / MEL.sample_rate_hz
+    wave = sum(np.sin(2 * np.pi * k * f0_hz * time) / k for k in range(1, 9))
+    speech = Speech(
+        text="one two",
+        audio=(0.2 * wave).astype(np.float32),
+        mel=np.linspace(-11, 0, MEL.n_mels * frames, dtype=np.float32).reshape(MEL.n_mels, frames),
+        share=None,
+        durations=np.array([frames]),
+        tokens=("@AH",),
+        words=(("one", 0, frames // 2), ("two", frames // 2, frames)),
+        noise=np.zeros((MEL.n_mels, frames), np.float32),
+        attention=None,
+        settings={"styles": ["deep", "/far/away/high.wav"], "steps": 3, "solver": "euler", "seed": 7},
+        mel_config=MEL,
+    )
+    return replace(speech, **changes)
+
+
+def ramp(frames=FRAMES):
+    return np.repeat(np.linspace(0, 1, frames, dtype=np.float32)[None], MEL.n_mels, axis=0)
+
+
+def panels(figure):
+    return {axes.get_ylabel(): axes for axes in figure.axes}
+
+
+def texts(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def test_contours_have_names_medians_and_times_in_seconds():
+    figure = plot_speech(tone(141.0, share=ramp()), a=tone(100.0), b=tone(200.0))
+    axes = panels(figure)["F0 (Hz)"]
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == ["A: deep (median 100 Hz)", "B: high.wav (median 200 Hz)", "blend (median 141 Hz)"]
+    assert axes.get_yscale() == "log"
+    for line, f0_hz in zip(axes.get_lines(), (100, 200, 141), strict=True):
+        assert np.nanmedian(line.get_ydata()) == pytest.approx(f0_hz, rel=0.01)
+        assert line.get_xdata()[0] == pytest.approx(0.5 * 256 / 22050)
+    assert [line.get_linestyle() for line in axes.get_lines()] == ["--", "--", "-"]
+
+
+def test_unvoiced_frames_are_gaps():
+    speech = tone(150.0)
+    audio = speech.audio.copy()
+    audio[80 * 256 : 120 * 256] = 0
+    line = panels(plot_speech(replace(speech, audio=audio)))["F0 (Hz)"].get_lines()[0]
+    assert np.isnan(line.get_ydata()[90:110]).all() and not np.isnan(line.get_ydata()[20:70]).any()
+
+
+def test_a_signal_without_pitch_is_drawn_all_the_same():
+    silent = replace(tone(150.0), audio=np.zeros(FRAMES * 256, np.float32))
+    legend = panels(plot_speech(silent))["F0 (Hz)"].get_legend()
+    assert legend.get_texts()[0].get_text() == "deep (unvoiced)"
+
+
+def test_frequency_ticks_stand_at_the_filters_of_their_frequency():
+    axes = panels(plot_speech(tone(150.0)))["Frequency (Hz)"]
+    labels = [float(label.get_text()) for label in axes.get_yticklabels()]
+    centres = filter_centres_hz(MEL)
+    for tick, hz in zip(axes.get_yticks(), labels, strict=True):
+        assert centres[round(tick)] == pytest.approx(hz, rel=0.2)
+    assert axes.get_xlim() == pytest.approx((0, FRAMES * 256 / 22050))
+    image = axes.get_images()[0].get_array()
+    assert image.max() == 0 and image.min() == pytest.approx(-11 * 20 / np.log(10))
+
+
+def test_a_share_over_time_is_a_line_and_one_over_bins_a_map():
+    line = panels(plot_speech(tone(150.0, share=ramp())))["Share of B"].get_lines()[0]
+    np.testing.assert_allclose(line.get_ydata(), ramp()[0])
+    plane = ramp()
+    plane[:10] = 0
+    figure = plot_speech(tone(150.0, share=plane))
+    drawn = [image.get_array() for axes in figure.axes for image in axes.get_images()]
+    assert any(array.shape == plane.shape and np.allclose(array, plane) for array in drawn)
+
+
+def test_attention_to_b_is_drawn_where_it_was_recorded():
+    mass_b = np.repeat(np.linspace(0, 1, 43)[None], 20, axis=0)
+    mass_b[:2] = 0.25
+    attention = {"mid": {"mass": np.stack([1 - mass_b, mass_b]), "cell": 4.0}}
+    axes = panels(plot_speech(tone(150.0, share=ramp(), attention=attention)))["Attention to B"]
+    every, low, asked = axes.get_lines()
+    assert every.get_ydata()[-1] == pytest.approx((18 + 2 * 0.25) / 20)
+    assert low.get_ydata()[-1] == pytest.approx((8 * 0.25 + 3) / 11)
+    np.testing.assert_allclose(asked.get_ydata(), ramp()[0], atol=1e-6)
+    assert "Attention to B" not in panels(plot_speech(tone(150.0, share=ramp())))
+
+
+def test_words_stand_over_their_times_and_never_touch():
+    figure = plot_speech(tone(150.0))
+    top = figure.axes[0]
+    assert texts(top) == ["one", "two"]
+    assert top.texts[0].xy[0] == pytest.approx(FRAMES / 4 * 256 / 22050)
+    words = tuple((f"extraordinary{i}", 4 * i, 4 * i + 4) for i in range(40))
+    crowded = tone(150.0, words=words)
+    placed, rows = _word_rows(crowded)
+    assert 1 < rows <= 4 and len(placed) < len(words)
+    figure = plot_speech(crowded)
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    for i, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[i + 1 :])
+
+
+def test_the_title_names_text_styles_and_settings():
+    figure = plot_speech(tone(150.0, text="costs $5 or $6", share=ramp()))
+    assert figure.get_suptitle() == "costs $5 or $6"
+    settings = figure.axes[0].get_title()
+    for part in ("A: deep → B: high.wav", "euler, 3 steps", "seed 7"):
+        assert part in settings
+
+
+def test_a_picture_is_1200_pixels_wide_and_wider_for_long_speech(tmp_path):
+    from matplotlib.image import imread
+
+    figure = plot_speech(tone(150.0, text="什么 🙂"), tmp_path / "a.png")
+    assert isinstance(figure, Figure)
+    assert imread(tmp_path / "a.png").shape[1] == 1200
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+    assert plot_speech(tone(150.0, frames=1200)).get_figwidth() > 20
+
+
+def test_a_picture_that_cannot_be_written(tmp_path):
+    with pytest.raises(InputError, match="is a folder"):
+        plot_speech(tone(150.0), tmp_path)
