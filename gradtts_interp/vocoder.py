@@ -215,6 +215,10 @@ class GriffinLimVocoder(MelDecoder):
         inverse_rounds: Rounds of multiplicative updates of the mel inverse.
     """
 
+    filters: Tensor
+    inverse: Tensor
+    window: Tensor
+
     def __init__(self, mel_config: MelConfig | None = None, *, iterations: int = 60, inverse_rounds: int = 30) -> None:
         super().__init__(mel_config or MelConfig())
         self.iterations = iterations
