@@ -8,8 +8,6 @@ from pathlib import Path
 
 import torch
 import torchaudio
-from hifigan import CONFIGS, Generator, GeneratorConfig
-from hifigan.generator import to_fused
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -18,6 +16,8 @@ from gradtts_interp.audio import mel_filters
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import atomic_path, read_json, read_torch
+from hifigan import CONFIGS, Generator, GeneratorConfig
+from hifigan.generator import to_fused
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"

@@ -7,14 +7,14 @@ import zipfile
 
 import pytest
 import torch
-from hifigan import CONFIGS, Generator, GeneratorConfig
-from hifigan.generator import to_official
 from safetensors.torch import load_file, save_file
 
 from gradtts_interp.audio import log_mel
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.vocoder import VOCODERS, GriffinLimVocoder, Vocoder
+from hifigan import CONFIGS, Generator, GeneratorConfig
+from hifigan.generator import to_official
 
 MEL = MelConfig()
 TINY = GeneratorConfig("2", (8, 8, 4), (16, 16, 8), 16, (3, 5), ((1, 2), (2, 6)))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+
 from hifigan import GeneratorConfig
 from hifigan.train import TrainingConfig
 

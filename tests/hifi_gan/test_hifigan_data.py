@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+
 from hifigan.data import Corpus, list_recordings
 
 RATE = 22050

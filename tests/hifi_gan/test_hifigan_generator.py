@@ -5,9 +5,10 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file
+
 from hifigan import CONFIGS, Generator, GeneratorConfig
 from hifigan.generator import to_fused, to_official, to_parametrized
-from safetensors.torch import load_file
 
 TINY = GeneratorConfig("2", (8, 8, 4), (16, 16, 8), 16, (3, 5), ((1, 2), (2, 6)), num_mels=8)
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from hifigan.discriminators import PERIODS, Discriminators, PeriodDiscriminator
 from hifigan.losses import discriminator_loss, feature_loss, generator_loss, stft_loss
 

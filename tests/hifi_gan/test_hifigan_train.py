@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from hifigan.data import Corpus
-from hifigan.train import LOG_FILE, STATE_FILE, Budget, Trainer
 
 from gradtts_interp.audio import log_mel
 from gradtts_interp.config import MelConfig
+from hifigan.data import Corpus
+from hifigan.train import LOG_FILE, STATE_FILE, Budget, Trainer
 
 COMMAND = Path(__file__).parents[2] / "hifi-gan" / "train.py"
 
