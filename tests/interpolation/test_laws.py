@@ -1,0 +1,132 @@
+"""Laws of blending, for every mechanism alone and together, on a random model with open gates."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tiny import tiny_style
+
+from gradtts_interp.interpolation import shares
+
+TEXT = "Go."
+A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
+MECHANISMS = [
+    ("prior",),
+    ("prosody",),
+    ("attention",),
+    ("score",),
+    ("prior", "prosody", "attention"),
+    ("prior", "prosody", "attention", "score"),
+]
+SHARES = {
+    "even": shares.constant(0.5),
+    "ramp": shares.ramp(0.2, 0.8),
+    "bands": shares.bands(0.0, 1000.0),
+}
+each_mechanism = pytest.mark.parametrize("mechanisms", MECHANISMS, ids="+".join)
+
+
+def render(pipeline, a, b=None, share=None, text=TEXT, **options):
+    options = {"num_inference_steps": 2, "seed": 3, **options}
+    return pipeline(text, a, b, share=share, **options)
+
+
+def assert_same(one, other):
+    assert np.array_equal(one.durations, other.durations)
+    np.testing.assert_allclose(one.mel, other.mel, atol=1e-5, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def plain(tiny_pipeline):
+    return {"a": render(tiny_pipeline, A), "b": render(tiny_pipeline, B)}
+
+
+def test_the_styles_differ(plain):
+    frames = min(plain["a"].mel.shape[1], plain["b"].mel.shape[1])
+    assert np.abs(plain["a"].mel[:, :frames] - plain["b"].mel[:, :frames]).max() > 0.1
+
+
+@each_mechanism
+@pytest.mark.parametrize("share", SHARES)
+def test_blend_of_a_style_with_itself_is_that_style(tiny_pipeline, plain, mechanisms, share):
+    assert_same(render(tiny_pipeline, A, A, SHARES[share], mechanisms=mechanisms), plain["a"])
+
+
+@each_mechanism
+@pytest.mark.parametrize(("weight", "name"), [(0.0, "a"), (1.0, "b")])
+def test_ends_are_the_single_styles(tiny_pipeline, plain, mechanisms, weight, name):
+    assert_same(render(tiny_pipeline, A, B, shares.constant(weight), mechanisms=mechanisms), plain[name])
+
+
+@pytest.mark.parametrize("mechanisms", [("score",), ("prior", "prosody", "attention")], ids="+".join)
+@pytest.mark.parametrize(("weight", "style"), [(0.0, A), (1.0, B)])
+def test_ends_hold_under_guidance(tiny_pipeline, mechanisms, weight, style):
+    blend = render(tiny_pipeline, A, B, shares.constant(weight), mechanisms=mechanisms, guidance=0.5)
+    assert_same(blend, render(tiny_pipeline, style, guidance=0.5))
+
+
+@each_mechanism
+@pytest.mark.parametrize("share", SHARES)
+def test_swapping_styles_and_complementing_changes_nothing(tiny_pipeline, mechanisms, share):
+    one = render(tiny_pipeline, A, B, SHARES[share], mechanisms=mechanisms)
+    other = render(tiny_pipeline, B, A, ~SHARES[share], mechanisms=mechanisms)
+    assert_same(one, other)
+
+
+@each_mechanism
+@pytest.mark.parametrize("share", ["ramp"])
+def test_a_batch_equals_its_lines(tiny_pipeline, mechanisms, share):
+    lines = ["Go.", "A calm day."]
+    batch = render(tiny_pipeline, A, B, SHARES[share], text=lines, mechanisms=mechanisms)
+    assert len({len(speech.durations) for speech in batch}) == len(lines)
+    for line, speech in zip(lines, batch, strict=True):
+        alone = render(tiny_pipeline, A, B, SHARES[share], text=line, mechanisms=mechanisms)
+        assert_same(speech, alone)
+        np.testing.assert_allclose(speech.audio, alone.audio, atol=1e-5, rtol=0)
+        assert np.array_equal(speech.noise, alone.noise)
+        assert np.array_equal(speech.share, alone.share)
+
+
+@pytest.mark.parametrize("guidance", [0.0, 1.0])
+def test_a_batch_of_plain_lines_equals_them(tiny_pipeline, guidance):
+    lines = ["Go.", "A calm day."]
+    for line, speech in zip(lines, render(tiny_pipeline, A, text=lines, guidance=guidance), strict=True):
+        assert_same(speech, render(tiny_pipeline, A, text=line, guidance=guidance))
+
+
+def test_by_pitch_keeps_a_batch_equal_to_its_lines(tiny_pipeline):
+    lines = ["Go.", "A calm day."]
+    for line, speech in zip(lines, render(tiny_pipeline, A, B, shares.pitch(), text=lines), strict=True):
+        assert_same(speech, render(tiny_pipeline, A, B, shares.pitch(), text=line))
+
+
+@pytest.mark.parametrize("mechanisms", [(), *MECHANISMS], ids="+".join)
+def test_each_mechanism_moves_an_uneven_blend(tiny_pipeline, plain, mechanisms):
+    durations = [plain["a"].durations.tolist()]
+    ends = [render(tiny_pipeline, style, durations=durations).mel for style in (A, B)]
+    blend = render(tiny_pipeline, A, B, shares.constant(0.3), mechanisms=mechanisms, durations=durations).mel
+    moved = [np.abs(blend - end).max() for end in ends]
+    if not mechanisms:  # nothing blends: the dominant style alone
+        np.testing.assert_allclose(blend, ends[0], atol=1e-5, rtol=0)
+    else:
+        assert min(moved) > 1e-3
+
+
+def test_ties_do_not_depend_on_what_else_is_in_the_batch(tiny_pipeline):
+    share = shares.words({0: 1.0})
+    lines = ["Go there now.", "A calm day."]
+    for line, speech in zip(
+        lines, render(tiny_pipeline, A, B, share, text=lines, mechanisms=("attention",)), strict=True
+    ):
+        assert_same(speech, render(tiny_pipeline, A, B, share, text=line, mechanisms=("attention",)))
+
+
+def test_inputs_are_left_as_they_are(tiny_pipeline):
+    before = [a.copy() for s in (A, B) for a in (s.mel, s.emotion, s.prosody, s.contour.f0_hz, s.contour.voiced)]
+    weights = {k: v.clone() for k, v in tiny_pipeline.model.state_dict().items()}
+    render(tiny_pipeline, A, B, shares.pitch())
+    render(tiny_pipeline, A, B, shares.ramp(), mechanisms=("score",), output_attention=True)
+    after = [a for s in (A, B) for a in (s.mel, s.emotion, s.prosody, s.contour.f0_hz, s.contour.voiced)]
+    assert all(np.array_equal(x, y) for x, y in zip(before, after, strict=True))
+    assert all(torch.equal(v, weights[k]) for k, v in tiny_pipeline.model.state_dict().items())
