@@ -78,9 +78,7 @@ def mel_filters(config: MelConfig) -> np.ndarray:
     )
 
 
-def read_audio(
-    path: str | Path, sample_rate_hz: int = SAMPLE_RATE_HZ, *, minimum_seconds: float = 0.0
-) -> Tensor:
+def read_audio(path: str | Path, sample_rate_hz: int = SAMPLE_RATE_HZ, *, minimum_seconds: float = 0.0) -> Tensor:
     """Read a speech file as mono samples at one rate.
 
     Args:

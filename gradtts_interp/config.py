@@ -132,6 +132,7 @@ class ModelConfig:
         add_blank: Whether blanks are interspersed between tokens.
         word_boundaries: Whether a space token stands between words.
         style: Style encoder and attention, or None for an official model.
+        mel: The mel contract.
     """
 
     n_vocab: int = 149

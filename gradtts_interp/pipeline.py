@@ -457,9 +457,7 @@ def _stack_shares(maps: list[ShareMap], total: int, device: torch.device) -> Sha
     """Pad share maps to one batch; a padded frame repeats the last one, and nothing is heard of it."""
     planes = [torch.from_numpy(m.partition) for m in maps]
     mean = torch.stack([p.mean((1, 2)) for p in planes])
-    padded = torch.stack(
-        [torch.cat([p, p[..., -1:].expand(-1, -1, total - p.shape[-1])], dim=-1) for p in planes]
-    )
+    padded = torch.stack([torch.cat([p, p[..., -1:].expand(-1, -1, total - p.shape[-1])], dim=-1) for p in planes])
     return Shares(padded.to(device), mean.to(device), by_pitch=maps[0].pitch is not None)
 
 

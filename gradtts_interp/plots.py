@@ -129,7 +129,7 @@ def _constant_over_bins(share: NDArray[np.float32]) -> bool:
 
 
 def _centres_seconds(frames: int, config: MelConfig) -> NDArray[np.float64]:
-    return (np.arange(frames) + 0.5) / config.frame_rate_hz
+    return (np.arange(frames, dtype=np.float64) + 0.5) / config.frame_rate_hz
 
 
 # -- panels ---------------------------------------------------------------------------------------------------------
@@ -152,9 +152,7 @@ def _draw_f0(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) -> 
     seen.append(_draw_contour(axes, speech, name_a if alone else "blend", color=BLACK, linewidth=2.6))
     _scale_f0(axes, np.concatenate(seen))
     axes.set_ylabel("F0 (Hz)", fontsize=NORMAL)
-    axes.legend(
-        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False, fontsize=SMALL, borderaxespad=0.1
-    )
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False, fontsize=SMALL, borderaxespad=0.1)
 
 
 def _draw_share_line(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) -> None:
@@ -184,17 +182,13 @@ def _draw_attention(axes: Axes, speech: Speech, a: Speech | None, b: Speech | No
         mean = speech.share.mean(0)
         axes.plot(times, mean, color="0.45", linewidth=1.2, linestyle=":", label="share asked for")
     _scale_share(axes, "Attention to B")
-    axes.legend(
-        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False, fontsize=SMALL, borderaxespad=0.1
-    )
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False, fontsize=SMALL, borderaxespad=0.1)
 
 
 # -- parts of panels ------------------------------------------------------------------------------------------------
 
 
-def _draw_plane(
-    axes: Axes, plane: NDArray[Any], config: MelConfig, colours: str, limits: tuple[float, float]
-) -> Any:
+def _draw_plane(axes: Axes, plane: NDArray[Any], config: MelConfig, colours: str, limits: tuple[float, float]) -> Any:
     """Draw (M, T) with seconds across and the filters' centre frequencies upwards."""
     bins, frames = plane.shape
     image = axes.imshow(

@@ -83,6 +83,9 @@ class Speech:
     def save(self, path: str | Path) -> Path:
         """Write ``path`` (wav) and a ``.json`` beside it; each file appears whole or not at all.
 
+        Args:
+            path: Name of the wav; missing folders are made.
+
         Returns:
             The wav's path.
         """

@@ -72,9 +72,7 @@ def style_of_samples(audio: torch.Tensor, config: MelConfig, *, name: str) -> St
     contour = extract_contour(audio.numpy(), config)
     if not contour.voiced.any():
         raise InputError(f"{name}: no voiced frame was found; expected speech as a style reference")
-    return Style(
-        name=name, mel=log_mel(audio, config).numpy(), contour=contour, prosody=prosody_vector(contour)
-    )
+    return Style(name=name, mel=log_mel(audio, config).numpy(), contour=contour, prosody=prosody_vector(contour))
 
 
 class StyleBank:
@@ -130,6 +128,13 @@ class StyleBank:
     @classmethod
     def load(cls, folder: str | Path, config: MelConfig) -> StyleBank:
         """Read the bank of a checkpoint folder.
+
+        Args:
+            folder: Where :meth:`save` wrote it.
+            config: Mel contract of the model.
+
+        Returns:
+            The bank.
 
         Raises:
             CheckpointError: Its files are missing or do not fit together.

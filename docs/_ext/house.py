@@ -78,7 +78,9 @@ class Modules(SphinxDirective):
         package = importlib.import_module(self.arguments[0])
         names = [package.__name__]
         if hasattr(package, "__path__"):
-            found = sorted(m.name for m in pkgutil.iter_modules(package.__path__, package.__name__ + ".") if not m.ispkg)
+            found = sorted(
+                m.name for m in pkgutil.iter_modules(package.__path__, package.__name__ + ".") if not m.ispkg
+            )
             names += [n for n in found if not n.rsplit(".", 1)[1].startswith("_")]
         lines: list[str] = []
         for name in names:

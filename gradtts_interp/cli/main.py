@@ -28,7 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = next((a for a in argv if a in VERBS), None)
     modules = {}
     for name, (module, text) in VERBS.items():
-        verb = verbs.add_parser(name, help=text, description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        verb = verbs.add_parser(
+            name, help=text, description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        )
         if name == chosen:
             modules[name] = importlib.import_module(module)
             modules[name].add_arguments(verb)

@@ -59,6 +59,9 @@ class Shares:
 
         Args:
             rank: (B, n); of styles with equal shares the one with the largest rank is taken.
+
+        Returns:
+            Shares of 0 and 1 that are the same at all bins and frames.
         """
         equals = self.mean >= self.mean.amax(1, keepdim=True) - 1e-6
         best = rank.masked_fill(~equals, -torch.inf).argmax(1)
@@ -139,7 +142,8 @@ def prosody(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Pla
     if any(s.prosody is None for s in styles):
         raise InputError("mechanism 'prosody': this checkpoint reads no prosody vector; choose among prior, score")
     numbers = [s.prosody[:, :4, None] for s in styles]  # type: ignore[index]
-    blend = sum(n * w for n, w in zip(numbers, shares.prosody_shares().unbind(1), strict=True))
+    parts = [n * w for n, w in zip(numbers, shares.prosody_shares().unbind(1), strict=True)]
+    blend = sum(parts[1:], start=parts[0])
     flag = torch.stack([s.prosody[:, 4] for s in styles]).amin(0)  # type: ignore[index]
     blend = torch.cat([blend, flag[:, None, None].expand(-1, 1, blend.shape[-1])], dim=1)
     branches = tuple(replace(b, prosody=blend) for b in plan.branches)

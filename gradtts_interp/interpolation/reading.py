@@ -161,9 +161,7 @@ def _repeat(tokens: StyleTokens, batch: int) -> StyleTokens:
     )
 
 
-def blend_durations(
-    styles: list[EncodedStyle], mean_shares: Tensor, *, length_scale: float, rounding: str
-) -> Tensor:
+def blend_durations(styles: list[EncodedStyle], mean_shares: Tensor, *, length_scale: float, rounding: str) -> Tensor:
     """Durations (B, L) in frames: blended in log by mean share, so that half-way is the geometric mean.
 
     Args:
@@ -171,6 +169,9 @@ def blend_durations(
         mean_shares: (B, n), sums to 1.
         length_scale: Factor on all durations.
         rounding: See :func:`~gradtts_interp.alignment.durations_from_log`.
+
+    Returns:
+        Frames of each token (B, L), 0 on padding.
     """
     logw = sum(s.logw * mean_shares[:, i, None, None] for i, s in enumerate(styles))
     return durations_from_log(logw, styles[0].mask, length_scale=length_scale, rounding=rounding)  # type: ignore[arg-type]

@@ -56,10 +56,10 @@ def make_score(model: GradTTS, plan: Plan, frames: Frames, *, guidance: float = 
     stacked = _stack(branches)
     count = len(branches)
 
-    def repeat(x: Tensor | None) -> Tensor | None:
-        return None if x is None else x.repeat(count, *[1] * (x.dim() - 1))
+    def repeat(x: Tensor) -> Tensor:
+        return x.repeat(count, *[1] * (x.dim() - 1))
 
-    mask, region = repeat(frames.mask), repeat(frames.region)
+    mask, region = repeat(frames.mask), None if frames.region is None else repeat(frames.region)
 
     def score(x: Tensor, t: Tensor) -> Tensor:
         answers = model.score(
@@ -75,7 +75,8 @@ def make_score(model: GradTTS, plan: Plan, frames: Frames, *, guidance: float = 
         kept = len(plan.branches)
         conditional = answers[0]
         if kept > 1:
-            conditional = sum(a * w for a, w in zip(answers[:kept], weights, strict=True))  # type: ignore[assignment, operator]
+            parts = [a * w for a, w in zip(answers[:kept], weights, strict=True) if w is not None]
+            conditional = sum(parts[1:], start=parts[0])
         if guidance > 0:
             conditional = conditional + guidance * (conditional - answers[-1])
         return conditional

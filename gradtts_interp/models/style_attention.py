@@ -37,9 +37,9 @@ def plane_code(height: int, width: int, cell: float, device: torch.device) -> Te
     """
     frequency = axis_code(height, cell, POSITION_WIDTH, device)
     time = axis_code(width, cell, POSITION_WIDTH, device)
-    return torch.cat(
-        [frequency[:, None].expand(-1, width, -1), time[None].expand(height, -1, -1)], dim=-1
-    ).flatten(0, 1)
+    return torch.cat([frequency[:, None].expand(-1, width, -1), time[None].expand(height, -1, -1)], dim=-1).flatten(
+        0, 1
+    )
 
 
 class StyleCrossAttention(nn.Module):

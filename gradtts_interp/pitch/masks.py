@@ -57,7 +57,16 @@ def pitch_mask(
 
 
 def band_mask(low_hz: float, high_hz: float, frames: int, config: MelConfig) -> NDArray[np.float32]:
-    """Mask (M, T) of the mel bins whose centres lie in ``[low_hz, high_hz)``.
+    """Mask of the mel bins whose centres lie in ``[low_hz, high_hz)``.
+
+    Args:
+        low_hz: Lower edge of the band.
+        high_hz: Upper edge of the band.
+        frames: Mel frames (T).
+        config: Mel contract of the plane.
+
+    Returns:
+        (M, T), 1 inside the band, else 0.
 
     Raises:
         InputError: The band is empty, negative, or holds no filter centre.

@@ -1,30 +1,165 @@
+"""Score network: official numbers, with and without unopened style parts; batches equal to single items."""
+
+from __future__ import annotations
+
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny import TINY, tiny_model
 
-from gradtts_interp.config import ModelConfig
+from gradtts_interp.config import ModelConfig, StyleConfig
+from gradtts_interp.errors import InputError
 from gradtts_interp.models.estimator import Estimator
+from gradtts_interp.models.grad_tts import GradTTS, frame_mask
+from gradtts_interp.models.style_context import StyleTokens, join
 
 PREFIX = "decoder.estimator."
 
 
 @pytest.fixture(scope="module")
-def golden(golden_dir):
-    config = ModelConfig.from_dict(json.loads((golden_dir / "grad_tts.json").read_text())["config"])
-    weights = load_file(golden_dir / "grad_tts_weights.safetensors")
-    estimator = Estimator(config).eval()
-    estimator.load_state_dict({k[len(PREFIX):]: v for k, v in weights.items() if k.startswith(PREFIX)})
-    tensors = load_file(golden_dir / "grad_tts_tensors.safetensors")
-    speaker = weights["spk_emb.weight"][tensors["speaker_id"]] if "spk_emb.weight" in weights else None
-    return estimator, tensors, speaker
+def config(golden_dir):
+    return ModelConfig.from_dict(json.loads((golden_dir / "grad_tts.json").read_text())["config"])
+
+
+@pytest.fixture(scope="module")
+def weights(golden_dir):
+    return load_file(golden_dir / "grad_tts_weights.safetensors")
+
+
+@pytest.fixture(scope="module")
+def official(weights):
+    return {k.removeprefix(PREFIX): v for k, v in weights.items() if k.startswith(PREFIX)}
+
+
+@pytest.fixture(scope="module")
+def tensors(golden_dir):
+    return load_file(golden_dir / "grad_tts_tensors.safetensors")
+
+
+@pytest.fixture(scope="module")
+def speaker(weights, tensors):
+    return weights["spk_emb.weight"][tensors["speaker_id"]] if "spk_emb.weight" in weights else None
+
+
+def assert_golden(estimator, tensors, speaker, **style):
+    for i, t in enumerate(tensors["score_times"]):
+        times = t.expand(tensors["z"].shape[0])
+        score = estimator(tensors["z"], tensors["mel_mask"], tensors["mu"], times, speaker, **style)
+        torch.testing.assert_close(score, tensors[f"score_t{i}"], atol=1e-4, rtol=0)
 
 
 @torch.no_grad()
-def test_score_equals_official(golden):
-    estimator, tensors, speaker = golden
-    for i, t in enumerate(tensors["score_times"]):
-        times = t.expand(tensors["z"].shape[0])
-        score = estimator(tensors["z"], tensors["mel_mask"], tensors["mu"], times, speaker)
-        torch.testing.assert_close(score, tensors[f"score_t{i}"], atol=1e-4, rtol=0)
+def test_score_equals_official(config, official, tensors, speaker):
+    estimator = Estimator(config).eval()
+    estimator.load_state_dict(official)
+    assert_golden(estimator, tensors, speaker)
+
+
+@torch.no_grad()
+def test_style_parts_start_as_the_identity_on_official_weights(config, official, tensors, speaker):
+    torch.manual_seed(0)
+    style = StyleConfig(width=8, heads=2, sites=("down0", "down1", "down2", "mid", "up0", "up1"))
+    estimator = Estimator(replace(config, style=style)).eval()
+    missing, unexpected = estimator.load_state_dict(official, strict=False)
+    assert not unexpected and {name.split(".")[0] for name in missing} == {
+        "style_attn",
+        "prosody_mlp",
+        "prosody_conv",
+    }
+    batch, _, frames = tensors["z"].shape
+    tokens = StyleTokens(torch.randn(batch, 5, 8), torch.ones(batch, 5), torch.zeros(batch, 4))
+    assert_golden(estimator, tensors, speaker, context=join([tokens]), prosody=torch.randn(batch, 5, frames))
+
+
+@torch.no_grad()
+def test_the_speaker_may_be_a_plane(config, official, tensors, speaker):
+    if speaker is None:
+        pytest.skip("these golden numbers have one speaker")
+    estimator = Estimator(config).eval()
+    estimator.load_state_dict(official)
+    assert_golden(estimator, tensors, estimator.speaker_plane(speaker, tensors["z"].shape[-1]))
+
+
+def test_several_speakers_need_one(config, official):
+    estimator = Estimator(replace(config, n_spks=3))
+    x = torch.zeros(1, config.n_feats, 4)
+    with pytest.raises(ValueError, match="a speaker embedding is needed"):
+        estimator(x, torch.ones(1, 1, 4), x, torch.tensor([0.5]))
+
+
+@pytest.mark.parametrize(("patch", "multiple"), [(1, 4), (2, 8)])
+def test_frame_multiple(patch, multiple):
+    model = tiny_model(replace(TINY, patch=patch))
+    assert model.frame_multiple == multiple
+    x = torch.randn(1, 80, multiple)
+    assert model.score(x, torch.ones(1, 1, multiple), x, torch.tensor([0.5])).shape == x.shape
+
+
+@pytest.mark.parametrize("patch", [1, 2])
+@torch.no_grad()
+def test_a_padded_batch_equals_its_items(patch):
+    model = tiny_model(replace(TINY, patch=patch))
+    lengths = [30, 17, 6]
+    alone = [-(-n // model.frame_multiple) * model.frame_multiple for n in lengths]
+    total = max(alone)
+    torch.manual_seed(3)
+    x, mu = torch.randn(3, 80, total), torch.randn(3, 80, total)
+    tokens = StyleTokens(torch.randn(3, 5, 32), torch.ones(3, 5), torch.zeros(3, 4))
+    prosody, t = torch.randn(3, 5, total), torch.tensor([0.2, 0.5, 0.9])
+    mask, region = frame_mask(torch.tensor(lengths), total), frame_mask(torch.tensor(alone), total)
+    batch = model.score(x * mask, mask, mu, t, context=join([tokens]), prosody=prosody, region=region)
+    assert (batch * (1 - mask)).abs().max() == 0
+    for i, n in enumerate(alone):
+        own = StyleTokens(tokens.tokens[i : i + 1], tokens.weight[i : i + 1], tokens.pooled[i : i + 1])
+        cut = slice(i, i + 1), slice(None), slice(n)
+        single = model.score(
+            (x * mask)[cut], mask[cut], mu[cut], t[i : i + 1], context=join([own]), prosody=prosody[cut]
+        )
+        torch.testing.assert_close(batch[cut], single, atol=2e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_context_and_prosody_are_read_once_the_gates_are_open():
+    model = tiny_model()
+    torch.manual_seed(4)
+    x, t = torch.randn(1, 80, 16), torch.tensor([0.5])
+    ones = torch.ones(1, 1, 16)
+
+    def score(seed, prosody=None):
+        random = torch.Generator().manual_seed(seed)
+        tokens = StyleTokens(torch.randn(1, 5, 32, generator=random), torch.ones(1, 5), torch.zeros(1, 4))
+        return model.score(x, ones, x, t, context=join([tokens]), prosody=prosody)
+
+    assert (score(0) - score(1)).abs().max() > 0.01  # swapping the reference changes the output
+    assert (score(0, torch.ones(1, 5, 16)) - score(0)).abs().max() > 0.01
+
+
+@torch.no_grad()
+def test_epsilon_prediction_is_minus_the_score_times_the_noise_level():
+    score, epsilon = tiny_model(replace(TINY, prediction="score")), tiny_model()
+    epsilon.load_state_dict(score.state_dict())
+    x, t, ones = torch.randn(1, 80, 8), torch.tensor([0.3]), torch.ones(1, 1, 8)
+    from gradtts_interp.diffusion.schedule import noise_level
+
+    level = noise_level(t, score.schedule)
+    torch.testing.assert_close(epsilon.score(x, ones, x, t) * -level, score.score(x, ones, x, t))
+
+
+def test_normalise_and_back():
+    model = GradTTS(replace(TINY, mel_mean=-6.0, mel_std=2.0).to_dict())
+    mel = torch.randn(1, 80, 4) * 3 - 6
+    torch.testing.assert_close(model.denormalise(model.normalise(mel)), mel)
+    assert model.normalise(torch.tensor(-4.0)) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("n_spks", "speaker", "message"),
+    [(1, 0, "has one speaker; leave the speaker out"), (3, 3, "has speakers 0 to 2"), (3, -1, "speaker -1")],
+)
+def test_unknown_speaker(n_spks, speaker, message):
+    model = GradTTS(replace(TINY, n_spks=n_spks, style=None).to_dict())
+    with pytest.raises(InputError, match=message):
+        model.speaker_vector(speaker)

@@ -48,9 +48,7 @@ def test_shipped_additions_are_valid(request):
     assert Lexicon.default().with_additions(path).lookup("vocoder")
 
 
-@pytest.mark.parametrize(
-    ("line", "message"), [("FOO  F UW9", "unknown phone 'UW9'"), ("FOO", "'FOO' has no phones")]
-)
+@pytest.mark.parametrize(("line", "message"), [("FOO  F UW9", "unknown phone 'UW9'"), ("FOO", "'FOO' has no phones")])
 def test_bad_additions_name_file_line_and_word(tmp_path, line, message):
     path = tmp_path / "bad.txt"
     path.write_text(f"BAR  B AA1 R\n{line}\n")
