@@ -120,6 +120,8 @@ class StyleBank:
             tensors[f"{key}.f0_hz"] = torch.from_numpy(style.contour.f0_hz).float()
             tensors[f"{key}.voiced"] = torch.from_numpy(style.contour.voiced).to(torch.uint8)
             tensors[f"{key}.energy_db"] = torch.from_numpy(style.contour.energy_db).half()
+            if style.prosody is not None:
+                tensors[f"{key}.prosody"] = torch.from_numpy(style.prosody).float()
         with atomic_path(Path(folder) / self.FILE) as temporary:
             save_file(tensors, temporary)
         with atomic_path(Path(folder) / self.INDEX) as temporary:
@@ -166,11 +168,13 @@ def _style_of_tensors(entry: dict, tensors: dict, emotions: tuple[str, ...], con
         emotion=np.array([float(e == entry["emotion"]) for e in emotions], dtype=np.float32),
         mel=tensors[f"{key}.mel"].float().numpy(),
         contour=contour,
-        prosody=prosody_vector(contour),
+        prosody=tensors[f"{key}.prosody"].numpy() if f"{key}.prosody" in tensors else prosody_vector(contour),
     )
 
 
 def _ranges(numbers: list[int]) -> str:
+    if not numbers:
+        return "none"
     if numbers == list(range(numbers[0], numbers[-1] + 1)):
         return f"{numbers[0]} to {numbers[-1]}"
     return ", ".join(map(str, numbers))

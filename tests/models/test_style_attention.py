@@ -1,0 +1,219 @@
+"""Style attention: processors agree, positions stay, shares and masks hold, shapes come from the site."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from einops import rearrange
+from tiny import TINY, open_gates, tiny_model
+
+from gradtts_interp.config import StyleConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.models.estimator import Estimator
+from gradtts_interp.models.style_attention import (
+    AttentionMapProcessor,
+    AttentionMassProcessor,
+    StyleAttnProcessor,
+    StyleCrossAttention,
+    plane_code,
+)
+from gradtts_interp.models.style_context import StyleContext, StyleTokens, join, pool_plane
+
+BATCH, CHANNELS, WIDTH, HEIGHT, FRAMES = 2, 16, 12, 5, 6
+
+
+def style_tokens(count: int, *, seed: int = 0, hidden: int = 0) -> StyleTokens:
+    """Random tokens, the last ``hidden`` of them padding."""
+    random = torch.Generator().manual_seed(seed)
+    weight = torch.ones(BATCH, count)
+    weight[:, count - hidden :] = 0
+    tokens = torch.randn(BATCH, count, WIDTH, generator=random)
+    return StyleTokens(tokens, weight, torch.zeros(BATCH, 4))
+
+
+def halves() -> torch.Tensor:
+    """Style 0 owns the first half of time, style 1 the second; (B, 2, M, T)."""
+    second = (torch.arange(12) >= 6).float().expand(BATCH, 1, 10, -1)
+    return torch.cat([1 - second, second], dim=1)
+
+
+@pytest.fixture
+def site():
+    torch.manual_seed(1)
+    site = StyleCrossAttention(CHANNELS, WIDTH, heads=2, cell=2.0).eval()
+    torch.nn.init.ones_(site.gate)
+    return site
+
+
+@pytest.fixture
+def plane():
+    return torch.randn(BATCH, CHANNELS, HEIGHT, FRAMES, generator=torch.Generator().manual_seed(2))
+
+
+CONTEXTS = {
+    "one style": lambda: join([style_tokens(7, hidden=2)]),
+    "two styles by keys": lambda: join([style_tokens(3), style_tokens(4, seed=1, hidden=1)]),
+    "two styles in halves": lambda: join([style_tokens(3), style_tokens(4, seed=1, hidden=1)], halves()),
+    "two styles, even": lambda: join([style_tokens(3), style_tokens(4, seed=1)], torch.full((BATCH, 2, 10, 12), 0.5)),
+}
+every_context = pytest.mark.parametrize("context", CONTEXTS.values(), ids=CONTEXTS.keys())
+MASK = torch.ones(BATCH, 1, 1, FRAMES)
+
+
+@every_context
+@torch.no_grad()
+def test_processors_agree_and_mass_is_the_sum_of_the_map(site, plane, context):
+    context, maps, masses = context(), [], []
+    sets = torch.rand(BATCH, context.tokens.shape[1], 3, generator=torch.Generator().manual_seed(3))
+    expected = site(plane, MASK, context)
+    site.attn.set_processor(AttentionMapProcessor(maps.append))
+    torch.testing.assert_close(site(plane, MASK, context), expected, atol=1e-5, rtol=0)
+    site.attn.set_processor(AttentionMassProcessor(lambda _: sets, masses.append))
+    torch.testing.assert_close(site(plane, MASK, context), expected, atol=1e-5, rtol=0)
+    assert maps[0].shape == (BATCH, 2, HEIGHT * FRAMES, context.tokens.shape[1])
+    torch.testing.assert_close(masses[0], maps[0] @ sets[:, None], atol=1e-5, rtol=0)
+    torch.testing.assert_close(maps[0].sum(-1), torch.ones_like(maps[0][..., 0]), atol=1e-5, rtol=0)
+
+
+def test_mass_carries_a_gradient_to_the_plane(site, plane):
+    context, masses = join([style_tokens(3), style_tokens(4, seed=1)], None), []
+    first = (context.owner == 0).float()[None, :, None].expand(BATCH, -1, 1)
+    site.attn.set_processor(AttentionMassProcessor(lambda _: first, masses.append))
+    plane.requires_grad_()
+    site(plane, MASK, context)
+    masses[0].mean().backward()
+    assert plane.grad.norm() > 1e-5  # mass on chosen keys; the mass on all keys is 1 and has no gradient
+
+
+@torch.no_grad()
+def test_position_in_is_position_out(site, plane):
+    context = join([style_tokens(7)])
+    before = site(plane, MASK, context)
+    for f, t in [(0, 0), (1, 4), (4, 1), (4, 5)]:
+        changed = plane.clone()
+        changed[:, :, f, t] = torch.randn(BATCH, CHANNELS)
+        moved = (site(changed, MASK, context) - before).abs().amax((0, 1)) > 1e-6
+        assert moved.nonzero().tolist() == [[f, t]]
+
+
+def test_position_codes_name_bins_and_frames_of_the_mel():
+    fine = rearrange(plane_code(8, 12, 1.0, torch.device("cpu")), "(f t) c -> f t c", f=8)
+    assert (fine[3, :, :32] == fine[3, :1, :32]).all() and (fine[:, 5, 32:] == fine[:1, 5, 32:]).all()
+    assert (fine[3, 0, :32] - fine[4, 0, :32]).abs().max() > 0.1
+    coarse = rearrange(plane_code(4, 6, 2.0, torch.device("cpu")), "(f t) c -> f t c", f=4)
+    half_way = plane_code(1, 1, 2.0 * 2 * 1.5, torch.device("cpu"))[0, :32]
+    torch.testing.assert_close(coarse[1, 0, :32], half_way, atol=1e-5, rtol=0)  # centre of cell 1 is at 3 bins
+
+
+@torch.no_grad()
+def test_a_query_without_keys_adds_nothing(site, plane):
+    nobody = join([style_tokens(4, hidden=4)])
+    assert torch.equal(site(plane, MASK, nobody), plane)
+    context = join([style_tokens(3), style_tokens(4, hidden=4)], halves())
+    moved = (site(plane, MASK, context) - plane).abs().amax((0, 1, 2))
+    assert (moved[:3] > 1e-4).all() and (moved[3:] == 0).all()
+
+
+@torch.no_grad()
+def test_hard_shares_read_their_own_style_only(site, plane):
+    a, b = style_tokens(3), style_tokens(4, seed=1)
+    both = site(plane, MASK, join([a, b], halves()))
+    torch.testing.assert_close(both[..., :3], site(plane, MASK, join([a]))[..., :3], atol=1e-6, rtol=0)
+    torch.testing.assert_close(both[..., 3:], site(plane, MASK, join([b]))[..., 3:], atol=1e-6, rtol=0)
+
+
+@torch.no_grad()
+def test_padded_keys_get_no_mass_whatever_they_hold(site, plane):
+    context, maps = join([style_tokens(7, hidden=2)]), []
+    site.attn.set_processor(AttentionMapProcessor(maps.append))
+    before = site(plane, MASK, context)
+    assert (maps[0][..., 5:] == 0).all()
+    tokens = context.tokens.clone()
+    tokens[:, 5:] = 100.0
+    assert torch.equal(site(plane, MASK, replace(context, tokens=tokens)), before)
+
+
+@torch.no_grad()
+def test_padded_frames_are_left_alone(site, plane):
+    mask = MASK.clone()
+    mask[..., 4:] = 0
+    context = join([style_tokens(7)])
+    out = site(plane, mask, context)
+    assert torch.equal(out[..., 4:], plane[..., 4:])
+    torch.testing.assert_close(out[..., :4], site(plane, MASK, context)[..., :4], atol=0, rtol=0)
+
+
+def test_nothing_leaks_through_a_bias(site):
+    names = [name for name, _ in site.attn.named_parameters()]
+    assert names == ["to_q.weight", "to_k.weight", "to_v.weight", "to_out.0.weight"]
+
+
+@torch.no_grad()
+def test_a_new_site_is_the_identity(plane):
+    site = StyleCrossAttention(CHANNELS, WIDTH, heads=2, cell=2.0)
+    assert torch.equal(site(plane, MASK, join([style_tokens(7)])), plane)
+
+
+def test_processors_are_set_as_in_diffusers():
+    model = tiny_model()
+    assert list(model.attn_processors) == list(TINY.style.sites)
+    one = StyleAttnProcessor()
+    model.set_attn_processor(one)
+    assert all(p is one for p in model.attn_processors.values())
+    each = {name: AttentionMapProcessor(print) for name in model.attn_processors}
+    model.set_attn_processor(each)
+    assert model.attn_processors == each
+    with pytest.raises(InputError, match=r"processors for \['mid'\] were given; expected \['down1'"):
+        model.set_attn_processor({"mid": one})
+
+
+@pytest.mark.parametrize("patch", [1, 2])
+@torch.no_grad()
+def test_shapes_follow_the_site(patch):
+    """(64,80,228) (128,40,114) (256,20,57) down and back, with patch 1 and dim 64; here dim 16."""
+    places = ("down0", "down1", "down2", "mid", "up0", "up1")
+    style = StyleConfig(width=8, heads=2, sites=places, prosody=False)
+    estimator = open_estimator(replace(TINY, dec_dim=16, patch=patch, style=style))
+    seen = {}
+    for name, site in estimator.style_attn.items():
+        site.register_forward_pre_hook(lambda _, args, name=name: seen.update({name: tuple(args[0].shape[1:])}))
+    frames = 228 if patch == 1 else 232
+    x = torch.randn(1, 80, frames)
+    tokens = StyleTokens(torch.randn(1, 3, 8), torch.ones(1, 3), torch.zeros(1, 4))
+    estimator(x, torch.ones(1, 1, frames), x, torch.tensor([0.5]), context=join([tokens]))
+    sizes = {"down0": (16, 1), "down1": (32, 2), "down2": (64, 4), "mid": (64, 4), "up0": (32, 4), "up1": (16, 2)}
+    assert seen == {n: (c, 80 // (s * patch), frames // (s * patch)) for n, (c, s) in sizes.items()}
+    assert {n: s.cell for n, s in estimator.style_attn.items()} == {n: s * patch for n, (_, s) in sizes.items()}
+
+
+def open_estimator(settings):
+    torch.manual_seed(0)
+    estimator = Estimator(settings).eval()
+    for site in estimator.style_attn.values():
+        torch.nn.init.ones_(site.gate)
+    return estimator
+
+
+def test_shares_are_pooled_by_area():
+    plane = torch.arange(8.0).reshape(1, 1, 2, 4)
+    assert pool_plane(plane, 1, 2).flatten().tolist() == [2.5, 4.5]
+    assert pool_plane(plane, 2, 4) is plane
+
+
+def test_contexts_refuse_what_does_not_belong_together():
+    with pytest.raises(InputError, match="2 shares were given for 1 styles"):
+        join([style_tokens(3)], halves())
+    with pytest.raises(InputError, match="style context holds 2 items; expected 1 or 3"):
+        join([style_tokens(3)]).expand(3)
+
+
+def test_a_context_of_one_item_serves_a_batch():
+    one = StyleContext(torch.randn(1, 3, WIDTH), torch.zeros(1, 3), torch.zeros(3, dtype=torch.long))
+    assert one.expand(4).tokens.shape == (4, 3, WIDTH) and one.expand(1) is one
+
+
+def test_open_gates_helper_opens_every_gate():
+    model = open_gates(tiny_model())
+    assert all(site.gate.abs().min() > 0 for site in model.attention_sites.values())

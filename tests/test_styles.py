@@ -1,0 +1,117 @@
+"""Styles of recordings, and the bank of a checkpoint."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from tiny import EMOTIONS, tiny_bank, tiny_style
+
+from gradtts_interp.audio import write_wav
+from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.styles import LONGEST_REFERENCE_SECONDS, Style, StyleBank, style_of_audio, style_of_samples
+
+MEL = MelConfig()
+
+
+def voice(seconds: float, f0_hz: float = 150.0) -> torch.Tensor:
+    """Harmonics of an F0, a plain stand-in for speech."""
+    time = torch.arange(int(seconds * MEL.sample_rate_hz)) / MEL.sample_rate_hz
+    return sum(torch.sin(2 * torch.pi * k * f0_hz * time) / k for k in range(1, 12)) * 0.1
+
+
+def test_a_recording_becomes_a_style(tmp_path):
+    write_wav(tmp_path / "a.wav", voice(1.0))
+    style = style_of_audio(tmp_path / "a.wav", MEL)
+    assert style.mel.shape == (80, 22050 // 256) and len(style.contour) == style.mel.shape[1]
+    assert style.prosody.shape == (4,) and style.speaker is None and style.emotion is None
+    assert np.exp(style.prosody[0]) == pytest.approx(150, rel=0.03)
+    assert "F0 15" in repr(style) and "1.0 s" in repr(style)
+
+
+def test_a_long_recording_is_cut(tmp_path):
+    write_wav(tmp_path / "a.wav", voice(LONGEST_REFERENCE_SECONDS + 1))
+    style = style_of_audio(tmp_path / "a.wav", MEL)
+    assert style.mel.shape[1] == int(LONGEST_REFERENCE_SECONDS * MEL.sample_rate_hz) // MEL.hop_samples
+
+
+@pytest.mark.parametrize(
+    ("audio", "message"),
+    [
+        (voice(0.1), r"lasts 0\.10 s; expected at least 0\.5 s"),
+        (torch.zeros(22050), "is silent"),
+    ],
+)
+def test_recordings_without_a_style(tmp_path, audio, message):
+    write_wav(tmp_path / "a.wav", audio)
+    with pytest.raises(InputError, match=message):
+        style_of_audio(tmp_path / "a.wav", MEL)
+
+
+def test_noise_has_no_pitch():
+    noise = 0.1 * torch.randn(22050, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(InputError, match="hiss: no voiced frame was found"):
+        style_of_samples(noise, MEL, name="hiss")
+
+
+def test_missing_recording(tmp_path):
+    with pytest.raises(InputError, match="no such audio file"):
+        style_of_audio(tmp_path / "none.wav", MEL)
+
+
+def test_a_style_without_reference_shows_its_name():
+    assert repr(Style("speaker 3", speaker=3)) == "Style('speaker 3')"
+
+
+class TestBank:
+    def test_styles_by_speaker_and_emotion(self):
+        bank = tiny_bank()
+        assert bank.speakers == [0, 2] and bank.emotions == EMOTIONS
+        assert bank.style(0).name == "speaker 0 neutral" and bank.style(0, "happy").name == "speaker 0 happy"
+
+    @pytest.mark.parametrize(
+        ("speaker", "emotion", "message"),
+        [
+            (1, "neutral", "speaker 1: this checkpoint has speakers 0, 2"),
+            (-1, "neutral", "speaker -1: this checkpoint has speakers 0, 2"),
+            (2, "happy", "emotion 'happy' of speaker 2: expected one of neutral"),
+        ],
+    )
+    def test_unknown_names(self, speaker, emotion, message):
+        with pytest.raises(InputError, match=message):
+            tiny_bank().style(speaker, emotion)
+
+    def test_speakers_in_a_row_are_named_as_a_range(self):
+        bank = StyleBank({(s, "neutral"): tiny_style(s) for s in range(3)}, EMOTIONS)
+        with pytest.raises(InputError, match="speaker 9: this checkpoint has speakers 0 to 2"):
+            bank.style(9)
+        with pytest.raises(InputError, match="this checkpoint has speakers none"):
+            StyleBank({}, EMOTIONS).style(0)
+
+    def test_round_trip(self, tmp_path):
+        bank = tiny_bank()
+        bank.save(tmp_path / "styles")
+        again = StyleBank.load(tmp_path / "styles", MEL)
+        assert again.emotions == bank.emotions and list(again.styles) == list(bank.styles)
+        for key, style in bank.styles.items():
+            read = again.styles[key]
+            assert (read.name, read.speaker) == (style.name, style.speaker)
+            assert np.array_equal(read.emotion, style.emotion)
+            assert np.array_equal(read.contour.voiced, style.contour.voiced)
+            np.testing.assert_array_equal(read.contour.f0_hz, style.contour.f0_hz)
+            np.testing.assert_allclose(read.contour.energy_db, style.contour.energy_db, atol=0.03)
+            np.testing.assert_allclose(read.mel, style.mel, atol=0.01)
+            np.testing.assert_array_equal(read.prosody, style.prosody)
+
+    def test_damaged_banks(self, tmp_path):
+        with pytest.raises(CheckpointError, match="the style bank cannot be read"):
+            StyleBank.load(tmp_path, MEL)
+        tiny_bank().save(tmp_path)
+        index = json.loads((tmp_path / "styles.json").read_text())
+        index["styles"].append({"speaker": 5, "emotion": "neutral", "key": "5-neutral"})
+        (tmp_path / "styles.json").write_text(json.dumps(index))
+        with pytest.raises(CheckpointError, match="the style bank cannot be read.*5-neutral"):
+            StyleBank.load(tmp_path, MEL)
