@@ -21,6 +21,7 @@ from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.text.frontend import TextFrontend
 from gradtts_interp.text.symbols import SYMBOLS
 
+INDEX = "pipeline.json"
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 OLD_PE_SCALE = 1.0  # grad-tts-old.pt, the first LJSpeech file
@@ -76,6 +77,34 @@ def load_model(folder: str | Path) -> GradTTS:
     settings = _read_settings(folder / CONFIG_FILE)
     state = _read_safetensors(folder / WEIGHTS_FILE)
     return _build(settings, state, folder)
+
+
+def read_index(folder: Path) -> dict[str, Any]:
+    """Read which folders a pipeline's checkpoint is made of.
+
+    Args:
+        folder: Holds ``pipeline.json``.
+
+    Returns:
+        Names of the folders ``model``, ``vocoder`` and ``styles`` (None where there is no bank).
+
+    Raises:
+        CheckpointError: The file is missing or damaged.
+    """
+    path = folder / INDEX
+    if not path.is_file():
+        raise CheckpointError(
+            f"{folder}: no checkpoint; expected a folder with {INDEX}, or an official Grad-TTS .pt file"
+        )
+    try:
+        index = json.loads(path.read_text())
+        names = {"model": index["model"], "vocoder": index["vocoder"], "styles": index.get("styles")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: {error!r}; expected a JSON object with model and vocoder") from error
+    for part, name in names.items():
+        if not isinstance(name, str) and not (part == "styles" and name is None):
+            raise CheckpointError(f"{path}: {part} is {name!r}; expected the name of a folder")
+    return names
 
 
 def load_official(path: str | Path, *, pe_scale: float | None = None) -> GradTTS:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -16,51 +15,29 @@ from diffusers import DiffusionPipeline
 from torch import Tensor
 
 from gradtts_interp.alignment import fix_length
-from gradtts_interp.diffusion.contract import check_steps, standard_noise
+from gradtts_interp.checkpoints import INDEX, load_model, load_official_pipeline_parts, read_index, save_model
+from gradtts_interp.diffusion.contract import standard_noise
 from gradtts_interp.diffusion.samplers import sampler_by_name
-from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.attention_record import StyleMassRecorder
 from gradtts_interp.interpolation.mechanisms import MECHANISMS, Shares, make_plan
 from gradtts_interp.interpolation.reading import EncodedStyle, blend_durations, encode_styles, pad_ids, read_style
 from gradtts_interp.interpolation.scoring import Frames, make_score
-from gradtts_interp.interpolation.shares import Layout, Share, ShareMap
+from gradtts_interp.interpolation.shares import Share, ShareMap
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
+from gradtts_interp.placement import given_durations, layout_of, word_spans
+from gradtts_interp.sampling import SamplingOptions, generators_of
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style, StyleBank, style_of_audio
 from gradtts_interp.text.frontend import TextFrontend, TokenizedText
-from gradtts_interp.vocoder import MelDecoder, Vocoder
+from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, Vocoder
 
-INDEX = "pipeline.json"
 DEFAULT_MECHANISMS = ("prior", "prosody", "attention")
 DEFAULT_MECHANISMS_BY_PITCH = ("prosody", "attention")
 DEFAULT_MECHANISMS_OFFICIAL = ("prior", "score")
 
 StepCallback = Callable[["GradTTSInterpPipeline", int, float, dict[str, Tensor]], "dict[str, Tensor] | None"]
-
-
-@dataclass(frozen=True)
-class SamplingOptions:
-    """How the noise becomes a mel.
-
-    Attributes:
-        steps: Network evaluations (for one branch).
-        solver: Name in :data:`~gradtts_interp.diffusion.samplers.SAMPLERS`.
-        guidance: 0 is off; see :func:`~gradtts_interp.interpolation.scoring.make_score`.
-        temperature: Divides the initial noise, as in Grad-TTS.
-    """
-
-    steps: int = 50
-    solver: str = "euler"
-    guidance: float = 0.0
-    temperature: float = 1.5
-
-    def __post_init__(self) -> None:
-        """Refuse what no sampler can do."""
-        check_steps(self.steps)
-        sampler_by_name(self.solver)
-        if not 0 < self.temperature < float("inf"):
-            raise InputError(f"temperature {self.temperature}: expected a number > 0; 1.5 is usual")
 
 
 @dataclass(frozen=True)
@@ -115,13 +92,11 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         Raises:
             CheckpointError: Missing or damaged files, or mel contracts that differ.
         """
-        from gradtts_interp.checkpoints import load_model, load_official_pipeline_parts
-
         folder = Path(folder)
         if folder.is_file():
             model, frontend = load_official_pipeline_parts(folder)
-            return cls(model, vocoder or _griffin_lim(model), frontend)
-        index = _read_index(folder)
+            return cls(model, vocoder or GriffinLimVocoder(model.settings.mel), frontend)
+        index = read_index(folder)
         model = load_model(folder / index["model"])
         frontend = TextFrontend(add_blank=model.settings.add_blank, word_boundaries=model.settings.word_boundaries)
         bank = StyleBank.load(folder / index["styles"], model.settings.mel) if index.get("styles") else None
@@ -129,8 +104,6 @@ class GradTTSInterpPipeline(DiffusionPipeline):
 
     def save_pretrained(self, folder: str | Path, **_: Any) -> None:  # type: ignore[override]
         """Write the pipeline as a folder that :meth:`from_pretrained` reads."""
-        from gradtts_interp.checkpoints import save_model
-
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         save_model(self.model, folder / "model")
@@ -258,7 +231,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         chosen = tuple(mechanisms) if mechanisms is not None else self.default_mechanisms(share) if share else ()
         if seed is None and generator is None:
             seed = int(torch.randint(2**31, ()))
-        generators = _generators(len(lines), seed, generator)
+        generators = generators_of(len(lines), seed, generator)
         recorder = None
         if output_attention and self.model.attention_sites:
             recorder = StyleMassRecorder(self.model, styles=len(styles), items=len(lines))
@@ -301,7 +274,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         def frames_for(mean: Tensor) -> Tensor:
             return blend_durations(encoded, mean, length_scale=length_scale, rounding=rounding)
 
-        given = None if durations is None else _given_durations(durations, ids.lengths, self.device)
+        given = None if durations is None else given_durations(durations, ids.lengths, self.device)
         size = len(texts)
         if share is None:
             frames = given if given is not None else frames_for(torch.ones(size, 1, device=self.device))
@@ -365,92 +338,9 @@ class GradTTSInterpPipeline(DiffusionPipeline):
     def _maps(self, share: Share, texts: list[TokenizedText], frames: Tensor, first: Style) -> list[ShareMap]:
         blank = self.model.settings.add_blank
         return [
-            share.render(_layout(text, row.tolist(), first, self.model.settings.mel, blank))
+            share.render(layout_of(text, row.tolist(), first, self.model.settings.mel, blank))
             for text, row in zip(texts, frames.cpu(), strict=True)
         ]
-
-
-def _generators(
-    size: int, seed: int | None, generator: torch.Generator | Sequence[torch.Generator] | None
-) -> list[torch.Generator]:
-    if generator is not None and seed is not None:
-        raise InputError("give a seed or a generator, not both")
-    if seed is not None:
-        if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**63:
-            raise InputError(f"seed {seed!r}: expected a whole number from 0 to 2**63 - 1")
-        return [torch.Generator().manual_seed(int(seed)) for _ in range(size)]
-    if isinstance(generator, torch.Generator):
-        return [generator] * size
-    if generator is None or len(generator) != size:
-        raise InputError(f"{0 if generator is None else len(generator)} generators were given for {size} lines")
-    return list(generator)
-
-
-def _read_index(folder: Path) -> dict[str, Any]:
-    path = folder / INDEX
-    if not path.is_file():
-        raise CheckpointError(
-            f"{folder}: no checkpoint; expected a folder with {INDEX}, or an official Grad-TTS .pt file"
-        )
-    try:
-        index = json.loads(path.read_text())
-        names = {"model": index["model"], "vocoder": index["vocoder"], "styles": index.get("styles")}
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: {error!r}; expected a JSON object with model and vocoder") from error
-    for part, name in names.items():
-        if not isinstance(name, str) and not (part == "styles" and name is None):
-            raise CheckpointError(f"{path}: {part} is {name!r}; expected the name of a folder")
-    return names
-
-
-def _griffin_lim(model: GradTTS) -> MelDecoder:
-    from gradtts_interp.vocoder import GriffinLimVocoder
-
-    return GriffinLimVocoder(model.settings.mel)
-
-
-def _given_durations(durations: Sequence[Sequence[int]], lengths: Tensor, device: torch.device) -> Tensor:
-    if len(durations) != len(lengths):
-        raise InputError(f"durations of {len(durations)} lines were given for {len(lengths)} lines")
-    rows = torch.zeros(len(lengths), int(lengths.max()), dtype=torch.long, device=device)
-    for i, (row, length) in enumerate(zip(durations, lengths.tolist(), strict=True)):
-        if len(row) != length:
-            raise InputError(f"durations of line {i}: expected {length} numbers of frames, got {len(row)}")
-        if min(row) < 0 or sum(row) < 1:
-            raise InputError(f"durations of line {i}: expected all >= 0, sum >= 1; got {min(row)}, sum {sum(row)}")
-        rows[i, :length] = torch.as_tensor(list(row), device=device)
-    return rows
-
-
-def _token_spans(text: TokenizedText, durations: list[int], blank: bool) -> list[tuple[int, int]]:
-    """First frame and frame after the last of each token; blanks between tokens belong to the token before."""
-    ends = np.cumsum(durations[: len(text.ids)])
-    starts = np.concatenate([[0], ends[:-1]])
-    if blank:
-        return [(int(starts[2 * i + 1]), int(ends[2 * i + 2])) for i in range(len(text.tokens))]
-    return [(int(s), int(e)) for s, e in zip(starts, ends, strict=True)]
-
-
-def _word_spans(text: TokenizedText, durations: list[int], blank: bool) -> tuple[tuple[str, int, int], ...]:
-    spans = _token_spans(text, durations, blank)
-    return tuple((w.text, spans[w.token_start][0], spans[w.token_stop - 1][1]) for w in text.words)
-
-
-def _layout(text: TokenizedText, durations: list[int], first: Style, mel: Any, blank: bool) -> Layout:
-    frames = int(sum(durations))
-    f0_hz = voiced = None
-    if first.contour is not None and first.contour.voiced.any():
-        # The reference says other words, so only its course from start to end can be carried over.
-        at = np.minimum((np.arange(frames) + 0.5) / frames * len(first.contour), len(first.contour) - 1).astype(int)
-        f0_hz, voiced = first.contour.f0_hz[at], first.contour.voiced[at]
-    return Layout(
-        frames=frames,
-        mel=mel,
-        phones=tuple(_token_spans(text, durations, blank)),
-        words=tuple((s, e) for _, s, e in _word_spans(text, durations, blank)),
-        f0_hz=f0_hz,
-        voiced=voiced,
-    )
 
 
 def _stack_shares(maps: list[ShareMap], total: int, device: torch.device) -> Shares:
@@ -484,7 +374,7 @@ def _speech(
         share=prepared.maps[i].weight if prepared.maps is not None else None,
         durations=np.asarray(durations, dtype=np.int64),
         tokens=tuple(names) if blank else text.tokens,
-        words=_word_spans(text, durations, blank),
+        words=word_spans(text, durations, blank),
         noise=noise.numpy(),
         attention=None if recorder is None else recorder.of_item(i, mel.shape[-1]),
         settings=settings,

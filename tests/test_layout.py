@@ -23,7 +23,7 @@ LAYERS = (
     {"audio", "text", "pitch", "alignment", "diffusion"},
     {"models", "styles", "vocoder"},
     {"checkpoints", "interpolation"},
-    {"speech"},
+    {"placement", "sampling", "speech"},
     {"plots"},
     {"pipeline"},
     {"evaluation", "corpus"},

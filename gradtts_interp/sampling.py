@@ -1,0 +1,66 @@
+"""How the noise becomes a mel: the options of a synthesis, and where its randomness comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral
+
+import torch
+
+from gradtts_interp.diffusion.contract import check_steps
+from gradtts_interp.diffusion.samplers import sampler_by_name
+from gradtts_interp.errors import InputError
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How the noise becomes a mel.
+
+    Attributes:
+        steps: Network evaluations (for one branch).
+        solver: Name in :data:`~gradtts_interp.diffusion.samplers.SAMPLERS`.
+        guidance: 0 is off; see :func:`~gradtts_interp.interpolation.scoring.make_score`.
+        temperature: Divides the initial noise, as in Grad-TTS.
+    """
+
+    steps: int = 50
+    solver: str = "euler"
+    guidance: float = 0.0
+    temperature: float = 1.5
+
+    def __post_init__(self) -> None:
+        """Refuse what no sampler can do."""
+        check_steps(self.steps)
+        sampler_by_name(self.solver)
+        if not 0 < self.temperature < float("inf"):
+            raise InputError(f"temperature {self.temperature}: expected a number > 0; 1.5 is usual")
+
+
+def generators_of(
+    size: int, seed: int | None, generator: torch.Generator | Sequence[torch.Generator] | None
+) -> list[torch.Generator]:
+    """Sources of randomness, one for each line.
+
+    Args:
+        size: Lines.
+        seed: Each line's own source starts from it.
+        generator: Instead of a seed: one for all lines, or one for each.
+
+    Returns:
+        ``size`` generators.
+
+    Raises:
+        InputError: Both or neither are given, the seed is no whole number, or the numbers of lines differ.
+    """
+    if generator is not None and seed is not None:
+        raise InputError("give a seed or a generator, not both")
+    if seed is not None:
+        if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**63:
+            raise InputError(f"seed {seed!r}: expected a whole number from 0 to 2**63 - 1")
+        return [torch.Generator().manual_seed(int(seed)) for _ in range(size)]
+    if isinstance(generator, torch.Generator):
+        return [generator] * size
+    if generator is None or len(generator) != size:
+        raise InputError(f"{0 if generator is None else len(generator)} generators were given for {size} lines")
+    return list(generator)
