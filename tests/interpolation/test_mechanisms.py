@@ -1,0 +1,240 @@
+"""Mechanisms and scores: what a plan reads, where a share takes hold, gradients, guidance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny import TINY, tiny_model, tiny_style
+
+from gradtts_interp.errors import InputError
+from gradtts_interp.interpolation.mechanisms import MECHANISMS, Plan, Shares, StyleReading, make_plan, single
+from gradtts_interp.interpolation.reading import encode_styles, pad_ids, read_style
+from gradtts_interp.interpolation.scoring import Frames, make_score, stack_contexts
+from gradtts_interp.models.blocks import RegionGroupNorm, Rezero
+from gradtts_interp.models.style_context import join
+
+FRAMES = 192
+A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
+ALL = tuple(MECHANISMS)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model()
+
+
+@pytest.fixture(scope="module")
+def readings(model):
+    texts = pad_ids([tuple(range(70, 86))], model.device)
+    with torch.no_grad():
+        encoded = encode_styles(model, texts, [A, B])
+        return [read_style(model, e, torch.full((1, 16), FRAMES // 16), FRAMES) for e in encoded]
+
+
+def shares_of(weight: torch.Tensor) -> Shares:
+    """Shares of two styles from B's (M, T)."""
+    plane = torch.stack([1 - weight, weight])[None]
+    return Shares(plane, plane.mean((2, 3)))
+
+
+def over_time(values: torch.Tensor) -> torch.Tensor:
+    return values.expand(80, -1).contiguous()
+
+
+SECOND_HALF = over_time((torch.arange(FRAMES) >= FRAMES // 2).float())
+HIGH_HALF = (torch.arange(80) >= 40).float()[:, None].expand(-1, FRAMES).contiguous()
+WHOLE = Frames(torch.ones(1, 1, FRAMES))
+
+
+def score_of(model, plan: Plan, *, guidance: float = 0.0, t: float = 0.5, x: torch.Tensor | None = None):
+    if x is None:
+        x = plan_input()
+    return make_score(model, plan, WHOLE, guidance=guidance)(x, torch.tensor([t]))
+
+
+def plan_input() -> torch.Tensor:
+    return torch.randn(1, 80, FRAMES, generator=torch.Generator().manual_seed(5))
+
+
+def distances(model, readings, weight, mechanisms, *, region):
+    """Mean distance of the blend's score to A's and to B's inside a region (M, T)."""
+    with torch.no_grad():
+        blend = score_of(model, make_plan(readings, shares_of(weight), mechanisms))
+        ends = [score_of(model, make_plan([r], None, ())) for r in readings]
+    return [float(((blend - end).abs() * region).sum() / region.sum()) for end in ends]
+
+
+@pytest.mark.parametrize("mechanisms", [ALL, ("score",), ("prior", "prosody", "attention")], ids="+".join)
+def test_a_time_share_localises(model, readings, mechanisms):
+    """In its own half a style is at least four times nearer than the other one."""
+    near_a = distances(model, readings, SECOND_HALF, mechanisms, region=1 - SECOND_HALF)
+    near_b = distances(model, readings, SECOND_HALF, mechanisms, region=SECOND_HALF)
+    assert near_a[1] >= 4 * near_a[0] and near_b[0] >= 4 * near_b[1]
+
+
+@pytest.fixture
+def without_global_parts(monkeypatch):
+    """Silence what ties all positions together in any Grad-TTS: statistics of group norms, linear attention."""
+    monkeypatch.setattr(RegionGroupNorm, "forward", lambda self, x, region=None: 0.5 * x)
+    monkeypatch.setattr(Rezero, "forward", lambda self, x, region: torch.zeros_like(x))
+
+
+def alone(readings, part: str):
+    """Two readings that differ in one part only."""
+    return [readings[0], replace(readings[0], **{part: getattr(readings[1], part)})]
+
+
+@pytest.mark.usefixtures("without_global_parts")
+@pytest.mark.parametrize(("mechanism", "part"), [("attention", "tokens"), ("prior", "mu"), ("prosody", "prosody")])
+def test_each_mechanism_localises_in_time_but_for_global_statistics(model, readings, mechanism, part):
+    pair, inside = alone(readings, part), SECOND_HALF
+    near_a = distances(model, pair, inside, [mechanism], region=1 - inside)
+    near_b = distances(model, pair, inside, [mechanism], region=inside)
+    assert near_a[1] >= 10 * near_a[0] and near_b[0] >= 10 * near_b[1]
+
+
+@pytest.mark.usefixtures("without_global_parts")
+@pytest.mark.parametrize(("mechanism", "part"), [("attention", "tokens"), ("prior", "mu")])
+def test_a_frequency_share_localises_in_bins(model, readings, mechanism, part):
+    pair = alone(readings, part)
+    near_a = distances(model, pair, HIGH_HALF, [mechanism], region=1 - HIGH_HALF)
+    near_b = distances(model, pair, HIGH_HALF, [mechanism], region=HIGH_HALF)
+    assert near_a[1] >= 4 * near_a[0] and near_b[0] >= 4 * near_b[1]
+
+
+def test_a_frequency_share_of_scores_is_exact(model, readings):
+    near_a = distances(model, readings, HIGH_HALF, ["score"], region=1 - HIGH_HALF)
+    assert near_a[0] < 1e-5 < near_a[1]
+
+
+def test_order_of_mechanisms_does_not_matter(model, readings):
+    shares = shares_of(SECOND_HALF)
+    with torch.no_grad():
+        one = score_of(model, make_plan(readings, shares, ALL))
+        other = score_of(model, make_plan(readings, shares, reversed(ALL)))
+    assert torch.equal(one, other)
+
+
+def test_plans_of_each_mechanism(readings):
+    shares = shares_of(torch.full((80, FRAMES), 0.25))
+    a, b = readings
+    base = make_plan(readings, shares, ())
+    assert base.mu is a.mu and len(base.branches) == 1 and base.branches[0].context.n_styles == 1
+    prior = make_plan(readings, shares, ["prior"])
+    torch.testing.assert_close(prior.mu, 0.75 * a.mu + 0.25 * b.mu)
+    assert prior.branches[0].mu is prior.mu and prior.branches[0].context.n_styles == 1
+    prosody = make_plan(readings, shares, ["prosody"]).branches[0].prosody
+    torch.testing.assert_close(prosody[0, :4, 0], 0.75 * a.prosody[0, :4] + 0.25 * b.prosody[0, :4])
+    assert (prosody[0, 4] == 1).all()
+    attention = make_plan(readings, shares, ["attention"])
+    assert attention.branches[0].context.n_styles == 2 and attention.mu is a.mu
+    score = make_plan(readings, shares, ["score"])
+    assert [float(branch.weight[0, 0, 0]) for branch in score.branches] == [0.75, 0.25]
+    assert score.branches[0].mu is a.mu and score.branches[1].mu is b.mu
+
+
+def test_by_pitch_the_first_style_gives_the_pitch(readings):
+    weight = torch.ones(80, FRAMES)
+    weight[3:6] = 0
+    by_pitch = replace(shares_of(weight), by_pitch=True)
+    plan = make_plan(readings, by_pitch, ["prosody", "attention"])
+    assert plan.branches[0].context.share is None and plan.branches[0].context.n_styles == 2  # keys alone decide
+    torch.testing.assert_close(plan.branches[0].prosody[0, :4, 0], readings[0].prosody[0, :4])
+    assert plan.mu is readings[1].mu
+
+
+def test_each_item_has_its_own_dominant_style(readings):
+    pair = [
+        replace(r, mu=r.mu.repeat(2, 1, 1), prosody=r.prosody.repeat(2, 1), tokens=repeated(r.tokens)) for r in readings
+    ]
+    weight = torch.tensor([0.2, 0.8])[:, None, None].expand(2, 80, FRAMES)
+    plane = torch.stack([1 - weight, weight], dim=1)
+    plan = make_plan(pair, Shares(plane, plane.mean((2, 3))), ())
+    torch.testing.assert_close(plan.mu[0], readings[0].mu[0])
+    torch.testing.assert_close(plan.mu[1], readings[1].mu[0])
+    assert plan.branches[0].context.share[:, :, 0, 0].tolist() == [[1, 0], [0, 1]]
+
+
+def repeated(tokens):
+    return replace(
+        tokens,
+        tokens=tokens.tokens.repeat(2, 1, 1),
+        weight=tokens.weight.repeat(2, 1),
+        pooled=tokens.pooled.repeat(2, 1),
+    )
+
+
+def test_three_styles_blend_as_well(model, readings):
+    third = [*readings, readings[0]]
+    plane = torch.full((1, 3, 80, FRAMES), 1 / 3)
+    with torch.no_grad():
+        three = score_of(model, make_plan(third, Shares(plane, plane.mean((2, 3))), ALL))
+        two = score_of(model, make_plan(readings, shares_of(torch.full((80, FRAMES), 1 / 3)), ALL))
+    torch.testing.assert_close(three, two, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("mechanisms", [ALL, ("score",), ("attention",)], ids="+".join)
+def test_gradient_flows_through_the_score(model, readings, mechanisms):
+    x = plan_input().requires_grad_()
+    weight = SECOND_HALF.clone().requires_grad_()
+    score_of(model, make_plan(readings, shares_of(0.2 + 0.6 * weight), mechanisms), x=x).square().sum().backward()
+    assert x.grad.norm() > 1e-3 and torch.isfinite(x.grad).all()
+    assert weight.grad.norm() > 1e-6 and torch.isfinite(weight.grad).all()
+
+
+@torch.no_grad()
+def test_guidance_moves_away_from_the_null_style(model, readings):
+    plan = make_plan(readings[:1], None, ())
+    null = single(StyleReading(plan.mu, model.style_encoder.null_style(1), torch.zeros(1, 5)))
+    conditional, unconditional = score_of(model, plan), score_of(model, Plan(plan.mu, (null,)))
+    assert (conditional - unconditional).abs().max() > 1e-2
+    assert torch.equal(score_of(model, plan, guidance=0.0), conditional)
+    torch.testing.assert_close(
+        score_of(model, plan, guidance=2.0), conditional + 2 * (conditional - unconditional), atol=1e-4, rtol=1e-4
+    )
+
+
+def test_stacked_contexts_read_as_they_did_alone(readings):
+    short = join([readings[0].tokens])
+    shared = join([r.tokens for r in readings], shares_of(SECOND_HALF).plane)
+    both = stack_contexts([shared, short])
+    for i, alone in enumerate((shared, short)):
+        bias, answered = both.site_bias(10, 8)
+        own, own_answered = alone.site_bias(10, 8)
+        keys = own.shape[-1]
+        torch.testing.assert_close(bias[i, :, :keys], own[0].expand(80, -1))
+        assert (bias[i, :, keys:] <= -1e4).all() and torch.equal(answered[i], own_answered[0].expand(80, -1))
+    assert stack_contexts([None, short]) is None
+    with pytest.raises(ValueError, match="among different keys"):
+        stack_contexts([shared, join([r.tokens for r in reversed(readings)], shares_of(SECOND_HALF).plane)])
+
+
+@pytest.mark.parametrize("guidance", [-1.0, float("nan"), float("inf")])
+def test_guidance_must_be_a_number_from_zero(model, readings, guidance):
+    with pytest.raises(InputError, match=r"guidance .*: expected a number >= 0"):
+        make_score(model, make_plan(readings[:1], None, ()), WHOLE, guidance=guidance)
+
+
+def test_what_a_checkpoint_cannot_do():
+    official = tiny_model(replace(TINY, style=None, n_spks=2))
+    reading = StyleReading(torch.zeros(1, 80, FRAMES), speaker=torch.zeros(1, 80, FRAMES))
+    shares = shares_of(SECOND_HALF)
+    for name in ("prosody", "attention"):
+        with pytest.raises(InputError, match=f"mechanism '{name}': this checkpoint .*; choose among prior, score"):
+            make_plan([reading, reading], shares, [name])
+    with pytest.raises(InputError, match="mechanism 'warp': expected one of prior, prosody, attention, score"):
+        make_plan([reading, reading], shares, ["warp"])
+    with pytest.raises(InputError, match="no null style"):
+        make_score(official, make_plan([reading], None, ()), WHOLE, guidance=1.0)
+    with pytest.raises(ValueError, match="need a weight each"):
+        make_score(official, Plan(reading.mu, (single(reading), single(reading))), WHOLE)
+
+
+def test_styles_must_hold_what_the_model_reads(model):
+    texts = pad_ids([(5, 6)], model.device)
+    with pytest.raises(InputError, match="style bare: this checkpoint reads references"):
+        encode_styles(model, texts, [replace(A, name="bare", mel=None)])
+    with pytest.raises(InputError, match=r"emotion vector \(7,\); expected \(2,\)"):
+        encode_styles(model, texts, [replace(A, emotion=torch.zeros(7).numpy())])
