@@ -54,10 +54,8 @@ train-demo: $(VENV)/.train  ## train the demo acoustic model on the corpus, and 
 	$(BIN)/gradtts-interp export --run $(RUNS)/acoustic --corpus $(CORPUS) \
 		--vocoder checkpts/hifigan-demo --out checkpts/demo
 
-benchmark: $(VENV)/.test  ## speed and quality, into out/benchmarks
-	@set -e; found=; for script in benchmarks/*.py; do [ -e "$$script" ] || continue; found=1; \
-		echo "== $$script"; $(BIN)/python "$$script"; done; \
-		[ -n "$$found" ] || { echo "benchmarks/ has no script yet" >&2; exit 1; }
+benchmark: $(VENV)/.test  ## scores of the demo checkpoint on held-out sentences of the corpus
+	$(BIN)/python -m benchmarks.quality.run --corpus $(CORPUS) --checkpoint checkpts/demo --out out/quality
 
 clean:  ## remove what make made, but no data, runs or checkpoints
 	rm -rf $(VENV) build dist out docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
