@@ -1,0 +1,350 @@
+"""The pipeline: loading, official files, options, errors."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny import TINY, StubVocoder, tiny_bank, tiny_model, tiny_style
+from tiny import tiny_pipeline as make_pipeline
+
+from gradtts_interp import pipeline as pipeline_module
+from gradtts_interp.config import MelConfig, ModelConfig
+from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.interpolation import shares
+from gradtts_interp.interpolation.reading import EncodedStyle, encode_styles, pad_ids
+from gradtts_interp.models.grad_tts import GradTTS
+from gradtts_interp.pipeline import GradTTSInterpPipeline, Prepared, SamplingOptions
+from gradtts_interp.styles import Style
+from gradtts_interp.text.frontend import TextFrontend
+from gradtts_interp.vocoder import Vocoder
+from hifigan import GeneratorConfig
+
+TEXT = "Go."
+A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
+QUICK = {"num_inference_steps": 2, "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def official_file(golden_dir, tmp_path_factory):
+    """The golden weights as an official file, and their configuration."""
+    values = json.loads((golden_dir / "grad_tts.json").read_text())
+    config = ModelConfig.from_dict(values["config"])
+    name = "grad-tts-old.pt" if config.pe_scale == 1 else "grad-tts.pt"
+    path = tmp_path_factory.mktemp("official") / name
+    torch.save(load_file(golden_dir / "grad_tts_weights.safetensors"), path)
+    return path, config, values["texts"]
+
+
+@pytest.fixture(scope="module")
+def official(official_file):
+    pipeline = GradTTSInterpPipeline.from_pretrained(official_file[0], vocoder=StubVocoder())
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+class TestOfficialFile:
+    def test_text_encoder_equals_the_official_one(self, official, official_file, golden_dir):
+        golden = load_file(golden_dir / "grad_tts_tensors.safetensors")
+        tokenized = [official.frontend(text) for text in official_file[2]]
+        ids = pad_ids([t.ids for t in tokenized], official.device)
+        several = official.model.settings.n_spks > 1
+        style = official.style(speaker=1) if several else Style("default")
+        with torch.no_grad():
+            encoded = encode_styles(official.model, ids, [style])[0]
+        for i, n in enumerate(golden["x_lengths"].tolist()):
+            assert ids.ids[i, :n].tolist() == golden["x"][i, :n].tolist()
+        torch.testing.assert_close(encoded.means, golden["mu_x"], atol=1e-4, rtol=0)
+        torch.testing.assert_close(encoded.logw, golden["logw"], atol=1e-4, rtol=0)
+
+    def test_sampling_equals_the_official_one(self, official, golden_dir, monkeypatch):
+        golden = load_file(golden_dir / "grad_tts_tensors.safetensors")
+        mu, z = golden["mu"], golden["z"]
+        whole = [i for i, n in enumerate(golden["mel_mask"].sum((1, 2)).tolist()) if n == mu.shape[-1]]
+        assert whole  # padding enters the official network's statistics, so shorter items differ on purpose
+        for i in whole:
+            row = slice(i, i + 1)
+            speaker = None
+            if official.model.settings.n_spks > 1:
+                speaker = official.model.speaker_vector(int(golden["speaker_id"][i]))
+            frames = torch.ones(1, mu.shape[-1], dtype=torch.long)
+            encoded = EncodedStyle(mu[row], torch.zeros(1, 1, 1), torch.ones(1, 1, 1), None, None, speaker)
+            noise = (z[row] - mu[row]) * 1.5
+            monkeypatch.setattr(pipeline_module, "standard_noise", lambda *_, noise=noise: noise)
+            prepared = Prepared([encoded], frames, frames.sum(1), None)
+            with torch.no_grad():
+                mel, _ = official.sample(prepared, (), SamplingOptions(10, temperature=1.5), [torch.Generator()])
+            torch.testing.assert_close(mel, golden["euler_10"][row], atol=1e-3, rtol=0)
+
+    @pytest.mark.parametrize("mechanisms", [("prior",), ("score",), ("prior", "score"), None])
+    def test_two_speakers(self, official, mechanisms):
+        if official.model.settings.n_spks == 1:
+            pytest.skip("these golden weights have one speaker")
+        a, b = official.style(speaker=0), official.style(speaker=1)
+        ends = [official(TEXT, s, **QUICK) for s in (a, b)]
+        assert np.array_equal(ends[0].durations, ends[1].durations)
+        assert np.abs(ends[0].mel - ends[1].mel).max() > 1e-3
+        blend = official(TEXT, a, b, share=shares.constant(0.5), mechanisms=mechanisms, **QUICK)
+        assert min(np.abs(blend.mel - end.mel).max() for end in ends) > 1e-4
+        for weight, end in zip((0.0, 1.0), ends, strict=True):
+            same = official(TEXT, a, b, share=shares.constant(weight), mechanisms=mechanisms, **QUICK)
+            # Random weights give mels up to 20 here: float32 rounds them to about 1e-6 of that.
+            np.testing.assert_allclose(same.mel, end.mel, atol=1e-5, rtol=1e-5)
+            assert np.abs(same.mel - end.mel).max() < 1e-4
+
+    @pytest.mark.parametrize("mechanism", ["attention", "prosody"])
+    def test_mechanisms_it_has_no_part_for(self, official, mechanism):
+        if official.model.settings.n_spks == 1:
+            pytest.skip("these golden weights have one speaker")
+        a, b = official.style(speaker=0), official.style(speaker=1)
+        with pytest.raises(InputError, match=f"mechanism '{mechanism}': this checkpoint"):
+            official(TEXT, a, b, share=shares.ramp(), mechanisms=mechanism, **QUICK)
+
+    def test_what_it_cannot_read(self, official):
+        with pytest.raises(InputError, match="no style encoder; choose a speaker instead"):
+            official.style("a.wav")
+        with pytest.raises(InputError, match="no null style"):
+            official(TEXT, Style("x", speaker=0), guidance=1.0, **QUICK)
+        if official.model.settings.n_spks > 1:
+            last = official.model.settings.n_spks - 1
+            assert official.speakers == list(range(last + 1))
+            with pytest.raises(InputError, match=f"speaker 999: this checkpoint has speakers 0 to {last}"):
+                official.style(speaker=999)
+            with pytest.raises(InputError, match="reads no recordings; expected one of its speakers"):
+                official(TEXT, A.__class__("recording"), **QUICK)
+            with pytest.raises(InputError, match="style default: .* expected one of its speakers"):
+                official(TEXT, **QUICK)
+            with pytest.raises(InputError, match="emotion 'happy': this checkpoint has no emotions"):
+                official.style(speaker=0, emotion="happy")
+
+    def test_one_speaker_needs_no_style(self, tmp_path):
+        torch.manual_seed(0)
+        model = GradTTS(replace(TINY, style=None, patch=1, prediction="score", mel_mean=0, mel_std=1).to_dict())
+        torch.save(model.state_dict(), tmp_path / "grad-tts-old.pt")
+        pipeline = GradTTSInterpPipeline.from_pretrained(tmp_path / "grad-tts-old.pt")
+        pipeline.set_progress_bar_config(disable=True)
+        assert pipeline.model.settings.pe_scale == 1 and pipeline.speakers == []
+        assert type(pipeline.vocoder).__name__ == "GriffinLimVocoder"
+        speech = pipeline(TEXT, **QUICK)
+        assert len(speech.audio) == speech.mel.shape[1] * 256 and speech.share is None
+        with pytest.raises(InputError, match="this checkpoint has one speaker; leave the speaker out"):
+            pipeline.style(speaker=0)
+
+
+class TestOptions:
+    def test_one_line_and_several(self, tiny_pipeline):
+        assert tiny_pipeline(TEXT, A, **QUICK).text == TEXT
+        assert [s.text for s in tiny_pipeline([TEXT], A, **QUICK)] == [TEXT]
+
+    def test_a_seed_repeats_and_another_differs(self, tiny_pipeline):
+        one, again = (tiny_pipeline(TEXT, A, **QUICK) for _ in range(2))
+        assert np.array_equal(one.mel, again.mel) and np.array_equal(one.noise, again.noise)
+        other = tiny_pipeline(TEXT, A, **{**QUICK, "seed": 4})
+        assert np.abs(one.mel - other.mel).max() > 1e-2
+        same = tiny_pipeline(TEXT, A, num_inference_steps=2, generator=torch.Generator().manual_seed(3))
+        assert np.array_equal(one.mel, same.mel)
+
+    def test_the_seed_that_was_drawn_is_noted(self, tiny_pipeline):
+        torch.manual_seed(11)
+        one = tiny_pipeline(TEXT, A, num_inference_steps=1)
+        torch.manual_seed(11)
+        assert tiny_pipeline(TEXT, A, num_inference_steps=1).settings["seed"] == one.settings["seed"]
+        again = tiny_pipeline(TEXT, A, num_inference_steps=1, seed=one.settings["seed"])
+        assert np.array_equal(one.mel, again.mel)
+
+    def test_a_generator_for_each_line(self, tiny_pipeline):
+        sources = [torch.Generator().manual_seed(s) for s in (3, 4)]
+        batch = tiny_pipeline([TEXT, TEXT], A, num_inference_steps=2, generator=sources)
+        for seed, speech in zip((3, 4), batch, strict=True):
+            alone = tiny_pipeline(TEXT, A, num_inference_steps=2, seed=seed)
+            np.testing.assert_allclose(speech.mel, alone.mel, atol=1e-5, rtol=0)
+
+    def test_callback_sees_each_step_and_may_replace_the_latents(self, tiny_pipeline):
+        seen = []
+
+        def stop(pipeline, step, t, values):
+            assert pipeline is tiny_pipeline
+            seen.append((step, t, tuple(values["latents"].shape)))
+            return {"latents": torch.zeros_like(values["latents"])} if step == 1 else {}
+
+        speech = tiny_pipeline(TEXT, A, callback_on_step_end=stop, **QUICK)
+        total = -(-speech.mel.shape[1] // 8) * 8
+        assert seen == [(0, 0.5, (1, 80, total)), (1, 0.0, (1, 80, total))]
+        assert (speech.mel == tiny_pipeline.model.settings.mel_mean).all()
+
+    def test_durations_may_be_given(self, tiny_pipeline):
+        tokens = len(tiny_pipeline.frontend(TEXT).ids)
+        frames = list(range(1, tokens + 1))
+        speech = tiny_pipeline(TEXT, A, B, share=shares.ramp(), durations=[frames], **QUICK)
+        assert speech.durations.tolist() == frames and speech.mel.shape == (80, sum(frames))
+        assert len(speech.audio) == sum(frames) * 256 and speech.share.shape == speech.mel.shape
+
+    def test_length_scale(self, tiny_pipeline):
+        slow, fast = (tiny_pipeline(TEXT, A, length_scale=s, **QUICK).mel.shape[1] for s in (2.0, 1.0))
+        assert slow == pytest.approx(2 * fast, abs=len(tiny_pipeline.frontend(TEXT).ids))
+
+    def test_durations_of_a_blend_are_the_geometric_mean(self, tiny_pipeline):
+        ends = [tiny_pipeline(TEXT, s, length_scale=20.0, **QUICK).durations for s in (A, B)]
+        blend = tiny_pipeline(TEXT, A, B, share=shares.constant(0.5), length_scale=20.0, **QUICK).durations
+        np.testing.assert_allclose(blend, np.sqrt(ends[0] * ends[1]), atol=1.1)
+
+    def test_every_solver_runs(self, tiny_pipeline):
+        mels = {s: tiny_pipeline(TEXT, A, solver=s, **{**QUICK, "temperature": 3.0}).mel for s in ("euler", "ml")}
+        assert np.abs(mels["euler"] - mels["ml"]).max() > 1e-3
+
+    def test_word_spans_and_tokens_cover_the_frames(self, tiny_pipeline):
+        speech = tiny_pipeline("Go there.", A, **QUICK)
+        assert len(speech.tokens) == len(speech.durations) == len(speech.phoneme_times)
+        assert [w for w, _, _ in speech.words] == ["go", "there"] or [w for w, _, _ in speech.words] == ["Go", "there"]
+        ends = np.cumsum(speech.durations)
+        assert speech.words[0][2] in ends and speech.words[1][1] == speech.words[0][2]
+        json.dumps(speech.to_dict())
+
+    def test_default_mechanisms(self, tiny_pipeline):
+        ramp = tiny_pipeline(TEXT, A, B, share=shares.ramp(), **QUICK)
+        assert ramp.settings["mechanisms"] == ["prior", "prosody", "attention"]
+        assert tiny_pipeline(TEXT, A, B, share=shares.pitch(), **QUICK).settings["mechanisms"] == [
+            "prosody",
+            "attention",
+        ]
+        assert tiny_pipeline(TEXT, A, **QUICK).settings["mechanisms"] == []
+
+    def test_it_moves_to_a_device_like_any_diffusers_pipeline(self):
+        pipeline = make_pipeline().to("cpu")
+        assert pipeline.device.type == "cpu" and not pipeline.model.training
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"b": B}, "two styles need a share"),
+        ({"share": shares.ramp()}, "a share needs two styles"),
+        ({"a": None, "b": B, "share": shares.ramp()}, "second style tiny 2: expected a first style"),
+        ({"a": None}, "style default: this checkpoint reads references"),
+        ({"solver": "rk45"}, "unknown solver 'rk45'"),
+        ({"num_inference_steps": 0}, "steps: expected a whole number of at least 1, got 0"),
+        ({"num_inference_steps": -3}, "at least 1, got -3"),
+        ({"num_inference_steps": 2.5}, r"got 2\.5"),
+        ({"guidance": -1.0}, r"guidance -1\.0"),
+        ({"temperature": 0.0}, r"temperature 0\.0: expected a number > 0"),
+        ({"length_scale": -1.0}, "length_scale: expected a finite number above 0"),
+        ({"seed": -1}, "seed -1: expected a whole number from 0"),
+        ({"seed": 1.5}, r"seed 1\.5"),
+        ({"generator": torch.Generator()}, "give a seed or a generator, not both"),
+        ({"seed": None, "generator": []}, "0 generators were given for 1 lines"),
+        ({"b": B, "share": shares.ramp(), "mechanisms": ("warp",)}, "mechanism 'warp': expected one of prior"),
+        ({"b": B, "share": shares.ramp(), "mechanisms": "warp"}, "mechanism 'warp'"),
+        ({"durations": []}, "durations of 0 lines were given for 1 lines"),
+        ({"durations": [[1, 2]]}, r"durations of line 0: expected \d numbers of frames, got 2"),
+        ({"durations": [[1, -2, 1, 1]]}, "durations of line 0: expected all >= 0, sum >= 1; got -2, sum 1"),
+        ({"durations": [[0, 0, 0, 0]]}, "got 0, sum 0"),
+        ({"text": []}, "no text was given"),
+        ({"text": "..."}, "nothing to speak"),
+    ],
+)
+def test_what_is_refused(tiny_pipeline, arguments, message):
+    arguments = {"text": TEXT, "a": A, **QUICK, **arguments}
+    with pytest.raises(InputError, match=message):
+        tiny_pipeline(**arguments)
+
+
+class TestStyles:
+    def test_by_speaker(self, tiny_pipeline):
+        assert tiny_pipeline.speakers == [0, 2]
+        assert tiny_pipeline.style(speaker=0, emotion="happy").name == "speaker 0 happy"
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({}, "give either a recording or a speaker"),
+            ({"reference": "a.wav", "speaker": 0}, "give either a recording or a speaker"),
+            ({"speaker": 7}, "speaker 7: this checkpoint has speakers 0, 2"),
+            ({"speaker": 0, "emotion": "bored"}, "emotion 'bored' of speaker 0"),
+            ({"reference": "none.wav"}, "none.wav: no such audio file"),
+            ({"reference": "a.wav", "emotion": "happy"}, "emotion 'happy': a recording brings its own"),
+        ],
+    )
+    def test_what_is_refused(self, tiny_pipeline, arguments, message):
+        with pytest.raises(InputError, match=message):
+            tiny_pipeline.style(**arguments)
+
+    def test_without_a_bank_only_recordings_serve(self):
+        pipeline = GradTTSInterpPipeline(tiny_model(), StubVocoder(), TextFrontend())
+        assert pipeline.speakers == []
+        with pytest.raises(InputError, match="speaker 0: this checkpoint has no style bank"):
+            pipeline.style(speaker=0)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    vocoder = Vocoder(
+        GeneratorConfig(
+            upsample_rates=(8, 8, 4),
+            upsample_kernel_sizes=(16, 16, 8),
+            upsample_initial_channel=16,
+            resblock_kernel_sizes=(3,),
+            resblock_dilation_sizes=((1,),),
+            resblock="2",
+        )
+    )
+    frontend = TextFrontend(add_blank=TINY.add_blank, word_boundaries=TINY.word_boundaries)
+    pipeline = GradTTSInterpPipeline(tiny_model(), vocoder, frontend, tiny_bank())
+    pipeline.set_progress_bar_config(disable=True)
+    folder = tmp_path_factory.mktemp("saved")
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+class TestFolders:
+    def test_round_trip(self, saved, tmp_path):
+        once = GradTTSInterpPipeline.from_pretrained(saved)
+        once.set_progress_bar_config(disable=True)
+        once.save_pretrained(tmp_path)
+        twice = GradTTSInterpPipeline.from_pretrained(tmp_path)
+        twice.set_progress_bar_config(disable=True)
+        assert twice.speakers == [0, 2] and twice.model.settings == TINY
+        assert (twice.frontend.add_blank, twice.frontend.word_boundaries) == (False, False)
+        one, two = (
+            p(TEXT, p.style(speaker=0), p.style(speaker=2), share=shares.ramp(), **QUICK) for p in (once, twice)
+        )
+        assert np.array_equal(one.mel, two.mel) and np.array_equal(one.audio, two.audio)
+
+    def test_without_bank(self, saved, tmp_path):
+        pipeline = GradTTSInterpPipeline.from_pretrained(saved)
+        pipeline.bank = None
+        pipeline.save_pretrained(tmp_path)
+        assert GradTTSInterpPipeline.from_pretrained(tmp_path).bank is None
+
+    def test_another_vocoder(self, saved):
+        assert isinstance(GradTTSInterpPipeline.from_pretrained(saved, vocoder=StubVocoder()).vocoder, StubVocoder)
+        with pytest.raises(CheckpointError, match="mel contracts differ: hop_samples is 256 for the acoustic model"):
+            GradTTSInterpPipeline.from_pretrained(saved, vocoder=StubVocoder(MelConfig(hop_samples=200)))
+
+    def test_a_vocoder_without_weights_is_not_saved(self, tiny_pipeline, tmp_path):
+        with pytest.raises(InputError, match="StubVocoder has no weights to save"):
+            tiny_pipeline.save_pretrained(tmp_path)
+
+    def test_no_checkpoint(self, tmp_path):
+        with pytest.raises(CheckpointError, match=r"no checkpoint; expected a folder with pipeline\.json"):
+            GradTTSInterpPipeline.from_pretrained(tmp_path)
+        with pytest.raises(CheckpointError, match="none: no checkpoint"):
+            GradTTSInterpPipeline.from_pretrained(tmp_path / "none")
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("{", "expected a JSON object with model and vocoder"),
+            ("[]", "expected a JSON object with model and vocoder"),
+            ('{"model": "model"}', "'vocoder'.*expected a JSON object with model and vocoder"),
+            ('{"model": 3, "vocoder": "v"}', "model is 3; expected the name of a folder"),
+            ('{"model": "none", "vocoder": "v"}', "none: no such folder"),
+        ],
+    )
+    def test_wrong_index(self, tmp_path, text, message):
+        (tmp_path / "pipeline.json").write_text(text)
+        with pytest.raises(CheckpointError, match=message):
+            GradTTSInterpPipeline.from_pretrained(tmp_path)
