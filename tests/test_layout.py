@@ -169,3 +169,22 @@ def test_git_ignores_no_file_of_the_package():
         pytest.skip("not a git clone")
     hidden = [f for f in found.splitlines() if "__pycache__" not in f and ".egg-info" not in f]
     assert not hidden, f"git ignores {hidden}: would be missing in a clone"
+
+
+def test_public_names_are_there_and_come_when_asked():
+    script = (
+        "import sys, gradtts_interp\n"
+        "assert 'torch' not in sys.modules, 'the package alone imports torch'\n"
+        "for name in gradtts_interp.__all__:\n"
+        "    assert getattr(gradtts_interp, name) is not None and name in dir(gradtts_interp)\n"
+        "from gradtts_interp import GradTTSInterpPipeline, shares\n"
+        "assert shares.ramp(0.3, 0.7).name == 'ramp(0.3,0.7)'\n"
+        "try:\n"
+        "    gradtts_interp.no_such_name\n"
+        "except AttributeError as error:\n"
+        "    assert 'no_such_name' in str(error)\n"
+        "else:\n"
+        "    raise AssertionError('an unknown name was found')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
