@@ -12,10 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from gradtts_interp.audio import mel_filters
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import atomic_path, read_json, read_torch
+from gradtts_interp.griffin_lim import EDGE_FRAMES, INVERSE_ROUNDS, MelInverse, refine_phase
 from hifigan import CONFIGS, Generator, GeneratorConfig
 from hifigan.generator import to_fused
 
@@ -104,10 +104,21 @@ class Vocoder(MelDecoder):
     Args:
         config: Shape of the generator.
         mel_config: The mel contract it was trained on.
+        refinement_rounds: Rounds of :func:`~gradtts_interp.griffin_lim.refine_phase` after the generator; 0 for a
+            generator trained to the end, as the official ones are.
     """
 
-    def __init__(self, config: GeneratorConfig, mel_config: MelConfig | None = None) -> None:
+    window: Tensor
+
+    def __init__(
+        self, config: GeneratorConfig, mel_config: MelConfig | None = None, *, refinement_rounds: int = 0
+    ) -> None:
         super().__init__(mel_config or MelConfig())
+        if isinstance(refinement_rounds, bool) or not isinstance(refinement_rounds, int) or refinement_rounds < 0:
+            raise InputError(f"refinement rounds {refinement_rounds!r}: expected a whole number >= 0; 0 is off")
+        self.refinement_rounds = refinement_rounds
+        self.inverse = MelInverse(self.mel_config)
+        self.register_buffer("window", torch.hann_window(self.mel_config.window_samples), persistent=False)
         if (config.hop_samples, config.num_mels) != (self.mel_config.hop_samples, self.mel_config.n_mels):
             raise CheckpointError(
                 f"generator makes {config.hop_samples} samples of {config.num_mels} bins; the mel contract has "
@@ -117,7 +128,13 @@ class Vocoder(MelDecoder):
 
     def _decode(self, mel: Tensor) -> Tensor:
         parameter = next(self.parameters())
-        return self.generator(mel.to(parameter))[:, 0]
+        audio = self.generator(mel.to(parameter))[:, 0]
+        if self.refinement_rounds == 0:
+            return audio
+        magnitude = self.inverse(mel)
+        return refine_phase(
+            audio.to(magnitude), magnitude, self.window, self.mel_config, rounds=self.refinement_rounds
+        )
 
     @classmethod
     def from_generator(cls, generator: nn.Module, mel_config: MelConfig | None = None) -> Vocoder:
@@ -147,9 +164,9 @@ class Vocoder(MelDecoder):
         try:
             config = GeneratorConfig.from_dict(values["generator"])
             mel_config = MelConfig.from_dict(values["mel"])
+            vocoder = cls(config, mel_config, refinement_rounds=values.get("refinement_rounds", 0))
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{folder / CONFIG_FILE} is no vocoder configuration: {error}") from error
-        vocoder = cls(config, mel_config)
         weights = folder / WEIGHTS_FILE
         if not weights.is_file():
             raise CheckpointError(f"{weights}: no such file")
@@ -170,7 +187,11 @@ class Vocoder(MelDecoder):
         state = {name: value.detach().cpu().contiguous() for name, value in self.generator.state_dict().items()}
         with atomic_path(folder / WEIGHTS_FILE) as temporary:
             save_file(state, temporary)
-        values = {"generator": self.generator.config.to_dict(), "mel": self.mel_config.to_dict()}
+        values = {
+            "generator": self.generator.config.to_dict(),
+            "mel": self.mel_config.to_dict(),
+            "refinement_rounds": self.refinement_rounds,
+        }
         with atomic_path(folder / CONFIG_FILE) as temporary:
             temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
@@ -215,26 +236,21 @@ class GriffinLimVocoder(MelDecoder):
         inverse_rounds: Rounds of multiplicative updates of the mel inverse.
     """
 
-    filters: Tensor
-    inverse: Tensor
     window: Tensor
 
-    def __init__(self, mel_config: MelConfig | None = None, *, iterations: int = 60, inverse_rounds: int = 30) -> None:
+    def __init__(
+        self, mel_config: MelConfig | None = None, *, iterations: int = 60, inverse_rounds: int = INVERSE_ROUNDS
+    ) -> None:
         super().__init__(mel_config or MelConfig())
         self.iterations = iterations
-        self.inverse_rounds = inverse_rounds
-        filters = torch.from_numpy(mel_filters(self.mel_config))
-        self.register_buffer("filters", filters, persistent=False)
-        self.register_buffer("inverse", torch.linalg.pinv(filters), persistent=False)
+        self.inverse = MelInverse(self.mel_config, rounds=inverse_rounds)
         self.register_buffer("window", torch.hann_window(self.mel_config.window_samples), persistent=False)
 
     @torch.no_grad()
     def _decode(self, mel: Tensor) -> Tensor:
         config = self.mel_config
         frames = mel.shape[-1]
-        # Edge frames are repeated, two on either side: the signal must be longer than half a transform.
-        magnitude = self._magnitude(mel.to(self.filters).exp())
-        magnitude = nn.functional.pad(magnitude, (2, 2), mode="replicate")
+        magnitude = nn.functional.pad(self.inverse(mel), (EDGE_FRAMES, EDGE_FRAMES), mode="replicate")
         audio = torchaudio.functional.griffinlim(
             magnitude,
             window=self.window,
@@ -244,21 +260,12 @@ class GriffinLimVocoder(MelDecoder):
             power=1.0,
             n_iter=self.iterations,
             momentum=0.99,
-            length=(frames + 3) * config.hop_samples,
+            length=(frames + 2 * EDGE_FRAMES - 1) * config.hop_samples,
             rand_init=False,
         )
         # Griffin-Lim centres frame i at i * hop, the mel at (i + 0.5) * hop.
-        start = 2 * config.hop_samples - config.hop_samples // 2
+        start = EDGE_FRAMES * config.hop_samples - config.hop_samples // 2
         return audio[:, start : start + frames * config.hop_samples].clamp(-1.0, 1.0)
-
-    def _magnitude(self, mel: Tensor) -> Tensor:
-        """Find magnitudes (B, F, T) >= 0 whose mels are near ``mel`` (B, M, T), by Lee and Seung's updates."""
-        magnitude = torch.matmul(self.inverse, mel).clamp(min=self.mel_config.log_floor)
-        target = torch.matmul(self.filters.T, mel)
-        for _ in range(self.inverse_rounds):
-            reached = torch.matmul(self.filters.T, torch.matmul(self.filters, magnitude))
-            magnitude = magnitude * target / reached.clamp(min=1e-12)
-        return magnitude
 
 
 VOCODERS: dict[str, Callable[..., MelDecoder]] = {
