@@ -1,9 +1,8 @@
-"""``gradtts-interp train``: train an acoustic model on a built corpus."""
+"""``gradtts-interp train``: train an acoustic model on a built corpus, or on recordings of one's own."""
 
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,8 @@ import torch
 from gradtts_interp.config import ModelConfig, StyleConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.training.data import EMOTIONS, Corpus, load_items
+from gradtts_interp.training.data import EMOTIONS, Corpus, Item, load_items
+from gradtts_interp.training.filelist import load_filelist
 from gradtts_interp.training.loop import TrainConfig, Trainer
 from gradtts_interp.training.mix import Mixer
 
@@ -35,7 +35,10 @@ PRESETS = {"demo": DEMO, "base": replace(DEMO, patch=1, n_enc_channels=192, filt
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("--corpus", required=True, help="folder made by 'gradtts-interp corpus build'")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--corpus", help="folder made by 'gradtts-interp corpus build'")
+    source.add_argument("--filelist", help="recordings of your own: lines path|text|speaker[|emotion]")
+    parser.add_argument("--valid", help="filelist of recordings for validation, with --filelist")
     parser.add_argument("--out", required=True, help="folder of the run; an interrupted run there is resumed")
     parser.add_argument("--preset", choices=sorted(PRESETS), default="demo", help="size of the model")
     parser.add_argument("--steps", type=int, default=100_000, help="optimiser steps of the whole run")
@@ -47,13 +50,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of data, noise and initial weights")
     parser.add_argument("--save-every", type=float, default=300.0, help="seconds between checkpoints")
     parser.add_argument("--validate-every", type=int, default=250, help="steps between validations")
+    parser.add_argument("--sample-every", type=int, default=1000, help="steps between pictures of a sample; 0 = never")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train; return the exit status."""
+    """Train.
+
+    Args:
+        args: What the parser of ``add_arguments`` gave.
+
+    Returns:
+        Exit status: 0 at the end of the run, 128 + its number after a signal.
+
+    Raises:
+        InputError: A setting or the data cannot be used.
+    """
     if args.threads:
         torch.set_num_threads(args.threads)
-    config = TrainConfig(
+    config = _train_config(args)
+    settings, items = _read_data(args, PRESETS[args.preset])
+    # Short recordings of one's own are padded; the built corpus has enough long ones to leave those out.
+    shortest = config.mix.crop_frames if args.corpus else 0
+    train = Corpus([i for i in items if i.split == "train"], minimum_frames=shortest)
+    mixer = Mixer(train, config.mix, settings.mel, seed=args.seed)
+    valid = None
+    if any(i.split == "valid" and i.frames >= shortest for i in items):
+        both = Corpus(items, minimum_frames=shortest)
+        valid = Mixer(both, config.mix, settings.mel, seed=args.seed, target_split="valid")
+    torch.manual_seed(args.seed)
+    trainer = Trainer(GradTTS(settings.to_dict()), mixer, config, Path(args.out), valid=valid)
+    trainer.train()
+    return 128 + trainer.stopped_by if trainer.stopped_by else 0
+
+
+def _train_config(args: argparse.Namespace) -> TrainConfig:
+    if args.steps <= 0 or args.batch_size <= 0:
+        raise InputError(f"steps {args.steps}, batch size {args.batch_size}: expected numbers > 0")
+    if args.validate_every <= 0 or args.sample_every < 0:
+        every = f"validate every {args.validate_every}, sample every {args.sample_every} steps"
+        raise InputError(f"{every}: expected numbers > 0, or 0 samples")
+    if args.valid and not args.filelist:
+        raise InputError(f"--valid {args.valid} goes with --filelist; a built corpus has a split of its own")
+    return TrainConfig(
         batch_size=args.batch_size,
         learning_rate=args.learning_rate,
         steps=args.steps,
@@ -62,16 +100,17 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         save_every_seconds=args.save_every,
         validate_every=args.validate_every,
+        sample_every=args.sample_every,
     )
-    if args.steps <= 0 or args.batch_size <= 0:
-        raise InputError(f"steps {args.steps}, batch size {args.batch_size}: expected numbers > 0")
-    settings = PRESETS[args.preset]
-    out = Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "settings.json").write_text(json.dumps(settings.to_dict(), indent=1))
-    items = load_items(args.corpus, ("train",), add_blank=settings.add_blank)
-    corpus = Corpus(items, minimum_frames=config.mix.crop_frames)
-    torch.manual_seed(args.seed)
-    model = GradTTS(settings.to_dict())
-    Trainer(model, Mixer(corpus, config.mix, settings.mel, seed=args.seed), config, out).train()
-    return 0
+
+
+def _read_data(args: argparse.Namespace, settings: ModelConfig) -> tuple[ModelConfig, list[Item]]:
+    """Items of both splits, and the settings with a row for each speaker among them."""
+    if args.corpus:
+        return settings, load_items(args.corpus, ("train", "valid"), add_blank=settings.add_blank)
+    cache = Path(args.out) / "features"
+    items = load_filelist(args.filelist, settings, cache=cache)
+    if args.valid:
+        items += load_filelist(args.valid, settings, cache=cache, split="valid")
+    speakers = max(item.styles[0].speaker for item in items) + 1
+    return replace(settings, style=replace(STYLE, n_speakers=speakers)), items

@@ -97,6 +97,15 @@ class Corpus:
             item for item in self.items if len(item.styles) == 2 and all(self.by_style.get(s) for s in item.styles)
         ]
 
+    @property
+    def has_duals(self) -> bool:
+        """Whether pitch and voice of some item can be read from two other items."""
+        pitches, voices = defaultdict(set), defaultdict(set)
+        for style in self.by_style:
+            pitches[style.voice].add(style.pitch)
+            voices[style.pitch].add(style.voice)
+        return any(len(voices[s.pitch]) > 1 and len(pitches[s.voice]) > 1 for s in self.by_style)
+
 
 def load_items(folder: str | Path, splits: tuple[str, ...] = ("train",), *, add_blank: bool = False) -> list[Item]:
     """Read the items of a built corpus.

@@ -18,7 +18,7 @@ from gradtts_interp.pipeline import INDEX
 from gradtts_interp.pitch.contour import Contour, prosody_vector
 from gradtts_interp.styles import Style, StyleBank
 from gradtts_interp.training.data import EMOTIONS, load_entries
-from gradtts_interp.training.loop import checkpoints
+from gradtts_interp.training.state import checkpoints
 
 TYPICAL_FRAMES = 260  # about 3 s: long enough to hear a style, short enough to be cheap
 
@@ -40,8 +40,9 @@ def run(args: argparse.Namespace) -> int:
     (out / "styles").mkdir(exist_ok=True)
     bank_of_corpus(Path(args.corpus), model).save(out / "styles")
     vocoder = os.path.relpath(Path(args.vocoder).resolve(), out.resolve())
+    index = {"model": "model", "vocoder": vocoder, "styles": "styles", "step": step}
     with atomic_path(out / INDEX) as temporary:
-        temporary.write_text(json.dumps({"model": "model", "vocoder": vocoder, "styles": "styles", "step": step}, indent=1))
+        temporary.write_text(json.dumps(index, indent=1))
     return 0
 
 

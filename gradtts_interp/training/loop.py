@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import math
-import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,27 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
-from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm import tqdm
 
-from gradtts_interp.config import ModelConfig
-from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.errors import InputError
+from gradtts_interp.files import atomic_path
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.training.losses import Losses, training_losses
+from gradtts_interp.training import state
+from gradtts_interp.training.losses import Diffusion, Losses, draw_diffusion, training_losses
 from gradtts_interp.training.mix import KINDS, Batch, MixConfig, Mixer
+from gradtts_interp.training.records import RunLog
+from gradtts_interp.training.signals import StopSignal
+from gradtts_interp.training.validation import write_sample
 
 logger = logging.getLogger(__name__)
+
+LOG_EVERY = 50
+PATIENCE = 20
+"""Steps in a row without a finite loss and gradient before a run gives up."""
+
+VALIDATION_STEP = 10**9
+"""Validation draws are those of steps that no run reaches."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,7 @@ class TrainConfig:
         ema_decay: Of the averaged weights, which are the ones shipped.
         save_every_seconds: Between checkpoints.
         validate_every: Steps between validations.
+        sample_every: Steps between pictures of a validation sample; 0 for none.
         mixed_precision: ``no``, ``bf16`` or ``fp16``.
         seed: Of data, noise and initial weights.
         mix: The training mix.
@@ -60,6 +72,7 @@ class TrainConfig:
     ema_decay: float = 0.998
     save_every_seconds: float = 300.0
     validate_every: int = 250
+    sample_every: int = 1000
     mixed_precision: str = "bf16"
     seed: int = 0
     mix: MixConfig = field(default_factory=MixConfig)
@@ -88,27 +101,51 @@ def rate_factor(progress: Progress, config: TrainConfig) -> float:
 class LossModule(nn.Module):
     """Losses as a forward pass, so that data-parallel wrappers see it."""
 
-    def __init__(self, model: GradTTS, crop_frames: int) -> None:
+    def __init__(self, model: GradTTS) -> None:
         super().__init__()
-        self.model, self.crop_frames = model, crop_frames
+        self.model = model
 
-    def forward(self, batch: Batch, generator: torch.Generator | None) -> Losses:
+    def forward(self, batch: Batch, diffusion: Diffusion) -> Losses:
         """Losses of one batch."""
-        return training_losses(self.model, batch, crop_frames=self.crop_frames, generator=generator)
+        return training_losses(self.model, batch, diffusion)
 
 
 class Trainer:
-    """Trains a model on a corpus; stops and resumes anywhere."""
+    """Trains a model on a corpus; stops and resumes anywhere.
 
-    def __init__(self, model: GradTTS, mixer: Mixer, config: TrainConfig, folder: str | Path) -> None:
+    Data, times and noise depend on seed, step and place in the global batch alone, so that any number of processes
+    sees the same; only dropout is drawn anew for each process.
+
+    Args:
+        model: Model with a style encoder.
+        mixer: Training examples.
+        config: Settings of the run.
+        folder: Folder of the run; the newest checkpoint in it is resumed.
+        valid: Examples for validation; the training mixer's own, far from what training draws, when None.
+
+    Attributes:
+        stopped_by: Number of the signal that ended :meth:`train` early, else None.
+
+    Raises:
+        InputError: The batch cannot be divided among the processes.
+        CheckpointError: The run in ``folder`` has other settings.
+    """
+
+    def __init__(
+        self, model: GradTTS, mixer: Mixer, config: TrainConfig, folder: str | Path, *, valid: Mixer | None = None
+    ) -> None:
         self.config, self.mixer, self.folder = config, mixer, Path(folder)
+        self.valid = valid or mixer
         self.accelerator = Accelerator(mixed_precision=config.mixed_precision, cpu=not torch.cuda.is_available())
         processes = self.accelerator.num_processes
         if config.batch_size % processes:
             raise InputError(f"batch size {config.batch_size} cannot be divided among {processes} processes")
         self.local_size = config.batch_size // processes
+        self.offset = self.local_size * self.accelerator.process_index
         self.progress = Progress()
-        self.loss_module = LossModule(model, config.mix.crop_frames)
+        self.failures = 0
+        self.stopped_by: int | None = None
+        self.loss_module = LossModule(model)
         optimiser = torch.optim.AdamW(
             model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay, fused=True
         )
@@ -118,157 +155,202 @@ class Trainer:
         self.ema.to(self.accelerator.device)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.resume()
-
-    def generator(self) -> torch.Generator:
-        """Noise of the current step and process; a pure function of both."""
-        rank = self.accelerator.process_index
-        seed = (self.config.seed * 1_000_003 + self.progress.step) * 64 + rank
-        return torch.Generator(self.accelerator.device).manual_seed(seed)
+        self.log = RunLog(self.folder, self.progress.step) if self.accelerator.is_main_process else None
+        if self.accelerator.is_main_process:
+            self._write_settings()
 
     def train(self) -> Path:
-        """Train to the end of the run; return the last checkpoint."""
+        """Train to the end of the run, or to a signal; return the last checkpoint.
+
+        Raises:
+            InputError: :data:`PATIENCE` steps in a row had no finite loss.
+        """
         config, start = self.config, self.progress.step
         total = None if config.seconds is not None else config.steps
         bar = tqdm(initial=start, total=total, unit="step", disable=not self.accelerator.is_main_process)
         saved = time.monotonic()
         sums: dict[str, list[float]] = {}
         last_path = self.folder
-        while self.progress.fraction(config) < 1.0 and self.progress.step < config.steps:
-            begun = time.monotonic()
-            losses, values = self._step()
-            self.progress.step += 1
-            self.progress.seconds += time.monotonic() - begun
-            for name, value in values.items():
-                sums.setdefault(name, []).append(value)
-            bar.update()
-            bar.set_postfix(loss=f"{values['diffusion']:.4f}", rate=f"{values['rate']:.1e}")
-            if self.progress.step % 50 == 0:
-                self._log({k: sum(v) / len(v) for k, v in sums.items()})
-                sums = {}
-            if self.progress.step % config.validate_every == 0:
-                self._log(self.validate())
-            if time.monotonic() - saved > config.save_every_seconds:
-                last_path, saved = self.save(), time.monotonic()
-            del losses
-        bar.close()
+        with StopSignal() as stop, bar:
+            while self.progress.fraction(config) < 1.0 and self.progress.step < config.steps:
+                begun = time.monotonic()
+                values = self._step()
+                self._advance(time.monotonic() - begun, stop)
+                for name, value in values.items():
+                    if math.isfinite(value):
+                        sums.setdefault(name, []).append(value)
+                bar.update()
+                bar.set_postfix(loss=f"{values['diffusion']:.4f}", rate=f"{values['rate']:.1e}")
+                if self.progress.step % LOG_EVERY == 0:
+                    self._log({k: sum(v) / len(v) for k, v in sums.items()})
+                    sums = {}
+                if self.stopped_by is not None:
+                    break
+                self._look()
+                if time.monotonic() - saved > config.save_every_seconds:
+                    last_path, saved = self.save(), time.monotonic()
         return self.save() if self.progress.step > start else last_path
 
-    def _step(self) -> tuple[Losses, dict[str, float]]:
-        rank = self.accelerator.process_index
-        batch = self.mixer.batch(
-            self.progress.step, self.local_size, offset=rank * self.local_size, of=self.config.batch_size
-        ).to(self.accelerator.device)
-        rate = self.config.learning_rate * rate_factor(self.progress, self.config)
+    def _advance(self, seconds: float, stop: StopSignal) -> None:
+        """Count a step; all processes agree on its seconds and on whether to stop."""
+        self.progress.step += 1
+        number = stop.received or 0
+        if self.accelerator.num_processes > 1:
+            mine = torch.tensor([seconds, float(number)], device=self.accelerator.device)
+            both = self.accelerator.gather(mine[None])
+            seconds, number = float(both[:, 0].mean()), int(both[:, 1].max())
+        self.progress.seconds += seconds
+        self.stopped_by = number or None
+
+    def _look(self) -> None:
+        """Validate and draw a sample where the step says so."""
+        step, config = self.progress.step, self.config
+        if step % config.validate_every == 0:
+            self._log(self.validate())
+        if config.sample_every and step % config.sample_every == 0 and self.accelerator.is_main_process:
+            self.sample()
+
+    def _step(self) -> dict[str, float]:
+        config, step = self.config, self.progress.step
+        batch = self.mixer.batch(step, self.local_size, offset=self.offset, of=config.batch_size)
+        batch = batch.to(self.accelerator.device)
+        rate = config.learning_rate * rate_factor(self.progress, config)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.step_module.train()
+        # Dropout, too, is a function of the step, so that a resumed run equals one that was never stopped.
+        torch.manual_seed((config.seed * 1_000_003 + step) * 64 + self.accelerator.process_index)
         with self.accelerator.autocast():
-            losses = self.step_module(batch, self.generator())
-        values = {"rate": rate, "duration": float(losses.duration), "prior": float(losses.prior)}
-        values["diffusion"] = float(losses.diffusion)
-        if not math.isfinite(float(losses.total)):
-            logger.warning("step %d: loss is %s; the step is skipped", self.progress.step, float(losses.total))
-            self.optimiser.zero_grad(set_to_none=True)
-            return losses, values
-        self.accelerator.backward(losses.total)
-        values["gradient"] = float(self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip))
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
-        self.ema.step(self.model.parameters())
+            losses = self.step_module(batch, self._diffusion(config.seed, step, self.local_size, self.offset))
+        names = ("duration", "prior", "diffusion")
+        parts = torch.stack([getattr(losses, name).detach().float() for name in names])
+        means = self.accelerator.reduce(parts, "mean").tolist()
+        values = {**dict(zip(names, means, strict=True)), "rate": rate}
+        if not self._update(losses.total, values):
+            self._count_failure(values)
+            return values
+        self.failures = 0
+        errors, kinds = self.accelerator.gather(losses.per_kind), self.accelerator.gather(batch.kind)
         for i, kind in enumerate(KINDS):
-            chosen = batch.kind == i
-            if chosen.any():
-                values[f"diffusion/{kind}"] = float(losses.per_kind[chosen].mean())
+            if (kinds == i).any():
+                values[f"diffusion/{kind}"] = float(errors[kinds == i].mean())
         for name, site in self.model.attention_sites.items():
             values[f"gate/{name}"] = float(site.gate.detach().abs().mean())
-        return losses, values
+        return values
+
+    def _diffusion(self, seed: int, step: int, size: int, offset: int = 0) -> Diffusion:
+        shape = (self.model.settings.n_feats, self.config.mix.crop_frames)
+        return draw_diffusion(seed, step, size=size, shape=shape, offset=offset, of=self.config.batch_size)
+
+    def _update(self, loss: torch.Tensor, values: dict[str, float]) -> bool:
+        """Step the optimiser unless loss or gradient is not finite on any process; says whether it stepped."""
+        finite = self.accelerator.gather(loss.detach().isfinite().reshape(1)).all()
+        if finite:
+            self.accelerator.backward(loss)
+            values["gradient"] = float(self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip))
+            finite = math.isfinite(values["gradient"])
+            if finite or self.accelerator.scaler is not None:  # the scaler of fp16 skips by itself and learns from it
+                self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        if finite:
+            self.ema.step(self.model.parameters())
+        return bool(finite)
+
+    def _count_failure(self, values: dict[str, float]) -> None:
+        self.failures += 1
+        shown = ", ".join(f"{name} {value:g}" for name, value in values.items() if name != "rate")
+        logger.warning("step %d is skipped, since its loss or gradient is not finite: %s", self.progress.step, shown)
+        if self.failures >= PATIENCE:
+            raise InputError(
+                f"{self.folder}: {self.failures} steps in a row, up to {self.progress.step}, without a finite loss and "
+                f"gradient ({shown}); resume with a lower learning rate than {self.config.learning_rate:g}"
+            )
+
+    @contextmanager
+    def averaged(self) -> Iterator[GradTTS]:
+        """The model with averaged weights, in evaluation mode."""
+        self.step_module.eval()
+        self.ema.store(self.model.parameters())
+        self.ema.copy_to(self.model.parameters())
+        try:
+            yield self.model
+        finally:
+            self.ema.restore(self.model.parameters())
 
     @torch.no_grad()
     def validate(self, batches: int = 2) -> dict[str, float]:
         """Losses of the averaged weights on fixed draws, and the effect of swapping the references."""
-        self.step_module.eval()
-        self.ema.store(self.model.parameters())
-        self.ema.copy_to(self.model.parameters())
         found: dict[str, float] = {}
-        try:
+        size = self.config.batch_size
+        with self.averaged(), self.accelerator.autocast():
             for i in range(batches):
-                batch = self.mixer.batch(10**9 + i, self.local_size).to(self.accelerator.device)
-                noise = torch.Generator(self.accelerator.device).manual_seed(i)
-                with self.accelerator.autocast():
-                    losses = self.loss_module(batch, noise)
-                    swapped = self.loss_module(swap_references(batch), noise.manual_seed(i))
-                found["valid/diffusion"] = found.get("valid/diffusion", 0.0) + float(losses.diffusion) / batches
-                found["valid/prior"] = found.get("valid/prior", 0.0) + float(losses.prior) / batches
-                found["valid/duration"] = found.get("valid/duration", 0.0) + float(losses.duration) / batches
-                found["valid/swapped"] = found.get("valid/swapped", 0.0) + float(swapped.diffusion) / batches
-        finally:
-            self.ema.restore(self.model.parameters())
+                batch = self.valid.batch(VALIDATION_STEP + i, size).to(self.accelerator.device)
+                diffusion = self._diffusion(0, VALIDATION_STEP + i, size)
+                losses = self.loss_module(batch, diffusion)
+                swapped = self.loss_module(swap_references(batch), diffusion)
+                values = {name: getattr(losses, name) for name in ("diffusion", "prior", "duration")}
+                for name, value in {**values, "swapped": swapped.diffusion}.items():
+                    found[f"valid/{name}"] = found.get(f"valid/{name}", 0.0) + float(value) / batches
         return found
 
-    def _log(self, values: dict[str, float]) -> None:
-        if not self.accelerator.is_main_process:
-            return
-        row = {"step": self.progress.step, "seconds": round(self.progress.seconds, 1), **values}
-        with open(self.folder / "log.jsonl", "a") as log:
-            log.write(json.dumps({k: round(v, 6) for k, v in row.items()}) + "\n")
+    def sample(self) -> Path | None:
+        """Write a picture of what the averaged weights say; a failure is logged and stops nothing."""
+        path = self.folder / "samples" / f"step_{self.progress.step:07d}.png"
         try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            return
-        if not hasattr(self, "_board"):
-            self._board = SummaryWriter(str(self.folder / "tensorboard"))
-        for name, value in values.items():
-            self._board.add_scalar(name, value, self.progress.step)
+            with self.averaged() as model, self.accelerator.autocast():
+                picture = write_sample(model, self.valid, path, title=f"step {self.progress.step}")
+            if self.log is not None:
+                self.log.image("sample", picture, self.progress.step)
+        except Exception as error:  # whatever it is, hours of training are worth more than a picture
+            logger.warning("no sample at step %d: %r", self.progress.step, error)
+            return None
+        return path
+
+    def _log(self, values: dict[str, float]) -> None:
+        if self.log is not None:
+            self.log.write(self.progress.step, {"seconds": round(self.progress.seconds, 1), **values})
+
+    def _write_settings(self) -> None:
+        settings, train = self.model.settings.to_dict(), asdict(self.config)
+        for name, values in (("settings.json", settings), ("train.json", train)):
+            with atomic_path(self.folder / name) as temporary:
+                temporary.write_text(json.dumps(values, indent=1))
 
     def save(self) -> Path:
-        """Write a checkpoint under a temporary name, rename it, and keep the last two."""
+        """Write a checkpoint, whole or not at all, and keep the last two."""
         path = self.folder / f"step_{self.progress.step:07d}"
         if not self.accelerator.is_main_process:
             return path
-        temporary = self.folder / f".{path.name}.tmp"
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
-        save_file(_contiguous(self.model.state_dict()), temporary / "model.safetensors")
-        self.ema.store(self.model.parameters())
-        self.ema.copy_to(self.model.parameters())
-        save_file(_contiguous(self.model.state_dict()), temporary / "ema.safetensors")
-        self.ema.restore(self.model.parameters())
-        torch.save(self.optimiser.state_dict(), temporary / "optimiser.pt")
-        state = {
+        weights = state.plain(self.model.state_dict())
+        with self.averaged():
+            averaged = state.plain(self.model.state_dict())
+        values = {
             "step": self.progress.step,
             "seconds": self.progress.seconds,
             "ema_steps": self.ema.optimization_step,
             "settings": self.model.settings.to_dict(),
             "train": asdict(self.config),
         }
-        (temporary / "state.json").write_text(json.dumps(state, indent=1))
-        shutil.rmtree(path, ignore_errors=True)
-        temporary.rename(path)
-        for old in checkpoints(self.folder)[:-2]:
-            shutil.rmtree(old, ignore_errors=True)
-        return path
+        return state.write(path, state.Checkpoint(weights, averaged, self.optimiser.state_dict(), values))
 
     def resume(self) -> None:
-        """Go on from the newest checkpoint of the folder, if there is one."""
-        found = checkpoints(self.folder)
+        """Go on from the newest checkpoint of the folder, if there is one.
+
+        Raises:
+            CheckpointError: It is damaged, or has other settings; the first one that differs is named.
+        """
+        found = state.checkpoints(self.folder)
         if not found:
             return
-        path = found[-1]
-        state = json.loads((path / "state.json").read_text())
-        if ModelConfig.from_dict(state["settings"]) != self.model.settings:
-            raise CheckpointError(f"{path}: was trained with other model settings; choose another output folder")
-        self.model.load_state_dict(load_file(path / "ema.safetensors"))
+        saved = state.read(found[-1])
+        state.require_same_run(found[-1], saved.values, self.model.settings, asdict(self.config))
+        self.model.load_state_dict(saved.averaged)
         self.ema.shadow_params = [p.detach().clone() for p in self.model.parameters()]
-        self.model.load_state_dict(load_file(path / "model.safetensors"))
-        self.optimiser.load_state_dict(torch.load(path / "optimiser.pt", weights_only=True))
-        self.ema.optimization_step = state["ema_steps"]
-        self.progress = Progress(state["step"], state["seconds"])
-        logger.info("resumed from %s at step %d", path, self.progress.step)
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    """Complete checkpoints of a run, oldest first."""
-    return sorted(p for p in folder.glob("step_*") if (p / "state.json").is_file())
+        self.model.load_state_dict(saved.weights)
+        self.optimiser.load_state_dict(saved.optimiser)
+        self.ema.optimization_step = saved.values["ema_steps"]
+        self.progress = Progress(saved.values["step"], saved.values["seconds"])
+        logger.info("resumed from %s at step %d", found[-1], self.progress.step)
 
 
 def swap_references(batch: Batch) -> Batch:
@@ -277,7 +359,3 @@ def swap_references(batch: Batch) -> Batch:
     for name in ("reference", "reference_lengths", "reference_mask", "speaker", "emotion", "prosody"):
         values[name] = values[name].roll(1, dims=1)
     return Batch(**values)
-
-
-def _contiguous(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}

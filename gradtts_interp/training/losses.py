@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from gradtts_interp.alignment import maximum_path, sequence_mask
 from gradtts_interp.diffusion.schedule import diffuse, noise_level, signal
@@ -34,6 +35,34 @@ class Losses:
     diffusion: Tensor
     total: Tensor
     per_kind: Tensor
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """Where on the way to noise the items of a batch are looked at.
+
+    Attributes:
+        t: Diffusion times (B,) in (0, 1).
+        noise: Standard normal noise (B, M, crop).
+    """
+
+    t: Tensor
+    noise: Tensor
+
+
+@dataclass(frozen=True)
+class Prior:
+    """The prior of a batch.
+
+    Attributes:
+        mu: Means per frame (B, M, T).
+        duration_error: Sum over all tokens of the squared error of log durations, ().
+        tokens: Number of tokens, ().
+    """
+
+    mu: Tensor
+    duration_error: Tensor
+    tokens: Tensor
 
 
 @dataclass(frozen=True)
@@ -82,33 +111,54 @@ def read_references(model: GradTTS, batch: Batch) -> Conditioning:
     )
 
 
-def training_losses(model: GradTTS, batch: Batch, *, crop_frames: int, generator: torch.Generator | None = None) -> Losses:
+def draw_diffusion(
+    seed: int, step: int, *, size: int, shape: tuple[int, int], offset: int = 0, of: int | None = None
+) -> Diffusion:
+    """Draw times and noise as a pure function of seed, step and place in the global batch.
+
+    Times are stratified over the global batch, one stratum for each item: the same distribution with less variance.
+
+    Args:
+        seed: Of the run.
+        step: Optimiser step.
+        size: Items of this batch (B).
+        shape: Mel bins and frames of the noise.
+        offset: Place of the first item in the global batch (for one of several processes).
+        of: Size of the global batch; ``size`` if None.
+
+    Returns:
+        Times and noise, on the CPU.
+    """
+    of, places = of or size, range(offset, offset + size)
+    source = np.random.default_rng([seed, step])
+    times = ((np.arange(of) + source.random(of)) / of)[source.permutation(of)]
+    noise = [np.random.default_rng([seed, step, place]).standard_normal(shape, dtype=np.float32) for place in places]
+    t = torch.tensor(times[offset : offset + size], dtype=torch.float32).clamp(T_MIN, 1 - T_MIN)
+    return Diffusion(t, torch.from_numpy(np.stack(noise)))
+
+
+def training_losses(model: GradTTS, batch: Batch, diffusion: Diffusion) -> Losses:
     """Losses of one batch.
 
     Args:
         model: Model with a style encoder.
         batch: Training batch.
-        crop_frames: Frames of the random crop the score network sees.
-        generator: Source of diffusion time and noise.
+        diffusion: Times, and noise of the length of the random crop that the score network sees.
 
     Returns:
-        The losses.
+        The losses; on several processes their mean over processes is the loss of the global batch.
     """
     reading = read_references(model, batch)
     mel = model.normalise(batch.mel)
-    mu, duration_loss = prior_of_batch(model, batch, reading, mel)
+    prior = prior_of_batch(model, batch, reading, mel)
+    mu, duration_loss = prior.mu, prior.duration_error / shared_count(prior.tokens)
     valid = sequence_mask(batch.lengths, max_length=mel.shape[2])[:, None].to(mel.dtype)
-    prior_loss = 0.5 * ((mel - mu).square() * valid).sum() / (valid.sum() * mel.shape[1])
+    prior_loss = 0.5 * ((mel - mu).square() * valid).sum() / (shared_count(valid.sum()) * mel.shape[1])
+    t, noise = diffusion.t.to(mel.device), diffusion.noise.to(mel.device)
+    crop_frames = noise.shape[2]
     frames = batch.start[:, None] + torch.arange(crop_frames, device=mel.device)[None]
     crop = Cropper(frames)
     mask, target, mean = crop(valid), crop(mel), crop(mu)
-    size = mel.shape[0]
-    # One stratum of diffusion time per item: the same distribution with less variance.
-    strata = torch.arange(size, device=mel.device)
-    uniform = torch.rand(size, generator=generator, device=mel.device)
-    t = ((strata + uniform) / size).clamp(T_MIN, 1 - T_MIN)
-    t = t[torch.randperm(size, generator=generator, device=mel.device)]
-    noise = torch.randn(target.shape, generator=generator, device=mel.device)
     x_t = diffuse(target, mean, t, noise, model.schedule)
     context = StyleContext(
         tokens=reading.context.tokens,
@@ -126,6 +176,15 @@ def training_losses(model: GradTTS, batch: Batch, *, crop_frames: int, generator
     return Losses(duration_loss, prior_loss, loss, duration_loss + prior_loss + loss, error)
 
 
+def shared_count(count: Tensor) -> Tensor:
+    """Mean of a count over all processes, so that dividing by it weighs every token and frame of them alike."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return count
+    total = count.detach().clone()
+    distributed.all_reduce(total)
+    return total / distributed.get_world_size()
+
+
 class Cropper:
     """Cuts the same frames out of several tensors (B, C, T)."""
 
@@ -138,8 +197,18 @@ class Cropper:
         return x.gather(-1, index[:, None].expand(-1, x.shape[1], -1))
 
 
-def prior_of_batch(model: GradTTS, batch: Batch, reading: Conditioning, mel: Tensor) -> tuple[Tensor, Tensor]:
-    """Prior means (B, M, T) and the duration loss; both styles of a blend are encoded and mixed by share."""
+def prior_of_batch(model: GradTTS, batch: Batch, reading: Conditioning, mel: Tensor) -> Prior:
+    """Prior means and the error of the durations; both styles of a blend are encoded and mixed by share.
+
+    Args:
+        model: Model with a style encoder.
+        batch: Training batch; durations that are all 0 are unknown and found by monotonic alignment search.
+        reading: What the networks read of the references.
+        mel: Normalised targets (B, M, T).
+
+    Returns:
+        The prior.
+    """
     size = batch.ids.shape[0]
     null = model.style_encoder.null_pooled.expand(size, -1)  # type: ignore[union-attr]
     pooled = [torch.where(batch.null_text[:, None], null, s.pooled) for s in reading.styles]
@@ -152,10 +221,11 @@ def prior_of_batch(model: GradTTS, batch: Batch, reading: Conditioning, mel: Ten
     if int(durations.sum()) == 0:
         durations = align(mu[:size].detach(), mel, token_mask, valid)
     target = torch.log(durations.clamp_min(1).to(mel.dtype))
-    duration_loss = ((logw[:, 0] - target).square() * token_mask).sum() / token_mask.sum()
+    duration_error = ((logw[:, 0] - target).square() * token_mask).sum()
     token = frame_tokens(durations, mel.shape[2])[:, None].expand(-1, mel.shape[1], -1)
     share = batch.share[:, None]
-    return mu[:size].gather(-1, token) * (1 - share) + mu[size:].gather(-1, token) * share, duration_loss
+    mixed = mu[:size].gather(-1, token) * (1 - share) + mu[size:].gather(-1, token) * share
+    return Prior(mixed, duration_error, token_mask.sum())
 
 
 def frame_tokens(durations: Tensor, frames: int) -> Tensor:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import InputError
 from gradtts_interp.models.style_encoder import ROLES
 from gradtts_interp.pitch.masks import pitch_mask
 from gradtts_interp.training.data import EMOTIONS, Corpus, Item
@@ -118,11 +119,31 @@ class Batch:
 
 
 class Mixer:
-    """Draws training examples from a corpus."""
+    """Draws training examples from a corpus.
 
-    def __init__(self, corpus: Corpus, config: MixConfig, mel: MelConfig, *, seed: int = 0) -> None:
+    Kinds that the corpus cannot give (blends of a corpus without any, or duals where no manner of pitch is shared by
+    two voices) are left out, and the shares of the others grow.
+
+    Args:
+        corpus: Where targets and references come from.
+        config: Shares and dropouts.
+        mel: The mel contract.
+        seed: Of all draws.
+        target_split: Split that targets are taken from; None for all of the corpus.
+    """
+
+    def __init__(
+        self, corpus: Corpus, config: MixConfig, mel: MelConfig, *, seed: int = 0, target_split: str | None = None
+    ) -> None:
         self.corpus, self.config, self.mel, self.seed = corpus, config, mel, seed
-        weights = np.array([config.matched, config.dual, config.blend if corpus.blends else 0.0])
+        self.singles = [i for i in corpus.singles if target_split in (None, i.split)]
+        self.blends = [i for i in corpus.blends if target_split in (None, i.split)]
+        possible = (bool(self.singles), bool(self.singles) and corpus.has_duals, bool(self.blends))
+        weights = np.array((config.matched, config.dual, config.blend)) * possible
+        if weights.min() < 0 or weights.sum() <= 0:
+            given = {"matched": config.matched, "dual": config.dual, "blend": config.blend}
+            can = [kind for kind, ok in zip(KINDS, possible, strict=True) if ok]
+            raise InputError(f"training mix {given}: expected shares >= 0, one of them > 0 for {can or 'any items'}")
         self.kind_shares = weights / weights.sum()
 
     def batch(self, step: int, size: int, *, offset: int = 0, of: int | None = None) -> Batch:
@@ -140,7 +161,16 @@ class Mixer:
     def example(self, index: int) -> dict:
         """Example number ``index`` of the endless stream."""
         rng = np.random.default_rng([self.seed, index])
-        kind = KINDS[rng.choice(3, p=self.kind_shares)]
+        return self._example(rng, KINDS[rng.choice(3, p=self.kind_shares)])
+
+    def example_of(self, kind: str, index: int) -> dict | None:
+        """A draw of one kind with nothing withheld, for pictures; None where the mix has no such kind."""
+        if self.kind_shares[KINDS.index(kind)] == 0:
+            return None
+        example = self._example(np.random.default_rng([self.seed, index]), kind)
+        return {**example, "null": False, "null_text": False, "prosody_known": True}
+
+    def _example(self, rng: np.random.Generator, kind: str) -> dict:
         target, a, b, share = getattr(self, f"_{kind}")(rng)
         config = self.config
         return {
@@ -156,12 +186,12 @@ class Mixer:
         }
 
     def _matched(self, rng: np.random.Generator) -> tuple[Item, Reference, Reference, NDArray]:
-        target = _pick(rng, self.corpus.singles)
+        target = _pick(rng, self.singles)
         a = self._reference(rng, self._other(rng, self.corpus.by_style[target.styles[0]], target))
         return target, a, _hidden(a), np.zeros(target.frames, dtype=np.float32)
 
     def _dual(self, rng: np.random.Generator) -> tuple[Item, Reference, Reference, NDArray]:
-        target = _pick(rng, self.corpus.singles)
+        target = _pick(rng, self.singles)
         style = target.styles[0]
         pitched = [i for i in self.corpus.by_pitch[style.pitch] if i.styles[0].voice != style.voice]
         voiced = [i for i in self.corpus.by_voice[style.voice] if i.styles[0].pitch != style.pitch]
@@ -172,7 +202,7 @@ class Mixer:
         return target, a, b, np.ones(target.frames, dtype=np.float32)
 
     def _blend(self, rng: np.random.Generator) -> tuple[Item, Reference, Reference, NDArray]:
-        target = _pick(rng, self.corpus.blends)
+        target = _pick(rng, self.blends)
         refs = [self._reference(rng, _pick(rng, self.corpus.by_style[s])) for s in target.styles]
         share = target.share
         assert share is not None

@@ -1,0 +1,137 @@
+"""``gradtts-interp train-vocoder``: train a HiFi-GAN on a folder of recordings.
+
+This command, not the package `hifigan`, knows the log-mel of gradtts_interp, so that there is only one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from gradtts_interp.audio import log_mel
+from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.training.signals import StopSignal
+from gradtts_interp.vocoder import Vocoder
+from hifigan.config import CONFIGS
+from hifigan.data import Corpus
+from hifigan.train import CONTEXT_FRAMES, STATE_FILE, Budget, Trainer, TrainingConfig
+
+logger = logging.getLogger(__name__)
+
+DEFAULTS = TrainingConfig()
+BOARD_EVERY = 10
+_HELP = {
+    "batch": "segments of a batch",
+    "segment": "samples of a segment",
+    "spectral_rate": "learning rate of AdamW without discriminators",
+    "adversarial_rate": "learning rate of AdamW with discriminators; 0.0002 is as published",
+    "final_rate": "share of the learning rate left at the end",
+    "spectral_share": "share of the budget without discriminators",
+    "divisor": "divides the discriminators' published channels; 1 is as published",
+    "scales": "discriminators by scale; 3 is as published",
+    "mel_weight": "weight of the mel distance",
+    "feature_weight": "weight of the feature distance",
+    "stft_weight": "weight of the multi-resolution STFT loss; 0 is as published",
+    "mel_noise": "greatest deviation of the noise on input mels, in nats",
+    "clip": "greatest gradient norm",
+    "ema": "decay of the averaged generator",
+    "seed": "seed of weights and segments",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("--wavs", type=Path, required=True, help="folder of 22.05 kHz wav or flac files, or a manifest")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run; an earlier run in it is resumed")
+    parser.add_argument("--config", choices=sorted(CONFIGS), default="demo", help="shape of the generator")
+    parser.add_argument("--seconds", type=float, help="budget: seconds of training over all resumptions")
+    parser.add_argument("--steps", type=int, help="budget: steps over all resumptions")
+    parser.add_argument("--save-every", type=float, default=180.0, help="seconds between checkpoints")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, …")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    for name, text in _HELP.items():
+        default = getattr(DEFAULTS, name)
+        parser.add_argument("--" + name.replace("_", "-"), type=type(default), default=default, help=text)
+    parser.add_argument("--float32", action="store_true", help="compute convolutions in float32, not bfloat16")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train.
+
+    Args:
+        args: What the parser of ``add_arguments`` gave.
+
+    Returns:
+        Exit status: 0 at the end of the budget, 128 + its number after a signal.
+
+    Raises:
+        InputError: No budget, no usable recordings, a run of another shape in the folder, or losses not finite.
+    """
+    if not args.seconds and not args.steps:
+        raise InputError("give a budget: --seconds or --steps")
+    torch.set_num_threads(args.threads)
+    mel_config = MelConfig()
+    try:
+        trainer = build_trainer(args, mel_config)
+        return _train(trainer, args, mel_config)
+    except (ValueError, FloatingPointError) as error:
+        raise InputError(str(error)) from error
+
+
+def build_trainer(args: argparse.Namespace, mel_config: MelConfig) -> Trainer:
+    """Make the trainer, resumed when the run's folder holds a state."""
+    names = {field.name for field in dataclasses.fields(TrainingConfig)} - {"generator"}
+    settings = {name: value for name, value in vars(args).items() if name in names}
+    generator = CONFIGS[args.config]
+    config = TrainingConfig(generator=generator, bfloat16=not args.float32, **settings)
+    shortest = config.segment + 2 * CONTEXT_FRAMES * generator.hop_samples
+    corpus = Corpus(args.wavs, sample_rate_hz=mel_config.sample_rate_hz, shortest=shortest)
+    logger.info("%.2f h of speech, %d recordings held out", corpus.hours, len(corpus.held_out))
+    budget = Budget(args.steps, args.seconds)
+    mel_function = partial(log_mel, config=mel_config)
+    trainer = Trainer(config, corpus, mel_function=mel_function, budget=budget, device=args.device)
+    if (args.out / STATE_FILE).exists():
+        trainer.load(args.out)
+        logger.info("resumed at step %d", trainer.step_number)
+    return trainer
+
+
+def _train(trainer: Trainer, args: argparse.Namespace, mel_config: MelConfig) -> int:
+    board = _tensorboard(args.out)
+
+    def on_step(step: int, report: dict[str, float]) -> None:
+        trainer.stopping = stop.received is not None
+        shown = {name: f"{value:.2f}" for name, value in report.items() if name != "skipped"}
+        bar.set_postfix(shown, refresh=False)
+        bar.update(round(trainer.share * 1000) - bar.n)
+        if board and step % BOARD_EVERY == 0:
+            for name, value in report.items():
+                board.add_scalar(f"loss/{name}", value, step)
+
+    def on_save(trainer: Trainer, found: dict[str, float]) -> None:
+        Vocoder.from_generator(trainer.averaged, mel_config).save_pretrained(args.out / "vocoder")
+        logger.info("step %d, %.0f s: held out %s", trainer.step_number, trainer.seconds, found)
+        if board:
+            for name, value in found.items():
+                board.add_scalar(f"held_out/{name}", value, trainer.step_number)
+
+    with StopSignal() as stop, tqdm(total=1000, initial=round(trainer.share * 1000), unit="‰", mininterval=10) as bar:
+        trainer.run(args.out, save_every_seconds=args.save_every, on_step=on_step, on_save=on_save)
+    return 128 + stop.received if stop.received else 0
+
+
+def _tensorboard(folder: Path) -> Any:
+    """Return a TensorBoard writer, or None where it is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder / "tensorboard"))
