@@ -1,0 +1,57 @@
+"""Fixtures of the training tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from fake_corpus import MIX, TINY, fake_items, write_corpus
+
+from gradtts_interp.config import MelConfig, ModelConfig
+from gradtts_interp.models.grad_tts import GradTTS
+from gradtts_interp.training.data import Corpus
+from gradtts_interp.training.loop import TrainConfig
+from gradtts_interp.training.mix import Mixer
+
+
+@pytest.fixture
+def corpus() -> Corpus:
+    return Corpus(fake_items())
+
+
+@pytest.fixture
+def mixer(corpus) -> Mixer:
+    return Mixer(corpus, MIX, MelConfig(), seed=3)
+
+
+@pytest.fixture
+def make_model():
+    """Function from a seed and settings to a fresh random model."""
+
+    def make(seed: int = 0, settings: ModelConfig = TINY) -> GradTTS:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return GradTTS(settings.to_dict())
+
+    return make
+
+
+@pytest.fixture
+def config() -> TrainConfig:
+    return TrainConfig(
+        batch_size=4,
+        steps=4,
+        warmup_steps=1,
+        mixed_precision="no",
+        validate_every=100,
+        sample_every=0,
+        save_every_seconds=1e9,
+        mix=MIX,
+    )
+
+
+@pytest.fixture
+def corpus_folder(tmp_path) -> Path:
+    """Folder of a built corpus."""
+    return write_corpus(tmp_path / "corpus")

@@ -1,0 +1,114 @@
+"""Filelists of users' own recordings, to three steps of training."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from fake_corpus import TINY
+
+from gradtts_interp.audio import write_wav
+from gradtts_interp.cli.main import main
+from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.text.frontend import TextFrontend
+from gradtts_interp.training import command, filelist
+from gradtts_interp.training.filelist import cached_features, load_filelist, parse_line
+
+TEXT = "hello world"
+
+
+def tone(path, *, f0_hz=140.0, seconds=0.6):
+    time = np.arange(int(22050 * seconds)) / 22050
+    wave = sum(np.sin(2 * np.pi * f0_hz * k * time) / k for k in range(1, 12))
+    write_wav(path, torch.tensor(0.2 * wave, dtype=torch.float32))
+    return path
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """Six tones by two speakers, four for training and two for validation."""
+    folder = tmp_path / "speech"
+    lines = []
+    for i in range(6):
+        tone(folder / f"{i}.wav", f0_hz=110.0 + 15 * i)
+        lines.append(f"{i}.wav|{TEXT} {'again ' * (i % 3)}|{i % 2}" + ("|happy" if i > 3 else ""))
+    (folder / "train.txt").write_text("\n".join(lines[:4]) + "\n\n")
+    (folder / "valid.txt").write_text("\n".join(lines[4:]))
+    return folder
+
+
+def test_items_of_a_filelist(recordings, tmp_path):
+    items = load_filelist(recordings / "train.txt", TINY, cache=tmp_path / "cache")
+    assert [i.styles[0].voice for i in items] == ["s0", "s1", "s0", "s1"]
+    assert [i.styles[0].pitch for i in items] == ["s0-neutral", "s1-neutral"] * 2
+    ids = TextFrontend(add_blank=False, word_boundaries=False)(TEXT).ids
+    assert items[0].ids.tolist() == list(ids)
+    for i, item in enumerate(items):
+        assert item.mel.shape == (80, int(22050 * 0.6) // 256) and item.durations.sum() == 0
+        assert np.median(item.f0_hz[item.voiced]) == pytest.approx(110 + 15 * i, rel=0.02)
+    valid = load_filelist(recordings / "valid.txt", TINY, cache=tmp_path / "cache", split="valid")
+    assert valid[0].styles[0].pitch == "s0-happy" and valid[0].split == "valid"
+
+
+def test_features_are_cached_until_the_file_changes(tmp_path, monkeypatch):
+    path, mel = tone(tmp_path / "a.wav"), MelConfig()
+    first = cached_features(path, mel, tmp_path / "cache")
+    with monkeypatch.context() as patch:
+        patch.setattr(filelist, "read_audio", lambda *_: pytest.fail("read again"))
+        second = cached_features(path, mel, tmp_path / "cache")
+    assert np.array_equal(first.mel, second.mel)
+    tone(path, f0_hz=300.0, seconds=0.5)
+    assert cached_features(path, mel, tmp_path / "cache").mel.shape != first.mel.shape
+
+
+def test_lines_that_cannot_be_used_are_skipped_and_named(recordings, tmp_path, caplog):
+    write_wav(recordings / "silent.wav", torch.zeros(22050))
+    tone(recordings / "short.wav", seconds=0.1)
+    bad = ["gone.wav|hello|0", "0.wav|hello", "0.wav|hello|bob", "0.wav||0", f"short.wav|{TEXT * 3}|0"]
+    bad += ["0.wav|" + "a" * 3000 + "|0", "silent.wav|hello|0"]
+    (recordings / "mixed.txt").write_text("\n".join(["0.wav|hello|0|calm", *bad]))
+    items = load_filelist(recordings / "mixed.txt", TINY, cache=tmp_path / "cache")
+    assert len(items) == 1
+    for number, reason in enumerate(
+        ("gone.wav: no such audio file", "2 fields", "speaker 'bob'", "3 fields", "frames for", "3000", "silent"), start=2
+    ):
+        assert any(f"mixed.txt, line {number} is skipped" in m and reason in m for m in caplog.messages), reason
+    assert any("7 of 8 lines are skipped" in m for m in caplog.messages)
+    assert any("emotions ['calm'] have no name in the model" in m for m in caplog.messages)
+
+
+def test_a_filelist_without_any_usable_line(tmp_path):
+    (tmp_path / "list.txt").write_text("gone.wav|hello|0\n")
+    with pytest.raises(InputError, match=r"none of 1 lines can be used; the last error: line 1: .*gone.wav"):
+        load_filelist(tmp_path / "list.txt", TINY, cache=tmp_path)
+    (tmp_path / "list.txt").write_text("\n")
+    with pytest.raises(InputError, match="none of 0 lines .*the file is empty"):
+        load_filelist(tmp_path / "list.txt", TINY, cache=tmp_path)
+    with pytest.raises(InputError, match="none.txt cannot be read: No such file"):
+        load_filelist(tmp_path / "none.txt", TINY, cache=tmp_path)
+    (tmp_path / "list.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="no text in UTF-8"):
+        load_filelist(tmp_path / "list.txt", TINY, cache=tmp_path)
+
+
+@pytest.mark.parametrize("speaker", ["-1", "1.5", "²", "10000"])
+def test_speakers_are_small_numbers(speaker, tmp_path):
+    with pytest.raises(InputError, match="expected a number from 0 to 9999"):
+        parse_line(f"a.wav|hello|{speaker}", tmp_path)
+
+
+def test_training_on_a_filelist(recordings, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "PRESETS", {"demo": TINY})
+    monkeypatch.setattr(command, "STYLE", TINY.style)
+    out = tmp_path / "run"
+    words = ["train", "--filelist", recordings / "train.txt", "--valid", recordings / "valid.txt", "--out", out]
+    words += ["--steps", 3, "--batch-size", 2, "--precision", "no", "--validate-every", 3, "--sample-every", 3]
+    assert main([str(w) for w in words]) == 0
+    assert (out / "step_0000003" / "ema.safetensors").is_file()
+    assert (out / "samples" / "step_0000003.png").is_file()
+    rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert rows[-1]["step"] == 3 and np.isfinite(rows[-1]["valid/diffusion"])
+    assert json.loads((out / "settings.json").read_text())["style"]["n_speakers"] == 2
+    assert main([str(w) for w in [*words, "--seed", 1]]) == 2
+    assert "trained with seed = 0, now 1" in capsys.readouterr().err

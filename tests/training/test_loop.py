@@ -1,0 +1,250 @@
+"""The training loop: it learns, stops, resumes exactly, refuses other settings, and gives up on noise."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+from fake_corpus import MIX, TINY, fake_item, fake_items
+
+from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.training import loop
+from gradtts_interp.training.data import Corpus
+from gradtts_interp.training.loop import Progress, Trainer, rate_factor, swap_references
+from gradtts_interp.training.mix import Mixer
+from gradtts_interp.training.state import checkpoints
+
+
+def weights(trainer):
+    return [p.detach().clone() for p in [*trainer.model.parameters(), *trainer.ema.shadow_params]]
+
+
+def equal(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def log_of(folder):
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_stopped_and_resumed_equals_uninterrupted(make_model, mixer, config, tmp_path):
+    whole = Trainer(make_model(), mixer, config, tmp_path / "whole")
+    whole.train()
+    first = Trainer(make_model(), mixer, dataclasses.replace(config, save_every_seconds=0.0), tmp_path / "parts")
+    for _ in range(2):
+        first._step()
+        first.progress.step += 1
+    first.save()
+    second = Trainer(make_model(seed=9), mixer, config, tmp_path / "parts")
+    assert second.progress.step == 2
+    last = second.train()
+    assert last.name == "step_0000004"
+    assert equal(weights(whole), weights(second))
+    states = [t.optimiser.state_dict()["state"] for t in (whole, second)]
+    assert all(torch.equal(states[0][i]["exp_avg_sq"], states[1][i]["exp_avg_sq"]) for i in states[0])
+
+
+def test_loss_falls_on_one_batch(make_model, config, tmp_path, monkeypatch):
+    mixer = Mixer(Corpus(fake_items()), MIX, MelConfig())
+    batch = mixer.batch(0, 4)
+    monkeypatch.setattr(mixer, "batch", lambda *_, **__: batch)
+    trainer = Trainer(make_model(), mixer, dataclasses.replace(config, learning_rate=3e-3, steps=30), tmp_path)
+    before = trainer.validate()
+    trainer.train()
+    after = trainer.validate()
+    assert after["valid/prior"] < 0.8 * before["valid/prior"]
+    assert after["valid/diffusion"] < 0.9 * before["valid/diffusion"]
+    assert after["valid/duration"] < before["valid/duration"]
+
+
+def test_a_signal_saves_and_ends_the_run(make_model, mixer, config, tmp_path, monkeypatch):
+    trainer = Trainer(make_model(), mixer, dataclasses.replace(config, steps=50), tmp_path)
+    step = trainer._step
+
+    def step_and_signal():
+        if trainer.progress.step == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step()
+
+    monkeypatch.setattr(trainer, "_step", step_and_signal)
+    before = signal.getsignal(signal.SIGTERM)
+    path = trainer.train()
+    assert trainer.stopped_by == signal.SIGTERM
+    assert path.name == "step_0000002" and checkpoints(tmp_path) == [path]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_left_overs_are_ignored_and_two_checkpoints_kept(make_model, mixer, config, tmp_path):
+    (tmp_path / ".step_0000099.tmp").mkdir(parents=True)
+    (tmp_path / "step_0000098").mkdir()
+    trainer = Trainer(make_model(), mixer, config, tmp_path)
+    assert trainer.progress.step == 0
+    for _ in range(3):
+        trainer.progress.step += 1
+        trainer.save()
+    assert [p.name for p in checkpoints(tmp_path)] == ["step_0000002", "step_0000003"]
+    assert not list(tmp_path.glob(".*.tmp"))
+
+
+def test_other_settings_are_refused_by_name(make_model, mixer, config, tmp_path):
+    Trainer(make_model(), mixer, config, tmp_path).save()
+    settings = (tmp_path / "settings.json").read_text()
+    wider = dataclasses.replace(TINY, style=dataclasses.replace(TINY.style, patch_bins=4))
+    with pytest.raises(CheckpointError, match=r"trained with model.style.patch_bins = 8, now 4"):
+        Trainer(make_model(settings=wider), mixer, config, tmp_path)
+    with pytest.raises(CheckpointError, match="trained with batch_size = 4, now 2"):
+        Trainer(make_model(), mixer, dataclasses.replace(config, batch_size=2), tmp_path)
+    mix = dataclasses.replace(MIX, null=0.5)
+    with pytest.raises(CheckpointError, match=r"trained with mix.null = 0.1, now 0.5"):
+        Trainer(make_model(), mixer, dataclasses.replace(config, mix=mix), tmp_path)
+    assert (tmp_path / "settings.json").read_text() == settings
+    faster = dataclasses.replace(config, learning_rate=1e-3, steps=99)
+    assert Trainer(make_model(), mixer, faster, tmp_path).progress.step == 0
+    assert json.loads((tmp_path / "train.json").read_text())["steps"] == 99
+
+
+def test_a_checkpoint_of_the_first_version_is_resumed(make_model, mixer, config, tmp_path):
+    path = Trainer(make_model(), mixer, config, tmp_path).save()
+    values = json.loads((path / "state.json").read_text())
+    del values["train"]["sample_every"]
+    (path / "state.json").write_text(json.dumps(values))
+    assert Trainer(make_model(seed=1), mixer, config, tmp_path).progress.step == 0
+
+
+def test_a_damaged_checkpoint_is_named(make_model, mixer, config, tmp_path):
+    path = Trainer(make_model(), mixer, config, tmp_path).save()
+    (path / "ema.safetensors").write_bytes(b"half")
+    with pytest.raises(CheckpointError, match=r"ema.safetensors cannot be read.*remove step_0000000"):
+        Trainer(make_model(), mixer, config, tmp_path)
+
+
+def test_losses_that_are_not_finite_are_skipped_then_end_the_run(make_model, mixer, config, tmp_path, monkeypatch):
+    trainer = Trainer(make_model(), mixer, dataclasses.replace(config, steps=100), tmp_path)
+    trainer._step()
+    before = weights(trainer)
+    with torch.no_grad():
+        normal = trainer.model.settings
+        monkeypatch.setattr(trainer.model, "settings", dataclasses.replace(normal, mel_std=float("nan")))
+    assert "gradient" not in trainer._step() and trainer.failures == 1
+    assert equal(before, weights(trainer))
+    monkeypatch.setattr(trainer.model, "settings", normal)
+    trainer._step()
+    assert trainer.failures == 0
+    monkeypatch.setattr(trainer.model, "settings", dataclasses.replace(normal, mel_std=float("nan")))
+    monkeypatch.setattr(loop, "PATIENCE", 3)
+    with pytest.raises(InputError, match="3 steps in a row.*without a finite loss.*lower learning rate than 0.0006"):
+        trainer.train()
+
+
+def test_log_goes_on_without_repeating_steps(make_model, mixer, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    Trainer(make_model(), mixer, dataclasses.replace(config, steps=2), tmp_path).train()
+    with open(tmp_path / "log.jsonl", "a") as log:
+        log.write('{"step": 3, "seconds": 9}\n{"step": 4, "sec')
+    Trainer(make_model(), mixer, config, tmp_path).train()
+    rows = log_of(tmp_path)
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    assert {"rate", "duration", "prior", "diffusion", "gradient", "gate/mid"} <= set(rows[-1])
+    assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+def test_validation_is_fixed_and_leaves_no_trace(make_model, mixer, config, tmp_path):
+    trainer = Trainer(make_model(), mixer, config, tmp_path)
+    trainer._step()
+    before = weights(trainer)
+    first, second = trainer.validate(), trainer.validate()
+    assert first == second and set(first) == {f"valid/{k}" for k in ("diffusion", "prior", "duration", "swapped")}
+    assert equal(before, weights(trainer))
+
+
+def test_sample_is_written_and_its_failure_only_logged(make_model, mixer, config, tmp_path, monkeypatch, caplog):
+    trainer = Trainer(make_model(), mixer, dataclasses.replace(config, steps=1, sample_every=1), tmp_path)
+    trainer.train()
+    picture = tmp_path / "samples" / "step_0000001.png"
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    monkeypatch.setattr(loop, "write_sample", lambda *_, **__: 1 / 0)
+    before = weights(trainer)
+    assert trainer.sample() is None
+    assert "no sample at step 1: ZeroDivisionError" in caplog.text
+    assert equal(before, weights(trainer))
+
+
+def test_swapping_references_moves_them_by_one(mixer):
+    batch = mixer.batch(0, 3)
+    swapped = swap_references(batch)
+    assert torch.equal(swapped.reference[:, 1], batch.reference[:, 0])
+    assert torch.equal(swapped.mel, batch.mel) and torch.equal(swapped.share, batch.share)
+
+
+def test_rate_rises_then_falls(config):
+    config = dataclasses.replace(config, steps=100, warmup_steps=10, final_rate=0.1)
+    factors = [rate_factor(Progress(step), config) for step in range(101)]
+    assert factors[0] < 0.11 and max(factors) == pytest.approx(factors[9], abs=0.02)
+    assert factors[100] == pytest.approx(0.1)
+    timed = dataclasses.replace(config, seconds=10.0, warmup_steps=1)
+    assert rate_factor(Progress(5, seconds=10.0), timed) == pytest.approx(0.1)
+
+
+def test_batch_that_cannot_be_divided(make_model, mixer, config, tmp_path, monkeypatch):
+    from accelerate import Accelerator
+
+    monkeypatch.setattr(Accelerator, "num_processes", property(lambda _: 3))
+    with pytest.raises(InputError, match="batch size 4 cannot be divided among 3 processes"):
+        Trainer(make_model(), mixer, config, tmp_path)
+
+
+def test_recordings_without_durations_are_aligned(make_model, config, tmp_path):
+    items = [dataclasses.replace(i, durations=0 * i.durations) for i in fake_items()]
+    trainer = Trainer(make_model(), Mixer(Corpus(items), MIX, MelConfig()), config, tmp_path)
+    assert trainer._step()["duration"] > 0 and trainer.failures == 0
+    assert fake_item(0, (items[0].styles[0],)).durations.sum() > 0
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one(tmp_path):
+    script = tmp_path / "job.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            import dataclasses, json, sys, torch
+            sys.path.insert(0, {str(Path(__file__).parent)!r})
+            import fake_corpus
+            from gradtts_interp.config import MelConfig
+            from gradtts_interp.models.grad_tts import GradTTS
+            from gradtts_interp.training import loop
+            from gradtts_interp.training.data import Corpus
+            from gradtts_interp.training.mix import Mixer
+
+            loop.LOG_EVERY = 1
+            torch.set_num_threads(1)
+            torch.manual_seed(0)
+            model = GradTTS(dataclasses.replace(fake_corpus.TINY, enc_dropout=0.0).to_dict())
+            mixer = Mixer(Corpus(fake_corpus.fake_items()), fake_corpus.MIX, MelConfig())
+            config = loop.TrainConfig(batch_size=4, steps=3, warmup_steps=1, mixed_precision="no", mix=fake_corpus.MIX,
+                                      validate_every=3, sample_every=0)
+            trainer = loop.Trainer(model, mixer, config, sys.argv[1])
+            trainer.train()
+            """
+        )
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    single, double = tmp_path / "single", tmp_path / "double"
+    subprocess.run([sys.executable, script, single], check=True, env=environment, timeout=1500)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run([*launch, script, double], check=True, env=environment, timeout=1500)
+    a, b = (torch.load(p / "step_0000003" / "optimiser.pt", weights_only=True)["state"] for p in (single, double))
+    for one, two in zip(a.values(), b.values(), strict=True):
+        assert torch.allclose(one["exp_avg"], two["exp_avg"], atol=2e-5, rtol=1e-3)
+    first, second = log_of(single), log_of(double)
+    assert [row["step"] for row in first] == [row["step"] for row in second]
+    for one, two in zip(first, second, strict=True):
+        for name in ("duration", "prior", "diffusion", "gradient", "valid/diffusion"):
+            assert (name in one) == (name in two)
+            assert one.get(name, 0.0) == pytest.approx(two.get(name, 0.0), rel=1e-3, abs=2e-5)

@@ -1,0 +1,163 @@
+"""Losses: right numbers on toys, gradients where they belong, noise that is a pure function."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from fake_corpus import MIX, TINY
+
+from gradtts_interp.diffusion.schedule import diffuse, noise_level, signal
+from gradtts_interp.training import losses as module
+from gradtts_interp.training.losses import (
+    Cropper,
+    align,
+    draw_diffusion,
+    frame_tokens,
+    prior_of_batch,
+    read_references,
+    shared_count,
+    training_losses,
+)
+
+SHAPE = (80, MIX.crop_frames)
+
+
+def noise_of(size, step=0):
+    return draw_diffusion(0, step, size=size, shape=SHAPE)
+
+
+def test_frame_tokens_follow_durations():
+    durations = torch.tensor([[2, 0, 3, 0], [1, 1, 1, 2]])
+    assert frame_tokens(durations, 6).tolist() == [[0, 0, 2, 2, 2, 3], [0, 1, 2, 3, 3, 3]]
+
+
+def test_cropper_cuts_the_same_frames_and_repeats_the_last():
+    x = torch.arange(12.0).view(2, 1, 6)
+    cut = Cropper(torch.tensor([[1, 2, 3], [4, 5, 6]]))(x)
+    assert cut.tolist() == [[[1, 2, 3]], [[10, 11, 11]]]
+
+
+def test_noise_depends_on_seed_step_and_place_alone():
+    whole = draw_diffusion(1, 5, size=6, shape=SHAPE)
+    parts = [draw_diffusion(1, 5, size=3, shape=SHAPE, offset=offset, of=6) for offset in (0, 3)]
+    assert torch.equal(torch.cat([p.t for p in parts]), whole.t)
+    assert torch.equal(torch.cat([p.noise for p in parts]), whole.noise)
+    for other in (draw_diffusion(2, 5, size=6, shape=SHAPE), draw_diffusion(1, 6, size=6, shape=SHAPE)):
+        assert not torch.equal(other.noise[0], whole.noise[0]) and not torch.equal(other.t, whole.t)
+    assert not torch.equal(whole.noise[0], whole.noise[1])
+    assert sorted((whole.t * 6).long().tolist()) == list(range(6))  # one time in each stratum
+    many = draw_diffusion(0, 0, size=64, shape=SHAPE).noise
+    assert abs(float(many.mean())) < 0.01 and abs(float(many.std()) - 1) < 0.01
+
+
+def test_losses_are_finite_and_sum_up(make_model, mixer):
+    batch = mixer.batch(0, 6)
+    found = training_losses(make_model(), batch, noise_of(6))
+    assert found.per_kind.shape == (6,) and not found.per_kind.requires_grad
+    assert torch.isfinite(found.total) and float(found.duration) > 0 and float(found.diffusion) > 0
+    assert torch.allclose(found.total, found.duration + found.prior + found.diffusion)
+    assert torch.allclose(found.diffusion, found.per_kind.mean())
+
+
+def test_gradient_reaches_every_part(make_model, mixer):
+    model = make_model()
+    with torch.no_grad():
+        for site in model.attention_sites.values():
+            site.gate.fill_(0.5)
+    batch = dataclasses.replace(mixer.batch(0, 8), null=torch.arange(8) == 0)
+    training_losses(model, batch, noise_of(8)).total.backward()
+    for name in ("style_encoder.patches.weight", "style_encoder.null", "encoder.emb.weight"):
+        assert model.get_parameter(name).grad.abs().sum() > 0, name
+    estimator = [p.grad for n, p in model.named_parameters() if n.startswith("decoder.estimator") and p.grad is not None]
+    assert sum(float(g.abs().sum()) for g in estimator) > 0
+    for site in model.attention_sites.values():
+        assert site.gate.grad.abs().sum() > 0 and site.attn.to_k.weight.grad.abs().sum() > 0
+
+
+def test_v_loss_is_the_squared_error_of_v(make_model, mixer, monkeypatch):
+    model, batch, diffusion = make_model().eval(), mixer.batch(0, 4), noise_of(4)
+    answers = []
+    estimator = model.decoder.estimator.forward
+    monkeypatch.setattr(
+        model.decoder.estimator, "forward", lambda *a, **k: answers.append(estimator(*a, **k)) or answers[-1]
+    )
+    found = training_losses(model, batch, diffusion)
+    mel = model.normalise(batch.mel)
+    mu = prior_of_batch(model, batch, read_references(model, batch), mel).mu
+    crop = Cropper(batch.start[:, None] + torch.arange(SHAPE[1])[None])
+    t = diffusion.t[:, None, None]
+    valid = (torch.arange(mel.shape[2])[None] < batch.lengths[:, None])[:, None].float()
+    level, kept = noise_level(t, model.schedule), signal(t, model.schedule)
+    v = kept * diffusion.noise - level * (crop(mel) - crop(mu))
+    error = (((answers[0] - v) ** 2) * crop(valid)).sum((1, 2)) / (crop(valid).sum((1, 2)) * 80)
+    assert torch.allclose(found.per_kind, error, rtol=1e-2, atol=1e-4)
+    x_t = diffuse(crop(mel), crop(mu), diffusion.t, diffusion.noise, model.schedule)
+    assert torch.allclose(x_t - crop(mu), kept * (crop(mel) - crop(mu)) + level * diffusion.noise, atol=1e-5)
+
+
+def test_null_items_read_nothing_of_their_references(make_model, mixer):
+    model = make_model().eval()
+    with torch.no_grad():
+        for site in model.attention_sites.values():
+            site.gate.fill_(1.0)
+    batch = mixer.batch(0, 4)
+    everyone = torch.ones(4, dtype=torch.bool)
+    dropped = dataclasses.replace(batch, null=everyone, null_text=everyone, reference=batch.reference.requires_grad_())
+    training_losses(model, dropped, noise_of(4)).total.backward()
+    assert dropped.reference.grad.abs().max() == 0
+    assert model.style_encoder.null.grad.abs().sum() > 0
+    kept = dataclasses.replace(batch, null=~everyone, null_text=~everyone, reference=batch.reference.detach().clone())
+    kept.reference.requires_grad_()
+    training_losses(model, kept, noise_of(4)).total.backward()
+    assert kept.reference.grad.abs().max() > 0
+
+
+def test_swapping_names_of_a_blend_changes_nothing(make_model, mixer):
+    model = make_model().eval()
+    with torch.no_grad():
+        for site in model.attention_sites.values():
+            site.gate.fill_(1.0)
+    batch = mixer.batch(1, 6)
+    sides = ("reference", "reference_lengths", "reference_mask", "role", "speaker", "emotion", "prosody")
+    batch = dataclasses.replace(batch, shared=torch.ones(6), reference_mask=torch.ones_like(batch.reference_mask))
+    swapped = dataclasses.replace(
+        batch, share=1 - batch.share, **{name: getattr(batch, name).flip(0) for name in sides}
+    )
+    a, b = (training_losses(model, x, noise_of(6)) for x in (batch, swapped))
+    assert torch.allclose(a.per_kind, b.per_kind, rtol=1e-3, atol=1e-5)
+    assert torch.allclose(a.prior, b.prior, rtol=1e-4) and torch.allclose(a.duration, b.duration, rtol=1e-4)
+
+
+def test_alignment_finds_the_durations_of_separable_tokens():
+    mu = torch.tensor([[[-4.0, 0.0, 4.0]]])
+    mel = torch.tensor([[[-4.0, -4.0, 0.0, 4.0, 4.0, 4.0, 9.0]]])
+    valid = torch.tensor([[1, 1, 1, 1, 1, 1, 0]]).bool()
+    assert align(mu, mel, torch.ones(1, 3), valid).tolist() == [[2, 1, 3]]
+
+
+def test_unknown_durations_are_aligned(make_model, mixer):
+    model, batch = make_model().eval(), mixer.batch(0, 3)
+    batch = dataclasses.replace(batch, share=torch.zeros_like(batch.share))
+    unknown = dataclasses.replace(batch, durations=torch.zeros_like(batch.durations))
+    mel = model.normalise(batch.mel)
+    valid = (torch.arange(mel.shape[2])[None] < batch.lengths[:, None])[:, None]
+    known, found = (prior_of_batch(model, b, read_references(model, b), mel) for b in (batch, unknown))
+    errors = [float((((mel - prior.mu) ** 2) * valid).sum()) for prior in (known, found)]
+    assert errors[1] < errors[0]  # the best monotonic path is better than any other, the true one included
+    assert torch.isfinite(found.duration_error) and int(found.tokens) == int(batch.id_lengths.sum())
+
+
+def test_counts_are_averaged_over_processes(monkeypatch):
+    count = torch.tensor(6.0)
+    assert shared_count(count) is count
+    monkeypatch.setattr(module.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(module.distributed, "get_world_size", lambda: 2)
+    monkeypatch.setattr(module.distributed, "all_reduce", lambda total: total.add_(4.0))
+    assert float(shared_count(count)) == pytest.approx(5.0) and float(count) == 6.0
+
+
+def test_dropped_prosody_reaches_no_score(make_model, mixer):
+    batch = dataclasses.replace(mixer.batch(0, 4), prosody_known=torch.zeros(4))
+    assert read_references(make_model(), batch).prosody.abs().max() == 0
+    assert TINY.style.prosody and np.isfinite(batch.prosody.numpy()).all()

@@ -1,0 +1,167 @@
+"""Draws of the training mix: pure, honest about styles, masked where they should be."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+import torch
+from fake_corpus import MIX, STYLES, fake_item, fake_items
+
+from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.models.style_encoder import ROLES
+from gradtts_interp.training.data import Corpus
+from gradtts_interp.training.mix import KINDS, MixConfig, Mixer, collate
+
+PLAIN = replace(MIX, null=0.0, null_text=0.0, drop_prosody=0.0, drop_name=0.0, drop_tokens=0.0)
+
+
+def only(corpus, kind, **changes):
+    shares = {k: float(k == kind) for k in KINDS}
+    return Mixer(corpus, replace(PLAIN, **shares, **changes), MelConfig(), seed=5)
+
+
+def source_of(corpus, reference):
+    """The item whose mel a reference was cut from."""
+    width = reference.mel.shape[1]
+    for item in corpus.items:
+        for start in range(item.frames - width + 1):
+            if np.array_equal(item.mel[:, start : start + width].astype(np.float32), reference.mel):
+                return item
+    raise AssertionError("reference is from no item")
+
+
+def same(a, b):
+    return all(torch.equal(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
+
+
+def test_draws_are_a_pure_function_of_seed_and_index(corpus, mixer):
+    again = Mixer(Corpus(fake_items()), MIX, MelConfig(), seed=3)
+    mixer.batch(7, 4)
+    assert same(mixer.batch(2, 6), again.batch(2, 6))
+    other = Mixer(corpus, MIX, MelConfig(), seed=4)
+    assert [mixer.example(i)["target"].id for i in range(8)] != [other.example(i)["target"].id for i in range(8)]
+
+
+def test_parts_of_the_global_batch_are_the_batch(mixer):
+    whole = [mixer.example(2 * 6 + i)["target"].id for i in range(6)]
+    parts = [mixer.batch(2, 3, offset=offset, of=6) for offset in (0, 3)]
+    batch = mixer.batch(2, 6)
+    assert torch.cat([p.start for p in parts]).tolist() == batch.start.tolist()
+    assert torch.equal(torch.cat([p.reference for p in parts], dim=1), batch.reference)
+    assert torch.cat([p.lengths for p in parts]).tolist() == batch.lengths.tolist()
+    assert whole == [mixer.example(12 + i)["target"].id for i in range(6)]
+
+
+def test_matched_reference_is_another_utterance_of_the_same_style(corpus):
+    mixer = only(corpus, "matched")
+    for i in range(20):
+        example = mixer.example(i)
+        source = source_of(corpus, example["a"])
+        assert source.text != example["target"].text
+        assert source.styles == example["target"].styles
+        assert example["a"].mask.min() == 1 and example["a"].role == ROLES["whole"]
+        assert example["b"].mask.max() == 0 and example["b"].speaker == -1 and not example["b"].emotion.any()
+        assert example["share"].max() == 0
+
+
+def test_dual_reads_pitch_from_a_and_voice_from_b(corpus):
+    mixer = only(corpus, "dual")
+    seen = 0
+    for i in range(30):
+        example = mixer.example(i)
+        wanted = example["target"].styles[0]
+        if example["b"].role == ROLES["whole"]:
+            continue  # no such pair: a matched draw instead
+        seen += 1
+        a, b = (source_of(corpus, example[k]).styles[0] for k in "ab")
+        assert a.pitch == wanted.pitch and a.voice != wanted.voice
+        assert b.voice == wanted.voice and b.pitch != wanted.pitch
+        assert example["a"].role == ROLES["pitch"] and example["b"].role == ROLES["rest"]
+        assert np.array_equal(example["a"].prosody, example["b"].prosody)
+        assert example["a"].speaker == -1 and not example["b"].emotion.any()
+        voiced = example["a"].mask.sum(0) > 0
+        assert voiced.any() and not voiced.all()  # unvoiced frames have no pitch
+        assert set(np.unique(example["a"].mask)) == {0.0, 1.0}
+        assert example["b"].mask.mean() > 0.8 and example["share"].min() == 1
+    assert seen > 15
+
+
+def test_blends_may_swap_names_but_mean_the_same(corpus):
+    mixer = only(corpus, "blend")
+    swapped = set()
+    for i in range(20):
+        example = mixer.example(i)
+        a, b = (source_of(corpus, example[k]).styles[0] for k in "ab")
+        straight = (a, b) == example["target"].styles
+        assert straight or (b, a) == example["target"].styles
+        share = example["target"].share
+        assert np.allclose(example["share"], share if straight else 1 - share)
+        swapped.add(straight)
+    assert swapped == {True, False}
+
+
+def test_shares_of_kinds_follow_the_mix(corpus):
+    mixer = Mixer(corpus, replace(PLAIN, matched=0.2, dual=0.3, blend=0.5), MelConfig())
+    kinds = np.bincount([mixer.example(i)["kind"] for i in range(400)], minlength=3) / 400
+    assert np.allclose(kinds, (0.2, 0.3, 0.5), atol=0.08)
+
+
+def test_kinds_that_a_corpus_cannot_give_leave_their_share_to_others():
+    alone = Corpus([fake_item(i, (STYLES[0],)) for i in range(3)])
+    mixer = Mixer(alone, MIX, MelConfig())
+    assert mixer.kind_shares.tolist() == [1.0, 0.0, 0.0]
+    assert mixer.example_of("blend", 0) is None and mixer.example_of("dual", 0) is None
+    assert mixer.example_of("matched", 0)["kind"] == 0
+    with pytest.raises(InputError, match=r"expected shares >= 0, one of them > 0 for \['matched'\]"):
+        Mixer(alone, replace(MIX, matched=0.0), MelConfig())
+    with pytest.raises(InputError, match="expected shares >= 0"):
+        Mixer(alone, replace(MIX, matched=-1.0), MelConfig())
+
+
+def test_valid_targets_read_training_references():
+    both = Corpus(fake_items() + fake_items(split="valid", start=1000))
+    mixer = Mixer(both, MIX, MelConfig(), target_split="valid")
+    assert {mixer.example(i)["target"].split for i in range(30)} == {"valid"}
+    splits = {source_of(both, mixer.example(i)["a"]).split for i in range(30)}
+    assert splits == {"train", "valid"}
+
+
+def test_pictures_get_nothing_withheld(corpus):
+    mixer = Mixer(corpus, replace(MIX, null=1.0, null_text=1.0, drop_prosody=1.0), MelConfig())
+    example = mixer.example_of("blend", 0)
+    assert (example["null"], example["null_text"], example["prosody_known"]) == (False, False, True)
+    assert mixer.example(0)["null"] and not mixer.example(0)["prosody_known"]
+
+
+def test_dropped_tokens_hide_blocks(corpus):
+    example = only(corpus, "matched", drop_tokens=1.0).example(0)
+    mask = example["a"].mask
+    assert 0.2 < mask.mean() < 0.8
+    assert len(np.unique(mask[:8, :8])) == 1
+
+
+def test_collate_shapes_and_padding(corpus, mixer):
+    examples = [mixer.example(i) for i in range(5)]
+    batch = collate(examples, MIX, MelConfig())
+    longest = max(e["target"].frames for e in examples)
+    tokens = max(len(e["target"].ids) for e in examples)
+    assert batch.mel.shape == (5, 80, longest) and batch.ids.shape == (5, tokens)
+    assert batch.reference.shape == batch.reference_mask.shape == (2, 5, 80, MIX.reference_frames)
+    assert batch.emotion.shape == (2, 5, 5) and batch.prosody.shape == (2, 5, 5)
+    assert (batch.prosody[..., -1] == 1).all()
+    assert torch.equal(batch.durations.sum(1), batch.lengths)
+    shortest = int(batch.lengths.argmin())
+    padding = batch.mel[shortest, :, int(batch.lengths[shortest]) :]
+    assert (padding == np.float32(MelConfig().log_silence)).all()
+    assert torch.equal(batch.shared.bool(), batch.kind == KINDS.index("blend"))
+    wide = collate(examples, MixConfig(crop_frames=100, reference_frames=100), MelConfig())
+    assert wide.mel.shape[2] == 100 and (wide.reference_lengths <= 16).all()
+
+
+def test_short_references_are_padded_and_known_to_be_short(corpus):
+    mixer = only(corpus, "matched", reference_frames=60)
+    batch = mixer.batch(0, 3)
+    assert batch.reference.shape[-1] == 60
+    for i, length in enumerate(batch.reference_lengths[0].tolist()):
+        assert length < 60 and batch.reference_mask[0, i, :, length:].max() == 0

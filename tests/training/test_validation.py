@@ -1,0 +1,52 @@
+"""The picture of a validation sample."""
+
+import numpy as np
+import torch
+from fake_corpus import MIX, STYLES, fake_item
+from matplotlib.figure import Figure
+
+from gradtts_interp.config import MelConfig
+from gradtts_interp.training.data import Corpus
+from gradtts_interp.training.mix import KINDS, Mixer
+from gradtts_interp.training.validation import draw, sample_draws, write_sample
+
+
+def test_each_kind_is_sampled_and_measured(make_model, mixer):
+    model = make_model().eval()
+    processors = model.attn_processors
+    found = sample_draws(model, mixer, steps=2)
+    assert [s.kind for s in found] == list(KINDS)
+    for sample in found:
+        frames = sample.target.shape[1]
+        assert sample.mel.shape == sample.share.shape == (80, frames) and np.isfinite(sample.mel).all()
+        assert sample.f0_target.shape == sample.f0_sample.shape == (frames,)
+        assert np.isnan(sample.f0_target).any() and np.nanmin(sample.f0_target) >= 100
+        assert np.allclose(sample.mass.sum(0), 1, atol=1e-3)
+    matched, dual, blend = found
+    assert matched.mass[1].max() < 1e-6 and matched.share.max() == 0
+    assert dual.share.min() == 0 and dual.share.mean() > 0.9
+    assert np.ptp(blend.share) > 0.9
+    assert model.attn_processors == processors
+    again = sample_draws(model, mixer, steps=2)
+    assert np.array_equal(found[2].mel, again[2].mel)
+
+
+def test_mass_of_a_blend_follows_its_share(make_model, mixer):
+    blend = sample_draws(make_model().eval(), mixer, steps=1)[2]
+    assert np.corrcoef(blend.mass[1], blend.share.mean(0))[0, 1] > 0.9
+
+
+def test_kinds_that_are_missing_are_left_out(make_model, tmp_path):
+    alone = Mixer(Corpus([fake_item(i, (STYLES[0],)) for i in range(3)]), MIX, MelConfig())
+    picture = write_sample(make_model().eval(), alone, tmp_path / "a" / "sample.png", title="step 1")
+    assert picture.dtype == np.uint8 and picture.shape[2] == 3 and np.ptp(picture) > 200
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["sample.png"]
+
+
+def test_half_precision_and_wild_mels_are_survived(make_model, mixer):
+    model = make_model().eval()
+    with torch.no_grad():
+        model.encoder.proj_m.bias.fill_(1e3)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = sample_draws(model, mixer, steps=1)
+    assert isinstance(draw(found), Figure)
