@@ -96,8 +96,8 @@ def _table(name: str, result: dict) -> str:
             cells.append(mean_with_interval(values).text() if values else "not measurable")
         lines.append(f"| {condition} | {len(rows)} | " + " | ".join(cells) + " |")
     lines.append("")
-    lines.append(f"{result['date']}, commit {result['commit']}, {result['machine']}, {result['solver']}, "
-                 f"{result['seconds']} s.\n")
+    made = [result["date"], f"commit {result['commit']}", result["machine"], result["solver"], f"{result['seconds']} s"]
+    lines.append(", ".join(made) + ".\n")
     return "\n".join(lines)
 
 
