@@ -12,6 +12,9 @@ from gradtts_interp.pitch.contour import Contour
 
 BANDS = 40
 DB_PER_NEPER = 10.0 / np.log(10.0)
+TINIEST_POWER = 1e-30
+RANGE_DB = 60.0
+"""Bands further below the loudest band of their frame count as this far below, so that no level is special."""
 
 
 def log_envelope(audio: NDArray, contour: Contour, config: MelConfig, *, bands: int = BANDS) -> NDArray[np.float64]:
@@ -38,7 +41,8 @@ def log_envelope(audio: NDArray, contour: Contour, config: MelConfig, *, bands: 
     power = pyworld.cheaptrick(samples, f0, times, config.sample_rate_hz)
     n_fft = 2 * (power.shape[1] - 1)
     filters = librosa.filters.mel(sr=config.sample_rate_hz, n_fft=n_fft, n_mels=bands, fmax=config.fmax_hz)
-    log_power = DB_PER_NEPER * np.log(np.maximum(power @ filters.T, 1e-12)).T
+    log_power = DB_PER_NEPER * np.log(np.maximum(power @ filters.T, TINIEST_POWER)).T
+    log_power = np.maximum(log_power, log_power.max(0, keepdims=True) - RANGE_DB)
     return log_power - log_power.mean(0, keepdims=True)
 
 

@@ -114,8 +114,8 @@ def sample_draws(model: GradTTS, mixer: Mixer, *, steps: int = SAMPLE_STEPS, see
 
     with StyleMassRecorder(model, styles=2, items=len(examples)) as recorder:
         mels = model.denormalise(unipc(score, model.schedule, noise.to(device), mu, mask, steps)).float().cpu()
-    vocoder = GriffinLimVocoder(mixer.mel, iterations=GRIFFIN_LIM_ROUNDS, inverse_rounds=GRIFFIN_LIM_ROUNDS)
     with torch.autocast("cpu", enabled=False):  # there is no Fourier transform in bfloat16
+        vocoder = GriffinLimVocoder(mixer.mel, iterations=GRIFFIN_LIM_ROUNDS, inverse_rounds=GRIFFIN_LIM_ROUNDS)
         return [
             _sampled(example, mels[i, :, : int(lengths[i])], recorder.of_item(i, int(lengths[i])), mixer, vocoder)
             for i, example in enumerate(examples)

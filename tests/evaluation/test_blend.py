@@ -78,7 +78,8 @@ def test_envelope_share_is_the_projection():
 
 def test_monotonicity_and_linearity():
     weights = np.linspace(0, 1, 11)
-    assert monotonicity(weights, weights**3) == pytest.approx(1) and monotonicity(weights, -weights) == pytest.approx(-1)
+    assert monotonicity(weights, weights**3) == pytest.approx(1)
+    assert monotonicity(weights, -weights) == pytest.approx(-1)
     assert linearity(weights, weights) == pytest.approx(1)
     assert linearity(weights, (weights > 0.5).astype(float)) < 0.8
     assert linearity(weights, 1 - weights) < 0  # a falling line is not the line asked for

@@ -70,9 +70,8 @@ def test_lines_that_cannot_be_used_are_skipped_and_named(recordings, tmp_path, c
     (recordings / "mixed.txt").write_text("\n".join(["0.wav|hello|0|calm", *bad]))
     items = load_filelist(recordings / "mixed.txt", TINY, cache=tmp_path / "cache")
     assert len(items) == 1
-    for number, reason in enumerate(
-        ("gone.wav: no such audio file", "2 fields", "speaker 'bob'", "3 fields", "frames for", "3000", "silent"), start=2
-    ):
+    reasons = ("gone.wav: no such audio file", "2 fields", "speaker 'bob'", "3 fields", "frames for", "3000", "silent")
+    for number, reason in enumerate(reasons, start=2):
         assert any(f"mixed.txt, line {number} is skipped" in m and reason in m for m in caplog.messages), reason
     assert any("7 of 8 lines are skipped" in m for m in caplog.messages)
     assert any("emotions ['calm'] have no name in the model" in m for m in caplog.messages)

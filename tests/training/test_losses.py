@@ -69,7 +69,7 @@ def test_gradient_reaches_every_part(make_model, mixer):
     training_losses(model, batch, noise_of(8)).total.backward()
     for name in ("style_encoder.patches.weight", "style_encoder.null", "encoder.emb.weight"):
         assert model.get_parameter(name).grad.abs().sum() > 0, name
-    estimator = [p.grad for n, p in model.named_parameters() if n.startswith("decoder.estimator") and p.grad is not None]
+    estimator = [p.grad for p in model.decoder.estimator.parameters() if p.grad is not None]
     assert sum(float(g.abs().sum()) for g in estimator) > 0
     for site in model.attention_sites.values():
         assert site.gate.grad.abs().sum() > 0 and site.attn.to_k.weight.grad.abs().sum() > 0
