@@ -54,6 +54,7 @@ def recognise_phones(audio: NDArray, sample_rate_hz: int) -> tuple[str, ...]:
     scaled = samples * (0.7 / peak if peak > 0 else 1.0)  # the recogniser's own level, so that loudness does not count
     data = (scaled * 32767).round().clamp(-32768, 32767).to(torch.int16).numpy().tobytes()
     decoder = _decoder()
+    decoder.reinit_feat()  # forget the features of earlier utterances, or their order would count
     decoder.start_utt()
     decoder.process_raw(data, full_utt=True)
     decoder.end_utt()
