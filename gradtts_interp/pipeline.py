@@ -22,6 +22,8 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.attention_record import StyleMassRecorder
 from gradtts_interp.interpolation.mechanisms import MECHANISMS, Shares, make_plan
+from gradtts_interp.interpolation.noise import NoiseTuning
+from gradtts_interp.interpolation.noise_run import TuningRun, split_noise
 from gradtts_interp.interpolation.reading import EncodedStyle, blend_durations, encode_styles, pad_ids, read_style
 from gradtts_interp.interpolation.scoring import Frames, make_score
 from gradtts_interp.interpolation.shares import Share, ShareMap
@@ -188,6 +190,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         durations: Sequence[Sequence[int]] | None = None,
         callback_on_step_end: StepCallback | None = None,
         output_attention: bool = False,
+        noise_tuning: NoiseTuning | None = None,
     ) -> Any:
         """Speak.
 
@@ -196,7 +199,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             a: First style; the checkpoint's only voice if None (official single-speaker files).
             b: Second style.
             share: How much of ``b`` speaks where; needed with ``b``.
-            mechanisms: Names in :data:`~gradtts_interp.interpolation.mechanisms.MECHANISMS`, or one name.
+            mechanisms: Names in :data:`~gradtts_interp.interpolation.mechanisms.MECHANISMS` and ``noise``; or one.
             num_inference_steps: Steps of the sampler.
             solver: Name of the sampler.
             guidance: Classifier-free guidance towards the style; 0 is off.
@@ -208,6 +211,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             durations: Frames of each token of each line, instead of the predicted ones.
             callback_on_step_end: ``f(pipeline, step, t, {"latents": x})`` as in diffusers; may return replacements.
             output_attention: Also record the attention mass of each style at every site, mean over heads and steps.
+            noise_tuning: How mechanism ``noise`` tunes, which it implies; its defaults if None.
 
         Returns:
             A :class:`~gradtts_interp.speech.Speech`, or a list of them for several lines.
@@ -229,6 +233,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         if isinstance(mechanisms, str):
             mechanisms = (mechanisms,)
         chosen = tuple(mechanisms) if mechanisms is not None else self.default_mechanisms(share) if share else ()
+        chosen, tuning = split_noise(chosen, noise_tuning, styles, share)
         if seed is None and generator is None:
             seed = int(torch.randint(2**31, ()))
         generators = generators_of(len(lines), seed, generator)
@@ -236,13 +241,14 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         if output_attention and self.model.attention_sites:
             recorder = StyleMassRecorder(self.model, styles=len(styles), items=len(lines))
         with recorder or nullcontext():
-            mel, noise = self.sample(prepared, chosen, options, generators, callback_on_step_end)
+            mel, noise = self.sample(prepared, chosen, options, generators, callback_on_step_end, tuning)
         mels = [m[:, :n].cpu() for m, n in zip(mel, prepared.lengths.tolist(), strict=True)]
         audio = self.vocoder.decode([m.to(self.device) for m in mels], self.model.settings.mel)
         settings = {
             "styles": [s.name for s in styles],
             "share": share.name if share else None,
-            "mechanisms": list(chosen),
+            "mechanisms": [*chosen, *(["noise"] if tuning else [])],
+            "noise_tuning": tuning.tuning.to_dict() if tuning else None,
             "steps": options.steps,
             "solver": options.solver,
             "guidance": options.guidance,
@@ -251,7 +257,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             "seed": seed,
         }
         results = [
-            _speech(self, i, tokenized[i], prepared, mels[i], audio[i], noise[i], settings, recorder)
+            _speech(self, i, tokenized[i], prepared, mels[i], audio[i], noise[i], settings, recorder, tuning)
             for i in range(len(lines))
         ]
         return results[0] if isinstance(text, str) else results
@@ -299,6 +305,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         options: SamplingOptions,
         generators: list[torch.Generator],
         callback: StepCallback | None = None,
+        tuning: TuningRun | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
         """Turn noise into log-mels (B, M, T); also the noise of each item, (M, T_i)."""
         model = self.model
@@ -314,13 +321,18 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         plan = make_plan(readings, shares, mechanisms)
         score = make_score(model, plan, frames, guidance=options.guidance)
         noise = standard_noise(plan.mu, generators)
+        if tuning is not None:
+            noise = tuning.begin(
+                noise, model, score, options, plan=plan, frames=frames, readings=readings, shares=shares
+            )
         with self.progress_bar(total=options.steps) as bar:
 
             def after_step(step: int, t: float, x: Tensor) -> Tensor | None:
                 bar.update()
+                tuned = None if tuning is None else tuning.after_step(t, x)
                 if callback is None:
-                    return None
-                return (callback(self, step, t, {"latents": x}) or {}).get("latents")
+                    return tuned
+                return (callback(self, step, t, {"latents": x if tuned is None else tuned}) or {}).get("latents", tuned)
 
             x = sampler_by_name(options.solver)(
                 score,
@@ -361,6 +373,7 @@ def _speech(
     noise: Tensor,
     settings: dict[str, Any],
     recorder: StyleMassRecorder | None,
+    tuning: TuningRun | None,
 ) -> Speech:
     blank = pipeline.model.settings.add_blank
     durations = prepared.durations[i, : len(text.ids)].tolist()
@@ -377,6 +390,7 @@ def _speech(
         words=word_spans(text, durations, blank),
         noise=noise.numpy(),
         attention=None if recorder is None else recorder.of_item(i, mel.shape[-1]),
+        tuning=None if tuning is None else tuning.trace.of_item(i, mel.shape[-1]),
         settings=settings,
         mel_config=pipeline.model.settings.mel,
         notes=(*notes, *text.warnings),

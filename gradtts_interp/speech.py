@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gradtts_interp.audio import write_wav
 from gradtts_interp.config import MelConfig
 from gradtts_interp.files import atomic_path
+from gradtts_interp.interpolation.noise_trace import TuningTrace
 from gradtts_interp.pitch.contour import Contour, extract_contour
 
 
@@ -34,6 +35,7 @@ class Speech:
         settings: Everything needed to make it again.
         mel_config: Mel contract.
         notes: What a reader should know, such as words without a dictionary entry.
+        tuning: Account of the noise tuning, where there was one.
     """
 
     text: str
@@ -48,6 +50,7 @@ class Speech:
     settings: dict[str, Any]
     mel_config: MelConfig
     notes: tuple[str, ...] = field(default=())
+    tuning: TuningTrace | None = None
 
     @property
     def contour(self) -> Contour:
@@ -71,6 +74,7 @@ class Speech:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the arrays, as plain JSON values."""
+        tuning = {} if self.tuning is None else {"tuning": self.tuning.to_dict()}
         return {
             "text": self.text,
             "seconds": round(self.seconds, 4),
@@ -78,6 +82,7 @@ class Speech:
             "words": [list(word) for word in self.words],
             "settings": self.settings,
             "notes": list(self.notes),
+            **tuning,
         }
 
     def save(self, path: str | Path) -> Path:
