@@ -77,8 +77,8 @@ def _context(args: argparse.Namespace) -> dict:
 
 
 def _tables(results: dict) -> str:
-    head = "# Quality of the shipped checkpoint\n\nMade by `python -m benchmarks.quality.run`; means with 95 % bootstrap\n"
-    head += "intervals over items. Held-out sentences, F0 by DIO on the decoded audio.\n\n"
+    head = "# Quality of the shipped checkpoint\n\nMade by `python -m benchmarks.quality.run`; means with 95 %\n"
+    head += "bootstrap intervals over items. Held-out sentences, F0 by DIO on the decoded audio.\n\n"
     return head + "\n".join(_table(name, result) for name, result in results.items())
 
 
