@@ -45,7 +45,8 @@ corpus: $(VENV)/.base  ## build the demo corpus (needs flite: apt-get install fl
 
 train-vocoder-demo: $(VENV)/.train  ## train the demo vocoder on the corpus
 	sed -n 's/^{"id": "\([^"]*\)".*"split": "train".*/wavs\/\1.wav/p' $(CORPUS)/manifest.jsonl > $(CORPUS)/train_wavs.txt
-	$(BIN)/python hifi-gan/train.py --wavs $(CORPUS)/train_wavs.txt --out $(RUNS)/vocoder --seconds $(SECONDS_VOCODER)
+	$(BIN)/gradtts-interp train-vocoder --wavs $(CORPUS)/train_wavs.txt --out $(RUNS)/vocoder \
+		--seconds $(SECONDS_VOCODER) --batch 8 --mel-noise 0.1 --refinement-rounds 32
 	mkdir -p checkpts/hifigan-demo
 	cp $(RUNS)/vocoder/vocoder/* checkpts/hifigan-demo/
 

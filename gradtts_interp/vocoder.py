@@ -137,12 +137,14 @@ class Vocoder(MelDecoder):
         )
 
     @classmethod
-    def from_generator(cls, generator: nn.Module, mel_config: MelConfig | None = None) -> Vocoder:
+    def from_generator(
+        cls, generator: nn.Module, mel_config: MelConfig | None = None, *, refinement_rounds: int = 0
+    ) -> Vocoder:
         """Copy a generator in training (weight-normed or fused) into a vocoder."""
         config = generator.config
         if not isinstance(config, GeneratorConfig):
             raise InputError(f"generator has a configuration of {type(config).__name__}; expected GeneratorConfig")
-        vocoder = cls(config, mel_config)
+        vocoder = cls(config, mel_config, refinement_rounds=refinement_rounds)
         _load(vocoder.generator, generator.state_dict(), "the generator")
         return vocoder
 
