@@ -25,6 +25,7 @@ LAYERS = (
     {"checkpoints", "interpolation", "vocoder"},
     {"placement", "sampling", "speech"},
     {"plots"},
+    {"plots_tuning"},
     {"pipeline"},
     {"evaluation", "corpus"},
     {"training"},

@@ -103,11 +103,12 @@ class NoiseTuner:
     def begin(self, noise: Tensor) -> Tensor:
         """Tune the noise (B, M, T) the sampler starts from; padding is left as it is."""
         mask, heat = self.scene.mask, self.scene.temperature
-        if self.tuning.target == "latent":
-            tuned = self._tune_at(1.0, noise * mask / heat) * heat
-        else:
+        if self.tuning.target == "initial":
             tuned = self._tune_initial(noise * mask)
-        return torch.where(mask > 0, tuned, noise)
+            return torch.where(mask > 0, tuned, noise)
+        start = noise * mask / heat
+        tuned = self._tune_at(1.0, start)
+        return torch.where((mask > 0) & (tuned != start), tuned * heat, noise)
 
     def after_step(self, t: float, x: Tensor) -> Tensor | None:
         """Tune the noisy mel (B, M, T) at time t; None where no window holds that time."""

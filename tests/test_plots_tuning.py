@@ -1,0 +1,52 @@
+"""Pictures of a noise tuning."""
+
+from dataclasses import replace
+
+import pytest
+from tiny import TINY, tiny_pipeline, tiny_style
+
+from gradtts_interp.errors import InputError
+from gradtts_interp.interpolation import shares
+from gradtts_interp.interpolation.noise import NoiseTuning
+from gradtts_interp.interpolation.noise_trace import TuningTrace
+from gradtts_interp.plots_tuning import plot_tuning
+
+
+@pytest.fixture(scope="module")
+def pair():
+    pipeline = tiny_pipeline(replace(TINY, prediction="v"))
+    options = {
+        "share": shares.pitch(),
+        "num_inference_steps": 5,
+        "solver": "unipc",
+        "seed": 0,
+        "output_attention": True,
+    }
+    styles = tiny_style(1), tiny_style(2, f0_hz=200.0)
+    return [pipeline("Go.", *styles, noise_tuning=tuning, **options) for tuning in (None, NoiseTuning())]
+
+
+def test_curves_and_maps(pair, tmp_path):
+    plain, tuned = pair
+    figure = plot_tuning(tuned.tuning, plain.attention, tuned.attention, tmp_path / "tuning.png")
+    top, maps = figure.subfigs
+    assert [a.get_ylabel() for a in top.axes] == ["loss", "mass inside", "move / norm"]
+    drawn = [y for line in top.axes[2].lines for y in line.get_ydata()]
+    assert len(drawn) == len(tuned.tuning.steps) and sorted(drawn) == drawn
+    titles = [a.get_title() for a in maps.axes if a.get_title()]
+    assert len(titles) == 2 * len(plain.attention)
+    assert f"before: mean {plain.attention['mid']['mass'][0].mean():.3f}" in " ".join(titles)
+    assert (tmp_path / "tuning.png").stat().st_size > 10_000
+
+
+def test_maps_of_a_window(pair):
+    trace = pair[1].tuning
+    plot_tuning(trace, trace.before[0], trace.after[0])
+
+
+def test_what_cannot_be_drawn(pair):
+    plain, tuned = pair
+    with pytest.raises(InputError, match="no step was made"):
+        plot_tuning(TuningTrace(()), {}, {})
+    with pytest.raises(InputError, match="expected the same sites"):
+        plot_tuning(tuned.tuning, plain.attention, {})
