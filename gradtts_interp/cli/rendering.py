@@ -20,6 +20,9 @@ from gradtts_interp.styles import Style
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate")
 
+COMPARISON = {"solver": "unipc", "num_inference_steps": 20}
+"""How plain A and B are rendered beside a blend of more steps."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -152,9 +155,15 @@ def in_order_of_styles(speech: Speech) -> Speech:
 
 
 def _alone(job: Job, texts: list[str], style: Style | None, name: str, durations: list[list[int]]) -> list[Speech]:
-    """The same texts with the same durations and noise in one style."""
+    """The same texts with the same durations and noise in one style, for comparison.
+
+    Only contours are taken from it, so it is solved by the cheapest solver that has converged.
+    """
     _name_steps(job, f"{name} alone")
-    return job.pipeline(texts, style, durations=durations, **job.sampling)
+    sampling = dict(job.sampling)
+    if sampling["num_inference_steps"] > COMPARISON["num_inference_steps"]:
+        sampling |= COMPARISON
+    return job.pipeline(texts, style, durations=durations, **sampling)
 
 
 def _name_steps(job: Job, name: str) -> None:
