@@ -64,10 +64,11 @@ class Speech:
 
     @property
     def phoneme_times(self) -> tuple[tuple[str, float, float], ...]:
-        """Each token with its start and end in seconds."""
+        """Each token with its start and end in seconds; phones by their ARPAbet name."""
         ends = np.cumsum(self.durations) / self.mel_config.frame_rate_hz
         starts = np.concatenate([[0.0], ends[:-1]])
-        return tuple((t, float(s), float(e)) for t, s, e in zip(self.tokens, starts, ends, strict=True))
+        names = (token.removeprefix("@") for token in self.tokens)
+        return tuple((t, float(s), float(e)) for t, s, e in zip(names, starts, ends, strict=True))
 
     def __repr__(self) -> str:
         return f"Speech({self.text!r}, {self.seconds:.2f} s)"
