@@ -18,6 +18,7 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
+from gradtts_interp.interpolation.noise import NOISE
 from gradtts_interp.interpolation.shares import Share
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.styles import Style
@@ -198,10 +199,10 @@ def mechanisms_of(args: argparse.Namespace) -> tuple[str, ...] | None:
     if not args.mechanism:
         return None
     for name in args.mechanism:
-        if name == "noise":
-            raise InputError(f"mechanism 'noise': not available yet; expected one of {', '.join(MECHANISMS)}")
-        if name not in MECHANISMS:
-            raise InputError(f"mechanism {name!r}: expected one of {', '.join(MECHANISMS)}")
+        if name not in (*MECHANISMS, NOISE):
+            raise InputError(f"mechanism {name!r}: expected one of {', '.join((*MECHANISMS, NOISE))}")
+    if NOISE in args.mechanism and "attention" not in args.mechanism:
+        raise InputError("mechanism 'noise': it steers attention; expected --mechanism attention beside it")
     return tuple(dict.fromkeys(args.mechanism))
 
 

@@ -13,6 +13,7 @@ from gradtts_interp.cli.jobs import MODES, Job, job_of
 from gradtts_interp.cli.rendering import Outcome, render_lines
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
+from gradtts_interp.interpolation.noise import NOISE
 
 USAGE = "%(prog)s -f FILE [-s A -s2 B] [options]; --help lists them"
 
@@ -62,7 +63,7 @@ def _add_blend(group: argparse._ArgumentGroup) -> None:
         "--mechanism",
         action="append",
         metavar="NAME",
-        help=f"where in the model the blend takes hold; repeatable; of {', '.join(MECHANISMS)} "
+        help=f"where in the model the blend takes hold; repeatable; of {', '.join((*MECHANISMS, NOISE))} "
         "(default: what suits the checkpoint and the mode)",
     )
     group.add_argument("--weight", type=_share, metavar="W", help="share of B in mode mix, 0 to 1 (default: 0.5)")

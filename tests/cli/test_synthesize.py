@@ -312,7 +312,7 @@ def test_a_missing_file_and_a_folder(run, tmp_path):
         (("-s", 12, "--mechanism", "prior"), ("--mechanism", "two styles")),
         (("-s", 12, "--attention"), ("--attention", "two styles")),
         ((*TWO, "--attention", "--mechanism", "prior"), ("--attention", "--mechanism attention")),
-        ((*TWO, "--mechanism", "noise"), ("noise", "not available yet", "prior")),
+        ((*TWO, "--mechanism", "noise"), ("noise", "--mechanism attention")),
         ((*TWO, "--mechanism", "magic"), ("magic", "prior")),
         ((*TWO, "--curve", "0:0,half:1"), ("half:1",)),
         ((*TWO, "--curve", "0:0,1:2"), ("2",)),
