@@ -34,6 +34,7 @@ test-slow: $(VENV)/.test  ## the slow tests
 
 lint: $(VENV)/.dev  ## ruff, mypy, pydoclint
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pydoclint -q gradtts_interp hifi-gan inference.py
 

@@ -69,16 +69,20 @@ def refine_phase(audio: Tensor, magnitude: Tensor, window: Tensor, config: MelCo
     # Centred frames stand at multiples of the hop, the mel's half a hop later.
     lead = EDGE_FRAMES * hop - hop // 2
     length = samples + 2 * lead
-    form = {"n_fft": config.n_fft, "hop_length": hop, "win_length": config.window_samples, "window": window}
+
+    def analyse(x: Tensor) -> Tensor:
+        return torch.stft(x, config.n_fft, hop, config.window_samples, window, return_complex=True)
+
+    def synthesise(spectrum: Tensor) -> Tensor:
+        fitted = _with_magnitude(spectrum, wanted)
+        return torch.istft(fitted, config.n_fft, hop, config.window_samples, window, length=length)
+
     wanted = functional.pad(magnitude, (EDGE_FRAMES, EDGE_FRAMES), mode="replicate")
-    spectrum = torch.stft(functional.pad(audio, (lead, lead)), **form, return_complex=True)
-    previous = spectrum
+    spectrum = previous = analyse(functional.pad(audio, (lead, lead)))
     for _ in range(rounds):
-        fitted = torch.istft(_with_magnitude(spectrum, wanted), **form, length=length)
-        reached = torch.stft(fitted, **form, return_complex=True)
+        reached = analyse(synthesise(spectrum))
         spectrum, previous = reached + MOMENTUM * (reached - previous), reached
-    fitted = torch.istft(_with_magnitude(spectrum, wanted), **form, length=length)
-    return fitted[:, lead : lead + samples].clamp(-1.0, 1.0)
+    return synthesise(spectrum)[:, lead : lead + samples].clamp(-1.0, 1.0)
 
 
 def _with_magnitude(spectrum: Tensor, magnitude: Tensor) -> Tensor:

@@ -132,9 +132,7 @@ class Vocoder(MelDecoder):
         if self.refinement_rounds == 0:
             return audio
         magnitude = self.inverse(mel)
-        return refine_phase(
-            audio.to(magnitude), magnitude, self.window, self.mel_config, rounds=self.refinement_rounds
-        )
+        return refine_phase(audio.to(magnitude), magnitude, self.window, self.mel_config, rounds=self.refinement_rounds)
 
     @classmethod
     def from_generator(

@@ -227,9 +227,7 @@ def ramp(bench: Bench, count: int) -> list[dict]:
             row = {"condition": condition, "item": f"{a.name} + {b.name}"}
             row["control error"] = _or_none(control_error(realised, blend.share[0]))
             for k in range(5):
-                row[f"share in fifth {k + 1}"] = _or_none(
-                    realised.mean(slice(k * frames // 5, (k + 1) * frames // 5))
-                )
+                row[f"share in fifth {k + 1}"] = _or_none(realised.mean(slice(k * frames // 5, (k + 1) * frames // 5)))
             rows.append(row)
     return rows
 

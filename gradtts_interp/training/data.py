@@ -136,6 +136,12 @@ def load_items(folder: str | Path, splits: tuple[str, ...] = ("train",), *, add_
 def load_entries(folder: str | Path) -> list[dict[str, Any]]:
     """Read the manifest of a built corpus.
 
+    Args:
+        folder: The corpus.
+
+    Returns:
+        Its entries, in order.
+
     Raises:
         InputError: No manifest, or a damaged line, named.
     """

@@ -44,9 +44,7 @@ class Features:
     contour: Contour
 
 
-def load_filelist(
-    path: str | Path, settings: ModelConfig, *, cache: str | Path, split: str = "train"
-) -> list[Item]:
+def load_filelist(path: str | Path, settings: ModelConfig, *, cache: str | Path, split: str = "train") -> list[Item]:
     """Read a filelist and the features of its recordings.
 
     Durations are unknown and stay 0: training finds them by monotonic alignment search. A line that cannot be used
@@ -166,9 +164,7 @@ def cached_features(path: Path, mel: MelConfig, cache: Path) -> Features:
         contour = extract_contour(audio, mel)
         plane = log_mel(audio, mel).numpy().astype(np.float16)
         with atomic_path(file) as temporary:
-            np.savez(
-                temporary, mel=plane, f0_hz=contour.f0_hz, voiced=contour.voiced, energy_db=contour.energy_db
-            )
+            np.savez(temporary, mel=plane, f0_hz=contour.f0_hz, voiced=contour.voiced, energy_db=contour.energy_db)
     with np.load(file) as found:
         contour = Contour(
             f0_hz=found["f0_hz"],

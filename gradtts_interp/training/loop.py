@@ -160,7 +160,10 @@ class Trainer:
             self._write_settings()
 
     def train(self) -> Path:
-        """Train to the end of the run, or to a signal; return the last checkpoint.
+        """Train to the end of the run, or to a signal.
+
+        Returns:
+            Path of the last checkpoint.
 
         Raises:
             InputError: :data:`PATIENCE` steps in a row had no finite loss.

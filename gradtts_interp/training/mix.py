@@ -154,6 +154,9 @@ class Mixer:
             size: Items in this batch.
             offset: First item within the global batch (for one of several processes).
             of: Size of the global batch; ``size`` if None.
+
+        Returns:
+            The batch.
         """
         first = step * (of or size) + offset
         return collate([self.example(first + i) for i in range(size)], self.config, self.mel)

@@ -50,9 +50,7 @@ def test_padding_of_the_reference_changes_nothing(encoder, mel, role):
     wide = torch.nn.functional.pad(mask, (0, 13), value=1.0)
     batch = encoder(padded, LENGTHS, mask=wide, role=role)
     for i, length in enumerate(LENGTHS.tolist()):
-        alone = encoder(
-            mel[i : i + 1, :, :length], LENGTHS[i : i + 1], mask=mask[i : i + 1, :, :length], role=role
-        )
+        alone = encoder(mel[i : i + 1, :, :length], LENGTHS[i : i + 1], mask=mask[i : i + 1, :, :length], role=role)
         torch.testing.assert_close(batch.pooled[i], alone.pooled[0], atol=1e-5, rtol=0)
         read = batch.weight[i] > 0
         assert int(read.sum()) == int((alone.weight[0] > 0).sum())
