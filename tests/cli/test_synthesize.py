@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ import pytest
 import soundfile
 import torch
 from safetensors.torch import load_file
+from tiny import TINY
 
 from gradtts_interp.cli import outputs, rendering
 from gradtts_interp.cli.main import main as verbs
+from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 
 ROOT = Path(__file__).parents[2]
@@ -400,8 +403,12 @@ def test_an_output_folder_that_cannot_be_written(run, tmp_path):
 
 @pytest.fixture
 def official(golden_dir, tmp_path):
+    """The golden weights as an official file of several speakers."""
+    weights = load_file(golden_dir / "grad_tts_weights.safetensors")
+    if "spk_emb.weight" not in weights:
+        pytest.skip("these golden weights have one speaker")
     path = tmp_path / "grad-tts.pt"
-    torch.save(load_file(golden_dir / "grad_tts_weights.safetensors"), path)
+    torch.save(weights, path)
     return path
 
 
@@ -411,6 +418,18 @@ def test_an_official_file_speaks_with_one_and_with_two_speakers(run, tmp_path, o
     report = json.loads((tmp_path / "out" / "sample_0.json").read_text())
     assert report["settings"]["mechanisms"] == ["prior", "score"]
     assert report["settings"]["vocoder"] == "GriffinLimVocoder"
+
+
+def test_an_official_file_of_one_speaker_needs_none(run, tmp_path):
+    torch.manual_seed(0)
+    settings = replace(
+        TINY, style=None, patch=1, mel_mean=0.0, mel_std=1.0, prediction="score", add_blank=True, word_boundaries=True
+    )
+    path = tmp_path / "grad-tts-old.pt"
+    torch.save(GradTTS(settings.to_dict()).state_dict(), path)
+    assert run(model=path)[::2] == (0, [])
+    status, _, err = run("-s", 0, model=path)
+    assert status == 2 and "one speaker" in err[-1]
 
 
 @pytest.mark.parametrize(
