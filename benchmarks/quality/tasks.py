@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,7 +118,10 @@ def vocoder(bench: Bench, count: int) -> list[dict]:
     """Copy synthesis of held-out recordings: F0 and envelope against the recording."""
     mel = bench.tts.model.settings.mel
     items = [e for e in bench.entries if e["kind"] == "test"][:: max(1, 316 // count)][:count]
-    decoders = {"HiFi-GAN": bench.tts.vocoder, "Griffin-Lim": GriffinLimVocoder(mel)}
+    decoders = {"shipped vocoder": bench.tts.vocoder, "Griffin-Lim": GriffinLimVocoder(mel)}
+    if bench.tts.vocoder.refinement_rounds > 0:
+        decoders["shipped vocoder, unrefined"] = copy.deepcopy(bench.tts.vocoder)
+        decoders["shipped vocoder, unrefined"].refinement_rounds = 0
     rows = []
     for entry in tqdm(items, desc="vocoder"):
         natural = bench.audio(entry)
