@@ -9,7 +9,7 @@ from gradtts_interp.interpolation import shares
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 
 DEMO = Path(__file__).parent.parent / "checkpts" / "demo"
-TEXT = "The quiet farmer painted seven green boats."
+TEXT = "Nobody remembered the name of the old grey lion."
 FAST = {"num_inference_steps": 10, "solver": "unipc", "seed": 0}
 
 parselmouth = pytest.importorskip("parselmouth")
@@ -36,12 +36,12 @@ def renders(tts):
 
 
 def praat_f0_hz(speech, start=0.0, end=1.0):
-    """Median F0 by Praat over a part of the utterance."""
-    samples = speech.audio[int(start * len(speech.audio)) : int(end * len(speech.audio))]
-    sound = parselmouth.Sound(samples.astype(np.float64), speech.mel_config.sample_rate_hz)
+    """Median F0 by Praat over a part of the utterance, given in relative time."""
+    sound = parselmouth.Sound(speech.audio.astype(np.float64), speech.mel_config.sample_rate_hz)
     track = sound.to_pitch_ac(pitch_floor=60.0, pitch_ceiling=450.0).selected_array["frequency"]
-    assert (track > 0).mean() > 0.2, "hardly any voiced frame"
-    return float(np.median(track[track > 0]))
+    part = track[int(start * len(track)) : int(end * len(track))]
+    assert (part > 0).mean() > 0.1, "hardly any voiced frame"
+    return float(np.median(part[part > 0]))
 
 
 def semitones(a_hz, b_hz):
@@ -55,7 +55,7 @@ def test_plain_renders_have_the_pitch_of_their_speakers(tts, renders):
 
 
 def test_pitch_moves_from_the_first_style_to_the_second(renders):
-    first, last = (0.0, 0.25), (0.75, 1.0)
+    first, last = (0.0, 0.3), (0.7, 1.0)
     assert semitones(praat_f0_hz(renders["time"], *first), praat_f0_hz(renders["a"], *first)) < 2
     assert semitones(praat_f0_hz(renders["time"], *last), praat_f0_hz(renders["b"], *last)) < 2
     assert praat_f0_hz(renders["time"], *last) > 1.3 * praat_f0_hz(renders["time"], *first)
