@@ -216,7 +216,7 @@ RULES: tuple[Rule, ...] = (
     _rule(r"\be\.g\.", "for example"),
     _rule(r"\bi\.e\.", "that is"),
     # dates, times, telephone numbers
-    _rule(r"\b([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?(?![0-9])\s*(?:([ap])m\b|([ap])\.m\.(?=\W|$))?", _time, re.I),
+    _rule(r"\b([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?(?![0-9])(?:\s*(?:([ap])m\b|([ap])\.m\.(?=\W|$)))?", _time, re.I),
     _rule(r"\b([0-9]{1,2})\s?(?:([ap])m\b|([ap])\.m\.(?=\W|$))",
           lambda m: f"{numbers.cardinal(m[1])} {(m[2] or m[3]).upper()}-M", re.I),
     _rule(r"\b([0-9]{4})-([0-9]{2})-([0-9]{2})\b", lambda m: _date(m[2], m[3], m[1], m[0])),

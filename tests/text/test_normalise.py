@@ -13,6 +13,7 @@ TABLE = {
     "2015-03-14": "March fourteenth, twenty fifteen",
     "13/32/2015": "thirteen thirty two/twenty fifteen",
     "at 5:30 p.m.": "at five thirty P-M",
+    "at 5:30 for tea, at 10:00 the bus": "at five thirty for tea, at ten o'clock the bus",
     "at 5:05": "at five oh five",
     "at 5:00": "at five o'clock",
     "at 17:00": "at seventeen hundred",
