@@ -121,7 +121,7 @@ def track_f0(
     samples = np.ascontiguousarray(samples, dtype=np.float64)
     rate = config.sample_rate_hz
     period_ms = 500.0 * config.hop_samples / rate
-    search = {"f0_floor": floor_hz, "f0_ceil": ceiling_hz, "frame_period": period_ms}
+    search: dict[str, Any] = {"f0_floor": floor_hz, "f0_ceil": ceiling_hz, "frame_period": period_ms}
     if tracker == "harvest":
         return pyworld.harvest(samples, rate, **search)[0]
     coarse, times = pyworld.dio(samples, rate, **search)
