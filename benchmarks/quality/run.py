@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.quality import tasks
+from gradtts_interp.cli.main import report_errors
 from gradtts_interp.evaluation.bootstrap import mean_with_interval
 from gradtts_interp.files import atomic_path
 from gradtts_interp.pipeline import GradTTSInterpPipeline
@@ -102,4 +103,4 @@ def _table(name: str, result: dict) -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(report_errors(main))
