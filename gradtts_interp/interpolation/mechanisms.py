@@ -175,6 +175,9 @@ def score(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
                 weight=shares.plane[:, i],
             )
         )
+    # A style that nobody hears is not evaluated: 0 and 1 then cost one evaluation and equal the single style exactly.
+    heard = [b for b in branches if b.weight is not None and bool(b.weight.any())]
+    branches = [replace(heard[0], weight=None)] if len(heard) == 1 else heard
     # Scores that were learnt around different means need the mean of the same blend under them.
     mu = _weighted([s.mu for s in styles], shares.plane)
     return replace(plan, mu=mu, branches=tuple(branches), blended=plan.blended | {"score"})
