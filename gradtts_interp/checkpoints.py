@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.errors import CheckpointError
-from gradtts_interp.files import atomic_path
+from gradtts_interp.files import atomic_path, require_same_shapes
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.text.frontend import TextFrontend
 from gradtts_interp.text.symbols import SYMBOLS
@@ -261,15 +261,7 @@ def _build(settings: ModelConfig, state: State, source: Path) -> GradTTS:
     except (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError) as error:
         raise CheckpointError(f"{source}: no model has this configuration: {error}") from error
     expected = model.state_dict()
-    for name, value in expected.items():
-        if name not in state:
-            raise CheckpointError(f"{source} lacks {name} of shape {tuple(value.shape)}")
-        if state[name].shape != value.shape:
-            found = tuple(state[name].shape)
-            raise CheckpointError(f"{source}: {name} has shape {found}; expected {tuple(value.shape)}")
-    extra = next((name for name in state if name not in expected), None)
-    if extra is not None:
-        raise CheckpointError(f"{source} has {extra} of shape {tuple(state[extra].shape)}, which the model has not")
+    require_same_shapes(state, expected, source=source, owner="model")
     for name, value in state.items():
         _require_finite(name, value, str(source))
     model.load_state_dict({name: value.to(expected[name].dtype) for name, value in state.items()})

@@ -7,7 +7,7 @@ import os
 import pickle
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -107,3 +107,28 @@ def read_torch(path: str | Path) -> Any:
 def _first_line(error: Exception) -> str:
     """Return the first line of a message, or the kind of an error without one."""
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def require_same_shapes(
+    state: Mapping[str, Any], expected: Mapping[str, Any], *, source: str | Path, owner: str
+) -> None:
+    """Raise unless a state dict has exactly the names and shapes expected.
+
+    Args:
+        state: Tensors by name, as read.
+        expected: Tensors by name, as the network has them.
+        source: Where ``state`` comes from, for the message.
+        owner: What ``expected`` belongs to, for the message.
+
+    Raises:
+        CheckpointError: The first name that is missing, of another shape, or too many, with its shape.
+    """
+    for name, value in expected.items():
+        if name not in state:
+            raise CheckpointError(f"{source} lacks {name} of shape {tuple(value.shape)}")
+        if state[name].shape != value.shape:
+            found = tuple(state[name].shape)
+            raise CheckpointError(f"{source}: {name} has shape {found}; expected {tuple(value.shape)}")
+    extra = next((name for name in state if name not in expected), None)
+    if extra is not None:
+        raise CheckpointError(f"{source} has {extra} of shape {tuple(state[extra].shape)}, which the {owner} has not")

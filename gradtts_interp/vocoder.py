@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
-from gradtts_interp.files import atomic_path, read_json, read_torch
+from gradtts_interp.files import atomic_path, read_json, read_torch, require_same_shapes
 from gradtts_interp.griffin_lim import EDGE_FRAMES, INVERSE_ROUNDS, MelInverse, refine_phase
 from hifigan import CONFIGS, Generator, GeneratorConfig
 from hifigan.generator import to_fused
@@ -305,14 +305,5 @@ def _load(generator: nn.Module, state: dict[str, Tensor], source: str) -> None:
         state = to_fused(state)
     except ValueError as error:
         raise CheckpointError(f"{source}: {error}") from error
-    expected = generator.state_dict()
-    for name, value in expected.items():
-        if name not in state:
-            raise CheckpointError(f"{source} lacks {name} of shape {tuple(value.shape)}")
-        if state[name].shape != value.shape:
-            found = tuple(state[name].shape)
-            raise CheckpointError(f"{source}: {name} has shape {found}; expected {tuple(value.shape)}")
-    extra = next((name for name in state if name not in expected), None)
-    if extra is not None:
-        raise CheckpointError(f"{source} has {extra} of shape {tuple(state[extra].shape)}, which the generator has not")
+    require_same_shapes(state, generator.state_dict(), source=source, owner="generator")
     generator.load_state_dict(state)

@@ -17,11 +17,11 @@ from torch.nn import functional
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.objectives import KEY_REGIONS
+from gradtts_interp.interpolation.reading import region_mask
 from gradtts_interp.interpolation.shares import PitchRegion
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.style_attention import AttentionMassProcessor
 from gradtts_interp.models.style_context import StyleContext
-from gradtts_interp.pitch.masks import pitch_mask
 from gradtts_interp.styles import Style
 
 
@@ -47,13 +47,7 @@ def style_key_sets(model: GradTTS, styles: Sequence[Style], sizes: Sequence[int]
     for i, (style, size) in enumerate(zip(styles, sizes, strict=True)):
         if style.contour is None:
             raise InputError(f"style {style.name}: noise tuning needs a reference with an F0 contour")
-        plane = pitch_mask(
-            style.contour.f0_hz,
-            style.contour.voiced,
-            model.settings.mel,
-            harmonics=pitch.harmonics,
-            width_bins=pitch.width_bins,
-        )
+        plane = region_mask(style.contour, pitch, model.settings.mel)
         area = model.style_encoder.tokens_of_mask(torch.from_numpy(plane)[None].to(model.device))[0]
         area = functional.pad(area, (0, size - area.shape[0]))
         row = area.new_zeros(size, len(styles), KEY_REGIONS)

@@ -6,15 +6,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gradtts_interp.alignment import durations_from_log, expand
+from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import StyleReading
 from gradtts_interp.interpolation.shares import PitchRegion
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.style_context import StyleTokens
-from gradtts_interp.pitch.contour import normalise_prosody
+from gradtts_interp.pitch.contour import Contour, normalise_prosody
 from gradtts_interp.pitch.masks import pitch_mask
 from gradtts_interp.styles import Style
 
@@ -119,13 +121,7 @@ def _style_tokens(
     mel = torch.from_numpy(style.mel)[None].to(model.device, model.dtype)
     mask = None
     if pitch is not None:
-        plane = pitch_mask(
-            style.contour.f0_hz,
-            style.contour.voiced,
-            model.settings.mel,
-            harmonics=pitch.harmonics,
-            width_bins=pitch.width_bins,
-        )
+        plane = region_mask(style.contour, pitch, model.settings.mel)
         mask = torch.from_numpy(plane if role == "pitch" else 1 - plane)[None].to(mel)
     speaker = emotion = None
     if encoder.speakers is not None and style.speaker is not None and role != "pitch":
@@ -145,6 +141,11 @@ def _style_tokens(
         emotion=emotion,
         prosody=_prosody_input(prosody, model.device),
     )
+
+
+def region_mask(contour: Contour, pitch: PitchRegion, mel: MelConfig) -> NDArray[np.float32]:
+    """Pitch region of a reference on its own plane, (M, K)."""
+    return pitch_mask(contour.f0_hz, contour.voiced, mel, harmonics=pitch.harmonics, width_bins=pitch.width_bins)
 
 
 def _prosody_input(prosody: np.ndarray, device: torch.device) -> Tensor:

@@ -10,6 +10,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
+from gradtts_interp.alignment import sequence_mask
 from gradtts_interp.config import ModelConfig
 from gradtts_interp.diffusion.schedule import LinearSchedule, noise_level, signal
 from gradtts_interp.errors import InputError
@@ -161,4 +162,4 @@ class GradTTS(ModelMixin, ConfigMixin):
 
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:
     """Mask (B, 1, frames) that is 1 before each length (B,)."""
-    return (torch.arange(frames, device=lengths.device)[None] < lengths[:, None])[:, None].to(torch.float32)
+    return sequence_mask(lengths, max_length=frames)[:, None].to(torch.float32)
