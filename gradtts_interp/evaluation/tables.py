@@ -1,0 +1,201 @@
+"""Rows of measures become tables: a line for each condition, a column for each measure, means with intervals."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gradtts_interp.evaluation.bootstrap import Interval, mean_with_interval
+from gradtts_interp.evaluation.ledger import json_line
+from gradtts_interp.files import atomic_path
+
+ANCHOR, CONDITION = "anchor", "condition"
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A measure in a table.
+
+    Attributes:
+        key: Its name in the rows.
+        label: Its heading.
+        unit: Its unit, empty for a bare number.
+        wanted: What a good value is, such as ``"0"``, ``"low"`` or ``"1"``; empty where none is better.
+        definition: What it is, in one or two sentences.
+    """
+
+    key: str
+    label: str
+    unit: str = ""
+    wanted: str = ""
+    definition: str = ""
+
+    @property
+    def heading(self) -> str:
+        """Label with its unit."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which rows and measures make a table.
+
+    Attributes:
+        name: Value of ``table`` in its rows.
+        title: Heading.
+        text: What it shows.
+        columns: Measures.
+    """
+
+    name: str
+    title: str
+    text: str
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table.
+
+    Attributes:
+        name: Condition or anchor.
+        kind: ``"anchor"`` or ``"condition"``.
+        n: Utterances that have the condition.
+        cells: An interval for each column, None where nothing could be measured.
+    """
+
+    name: str
+    kind: str
+    n: int
+    cells: tuple[Interval | None, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its definition.
+
+    Attributes:
+        plan: Its definition; only columns with a value are kept.
+        lines: Anchors first, then conditions, as they came.
+    """
+
+    plan: Plan
+    lines: tuple[Line, ...] = field(default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        columns = self.plan.columns
+        return {
+            "name": self.plan.name,
+            "title": self.plan.title,
+            "text": self.plan.text,
+            "columns": [{"key": c.key, "heading": c.heading, "wanted": c.wanted} for c in columns],
+            "lines": [
+                {
+                    "name": line.name,
+                    "kind": line.kind,
+                    "n": line.n,
+                    "cells": {
+                        c.key: None if i is None else {"mean": i.mean, "low": i.low, "high": i.high, "n": i.n}
+                        for c, i in zip(columns, line.cells, strict=True)
+                    },
+                }
+                for line in self.lines
+            ],
+        }
+
+
+def tabulate(plan: Plan, rows: Sequence[Row]) -> Table:
+    """Average the rows of a table over utterances.
+
+    Args:
+        plan: The table.
+        rows: Rows with ``table``, ``condition``, ``kind`` and measures; None is not measurable and left out of a mean.
+            Rows of other tables are passed over.
+
+    Returns:
+        The table, without columns that no row has a value for.
+    """
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row.get("table") == plan.name:
+            groups.setdefault((row["kind"], row["condition"]), []).append(row)
+    order = sorted(groups, key=lambda key: key[0] != ANCHOR)
+    cells = {key: [_interval(groups[key], column.key) for column in plan.columns] for key in order}
+    kept = [i for i in range(len(plan.columns)) if any(cells[key][i] is not None for key in order)]
+    lines = [
+        Line(name, kind, len(groups[kind, name]), tuple(cells[kind, name][i] for i in kept)) for kind, name in order
+    ]
+    columns = tuple(plan.columns[i] for i in kept)
+    return Table(Plan(plan.name, plan.title, plan.text, columns), tuple(lines))
+
+
+def _interval(rows: Sequence[Row], key: str) -> Interval | None:
+    values = [row[key] for row in rows if row.get(key) is not None]
+    return mean_with_interval(values) if values else None
+
+
+def number(value: float) -> str:
+    """A number with three digits that count, without an exponent where it can be avoided."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 1000:
+        return f"{value:.0f}"
+    if abs(value) < 0.0005:
+        return f"{value:.1g}"
+    decimals = 3 if abs(value) < 1 else 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
+    return f"{value:.{decimals}f}"
+
+
+def markdown(table: Table, keys: Sequence[str] | None = None) -> str:
+    """A table in Markdown.
+
+    Args:
+        table: The table.
+        keys: Columns to show, all when None; those the table lacks are left out.
+
+    Returns:
+        Lines of ``mean [low, high]``, anchors in italics.
+    """
+    columns = table.plan.columns
+    chosen = [i for i, c in enumerate(columns) if keys is None or c.key in keys]
+    heads = [f"{columns[i].heading}{f', wanted {columns[i].wanted}' if columns[i].wanted else ''}" for i in chosen]
+    lines = [f"| | n | {' | '.join(heads)} |", "|---" * (len(chosen) + 2) + "|"]
+    for line in table.lines:
+        name = f"*{line.name}*" if line.kind == ANCHOR else line.name
+        cells = [_text(line.cells[i]) for i in chosen]
+        lines.append(f"| {name} | {line.n} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _text(cell: Interval | None) -> str:
+    if cell is None:
+        return "–"
+    if cell.n == 1 or cell.low == cell.high:
+        return number(cell.mean)
+    return f"{number(cell.mean)} [{number(cell.low)}, {number(cell.high)}]"
+
+
+def write_rows(rows: Sequence[Row], folder: str | Path) -> dict[str, Path]:
+    """Write all rows as JSON lines and CSV; each file appears whole or not at all.
+
+    Args:
+        rows: Rows of plain values.
+        folder: Where to write ``results.jsonl`` and ``results.csv``.
+
+    Returns:
+        Path of each kind of file.
+    """
+    files = {"jsonl": Path(folder) / "results.jsonl", "csv": Path(folder) / "results.csv"}
+    with atomic_path(files["jsonl"]) as temporary:
+        temporary.write_text("".join(json_line(row) for row in rows), encoding="utf-8")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with atomic_path(files["csv"]) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, names)
+        writer.writeheader()
+        writer.writerows(rows)
+    return files

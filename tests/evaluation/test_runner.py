@@ -1,0 +1,109 @@
+"""Items in several processes: order, failures, and going on after a kill."""
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.ledger import Ledger
+from gradtts_interp.evaluation.runner import Work, run_items
+
+
+@dataclass(frozen=True)
+class Thing:
+    id: str
+    value: float = 0.0
+
+
+def measure(context, item):
+    """Leave a mark for each time an item is measured."""
+    folder, seconds = context
+    with (Path(folder) / f"{item.id}.mark").open("a") as marks:
+        marks.write("x")
+    time.sleep(seconds)
+    if item.value < 0:
+        raise InputError(f"{item.id} is\nbelow zero")
+    if item.value > 9:
+        raise ZeroDivisionError("a bug")
+    return [{"twice": 2 * item.value}], ["seen"]
+
+
+def given(folder, seconds):
+    return folder, seconds
+
+
+def work(folder, seconds=0.0):
+    return Work(functools.partial(given, str(folder), seconds), measure)
+
+
+def fail_to_set_up():
+    raise InputError("no such model")
+
+
+def test_rows_come_in_order_and_failures_are_told(tmp_path, capsys):
+    items = [Thing("a", 1), Thing("b", -1), Thing("c", 10), Thing("d", 2)]
+    with Ledger(tmp_path / "l.jsonl", {}) as ledger:
+        records = run_items(items, work(tmp_path), ledger)
+    assert [r.id for r in records] == ["a", "b", "c", "d"]
+    assert records[0].rows == [{"twice": 2}] and records[3].rows == [{"twice": 4}]
+    assert records[0].notes == ["seen"] and records[0].error is None
+    assert records[1].error == "b is below zero"
+    assert records[2].error == "unexpected ZeroDivisionError: a bug"
+    err = capsys.readouterr().err
+    assert "error: b: b is below zero" in err and "error: c: unexpected ZeroDivisionError" in err
+
+
+def test_what_is_done_is_not_repeated_and_what_failed_is(tmp_path):
+    with Ledger(tmp_path / "l.jsonl", {}) as ledger:
+        run_items([Thing("a", 1), Thing("b", -1)], work(tmp_path), ledger)
+    with Ledger(tmp_path / "l.jsonl", {}) as ledger:
+        records = run_items([Thing("a", 1), Thing("b", 1), Thing("c", 1)], work(tmp_path), ledger)
+    assert [r.error for r in records] == [None, None, None]
+    assert {p.stem: p.read_text() for p in tmp_path.glob("*.mark")} == {"a": "x", "b": "xx", "c": "x"}
+
+
+def test_a_setup_that_fails_and_two_items_of_one_name(tmp_path):
+    with Ledger(tmp_path / "l.jsonl", {}) as ledger:
+        with pytest.raises(InputError, match="no such model"):
+            run_items([Thing("a")], Work(fail_to_set_up, measure), ledger)
+        with pytest.raises(InputError, match="same id"):
+            run_items([Thing("a"), Thing("a")], work(tmp_path), ledger)
+        assert run_items([], Work(fail_to_set_up, measure), ledger) == []
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+from test_runner import Ledger, Thing, run_items, work
+if __name__ == "__main__":
+    with Ledger({folder!r} + "/l.jsonl", {{}}) as ledger:
+        run_items([Thing(str(i), i) for i in range(6)], work({folder!r}, 0.3), ledger, jobs={jobs})
+"""
+
+
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_killed_run_goes_on_without_repeating_what_is_finished(tmp_path, jobs):
+    script = tmp_path / "run.py"
+    script.write_text(SCRIPT.format(tests=str(Path(__file__).parent), folder=str(tmp_path), jobs=jobs))
+    process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL, env=dict(os.environ))
+    ledger_file, end = tmp_path / "l.jsonl", time.monotonic() + 120
+    while (not ledger_file.exists() or ledger_file.read_bytes().count(b"\n") < 3) and time.monotonic() < end:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    time.sleep(0.7 if jobs > 1 else 0)  # a process of the pool may be in the middle of an item
+    finished = {p.stem: p.read_text() for p in tmp_path.glob("*.mark")}
+    with Ledger(ledger_file, {}) as ledger:
+        kept = set(ledger.records)
+        assert len(kept) >= 2
+        records = run_items([Thing(str(i), i) for i in range(6)], work(tmp_path), ledger)
+    assert [r.rows for r in records] == [[{"twice": 2 * i}] for i in range(6)]
+    marks = {p.stem: p.read_text() for p in tmp_path.glob("*.mark")}
+    assert all(marks[name] == finished[name] == "x" for name in kept)
