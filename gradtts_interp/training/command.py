@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from gradtts_interp.training.data import EMOTIONS, Corpus, Item, load_items
 from gradtts_interp.training.filelist import load_filelist
 from gradtts_interp.training.loop import TrainConfig, Trainer
 from gradtts_interp.training.mix import Mixer
+from gradtts_interp.training.start import model_from_checkpoint, n_speakers
+
+logger = logging.getLogger(__name__)
 
 STYLE = StyleConfig(n_speakers=16, emotion_dim=len(EMOTIONS))
 DEMO = ModelConfig(
@@ -40,7 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--filelist", help="recordings of your own: lines path|text|speaker[|emotion]")
     parser.add_argument("--valid", help="filelist of recordings for validation, with --filelist")
     parser.add_argument("--out", required=True, help="folder of the run; an interrupted run there is resumed")
-    parser.add_argument("--preset", choices=sorted(PRESETS), default="demo", help="size of the model")
+    parser.add_argument(
+        "--start-from", help="checkpoint folder to begin from (fine-tuning); new speakers get numbers after its own"
+    )
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="demo", help="size of a model that starts anew")
     parser.add_argument("--steps", type=int, default=100_000, help="optimiser steps of the whole run")
     parser.add_argument("--seconds", type=float, help="end after this many seconds of stepping, resumed parts included")
     parser.add_argument("--batch-size", type=int, default=8, help="items of the global batch")
@@ -68,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     config = _train_config(args)
-    settings, items = _read_data(args, PRESETS[args.preset])
+    model, items = _read_data(args)
+    settings = model.settings
     # Short recordings of one's own are padded; the built corpus has enough long ones to leave those out.
     shortest = config.mix.crop_frames if args.corpus else 0
     train = Corpus([i for i in items if i.split == "train"], minimum_frames=shortest)
@@ -77,8 +85,7 @@ def run(args: argparse.Namespace) -> int:
     if any(i.split == "valid" and i.frames >= shortest for i in items):
         both = Corpus(items, minimum_frames=shortest)
         valid = Mixer(both, config.mix, settings.mel, seed=args.seed, target_split="valid")
-    torch.manual_seed(args.seed)
-    trainer = Trainer(GradTTS(settings.to_dict()), mixer, config, Path(args.out), valid=valid)
+    trainer = Trainer(model, mixer, config, Path(args.out), valid=valid)
     trainer.train()
     return 128 + trainer.stopped_by if trainer.stopped_by else 0
 
@@ -104,13 +111,22 @@ def _train_config(args: argparse.Namespace) -> TrainConfig:
     )
 
 
-def _read_data(args: argparse.Namespace, settings: ModelConfig) -> tuple[ModelConfig, list[Item]]:
-    """Items of both splits, and the settings with a row for each speaker among them."""
+def _read_data(args: argparse.Namespace) -> tuple[GradTTS, list[Item]]:
+    """The model to train, with a row for each speaker, and the items of both splits."""
+    source = model_from_checkpoint(args.start_from) if args.start_from else None
+    settings = source.settings if source is not None else PRESETS[args.preset]
+    torch.manual_seed(args.seed)
     if args.corpus:
-        return settings, load_items(args.corpus, ("train", "valid"), add_blank=settings.add_blank)
+        items = load_items(args.corpus, ("train", "valid"), add_blank=settings.add_blank)
+        return source or GradTTS(settings.to_dict()), items
     cache = Path(args.out) / "features"
     items = load_filelist(args.filelist, settings, cache=cache)
     if args.valid:
         items += load_filelist(args.valid, settings, cache=cache, split="valid")
     speakers = max(item.styles[0].speaker for item in items) + 1
-    return replace(settings, style=replace(STYLE, n_speakers=speakers)), items
+    if source is None:
+        return GradTTS(replace(settings, style=replace(STYLE, n_speakers=speakers)).to_dict()), items
+    known = n_speakers(source)
+    logger.info("speakers %d to %d are new, those before them are of %s", known, known + speakers - 1, args.start_from)
+    moved = [replace(i, styles=tuple(replace(s, voice=f"s{s.speaker + known}") for s in i.styles)) for i in items]
+    return model_from_checkpoint(args.start_from, new_speakers=speakers), moved

@@ -56,8 +56,8 @@ class Prior:
 
     Attributes:
         mu: Means per frame (B, M, T).
-        duration_error: Sum over all tokens of the squared error of log durations, ().
-        tokens: Number of tokens, ().
+        duration_error: Sum over the tokens of all items but one-sided ones of the squared error of log durations, ().
+        tokens: Number of those tokens, ().
     """
 
     mu: Tensor
@@ -102,7 +102,8 @@ def read_references(model: GradTTS, batch: Batch) -> Conditioning:
     pair = torch.stack([1 - batch.share, batch.share], dim=1)[:, :, None, :]
     shared = batch.shared[:, None, None, None]
     share = shared * pair + (1 - shared)
-    prosody_share = batch.share[:, None] * shared[:, 0]
+    side = batch.side[:, None, None]
+    prosody_share = torch.where(side < 0, batch.share[:, None] * shared[:, 0], side.to(batch.share.dtype))
     prosody = batch.prosody[0][..., None] * (1 - prosody_share) + batch.prosody[1][..., None] * prosody_share
     kept = encoder.drop(styles, batch.null)
     known = batch.prosody_known * (~batch.null).float()
@@ -151,9 +152,11 @@ def training_losses(model: GradTTS, batch: Batch, diffusion: Diffusion) -> Losse
     reading = read_references(model, batch)
     mel = model.normalise(batch.mel)
     prior = prior_of_batch(model, batch, reading, mel)
-    mu, duration_loss = prior.mu, prior.duration_error / shared_count(prior.tokens)
+    mu, duration_loss = prior.mu, prior.duration_error / shared_count(prior.tokens).clamp_min(1)
     valid = sequence_mask(batch.lengths, max_length=mel.shape[2])[:, None].to(mel.dtype)
-    prior_loss = 0.5 * ((mel - mu).square() * valid).sum() / (shared_count(valid.sum()) * mel.shape[1])
+    # A prior of one style alone is not the target's: such items teach the score network only.
+    taught = valid * (batch.side < 0)[:, None, None]
+    prior_loss = 0.5 * ((mel - mu).square() * taught).sum() / (shared_count(taught.sum()).clamp_min(1) * mel.shape[1])
     t, noise = diffusion.t.to(mel.device), diffusion.noise.to(mel.device)
     crop_frames = noise.shape[2]
     frames = batch.start[:, None] + torch.arange(crop_frames, device=mel.device)[None]
@@ -211,21 +214,25 @@ def prior_of_batch(model: GradTTS, batch: Batch, reading: Conditioning, mel: Ten
     """
     size = batch.ids.shape[0]
     null = model.style_encoder.null_pooled.expand(size, -1)  # type: ignore[union-attr]
-    pooled = [torch.where(batch.null_text[:, None], null, s.pooled) for s in reading.styles]
+    both = [s.pooled for s in reading.styles]
+    side = batch.side[:, None]
+    chosen = [torch.where(side < 0, own, torch.where(side == 0, *both)) for own in both]
+    pooled = [torch.where(batch.null_text[:, None], null, c) for c in chosen]
     mu, logw, mask = model.encode(batch.ids.repeat(2, 1), batch.id_lengths.repeat(2), torch.cat(pooled))
     valid = sequence_mask(batch.lengths, max_length=mel.shape[2])
     mean_share = (batch.share * valid).sum(1) / batch.lengths
     logw = logw[:size] * (1 - mean_share)[:, None, None] + logw[size:] * mean_share[:, None, None]
     token_mask = mask[:size, 0]
+    taught = token_mask * (batch.side < 0)[:, None]
     durations = batch.durations
     if int(durations.sum()) == 0:
         durations = align(mu[:size].detach(), mel, token_mask, valid)
     target = torch.log(durations.clamp_min(1).to(mel.dtype))
-    duration_error = ((logw[:, 0] - target).square() * token_mask).sum()
+    duration_error = ((logw[:, 0] - target).square() * taught).sum()
     token = frame_tokens(durations, mel.shape[2])[:, None].expand(-1, mel.shape[1], -1)
     share = batch.share[:, None]
     mixed = mu[:size].gather(-1, token) * (1 - share) + mu[size:].gather(-1, token) * share
-    return Prior(mixed, duration_error, token_mask.sum())
+    return Prior(mixed, duration_error, taught.sum())
 
 
 def frame_tokens(durations: Tensor, frames: int) -> Tensor:

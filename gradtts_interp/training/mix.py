@@ -38,6 +38,8 @@ class MixConfig:
         drop_prosody: The prosody vector is withheld from the score network.
         drop_name: Speaker and emotion tokens are withheld, drawn for each.
         drop_tokens: A random half of a reference's patches is hidden.
+        one_sided: Of dual and blended items, the text encoder and the prosody numbers follow one style only, so that
+            style attention alone says where the other is heard.
         crop_frames: Target frames of a training crop.
         reference_frames: Reference frames (K).
     """
@@ -47,9 +49,10 @@ class MixConfig:
     blend: float = 0.45
     null: float = 0.1
     null_text: float = 0.05
-    drop_prosody: float = 0.25
+    drop_prosody: float = 0.3
     drop_name: float = 0.5
     drop_tokens: float = 0.2
+    one_sided: float = 0.2
     crop_frames: int = 128
     reference_frames: int = 128
 
@@ -65,6 +68,10 @@ class Reference:
     speaker: int
     emotion: NDArray[np.float32]
     prosody: NDArray[np.float32]
+
+
+Drawn = tuple[Item, Reference, Reference, NDArray, int]
+"""Target, references A and B, share of B per frame, side (see :class:`Batch`)."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,7 @@ class Batch:
         null: (B,) bool, style attention dropped.
         null_text: (B,) bool, style of the text encoder dropped.
         prosody_known: (B,) 1 where the score network gets the prosody.
+        side: (B,) style that the text encoder and the prosody numbers follow alone, 0 (A) or 1 (B); -1: as shared.
         kind: (B,) index into :data:`KINDS`.
     """
 
@@ -111,6 +119,7 @@ class Batch:
     null: Tensor
     null_text: Tensor
     prosody_known: Tensor
+    side: Tensor
     kind: Tensor
 
     def to(self, device: torch.device) -> Batch:
@@ -171,16 +180,18 @@ class Mixer:
         if self.kind_shares[KINDS.index(kind)] == 0:
             return None
         example = self._example(np.random.default_rng([self.seed, index]), kind)
-        return {**example, "null": False, "null_text": False, "prosody_known": True}
+        return {**example, "null": False, "null_text": False, "prosody_known": True, "side": -1}
 
     def _example(self, rng: np.random.Generator, kind: str) -> dict:
-        target, a, b, share = getattr(self, f"_{kind}")(rng)
         config = self.config
+        one_sided = rng.random() < config.one_sided
+        target, a, b, share, side = getattr(self, f"_{kind}")(rng, one_sided)
         return {
             "target": target,
             "a": a,
             "b": b,
             "share": share,
+            "side": side,
             "kind": KINDS.index(kind),
             "start": int(rng.integers(0, max(target.frames - config.crop_frames, 0) + 1)),
             "null": rng.random() < config.null,
@@ -188,12 +199,12 @@ class Mixer:
             "prosody_known": rng.random() >= config.drop_prosody,
         }
 
-    def _matched(self, rng: np.random.Generator) -> tuple[Item, Reference, Reference, NDArray]:
+    def _matched(self, rng: np.random.Generator, one_sided: bool = False) -> Drawn:
         target = _pick(rng, self.singles)
         a = self._reference(rng, self._other(rng, self.corpus.by_style[target.styles[0]], target))
-        return target, a, _hidden(a), np.zeros(target.frames, dtype=np.float32)
+        return target, a, _hidden(a), np.zeros(target.frames, dtype=np.float32), -1
 
-    def _dual(self, rng: np.random.Generator) -> tuple[Item, Reference, Reference, NDArray]:
+    def _dual(self, rng: np.random.Generator, one_sided: bool) -> Drawn:
         target = _pick(rng, self.singles)
         style = target.styles[0]
         pitched = [i for i in self.corpus.by_pitch[style.pitch] if i.styles[0].voice != style.voice]
@@ -201,17 +212,18 @@ class Mixer:
         if not pitched or not voiced:
             return self._matched(rng)
         a = self._reference(rng, _pick(rng, pitched), role="pitch")
-        b = self._reference(rng, _pick(rng, voiced), role="rest", prosody=a.prosody)
-        return target, a, b, np.ones(target.frames, dtype=np.float32)
+        b = self._reference(rng, _pick(rng, voiced), role="rest", prosody=None if one_sided else a.prosody)
+        return target, a, b, np.ones(target.frames, dtype=np.float32), 1 if one_sided else -1
 
-    def _blend(self, rng: np.random.Generator) -> tuple[Item, Reference, Reference, NDArray]:
+    def _blend(self, rng: np.random.Generator, one_sided: bool) -> Drawn:
         target = _pick(rng, self.blends)
         refs = [self._reference(rng, _pick(rng, self.corpus.by_style[s])) for s in target.styles]
         share = target.share
         assert share is not None
         if rng.random() < 0.5:  # A and B are names only
-            return target, refs[1], refs[0], 1 - share
-        return target, refs[0], refs[1], share
+            refs, share = refs[::-1], 1 - share
+        side = int(share.mean() > 0.5) if one_sided else -1
+        return target, refs[0], refs[1], share, side
 
     def _other(self, rng: np.random.Generator, candidates: list[Item], target: Item) -> Item:
         """Another utterance than the target: its own frames would leak what is said."""
@@ -290,7 +302,10 @@ def collate(examples: list[dict], config: MixConfig, mel: MelConfig) -> Batch:
         )
 
     width = config.reference_frames
-    flags = {k: torch.tensor([e[k] for e in examples]) for k in ("null", "null_text", "prosody_known", "kind", "start")}
+    flags = {
+        k: torch.tensor([e[k] for e in examples])
+        for k in ("null", "null_text", "prosody_known", "kind", "start", "side")
+    }
     return Batch(
         ids=stack([t.ids for t in targets], tokens),
         id_lengths=torch.tensor([len(t.ids) for t in targets]),
@@ -310,5 +325,6 @@ def collate(examples: list[dict], config: MixConfig, mel: MelConfig) -> Batch:
         null=flags["null"],
         null_text=flags["null_text"],
         prosody_known=flags["prosody_known"].float(),
+        side=flags["side"],
         kind=flags["kind"],
     )

@@ -121,12 +121,40 @@ def test_swapping_names_of_a_blend_changes_nothing(make_model, mixer):
     batch = mixer.batch(1, 6)
     sides = ("reference", "reference_lengths", "reference_mask", "role", "speaker", "emotion", "prosody")
     batch = dataclasses.replace(batch, shared=torch.ones(6), reference_mask=torch.ones_like(batch.reference_mask))
+    other = torch.where(batch.side < 0, batch.side, 1 - batch.side)
     swapped = dataclasses.replace(
-        batch, share=1 - batch.share, **{name: getattr(batch, name).flip(0) for name in sides}
+        batch, share=1 - batch.share, side=other, **{name: getattr(batch, name).flip(0) for name in sides}
     )
     a, b = (training_losses(model, x, noise_of(6)) for x in (batch, swapped))
     assert torch.allclose(a.per_kind, b.per_kind, rtol=1e-3, atol=1e-5)
     assert torch.allclose(a.prior, b.prior, rtol=1e-4) and torch.allclose(a.duration, b.duration, rtol=1e-4)
+
+
+def test_one_sided_items_teach_the_score_network_only(make_model, mixer):
+    model, batch = make_model().eval(), mixer.batch(1, 6)
+    batch = dataclasses.replace(batch, side=torch.tensor([-1, -1, 0, 1, 0, 1]))
+    wrong = dataclasses.replace(batch, mel=batch.mel.clone(), durations=batch.durations.clone())
+    wrong.mel[2:] += 3.0
+    wrong.durations[2:, 0] += 5
+    a, b = (training_losses(model, x, noise_of(6)) for x in (batch, wrong))
+    assert torch.allclose(a.prior, b.prior) and torch.allclose(a.duration, b.duration)
+    assert not torch.allclose(a.diffusion, b.diffusion)
+    wrong.mel[0] += 3.0
+    assert not torch.allclose(a.prior, training_losses(model, wrong, noise_of(6)).prior)
+
+
+def test_one_sided_items_get_prior_and_prosody_of_one_style(make_model, mixer):
+    model, batch = make_model().eval(), mixer.batch(1, 4)
+    side = torch.tensor([0, 1, 0, 1])
+    sided = dataclasses.replace(batch, side=side, prosody_known=torch.ones(4), null=torch.zeros(4).bool())
+    reading, mel = read_references(model, sided), model.normalise(batch.mel)
+    assert torch.allclose(reading.prosody[..., 0], sided.prosody[side, torch.arange(4)])
+    assert torch.allclose(reading.prosody, reading.prosody[..., :1].expand_as(reading.prosody))
+    alone = dataclasses.replace(
+        sided, side=torch.full((4,), -1), share=side[:, None].float().expand_as(batch.share), shared=torch.ones(4)
+    )
+    plain = prior_of_batch(model, alone, read_references(model, alone), mel).mu
+    assert torch.allclose(prior_of_batch(model, sided, reading, mel).mu, plain, atol=1e-5)
 
 
 def test_alignment_finds_the_durations_of_separable_tokens():

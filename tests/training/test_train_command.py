@@ -4,10 +4,14 @@ import dataclasses
 import json
 
 import pytest
-from fake_corpus import MIX, TINY
+import torch
+from fake_corpus import MIX, TINY, fake_item
 
+from gradtts_interp.checkpoints import save_model
 from gradtts_interp.cli.main import main
+from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.training import command
+from gradtts_interp.training.data import StyleRef
 from gradtts_interp.training.loop import TrainConfig
 
 
@@ -67,3 +71,24 @@ def test_a_stopped_run_has_the_status_of_its_signal(corpus_folder, tmp_path, mon
     monkeypatch.setattr(command, "TrainConfig", lambda **k: dataclasses.replace(TrainConfig(**k), mix=MIX))
     words = ["train", "--corpus", corpus_folder, "--out", tmp_path / "run", "--precision", "no"]
     assert main([str(w) for w in words]) == 143
+
+
+def test_recordings_of_ones_own_are_new_speakers_of_a_known_checkpoint(tmp_path, monkeypatch):
+    known, made = GradTTS(TINY.to_dict()), {}
+    save_model(known, tmp_path / "known")
+
+    class Spy(command.Trainer):
+        def train(self):
+            made["model"], made["items"] = self.model, self.mixer.corpus.items
+
+    mine = [fake_item(i, (StyleRef("s0", "s0-neutral"),)) for i in range(4)]
+    monkeypatch.setattr(command, "Trainer", Spy)
+    monkeypatch.setattr(command, "load_filelist", lambda *a, **k: mine)
+    monkeypatch.setattr(command, "TrainConfig", lambda **k: dataclasses.replace(TrainConfig(**k), mix=MIX))
+    words = ["train", "--filelist", "list.txt", "--start-from", tmp_path / "known", "--out", tmp_path / "run"]
+    assert main([*map(str, words), "--precision", "no"]) == 0
+    rows = TINY.style.n_speakers
+    assert {i.styles[0].speaker for i in made["items"]} == {rows}
+    assert made["model"].settings.style.n_speakers == rows + 1
+    weights, before = made["model"].state_dict(), known.state_dict()
+    assert torch.allclose(weights["encoder.emb.weight"], before["encoder.emb.weight"], atol=1e-3)  # half precision

@@ -1,0 +1,51 @@
+"""Fine-tuning: begin a run from the weights of a checkpoint, with room for new speakers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from gradtts_interp.checkpoints import INDEX, load_model, read_index
+from gradtts_interp.errors import CheckpointError
+from gradtts_interp.models.grad_tts import GradTTS
+
+SPEAKERS = "style_encoder.speakers.weight"
+
+
+def model_from_checkpoint(source: str | Path, *, new_speakers: int = 0) -> GradTTS:
+    """Read a model to be trained further.
+
+    Args:
+        source: Checkpoint folder of ours, or its ``model`` folder.
+        new_speakers: Rows to add to the table of speakers. The checkpoint's own speakers keep their numbers; the new
+            ones follow, and start as the mean of the known rows.
+
+    Returns:
+        The model in training mode, float32, on the CPU.
+
+    Raises:
+        CheckpointError: The folder cannot be read, or its model has no style encoder.
+    """
+    source = Path(source)
+    model = load_model(source / read_index(source)["model"] if (source / INDEX).is_file() else source)
+    if model.settings.style is None or model.style_encoder is None:
+        raise CheckpointError(f"{source}: this model reads no styles; expected one with a style encoder to start from")
+    if not new_speakers:
+        return model.train()
+    state, style = model.state_dict(), model.settings.style
+    wider = replace(model.settings, style=replace(style, n_speakers=style.n_speakers + new_speakers))
+    grown = GradTTS(wider.to_dict())
+    if style.n_speakers:
+        known = state[SPEAKERS]
+        state[SPEAKERS] = torch.cat([known, known.mean(0, keepdim=True).expand(new_speakers, -1)])
+    else:
+        state[SPEAKERS] = grown.state_dict()[SPEAKERS]
+    grown.load_state_dict(state)
+    return grown.train()
+
+
+def n_speakers(model: GradTTS) -> int:
+    """Rows of the model's speaker table."""
+    return model.settings.style.n_speakers if model.settings.style else 0

@@ -1,0 +1,43 @@
+"""Fine-tuning starts from a checkpoint's weights and adds rows for new speakers."""
+
+import dataclasses
+
+import pytest
+import torch
+from tiny import TINY, tiny_model
+
+from gradtts_interp.checkpoints import save_model
+from gradtts_interp.errors import CheckpointError
+from gradtts_interp.training.start import SPEAKERS, model_from_checkpoint, n_speakers
+
+
+def test_a_run_starts_from_the_weights_of_a_checkpoint(tmp_path):
+    known = tiny_model()
+    save_model(known, tmp_path, dtype=torch.float32)
+    model = model_from_checkpoint(tmp_path)
+    assert model.training
+    for name, value in known.state_dict().items():
+        assert torch.equal(model.state_dict()[name], value), name
+
+
+def test_new_speakers_follow_those_of_the_checkpoint(tmp_path):
+    known = tiny_model()
+    save_model(known, tmp_path, dtype=torch.float32)
+    model = model_from_checkpoint(tmp_path, new_speakers=3)
+    rows, before = model.state_dict()[SPEAKERS], known.state_dict()[SPEAKERS]
+    assert n_speakers(model) == n_speakers(known) + 3 == len(rows)
+    assert torch.equal(rows[: len(before)], before)
+    assert torch.allclose(rows[len(before) :], before.mean(0))
+    others = {name: value for name, value in known.state_dict().items() if name != SPEAKERS}
+    assert all(torch.equal(model.state_dict()[name], value) for name, value in others.items())
+
+
+def test_a_model_without_styles_is_refused(tmp_path):
+    save_model(tiny_model(dataclasses.replace(TINY, style=None)), tmp_path)
+    with pytest.raises(CheckpointError, match="reads no styles"):
+        model_from_checkpoint(tmp_path)
+
+
+def test_a_folder_without_a_checkpoint_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match=r"nowhere.*no such folder"):
+        model_from_checkpoint(tmp_path / "nowhere")
