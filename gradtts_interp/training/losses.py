@@ -102,8 +102,8 @@ def read_references(model: GradTTS, batch: Batch) -> Conditioning:
     pair = torch.stack([1 - batch.share, batch.share], dim=1)[:, :, None, :]
     shared = batch.shared[:, None, None, None]
     share = shared * pair + (1 - shared)
-    side = batch.side[:, None, None]
-    prosody_share = torch.where(side < 0, batch.share[:, None] * shared[:, 0], side.to(batch.share.dtype))
+    alone = batch.side[:, None, None]
+    prosody_share = torch.where(alone < 0, batch.share[:, None] * shared[:, 0], alone.to(batch.share.dtype))
     prosody = batch.prosody[0][..., None] * (1 - prosody_share) + batch.prosody[1][..., None] * prosody_share
     kept = encoder.drop(styles, batch.null)
     known = batch.prosody_known * (~batch.null).float()
@@ -214,9 +214,9 @@ def prior_of_batch(model: GradTTS, batch: Batch, reading: Conditioning, mel: Ten
     """
     size = batch.ids.shape[0]
     null = model.style_encoder.null_pooled.expand(size, -1)  # type: ignore[union-attr]
-    both = [s.pooled for s in reading.styles]
-    side = batch.side[:, None]
-    chosen = [torch.where(side < 0, own, torch.where(side == 0, *both)) for own in both]
+    a, b = (s.pooled for s in reading.styles)
+    alone = batch.side[:, None]
+    chosen = [torch.where(alone < 0, own, torch.where(alone == 0, a, b)) for own in (a, b)]
     pooled = [torch.where(batch.null_text[:, None], null, c) for c in chosen]
     mu, logw, mask = model.encode(batch.ids.repeat(2, 1), batch.id_lengths.repeat(2), torch.cat(pooled))
     valid = sequence_mask(batch.lengths, max_length=mel.shape[2])
