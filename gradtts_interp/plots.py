@@ -128,7 +128,8 @@ def _constant_over_bins(share: NDArray[np.float32]) -> bool:
     return bool(np.ptp(share, axis=0).max() < 1e-6)
 
 
-def _centres_seconds(frames: int, config: MelConfig) -> NDArray[np.float64]:
+def centres_seconds(frames: int, config: MelConfig) -> NDArray[np.float64]:
+    """Time of each frame's centre, (T,) in seconds."""
     return (np.arange(frames, dtype=np.float64) + 0.5) / config.frame_rate_hz
 
 
@@ -138,7 +139,7 @@ def _centres_seconds(frames: int, config: MelConfig) -> NDArray[np.float64]:
 def _draw_mel(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) -> tuple[Any, str]:
     level_db = speech.mel * DB_PER_NAT
     level_db = level_db - level_db.max()
-    image = _draw_plane(axes, level_db, speech.mel_config, "magma", (-DYNAMIC_RANGE_DB, 0.0))
+    image = draw_plane(axes, level_db, speech.mel_config, "magma", (-DYNAMIC_RANGE_DB, 0.0))
     return image, "dB re maximum"
 
 
@@ -150,28 +151,28 @@ def _draw_f0(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) -> 
         if other is not None:
             seen.append(_draw_contour(axes, other, name, color=colour, linestyle=(0, (4, 2)), zorder=3))
     seen.append(_draw_contour(axes, speech, name_a if alone else "blend", color=BLACK, linewidth=2.6))
-    _scale_f0(axes, np.concatenate(seen))
+    scale_f0(axes, np.concatenate(seen))
     axes.set_ylabel("F0 (Hz)", fontsize=NORMAL)
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False, fontsize=SMALL, borderaxespad=0.1)
 
 
 def _draw_share_line(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) -> None:
     assert speech.share is not None
-    times = _centres_seconds(_frames(speech), speech.mel_config)
+    times = centres_seconds(_frames(speech), speech.mel_config)
     axes.fill_between(times, speech.share[0], color=GREEN, alpha=0.25, linewidth=0)
     axes.plot(times, speech.share[0], color=GREEN, linewidth=2)
-    _scale_share(axes, "Share of B")
+    scale_share(axes, "Share of B")
 
 
 def _draw_share_map(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) -> tuple[Any, str]:
     assert speech.share is not None
-    return _draw_plane(axes, speech.share, speech.mel_config, "cividis", (0.0, 1.0)), "Share of B"
+    return draw_plane(axes, speech.share, speech.mel_config, "cividis", (0.0, 1.0)), "Share of B"
 
 
 def _draw_attention(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) -> None:
     assert speech.attention is not None
     frames, config = _frames(speech), speech.mel_config
-    times = _centres_seconds(frames, config)
+    times = centres_seconds(frames, config)
     low_hz = filter_centres_hz(config)[LOW_BAND_BINS - 1]
     last = next(iter(speech.attention.values()))["mass"].shape[0] - 1
     every = mass_over_time(speech.attention, last, frames, n_mels=config.n_mels)
@@ -181,14 +182,14 @@ def _draw_attention(axes: Axes, speech: Speech, a: Speech | None, b: Speech | No
     if speech.share is not None:
         mean = speech.share.mean(0)
         axes.plot(times, mean, color="0.45", linewidth=1.2, linestyle=":", label="share asked for")
-    _scale_share(axes, "Attention to B")
+    scale_share(axes, "Attention to B")
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False, fontsize=SMALL, borderaxespad=0.1)
 
 
 # -- parts of panels ------------------------------------------------------------------------------------------------
 
 
-def _draw_plane(axes: Axes, plane: NDArray[Any], config: MelConfig, colours: str, limits: tuple[float, float]) -> Any:
+def draw_plane(axes: Axes, plane: NDArray[Any], config: MelConfig, colours: str, limits: tuple[float, float]) -> Any:
     """Draw (M, T) with seconds across and the filters' centre frequencies upwards."""
     bins, frames = plane.shape
     image = axes.imshow(
@@ -214,11 +215,12 @@ def _draw_contour(axes: Axes, speech: Speech, name: str, **line: Any) -> NDArray
     median_hz = f0_statistics(contour).median_hz
     label = f"{name} (median {median_hz:.0f} Hz)" if median_hz else f"{name} (unvoiced)"
     f0_hz = np.where(contour.voiced, contour.f0_hz, np.nan)
-    axes.plot(_centres_seconds(len(contour), speech.mel_config), f0_hz, label=label, **line)
+    axes.plot(centres_seconds(len(contour), speech.mel_config), f0_hz, label=label, **line)
     return contour.f0_hz[contour.voiced]
 
 
-def _scale_f0(axes: Axes, f0_hz: NDArray[Any]) -> None:
+def scale_f0(axes: Axes, f0_hz: NDArray[Any]) -> None:
+    """Give axes a logarithmic F0 scale that holds these values in Hz."""
     low, high = (float(f0_hz.min()), float(f0_hz.max())) if len(f0_hz) else (80.0, 300.0)
     low, high = low / 1.06, high * 1.06
     axes.set_yscale("log")
@@ -232,7 +234,8 @@ def _scale_f0(axes: Axes, f0_hz: NDArray[Any]) -> None:
     axes.grid(True, color="0.88", linewidth=0.8)
 
 
-def _scale_share(axes: Axes, label: str) -> None:
+def scale_share(axes: Axes, label: str) -> None:
+    """Give axes the scale of shares of B."""
     axes.set_ylim(-0.04, 1.04)
     axes.set_yticks([0.0, 0.5, 1.0], ["0 (A)", "0.5", "1 (B)"])
     axes.set_ylabel(label, fontsize=NORMAL)

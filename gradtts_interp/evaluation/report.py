@@ -1,0 +1,186 @@
+"""One self-contained HTML page: tables, pictures and players, with nothing fetched from anywhere."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import soundfile
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.tables import Table, number
+from gradtts_interp.files import atomic_path
+
+TEMPLATE = Path(__file__).with_name("report.html")
+AUDIO_FORMATS = {"flac": ("FLAC", "PCM_16", "audio/flac"), "ogg": ("OGG", "VORBIS", "audio/ogg")}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture with what it shows.
+
+    Attributes:
+        title: Heading.
+        text: What is seen, in a sentence or two.
+        figure: The picture.
+    """
+
+    title: str
+    text: str
+    figure: Figure
+
+
+@dataclass(frozen=True)
+class Player:
+    """Something to listen to.
+
+    Attributes:
+        label: What it is.
+        audio: Samples (N,) in [-1, 1].
+        sample_rate_hz: Their rate.
+        note: What was measured of it, in a few words.
+    """
+
+    label: str
+    audio: NDArray[np.floating[Any]]
+    sample_rate_hz: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One utterance to look at and listen to.
+
+    Attributes:
+        title: Heading.
+        text: The sentence, or what else should be known.
+        players: What is heard.
+        pictures: What is seen.
+    """
+
+    title: str
+    text: str
+    players: tuple[Player, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything on the page.
+
+    Attributes:
+        title: Heading.
+        summary: What was found, in sentences.
+        facts: Names and values: date, command, checkpoint, machine, n.
+        tables: Tables, each with its anchors.
+        pictures: Pictures of the whole run.
+        examples: Single utterances.
+        failures: Items that failed, with the reason.
+        notes: Warnings.
+    """
+
+    title: str
+    summary: tuple[str, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    tables: tuple[Table, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    examples: tuple[Example, ...] = ()
+    failures: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def picture_uri(figure: Figure) -> str:
+    """A figure as a lossless WebP in a data URI: every browser shows it, and it is much smaller than a PNG."""
+    stream = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # labels may hold any script
+        figure.savefig(stream, format="webp", dpi=figure.dpi, pil_kwargs={"lossless": True})
+    return _uri("image/webp", stream.getvalue())
+
+
+def audio_uri(audio: NDArray[Any], sample_rate_hz: int, *, audio_format: str = "flac") -> str:
+    """Samples as a data URI that browsers play.
+
+    Args:
+        audio: Samples (N,); beyond [-1, 1] they are clipped.
+        sample_rate_hz: Their rate.
+        audio_format: ``"flac"`` (lossless) or ``"ogg"`` (a fifth of the size).
+
+    Returns:
+        The data URI.
+
+    Raises:
+        InputError: There are no samples, some are not finite, or the format is unknown.
+    """
+    if audio_format not in AUDIO_FORMATS:
+        raise InputError(f"audio format {audio_format!r}; expected one of {', '.join(AUDIO_FORMATS)}")
+    samples = np.asarray(audio, dtype=np.float32)
+    if samples.ndim != 1 or not samples.size or not np.isfinite(samples).all():
+        raise InputError(f"audio of shape {samples.shape} for a report; expected finite samples (N,)")
+    container, subtype, mime = AUDIO_FORMATS[audio_format]
+    stream = io.BytesIO()
+    soundfile.write(stream, samples.clip(-1, 1), sample_rate_hz, format=container, subtype=subtype)
+    return _uri(mime, stream.getvalue())
+
+
+def _uri(mime: str, content: bytes) -> str:
+    return f"data:{mime};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    loader = jinja2.FileSystemLoader(TEMPLATE.parent)
+    world = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    world.filters["number"] = number
+    return world.get_template(TEMPLATE.name)
+
+
+def report_html(report: Report, *, audio_format: str = "flac") -> str:
+    """Make the page; all text is escaped, pictures and audio are data URIs.
+
+    Args:
+        report: What it holds.
+        audio_format: Of the players; see :func:`audio_uri`.
+
+    Returns:
+        The page.
+
+    Raises:
+        InputError: Audio that cannot be written.
+    """
+    sound = functools.partial(audio_uri, audio_format=audio_format)
+    return _template().render(report=report, picture_uri=picture_uri, audio_uri=sound)
+
+
+def write_report(report: Report, path: str | Path, *, audio_format: str = "flac") -> Path:
+    """Write the page; the file appears whole or not at all.
+
+    Args:
+        report: What it holds.
+        path: Where to write.
+        audio_format: Of the players; see :func:`audio_uri`.
+
+    Returns:
+        The path.
+    """
+    page = report_html(report, audio_format=audio_format)
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return Path(path)
+
+
+def failures_of(records: Sequence[Any]) -> tuple[tuple[str, str], ...]:
+    """Names and reasons of the records that failed."""
+    return tuple((record.id, record.error) for record in records if record.error is not None)
