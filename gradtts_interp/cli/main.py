@@ -13,10 +13,12 @@ from gradtts_interp.errors import InputError
 # A verb's module is imported only when it is used, so that --help is quick.
 VERBS = {
     "synthesize": ("gradtts_interp.cli.synthesize", "speak sentences while moving between two styles"),
+    "evaluate": ("gradtts_interp.cli.evaluate", "measure speech and blends, and write a report"),
     "corpus": ("gradtts_interp.corpus.command", "build the demo corpus from free programs"),
     "train": ("gradtts_interp.training.command", "train an acoustic model"),
     "export": ("gradtts_interp.training.export", "make a checkpoint folder of a training run"),
     "train-vocoder": ("gradtts_interp.training.vocoder_command", "train a HiFi-GAN vocoder"),
+    "train-speaker-encoder": ("gradtts_interp.training.speaker_command", "train the encoder of timbre for evaluations"),
 }
 
 

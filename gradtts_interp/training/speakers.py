@@ -1,0 +1,234 @@
+"""Training of the speaker encoder on the demo corpus: which voice, which base voice, which formant factor."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+from tqdm import tqdm
+
+from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.speakers import COSINE_SCALE, SpeakerNet, SpeakerSettings
+from gradtts_interp.training.data import load_entries
+
+logger = logging.getLogger(__name__)
+
+CROP_FRAMES = 160
+LEARNING_RATE = 2e-3
+WEIGHT_DECAY = 1e-2
+WARP_WEIGHT = 100.0  # brings squared errors of log factors (spread 0.1) to the size of the other losses
+NOISE_NATS = 0.3
+SMOOTHED = 0.3
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One item of the corpus as the encoder's training sees it.
+
+    Attributes:
+        id: Name in the manifest.
+        voice: Name of the voice.
+        pitch: Name of the pitch style.
+        base: Base voice.
+        warp: Factor on the formants.
+        mel: Log-mel (M, T), float16.
+    """
+
+    id: str
+    voice: str
+    pitch: str
+    base: str
+    warp: float
+    mel: NDArray[np.float16]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Items that train, items of pitch styles that never train, and items of held-out sentences and voices."""
+
+    train: list[Utterance]
+    unseen_pitch: list[Utterance]
+    test: list[Utterance]
+
+
+@dataclass(frozen=True)
+class SpeakerTraining:
+    """Settings of a run.
+
+    Attributes:
+        seconds: Time of stepping; the rate falls along a cosine to its end.
+        batch_size: Crops in a batch.
+        held_out_pitches: So many of the corpus's continuous pitch styles never train.
+        seed: Of weights and draws.
+    """
+
+    seconds: float = 240.0
+    batch_size: int = 48
+    held_out_pitches: int = 12
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot train."""
+        if not (self.seconds > 0 and self.batch_size > 1 and self.held_out_pitches >= 0):
+            raise InputError(f"{self}; expected seconds > 0, batch size > 1, held-out pitches >= 0")
+
+
+def load_split(folder: str | Path, *, held_out_pitches: int) -> Split:
+    """Read the items that have one voice.
+
+    Args:
+        folder: A built corpus.
+        held_out_pitches: Number of continuous pitch styles that are set apart, the last ones by name.
+
+    Returns:
+        All parts; validation items train too, since nothing is chosen by them.
+
+    Raises:
+        InputError: No manifest, a missing file, or nothing to train on.
+    """
+    folder = Path(folder)
+    entries = [e for e in load_entries(folder) if e["kind"] != "blend"]
+    free = sorted({e["pitch"] for e in entries if "-" not in e["pitch"] and e["split"] != "test"})
+    apart = set(free[len(free) - held_out_pitches :]) if held_out_pitches else set()
+    train: list[Utterance] = []
+    unseen: list[Utterance] = []
+    test: list[Utterance] = []
+    for entry in tqdm(entries, desc="corpus", unit="item"):
+        part = test if entry["split"] == "test" else unseen if entry["pitch"] in apart else train
+        part.append(read_utterance(folder, entry))
+    if len({u.voice for u in train}) < 2:
+        raise InputError(
+            f"{folder}: fewer than 2 voices to train on; expected a corpus of 'gradtts-interp corpus build'"
+        )
+    return Split(train, unseen, test)
+
+
+def read_utterance(folder: Path, entry: dict) -> Utterance:
+    """Read one item of a manifest; a missing or damaged feature file is an error that names it."""
+    path = folder / "features" / f"{entry['id']}.npz"
+    try:
+        with np.load(path) as features:
+            mel = features["mel"].astype(np.float16)
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: {error!r}; expected features of the corpus builder") from error
+    factors = entry["factors"]
+    return Utterance(entry["id"], entry["voice"], entry["pitch"], factors["base"], factors["warp"], mel)
+
+
+class Drawer:
+    """Draws batches: every voice equally often, and of a voice every pitch style equally often."""
+
+    def __init__(self, utterances: list[Utterance], settings: SpeakerSettings, *, seed: int) -> None:
+        self.settings, self.random = settings, np.random.default_rng(seed)
+        self.items: dict[str, dict[str, list[Utterance]]] = defaultdict(lambda: defaultdict(list))
+        for utterance in utterances:
+            self.items[utterance.voice][utterance.pitch].append(utterance)
+
+    def batch(self, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Crops (B, M, T), numbers of voices (B,), numbers of base voices (B,), log warps (B,)."""
+        drawn = [self._one() for _ in range(size)]
+        mels = torch.from_numpy(np.stack([self._crop(u.mel) for u in drawn]))
+        voices = torch.tensor([self.settings.voices.index(u.voice) for u in drawn])
+        bases = torch.tensor([self.settings.bases.index(u.base) for u in drawn])
+        return mels, voices, bases, torch.tensor([np.log(u.warp) for u in drawn], dtype=torch.float32)
+
+    def _one(self) -> Utterance:
+        styles = self.items[self.settings.voices[int(self.random.integers(len(self.settings.voices)))]]
+        items = styles[sorted(styles)[int(self.random.integers(len(styles)))]]
+        return items[int(self.random.integers(len(items)))]
+
+    def _crop(self, mel: NDArray) -> NDArray[np.float32]:
+        """Cut, repeat what is too short, and disturb as vocoders and acoustic models do: noise, smoothing."""
+        start = int(self.random.integers(0, max(mel.shape[1] - CROP_FRAMES, 0) + 1))
+        part: NDArray[np.float32] = np.resize(
+            mel.T[start : start + CROP_FRAMES].astype(np.float32), (CROP_FRAMES, mel.shape[0])
+        ).T
+        if self.random.random() < SMOOTHED:
+            part = np.float32(1 / 3) * (np.roll(part, 1, 1) + part + np.roll(part, -1, 1))
+        noise = self.random.standard_normal(part.shape, dtype=np.float32)
+        return part + np.float32(self.random.uniform(0, NOISE_NATS)) * noise
+
+
+def settings_of(utterances: list[Utterance]) -> SpeakerSettings:
+    """Encoder settings for the voices of a corpus: speakers by number, then the others."""
+    voices = sorted({u.voice for u in utterances}, key=lambda v: (v[0] != "s", len(v), v))
+    return SpeakerSettings(tuple(voices), tuple(sorted({u.base for u in utterances})), mel=MelConfig())
+
+
+def train_speaker_net(utterances: list[Utterance], config: SpeakerTraining) -> SpeakerNet:
+    """Train the encoder for a time.
+
+    Args:
+        utterances: What to train on.
+        config: Settings of the run.
+
+    Returns:
+        The network in evaluation mode.
+    """
+    settings = settings_of(utterances)
+    torch.manual_seed(config.seed)
+    net = SpeakerNet(settings)
+    drawer = Drawer(utterances, settings, seed=config.seed)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    start, steps, spent = time.monotonic(), 0, 0.0
+    net.train()
+    with tqdm(total=round(config.seconds), unit="s", desc="speaker encoder") as bar:
+        while spent < config.seconds:
+            for group in optimiser.param_groups:
+                group["lr"] = LEARNING_RATE * 0.5 * (1 + np.cos(np.pi * spent / config.seconds))
+            losses = _losses(net, *drawer.batch(config.batch_size))
+            optimiser.zero_grad()
+            losses.sum().backward()
+            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimiser.step()
+            steps, spent = steps + 1, time.monotonic() - start
+            bar.n = min(round(spent), bar.total)
+            if steps % 50 == 0:
+                bar.set_postfix(steps=steps, voice=f"{losses[0]:.3f}", base=f"{losses[1]:.3f}")
+    logger.info("%d steps of %d crops in %.0f s", steps, config.batch_size, spent)
+    return net.eval()
+
+
+def _losses(net: SpeakerNet, mel: Tensor, voice: Tensor, base: Tensor, log_warp: Tensor) -> Tensor:
+    """Losses of voice, base voice and warp, (3,)."""
+    embedding = net(mel)
+    of_voice = functional.cross_entropy(COSINE_SCALE * net.similarity(embedding), voice)
+    of_base = functional.cross_entropy(net.base(embedding), base)
+    return torch.stack([of_voice, of_base, WARP_WEIGHT * (net.log_warp(embedding) - log_warp).square().mean()])
+
+
+@torch.no_grad()
+def score_speaker_net(net: SpeakerNet, utterances: list[Utterance]) -> dict[str, float]:
+    """Score whole utterances.
+
+    Args:
+        net: Network in evaluation mode.
+        utterances: What to score on.
+
+    Returns:
+        Numbers of utterances; share of known speakers found among all known speakers; share of base voices found; mean
+        absolute error of the formant factor. What cannot be scored is left out.
+    """
+    rows = [i for i, voice in enumerate(net.settings.voices) if voice.startswith("s")]
+    names = [net.settings.voices[i] for i in rows]
+    speakers, bases, warps = [], [], []
+    for utterance in utterances:
+        embedding = net(torch.from_numpy(utterance.mel.astype(np.float32))[None])
+        if utterance.voice in names:
+            speakers.append(names[int(net.similarity(embedding)[0, rows].argmax())] == utterance.voice)
+        bases.append(net.settings.bases[int(net.base(embedding).argmax())] == utterance.base)
+        warps.append(abs(float(net.log_warp(embedding).exp()) - utterance.warp))
+    found = {"n": float(len(utterances)), "n speakers": float(len(speakers))}
+    for name, values in (("speaker top-1", speakers), ("base voice", bases), ("warp error", warps)):
+        if values:
+            found[name] = float(np.mean(values))
+    return found

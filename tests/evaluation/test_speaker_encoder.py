@@ -1,0 +1,204 @@
+"""The encoder of timbre, other people's voice models, and acoustic correlates."""
+
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torchaudio
+
+from gradtts_interp.audio import read_audio
+from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.evaluation.speakers import (
+    SpeakerEncoder,
+    SpeakerNet,
+    SpeakerSettings,
+    cosine_similarity,
+    similarity_to_styles,
+)
+from gradtts_interp.evaluation.voice_correlates import tract_length_cm, voice_correlates
+from gradtts_interp.evaluation.voice_models import SpeechBrainEncoder, TransformersClassifier
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "checkpts" / "speaker-demo"
+REFERENCES = ROOT / "resources" / "references"
+RATE = 22050
+TINY = SpeakerSettings(voices=("s0", "s3", "c00"), bases=("rms", "slt"), channels=8, embedding=8)
+
+
+def noise(seconds=0.5, seed=0):
+    return 0.1 * np.random.default_rng(seed).standard_normal(int(seconds * RATE)).astype(np.float32)
+
+
+@pytest.fixture
+def encoder():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return SpeakerEncoder(SpeakerNet(TINY))
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return SpeakerEncoder.from_pretrained(SHIPPED)
+
+
+@pytest.fixture(scope="module")
+def recordings():
+    return {i: read_audio(REFERENCES / f"speaker_{i:02d}.flac").numpy() for i in range(16)}
+
+
+def test_embeddings_are_unit_vectors_and_do_not_see_the_level(encoder):
+    audio = noise()
+    embedding = encoder.embed(audio, RATE)
+    assert embedding.shape == (8,) and np.linalg.norm(embedding) == pytest.approx(1, abs=1e-5)
+    np.testing.assert_allclose(encoder.embed(0.05 * audio, RATE), embedding, atol=1e-4)
+    assert np.abs(encoder.embed(np.convolve(audio, [1, 0.9], "same"), RATE) - embedding).max() > 1e-3
+
+
+def test_a_written_encoder_is_read_back(encoder, tmp_path):
+    encoder.save_pretrained(tmp_path)
+    again = SpeakerEncoder.from_pretrained(tmp_path)
+    assert again.settings == encoder.settings
+    np.testing.assert_allclose(again.embed(noise(), RATE), encoder.embed(noise(), RATE), atol=5e-3)
+
+
+def test_damaged_encoders_are_named(encoder, tmp_path):
+    with pytest.raises(CheckpointError, match="config.json cannot be read"):
+        SpeakerEncoder.from_pretrained(tmp_path)
+    encoder.save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"no")
+    with pytest.raises(CheckpointError, match="model.safetensors cannot be read"):
+        SpeakerEncoder.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="expected settings of a speaker encoder"):
+        SpeakerEncoder.from_pretrained(tmp_path)
+
+
+def test_audio_that_cannot_be_heard_is_named(encoder):
+    with pytest.raises(InputError, match="audio of a speaker is silent"):
+        encoder.embed(np.zeros(RATE, dtype=np.float32), RATE)
+    with pytest.raises(InputError, match=r"shape \(2, 3\); expected finite samples"):
+        encoder.embed(np.ones((2, 3), dtype=np.float32), RATE)
+    with pytest.raises(InputError, match="expected finite samples"):
+        encoder.embed(np.full(RATE, np.nan, dtype=np.float32), RATE)
+
+
+def test_identity_is_one_of_the_speakers(encoder):
+    found = encoder.identify(noise(), RATE)
+    assert set(found.similarity) == {0, 3} and found.speaker in found.similarity
+    assert found.gender in ("female", "male") and 0.5 <= found.gender_probability <= 1 and found.warp > 0
+    nameless = SpeakerEncoder(SpeakerNet(SpeakerSettings(voices=("a", "b"), bases=("x",), channels=8, embedding=8)))
+    with pytest.raises(InputError, match="expected speakers s0, s1, "):
+        nameless.identify(noise(), RATE)
+
+
+def test_cosine_similarity():
+    assert cosine_similarity(np.array([1.0, 0.0]), np.array([3.0, 0.0])) == pytest.approx(1)
+    assert similarity_to_styles(np.array([1.0, 0.0]), np.array([0.0, 1.0]), np.array([1.0, 1.0])) == pytest.approx(
+        (np.sqrt(0.5), np.sqrt(0.5))
+    )
+    for other in (np.ones(3), np.zeros(2)):
+        with pytest.raises(InputError, match="expected two vectors"):
+            cosine_similarity(np.ones(2), other)
+
+
+def test_the_shipped_encoder_is_small():
+    assert sum(f.stat().st_size for f in SHIPPED.iterdir()) < 2_000_000
+
+
+def test_the_shipped_encoder_knows_the_reference_of_each_speaker(shipped, recordings):
+    found = {i: shipped.identify(audio, RATE) for i, audio in recordings.items()}
+    assert sum(found[i].speaker == i for i in found) >= 15
+    assert sum(found[i].gender == ("female" if i < 4 else "male") for i in found) >= 15
+
+
+def test_the_shipped_encoder_reads_timbre_not_pitch(shipped, recordings):
+    """WORLD gives a recording another F0; formants stay. Then formants move with F0, as on a faster tape."""
+    pyworld = pytest.importorskip("pyworld")
+    kept, moved = [], []
+    for i in (2, 6, 12):
+        samples = recordings[i].astype(np.float64)
+        f0, times = pyworld.dio(samples, RATE)
+        planes = pyworld.cheaptrick(samples, f0, times, RATE), pyworld.d4c(samples, f0, times, RATE)
+        original = shipped.embed(recordings[i], RATE)
+        higher = pyworld.synthesize(1.25 * f0, *planes, RATE)[: len(samples)]
+        faster = torchaudio.functional.resample(torch.from_numpy(recordings[i]), 125, 100).numpy()
+        kept.append(cosine_similarity(original, shipped.embed(higher, RATE)))
+        moved.append(cosine_similarity(original, shipped.embed(faster, RATE)))
+    assert min(kept) > max(moved) and np.mean(kept) > 0.7
+
+
+def test_tract_length_of_a_uniform_tube():
+    assert tract_length_cm(np.array([500, 1500, 2500, 3500])) == pytest.approx(17.5)
+    assert tract_length_cm(1.2 * np.array([500, 1500, 2500, 3500])) == pytest.approx(17.5 / 1.2)
+
+
+def test_correlates_follow_formants_and_pitch(recordings):
+    pytest.importorskip("parselmouth")
+    long, short = (voice_correlates(recordings[i], RATE) for i in (4, 7))  # rms with formants times 0.86 and 1.15
+    assert long.tract_cm > 1.15 * short.tract_cm and long.f0_hz < 110 < short.f0_hz
+    with pytest.raises(InputError, match="no voiced frame"):
+        voice_correlates(np.zeros(RATE), RATE)
+
+
+def test_missing_packages_and_folders_are_named(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    monkeypatch.setitem(sys.modules, "speechbrain.inference.speaker", None)
+    monkeypatch.setitem(sys.modules, "parselmouth", None)
+    with pytest.raises(InputError, match="age-model needs transformers: pip install"):
+        TransformersClassifier("age-model")
+    with pytest.raises(InputError, match="ecapa needs speechbrain: pip install"):
+        SpeechBrainEncoder("ecapa")
+    with pytest.raises(InputError, match="acoustic correlates need Praat"):
+        voice_correlates(noise(), RATE)
+
+
+class FakeExtractor:
+    sampling_rate = 16000
+
+    def __call__(self, samples, sampling_rate, return_tensors):
+        assert return_tensors == "pt" and sampling_rate == 16000
+        return {"input_values": torch.from_numpy(samples)[None]}
+
+
+class FakeClassifier(torch.nn.Module):
+    config = SimpleNamespace(id2label={0: "female", 1: "male"})
+
+    def forward(self, input_values):
+        assert input_values.shape == (1, 8000)
+        return SimpleNamespace(logits=torch.tensor([[0.0, np.log(3.0)]]))
+
+
+def fake_package(name, **names):
+    module = ModuleType(name)
+    module.__dict__.update(names)
+    return module
+
+
+def test_a_transformers_classifier_gets_its_own_rate(monkeypatch, tmp_path):
+    def loader(result):
+        return SimpleNamespace(from_pretrained=lambda path, local_files_only: result)
+
+    fake = fake_package(
+        "transformers",
+        AutoFeatureExtractor=loader(FakeExtractor()),
+        AutoModelForAudioClassification=loader(FakeClassifier()),
+    )
+    monkeypatch.setitem(sys.modules, "transformers", fake)
+    chances = TransformersClassifier(tmp_path).classify(noise(), RATE)
+    assert chances == pytest.approx({"female": 0.25, "male": 0.75})
+    with pytest.raises(InputError, match="no such folder"):
+        TransformersClassifier(tmp_path / "none")
+
+
+def test_a_speechbrain_encoder_gives_unit_vectors(monkeypatch, tmp_path):
+    model = SimpleNamespace(encode_batch=lambda samples: samples[:, None, :4])
+    fake = SimpleNamespace(from_hparams=lambda source, savedir: model)
+    for name in ("speechbrain", "speechbrain.inference"):
+        monkeypatch.setitem(sys.modules, name, fake_package(name))
+    speaker = fake_package("speechbrain.inference.speaker", EncoderClassifier=fake)
+    monkeypatch.setitem(sys.modules, "speechbrain.inference.speaker", speaker)
+    embedding = SpeechBrainEncoder(tmp_path).embed(noise(), RATE)
+    assert embedding.shape == (4,) and np.linalg.norm(embedding) == pytest.approx(1, abs=1e-5)
