@@ -1,0 +1,286 @@
+"""What ``evaluate interpolation`` renders: pairs of styles, conditions, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from gradtts_interp.errors import InputError
+from gradtts_interp.interpolation import shares
+from gradtts_interp.interpolation.mechanisms import MECHANISMS
+from gradtts_interp.interpolation.noise import NOISE
+from gradtts_interp.interpolation.shares import Share
+from gradtts_interp.styles import StyleBank
+
+MIX, TIME, FREQUENCY = MODES = ("mix", "time", "frequency")
+STATIC, WORLD = BASELINES = ("static mix of styles", "WORLD swap")
+ANCHORS = "anchors"
+DEFAULT = "default"
+SWEEP = tuple(float(w) for w in np.linspace(0, 1, 11))
+SHORT_SWEEP = (0.0, 0.5, 1.0)
+SMALLEST_PAIR_SEMITONES = 4.0
+SENTENCES = (
+    "My sister carried a heavy basket.",
+    "The quiet farmer painted seven boats.",
+    "A yellow window opened in the morning.",
+    "Nobody knew the name of the captain.",
+    "We never walked along that old river.",
+    "The young doctor remembered my number.",
+)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One way to blend.
+
+    Attributes:
+        name: What it is called in tables.
+        mode: One of :data:`MODES`.
+        mechanisms: Of the pipeline; None for the pipeline's choice.
+        baseline: One of :data:`BASELINES` where it is not the pipeline's blend; a hard split is a share.
+        hard: Whether the change over time is a step instead of a ramp.
+        weights: Shares of B to render in mode mix.
+    """
+
+    name: str
+    mode: str
+    mechanisms: tuple[str, ...] | None = None
+    baseline: str | None = None
+    hard: bool = False
+    weights: tuple[float, ...] = ()
+
+    def share(self, weight: float = 0.5) -> Share:
+        """The share to ask the pipeline for."""
+        if self.mode == MIX:
+            return shares.constant(weight)
+        if self.mode == FREQUENCY:
+            return shares.pitch()
+        return shares.step(0.5) if self.hard else shares.ramp()
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A style by what names it.
+
+    Attributes:
+        speaker: Number in the checkpoint's bank, None for a recording.
+        emotion: Of that speaker.
+        path: The recording.
+    """
+
+    speaker: int | None = None
+    emotion: str | None = None
+    path: str | None = None
+
+    @property
+    def name(self) -> str:
+        """As in tables and file names."""
+        if self.path is not None:
+            return self.path.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
+        return f"{self.speaker}" if self.emotion in (None, "neutral") else f"{self.speaker}-{self.emotion}"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two styles and a sentence: one utterance of the evaluation.
+
+    Attributes:
+        index: Its place among the utterances.
+        a: First style.
+        b: Second style.
+        text: The sentence.
+    """
+
+    index: int
+    a: Voice
+    b: Voice
+    text: str
+
+    @property
+    def id(self) -> str:
+        """Name in rows and of files."""
+        return f"{self.index:02d}_{self.a.name}_{self.b.name}"
+
+
+@dataclass(frozen=True)
+class GridItem:
+    """One pair in one condition: the unit that is kept when a run is stopped.
+
+    Attributes:
+        pair: The utterance.
+        condition: How to blend; None for the anchors.
+        example: Whether what is rendered is kept for the report.
+    """
+
+    pair: Pair
+    condition: Condition | None
+    example: bool = False
+
+    @property
+    def id(self) -> str:
+        """Name, unique in its run."""
+        return f"{self.pair.id}/{'anchors' if self.condition is None else slug(self.condition)}"
+
+
+def slug(condition: Condition) -> str:
+    """Mode and name of a condition, fit for a file."""
+    words = "".join(c if c.isalnum() else "-" for c in f"{condition.mode}-{condition.name}")
+    return "-".join(filter(None, words.split("-"))).lower()
+
+
+def conditions_of(modes: Sequence[str], *, has_style: bool, noise: bool, quick: bool) -> list[Condition]:
+    """All conditions of some modes, baselines included.
+
+    Args:
+        modes: Of :data:`MODES`.
+        has_style: Whether the checkpoint has style attention; official ones have the prior and the score only.
+        noise: Whether noise tuning is among them.
+        quick: Whether the sweeps have three weights instead of eleven.
+
+    Returns:
+        The conditions, the default one of each mode first.
+
+    Raises:
+        InputError: A mode is unknown.
+    """
+    unknown = [mode for mode in modes if mode not in MODES]
+    if unknown or not modes:
+        raise InputError(f"mode {', '.join(unknown) or 'none'}: expected some of {', '.join(MODES)}")
+    sweep = SHORT_SWEEP if quick else SWEEP
+    found = []
+    for mode in modes:
+        weights = sweep if mode == MIX else ()
+        found.append(Condition(DEFAULT, mode, weights=weights))
+        found += [
+            Condition(" + ".join(parts), mode, parts, weights=weights)
+            for parts in _mechanisms(mode, has_style=has_style, noise=noise and not quick)
+        ]
+        if mode == TIME:
+            found.append(Condition("hard half split", TIME, hard=True))
+        if mode == MIX and has_style:
+            found.append(Condition(STATIC, MIX, baseline=STATIC, weights=weights))
+        if mode == FREQUENCY:
+            found.append(Condition(WORLD, FREQUENCY, baseline=WORLD))
+    return found
+
+
+def _mechanisms(mode: str, *, has_style: bool, noise: bool) -> Iterator[tuple[str, ...]]:
+    """Mechanisms measured one by one, and together where they differ from the default."""
+    if not has_style:
+        yield from (("prior",), ("score",))
+        return
+    if mode == MIX:
+        yield from (("attention",), ("score",))
+        return
+    singles = tuple(MECHANISMS) if mode == TIME else ("attention", "prosody")
+    yield from ((name,) for name in singles)
+    if mode == TIME:
+        yield tuple(MECHANISMS)
+    if noise:
+        yield ("attention", NOISE)
+        yield ("prosody", "attention", NOISE)
+
+
+def pairs_of_bank(bank: StyleBank, count: int) -> list[tuple[Voice, Voice]]:
+    """Pairs of neutral speakers whose F0 levels are at least four semitones apart.
+
+    Args:
+        bank: Styles of a checkpoint.
+        count: How many, at least 1.
+
+    Returns:
+        The pair of the main command first if it is there, then pairs in a fixed order that uses all speakers alike.
+
+    Raises:
+        InputError: No pair is that far apart.
+    """
+    level = {}
+    for speaker in bank.speakers:
+        style = bank.styles.get((speaker, "neutral"))
+        if style is not None and style.contour is not None and style.contour.voiced.any():
+            level[speaker] = 12 * np.log2(np.median(style.contour.f0_hz[style.contour.voiced]))
+    far = [(a, b) for a, b in combinations(level, 2) if abs(level[a] - level[b]) >= SMALLEST_PAIR_SEMITONES]
+    if not far:
+        raise InputError(
+            f"no two speakers of the checkpoint are {SMALLEST_PAIR_SEMITONES:g} semitones apart; give --pairs"
+        )
+    order = [far[i] for i in np.random.default_rng(0).permutation(len(far))]
+    first = [(12, 10)] if (10, 12) in far else []
+    used = dict.fromkeys(level, 0)
+    chosen: list[tuple[int, int]] = []
+    for _ in range(min(count, len(order))):
+        if first and not chosen:
+            a, b = first[0]
+        else:
+            left = [p for p in order if p not in chosen and p[::-1] not in chosen]
+            if not left:
+                break
+            a, b = min(left, key=lambda pair: used[pair[0]] + used[pair[1]])
+            a, b = (a, b) if len(chosen) % 2 else (b, a)
+        chosen.append((a, b))
+        used[a] += 1
+        used[b] += 1
+    return [(Voice(a, "neutral"), Voice(b, "neutral")) for a, b in chosen]
+
+
+def parse_pair(text: str) -> tuple[Voice, Voice]:
+    """Read a pair as on the command line: ``12:10``, ``12/happy:10`` or ``a.wav:b.wav``.
+
+    Args:
+        text: Two styles with a colon between them.
+
+    Returns:
+        The two.
+
+    Raises:
+        InputError: It is no pair.
+    """
+    parts = text.split(":")
+    if len(parts) != 2 or not all(part.strip() for part in parts):
+        raise InputError(f"pair {text!r}: expected two styles, such as 12:10, 12/happy:10 or a.wav:b.wav")
+    first, second = (_voice(part.strip()) for part in parts)
+    return first, second
+
+
+def _voice(text: str) -> Voice:
+    number, _, emotion = text.partition("/")
+    if number.isdigit():
+        return Voice(int(number), emotion or None)
+    return Voice(path=text)
+
+
+def grid_items(
+    pairs: Sequence[tuple[Voice, Voice]],
+    texts: Sequence[str],
+    conditions: Sequence[Condition],
+    *,
+    utterances: int,
+    examples: int,
+) -> list[GridItem]:
+    """Lay pairs, sentences and conditions out as items.
+
+    Args:
+        pairs: Styles; utterance i has pair i modulo their number, and so with sentences.
+        texts: Sentences.
+        conditions: How to blend.
+        utterances: How many pairs with a sentence.
+        examples: How many of them are shown in the report.
+
+    Returns:
+        The anchors and conditions of each utterance, utterance by utterance.
+    """
+    found = []
+    for i in range(utterances):
+        pair = Pair(i, *pairs[i % len(pairs)], texts[(i + i // len(pairs)) % len(texts)])
+        for condition in (None, *conditions):
+            found.append(GridItem(pair, condition, example=i < examples))
+    return found
+
+
+def grid_facts(conditions: Sequence[Condition]) -> dict[str, Any]:
+    """What decides the results, for the ledger."""
+    return {"conditions": [[slug(c), list(c.mechanisms or ()), list(c.weights)] for c in conditions]}

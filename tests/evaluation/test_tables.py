@@ -1,0 +1,63 @@
+"""Rows to tables: means, intervals, n, and what is not measurable."""
+
+import csv
+import json
+
+import pytest
+
+from gradtts_interp.evaluation.tables import Column, Plan, markdown, number, tabulate, write_rows
+
+PLAN = Plan(
+    "t", "Title", "Text.", (Column("x", "error", "cents", "0"), Column("y", "share"), Column("z", "never measured"))
+)
+
+
+def row(condition, x, y=None, kind="condition", table="t"):
+    return {"table": table, "item": "i", "kind": kind, "condition": condition, "x": x, "y": y}
+
+
+ROWS = [
+    row("all", 1.0, 0.5),
+    row("all", 3.0),
+    row("itself", 0.0, kind="anchor"),
+    row("all", 100.0, table="other"),
+    row("score", None),
+]
+
+
+def test_means_are_over_what_was_measured_and_anchors_come_first():
+    table = tabulate(PLAN, ROWS)
+    assert [(line.name, line.kind, line.n) for line in table.lines] == [
+        ("itself", "anchor", 1),
+        ("all", "condition", 2),
+        ("score", "condition", 1),
+    ]
+    assert [c.key for c in table.plan.columns] == ["x", "y"], "a column without any value is left out"
+    x, y = table.lines[1].cells
+    assert (x.mean, x.n) == (2.0, 2) and 1.0 <= x.low <= x.high <= 3.0
+    assert (y.mean, y.n) == (0.5, 1)
+    assert table.lines[2].cells == (None, None)
+    found = json.loads(json.dumps(table.to_dict()))
+    assert found["lines"][1]["cells"]["x"]["mean"] == 2.0 and found["lines"][2]["cells"]["x"] is None
+
+
+def test_markdown_names_units_and_what_is_wanted():
+    text = markdown(tabulate(PLAN, ROWS), ["x"])
+    assert text.splitlines()[0] == "| | n | error (cents), wanted 0 |"
+    assert "| *itself* | 1 | 0 |" in text and "| score | 1 | – |" in text and "| all | 2 | 2.00 [" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (0.1234, "0.123"), (12.345, "12.3"), (1.5, "1.50"), (123.4, "123"), (-1234.5, "-1234"), (1e-7, "1e-07")],
+)
+def test_numbers_have_three_digits_that_count(value, text):
+    assert number(value) == text
+
+
+def test_rows_are_written_as_json_lines_and_csv(tmp_path):
+    files = write_rows([{"a": 1, "b": 'say "x", é'}, {"a": None, "c": 0.1}], tmp_path)
+    rows = [json.loads(line) for line in files["jsonl"].read_text(encoding="utf-8").splitlines()]
+    assert rows == [{"a": 1, "b": 'say "x", é'}, {"a": None, "c": 0.1}]
+    with files["csv"].open(encoding="utf-8", newline="") as stream:
+        assert list(csv.DictReader(stream)) == [{"a": "1", "b": 'say "x", é', "c": ""}, {"a": "", "b": "", "c": "0.1"}]
