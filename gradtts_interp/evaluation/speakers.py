@@ -99,6 +99,8 @@ class SpeakerNet(nn.Module):
         self.settings = settings
         width, coefficients = settings.channels, settings.coefficients
         basis = torchaudio.functional.create_dct(coefficients + 1, settings.mel.n_mels, norm="ortho")
+        self.basis: Tensor
+        self.lifter: Tensor
         self.register_buffer("basis", basis[:, 1:].T.contiguous(), persistent=False)
         lifter = 1 + 0.5 * torch.arange(coefficients)
         self.register_buffer("lifter", lifter[:, None], persistent=False)
