@@ -1,0 +1,141 @@
+"""What is measured of one recording, once: contour, envelope, mel, and who seems to speak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+
+from gradtts_interp.audio import log_mel, read_audio, require_speech
+from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.envelope import log_envelope
+from gradtts_interp.evaluation.speakers import SpeakerEncoder
+from gradtts_interp.pitch.contour import Contour, Tracker, extract_contour
+
+SHORTEST_SECONDS = 0.1
+
+
+class Encoder(Protocol):
+    """Gives an embedding of who speaks."""
+
+    def embed(self, audio: NDArray, sample_rate_hz: int) -> NDArray[np.float32]:
+        """Embed samples (N,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A recording with what was measured of it.
+
+    Attributes:
+        name: For messages.
+        audio: Samples (N,) at the mel's rate.
+        contour: Contour (T,).
+        envelope: Level-invariant log envelope (D, T) in dB.
+        mel: Log-mel (M, T).
+        embedding: Who seems to speak (E,), None without an encoder.
+        notes: What a reader should know, such as a rate that was changed.
+    """
+
+    name: str
+    audio: NDArray[np.float32]
+    contour: Contour
+    envelope: NDArray[np.float64]
+    mel: NDArray[np.float32]
+    embedding: NDArray[np.float32] | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def frames(self) -> int:
+        """Frames of the grid that all share (T)."""
+        return min(len(self.contour), self.envelope.shape[1], self.mel.shape[1])
+
+
+@dataclass(frozen=True)
+class Listener:
+    """How recordings are measured.
+
+    Attributes:
+        mel: The mel contract, which gives the frame grid.
+        tracker: F0 tracker.
+        floor_hz: Lowest F0 searched.
+        ceiling_hz: Highest F0 searched.
+        encoder: Says who speaks; None leaves that out.
+    """
+
+    mel: MelConfig
+    tracker: Tracker = "dio"
+    floor_hz: float = 60.0
+    ceiling_hz: float = 500.0
+    encoder: Encoder | None = None
+
+    def hear(
+        self, audio: NDArray[Any], name: str, *, mel: NDArray[np.float32] | None = None, notes: tuple[str, ...] = ()
+    ) -> Signal:
+        """Measure samples.
+
+        Args:
+            audio: Samples (N,) at the mel's rate.
+            name: For messages.
+            mel: Log-mel (M, T) that was rendered; measured from the samples if None.
+            notes: Kept beside it.
+
+        Returns:
+            What was measured.
+
+        Raises:
+            InputError: The samples cannot be measured; the message names them.
+        """
+        samples = np.asarray(audio, dtype=np.float32)
+        try:
+            contour = extract_contour(
+                samples, self.mel, tracker=self.tracker, floor_hz=self.floor_hz, ceiling_hz=self.ceiling_hz
+            )
+            envelope = log_envelope(samples, contour, self.mel)
+            if mel is None:
+                mel = log_mel(torch.from_numpy(samples), self.mel).numpy()
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
+        if not contour.voiced.any():
+            notes += (f"{name}: no voiced frame was found; measures of pitch are left out",)
+        return Signal(name, samples, contour, envelope, mel, self._embed(samples), notes)
+
+    def read(self, path: str | Path) -> Signal:
+        """Measure a file; a rate other than the mel's is changed, and noted.
+
+        Args:
+            path: Speech in any common format.
+
+        Returns:
+            What was measured.
+
+        Raises:
+            InputError: The file is missing, empty, damaged, silent, too short, or holds NaN.
+        """
+        audio = read_audio(path, self.mel.sample_rate_hz, minimum_seconds=SHORTEST_SECONDS)
+        require_speech(audio, str(path))
+        rate = int(soundfile.info(str(path)).samplerate)
+        notes: tuple[str, ...] = ()
+        if rate != self.mel.sample_rate_hz:
+            band = f"; nothing above {rate // 2} Hz is in it" if rate < self.mel.sample_rate_hz else ""
+            notes = (f"{path}: resampled from {rate} to {self.mel.sample_rate_hz} Hz{band}",)
+        return self.hear(audio.numpy(), str(path), notes=notes)
+
+    def _embed(self, samples: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        if self.encoder is None:
+            return None
+        try:
+            return self.encoder.embed(samples, self.mel.sample_rate_hz)
+        except InputError:
+            return None
+
+
+def encoder_of(path: str | Path | None) -> SpeakerEncoder | None:
+    """The speaker encoder of a folder; None for None."""
+    return None if path is None else SpeakerEncoder.from_pretrained(path)

@@ -1,0 +1,170 @@
+"""Renders what an interpolation run asks for: A, B and their blends with the same durations and the same noise."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gradtts_interp.audio import log_mel, write_wav
+from gradtts_interp.evaluation.cost import Cost
+from gradtts_interp.evaluation.grid import Condition, Pair, Voice, slug
+from gradtts_interp.evaluation.signals import Listener, Signal
+from gradtts_interp.evaluation.views import View, view_of_speech
+from gradtts_interp.interpolation import shares
+from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.speech import Speech
+from gradtts_interp.styles import Style
+
+KEPT_PAIRS = 2
+OTHER_SEED = 1000
+
+
+@dataclass(frozen=True)
+class Take:
+    """Something rendered, with what was measured of it.
+
+    Attributes:
+        name: What it is, fit for a file.
+        signal: Its measures; the mel is the rendered one.
+        speech: How it was rendered, None for what was made of recordings.
+        seconds: Wall-clock time of the rendering.
+        peak_mib: Peak memory, where it is known.
+    """
+
+    name: str
+    signal: Signal
+    speech: Speech | None
+    seconds: float
+    peak_mib: float | None
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A pair's two styles alone.
+
+    Attributes:
+        a: In style A.
+        b: In style B, same durations and noise.
+        durations: Frames of each token, which all renderings of the pair have.
+    """
+
+    a: Take
+    b: Take
+    durations: list[int]
+
+
+class Studio:
+    """Renders and keeps what was rendered.
+
+    Args:
+        pipeline: The model under test.
+        listener: Measures what was rendered.
+        sampling: Keyword arguments of the pipeline: steps, solver, temperature, seed.
+        folder: Where wavs go (``wavs``) and what the report shows (``views``).
+    """
+
+    def __init__(
+        self, pipeline: GradTTSInterpPipeline, listener: Listener, sampling: dict[str, Any], folder: Path
+    ) -> None:
+        self.pipeline, self.listener, self.sampling, self.folder = pipeline, listener, sampling, folder
+        self._plain: OrderedDict[str, Plain] = OrderedDict()
+        self._styles: dict[Voice, Style] = {}
+
+    def style(self, voice: Voice) -> Style:
+        """The style of a voice; read once."""
+        if voice not in self._styles:
+            self._styles[voice] = self.pipeline.style(voice.path, speaker=voice.speaker, emotion=voice.emotion)
+        return self._styles[voice]
+
+    def styles(self, pair: Pair) -> tuple[Style, Style]:
+        """Styles A and B of a pair."""
+        return self.style(pair.a), self.style(pair.b)
+
+    def render(self, name: str, text: str, *styles: Style, **options: Any) -> Take:
+        """Render and measure; the settings of the run hold where ``options`` says nothing."""
+        with Cost(self.pipeline.device) as cost:
+            speech: Speech = self.pipeline(text, *styles, **{**self.sampling, **options})
+        return self._take(name, speech, cost)
+
+    def plain(self, pair: Pair) -> Plain:
+        """A and B alone, with the durations of the even blend; kept for the conditions that follow."""
+        if pair.id not in self._plain:
+            a, b = self.styles(pair)
+            tokens = self.pipeline.frontend(pair.text)
+            prepared = self.pipeline.prepare([tokens], [a, b], shares.constant(0.5))
+            durations = prepared.durations[0].tolist()
+            takes = [self.render(n, pair.text, s, durations=[durations]) for n, s in (("A", a), ("B", b))]
+            self._plain[pair.id] = Plain(takes[0], takes[1], durations)
+            while len(self._plain) > KEPT_PAIRS:
+                self._plain.popitem(last=False)
+        return self._plain[pair.id]
+
+    def blend(self, pair: Pair, condition: Condition, weight: float = 0.5, *, attention: bool = False) -> Take:
+        """Render a blend with the durations and the noise of the pair's A and B."""
+        name = slug(condition) + (f"-w{round(100 * weight):03d}" if condition.weights else "")
+        return self.render(
+            name,
+            pair.text,
+            *self.styles(pair),
+            share=condition.share(weight),
+            mechanisms=condition.mechanisms,
+            durations=[self.plain(pair).durations],
+            output_attention=attention,
+        )
+
+    def other_noise(self, pair: Pair) -> Take:
+        """Style A again with the same durations and other noise."""
+        durations = [self.plain(pair).durations]
+        seed = self.sampling["seed"] + OTHER_SEED
+        return self.render("A-other-noise", pair.text, self.style(pair.a), durations=durations, seed=seed)
+
+    def other_sentence(self, pair: Pair, text: str) -> Take:
+        """Another utterance in style A."""
+        return self.render("A-other-sentence", text, self.style(pair.a))
+
+    def vocoded(self, take: Take, name: str) -> Take:
+        """What the vocoder makes of a take's audio."""
+        config = self.listener.mel
+        with Cost(self.pipeline.device) as cost:
+            mel = log_mel(torch.from_numpy(take.signal.audio), config)
+            audio = self.pipeline.vocoder(mel.to(self.pipeline.device), config).float().cpu().numpy()
+        return Take(name, self.listener.hear(audio, name), None, cost.seconds, cost.peak_mib)
+
+    def made(self, name: str, audio: NDArray[np.floating[Any]], seconds: float) -> Take:
+        """What was made of recordings, without the model."""
+        return Take(name, self.listener.hear(audio, name), None, seconds, None)
+
+    def keep(self, pair: Pair, take: Take, *, view: str | None = None, like: Take | None = None) -> Path:
+        """Write the wav of a take, and what the report shows of it.
+
+        Args:
+            pair: The utterance.
+            take: What was rendered.
+            view: Its title in the report; not shown when None.
+            like: Take whose phones it has, where it was not rendered itself.
+
+        Returns:
+            Path of the wav.
+        """
+        path = self.folder / "wavs" / pair.id / f"{take.name}.wav"
+        write_wav(path, torch.from_numpy(take.signal.audio), self.listener.mel.sample_rate_hz)
+        if view is not None:
+            self._view(take, view, like).save(self.folder / "views" / pair.id / f"{take.name}.npz")
+        return path
+
+    def _view(self, take: Take, title: str, like: Take | None) -> View:
+        if take.speech is not None:
+            return replace(view_of_speech(take.speech, title), contour=take.signal.contour)
+        signal = take.signal
+        phones = view_of_speech(like.speech, title).phones if like is not None and like.speech is not None else ()
+        return View(title, signal.audio, signal.mel, signal.contour, self.listener.mel, phones)
+
+    def _take(self, name: str, speech: Speech, cost: Cost) -> Take:
+        signal = self.listener.hear(speech.audio, name, mel=speech.mel)
+        return Take(name, signal, speech, cost.seconds, cost.peak_mib)
