@@ -83,12 +83,13 @@ class Job:
     settings: dict[str, Any]
 
 
-def job_of(args: argparse.Namespace, command_line: str) -> Job:
+def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInterpPipeline | None = None) -> Job:
     """Make a job of parsed flags; cheap checks come first, the checkpoint last.
 
     Args:
         args: Flags of :func:`gradtts_interp.cli.synthesize.add_arguments`.
         command_line: How it was started, for the record.
+        pipeline: Already loaded from ``args.checkpoint``, such as by the app; loaded if None.
 
     Returns:
         The job.
@@ -106,7 +107,8 @@ def job_of(args: argparse.Namespace, command_line: str) -> Job:
     require_writable(out)
     device = device_of(args.device)
     checkpoint = Path(args.checkpoint) if args.checkpoint else default_checkpoint()
-    pipeline = GradTTSInterpPipeline.from_pretrained(checkpoint, vocoder=vocoder_of(args.vocoder, checkpoint))
+    if pipeline is None:
+        pipeline = GradTTSInterpPipeline.from_pretrained(checkpoint, vocoder=vocoder_of(args.vocoder, checkpoint))
     pipeline = pipeline.to(device)
     a, b = styles_of(args, pipeline)
     require_parts(args, pipeline)
