@@ -1,105 +1,138 @@
-"""Scores of a checkpoint on held-out sentences: the figures of the model card, one command.
+"""Scores of a checkpoint on held-out sentences: the figures of the model cards, one command.
 
-    python -m benchmarks.quality.run --corpus data/demo --checkpoint checkpts/demo --out benchmarks/quality/RESULTS
+    python -m benchmarks.quality.run --corpus data/demo --checkpoint checkpts/demo --jobs 2
+    python -m benchmarks.quality.cards        # writes the tables into the model cards
 
-Writes ``RESULTS.json`` (all figures, per item too) and ``RESULTS.md`` (the tables).
+Writes ``RESULTS.json`` (all figures, per item too) and ``RESULTS.md`` (tables, and what is reached of the targets).
+What is finished is kept in a ledger named after the weights, so that a stopped run goes on; new weights begin anew.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import functools
 import json
 import platform
 import subprocess
-import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import torch
-
-from benchmarks.quality import tasks
+from benchmarks.quality import blends, copies, speech
+from benchmarks.quality.bench import Bench, Setting
+from benchmarks.quality.report import page
 from gradtts_interp.cli.main import report_errors
-from gradtts_interp.evaluation.bootstrap import mean_with_interval
+from gradtts_interp.corpus.speakers import N_SPEAKERS
+from gradtts_interp.evaluation.ledger import Ledger, Record
+from gradtts_interp.evaluation.runner import Work, run_items
 from gradtts_interp.files import atomic_path
-from gradtts_interp.pipeline import GradTTSInterpPipeline
-from gradtts_interp.training.data import load_entries
+
+
+@dataclass(frozen=True)
+class Task:
+    """One part of the benchmark.
+
+    Attributes:
+        measure: From the bench and the number of an item to its rows.
+        items: Items by default.
+        available: How many items a bench has.
+    """
+
+    measure: Callable[[Bench, int], list[dict]]
+    items: int
+    available: Callable[[Bench], int]
+
 
 TASKS = {
-    "intelligibility": tasks.intelligibility,
-    "vocoder": tasks.vocoder,
-    "following": tasks.following,
-    "dual": tasks.dual,
-    "sweep": tasks.sweep,
-    "ramp": tasks.ramp,
+    "intelligibility": Task(speech.intelligibility, 60, lambda bench: len(bench.named)),
+    "vocoder": Task(copies.vocoder, 30, lambda bench: len(bench.named + bench.unseen)),
+    "encoder": Task(speech.encoder, 316, lambda bench: len(bench.named + bench.unseen)),
+    "following": Task(speech.following, 50, lambda bench: len(bench.unseen)),
+    "foreign": Task(speech.foreign, 8, lambda bench: len(speech.foreign_references())),
+    "speakers": Task(speech.speakers, 3 * N_SPEAKERS, lambda bench: speech.SPEAKER_SENTENCES * N_SPEAKERS),
+    "warps": Task(speech.warps, 24, lambda bench: len(speech.between_neighbours(bench))),
+    "emotions": Task(speech.emotions, N_SPEAKERS, lambda bench: N_SPEAKERS),
+    "dual": Task(blends.dual, 20, lambda bench: len(bench.pairs)),
+    "sweep": Task(blends.sweep, 10, lambda bench: len(bench.pairs)),
+    "ramp": Task(blends.ramp, 12, lambda bench: len(bench.pairs)),
 }
 
 
+@dataclass(frozen=True)
+class Job:
+    """One item of a task, as it is sent to another process."""
+
+    task: str
+    index: int
+
+    @property
+    def id(self) -> str:
+        """Name in the ledger."""
+        return f"{self.task}/{self.index}"
+
+
 def main() -> int:
-    """Run the chosen tasks and write the results."""
+    """Run the chosen tasks and write the results; return 1 when an item failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", required=True, help="corpus folder, for its held-out items")
     parser.add_argument("--checkpoint", default="checkpts/demo", help="checkpoint folder")
     parser.add_argument("--out", default="benchmarks/quality/RESULTS", help="results, without suffix")
+    parser.add_argument("--ledger", default="out/quality", help="folder of the ledgers")
     parser.add_argument("--task", action="append", choices=sorted(TASKS), help="only these (repeatable)")
-    parser.add_argument("--items", type=int, default=20, help="pairs or references of each blend task")
-    parser.add_argument("--sentences", type=int, default=60, help="sentences of the intelligibility task")
+    parser.add_argument("--items", type=int, help="items of each task (default: each task's own number)")
     parser.add_argument("--steps", type=int, default=10, help="sampler steps (unipc)")
-    parser.add_argument("--threads", type=int, help="CPU threads")
+    parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")
+    parser.add_argument("--restart", action="store_true", help="forget what the ledger has")
     args = parser.parse_args()
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    torch.set_grad_enabled(False)
-    pipeline = GradTTSInterpPipeline.from_pretrained(args.checkpoint)
-    pipeline.set_progress_bar_config(disable=True)
-    bench = tasks.Bench(pipeline, Path(args.corpus), load_entries(args.corpus), args.steps)
+    setting = Setting(args.checkpoint, args.corpus, args.steps)
+    bench = Bench(setting)  # early errors, and the number of items; other processes load their own
+    jobs = [job for name in args.task or TASKS for job in jobs_of(name, TASKS[name], bench, args.items)]
+    work = Work(functools.partial(Bench, setting), measure)
+    settings = setting.to_dict()
+    with Ledger(Path(args.ledger) / f"{settings['weights']}.jsonl", settings, restart=args.restart) as ledger:
+        records = run_items(jobs, work, ledger, jobs=args.jobs, name="quality")
     out = Path(args.out)
     results = json.loads(out.with_suffix(".json").read_text()) if out.with_suffix(".json").exists() else {}
     for name in args.task or TASKS:
-        start = time.monotonic()
-        count = args.sentences if name == "intelligibility" else args.items
-        rows = TASKS[name](bench, count)
-        results[name] = {"rows": rows, "seconds": round(time.monotonic() - start, 1), **_context(args)}
-        with atomic_path(out.with_suffix(".json")) as temporary:
-            temporary.write_text(json.dumps(results, indent=1))
-        with atomic_path(out.with_suffix(".md")) as temporary:
-            temporary.write_text(_tables(results))
-        print(_table(name, results[name]))
-    return 0
+        results[name] = result_of([r for r in records if r.id.startswith(f"{name}/")], settings)
+    write_results(out, results)
+    return int(any(record.error for record in records))
 
 
-def _context(args: argparse.Namespace) -> dict:
+def jobs_of(name: str, task: Task, bench: Bench, items: int | None) -> list[Job]:
+    """Items of a task, as many as asked for and there are."""
+    return [Job(name, i) for i in range(min(items or task.items, task.available(bench)))]
+
+
+def measure(bench: Bench, job: Job) -> tuple[list[dict], list[str]]:
+    """Rows of an item; where it runs does not matter."""
+    return TASKS[job.task].measure(bench, job.index), []
+
+
+def result_of(records: list[Record], settings: dict[str, Any]) -> dict[str, Any]:
+    """What is written of a task."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     return {
+        "rows": [row for record in records for row in record.rows],
+        "failed": [record.id for record in records if record.error],
+        "seconds": round(sum(record.seconds for record in records), 1),
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": commit,
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
-        "solver": f"unipc, {args.steps} steps",
+        "machine": f"{platform.machine()}, 1 thread",
+        "solver": f"{settings['solver']}, {settings['steps']} steps",
+        "weights": settings["weights"],
     }
 
 
-def _tables(results: dict) -> str:
-    head = "# Quality of the shipped checkpoint\n\nMade by `python -m benchmarks.quality.run`; means with 95 %\n"
-    head += "bootstrap intervals over items. Held-out sentences, F0 by DIO on the decoded audio.\n\n"
-    return head + "\n".join(_table(name, result) for name, result in results.items())
-
-
-def _table(name: str, result: dict) -> str:
-    """One task as a Markdown table: a line for each condition, a column for each figure."""
-    conditions: dict[str, list[dict]] = {}
-    for row in result["rows"]:
-        conditions.setdefault(row["condition"], []).append(row)
-    names = [k for k in result["rows"][0] if k not in ("condition", "item")]
-    lines = [f"## {name}", "", "| condition | n | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
-    for condition, rows in conditions.items():
-        cells = []
-        for figure in names:
-            values = [r[figure] for r in rows if r.get(figure) is not None]
-            cells.append(mean_with_interval(values).text() if values else "not measurable")
-        lines.append(f"| {condition} | {len(rows)} | " + " | ".join(cells) + " |")
-    lines.append("")
-    made = [result["date"], f"commit {result['commit']}", result["machine"], result["solver"], f"{result['seconds']} s"]
-    lines.append(", ".join(made) + ".\n")
-    return "\n".join(lines)
+def write_results(out: Path, results: dict[str, Any]) -> None:
+    """Write both files, in the order of the tasks."""
+    ordered = {name: results[name] for name in TASKS if name in results}
+    with atomic_path(out.with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps(ordered, indent=1) + "\n")
+    with atomic_path(out.with_suffix(".md")) as temporary:
+        temporary.write_text(page(ordered))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,154 @@
+"""What the tasks of the quality benchmark share: the pipeline, the corpus, held-out styles, figures of a render."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gradtts_interp.audio import log_mel, read_audio
+from gradtts_interp.checkpoints import read_index
+from gradtts_interp.evaluation.blend import realised_envelope_share
+from gradtts_interp.evaluation.envelope import log_envelope
+from gradtts_interp.evaluation.speakers import SpeakerEncoder
+from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.pitch.contour import Contour
+from gradtts_interp.speech import Speech
+from gradtts_interp.styles import Style
+from gradtts_interp.training.data import load_entries
+from gradtts_interp.units import ratio_to_semitones
+from gradtts_interp.vocoder import GriffinLimVocoder
+
+SMALLEST_LEVEL_DIFFERENCE = 4.0  # semitones between the two styles of a blend
+SPEAKER_ENCODER = "checkpts/speaker-demo"
+SENTENCES = (
+    "The quiet farmer painted seven green boats.",
+    "My sister carried a heavy basket to the river.",
+    "Nobody remembered the name of the old captain.",
+    "A yellow window opened slowly in the morning.",
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a benchmark runs on; it is sent to other processes.
+
+    Attributes:
+        checkpoint: Checkpoint folder.
+        corpus: Corpus folder, for its held-out items.
+        steps: Sampler steps.
+        solver: Sampler.
+    """
+
+    checkpoint: str
+    corpus: str
+    steps: int = 10
+    solver: str = "unipc"
+
+    def to_dict(self) -> dict[str, Any]:
+        """What decides the figures, plain JSON values: other weights under the same name are other settings."""
+        folder = Path(self.checkpoint)
+        index = read_index(folder)
+        digest = hashlib.sha256()
+        for part in (index["model"], index["vocoder"], index.get("styles")):
+            for file in sorted((folder / part).glob("*.safetensors")) if part else ():
+                digest.update(file.read_bytes())
+        manifest = hashlib.sha256((Path(self.corpus) / "manifest.jsonl").read_bytes()).hexdigest()[:16]
+        return {"weights": digest.hexdigest()[:16], "corpus": manifest, "steps": self.steps, "solver": self.solver}
+
+
+class Bench:
+    """Pipeline and corpus, with what is computed once.
+
+    Args:
+        setting: What to load.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        torch.set_grad_enabled(False)
+        self.setting, self.corpus = setting, Path(setting.corpus)
+        self.tts = GradTTSInterpPipeline.from_pretrained(setting.checkpoint)
+        self.tts.set_progress_bar_config(disable=True)
+        self.entries = load_entries(setting.corpus)
+        self.mel = self.tts.model.settings.mel
+
+    @functools.cached_property
+    def encoder(self) -> SpeakerEncoder:
+        """Encoder of timbre."""
+        return SpeakerEncoder.from_pretrained(SPEAKER_ENCODER)
+
+    @functools.cached_property
+    def griffin(self) -> GriffinLimVocoder:
+        """The vocoder to compare with."""
+        return GriffinLimVocoder(self.mel)
+
+    def render(self, text: str, *styles: Style, **options: Any) -> Speech:
+        """Render with the benchmark's solver and seed."""
+        setting = self.setting
+        return self.tts(text, *styles, num_inference_steps=setting.steps, solver=setting.solver, seed=0, **options)
+
+    def path(self, entry: dict) -> Path:
+        """Recording of an entry."""
+        return self.corpus / "wavs" / f"{entry['id']}.wav"
+
+    def audio(self, entry: dict) -> NDArray:
+        """Samples of an entry (N,)."""
+        return read_audio(self.path(entry)).numpy()
+
+    def log_mel(self, audio: NDArray) -> torch.Tensor:
+        """Log-mel of samples, (M, T)."""
+        return log_mel(torch.from_numpy(audio), self.mel)
+
+    def style(self, entry: dict) -> Style:
+        """Style read from a recording."""
+        return self.tts.style(self.path(entry))
+
+    def sentence(self, index: int) -> str:
+        """One of the sentences that blends speak."""
+        return SENTENCES[index % len(SENTENCES)]
+
+    @functools.cached_property
+    def named(self) -> list[dict]:
+        """Held-out sentences of named speakers."""
+        return [e for e in self.entries if e["kind"] == "test" and e["speaker"] is not None]
+
+    @functools.cached_property
+    def unseen(self) -> list[dict]:
+        """Held-out sentences in voices and manners of pitch that no training item has, in a fixed random order."""
+        found = [e for e in self.entries if e["kind"] == "test" and e["speaker"] is None]
+        return [found[i] for i in np.random.default_rng(0).permutation(len(found))]
+
+    @functools.cached_property
+    def pairs(self) -> list[tuple[dict, dict]]:
+        """Neighbours in that order whose F0 levels are far enough apart."""
+        both = zip(self.unseen[::2], self.unseen[1::2], strict=False)
+        levels = ((a, b, b["f0"]["mean_hz"] / a["f0"]["mean_hz"]) for a, b in both)
+        return [(a, b) for a, b, ratio in levels if abs(ratio_to_semitones(ratio)) >= SMALLEST_LEVEL_DIFFERENCE]
+
+    def envelope_share(self, a: Speech, b: Speech, blend: Speech) -> float:
+        """Mean realised share of B in the envelope, over frames where all three are voiced."""
+        contours = [s.contour for s in (a, b, blend)]
+        envelopes = [log_envelope(s.audio, c, self.mel) for s, c in zip((a, b, blend), contours, strict=True)]
+        active = contours[0].voiced & contours[1].voiced & contours[2].voiced
+        return realised_envelope_share(*envelopes, active).mean()
+
+
+def level_semitones(a: Contour, b: Contour) -> float:
+    """Semitones from the median F0 of A to that of B."""
+    return float(ratio_to_semitones(median_f0(b) / median_f0(a)))
+
+
+def median_f0(contour: Contour) -> float:
+    """Median F0 over voiced frames in Hz, NaN where none is voiced."""
+    return float(np.median(contour.f0_hz[contour.voiced])) if contour.voiced.any() else float("nan")
+
+
+def f0_spread(contour: Contour) -> float:
+    """Standard deviation of log-F0 over voiced frames, NaN where none is voiced."""
+    return float(np.log(contour.f0_hz[contour.voiced]).std()) if contour.voiced.any() else float("nan")

@@ -1,0 +1,171 @@
+"""Tasks about single styles: is it understood, does it follow its reference, is it the right voice and manner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.quality.bench import Bench, f0_spread, level_semitones
+from gradtts_interp.corpus.speakers import EMOTIONS, N_SPEAKERS, speaker_voice
+from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.intelligibility import phone_error_rate, plain_phones, recognise_phones
+from gradtts_interp.evaluation.speakers import cosine_similarity
+from gradtts_interp.pitch.contour import prosody_vector
+from gradtts_interp.speech import Speech
+
+FOREIGN = "resources/references/foreign"
+SPEAKER_SENTENCES = 3
+FACTORS = {"F0 level": "semitones", "F0 range": "f0_range", "rate": "rate", "energy": "energy_db"}
+
+
+def intelligibility(bench: Bench, index: int) -> list[dict]:
+    """Phone error rate of teacher, vocoded teacher, and model, by PocketSphinx."""
+    tts, entry = bench.tts, bench.named[index]
+    reference = plain_phones(entry["tokens"])
+    natural = bench.audio(entry)
+    teacher = bench.log_mel(natural)
+    speech = bench.render(entry["text"], tts.style(speaker=entry["speaker"]))
+    conditions = {
+        "teacher": natural,
+        "teacher, vocoder": tts.vocoder(teacher, bench.mel).numpy(),
+        "teacher, Griffin-Lim": bench.griffin(teacher, bench.mel).numpy(),
+        "model, vocoder": speech.audio,
+        "model, Griffin-Lim": bench.griffin(torch.from_numpy(speech.mel), bench.mel).numpy(),
+    }
+    rows = []
+    for condition, audio in conditions.items():
+        heard = recognise_phones(audio, bench.mel.sample_rate_hz)
+        rate = phone_error_rate([reference], [heard])
+        rows.append({"condition": condition, "item": entry["id"], "phone error rate": rate})
+    return rows
+
+
+def following(bench: Bench, index: int) -> list[dict]:
+    """F0 level and spread of a render against those of its held-out reference, and likeness of the voice."""
+    entry = bench.unseen[index]
+    style = bench.style(entry)
+    speech = bench.render(bench.sentence(index), style)
+    error = abs(level_semitones(style.contour, speech.contour))
+    rate = bench.mel.sample_rate_hz
+    likeness = cosine_similarity(bench.encoder.embed(bench.audio(entry), rate), bench.encoder.embed(speech.audio, rate))
+    return [
+        {
+            "condition": "held-out reference",
+            "item": entry["id"],
+            "F0 error (semitones)": error,
+            "within 1 semitone": float(error <= 1),
+            "F0 spread of reference": f0_spread(style.contour),
+            "F0 spread of render": f0_spread(speech.contour),
+            "speaker similarity": likeness,
+        }
+    ]
+
+
+def foreign(bench: Bench, index: int) -> list[dict]:
+    """F0 level of a render against that of a reference by another synthesiser than the corpus's (espeak-ng)."""
+    path = foreign_references()[index]
+    style = bench.tts.style(path)
+    speech = bench.render(bench.sentence(index), style)
+    error = abs(level_semitones(style.contour, speech.contour))
+    row = {"condition": "espeak-ng", "item": path.stem, "F0 error (semitones)": error}
+    return [{**row, "within 1.5 semitones": float(error <= 1.5)}]
+
+
+def speakers(bench: Bench, index: int) -> list[dict]:
+    """Is the render of a named speaker taken for that speaker, by an encoder trained on recordings."""
+    speaker, sentence = divmod(index, SPEAKER_SENTENCES)
+    rate = bench.mel.sample_rate_hz
+    natural = next(e for e in bench.named if e["speaker"] == speaker)
+    speech = bench.render(bench.sentence(sentence), bench.tts.style(speaker=speaker))
+    rows = []
+    for condition, audio in (("recording", bench.audio(natural)), ("model", speech.audio)):
+        found = bench.encoder.identify(audio, rate)
+        voice = speaker_voice(speaker)
+        row = {"condition": condition, "item": f"speaker {speaker}, sentence {sentence}"}
+        row["top-1 of 16"] = float(found.speaker == speaker)
+        row["base voice"] = float(found.base == voice.base)
+        row["formant factor, error"] = abs(found.warp - voice.warp)
+        row["similarity to the speaker"] = found.similarity[speaker]
+        rows.append(row)
+    return rows
+
+
+def warps(bench: Bench, index: int) -> list[dict]:
+    """Does a voice with unseen formants land between its neighbours: two speakers of the same base voice."""
+    entry, low, high = between_neighbours(bench)[index]
+    rate, text = bench.mel.sample_rate_hz, bench.sentence(index)
+    speech = bench.render(text, bench.style(entry))
+    given = {"durations": [speech.durations.tolist()]}
+    audio = [speech.audio, *(bench.render(text, bench.tts.style(speaker=s), **given).audio for s in (low, high))]
+    middle, below, above = (bench.encoder.identify(a, rate).warp for a in audio)
+    return [
+        {
+            "condition": "held-out voice",
+            "item": entry["id"],
+            "between its neighbours": float(below < middle < above),
+            "formant factor, wanted": entry["factors"]["warp"],
+            "formant factor, render": middle,
+            "lower neighbour, render": below,
+            "upper neighbour, render": above,
+        }
+    ]
+
+
+def emotions(bench: Bench, index: int) -> list[dict]:
+    """Do the five emotions of a speaker differ as designed: order of F0 level, range, rate, energy."""
+    measured: dict[str, np.ndarray] = {}
+    for emotion in EMOTIONS:
+        style = bench.tts.style(speaker=index, emotion=emotion)
+        speeches = [bench.render(bench.sentence(i), style) for i in range(2)]
+        measured[emotion] = np.mean([_manner(s) for s in speeches], axis=0)
+    rows = []
+    for place, (factor, key) in enumerate(FACTORS.items()):
+        pairs = [(a, b) for a in EMOTIONS for b in EMOTIONS if EMOTIONS[a][key] < EMOTIONS[b][key]]
+        right = [float(measured[a][place] < measured[b][place]) for a, b in pairs]
+        row = {"condition": factor, "item": f"speaker {index}", "whole order right": float(all(right))}
+        row["pairs right"] = float(np.mean(right))
+        lowest, highest = (pick(EMOTIONS, key=lambda e: EMOTIONS[e][key]) for pick in (min, max))
+        found = [pick(measured, key=lambda e: measured[e][place]) for pick in (min, max)]
+        row["lowest and highest right"] = float(found == [lowest, highest])
+        rows.append(row)
+    return rows
+
+
+def _manner(speech: Speech) -> np.ndarray:
+    """F0 level, F0 spread, tokens per second, level in dB."""
+    level, spread, energy, _ = prosody_vector(speech.contour)
+    return np.array([level, spread, len(speech.durations) / speech.seconds, energy])
+
+
+def encoder(bench: Bench, index: int) -> list[dict]:
+    """The encoder of timbre itself, on held-out recordings."""
+    entry = (bench.named + bench.unseen)[index]
+    found = bench.encoder.identify(bench.audio(entry), bench.mel.sample_rate_hz)
+    named = entry["speaker"] is not None
+    row = {"condition": "held-out sentence" if named else "held-out voice", "item": entry["id"]}
+    row["top-1 of 16"] = float(found.speaker == entry["speaker"]) if named else None
+    row["base voice"] = float(found.base == entry["factors"]["base"])
+    row["formant factor, error"] = abs(found.warp - entry["factors"]["warp"])
+    return [row]
+
+
+def between_neighbours(bench: Bench) -> list[tuple[dict, int, int]]:
+    """Held-out items whose formant factor lies between those of two speakers, with the nearest two."""
+    found = []
+    for entry in bench.unseen:
+        base, warp = entry["factors"]["base"], entry["factors"]["warp"]
+        same = {speaker_voice(s).warp: s for s in range(N_SPEAKERS) if speaker_voice(s).base == base}
+        below, above = [w for w in same if w < warp], [w for w in same if w > warp]
+        if below and above:
+            found.append((entry, same[max(below)], same[min(above)]))
+    return found
+
+
+def foreign_references() -> list[Path]:
+    """Committed recordings by espeak-ng."""
+    found = sorted(Path(FOREIGN).glob("*.flac"))
+    if not found:
+        raise InputError(f"{FOREIGN}: no references; expected the repository's folder as working directory")
+    return found
