@@ -29,7 +29,7 @@ demo: $(VENV)/.base  ## speak the example sentences from speaker 12 to speaker 1
 test: $(VENV)/.test  ## the fast tests
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) $(TESTS)
 
-test-slow: $(VENV)/.test  ## the slow tests
+test-slow: $(VENV)/.test-slow  ## the slow tests: fuzzing, kills, training, the app in Chromium where there is one
 	$(BIN)/python -m pytest -m slow --timeout 3600 $(PYTEST_FLAGS) $(TESTS)
 
 lint: $(VENV)/.dev  ## ruff, mypy, pydoclint

@@ -30,6 +30,7 @@ LAYERS = (
     {"evaluation", "corpus"},
     {"training"},
     {"cli"},
+    {"app"},
 )
 RANK = {unit: rank for rank, units in enumerate(LAYERS) for unit in units}
 # `speech.plot()` is a convenience: it imports the drawing when it is called.

@@ -18,6 +18,7 @@ VERBS = {
     "train": ("gradtts_interp.training.command", "train an acoustic model"),
     "export": ("gradtts_interp.training.export", "make a checkpoint folder of a training run"),
     "train-vocoder": ("gradtts_interp.training.vocoder_command", "train a HiFi-GAN vocoder"),
+    "app": ("gradtts_interp.app.command", "blend by hand in a browser (needs the extra app)"),
     "train-speaker-encoder": ("gradtts_interp.training.speaker_command", "train the encoder of timbre for evaluations"),
 }
 

@@ -1,0 +1,1 @@
+"""The app: blends by hand in a browser."""

@@ -1,0 +1,112 @@
+"""``gradtts-interp app``: the app on this machine, for a browser on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import logging
+import signal
+import threading
+from pathlib import Path
+
+import torch
+
+from gradtts_interp.app.form import Limits
+from gradtts_interp.app.studio import Studio
+from gradtts_interp.cli.jobs import default_checkpoint, device_of, vocoder_of
+from gradtts_interp.errors import InputError
+from gradtts_interp.pipeline import GradTTSInterpPipeline
+
+logger = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("-c", "--checkpoint", help="checkpoint folder, or official .pt file (None: as synthesize)")
+    parser.add_argument("--vocoder", help="as of synthesize")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument("--threads", type=int, help="CPU threads (None: torch's choice)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; others than loopback are reachable")
+    parser.add_argument("--port", type=int, default=7860, help="port to listen on; 0 takes a free one")
+    parser.add_argument("--open", action="store_true", help="open a browser")
+    limits = Limits()
+    parser.add_argument("--max-upload-mb", type=float, default=limits.upload_bytes / 2**20, help="largest recording")
+    parser.add_argument("--max-upload-seconds", type=float, default=limits.upload_seconds, help="longest recording")
+    parser.add_argument("--max-steps", type=int, default=limits.steps, help="most steps of the sampler")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until Ctrl-C or SIGTERM.
+
+    Args:
+        args: What the parser of ``add_arguments`` gave.
+
+    Returns:
+        Exit status 0.
+
+    Raises:
+        InputError: Gradio is not installed, the port is taken, or the checkpoint cannot be used.
+    """
+    try:
+        import gradio
+
+        from gradtts_interp.app.page import HEAD, build
+    except ImportError as error:
+        raise InputError(f"the app needs Gradio: pip install 'gradtts-interp[app]' ({error})") from error
+    if not 0 <= args.port < 2**16:
+        raise InputError(f"--port {args.port}: expected 0 to 65535")
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio asks itself whether it has started
+    device = device_of(args.device)
+    checkpoint = Path(args.checkpoint) if args.checkpoint else default_checkpoint()
+    pipeline = GradTTSInterpPipeline.from_pretrained(checkpoint, vocoder=vocoder_of(args.vocoder, checkpoint))
+    limits = Limits(
+        steps=args.max_steps,
+        upload_bytes=int(args.max_upload_mb * 2**20),
+        upload_seconds=args.max_upload_seconds,
+    )
+    if not _is_loopback(args.host):
+        logger.warning("listening on %s: others can reach the app, and it asks for no password", args.host)
+    studio = Studio(pipeline.to(device), checkpoint, vocoder=args.vocoder, limits=limits)
+    page = build(studio)
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    try:
+        _, url, _ = page.queue(max_size=16).launch(
+            server_name=args.host,
+            server_port=args.port or _free_port(args.host),
+            max_file_size=limits.upload_bytes,
+            theme=gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
+            head=HEAD,
+            footer_links=[],
+            inbrowser=args.open,
+            prevent_thread_lock=True,
+            share=False,
+            quiet=True,
+            ssr_mode=False,
+        )
+        print(f"listening on {url}; Ctrl-C ends it", flush=True)  # noqa: T201
+        ended.wait()
+    except OSError as error:
+        raise InputError(f"cannot listen on {args.host}:{args.port}: {error}") from error
+    finally:
+        page.close(verbose=False)
+        studio.close()
+    return 0
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _free_port(host: str) -> int:
+    import socket
+
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        return probe.getsockname()[1]

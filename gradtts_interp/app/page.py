@@ -1,0 +1,235 @@
+"""The page: fields, what they do when they are changed, and what is shown. Nothing else knows Gradio."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from gradtts_interp.app.form import MODES_OF_TWO, NOBODY, RECORDING, SPEAKER, Form, Voice, knows_bands
+from gradtts_interp.app.studio import Answer, StoppedError, Studio
+from gradtts_interp.diffusion.samplers import SAMPLERS
+from gradtts_interp.errors import InputError
+from gradtts_interp.interpolation.mechanisms import MECHANISMS
+from gradtts_interp.interpolation.noise import NOISE
+
+FORGET_SECONDS = (300, 3600)
+"""How often files are looked through, and at what age they are removed while the app runs."""
+
+CURVES = {
+    "glide": "0.2:0,0.8:1",
+    "switch": "0.5:0,0.5:1",
+    "there and back": "0:0,0.5:1,1:0",
+    "all A": "0:0,1:0",
+    "all B": "0:1,1:1",
+}
+WAYS = {
+    "over time": "time",
+    "pitch of one, voice of the other": "frequency",
+    "the same mix everywhere": "mix",
+}
+CURVE_EDITOR = """
+<svg viewBox="-44 -10 660 196" style="width:100%; touch-action:none; user-select:none" role="img"
+     aria-label="share of B over time: drag points, click to add one, double click to remove one">
+  <rect x="0" y="0" width="600" height="150" fill="#8881" stroke="#8888"/>
+  <g font-size="13" fill="currentColor"><text x="-8" y="5" text-anchor="end">1 (B)</text>
+  <text x="-8" y="153" text-anchor="end">0 (A)</text><text x="0" y="172">start</text>
+  <text x="600" y="172" text-anchor="end">end of the sentence</text>
+  <text x="300" y="172" text-anchor="middle">drag · click adds · double click removes</text></g>
+  <g class="points"></g>
+</svg>"""
+HEAD = f"<script>{(Path(__file__).parent / 'curve.js').read_text(encoding='utf-8')}</script>"
+
+
+def build(studio: Studio) -> gr.Blocks:
+    """Make the page.
+
+    Args:
+        studio: Renders what is filled in; its folder takes the uploads.
+
+    Returns:
+        The page, to be launched by :mod:`gradtts_interp.app.command`.
+    """
+    studio.uploads.mkdir(parents=True, exist_ok=True)
+    os.environ["GRADIO_TEMP_DIR"] = str(studio.uploads)
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    with gr.Blocks(title="gradtts-interp", analytics_enabled=False, delete_cache=FORGET_SECONDS) as page:
+        gr.Markdown("# gradtts-interp\nSpeak a sentence while moving from one speaking style to another.")
+        with gr.Row():
+            with gr.Column():
+                fields = _fields(studio)
+                with gr.Row():
+                    speak = gr.Button("Speak", variant="primary", elem_id="speak")
+                    stop = gr.Button("Stop", variant="stop", elem_id="stop")
+            with gr.Column():
+                shown = _shown()
+        _connect(page, studio, fields, speak, stop, shown)
+    return page
+
+
+def _fields(studio: Studio) -> list[Any]:
+    limits = studio.limits
+    text = gr.Textbox("She wrote a letter.", label="Sentence", max_length=limits.text_characters, elem_id="text")
+    with gr.Row():
+        a, b = _voice(studio, "A"), _voice(studio, "B")
+    names = list(WAYS)
+    mode = gr.Radio(names, value=names[0], label="From A to B", elem_id="mode")
+    with gr.Group() as over_time:
+        gr.HTML(CURVE_EDITOR, elem_id="curve-editor", label="Share of B")
+        with gr.Row():
+            curve = gr.Textbox(
+                CURVES["glide"], label="Share of B over time, time:share from 0 to 1", elem_id="curve-text"
+            )
+            preset = gr.Dropdown([*CURVES], value="glide", label="or one of these")
+        preset.input(CURVES.__getitem__, preset, curve, show_progress="hidden", api_visibility="private")
+    weight = gr.Slider(0, 1, 0.5, step=0.05, label="Share of B", visible=False)
+    pitch_from = gr.Radio(["A", "B"], value="A", label="Pitch from", visible=False)
+    parts = [over_time, pitch_from, weight]
+    mode.change(_show_part, mode, parts, show_progress="hidden", api_visibility="private")
+    with gr.Accordion("More", open=False):
+        bands = gr.Textbox(label="Frequency bands in Hz, such as 0-400:a,400-8000:b", visible=knows_bands())
+        mechanisms = gr.CheckboxGroup([*MECHANISMS, NOISE], label="Mechanisms (none: the checkpoint's choice)")
+        steps = gr.Slider(1, limits.steps, 20, step=1, label="Steps", elem_id="steps")
+        solver = gr.Dropdown([*SAMPLERS], value="unipc", label="Solver")
+        seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=2**31 - 1)
+    return [text, *a, *b, mode, curve, weight, bands, pitch_from, mechanisms, steps, solver, seed]
+
+
+def _show_part(mode: str) -> list[Any]:
+    return [gr.update(visible=mode == name) for name in WAYS]
+
+
+def _voice(studio: Studio, letter: str) -> list[Any]:
+    """Fields of a style: where from, speaker, emotion, recording."""
+    speakers = [str(number) for number in studio.pipeline.speakers]
+    bank = studio.pipeline.bank
+    sources = ([SPEAKER] if speakers else []) + ([RECORDING] if studio.pipeline.model.has_style else [])
+    sources += [NOBODY] if letter == "B" or not sources else []
+    usual = {"A": "12", "B": "10"}[letter]
+    chosen = usual if usual in speakers else next(iter(speakers), None)
+    with gr.Column():
+        source = gr.Radio(sources, value=sources[0], label=f"Style {letter}", elem_id=f"source-{letter}")
+        speaker = gr.Dropdown(speakers, value=chosen, label=f"Speaker {letter}", visible=bool(speakers))
+        emotions = list(bank.emotions) if bank is not None else []
+        emotion = gr.Dropdown(emotions, value=next(iter(emotions), None), label="Emotion", visible=bool(emotions))
+        recording = gr.Audio(
+            sources=["upload", "microphone"],
+            type="filepath",
+            label=f"Speech in style {letter}, up to {studio.limits.upload_seconds:g} s",
+            visible=sources[0] == RECORDING,
+            elem_id=f"recording-{letter}",
+        )
+
+    def show(chosen: str) -> list[Any]:
+        by_number = chosen == SPEAKER
+        return [gr.update(visible=v) for v in (by_number, by_number and bool(emotions), chosen == RECORDING)]
+
+    source.change(show, source, [speaker, emotion, recording], show_progress="hidden", api_visibility="private")
+    return [source, speaker, emotion, recording]
+
+
+def _shown() -> list[Any]:
+    with gr.Row():
+        players = [
+            gr.Audio(label=name, interactive=False, elem_id=f"sound-{i}")
+            for i, name in enumerate(("Blend", "A alone", "B alone"))
+        ]
+    words = gr.Markdown(elem_id="summary")
+    picture = gr.Image(label="Mel, F0 of A, B and the blend, share", elem_id="picture", interactive=False)
+    heat_map = gr.Image(label="Attention to B", elem_id="heat-map", interactive=False)
+    command = gr.Textbox(label="Makes the same sound", lines=2, elem_id="command", buttons=["copy"], interactive=False)
+    files = gr.File(label="Download", file_count="multiple", elem_id="files", interactive=False)
+    return [*players, words, picture, heat_map, command, files]
+
+
+def _connect(page: gr.Blocks, studio: Studio, fields: list[Any], speak: Any, stop: Any, shown: list[Any]) -> None:
+    # The annotations of these handlers tell Gradio what to hand in.
+    def on_speak(request: gr.Request, progress: gr.Progress = gr.Progress(), *values: Any) -> list[Any]:  # noqa: B008
+        try:
+            form = form_of(values)
+            answer = studio.render(form, _visitor(request), lambda part, text: progress(part, desc=text))
+        except StoppedError:
+            raise gr.Error("Stopped.", title="Stopped", duration=5, print_exception=False) from None
+        except InputError as error:
+            raise gr.Error(str(error), title="This cannot be spoken", print_exception=False) from None
+        return values_of(answer)
+
+    on_speak.__annotations__ |= {"request": gr.Request, "progress": gr.Progress}
+
+    def on_stop(request: gr.Request) -> None:
+        studio.stop(_visitor(request))
+
+    def on_leave(request: gr.Request) -> None:
+        studio.leave(_visitor(request))
+
+    on_stop.__annotations__["request"] = on_leave.__annotations__["request"] = gr.Request
+    speak.click(on_speak, fields, shown, concurrency_limit=1, api_visibility="private")
+    stop.click(on_stop, None, None, queue=False, api_visibility="private")
+    page.unload(on_leave)
+
+
+def _visitor(request: gr.Request) -> str:
+    return request.session_hash or "nobody"
+
+
+def form_of(values: Any) -> Form:
+    """A form of the values of the page's fields, in their order.
+
+    Args:
+        values: As Gradio hands them in.
+
+    Returns:
+        The form.
+
+    Raises:
+        InputError: A value is missing or of another kind.
+    """
+    text, *rest = values
+    a, b = _voice_of(rest[:4]), _voice_of(rest[4:8])
+    mode, curve, weight, bands, pitch_from, mechanisms, steps, solver, seed = rest[8:]
+    try:
+        return Form(
+            text=text or "",
+            a=a,
+            b=b,
+            mode=WAYS.get(mode, mode) if isinstance(mode, str) else MODES_OF_TWO[0],
+            curve=curve or "",
+            weight=float(weight),
+            bands=bands or "",
+            pitch_from=(pitch_from or "A").lower(),
+            mechanisms=tuple(mechanisms or ()),
+            steps=int(steps),
+            solver=solver,
+            seed=int(seed or 0),
+        )
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"a field has no usable value: {error}") from None
+
+
+def _voice_of(values: Any) -> Voice:
+    source, speaker, emotion, recording = values
+    number = int(speaker) if source == SPEAKER and speaker is not None else None
+    chosen = Path(recording) if source == RECORDING and recording else None
+    return Voice(source or NOBODY, number, emotion if number is not None else None, chosen)
+
+
+def values_of(answer: Answer) -> list[Any]:
+    """Values of what is shown, in the order of its fields."""
+    sounds = [None if path is None else str(path) for path in answer.sounds]
+    heat_map = None if answer.heat_map is None else str(answer.heat_map)
+    files = [str(path) for path in answer.downloads]
+    return [*sounds, summary(answer.report), str(answer.picture), heat_map, answer.command, files]
+
+
+def summary(report: dict[str, Any]) -> str:
+    """What was measured, in a few words of Markdown."""
+    thirds = [v and v["value"] for v in report["realised_blend"]["thirds"] or []]
+    lines = [f"{report['seconds']:.1f} s of speech, {report['rtf']:.1f} s of computing per second"]
+    if thirds:
+        asked = report["realised_blend"]["asked_thirds"]
+        heard = ", ".join("not measurable" if v is None else f"{v:.2f}" for v in thirds)
+        lines.append(f"share of B in the pitch, by thirds: asked {', '.join(f'{v:.2f}' for v in asked)}; heard {heard}")
+    lines += [f"note: {note}" for note in report["notes"]]
+    return "\n".join(f"- {line}" for line in lines)

@@ -1,0 +1,242 @@
+"""Renders forms, one at a time, into folders that are gone when the visitor is."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import soundfile
+import torch
+
+from gradtts_interp.app.form import Form, Limits, Voice, command_of, flags_of, parser
+from gradtts_interp.audio import read_audio, write_wav
+from gradtts_interp.cli.jobs import Job, job_of
+from gradtts_interp.cli.outputs import Take, report_of, write_outputs
+from gradtts_interp.cli.rendering import COMPARISON, is_out_of_memory, speak
+from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.figures import attention_figure
+from gradtts_interp.files import atomic_path
+from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.plots import save_figure
+from gradtts_interp.speech import Speech
+
+Progress = Callable[[float, str], None]
+OUT_OF_MEMORY = "out of memory: shorten the text, take fewer mechanisms, or start the app with --device cpu"
+
+
+class StoppedError(InputError):
+    """The visitor stopped the rendering."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is shown of one rendering.
+
+    Attributes:
+        picture: Mel, contours of A, B and the blend, share map.
+        heat_map: Attention to B by site; None where none was recorded.
+        sounds: Wavs of the speech, of A alone and of B alone; None where there is none.
+        report: Content of the json.
+        command: Reproduces the wav.
+        downloads: Files to take home.
+    """
+
+    picture: Path
+    heat_map: Path | None
+    sounds: tuple[Path, Path | None, Path | None]
+    report: dict[str, Any]
+    command: str
+    downloads: tuple[Path, ...]
+
+
+class Studio:
+    """A loaded checkpoint, and the temporary files of those who use it.
+
+    Args:
+        pipeline: Loaded, on its device.
+        checkpoint: Where it came from, for the command line shown.
+        vocoder: What ``--vocoder`` said, likewise.
+        limits: What one visitor may ask for.
+    """
+
+    def __init__(
+        self,
+        pipeline: GradTTSInterpPipeline,
+        checkpoint: Path,
+        *,
+        vocoder: str | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.pipeline, self.checkpoint, self.vocoder = pipeline, checkpoint.resolve(), vocoder
+        self.limits = limits or Limits()
+        self.root = Path(tempfile.mkdtemp(prefix="gradtts-interp-app-"))
+        self._turn = threading.Lock()
+        self._stops: dict[str, threading.Event] = {}
+
+    def close(self) -> None:
+        """Remove all temporary files."""
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    @property
+    def uploads(self) -> Path:
+        """The only folder from which recordings are taken."""
+        return self.root / "uploads"
+
+    def accept_recording(self, path: str | Path, folder: Path, name: str) -> Path:
+        """Take an upload: decode it, and keep what was decoded under a name of ours.
+
+        Args:
+            path: Where the server put the upload; anything outside :attr:`uploads` is refused.
+            folder: Where to keep it.
+            name: Stem of the wav that is kept.
+
+        Returns:
+            A mono 16-bit wav at the model's rate.
+
+        Raises:
+            InputError: The upload is too large, too long, no audio, or not an upload at all.
+        """
+        source = Path(path).resolve()
+        if not source.is_relative_to(self.uploads.resolve()) or not source.is_file():
+            raise InputError("this recording was not uploaded here; upload it again")
+        if source.stat().st_size > self.limits.upload_bytes:
+            raise InputError(f"the recording is larger than {self.limits.upload_bytes / 2**20:g} MiB")
+        rate_hz = self.pipeline.model.settings.mel.sample_rate_hz
+        try:
+            seconds = soundfile.info(str(source)).duration  # of the header, so that nothing huge is decoded
+            longest = self.limits.upload_seconds
+            if not seconds <= longest:
+                raise InputError(f"it lasts {seconds:.0f} s; expected {longest:g} s or less")
+            audio = read_audio(source, rate_hz)
+        except (InputError, soundfile.SoundFileError, RuntimeError, OSError, ValueError) as error:
+            reason = str(error).replace(str(source), "it")
+            raise InputError(f"the recording cannot be used: {reason}") from None
+        kept = folder / f"{name}.wav"
+        write_wav(kept, audio, rate_hz)
+        return kept
+
+    def stop(self, visitor: str) -> None:
+        """End the rendering of a visitor at its next step; nothing happens when there is none."""
+        if visitor in self._stops:
+            self._stops[visitor].set()
+
+    def leave(self, visitor: str) -> None:
+        """Stop a visitor's rendering and remove the visitor's files."""
+        self.stop(visitor)
+        shutil.rmtree(self._folder(visitor), ignore_errors=True)
+
+    def render(self, form: Form, visitor: str, progress: Progress | None = None) -> Answer:
+        """Speak as a form says; the visitor's earlier files are removed.
+
+        Args:
+            form: What was filled in; recordings by the path of their upload.
+            visitor: A name for who asks; names a folder.
+            progress: Called with a part of 1 and what is being done.
+
+        Returns:
+            What is shown.
+
+        Raises:
+            InputError: Something in the form cannot be used, or memory does not suffice.
+            StoppedError: :meth:`stop` was called.
+        """
+        stop = self._stops[visitor] = threading.Event()
+        folder = self._folder(visitor)
+        try:
+            with self._turn:
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir(parents=True)
+                return self._render(form, folder, _steps_watched(form, stop, progress))
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            raise InputError(OUT_OF_MEMORY) from None
+        except OSError as error:
+            raise InputError(f"cannot write files on the server: {error.strerror or error}") from None
+        finally:
+            self._stops.pop(visitor, None)
+
+    def _folder(self, visitor: str) -> Path:
+        return self.root / f"visitor-{''.join(c for c in visitor if c.isalnum())}"
+
+    def _render(self, form: Form, folder: Path, on_step: Callable[..., dict]) -> Answer:
+        form = replace(form, a=self._kept(form.a, folder, "a"), b=self._kept(form.b, folder, "b"))
+        flags = flags_of(form, self.limits, with_attention=bool(self.pipeline.model.attention_sites))
+        command = command_of(flags, self.checkpoint, self.vocoder)
+        args = parser().parse_args([*flags, "-c", str(self.checkpoint), "--device", str(self.pipeline.device)])
+        args.vocoder, args.out = self.vocoder, str(folder)
+        for voice, flag in ((form.a, "reference"), (form.b, "reference2")):
+            setattr(args, flag, str(voice.recording) if voice.recording else None)
+        job = job_of(args, command, pipeline=self.pipeline)
+        job = replace(
+            job,
+            a=_named(job.a, form.a),
+            b=_named(job.b, form.b),
+            sampling={**job.sampling, "callback_on_step_end": on_step},
+        )
+        take = speak(job, [line.text for line in job.lines])[0]
+        return _write(job, take, folder, command, [v.recording for v in (form.a, form.b) if v.recording])
+
+    def _kept(self, voice: Voice, folder: Path, letter: str) -> Voice:
+        if voice.source != "recording" or voice.recording is None:
+            return replace(voice, recording=None)
+        return replace(voice, recording=self.accept_recording(voice.recording, folder, f"reference_{letter}"))
+
+
+def _named(style: Any, voice: Voice) -> Any:
+    """A style that is known by its file's name, so that no folder of the server is told."""
+    return replace(style, name=voice.recording.name) if style is not None and voice.recording else style
+
+
+def _steps_watched(form: Form, stop: threading.Event, progress: Progress | None) -> Callable[..., dict]:
+    """A step callback that tells how far we are, and raises when it should stop."""
+    alone = min(form.steps, int(str(COMPARISON["num_inference_steps"])))
+    total = form.steps + (0 if form.b.source == "nobody" else 2 * alone)
+    done = 0
+
+    def on_step(*_: Any) -> dict:
+        nonlocal done
+        done += 1
+        if stop.is_set():
+            raise StoppedError("stopped")
+        if progress is not None:
+            what = "blend" if done <= form.steps else "A and B alone, to compare"
+            progress(min(done / total, 1.0), f"{what}: step {done} of {total}")
+        return {}
+
+    return on_step
+
+
+def _write(job: Job, take: Take, folder: Path, command: str, recordings: Sequence[Path]) -> Answer:
+    line = job.lines[0]
+    report = report_of(job, line, take)
+    files = write_outputs(job, line, take, report)
+    script = folder / "command.txt"
+    with atomic_path(script) as temporary:
+        temporary.write_text(command + "\n", encoding="utf-8")
+    heat_map = None
+    if take.speech.attention:
+        heat_map = folder / "attention.png"
+        save_figure(attention_figure(take.speech.attention, take.speech.seconds), heat_map)
+    return Answer(
+        picture=files["png"],
+        heat_map=heat_map,
+        sounds=(files["wav"], _sound(take.a, folder / "a_alone.wav"), _sound(take.b, folder / "b_alone.wav")),
+        report=report,
+        command=command,
+        downloads=(files["wav"], files["json"], script, *recordings),
+    )
+
+
+def _sound(speech: Speech | None, path: Path) -> Path | None:
+    if speech is None:
+        return None
+    write_wav(path, torch.from_numpy(speech.audio), speech.mel_config.sample_rate_hz)
+    return path

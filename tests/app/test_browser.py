@@ -1,0 +1,199 @@
+"""The app in a real Chromium: a blend by hand, two uploaded recordings, a curve that is dragged, errors, a stop."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("gradio", reason="the extra app is not installed")
+pytest.importorskip("selenium", reason="selenium is not installed (extra test-slow)")
+from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs apt-get install chromium chromium-driver"),
+]
+FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --window-size=1400,1800"
+)
+PATIENCE_SECONDS = 120
+SCREENSHOTS = os.environ.get("APP_SCREENSHOTS")
+
+
+@pytest.fixture(scope="module")
+def app(checkpoint, tmp_path_factory):
+    """The app as users start it; its address, process and folder for temporary files."""
+    folder = tmp_path_factory.mktemp("tmp")
+    named = os.environ.get("APP_CHECKPOINT", str(checkpoint))
+    command = [sys.executable, "-m", "gradtts_interp.cli.main", "app", "-c", named, "--port", "0", "--threads", "1"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(folder)}
+    )
+    line = process.stdout.readline()
+    assert line.startswith("listening on http://127.0.0.1:"), line + process.stderr.read()
+    yield line.split()[2].rstrip(";"), process, folder
+    process.terminate()
+    assert process.wait(30) == 0
+    assert list(folder.glob("gradtts-interp-app-*")) == [], "temporary files stay behind"
+    assert "Traceback" not in process.stderr.read()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]:
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(app, browser):
+    """A fresh page."""
+    browser.get(app[0])
+    wait(browser, lambda d: d.find_elements(By.CSS_SELECTOR, "#curve-editor circle"))
+    yield browser
+    if SCREENSHOTS:
+        browser.save_screenshot(
+            str(Path(SCREENSHOTS) / f"{os.environ['PYTEST_CURRENT_TEST'].split('::')[-1][:40]}.png")
+        )
+
+
+def wait(driver, condition, message=""):
+    return WebDriverWait(driver, PATIENCE_SECONDS, 0.2).until(condition, message)
+
+
+def speak(driver):
+    driver.find_element(By.ID, "speak").click()
+
+
+def fill(driver, selector, text):
+    box = driver.find_element(By.CSS_SELECTOR, selector)
+    driver.execute_script("arguments[0].value = ''", box)
+    box.clear()
+    box.send_keys(text)
+
+
+def says(driver, words):
+    """Wait until an error is shown that holds the words."""
+    wait(driver, lambda d: any(words in t.text for t in d.find_elements(By.CSS_SELECTOR, ".toast-body")), words)
+
+
+def is_shown(driver):
+    """Wait for picture, heat map and a player, all loaded."""
+    for name in ("picture", "heat-map"):
+        wait(
+            driver,
+            lambda d, n=name: d.execute_script(f"return document.querySelector('#{n} img')?.naturalWidth || 0") > 100,
+        )
+    for i in range(3):
+        wait(
+            driver, lambda d, i=i: d.find_elements(By.CSS_SELECTOR, f"#sound-{i} audio, #sound-{i} .waveform-container")
+        )
+
+
+def command_of(driver):
+    return driver.find_element(By.CSS_SELECTOR, "#command textarea").get_attribute("value")
+
+
+def test_a_blend_is_made_shown_and_can_be_taken_home(page, app):
+    speak(page)
+    is_shown(page)
+    assert command_of(page).startswith("gradtts-interp synthesize '--text=She wrote a letter.' -s 12")
+    links = [a.get_attribute("href") for a in page.find_elements(By.CSS_SELECTOR, "#files a[href]")]
+    names = sorted({link.rsplit("/", 1)[1] for link in links})
+    assert names == ["command.txt", "sample_0.json", "sample_0.wav"]
+    with urllib.request.urlopen(next(link for link in links if link.endswith(".wav"))) as answer:
+        assert answer.read(4) == b"RIFF"
+    assert "share of B in the pitch" in page.find_element(By.ID, "summary").text
+
+
+def test_the_curve_is_drawn_by_dragging_and_by_typing(page):
+    box = page.find_element(By.CSS_SELECTOR, "#curve-text textarea, #curve-text input")
+    before = box.get_attribute("value")
+    circle = page.find_elements(By.CSS_SELECTOR, "#curve-editor circle")[0]
+    ActionChains(page).click_and_hold(circle).move_by_offset(60, -40).release().perform()
+    dragged = box.get_attribute("value")
+    assert dragged != before and dragged.endswith(",0.8:1")
+    ActionChains(page).move_to_element(page.find_element(By.CSS_SELECTOR, "#curve-editor rect")).click().perform()
+    assert len(page.find_elements(By.CSS_SELECTOR, "#curve-editor circle")) == 3
+    fill(page, "#curve-text textarea, #curve-text input", "0:0,0.3:1,0.6:0,1:1")
+    wait(page, lambda d: len(d.find_elements(By.CSS_SELECTOR, "#curve-editor circle")) == 4)
+    speak(page)
+    is_shown(page)
+    assert "--curve=0:0,0.3:1,0.6:0,1:1" in command_of(page)
+
+
+def test_two_uploaded_recordings_are_blended(page, tone_wav):
+    for letter in "AB":
+        page.find_element(By.CSS_SELECTOR, f"#source-{letter} input[value=recording]").click()
+        found = wait(page, lambda d, n=letter: d.find_elements(By.CSS_SELECTOR, f"#recording-{n} input[type=file]"))
+        found[0].send_keys(str(tone_wav))
+        wait(page, lambda d, n=letter: d.find_elements(By.CSS_SELECTOR, f"#recording-{n} .waveform-container"))
+    speak(page)
+    is_shown(page)
+    assert "--reference reference_a.wav --reference2 reference_b.wav" in command_of(page)
+
+
+def test_what_cannot_be_spoken_is_said_in_words(page, tmp_path):
+    fill(page, "#text textarea, #text input", "?!")
+    speak(page)
+    says(page, "nothing to speak")
+    fill(page, "#text textarea, #text input", "A cat.")
+    page.find_element(By.CSS_SELECTOR, "#source-B input[value=recording]").click()
+    speak(page)
+    says(page, "style B: upload")
+    fake = tmp_path / "fake.wav"
+    fake.write_text("this is no sound")
+    found = wait(page, lambda d: d.find_elements(By.CSS_SELECTOR, "#recording-B input[type=file]"))
+    found[0].send_keys(str(fake))
+    time.sleep(2)
+    speak(page)
+    says(page, "cannot be used")
+
+
+def test_a_rendering_is_stopped(page):
+    fill(page, "#text textarea, #text input", "A cat and two dogs ran over the hill. " * 9)
+    page.execute_script("document.querySelector('button.label-wrap')?.click()")
+    steps = wait(
+        page, lambda d: [e for e in d.find_elements(By.CSS_SELECTOR, "#steps input[type=number]") if e.is_displayed()]
+    )
+    page.execute_script("arguments[0].select()", steps[0])
+    steps[0].send_keys("200\t")
+    speak(page)
+    time.sleep(2)
+    page.find_element(By.ID, "stop").click()
+    says(page, "Stopped")
+
+
+def test_an_upload_larger_than_allowed_is_refused_by_the_server(app):
+    boundary = "x"
+    body = f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\n'.encode()
+    body += b"0" * (11 * 2**20) + f"\r\n--{boundary}--\r\n".encode()
+    request = urllib.request.Request(
+        f"{app[0]}gradio_api/upload", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    )
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request)
+    assert caught.value.code == 413
+
+
+@pytest.mark.parametrize(
+    "path", ["gradio_api/file=/etc/passwd", "gradio_api/file=../../../etc/passwd", "file/etc/passwd"]
+)
+def test_files_of_the_server_are_not_served(app, path):
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(app[0] + path)
+    assert caught.value.code in (403, 404)

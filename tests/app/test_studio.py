@@ -1,0 +1,208 @@
+"""What the page calls, without a browser: sound as of the command line, limits, stops, and no file left behind."""
+
+import json
+import shlex
+import threading
+import wave
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from gradtts_interp.app import studio as studio_module
+from gradtts_interp.app.form import NOBODY, RECORDING, SPEAKER, Form, Limits, Voice, flags_of
+from gradtts_interp.app.studio import OUT_OF_MEMORY, StoppedError
+from gradtts_interp.cli.main import main as verbs
+from gradtts_interp.errors import InputError
+
+A, B, ALONE = Voice(SPEAKER, 12), Voice(SPEAKER, 10, "happy"), Voice(NOBODY)
+FORM = Form("A cat.", A, B, steps=2)
+
+
+def upload(studio, tone_wav):
+    path = studio.uploads / "someone's tone.wav"
+    path.write_bytes(tone_wav.read_bytes())
+    return Voice(RECORDING, recording=path)
+
+
+def test_a_blend_has_picture_sounds_heat_map_and_files(studio):
+    seen = []
+    answer = studio.render(FORM, "v1", lambda part, text: seen.append((part, text)))
+    assert answer.picture.stat().st_size > 10_000 and answer.heat_map.stat().st_size > 5_000
+    lengths = [soundfile.info(path).frames for path in answer.sounds]
+    assert len(set(lengths)) == 1
+    assert [p.name for p in answer.downloads] == ["sample_0.wav", "sample_0.json", "command.txt"]
+    assert answer.report["settings"]["styles"] == ["speaker 12 neutral", "speaker 10 happy"]
+    parts = [part for part, _ in seen]
+    assert parts == sorted(parts) and parts[-1] == 1.0 and seen[0][1].startswith("blend")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        FORM,
+        replace(FORM, mode="mix", weight=0.25, mechanisms=("prior", "score")),
+        replace(FORM, mode="frequency", pitch_from="b", seed=7),
+        replace(FORM, b=ALONE, text="-f is no flag; $HOME 'quoted'."),
+    ],
+)
+def test_the_command_line_shown_makes_the_same_sound(studio, form, tmp_path, monkeypatch):
+    answer = studio.render(form, "v1")
+    monkeypatch.chdir(tmp_path)
+    program, *argv = shlex.split(answer.command)
+    assert program == "gradtts-interp" and verbs([*argv, "--no-plots"]) == 0
+    assert (tmp_path / "out" / "sample_0.wav").read_bytes() == answer.sounds[0].read_bytes()
+
+
+def test_two_recordings_and_the_command_beside_the_downloads(studio, tone_wav, monkeypatch):
+    answer = studio.render(replace(FORM, a=upload(studio, tone_wav), b=upload(studio, tone_wav)), "v1")
+    names = [p.name for p in answer.downloads]
+    assert names[3:] == ["reference_a.wav", "reference_b.wav"]
+    report = json.loads(answer.downloads[1].read_text())
+    assert report["settings"]["styles"] == ["reference_a.wav", "reference_b.wav"]
+    assert str(studio.uploads) not in json.dumps(report) and str(studio.root) not in answer.command
+    sound = answer.sounds[0].read_bytes()
+    monkeypatch.chdir(answer.downloads[0].parent)
+    assert verbs([*shlex.split(answer.command)[1:], "--no-plots", "--out", "again"]) == 0
+    assert Path("again/sample_0.wav").read_bytes() == sound
+
+
+def test_files_of_a_visitor_are_replaced_and_go_with_the_visitor(studio):
+    first = studio.render(replace(FORM, b=ALONE), "v1").sounds[0]
+    other = studio.render(replace(FORM, b=ALONE), "v2").sounds[0]
+    assert first.parent != other.parent
+    studio.render(replace(FORM, b=ALONE, seed=1), "v1")
+    assert len(list(studio.root.glob("visitor-*"))) == 2
+    studio.leave("v1")
+    assert not first.parent.exists() and other.exists()
+    assert studio._folder("../../etc").parent == studio.root
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"text": "  "}, "no text"),
+        ({"text": "a" * 401}, "at most 400"),
+        ({"text": "?!"}, "nothing to speak"),
+        ({"steps": 201}, "at most 200"),
+        ({"steps": 0}, "at least 1"),
+        ({"solver": "magic"}, "solver"),
+        ({"seed": -1}, "seed"),
+        ({"curve": "0:0,x:1"}, "x:1"),
+        ({"curve": ""}, "curve"),
+        ({"mode": "magic"}, "mode 'magic'"),
+        ({"mode": "mix", "weight": float("nan")}, "weight"),
+        ({"mechanisms": ("magic",)}, "magic"),
+        ({"mechanisms": ("noise",)}, "attention"),
+        ({"a": Voice(SPEAKER, 99)}, "speaker 99"),
+        ({"a": Voice(SPEAKER, 12, "bored")}, "bored"),
+        ({"a": Voice(SPEAKER)}, "style A"),
+        ({"a": Voice(RECORDING)}, "style A: upload"),
+        ({"b": Voice(RECORDING)}, "style B: upload"),
+    ],
+)
+def test_a_form_that_cannot_be_spoken_is_refused_in_words(studio, change, word):
+    with pytest.raises(InputError, match=word):
+        studio.render(replace(FORM, **change), "v1")
+
+
+def test_only_uploads_are_read(studio, tone_wav, tmp_path):
+    for path in (tone_wav, Path("/etc/passwd"), studio.uploads / ".." / "elsewhere.wav", studio.uploads):
+        with pytest.raises(InputError, match="not uploaded here"):
+            studio.accept_recording(path, tmp_path, "x")
+    (studio.uploads / "link.wav").symlink_to(tone_wav)
+    with pytest.raises(InputError, match="not uploaded here"):
+        studio.accept_recording(studio.uploads / "link.wav", tmp_path, "x")
+
+
+def huge_header(path, seconds=10**6):
+    """A wav of few bytes whose header promises hours."""
+    with wave.open(str(path), "wb") as out:
+        out.setparams((1, 2, 22050, 0, "NONE", ""))
+        out.writeframes(b"\0\0" * 100)
+    content = bytearray(path.read_bytes())
+    content[40:44] = min(seconds * 44100, 2**32 - 1).to_bytes(4, "little")
+    path.write_bytes(content)
+
+
+def test_uploads_that_are_too_large_too_long_or_no_sound(studio, tmp_path):
+    studio.limits = Limits(upload_bytes=100_000, upload_seconds=2.0)
+    wav = studio.uploads / "x.wav"
+    soundfile.write(wav, np.zeros(100_000), 22050)
+    with pytest.raises(InputError, match="larger than"):
+        studio.accept_recording(wav, tmp_path, "x")
+    soundfile.write(wav, np.full(8000 * 3, 0.1), 8000)
+    with pytest.raises(InputError, match="lasts 3 s; expected 2 s or less"):
+        studio.accept_recording(wav, tmp_path, "x")
+    for content in (b"", b"RIFF", b"<html>", b"\0" * 1000):
+        wav.write_bytes(content)
+        with pytest.raises(InputError, match="cannot be used") as caught:
+            studio.accept_recording(wav, tmp_path, "x")
+        assert str(studio.root) not in str(caught.value)
+    huge_header(wav)
+    studio.accept_recording(wav, tmp_path, "short")  # the promise is not believed: 100 samples are read
+    assert soundfile.info(tmp_path / "short.wav").frames == 100
+
+
+def test_a_stop_ends_the_rendering_at_its_next_step(studio):
+    started, errors = threading.Event(), []
+
+    def work():
+        try:
+            studio.render(replace(FORM, steps=200), "v1", lambda *_: started.set())
+        except StoppedError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert started.wait(60)
+    studio.stop("someone else")
+    studio.stop("v1")
+    thread.join(60)
+    assert len(errors) == 1 and not thread.is_alive()
+    assert studio.render(replace(FORM, b=ALONE), "v1").sounds[1] is None  # the next one goes on
+
+
+def test_out_of_memory_and_a_full_disk_become_advice(studio, monkeypatch):
+    def fail(error):
+        def speak(*_):
+            raise error
+
+        return speak
+
+    monkeypatch.setattr(studio_module, "speak", fail(RuntimeError("DefaultCPUAllocator: can't allocate memory")))
+    with pytest.raises(InputError, match=OUT_OF_MEMORY[:13]):
+        studio.render(FORM, "v1")
+    monkeypatch.setattr(studio_module, "speak", fail(OSError(28, "No space left on device")))
+    with pytest.raises(InputError, match="No space left"):
+        studio.render(FORM, "v1")
+    monkeypatch.setattr(studio_module, "speak", fail(RuntimeError("a bug")))
+    with pytest.raises(RuntimeError, match="a bug"):
+        studio.render(FORM, "v1")
+
+
+def test_flags_leave_attention_out_where_there_is_none():
+    assert "--attention" in flags_of(FORM, Limits(), with_attention=True)
+    assert "--attention" not in flags_of(FORM, Limits(), with_attention=False)
+    assert "--attention" not in flags_of(replace(FORM, mechanisms=("prior",)), Limits(), with_attention=True)
+
+
+def test_without_gradio_the_verb_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setitem(__import__("sys").modules, "gradio", None)
+    assert verbs(["app"]) == 2
+    assert "pip install 'gradtts-interp[app]'" in capsys.readouterr().err
+
+
+def test_the_page_reads_its_fields():
+    pytest.importorskip("gradio")
+    from gradtts_interp.app.page import form_of
+
+    values = ["Hi.", "speaker", "12", "neutral", None, "nobody", None, None, None]
+    rest = ["over time", "0:0,1:1", 0.5, "", "A", ["prior"], 5, "unipc", 3]
+    assert form_of([*values, *rest]) == Form(
+        "Hi.", Voice(SPEAKER, 12, "neutral"), Voice(NOBODY), curve="0:0,1:1", mechanisms=("prior",), steps=5, seed=3
+    )
+    with pytest.raises(InputError, match="no usable value"):
+        form_of([*values, *rest[:6], None, "unipc", 3])
