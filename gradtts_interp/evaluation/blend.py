@@ -13,6 +13,9 @@ from gradtts_interp.pitch.contour import Contour
 from gradtts_interp.units import ratio_to_cents
 
 SMALLEST_RANGE_CENTS = 50.0
+SMALLEST_RANGE_DB = 1.0
+LONGEST_LAG_MS = 500.0
+SEAM_PERCENTILE = 99.0
 SHARE_LIMITS = (-0.5, 1.5)
 
 
@@ -57,6 +60,29 @@ def realised_f0_share(a: Contour, b: Contour, blend: Contour) -> RealisedShare:
     return RealisedShare(share, measured)
 
 
+def realised_energy_share(a: Contour, b: Contour, blend: Contour) -> RealisedShare:
+    """Project the blend's frame level on the way from A to B, frame by frame.
+
+    Args:
+        a: Contour of the render in style A (T,).
+        b: Contour of the render in style B, same durations and noise.
+        blend: Contour of the blend, same durations and noise.
+
+    Returns:
+        Shares where A and B are voiced, so that no level is a floor's, and at least 1 dB apart.
+
+    Raises:
+        InputError: The three differ in length.
+    """
+    _require_same_length(len(a), len(b), len(blend))
+    span = b.energy_db.astype(np.float64) - a.energy_db
+    measured = a.voiced & b.voiced & (np.abs(span) >= SMALLEST_RANGE_DB)
+    share = np.full(len(a), np.nan)
+    moved = blend.energy_db.astype(np.float64) - a.energy_db
+    share[measured] = np.clip(moved[measured] / span[measured], *SHARE_LIMITS)
+    return RealisedShare(share, measured)
+
+
 def realised_envelope_share(a: NDArray, b: NDArray, blend: NDArray, active: NDArray) -> RealisedShare:
     """Project the blend's spectral envelope on the way from A to B, frame by frame.
 
@@ -90,6 +116,101 @@ def control_error(realised: RealisedShare, wanted: NDArray) -> float:
         return float("nan")
     error = realised.share[realised.measured] - np.asarray(wanted)[realised.measured]
     return float(np.sqrt(np.square(error).mean()))
+
+
+def lag_ms(realised: RealisedShare, wanted: NDArray, frame_rate_hz: float) -> float:
+    """How much later than asked the share moves, by cross-correlation.
+
+    The request is shifted by up to half a second, or half of the utterance, its end values held, and compared with
+    the realised share on measured frames by Pearson's r. A ramp that fills the utterance tells its lag poorly.
+
+    Args:
+        realised: Realised share (T,).
+        wanted: Requested share (T,).
+        frame_rate_hz: Frames per second.
+
+    Returns:
+        Milliseconds, above 0 where the blend is late; NaN where the request does not move, or too little is measured.
+
+    Raises:
+        InputError: The two differ in length.
+    """
+    wanted = np.asarray(wanted, dtype=np.float64)
+    _require_same_length(len(realised.share), len(wanted))
+    places = np.flatnonzero(realised.measured)
+    found = realised.share[places]
+    if len(places) < 2 or np.ptp(wanted) < 1e-6 or np.ptp(found) < 1e-6:
+        return float("nan")
+    longest = max(min(round(LONGEST_LAG_MS / 1000 * frame_rate_hz), len(wanted) // 2), 1)
+    lags = sorted(range(-longest, longest + 1), key=abs)  # of equal correlations the shortest lag wins
+    moved = [wanted[np.clip(places - lag, 0, len(wanted) - 1)] for lag in lags]
+    scores = [np.corrcoef(found, m)[0, 1] if np.ptp(m) > 1e-6 else -1.0 for m in moved]
+    return float(lags[int(np.argmax(scores))] / frame_rate_hz * 1000)
+
+
+def leakage(a: NDArray, b: NDArray, blend: NDArray, wanted: NDArray) -> float:
+    """Distance of the blend to A over the distance of B to A, where nothing of B was asked for.
+
+    Args:
+        a: Log-mel (M, T) of the render in style A.
+        b: Log-mel of the render in style B, same durations and noise.
+        blend: Log-mel of the blend, same durations and noise.
+        wanted: Requested share of B, (T,) or (M, T).
+
+    Returns:
+        0 where the blend is A itself, 1 where it is as far from A as B is; NaN where B is asked for everywhere.
+
+    Raises:
+        InputError: Shapes differ.
+    """
+    if not a.shape == b.shape == blend.shape:
+        raise InputError(f"mels {a.shape}, {b.shape}, {blend.shape}: expected equal shapes; render with same durations")
+    _require_same_length(a.shape[1], np.shape(wanted)[-1])
+    outside = np.broadcast_to(np.asarray(wanted) == 0, a.shape)
+    whole = float(np.square(b - a)[outside].sum())
+    if whole <= 0:
+        return float("nan")
+    return float(np.sqrt(np.square(blend - a)[outside].sum() / whole))
+
+
+def seam(a: NDArray, b: NDArray, blend: NDArray, transition: NDArray) -> float:
+    """How rough the transition is: jumps of the blend over those of the plain renders at the same place.
+
+    Args:
+        a: Log-mel (M, T) of the render in style A.
+        b: Log-mel of the render in style B, same durations and noise.
+        blend: Log-mel of the blend, same durations and noise.
+        transition: Frames of the transition (T,) bool.
+
+    Returns:
+        99th percentile of the absolute first difference over time of the blend, over the mean of A's and B's; 1 is
+        as smooth as plain speech. NaN where the transition has fewer than two frames or the plain renders stand still.
+
+    Raises:
+        InputError: Shapes differ.
+    """
+    if not a.shape == b.shape == blend.shape:
+        raise InputError(f"mels {a.shape}, {b.shape}, {blend.shape}: expected equal shapes; render with same durations")
+    _require_same_length(a.shape[1], len(transition))
+    inside = np.asarray(transition[1:]) & np.asarray(transition[:-1])
+    if not inside.any():
+        return float("nan")
+    jumps = [np.percentile(np.abs(np.diff(mel, axis=1))[:, inside], SEAM_PERCENTILE) for mel in (a, b, blend)]
+    usual = (jumps[0] + jumps[1]) / 2
+    return float(jumps[2] / usual) if usual > 0 else float("nan")
+
+
+def selectivity(moved_as_asked: float, moved_beside: float) -> float:
+    """Movement of what should not move per unit of what should.
+
+    Args:
+        moved_as_asked: Share by which the asked-for quality moved, such as F0 towards A.
+        moved_beside: Share by which the other moved, such as the envelope towards A.
+
+    Returns:
+        0 for a perfect separation, 1 where both move alike; NaN where nothing moved as asked.
+    """
+    return float(abs(moved_beside) / moved_as_asked) if moved_as_asked > 0 else float("nan")
 
 
 def monotonicity(weights: NDArray, shares: NDArray) -> float:

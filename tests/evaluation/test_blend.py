@@ -1,17 +1,24 @@
 """Blend metrics on contours and envelopes whose share is known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.blend import (
-    SHARE_LIMITS,
     RealisedShare,
+    SHARE_LIMITS,
     control_error,
+    lag_ms,
+    leakage,
     linearity,
     monotonicity,
+    realised_energy_share,
     realised_envelope_share,
     realised_f0_share,
+    seam,
+    selectivity,
 )
 from gradtts_interp.pitch.contour import Contour
 
@@ -97,3 +104,65 @@ def test_lengths_must_agree():
         monotonicity(np.zeros(2), np.zeros(3))
     with pytest.raises(InputError, match="frames differ"):
         linearity(np.zeros(2), np.zeros(3))
+
+
+RATE = 22050 / 256
+
+
+@pytest.mark.parametrize("late", [-6, 0, 9])
+@pytest.mark.parametrize("ramp", [(0.0, 1.0), (0.3, 0.7)])
+def test_lag_is_how_much_later_the_share_moves(late, ramp):
+    t = np.arange(160)
+    wanted = np.clip((t / 159 - ramp[0]) / (ramp[1] - ramp[0]), 0, 1)
+    found = wanted[np.clip(t - late, 0, 159)]
+    # A line from end to end correlates with itself at every lag: only its held ends tell, so noise hides them.
+    noise = np.random.default_rng(0).normal(0, 0.03 * (ramp[0] > 0), 160)
+    realised = RealisedShare(found + noise, np.random.default_rng(1).random(160) > 0.3)
+    assert lag_ms(realised, wanted, RATE) == pytest.approx(late / RATE * 1000, abs=2.5 / RATE * 1000)
+
+
+def test_lag_of_what_does_not_move_is_not_a_number():
+    share = RealisedShare(np.linspace(0, 1, 50), np.ones(50, dtype=bool))
+    assert np.isnan(lag_ms(share, np.full(50, 0.5), RATE))
+    assert np.isnan(lag_ms(RealisedShare(np.full(50, 0.5), np.ones(50, dtype=bool)), np.linspace(0, 1, 50), RATE))
+    assert np.isnan(lag_ms(RealisedShare(share.share, np.zeros(50, dtype=bool)), np.linspace(0, 1, 50), RATE))
+
+
+def test_energy_share_follows_the_level_in_decibels():
+    a, b = contour(np.full(40, 100.0)), contour(np.full(40, 200.0))
+    b = dataclasses.replace(b, energy_db=a.energy_db + 6.0)
+    blend = dataclasses.replace(a, energy_db=a.energy_db + 1.5)
+    share = realised_energy_share(a, b, blend)
+    assert share.measured.all() and share.mean() == pytest.approx(0.25)
+    assert not realised_energy_share(a, dataclasses.replace(a, energy_db=a.energy_db + 0.5), blend).measured.any()
+
+
+def test_leakage_is_measured_where_nothing_was_asked_for():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 80, 30))
+    wanted = np.concatenate([np.zeros(15), np.ones(15)])
+    blend = np.where(wanted > 0, b, a)
+    assert leakage(a, b, blend, wanted) == 0
+    assert leakage(a, b, b, wanted) == pytest.approx(1)
+    assert leakage(a, b, a + 0.25 * (b - a), wanted) == pytest.approx(0.25)
+    assert np.isnan(leakage(a, b, blend, np.ones(30)))
+    bands = np.zeros((80, 30))
+    bands[40:] = 1
+    assert leakage(a, b, np.where(bands > 0, b, a), bands) == 0
+
+
+def test_a_hard_cut_has_a_seam_and_a_glide_has_none():
+    ripple = 0.1 * np.sin(np.arange(60))[None] * np.ones((80, 1))
+    a, b, t = ripple - 3.0, ripple + 3.0, np.linspace(0, 1, 60)
+    inside = (np.arange(60) > 20) & (np.arange(60) < 40)
+    cut = np.where(np.arange(60) < 30, a, b)
+    assert seam(a, b, cut, inside) > 20
+    assert seam(a, b, a, inside) == pytest.approx(1)
+    assert seam(a, b, a + t * (b - a), inside) < 3
+    assert np.isnan(seam(a, b, cut, np.zeros(60, dtype=bool)))
+
+
+def test_selectivity_is_the_unwanted_per_wanted_movement():
+    assert selectivity(0.8, 0.2) == pytest.approx(0.25)
+    assert selectivity(0.8, -0.2) == pytest.approx(0.25)
+    assert np.isnan(selectivity(0.0, 0.2))
