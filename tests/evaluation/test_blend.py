@@ -7,8 +7,8 @@ import pytest
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.blend import (
-    RealisedShare,
     SHARE_LIMITS,
+    RealisedShare,
     control_error,
     lag_ms,
     leakage,
