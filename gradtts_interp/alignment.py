@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -130,6 +130,28 @@ def expand(values: Tensor, durations: Tensor, *, frames: int | None = None) -> T
     inside = token < values.shape[-1]
     token = token.clamp_max(values.shape[-1] - 1).unsqueeze(1).expand(-1, values.shape[1], -1)
     return torch.where(inside.unsqueeze(1), values.gather(2, token), values.new_zeros(()))
+
+
+def warp_frames(source: Sequence[int], target: Sequence[int]) -> NDArray[np.int64]:
+    """Frames of one reading of a text that correspond to those of another.
+
+    Args:
+        source: Frames of each token of the reading that is looked up (L,).
+        target: Frames of each token of the other (L,), sum T.
+
+    Returns:
+        For each frame of the target the frame of the source (T,): linear inside each token. A token that the source
+        skips takes the frame where it would have been.
+
+    Raises:
+        InputError: Numbers of tokens differ, or the source has no frame.
+    """
+    if len(source) != len(target) or sum(source) < 1:
+        raise InputError(f"durations of {len(source)} and {len(target)} tokens; expected the same tokens, with frames")
+    ends = np.concatenate([[0.0], np.cumsum(source)])
+    into = [(np.arange(n) + 0.5) / n * m + start for n, m, start in zip(target, source, ends, strict=False) if n]
+    places = np.concatenate(into) if into else np.zeros(0)
+    return np.minimum(places, sum(source) - 1).astype(np.int64)
 
 
 def maximum_path(value: Tensor, mask: Tensor) -> Tensor:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers import DiffusionPipeline
 from torch import Tensor
@@ -20,17 +18,18 @@ from gradtts_interp.diffusion.contract import standard_noise
 from gradtts_interp.diffusion.samplers import sampler_by_name
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
+from gradtts_interp.interpolation.attention_maps import AttentionMapRecorder, MapOptions
 from gradtts_interp.interpolation.attention_record import StyleMassRecorder
-from gradtts_interp.interpolation.mechanisms import MECHANISMS, Shares, make_plan
+from gradtts_interp.interpolation.mechanisms import MECHANISMS, make_plan
 from gradtts_interp.interpolation.noise import NoiseTuning
 from gradtts_interp.interpolation.noise_run import TuningRun, split_noise
-from gradtts_interp.interpolation.reading import EncodedStyle, blend_durations, encode_styles, pad_ids, read_style
+from gradtts_interp.interpolation.reading import blend_durations, encode_styles, pad_ids, read_style
 from gradtts_interp.interpolation.scoring import Frames, make_score
 from gradtts_interp.interpolation.shares import Share, ShareMap
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
-from gradtts_interp.placement import given_durations, layout_of, word_spans
+from gradtts_interp.placement import Prepared, given_durations, layout_of, stack_shares, token_spans
+from gradtts_interp.results import speech_of
 from gradtts_interp.sampling import SamplingOptions, generators_of
-from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style, StyleBank, style_of_audio
 from gradtts_interp.text.frontend import TextFrontend, TokenizedText
 from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, Vocoder
@@ -40,23 +39,6 @@ DEFAULT_MECHANISMS_BY_PITCH = ("prosody", "attention")
 DEFAULT_MECHANISMS_OFFICIAL = ("prior", "score")
 
 StepCallback = Callable[["GradTTSInterpPipeline", int, float, dict[str, Tensor]], "dict[str, Tensor] | None"]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Texts and styles, laid out over frames.
-
-    Attributes:
-        encoded: The text encoder's answer for each style.
-        durations: (B, L) frames.
-        lengths: (B,) frames.
-        maps: A share map per item, None for a single style.
-    """
-
-    encoded: list[EncodedStyle]
-    durations: Tensor
-    lengths: Tensor
-    maps: list[ShareMap] | None
 
 
 class GradTTSInterpPipeline(DiffusionPipeline):
@@ -189,7 +171,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
         durations: Sequence[Sequence[int]] | None = None,
         callback_on_step_end: StepCallback | None = None,
-        output_attention: bool = False,
+        output_attention: bool | MapOptions = False,
         noise_tuning: NoiseTuning | None = None,
     ) -> Any:
         """Speak.
@@ -210,7 +192,8 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             generator: Instead of ``seed``; a sequence has one for each line.
             durations: Frames of each token of each line, instead of the predicted ones.
             callback_on_step_end: ``f(pipeline, step, t, {"latents": x})`` as in diffusers; may return replacements.
-            output_attention: Also record the attention mass of each style at every site, mean over heads and steps.
+            output_attention: Also record the attention mass of each style at every site, mean over heads and steps;
+                with :class:`~gradtts_interp.interpolation.attention_maps.MapOptions` also the maps themselves.
             noise_tuning: How mechanism ``noise`` tunes, which it implies; its defaults if None.
 
         Returns:
@@ -226,6 +209,14 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             raise InputError("two styles need a share, and a share needs two styles")
         if b is not None and a is None:
             raise InputError(f"second style {b.name}: expected a first style to blend it with")
+        exchanged = share is not None and share.pitch is not None and share.pitch.from_second
+        if share is not None and exchanged and noise_tuning is not None and noise_tuning.windows:
+            raise InputError(f"share {share.name} with windows of your own: exchange the styles and use ~share instead")
+        named_share = share
+        if (
+            share is not None and exchanged
+        ):  # the same by the law of swapping, and all below may take the first style's pitch
+            a, b, share = b, a, ~share
         options = SamplingOptions(num_inference_steps, solver, guidance, temperature)
         tokenized = [self.frontend(line) for line in lines]
         styles = [a or Style(name="default")] + ([b] if b is not None else [])
@@ -237,16 +228,14 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         if seed is None and generator is None:
             seed = int(torch.randint(2**31, ()))
         generators = generators_of(len(lines), seed, generator)
-        recorder = None
-        if output_attention and self.model.attention_sites:
-            recorder = StyleMassRecorder(self.model, styles=len(styles), items=len(lines))
+        recorder = self._recorder(output_attention, tokenized, styles, prepared)
         with recorder or nullcontext():
-            mel, noise = self.sample(prepared, chosen, options, generators, callback_on_step_end, tuning)
+            mel, noise = self.sample(prepared, chosen, options, generators, callback_on_step_end, tuning, recorder)
         mels = [m[:, :n].cpu() for m, n in zip(mel, prepared.lengths.tolist(), strict=True)]
         audio = self.vocoder.decode([m.to(self.device) for m in mels], self.model.settings.mel)
         settings = {
             "styles": [s.name for s in styles],
-            "share": share.name if share else None,
+            "share": named_share.name if named_share else None,
             "mechanisms": [*chosen, *(["noise"] if tuning else [])],
             "noise_tuning": tuning.tuning.to_dict() if tuning else None,
             "steps": options.steps,
@@ -257,9 +246,10 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             "seed": seed,
         }
         results = [
-            _speech(self, i, tokenized[i], prepared, mels[i], audio[i], noise[i], settings, recorder, tuning)
+            speech_of(self.model, i, tokenized[i], prepared, mels[i], audio[i], noise[i], settings, recorder, tuning)
             for i in range(len(lines))
         ]
+        results = [speech.reversed_styles() for speech in results] if exchanged else results
         return results[0] if isinstance(text, str) else results
 
     def prepare(
@@ -306,6 +296,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         generators: list[torch.Generator],
         callback: StepCallback | None = None,
         tuning: TuningRun | None = None,
+        recorder: StyleMassRecorder | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
         """Turn noise into log-mels (B, M, T); also the noise of each item, (M, T_i)."""
         model = self.model
@@ -317,9 +308,10 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         readings = [read_style(model, e, prepared.durations, total) for e in prepared.encoded]
         shares = None
         if prepared.maps is not None:
-            shares = _stack_shares(prepared.maps, total, self.device)
+            shares = stack_shares(prepared.maps, total, self.device)
         plan = make_plan(readings, shares, mechanisms)
         score = make_score(model, plan, frames, guidance=options.guidance)
+        score = recorder.watch(score) if isinstance(recorder, AttentionMapRecorder) else score
         noise = standard_noise(plan.mu, generators)
         if tuning is not None:
             noise = tuning.begin(
@@ -347,54 +339,26 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         kept = [z[:, :n].cpu() for z, n in zip(noise, prepared.lengths.tolist(), strict=True)]
         return model.denormalise(x), kept
 
+    def _recorder(
+        self, wanted: bool | MapOptions, texts: list[TokenizedText], styles: list[Style], prepared: Prepared
+    ) -> StyleMassRecorder | None:
+        """What records the attention, where it is wanted and there is any."""
+        if not wanted or not self.model.attention_sites:
+            return None
+        if not isinstance(wanted, MapOptions):
+            return StyleMassRecorder(self.model, styles=len(styles), items=len(texts))
+        blank = self.model.settings.add_blank
+        durations = prepared.durations.tolist()
+        spans = [token_spans(text, row, blank) for text, row in zip(texts, durations, strict=True)]
+        sizes = [e.tokens.tokens.shape[1] for e in prepared.encoded if e.tokens is not None]
+        return AttentionMapRecorder(self.model, styles=styles, sizes=sizes, spans=spans, options=wanted)
+
     def _maps(self, share: Share, texts: list[TokenizedText], frames: Tensor, first: Style) -> list[ShareMap]:
         blank = self.model.settings.add_blank
         return [
             share.render(layout_of(text, row.tolist(), first, self.model.settings.mel, blank))
             for text, row in zip(texts, frames.cpu(), strict=True)
         ]
-
-
-def _stack_shares(maps: list[ShareMap], total: int, device: torch.device) -> Shares:
-    """Pad share maps to one batch; a padded frame repeats the last one, and nothing is heard of it."""
-    planes = [torch.from_numpy(m.partition) for m in maps]
-    mean = torch.stack([p.mean((1, 2)) for p in planes])
-    padded = torch.stack([torch.cat([p, p[..., -1:].expand(-1, -1, total - p.shape[-1])], dim=-1) for p in planes])
-    return Shares(padded.to(device), mean.to(device), by_pitch=maps[0].pitch is not None)
-
-
-def _speech(
-    pipeline: GradTTSInterpPipeline,
-    i: int,
-    text: TokenizedText,
-    prepared: Prepared,
-    mel: Tensor,
-    audio: Tensor,
-    noise: Tensor,
-    settings: dict[str, Any],
-    recorder: StyleMassRecorder | None,
-    tuning: TuningRun | None,
-) -> Speech:
-    blank = pipeline.model.settings.add_blank
-    durations = prepared.durations[i, : len(text.ids)].tolist()
-    names = [""] * len(text.ids)
-    names[1::2] = text.tokens if blank else names[1::2]
-    notes = [f"not in the dictionary: {o.word} as {' '.join(o.phones)} ({o.how})" for o in text.out_of_dictionary]
-    return Speech(
-        text=text.text,
-        audio=audio.float().cpu().numpy(),
-        mel=mel.float().numpy(),
-        share=prepared.maps[i].weight if prepared.maps is not None else None,
-        durations=np.asarray(durations, dtype=np.int64),
-        tokens=tuple(names) if blank else text.tokens,
-        words=word_spans(text, durations, blank),
-        noise=noise.numpy(),
-        attention=None if recorder is None else recorder.of_item(i, mel.shape[-1]),
-        tuning=None if tuning is None else tuning.trace.of_item(i, mel.shape[-1]),
-        settings=settings,
-        mel_config=pipeline.model.settings.mel,
-        notes=(*notes, *text.warnings),
-    )
 
 
 __all__ = ["MECHANISMS", "GradTTSInterpPipeline", "SamplingOptions"]

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from gradtts_interp.alignment import warp_frames
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.interpolation.shares import Layout
+from gradtts_interp.interpolation.mechanisms import Shares
+from gradtts_interp.interpolation.reading import EncodedStyle
+from gradtts_interp.interpolation.shares import Layout, ShareMap
 from gradtts_interp.styles import Style
 from gradtts_interp.text.frontend import TokenizedText
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Texts and styles, laid out over frames.
+
+    Attributes:
+        encoded: The text encoder's answer for each style.
+        durations: (B, L) frames.
+        lengths: (B,) frames.
+        maps: A share map per item, None for a single style.
+    """
+
+    encoded: list[EncodedStyle]
+    durations: Tensor
+    lengths: Tensor
+    maps: list[ShareMap] | None
 
 
 def given_durations(durations: Sequence[Sequence[int]], lengths: Tensor, device: torch.device) -> Tensor:
@@ -56,6 +78,43 @@ def word_spans(text: TokenizedText, durations: list[int], blank: bool) -> tuple[
     return tuple((w.text, spans[w.token_start][0], spans[w.token_stop - 1][1]) for w in text.words)
 
 
+def token_names(text: TokenizedText, blank: bool) -> tuple[str, ...]:
+    """Name of each id; blanks are ``""``."""
+    if not blank:
+        return text.tokens
+    names = [""] * len(text.ids)
+    names[1::2] = text.tokens
+    return tuple(names)
+
+
+def stack_shares(maps: Sequence[ShareMap], total: int, device: torch.device) -> Shares:
+    """Pad share maps to one batch of ``total`` frames; a padded frame repeats the last one and is never heard."""
+    planes = [torch.from_numpy(m.partition) for m in maps]
+    mean = torch.stack([p.mean((1, 2)) for p in planes])
+    padded = torch.stack([torch.cat([p, p[..., -1:].expand(-1, -1, total - p.shape[-1])], dim=-1) for p in planes])
+    return Shares(padded.to(device), mean.to(device), by_pitch=maps[0].pitch is not None)
+
+
+def frames_of_reference(text: TokenizedText, durations: Sequence[int], style: Style, blank: bool) -> NDArray[np.int64]:
+    """Frame of a style's reference that corresponds to each frame of an utterance.
+
+    Args:
+        text: The line.
+        durations: Frames of each id, sum T.
+        style: A style with a contour of K frames.
+        blank: Whether blanks stand between tokens.
+
+    Returns:
+        (T,) in [0, K): phoneme by phoneme where the reference says the same with known times, else in proportion.
+    """
+    assert style.contour is not None
+    frames, length = int(sum(durations)), len(style.contour)
+    if style.durations is not None and style.tokens == token_names(text, blank):
+        return np.minimum(warp_frames(style.durations, durations[: len(text.ids)]), length - 1)
+    # The reference says other words, so only its course from start to end can be carried over.
+    return np.minimum((np.arange(frames) + 0.5) / frames * length, length - 1).astype(np.int64)
+
+
 def layout_of(text: TokenizedText, durations: list[int], first: Style, mel: MelConfig, blank: bool) -> Layout:
     """The plane of one utterance, for shares to be drawn on.
 
@@ -72,8 +131,7 @@ def layout_of(text: TokenizedText, durations: list[int], first: Style, mel: MelC
     frames = int(sum(durations))
     f0_hz = voiced = None
     if first.contour is not None and first.contour.voiced.any():
-        # The reference says other words, so only its course from start to end can be carried over.
-        at = np.minimum((np.arange(frames) + 0.5) / frames * len(first.contour), len(first.contour) - 1).astype(int)
+        at = frames_of_reference(text, durations, first, blank)
         f0_hz, voiced = first.contour.f0_hz[at], first.contour.voiced[at]
     return Layout(
         frames=frames,

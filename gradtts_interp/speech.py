@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from gradtts_interp.audio import write_wav
 from gradtts_interp.config import MelConfig
 from gradtts_interp.files import atomic_path
+from gradtts_interp.interpolation.attention_maps import AttentionMaps
 from gradtts_interp.interpolation.noise_trace import TuningTrace
 from gradtts_interp.pitch.contour import Contour, extract_contour
+from gradtts_interp.styles import Style, style_of_samples
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,12 @@ class Speech:
         tokens: Names of the tokens (L,); blanks are ``""``.
         words: Words with their first frame and the frame after their last.
         noise: The noise the sampler started from (M, T), before the temperature.
-        attention: Attention maps where they were asked for, by site.
+        attention: For each attention site ``mass`` (n, M', T') of each style and ``cell``, where it was asked for.
         settings: Everything needed to make it again.
         mel_config: Mel contract.
         notes: What a reader should know, such as words without a dictionary entry.
         tuning: Account of the noise tuning, where there was one.
+        attention_maps: Which part of which reference each phoneme looks at, where that was asked for.
     """
 
     text: str
@@ -51,6 +54,7 @@ class Speech:
     mel_config: MelConfig
     notes: tuple[str, ...] = field(default=())
     tuning: TuningTrace | None = None
+    attention_maps: AttentionMaps | None = None
 
     @property
     def contour(self) -> Contour:
@@ -69,6 +73,36 @@ class Speech:
         starts = np.concatenate([[0.0], ends[:-1]])
         names = (token.removeprefix("@") for token in self.tokens)
         return tuple((t, float(s), float(e)) for t, s, e in zip(names, starts, ends, strict=True))
+
+    def as_style(self, name: str | None = None) -> Style:
+        """This utterance as a style reference whose phoneme times are known.
+
+        Where it gives the pitch to another rendering of the same text, its F0 is carried over phoneme by phoneme.
+
+        Args:
+            name: Name of the style; the text if None.
+
+        Returns:
+            The style.
+
+        Raises:
+            InputError: It has no voiced frame.
+        """
+        style = style_of_samples(torch.from_numpy(self.audio), self.mel_config, name=name or f"rendered {self.text!r}")
+        return replace(style, tokens=self.tokens, durations=tuple(int(n) for n in self.durations))
+
+    def reversed_styles(self) -> Speech:
+        """The same with the two styles named in the opposite order."""
+        attention = self.attention and {
+            site: {**found, "mass": found["mass"][::-1].copy()} for site, found in self.attention.items()
+        }
+        return replace(
+            self,
+            share=None if self.share is None else 1 - self.share,
+            attention=attention,
+            attention_maps=self.attention_maps and self.attention_maps.reversed_styles(),
+            settings={**self.settings, "styles": self.settings["styles"][::-1]},
+        )
 
     def __repr__(self) -> str:
         return f"Speech({self.text!r}, {self.seconds:.2f} s)"

@@ -32,6 +32,9 @@ class Style:
         mel: Reference log-mel (M, K), None for official checkpoints, whose styles are speakers only.
         contour: Contour of the reference (K frames).
         prosody: Prosody vector (4,), see :func:`~gradtts_interp.pitch.contour.prosody_vector`.
+        tokens: What the reference says, where that is known, such as for one that was rendered; see
+            :meth:`gradtts_interp.speech.Speech.as_style`.
+        durations: Frames of each of its tokens; they sum to K.
     """
 
     name: str
@@ -40,6 +43,8 @@ class Style:
     mel: NDArray[np.float32] | None = None
     contour: Contour | None = None
     prosody: NDArray[np.float32] | None = None
+    tokens: tuple[str, ...] | None = None
+    durations: tuple[int, ...] | None = None
 
     def __repr__(self) -> str:
         if self.contour is None:

@@ -19,6 +19,7 @@ from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
 from gradtts_interp.interpolation.noise import NOISE
+from gradtts_interp.interpolation.share_text import parse_curve
 from gradtts_interp.interpolation.shares import Share
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.styles import Style
@@ -188,7 +189,7 @@ def mode_of(args: argparse.Namespace) -> str:
 def share_of(args: argparse.Namespace, mode: str) -> tuple[Share | None, bool]:
     """The share, and whether the pipeline gets B first."""
     if mode == "time":
-        return (shares.parse_curve(args.curve) if args.curve is not None else shares.ramp()), False
+        return (parse_curve(args.curve) if args.curve is not None else shares.ramp()), False
     if mode == "mix":
         return shares.constant(0.5 if args.weight is None else args.weight), False
     if mode == "frequency":

@@ -2,20 +2,22 @@
 
 A :class:`Share` is a recipe that does not yet know the utterance; :meth:`Share.render` draws it on a :class:`Layout`.
 0 is the first style (A), 1 the second (B). Shares combine: ``a * b`` (product), ``a + b`` (sum, clipped at 1) and
-``~a`` (complement).
+``~a`` (complement). Times are relative, in seconds or in words; see
+:data:`~gradtts_interp.interpolation.moments.Time`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.pitch.masks import band_mask, pitch_mask
+from gradtts_interp.interpolation.moments import Moment, Time, moment
+from gradtts_interp.pitch.masks import BANDS_HZ, band_mask, pitch_mask
 
 Plane = NDArray[np.float32]
 
@@ -29,7 +31,7 @@ class Layout:
         mel: Mel contract.
         phones: First frame and frame after the last of each token, in order.
         words: First frame and frame after the last of each word.
-        f0_hz: F0 of style A on the target's frames (T,), where it is known.
+        f0_hz: F0 of the style that gives the pitch, on the target's frames (T,), where it is known.
         voiced: Voicing that goes with ``f0_hz`` (T,).
     """
 
@@ -45,6 +47,12 @@ class Layout:
         """Relative time of each frame's centre, (T,) in (0, 1)."""
         return (np.arange(self.frames) + 0.5) / self.frames
 
+    def position(self, at: Moment) -> float:
+        """Relative time of a moment; above 1 where it lies beyond the end."""
+        if at.unit == "relative":
+            return at.value
+        return at.frame(self.frames, self.mel.frame_rate_hz, self.words) / self.frames
+
 
 @dataclass(frozen=True)
 class PitchRegion:
@@ -53,10 +61,12 @@ class PitchRegion:
     Attributes:
         harmonics: Multiples of F0 that are marked.
         width_bins: Bins marked on each side.
+        from_second: The second style gives the pitch and the first the rest, as in ``~pitch()``.
     """
 
     harmonics: int = 1
     width_bins: int = 1
+    from_second: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,8 +75,8 @@ class ShareMap:
 
     Attributes:
         weight: (M, T) in [0, 1], how much of B.
-        pitch: Set where A gives its pitch and B the rest: the references are masked instead of the target, since
-            pitch is heard in all bins but read from few.
+        pitch: Set where one style gives its pitch and the other the rest: the references are masked instead of the
+            target, since pitch is heard in all bins but read from few.
     """
 
     weight: Plane
@@ -100,14 +110,24 @@ class Share:
             raise InputError(f"share {self.name}: expected a plane {expected} within [0, 1], got {weight.shape}")
         return ShareMap(weight, self.pitch)
 
+    # A region of pitch names keys of the references, which have no place on the target. So a product or a sum with a
+    # share by pitch is a map of the target alone; the complement exchanges the roles of the styles and keeps it.
+
     def __mul__(self, other: Share) -> Share:
-        return Share(f"{self.name}*{other.name}", lambda at: self.draw(at) * other.draw(at))
+        return Share(f"{_inside(self)}*{_inside(other)}", lambda at: self.draw(at) * other.draw(at))
 
     def __add__(self, other: Share) -> Share:
         return Share(f"{self.name}+{other.name}", lambda at: np.minimum(self.draw(at) + other.draw(at), 1))
 
     def __invert__(self) -> Share:
-        return Share(f"~{self.name}", lambda at: 1 - self.draw(at))
+        pitch = self.pitch and replace(self.pitch, from_second=not self.pitch.from_second)
+        name = f"~({self.name})" if "+" in self.name or "*" in self.name else f"~{self.name}"
+        return Share(name, lambda at: 1 - self.draw(at), pitch)
+
+
+def _inside(share: Share) -> str:
+    """Name of a share as a factor."""
+    return f"({share.name})" if "+" in share.name else share.name
 
 
 def _over_time(name: str, values: Callable[[Layout], NDArray]) -> Share:
@@ -121,92 +141,128 @@ def constant(weight: float) -> Share:
     return _over_time(f"constant({weight:g})", lambda at: np.full(at.frames, weight))
 
 
-def step(at: float = 0.5) -> Share:
-    """A before, B from relative time ``at`` in [0, 1] on."""
-    _require_share(at, "step time")
-    return _over_time(f"step({at:g})", lambda layout: (layout.positions >= at).astype(np.float32))
+def step(at: Time = 0.5) -> Share:
+    """A before, B from time ``at`` on."""
+    when = moment(at, "step time")
+    return _over_time(f"step({when})", lambda layout: (layout.positions >= layout.position(when)).astype(np.float32))
 
 
-def ramp(start: float = 0.2, end: float = 0.8) -> Share:
-    """From A to B, linearly between two relative times in [0, 1]."""
-    _require_share(start, "ramp start")
-    _require_share(end, "ramp end")
-    if not start < end:
-        raise InputError(f"ramp from {start:g} to {end:g}: expected a start before the end")
-    return _over_time(f"ramp({start:g},{end:g})", lambda at: np.clip((at.positions - start) / (end - start), 0, 1))
+def ramp(start: Time = 0.2, end: Time = 0.8) -> Share:
+    """From A to B, linearly between two times."""
+    first, last = moment(start, "ramp start"), moment(end, "ramp end")
+
+    def values(at: Layout) -> NDArray:
+        low, high = at.position(first), at.position(last)
+        if not low < high:
+            raise InputError(f"ramp from {first} to {last}: expected a start before the end")
+        return np.clip((at.positions - low) / (high - low), 0, 1)
+
+    if first.unit == last.unit and not first.value < last.value:
+        raise InputError(f"ramp from {first} to {last}: expected a start before the end")
+    return _over_time(f"ramp({first},{last})", values)
 
 
-def curve(points: Sequence[tuple[float, float]]) -> Share:
-    """A piecewise-linear share over relative time.
+def curve(points: Sequence[tuple[Time, float]]) -> Share:
+    """A piecewise-linear share over time.
 
     Args:
-        points: Pairs (relative time, share), all in [0, 1], times rising.
+        points: Pairs (time, share): shares in [0, 1], times rising.
 
     Returns:
         The share.
 
     Raises:
-        InputError: No point, a value outside [0, 1], or times that fall.
+        InputError: No point, a share outside [0, 1], or times that fall; such of different units when it is drawn.
     """
     if not points:
         raise InputError("curve: expected at least one point time:share")
-    for time, share in points:
-        _require_share(time, "curve time")
+    for _, share in points:
         _require_share(share, "curve share")
-    times, values = np.array(points, dtype=np.float64).T
-    if (np.diff(times) < 0).any():
-        raise InputError(f"curve: times {times.tolist()} fall; expected rising times in [0, 1]")
-    name = "curve(" + ",".join(f"{t:g}:{s:g}" for t, s in points) + ")"
-    return _over_time(name, lambda at: np.interp(at.positions, times, values))
+    times, shares = [moment(t, "curve time") for t, _ in points], [s for _, s in points]
+    name = "curve(" + ",".join(f"{t}:{s:g}" for t, s in zip(times, shares, strict=True)) + ")"
+    if len({t.unit for t in times}) == 1:
+        _require_rising([t.value for t in times], times)
+
+    def values(at: Layout) -> NDArray:
+        positions = [at.position(t) for t in times]
+        _require_rising(positions, times)
+        return np.interp(at.positions, positions, shares)
+
+    return _over_time(name, values)
 
 
-def parse_curve(text: str) -> Share:
-    """Read a curve as it is written on the command line, ``"0:0,0.4:0,0.6:1,1:1"``."""
-    points = []
-    for part in text.split(","):
-        time, _, share = part.partition(":")
-        try:
-            points.append((float(time), float(share)))
-        except ValueError as error:
-            raise InputError(f"curve {text!r}: {part!r} is not time:share; expected such as 0:0,0.5:1") from error
-    return curve(points)
+def _require_rising(values: Sequence[float], times: Sequence[Moment]) -> None:
+    if (np.diff(values) < 0).any():
+        raise InputError(f"curve: times {', '.join(map(str, times))} fall; expected rising times")
 
 
-def _spans(kind: str, ranges: Mapping[range | int, float], spans_of: Callable[[Layout], tuple]) -> Share:
+def _spans(
+    kind: str, ranges: Mapping[range | int, float], spans_of: Callable[[Layout], tuple], base: Share | None, first: int
+) -> Share:
     for weight in ranges.values():
         _require_share(weight, kind)
 
-    def values(at: Layout) -> NDArray:
-        weights, spans = np.zeros(at.frames), spans_of(at)
+    def draw(at: Layout) -> Plane:
+        plane = np.zeros((at.mel.n_mels, at.frames), np.float32) if base is None else np.array(base.draw(at))
+        spans = spans_of(at)
         for chosen, weight in ranges.items():
             for index in [chosen] if isinstance(chosen, int) else chosen:
-                if not 0 <= index < len(spans):
-                    raise InputError(f"{kind} {index}: the sentence has {kind} 0 to {len(spans) - 1}")
-                weights[slice(*spans[index])] = weight
-        return weights
+                if not 0 <= index - first < len(spans):
+                    raise InputError(f"{kind} {index}: the sentence has {kind} {first} to {len(spans) - 1 + first}")
+                plane[:, slice(*spans[index - first])] = weight
+        return plane
 
-    return _over_time(f"{kind}({dict(ranges)})", values)
-
-
-def words(ranges: Mapping[range | int, float]) -> Share:
-    """Shares of single words, by index from 0; other words are A's."""
-    return _spans("words", ranges, lambda at: at.words)
+    inside = ",".join(f"{_range_name(chosen)}:{weight:g}" for chosen, weight in ranges.items())
+    return Share(f"{kind}({inside})" + (f" over {base.name}" if base else ""), draw)
 
 
-def phonemes(ranges: Mapping[range | int, float]) -> Share:
-    """Shares of single tokens, by index from 0; others are A's."""
-    return _spans("phonemes", ranges, lambda at: at.phones)
+def _range_name(chosen: range | int) -> str:
+    return f"{chosen}" if isinstance(chosen, int) else f"{chosen.start}-{chosen.stop - 1}"
+
+
+def words(ranges: Mapping[range | int, float], *, base: Share | None = None, first: int = 0) -> Share:
+    """Shares of single words.
+
+    Args:
+        ranges: Share of a word or of a range of words, by index.
+        base: Share of the other words, and of pauses; they are A's if None.
+        first: Index of the first word: 0 as everywhere in Python, 1 as on the command line.
+
+    Returns:
+        The share; drawing it on a sentence without such a word is an error.
+    """
+    return _spans("words", ranges, lambda at: at.words, base, first)
+
+
+def phonemes(ranges: Mapping[range | int, float], *, base: Share | None = None, first: int = 0) -> Share:
+    """Shares of single tokens, as :func:`words`."""
+    return _spans("phonemes", ranges, lambda at: at.phones, base, first)
 
 
 def pitch(harmonics: int = 1, width_bins: int = 1) -> Share:
-    """A's pitch, B's voice: 0 on the bins of F0 and its harmonics, 1 elsewhere.
+    """A's pitch, B's voice: 0 on the bins of F0 and its harmonics, 1 elsewhere; ``~pitch()`` is B's pitch, A's voice.
 
-    F0 is that of style A on the target's frames.
+    F0 is that of the style that gives the pitch, on the target's frames. References are masked accordingly; a product
+    or sum with another share is a map of the target alone and masks no reference.
+
+    Args:
+        harmonics: Multiples 1..harmonics of F0 are marked.
+        width_bins: Bins marked on each side of the nearest one.
+
+    Returns:
+        The share.
+
+    Raises:
+        InputError: ``harmonics`` < 1 or ``width_bins`` < 0.
     """
+    if harmonics < 1 or width_bins < 0:
+        raise InputError(f"share by pitch: harmonics {harmonics}, width {width_bins} bins; expected >= 1 and >= 0")
 
     def draw(at: Layout) -> Plane:
         if at.f0_hz is None or at.voiced is None:
-            raise InputError("share by pitch: style A has no F0 contour; give a reference with voiced speech")
+            raise InputError(
+                "share by pitch: the style that gives it has no F0 contour; expected a reference with voiced speech"
+            )
         return 1 - pitch_mask(at.f0_hz, at.voiced, at.mel, harmonics=harmonics, width_bins=width_bins)
 
     return Share(f"pitch({harmonics},{width_bins})", draw, pitch=PitchRegion(harmonics, width_bins))
@@ -222,6 +278,48 @@ def bands(low_hz: float, high_hz: float, *, inside: float = 1.0, outside: float 
         return (mask * inside + (1 - mask) * outside).astype(np.float32)
 
     return Share(f"bands({low_hz:g}-{high_hz:g})", draw)
+
+
+def band(name: str, *, inside: float = 1.0, outside: float = 0.0) -> Share:
+    """A share inside a named band and another outside; see :data:`~gradtts_interp.pitch.masks.BANDS_HZ`."""
+    return replace(bands(*band_edges(name), inside=inside, outside=outside), name=f"band({name})")
+
+
+def band_edges(name: str) -> tuple[float, float]:
+    """Edges in Hz of a named band, such as ``f0``."""
+    if name not in BANDS_HZ:
+        raise InputError(f"band {name!r}: expected {', '.join(BANDS_HZ)}, or edges in Hz such as 0-400")
+    return BANDS_HZ[name]
+
+
+def spectrum(ranges: Mapping[str | tuple[float, float], float]) -> Share:
+    """Shares of several bands, given by name or by edges in Hz; what lies in none is A's.
+
+    Args:
+        ranges: Share of each band.
+
+    Returns:
+        The share.
+
+    Raises:
+        InputError: An unknown band, a share outside [0, 1], or bands that overlap.
+    """
+    if not ranges:
+        raise InputError("bands: expected at least one band:share")
+    for weight in ranges.values():
+        _require_share(weight, "band share")
+    edges = {chosen: band_edges(chosen) if isinstance(chosen, str) else chosen for chosen in ranges}
+    names = {chosen: chosen if isinstance(chosen, str) else "{:g}-{:g}".format(*chosen) for chosen in ranges}
+    ordered = sorted(ranges, key=lambda chosen: edges[chosen])
+    for one, other in zip(ordered[:-1], ordered[1:], strict=True):
+        if edges[other][0] < edges[one][1]:
+            raise InputError(f"bands {names[one]} and {names[other]} overlap; expected bands apart")
+
+    def draw(at: Layout) -> Plane:
+        masks = {chosen: band_mask(*edges[chosen], at.frames, at.mel) for chosen in ranges}
+        return np.sum([mask * ranges[chosen] for chosen, mask in masks.items()], axis=0, dtype=np.float32)
+
+    return Share("bands(" + ",".join(f"{names[c]}:{w:g}" for c, w in ranges.items()) + ")", draw)
 
 
 def _require_share(value: float, what: str) -> None:

@@ -13,6 +13,8 @@ from torch.nn import functional
 from gradtts_interp.models.style_context import StyleContext
 
 POSITION_WIDTH = 32
+LARGEST_PART = 2**23
+"""Numbers of an attention map that are built at once: 32 MiB."""
 
 
 def axis_code(length: int, cell: float, width: int, device: torch.device) -> Tensor:
@@ -117,7 +119,12 @@ class StyleAttnProcessor:
 
 
 class AttentionMapProcessor:
-    """Builds the attention maps and hands them to ``record`` as (B, heads, Q, S), off the graph."""
+    """Builds the attention maps, some queries at a time, and hands each part to ``record``, off the graph.
+
+    Args:
+        record: ``record(weights, queries, positions, context)`` with weights (B, heads, some queries, S), the slice of
+            queries they belong to, the number of all queries, and the context that was read.
+    """
 
     def __init__(self, record) -> None:
         self.record = record
@@ -132,10 +139,17 @@ class AttentionMapProcessor:
     ) -> Tensor:
         """Attend as :class:`StyleAttnProcessor` does, and record the map."""
         q, k, v = project(attn, hidden_states, encoder_hidden_states)
-        logits = torch.einsum("bhqd,bhsd->bhqs", q, k) / math.sqrt(q.shape[-1]) + attention_mask[:, None].to(q.dtype)
-        weights = logits.float().softmax(dim=-1).to(v.dtype)
-        self.record(weights.detach())
-        return finish(attn, weights @ v)
+        batch, heads, positions, width = q.shape
+        mask = attention_mask[:, None].to(q.dtype).expand(-1, -1, positions, -1)
+        some = max(1, LARGEST_PART // (batch * heads * k.shape[2]))
+        answers = []
+        for start in range(0, positions, some):
+            part = slice(start, min(start + some, positions))
+            logits = q[:, :, part] @ k.transpose(2, 3) / math.sqrt(width) + mask[:, :, part]
+            weights = logits.float().softmax(dim=-1).to(v.dtype)
+            self.record(weights.detach(), part, positions, context)
+            answers.append(weights @ v)
+        return finish(attn, torch.cat(answers, dim=2))
 
 
 class AttentionMassProcessor:

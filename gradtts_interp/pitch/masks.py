@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 
+BANDS_HZ = {"f0": (0.0, 400.0), "f1-f2": (400.0, 2500.0), "f3-f4": (2500.0, 5000.0)}
+"""Named bands: they touch and do not overlap, so each mel bin belongs to one at most. F1 of close vowels, about 300 Hz,
+lies in the first; what is above the last, mostly friction, in none."""
+
 
 def filter_centres_hz(config: MelConfig) -> NDArray[np.float64]:
     """Centre frequency of each mel filter, (M,) in Hz.

@@ -8,8 +8,9 @@ import pytest
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
-from gradtts_interp.interpolation.shares import Layout, Share
-from gradtts_interp.pitch.masks import filter_centres_hz
+from gradtts_interp.interpolation.share_text import parse_bands, parse_curve, parse_words
+from gradtts_interp.interpolation.shares import Layout, PitchRegion, Share
+from gradtts_interp.pitch.masks import BANDS_HZ, band_mask, filter_centres_hz
 
 MEL = MelConfig()
 FRAMES = 20
@@ -58,7 +59,7 @@ def test_curve_passes_its_points_and_may_jump():
 
 def test_curve_as_text():
     np.testing.assert_array_equal(
-        drawn(shares.parse_curve("0:0,0.4:0,0.6:1,1:1")), drawn(shares.curve([(0, 0), (0.4, 0), (0.6, 1), (1, 1)]))
+        drawn(parse_curve("0:0,0.4:0,0.6:1,1:1")), drawn(shares.curve([(0, 0), (0.4, 0), (0.6, 1), (1, 1)]))
     )
 
 
@@ -105,7 +106,10 @@ def test_shares_of_all_styles_sum_to_one(share):
     [
         (lambda: shares.constant(1.1), r"constant 1\.1: expected a number from 0 to 1"),
         (lambda: shares.constant(float("nan")), "constant nan"),
-        (lambda: shares.step(-0.1), r"step time -0\.1"),
+        (
+            lambda: shares.step(-0.1),
+            r"time -0\.1: expected a relative time from 0 to 1, seconds such as 0\.5s, or words",
+        ),
         (lambda: shares.ramp(0.5, 0.5), r"ramp from 0\.5 to 0\.5: expected a start before the end"),
         (lambda: shares.ramp(0.5, 2), "ramp end 2"),
         (lambda: shares.ramp(-1, 0.5), "ramp start -1"),
@@ -113,10 +117,10 @@ def test_shares_of_all_styles_sum_to_one(share):
         (lambda: shares.curve([(0, 0), (0.6, 0), (0.5, 1)]), "times .* fall"),
         (lambda: shares.curve([(0, 2)]), "curve share 2"),
         (lambda: shares.curve([(2, 0)]), "curve time 2"),
-        (lambda: shares.parse_curve("0:0,0.4"), r"'0\.4' is not time:share; expected such as"),
-        (lambda: shares.parse_curve("a:b"), "'a:b' is not time:share"),
-        (lambda: shares.parse_curve(""), "'' is not time:share"),
-        (lambda: shares.parse_curve("0:nan"), "curve share nan"),
+        (lambda: parse_curve("0:0,0.4"), r"'0\.4' is not time:share; expected such as"),
+        (lambda: parse_curve("a:b"), "curve time a: expected a relative time"),
+        (lambda: parse_curve(""), "'' is not time:share"),
+        (lambda: parse_curve("0:nan"), "curve share nan"),
         (lambda: shares.words({0: 2.0}), r"words 2\.0: expected a number from 0 to 1"),
         (lambda: drawn(shares.words({2: 1.0})), "words 2: the sentence has words 0 to 1"),
         (lambda: drawn(shares.phonemes({range(2, 5): 1.0})), "phonemes 3: the sentence has phonemes 0 to 2"),
@@ -125,7 +129,7 @@ def test_shares_of_all_styles_sum_to_one(share):
         (lambda: drawn(shares.bands(400, 300)), "band 400-300 Hz holds no mel bin"),
         (lambda: drawn(shares.bands(9000, 9500)), "band 9000-9500 Hz holds no mel bin"),
         (lambda: drawn(shares.pitch(harmonics=0)), "harmonics 0"),
-        (lambda: shares.pitch().render(Layout(FRAMES, MEL)), "style A has no F0 contour"),
+        (lambda: shares.pitch().render(Layout(FRAMES, MEL)), "the style that gives it has no F0 contour"),
         (lambda: drawn(Share("odd", lambda at: np.zeros((3, 4)))), r"share odd: expected a plane \(80, 20\)"),
         (lambda: drawn(Share("big", lambda at: np.full((80, FRAMES), 2.0))), "share big: expected a plane"),
         (lambda: drawn(Share("nan", lambda at: np.full((80, FRAMES), np.nan))), "share nan: expected a plane"),
@@ -134,6 +138,119 @@ def test_shares_of_all_styles_sum_to_one(share):
 def test_what_is_refused(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+# -- times in seconds and in words ----------------------------------------------------------------------------------
+
+
+def test_times_in_seconds_and_in_words_are_the_relative_ones():
+    rate = MEL.frame_rate_hz  # 20 frames; words at 4 to 10 and 10 to 20
+    np.testing.assert_allclose(over_time(shares.step(f"{7 / rate}s")), over_time(shares.step(0.35)))
+    np.testing.assert_allclose(over_time(shares.step("w2")), over_time(shares.step(0.5)))
+    np.testing.assert_allclose(over_time(shares.ramp("w1", "w3")), over_time(shares.ramp(0.2, 1.0)), atol=1e-6)
+    np.testing.assert_allclose(over_time(shares.step("w1.5")), over_time(shares.step(0.35)))
+    mixed = shares.curve([(0, 0), ("w2", 0.0), (f"{15 / rate}s", 1.0), ("1", 1.0)])
+    np.testing.assert_allclose(
+        over_time(mixed), over_time(shares.curve([(0, 0), (0.5, 0), (0.75, 1), (1, 1)])), atol=1e-6
+    )
+    assert shares.ramp("w1", "0.50s").name == "ramp(w1,0.5s)"
+
+
+def test_seconds_may_lie_beyond_the_end():
+    weight = over_time(shares.ramp("0s", f"{40 / MEL.frame_rate_hz}s"))
+    np.testing.assert_allclose(weight, (np.arange(FRAMES) + 0.5) / 40, atol=1e-6)
+
+
+def test_a_curve_as_text_takes_all_times_and_both_letters():
+    written = parse_curve("0:a, w2:a, w3:b")
+    np.testing.assert_array_equal(drawn(written), drawn(shares.curve([(0, 0), ("w2", 0), ("w3", 1)])))
+
+
+# -- words and bands as text ----------------------------------------------------------------------------------------
+
+
+def test_words_as_text_count_from_one():
+    np.testing.assert_array_equal(drawn(parse_words("2:b")), drawn(shares.words({1: 1.0})))
+    np.testing.assert_array_equal(drawn(parse_words("1-2:0.25")), drawn(shares.words({range(0, 2): 0.25})))
+
+
+def test_other_words_follow_the_base():
+    base = shares.bands(0, 1000, inside=0.5)
+    weight = drawn(parse_words("1:b", base=base))
+    assert (weight[:, 4:10] == 1).all()
+    np.testing.assert_array_equal(weight[:, 10:], drawn(base)[:, 10:])
+    assert parse_words("1:b", base=base).name == "words(1:1) over bands(0-1000)"
+
+
+def test_bands_as_text():
+    weight = drawn(parse_bands("0-400:a,400-8000:b"))
+    np.testing.assert_array_equal(weight, drawn(shares.bands(400, 8000)))
+    named = drawn(parse_bands("f0:0.25,F3-F4:b"))
+    centres = filter_centres_hz(MEL)
+    assert (named[centres < 400] == 0.25).all() and (named[(centres >= 2500) & (centres < 5000)] == 1).all()
+    assert (named[(centres >= 400) & (centres < 2500)] == 0).all() and (named[centres >= 5000] == 0).all()
+    np.testing.assert_array_equal(drawn(shares.band("f1-f2")), drawn(shares.bands(400, 2500)))
+
+
+def test_named_bands_part_the_bins():
+    masks = [band_mask(*edges, 1, MEL)[:, 0] for edges in BANDS_HZ.values()]
+    counts = np.sum(masks, axis=0)
+    assert counts.max() == 1 and (counts[filter_centres_hz(MEL) < 5000] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: shares.step("w0"), "step time w0: expected"),
+        (lambda: shares.step("w2s"), "step time w2s: expected"),
+        (lambda: shares.step("-1s"), "step time -1s"),
+        (lambda: shares.ramp("1s", "0.5s"), r"ramp from 1s to 0\.5s: expected a start before the end"),
+        (lambda: drawn(shares.ramp(1.0, "w1")), "ramp from 1 to w1: expected a start before"),
+        (lambda: drawn(shares.step("w3.5")), r"time w3\.5: the sentence has words 1 to 2 \(w3 is its end\)"),
+        (lambda: drawn(shares.curve([("w2", 0), (0.1, 1)])), r"curve: times w2, 0\.1 fall"),
+        (lambda: parse_words("2-4"), "words '2-4': '2-4' is not words:share; expected such as 2-4:b,6:0.5"),
+        (lambda: parse_words("x:b"), "'x:b' is not words:share"),
+        (lambda: parse_words("2:c"), "'2:c' is not words:share"),
+        (lambda: parse_words("0-2:b"), "0-2 is no range of words; expected such as 2-4, from 1"),
+        (lambda: parse_words("4-2:b"), "4-2 is no range of words"),
+        (lambda: parse_words("1-3:b,2:a"), "2 was given twice; expected each word once"),
+        (lambda: parse_words("1:1.5"), r"words 1\.5: expected a number from 0 to 1"),
+        (lambda: drawn(parse_words("2-99:b")), "words 3: the sentence has words 1 to 2"),
+        (lambda: parse_bands("400"), "bands '400': '400' is not band:share; expected such as 0-400:a"),
+        (lambda: parse_bands("f9:b"), "band 'f9': expected f0, f1-f2, f3-f4, or edges in Hz such as 0-400"),
+        (lambda: parse_bands("400-300:b"), "400-300 Hz; expected a lower edge below the upper one"),
+        (lambda: parse_bands("f0:a,300-900:b"), "bands f0 and 300-900 overlap"),
+        (lambda: parse_bands("f0:a,f0:b"), "f0 was given twice"),
+        (lambda: parse_bands("f0:2"), "band share 2"),
+        (lambda: drawn(parse_bands("9000-9500:b")), "band 9000-9500 Hz holds no mel bin"),
+        (lambda: shares.spectrum({}), "bands: expected at least one"),
+        (lambda: shares.band("f5"), "band 'f5'"),
+        (lambda: shares.pitch(width_bins=-1), "width -1 bins"),
+    ],
+)
+def test_what_is_refused_of_times_words_and_bands(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
+
+
+# -- composition and pitch ------------------------------------------------------------------------------------------
+
+
+def test_the_complement_of_pitch_exchanges_the_roles_and_sums_lose_them():
+    """References are masked by role: the complement keeps them, exchanged; a product or sum is of the target alone."""
+    share = shares.pitch(harmonics=2)
+    assert (~share).pitch == PitchRegion(2, 1, from_second=True) and (~~share).pitch == share.pitch
+    np.testing.assert_array_equal(drawn(~share), 1 - drawn(share))
+    for composed in (share * shares.ramp(), shares.ramp() * share, share + shares.ramp(), ~(share * shares.ramp())):
+        assert composed.pitch is None
+    np.testing.assert_allclose(drawn(share * shares.ramp()), drawn(share) * drawn(shares.ramp()), atol=1e-6)
+
+
+def test_names_of_compositions_read_back():
+    a, b = shares.constant(0.5), shares.band("f0")
+    assert ((a + b) * ~b).name == "(constant(0.5)+band(f0))*~band(f0)" and (
+        ~(a * b)
+    ).name == "~(constant(0.5)*band(f0))"
 
 
 def test_drawing_leaves_the_layout_as_it_is():

@@ -11,6 +11,7 @@ from tiny import TINY, open_gates, tiny_model
 
 from gradtts_interp.config import StyleConfig
 from gradtts_interp.errors import InputError
+from gradtts_interp.models import style_attention
 from gradtts_interp.models.estimator import Estimator
 from gradtts_interp.models.style_attention import (
     AttentionMapProcessor,
@@ -68,13 +69,27 @@ def test_processors_agree_and_mass_is_the_sum_of_the_map(site, plane, context):
     context, maps, masses = context(), [], []
     sets = torch.rand(BATCH, context.tokens.shape[1], 3, generator=torch.Generator().manual_seed(3))
     expected = site(plane, MASK, context)
-    site.attn.set_processor(AttentionMapProcessor(maps.append))
+    site.attn.set_processor(AttentionMapProcessor(lambda weights, *_: maps.append(weights)))
     torch.testing.assert_close(site(plane, MASK, context), expected, atol=1e-5, rtol=0)
     site.attn.set_processor(AttentionMassProcessor(lambda _: sets, masses.append))
     torch.testing.assert_close(site(plane, MASK, context), expected, atol=1e-5, rtol=0)
     assert maps[0].shape == (BATCH, 2, HEIGHT * FRAMES, context.tokens.shape[1])
     torch.testing.assert_close(masses[0], maps[0] @ sets[:, None], atol=1e-5, rtol=0)
     torch.testing.assert_close(maps[0].sum(-1), torch.ones_like(maps[0][..., 0]), atol=1e-5, rtol=0)
+
+
+@every_context
+@torch.no_grad()
+def test_a_map_in_parts_is_the_whole_map(site, plane, context, monkeypatch):
+    context, whole, parts = context(), [], []
+    site.attn.set_processor(AttentionMapProcessor(lambda weights, *_: whole.append(weights)))
+    expected = site(plane, MASK, context)
+    monkeypatch.setattr(style_attention, "LARGEST_PART", 7 * BATCH * 2 * context.tokens.shape[1])
+    site.attn.set_processor(AttentionMapProcessor(lambda weights, *where: parts.append((weights, *where))))
+    torch.testing.assert_close(site(plane, MASK, context), expected, atol=1e-6, rtol=0)
+    assert [p[1].start for p in parts] == list(range(0, HEIGHT * FRAMES, 7))
+    assert all(positions == HEIGHT * FRAMES and seen is context for _, _, positions, seen in parts)
+    torch.testing.assert_close(torch.cat([p[0] for p in parts], dim=2), whole[0], atol=1e-6, rtol=0)
 
 
 def test_mass_carries_a_gradient_to_the_plane(site, plane):
@@ -127,7 +142,7 @@ def test_hard_shares_read_their_own_style_only(site, plane):
 @torch.no_grad()
 def test_padded_keys_get_no_mass_whatever_they_hold(site, plane):
     context, maps = join([style_tokens(7, hidden=2)]), []
-    site.attn.set_processor(AttentionMapProcessor(maps.append))
+    site.attn.set_processor(AttentionMapProcessor(lambda weights, *_: maps.append(weights)))
     before = site(plane, MASK, context)
     assert (maps[0][..., 5:] == 0).all()
     tokens = context.tokens.clone()
