@@ -1,0 +1,121 @@
+"""The quality benchmark: targets, tables, cards, and a whole run on a tiny model and corpus."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.quality import run as run_module  # noqa: E402
+from benchmarks.quality import speech  # noqa: E402
+from benchmarks.quality.cards import refreshed  # noqa: E402
+from benchmarks.quality.report import TARGETS, correlation, page, table, targets_table  # noqa: E402
+from benchmarks.quality.run import TASKS, Job, result_of  # noqa: E402
+from gradtts_interp.corpus.speakers import EMOTIONS  # noqa: E402
+from gradtts_interp.errors import InputError  # noqa: E402
+from gradtts_interp.evaluation.ledger import Record  # noqa: E402
+
+SETTINGS = {"solver": "unipc", "steps": 10, "weights": "abc"}
+
+
+def results_of(**rows):
+    return {
+        name: result_of([Record(f"{name}/{i}", [row], 1.0) for i, row in enumerate(found)], SETTINGS)
+        for name, found in rows.items()
+    }
+
+
+def ramp_rows(*errors):
+    return [{"condition": "all", "item": str(i), "control error": e} for i, e in enumerate(errors)]
+
+
+def test_targets_say_what_is_reached():
+    good, bad = results_of(ramp=ramp_rows(0.1, 0.12)), results_of(ramp=ramp_rows(0.1, 0.4))
+    assert "| 0.11 | yes |" in targets_table(good)
+    assert "| 0.25 | **no** |" in targets_table(bad)
+    assert "not measured" in targets_table(results_of(ramp=ramp_rows(None)))
+    assert "ramp" not in targets_table(good, ("dual",))
+
+
+def test_every_target_reads_a_task_that_exists():
+    assert {target.task for target in TARGETS} <= set(TASKS)
+
+
+def test_correlation_needs_both_figures():
+    rows = [{"x": float(i), "y": 2.0 * i} for i in range(5)] + [{"x": None, "y": 100.0}]
+    assert correlation("x", "y")(rows) == pytest.approx(1)
+    assert np.isnan(correlation("x", "y")(rows[:2]))
+
+
+def test_tables_have_a_line_for_each_condition_and_name_failures():
+    result = results_of(ramp=ramp_rows(0.1, None))["ramp"]
+    result["failed"] = ["ramp/7"]
+    text = table(result)
+    assert "| all | 2 | 0.1 [0.1, 0.1] |" in text and "not measurable: ramp/7" in text
+    assert page({"ramp": result}).count("## ") == 2
+
+
+def test_cards_get_their_tables_and_keep_the_rest():
+    results = results_of(ramp=ramp_rows(0.1))
+    card = "# A\n\n<!-- scores: ramp -->\nold\n<!-- end of scores -->\nkept\n"
+    new = refreshed(card, results, source=Path("card"))
+    assert "old" not in new and "| all | 1 |" in new and new.endswith("kept\n")
+    assert refreshed(new, results, source=Path("card")) == new
+    targets = refreshed(card.replace("scores: ramp", "scores: targets ramp"), results, source=Path("card"))
+    assert "| target | found | reached |" in targets
+    assert "Not measured yet." in refreshed(card.replace("ramp", "dual"), results, source=Path("card"))
+    with pytest.raises(InputError, match="'none'; expected 'targets' or one of intelligibility"):
+        refreshed(card.replace("ramp", "none"), results, source=Path("card"))
+    with pytest.raises(InputError, match="does not end"):
+        refreshed("<!-- scores: ramp -->\n", results, source=Path("card"))
+
+
+def test_the_committed_cards_show_the_committed_results():
+    results = json.loads((ROOT / "benchmarks" / "quality" / "RESULTS.json").read_text())
+    for card in (ROOT / "checkpts").glob("*/README.md"):
+        text = card.read_text(encoding="utf-8")
+        assert refreshed(text, results, source=card) == text, "python -m benchmarks.quality.cards"
+
+
+def test_emotions_are_judged_by_their_design(monkeypatch):
+    class Bench:
+        tts = type("Tts", (), {"style": staticmethod(lambda speaker, emotion: emotion)})()
+        sentence = staticmethod(str)
+        render = staticmethod(lambda text, style: style)
+
+    def designed(emotion):
+        return np.array([EMOTIONS[emotion][key] for key in speech.FACTORS.values()])
+
+    monkeypatch.setattr(speech, "_manner", designed)
+    rows = speech.emotions(Bench(), 3)
+    assert [row["condition"] for row in rows] == list(speech.FACTORS)
+    assert all(row["whole order right"] == row["pairs right"] == row["lowest and highest right"] == 1 for row in rows)
+    monkeypatch.setattr(speech, "_manner", lambda emotion: -designed(emotion))
+    assert all(row["pairs right"] == row["lowest and highest right"] == 0 for row in speech.emotions(Bench(), 3))
+
+
+def test_neighbours_are_the_nearest_of_the_same_base():
+    def entry(base, warp):
+        return {"factors": {"base": base, "warp": warp}}
+
+    bench = type("Bench", (), {"unseen": [entry("rms", 0.9), entry("slt", 1.16), entry("awb", 1.1)]})()
+    found = speech.between_neighbours(bench)
+    assert [(low, high) for _, low, high in found] == [(4, 5), (11, 10)]
+
+
+def test_failed_items_are_named_and_leave_the_others():
+    records = [Record("ramp/0", ramp_rows(0.1), 1.0), Record("ramp/1", [], 2.0, error="no voiced frame")]
+    result = result_of(records, SETTINGS)
+    assert result["failed"] == ["ramp/1"] and len(result["rows"]) == 1 and result["seconds"] == 3.0
+
+
+def test_a_job_runs_the_task_it_names(monkeypatch):
+    task = run_module.Task(lambda bench, index: [{"condition": bench, "item": index}], 5, lambda bench: 3)
+    monkeypatch.setitem(run_module.TASKS, "ramp", task)
+    assert run_module.measure("b", Job("ramp", 2)) == ([{"condition": "b", "item": 2}], [])
+    assert len(run_module.jobs_of("ramp", task, "b", None)) == 3
+    assert [job.id for job in run_module.jobs_of("ramp", task, "b", 2)] == ["ramp/0", "ramp/1"]
