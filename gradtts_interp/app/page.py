@@ -109,7 +109,7 @@ def _voice(studio: Studio, letter: str) -> list[Any]:
     sources += [NOBODY] if letter == "B" or not sources else []
     usual = {"A": "12", "B": "10"}[letter]
     chosen = usual if usual in speakers else next(iter(speakers), None)
-    with gr.Column():
+    with gr.Column(min_width=220):
         source = gr.Radio(sources, value=sources[0], label=f"Style {letter}", elem_id=f"source-{letter}")
         speaker = gr.Dropdown(speakers, value=chosen, label=f"Speaker {letter}", visible=bool(speakers))
         emotions = list(bank.emotions) if bank is not None else []
@@ -119,6 +119,7 @@ def _voice(studio: Studio, letter: str) -> list[Any]:
             type="filepath",
             label=f"Speech in style {letter}, up to {studio.limits.upload_seconds:g} s",
             visible=sources[0] == RECORDING,
+            buttons=[],
             elem_id=f"recording-{letter}",
         )
 
@@ -133,12 +134,15 @@ def _voice(studio: Studio, letter: str) -> list[Any]:
 def _shown() -> list[Any]:
     with gr.Row():
         players = [
-            gr.Audio(label=name, interactive=False, elem_id=f"sound-{i}")
+            gr.Audio(label=name, interactive=False, elem_id=f"sound-{i}", buttons=["download"])
             for i, name in enumerate(("Blend", "A alone", "B alone"))
         ]
     words = gr.Markdown(elem_id="summary")
-    picture = gr.Image(label="Mel, F0 of A, B and the blend, share", elem_id="picture", interactive=False)
-    heat_map = gr.Image(label="Attention to B", elem_id="heat-map", interactive=False)
+    looks = {"show_label": False, "buttons": ["download", "fullscreen"], "interactive": False}
+    gr.Markdown("### Mel, F0 of A, B and the blend, share of B")
+    picture = gr.Image(elem_id="picture", **looks)
+    gr.Markdown("### Attention to B, by place in the network")
+    heat_map = gr.Image(elem_id="heat-map", **looks)
     command = gr.Textbox(label="Makes the same sound", lines=2, elem_id="command", buttons=["copy"], interactive=False)
     files = gr.File(label="Download", file_count="multiple", elem_id="files", interactive=False)
     return [*players, words, picture, heat_map, command, files]

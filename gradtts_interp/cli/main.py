@@ -3,30 +3,73 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import logging
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from types import ModuleType
 
 from gradtts_interp.errors import InputError
 
 # A verb's module is imported only when it is used, so that --help is quick.
 VERBS = {
     "synthesize": ("gradtts_interp.cli.synthesize", "speak sentences while moving between two styles"),
+    "app": ("gradtts_interp.app.command", "blend by hand in a browser (needs the extra app)"),
+    "info": ("gradtts_interp.cli.info", "show what a checkpoint is: sizes, speakers, mechanisms, licence"),
     "evaluate": ("gradtts_interp.cli.evaluate", "measure speech and blends, and write a report"),
     "corpus": ("gradtts_interp.corpus.command", "build the demo corpus from free programs"),
     "train": ("gradtts_interp.training.command", "train an acoustic model"),
     "export": ("gradtts_interp.training.export", "make a checkpoint folder of a training run"),
     "train-vocoder": ("gradtts_interp.training.vocoder_command", "train a HiFi-GAN vocoder"),
-    "app": ("gradtts_interp.app.command", "blend by hand in a browser (needs the extra app)"),
     "train-speaker-encoder": ("gradtts_interp.training.speaker_command", "train the encoder of timbre for evaluations"),
+    "benchmark": ("gradtts_interp.cli.benchmark", "run a benchmark of the repository"),
+    "completion": ("gradtts_interp.cli.completion", "print a completion script for a shell"),
 }
+DESCRIPTION = "Speak a sentence while moving from one speaking style to another, and measure what is heard."
+EPILOG = """\
+exit status:
+  0    done
+  1    some of the input failed, each with one line on stderr; the rest is done
+  2    nothing could be done; one line on stderr says why
+  130  stopped by Ctrl-C; 143 by SIGTERM, in commands that save their state first
+
+Results go to stdout, progress and messages to stderr. 'gradtts-interp VERB --help' explains a verb.
+"""
+ENVIRONMENT = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.EIO}
+"""Failures of the machine, not of the program."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status (0 done, 1 some input failed, 2 nothing could be done)."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(prog="gradtts-interp", description=__doc__)
+    parser, modules = make_parser(argv)
+    args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    return report_errors(lambda: modules[args.verb].run(args))
+
+
+def make_parser(
+    argv: Sequence[str] = (), *, every_verb: bool = False
+) -> tuple[argparse.ArgumentParser, dict[str, ModuleType]]:
+    """Make the parser of the command.
+
+    Args:
+        argv: Arguments; the verb among them gets its flags.
+        every_verb: Give all verbs their flags, which imports everything.
+
+    Returns:
+        The parser, and the modules of the verbs that have flags.
+    """
+    parser = argparse.ArgumentParser(
+        prog="gradtts-interp",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {metadata.version('gradtts-interp')}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     chosen = next((a for a in argv if a in VERBS), None)
     modules = {}
@@ -34,24 +77,40 @@ def main(argv: Sequence[str] | None = None) -> int:
         verb = verbs.add_parser(
             name, help=text, description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter
         )
-        if name == chosen:
+        if every_verb or name == chosen:
             modules[name] = importlib.import_module(module)
             modules[name].add_arguments(verb)
-    args = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    return report_errors(lambda: modules[args.verb].run(args))
+    return parser, modules
 
 
-def report_errors(job) -> int:
+def report_errors(job: Callable[[], int | None]) -> int:
     """Run a job; turn a known failure into one line on stderr and exit status 2."""
     try:
         return job() or 0
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return _tell(str(error))
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.errno not in ENVIRONMENT:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        return _tell(f"{where}{error.strerror}")
+    except (RuntimeError, MemoryError) as error:
+        from gradtts_interp.cli.rendering import is_out_of_memory
+
+        if not is_out_of_memory(error):
+            raise
+        return _tell("out of memory: lower --batch-size, use shorter sentences or recordings, or --device cpu")
+
+
+def _tell(problem: str) -> int:
+    print(f"error: {problem}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

@@ -1,0 +1,102 @@
+"""``gradtts-interp info``: the card of a checkpoint, read off its files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from gradtts_interp.checkpoints import INDEX
+from gradtts_interp.cli.jobs import NEED_STYLE_PARTS, default_checkpoint
+from gradtts_interp.files import read_json
+from gradtts_interp.interpolation.mechanisms import MECHANISMS
+from gradtts_interp.interpolation.noise import NOISE
+from gradtts_interp.pipeline import GradTTSInterpPipeline
+
+CARD = "README.md"
+OFFICIAL_LICENCE = "not told by the file; the official files are published with Grad-TTS (MIT)"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument(
+        "checkpoint", nargs="?", help="checkpoint folder, or official .pt file (None: the one synthesize takes)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the card.
+
+    Args:
+        args: What the parser of ``add_arguments`` gave.
+
+    Returns:
+        Exit status 0.
+
+    Raises:
+        CheckpointError: The checkpoint is missing or damaged.
+    """
+    card = card_of(Path(args.checkpoint) if args.checkpoint else default_checkpoint())
+    if args.json:
+        print(json.dumps(card, indent=1, ensure_ascii=False))
+        return 0
+    width = max(map(len, card))
+    for name, value in card.items():
+        if isinstance(value, list):
+            value = ", ".join(map(str, value)) or "none"
+        print(f"{name.replace('_', ' '):{width}}  {'unknown' if value is None else value}")
+    return 0
+
+
+def card_of(checkpoint: Path) -> dict[str, Any]:
+    """What a checkpoint is, as plain JSON values.
+
+    Args:
+        checkpoint: A folder of ours, or an official ``.pt`` file.
+
+    Returns:
+        Kind, sizes, mel contract, speakers, emotions, training steps, mechanisms and licence; None where unknown.
+
+    Raises:
+        CheckpointError: It is missing or damaged.
+    """
+    pipeline = GradTTSInterpPipeline.from_pretrained(checkpoint)
+    model, mel = pipeline.model, pipeline.model.settings.mel
+    folder = checkpoint if checkpoint.is_dir() else None
+    text = _text(folder / CARD) if folder else ""
+    return {
+        "checkpoint": str(checkpoint.resolve()),
+        "kind": "gradtts-interp folder" if folder else "official Grad-TTS file",
+        "acoustic_parameters": sum(p.numel() for p in model.parameters()),
+        "vocoder": type(pipeline.vocoder).__name__,
+        "vocoder_parameters": sum(p.numel() for p in pipeline.vocoder.parameters()),
+        "bytes_on_disk": _size(folder) if folder else checkpoint.stat().st_size,
+        "sample_rate_hz": mel.sample_rate_hz,
+        "mel": f"{mel.n_mels} bins, {mel.fmin_hz:g} to {mel.fmax_hz:g} Hz, hop {mel.hop_samples}, fft {mel.n_fft}",
+        "speakers": pipeline.speakers or [0],
+        "emotions": list(pipeline.bank.emotions) if pipeline.bank else [],
+        "recordings_as_styles": model.has_style,
+        "mechanisms": [m for m in (*MECHANISMS, NOISE) if model.has_style or m not in (*NEED_STYLE_PARTS, NOISE)],
+        "training_steps": read_json(folder / INDEX).get("step") if folder else None,
+        "licence": _licence(text) if folder else OFFICIAL_LICENCE,
+        "model_card": str((folder / CARD).resolve()) if text and folder else None,
+    }
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def _licence(card: str) -> str | None:
+    found = re.search(r"Licen[cs]e:?\s+([^.\n]+)", card)
+    return found[1].strip() if found else None
+
+
+def _size(folder: Path) -> int:
+    """Bytes of a checkpoint with its vocoder, which may lie beside it."""
+    parts = [folder, folder / str(read_json(folder / INDEX)["vocoder"])]
+    files = {f.resolve() for part in parts for f in part.rglob("*") if f.is_file()}
+    return sum(f.stat().st_size for f in files)
