@@ -59,6 +59,13 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         self.register_modules(model=model.eval(), vocoder=vocoder.eval(), frontend=frontend)
         self.bank = bank
 
+    def __repr__(self) -> str:
+        millions = sum(p.numel() for p in self.model.parameters()) / 1e6
+        n, emotions = len(self.speakers), f" x {len(self.bank.emotions)} emotions" if self.bank is not None else ""
+        voices = f"{n} speakers{emotions}" if n else "one voice"
+        vocoder = type(self.vocoder).__name__
+        return f"GradTTSInterpPipeline({millions:.1f} M parameters, {voices}, {vocoder}, on {self.device})"
+
     # -- loading ------------------------------------------------------------------------------------------------
 
     @classmethod

@@ -105,7 +105,17 @@ class Speech:
         )
 
     def __repr__(self) -> str:
-        return f"Speech({self.text!r}, {self.seconds:.2f} s)"
+        styles = " -> ".join(map(repr, self.settings.get("styles", ())))
+        share = self.settings.get("share")
+        parts = [repr(self.text), f"{self.seconds:.2f} s", styles, f"share {share}" if share else ""]
+        parts.append(f"seed {self.settings['seed']}" if self.settings.get("seed") is not None else "")
+        return f"Speech({', '.join(part for part in parts if part)})"
+
+    def _repr_html_(self) -> str:
+        """A player and a picture, for notebooks."""
+        from gradtts_interp.notebook import html_of_speech
+
+        return html_of_speech(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the arrays, as plain JSON values."""

@@ -28,13 +28,13 @@ LAYERS = (
     {"plots_tuning", "plots_attention"},
     {"pipeline"},
     {"evaluation", "corpus"},
-    {"training"},
+    {"training", "notebook"},
     {"cli"},
     {"app"},
 )
 RANK = {unit: rank for rank, units in enumerate(LAYERS) for unit in units}
-# `speech.plot()` is a convenience: it imports the drawing when it is called.
-ON_CALL = {("speech", "plots")}
+# Conveniences that import when they are called: `speech.plot()`, and what a notebook shows.
+ON_CALL = {("speech", "plots"), ("speech", "notebook"), ("styles", "notebook")}
 LONGEST_FILE = 400  # lines
 # Where the name to import differs from the name to install.
 DISTRIBUTIONS = {"parselmouth": "praat-parselmouth", "pyworld": "pyworld-prebuilt"}
