@@ -1,6 +1,7 @@
-"""Errors of pitch, voicing, level and timing against a reference on the same frames.
+"""How far two contours on the same frames are apart: pitch, voicing, level, durations.
 
-A value that cannot be measured, since no frame qualifies or nothing varies, is None: never NaN, never 0.
+Frames are paired by index; what differs in timing is aligned first, see
+:mod:`gradtts_interp.evaluation.time_alignment`. A value that cannot be measured is None with its ``n`` 0, never NaN.
 """
 
 from __future__ import annotations
@@ -13,206 +14,299 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.pitch.contour import Contour
-from gradtts_interp.units import ratio_to_cents
+from gradtts_interp.pitch.contour import ENERGY_FLOOR_DB, Contour
+from gradtts_interp.units import CENTS_PER_OCTAVE, ratio_to_cents
 
-GROSS_RATIO = 0.2
-"""A pitch further off than this share of the reference is a gross error."""
+GROSS_ERROR = 0.2
+"""Ratio beyond which an F0 is a gross error."""
 
-OCTAVE_BORDER_CENTS = 600.0
-"""A pitch further off than half an octave is nearer to another octave."""
+OCTAVE_TOLERANCE_CENTS = 200.0
+"""An octave error is this near to a whole number of octaves, other than none."""
 
-ENERGY_RANGE_DB = 60.0
-"""Frames further below the loudest one count as this far below, so that digital silence has no say."""
-
-SMALLEST_SPREAD = 1e-5
-"""A track of a smaller standard deviation (nats of F0, dB of level) stands still: a correlation would be rounding."""
+FEWEST_FOR_CORRELATION = 3
+FRAME_RATE_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
-class ContourErrors:
-    """Errors of a contour against a reference.
+class F0Errors:
+    """Pitch against a reference, over frames where both are voiced.
 
     Attributes:
-        f0_rms_cents: Root mean square of 1200·log2 of synthesis over reference, both voiced.
-        f0_mean_cents: Its mean, above 0 where the synthesis is too high.
-        f0_correlation: Pearson's r of log-F0, both voiced.
-        coverage: Frames where both are voiced, of those where the reference is.
-        gpe: Both-voiced frames more than 20 % off.
-        octave: Both-voiced frames nearer to another octave than to the reference.
-        vde: Frames whose voicing differs, of all.
-        ffe: Frames with a gross or a voicing error, of all.
-        energy_rmse_db: Root mean square difference of frame levels after removing the mean of it.
-        energy_correlation: Pearson's r of frame levels in dB.
-        frames: Frames compared (N).
-        both_voiced: Frames where both are voiced (N_vv); with 0, all of F0 but ``coverage`` is None.
+        f0_mean_cents: Mean error, above 0 where the other is higher; None without a frame.
+        f0_rms_cents: Root mean square of the error.
+        f0_rms_octaves_apart_cents: The same without the frames of octave errors.
+        f0_correlation: Pearson r of log-F0; None with under three frames, or where one of the two is flat.
+        gpe: Share of these frames whose F0 is more than 20 % off.
+        octave: Share of these frames that are octave errors.
+        coverage: Frames where both are voiced, of those where the reference is; None where it never is.
+        n: Frames where both are voiced.
     """
 
-    f0_rms_cents: float | None
     f0_mean_cents: float | None
+    f0_rms_cents: float | None
+    f0_rms_octaves_apart_cents: float | None
     f0_correlation: float | None
-    coverage: float | None
     gpe: float | None
     octave: float | None
-    vde: float
-    ffe: float
-    energy_rmse_db: float
-    energy_correlation: float | None
-    frames: int
-    both_voiced: int
+    coverage: float | None
+    n: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
+        """Plain JSON values, the number of frames as ``n_f0``."""
+        values = asdict(self)
+        return {**{k: v for k, v in values.items() if k != "n"}, "n_f0": self.n}
 
 
-def contour_errors(reference: Contour, synthesis: Contour) -> ContourErrors:
-    """Compare two contours frame by frame.
+@dataclass(frozen=True)
+class VoicingErrors:
+    """Voicing, and pitch with it, over all frames.
 
-    Args:
-        reference: The truth (T,).
-        synthesis: The same frames (T,); align first where the timing differs.
-
-    Returns:
-        All errors, F0 where both are voiced, voicing and level over all frames.
-
-    Raises:
-        InputError: The contours differ in length or frame rate, or have no frames.
-
-    Source: Chu & Alwan 2009 (FFE); Nakatani et al. 2008 (GPE, VDE).
+    Attributes:
+        vde: Share of frames whose voicing differs.
+        ffe: Share of frames with an error of voicing or a gross error of pitch: ``vde + n_voiced / n * gpe``.
+        n: Frames.
     """
-    _require_comparable(reference, synthesis)
-    frames = len(reference)
-    both = reference.voiced & synthesis.voiced
-    count = int(both.sum())
-    voiced = int(reference.voiced.sum())
-    voicing_errors = int((reference.voiced != synthesis.voiced).sum())
-    f0 = reference.f0_hz[both].astype(np.float64), synthesis.f0_hz[both].astype(np.float64)
-    cents = ratio_to_cents(f0[1] / f0[0])
-    gross = int((np.abs(f0[1] / f0[0] - 1) > GROSS_RATIO).sum())
-    level = [bounded_level(contour) for contour in (reference, synthesis)]
-    difference = level[1] - level[0]
-    return ContourErrors(
-        f0_rms_cents=float(np.sqrt(np.square(cents).mean())) if count else None,
-        f0_mean_cents=float(cents.mean()) if count else None,
-        f0_correlation=correlation(np.log(f0[0]), np.log(f0[1])),
-        coverage=count / voiced if voiced else None,
-        gpe=gross / count if count else None,
-        octave=float((np.abs(cents) > OCTAVE_BORDER_CENTS).mean()) if count else None,
-        vde=voicing_errors / frames,
-        ffe=(gross + voicing_errors) / frames,
-        energy_rmse_db=float(np.std(difference)),
-        energy_correlation=correlation(*level),
-        frames=frames,
-        both_voiced=count,
-    )
+
+    vde: float | None
+    ffe: float | None
+    n: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, the number of frames as ``n_frames``."""
+        return {"vde": self.vde, "ffe": self.ffe, "n_frames": self.n}
 
 
-def bounded_level(contour: Contour) -> NDArray[np.float64]:
-    """Frame levels (T,) in dB, at least 60 dB below the loudest frame."""
-    level = contour.energy_db.astype(np.float64)
-    return np.maximum(level, level.max() - ENERGY_RANGE_DB)
+@dataclass(frozen=True)
+class EnergyErrors:
+    """Level against a reference; a constant gain changes neither.
 
+    Attributes:
+        energy_rmse_db: Root mean square of the difference after removing its mean, in dB.
+        energy_correlation: Pearson r of levels in dB; None with under three frames or where one is flat.
+        n: Frames compared: those above the floor in both.
+    """
 
-def correlation(a: NDArray[Any], b: NDArray[Any]) -> float | None:
-    """Pearson's r of two tracks (n,); None for fewer than 3 values, or where one stands still."""
-    if len(a) != len(b):
-        raise InputError(f"tracks of {len(a)} and {len(b)} values; expected equal numbers")
-    if len(a) < 3 or min(np.std(a), np.std(b)) < SMALLEST_SPREAD:
-        return None
-    return float(np.clip(np.corrcoef(a, b)[0, 1], -1.0, 1.0))
+    energy_rmse_db: float | None
+    energy_correlation: float | None
+    n: int
 
-
-def _require_comparable(reference: Contour, synthesis: Contour) -> None:
-    rates = reference.frame_rate_hz, synthesis.frame_rate_hz
-    if not np.isclose(*rates, rtol=1e-6):
-        raise InputError(f"contours at {rates[0]:g} and {rates[1]:g} frames per second; expected one frame grid")
-    if len(reference) != len(synthesis):
-        raise InputError(f"contours of {len(reference)} and {len(synthesis)} frames; align them first")
-    if len(reference) == 0:
-        raise InputError("contours without frames; expected at least 1")
-    for name, contour in (("reference", reference), ("synthesis", synthesis)):
-        if not np.isfinite(contour.energy_db).all():
-            raise InputError(f"{name} has levels that are NaN or infinite; expected dB with a floor")
-
-
-# -- timing -----------------------------------------------------------------------------------------------------------
-
-Phone = tuple[str, float, float]
-"""A phone's label, start and end in seconds; pauses have an empty label."""
-
-PAUSES = frozenset({"", "sil", "sp", "spn", "pau", "_", "<sil>", "<eps>"})
-"""Labels of pauses in common aligners, in small letters."""
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, the number of frames as ``n_energy``."""
+        return {
+            "energy_rmse_db": self.energy_rmse_db,
+            "energy_correlation": self.energy_correlation,
+            "n_energy": self.n,
+        }
 
 
 @dataclass(frozen=True)
 class DurationErrors:
-    """Errors of timing against a reference.
+    """Durations of the same phones in two utterances.
 
     Attributes:
-        duration_ms: Mean absolute error of phone durations; None where the phones differ.
-        rate_ratio: Phones per second, pauses between them included, synthesis over reference.
-        phones: Phones of the reference.
+        duration_ms: Mean absolute error of phone durations.
+        rate_hz: Phones per second of the other.
+        reference_rate_hz: Phones per second of the reference.
+        rate_ratio: The first over the second; above 1 is faster than the reference.
+        n: Phones.
     """
 
     duration_ms: float | None
-    rate_ratio: float
-    phones: int
+    rate_hz: float | None
+    reference_rate_hz: float | None
+    rate_ratio: float | None
+    n: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
+        """Plain JSON values, the number of phones as ``n_phones``."""
+        values = asdict(self)
+        return {**{k: v for k, v in values.items() if k != "n"}, "n_phones": self.n}
 
 
-def duration_errors(reference: Sequence[Phone], synthesis: Sequence[Phone]) -> DurationErrors:
-    """Compare phone durations and speaking rate.
-
-    Args:
-        reference: Phones in order; pauses are left out.
-        synthesis: Phones of the synthesis.
-
-    Returns:
-        Errors; of the durations only where both have the same phones, whatever stress they are marked with.
-
-    Raises:
-        InputError: One of them has no phones, or a phone that does not last.
-    """
-    spoken = [sounding_phones(phones) for phones in (reference, synthesis)]
-    rates = [speaking_rate_hz(phones) for phones in (reference, synthesis)]
-    error = None
-    if plain_labels(spoken[0]) == plain_labels(spoken[1]):
-        seconds = [np.array([end - start for _, start, end in phones]) for phones in spoken]
-        error = float(np.abs(seconds[1] - seconds[0]).mean() * 1000)
-    return DurationErrors(error, rates[1] / rates[0], len(spoken[0]))
-
-
-def speaking_rate_hz(phones: Sequence[Phone]) -> float:
-    """Phones per second from the start of the first to the end of the last; pauses between count as time."""
-    spoken = sounding_phones(phones)
-    return len(spoken) / (spoken[-1][2] - spoken[0][1])
-
-
-def sounding_phones(phones: Sequence[Phone]) -> list[Phone]:
-    """Phones without pauses and punctuation.
+def f0_errors(reference: Contour, other: Contour) -> F0Errors:
+    """Compare pitch frame by frame where both are voiced.
 
     Args:
-        phones: Phones in order.
+        reference: What is right (T,).
+        other: What is compared with it, same frames.
 
     Returns:
-        Those that sound.
+        Errors in cents, correlation, gross and octave errors, coverage.
 
     Raises:
-        InputError: None is left, a phone does not last, or times are not finite.
+        InputError: Frames or frame rates differ, or there are none.
+
+    Source: Rabiner et al. 1976 (gross errors); the cent as 1200·log2 of the ratio.
     """
-    spoken = [p for p in phones if p[0].lower() not in PAUSES and any(c.isalnum() for c in p[0])]
-    if not spoken:
-        raise InputError(f"no phone among {len(phones)} intervals; expected labels such as AH0")
-    for label, start, end in spoken:
-        if not (np.isfinite([start, end]).all() and end > start):
-            raise InputError(f"phone {label!r} from {start:g} to {end:g} s; expected an end after its start")
-    return spoken
+    require_same_frames(reference, other)
+    both = np.asarray(reference.voiced & other.voiced, dtype=bool)
+    n, voiced = int(both.sum()), int(np.count_nonzero(reference.voiced))
+    coverage = n / voiced if voiced else None
+    if n == 0:
+        return F0Errors(None, None, None, None, None, None, coverage, 0)
+    a, b = (c.f0_hz[both].astype(np.float64) for c in (reference, other))
+    cents = ratio_to_cents(b / a)
+    octaves = _octave_errors(cents)
+    near = cents[~octaves]
+    return F0Errors(
+        f0_mean_cents=float(cents.mean()),
+        f0_rms_cents=float(np.sqrt(np.square(cents).mean())),
+        f0_rms_octaves_apart_cents=float(np.sqrt(np.square(near).mean())) if near.size else None,
+        f0_correlation=correlation(np.log(a), np.log(b)),
+        gpe=float(_gross_errors(a, b).mean()),
+        octave=float(octaves.mean()),
+        coverage=coverage,
+        n=n,
+    )
 
 
-def plain_labels(phones: Sequence[Phone]) -> tuple[str, ...]:
-    """Labels in capitals without marks of stress."""
-    return tuple(label.lstrip("@").rstrip("012").upper() for label, _, _ in phones)
+def voicing_errors(reference: Contour, other: Contour) -> VoicingErrors:
+    """Compare voicing, and pitch with it, over all frames.
+
+    Args:
+        reference: What is right (T,).
+        other: What is compared with it, same frames.
+
+    Returns:
+        VDE and FFE.
+
+    Raises:
+        InputError: Frames or frame rates differ, or there are none.
+
+    Source: Nakatani et al. 2008 (VDE); Chu & Alwan 2009 (FFE).
+    """
+    require_same_frames(reference, other)
+    differs = np.asarray(reference.voiced) != np.asarray(other.voiced)
+    both = np.asarray(reference.voiced & other.voiced, dtype=bool)
+    gross = both & _gross_errors(reference.f0_hz.astype(np.float64), other.f0_hz.astype(np.float64))
+    return VoicingErrors(float(differs.mean()), float((differs | gross).mean()), len(differs))
+
+
+def energy_errors(reference: Contour, other: Contour) -> EnergyErrors:
+    """Compare frame levels in dB, whatever the gain.
+
+    Args:
+        reference: What is right (T,).
+        other: What is compared with it, same frames.
+
+    Returns:
+        Errors over the frames that are above :data:`ENERGY_FLOOR_DB` in both.
+
+    Raises:
+        InputError: Frames or frame rates differ, there are none, or a level is not finite.
+    """
+    require_same_frames(reference, other)
+    a, b = (np.asarray(c.energy_db, dtype=np.float64) for c in (reference, other))
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise InputError("contour with a level that is not finite; expected dB, floored where silent")
+    heard = (a > ENERGY_FLOOR_DB) & (b > ENERGY_FLOOR_DB)
+    n = int(heard.sum())
+    if n == 0:
+        return EnergyErrors(None, None, 0)
+    difference = b[heard] - a[heard]
+    return EnergyErrors(float(difference.std()), correlation(a[heard], b[heard]), n)
+
+
+def duration_errors(reference_seconds: Sequence[float], other_seconds: Sequence[float]) -> DurationErrors:
+    """Compare the durations of the same phones.
+
+    Args:
+        reference_seconds: Duration of each phone (P,), pauses left out.
+        other_seconds: The same phones of the other utterance (P,).
+
+    Returns:
+        Mean absolute error in ms and the speaking rates, phones per second of phones.
+
+    Raises:
+        InputError: Numbers of phones differ, or a duration is negative or not finite.
+    """
+    a, b = (np.asarray(x, dtype=np.float64) for x in (reference_seconds, other_seconds))
+    if a.shape != b.shape or a.ndim != 1:
+        raise InputError(f"durations of shapes {a.shape} and {b.shape}: expected the same phones in both")
+    if not (np.isfinite(a).all() and np.isfinite(b).all() and (a >= 0).all() and (b >= 0).all()):
+        raise InputError("durations that are negative or not finite; expected seconds >= 0")
+    if a.size == 0:
+        return DurationErrors(None, None, None, None, 0)
+    rates = [float(x.size / x.sum()) if x.sum() > 0 else None for x in (a, b)]
+    ratio = rates[1] / rates[0] if rates[0] and rates[1] else None
+    return DurationErrors(float(np.abs(b - a).mean() * 1000), rates[1], rates[0], ratio, a.size)
+
+
+def contour_errors(reference: Contour, other: Contour) -> dict[str, Any]:
+    """Every measure of this module but durations, as one row.
+
+    Args:
+        reference: What is right (T,).
+        other: What is compared with it, same frames.
+
+    Returns:
+        Values by name, None where one cannot be measured, and the numbers of frames.
+
+    Raises:
+        InputError: Frames or frame rates differ, or there are none.
+    """
+    parts = (f0_errors(reference, other), voicing_errors(reference, other), energy_errors(reference, other))
+    return {name: value for part in parts for name, value in part.to_dict().items()}
+
+
+def correlation(a: NDArray[Any], b: NDArray[Any]) -> float | None:
+    """Pearson r of two series (n,); None with under three values or where one of them does not move."""
+    if len(a) < FEWEST_FOR_CORRELATION or min(np.ptp(a), np.ptp(b)) < 1e-9:
+        return None
+    return float(np.clip(np.corrcoef(a, b)[0, 1], -1.0, 1.0))
+
+
+def resample_nearest(contour: Contour, frame_rate_hz: float, frames: int) -> Contour:
+    """Read a contour on another frame grid, each new frame from the nearest old one.
+
+    Nothing is averaged across voiced and unvoiced frames. Frame ``i`` is centred at ``(i + 0.5) / frame_rate_hz``.
+
+    Args:
+        contour: The contour (T,).
+        frame_rate_hz: Frames per second of the answer.
+        frames: Its length (T').
+
+    Returns:
+        Contour (T',).
+
+    Raises:
+        InputError: The contour is empty, or the new grid is.
+    """
+    if len(contour) == 0 or frames < 1 or frame_rate_hz <= 0:
+        raise InputError(f"{len(contour)} frames onto {frames} at {frame_rate_hz:g} Hz; expected at least 1 on both")
+    places = (np.arange(frames) + 0.5) / frame_rate_hz * contour.frame_rate_hz - 0.5
+    return at_frames(contour, np.clip(np.rint(places), 0, len(contour) - 1).astype(int), frame_rate_hz)
+
+
+def at_frames(contour: Contour, index: NDArray[Any], frame_rate_hz: float | None = None) -> Contour:
+    """The contour read at some of its frames (T',), such as an alignment gives."""
+    rate = contour.frame_rate_hz if frame_rate_hz is None else frame_rate_hz
+    return Contour(contour.f0_hz[index], contour.voiced[index], contour.energy_db[index], rate)
+
+
+def require_same_frames(reference: Contour, other: Contour) -> None:
+    """Raise unless two contours have the same frames.
+
+    Args:
+        reference: One contour.
+        other: The other.
+
+    Raises:
+        InputError: Lengths or frame rates differ, or there is no frame.
+    """
+    if abs(reference.frame_rate_hz - other.frame_rate_hz) > FRAME_RATE_TOLERANCE * reference.frame_rate_hz:
+        raise InputError(
+            f"frame rates {reference.frame_rate_hz:g} and {other.frame_rate_hz:g} Hz: expected one grid; "
+            "resample the audio, or the contour with resample_nearest"
+        )
+    if len(reference) != len(other) or len(reference) == 0:
+        raise InputError(f"frames differ: {len(reference)}, {len(other)}; expected equal numbers > 0, or align first")
+
+
+def _gross_errors(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.abs(b / a - 1) > GROSS_ERROR
+
+
+def _octave_errors(cents: NDArray[np.float64]) -> NDArray[np.bool_]:
+    octaves = np.rint(cents / CENTS_PER_OCTAVE)
+    return (octaves != 0) & (np.abs(cents - octaves * CENTS_PER_OCTAVE) <= OCTAVE_TOLERANCE_CENTS)
