@@ -14,18 +14,16 @@ from typing import Any
 import torch
 
 import gradtts_interp
+from gradtts_interp.cli.blend_flags import blend_conflicts, mode_of, share_of
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
-from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
 from gradtts_interp.interpolation.noise import NOISE
-from gradtts_interp.interpolation.share_text import parse_curve
 from gradtts_interp.interpolation.shares import Share
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.styles import Style
 from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, Vocoder
 
-MODES = ("time", "frequency", "mix", "none")
 CHECKPOINT_VARIABLE = "GRADTTS_INTERP_CHECKPOINT"
 DEMO = Path("checkpts") / "demo"
 NEED_STYLE_PARTS = ("attention", "prosody")
@@ -56,9 +54,8 @@ class Job:
         pipeline: Loaded, on its device.
         a: Style A; None for a checkpoint with a single voice.
         b: Style B, if there are two.
-        mode: One of :data:`MODES`.
-        share: How much of the second style given to the pipeline speaks where; None for a single style.
-        swapped: Whether the pipeline gets B first, since B gives the pitch.
+        mode: One of :data:`~gradtts_interp.cli.blend_flags.MODES`.
+        share: How much of B speaks where; None for a single style.
         mechanisms: Names, or None for the pipeline's choice.
         sampling: Keyword arguments of the pipeline: steps, solver and so on.
         out: Folder.
@@ -74,7 +71,6 @@ class Job:
     b: Style | None
     mode: str
     share: Share | None
-    swapped: bool
     mechanisms: tuple[str, ...] | None
     sampling: dict[str, Any]
     out: Path
@@ -102,7 +98,7 @@ def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInte
     check_flags(args)
     lines = _lines(args)
     mode = mode_of(args)
-    share, swapped = share_of(args, mode)
+    share = share_of(args, mode)
     mechanisms = mechanisms_of(args)
     out = Path(args.out)
     require_writable(out)
@@ -114,7 +110,7 @@ def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInte
     a, b = styles_of(args, pipeline)
     require_parts(args, pipeline)
     if share is not None and share.pitch is not None:
-        _require_contour(b if swapped else a)
+        _require_contour(b if share.pitch.from_second else a)
     sampling = {
         "num_inference_steps": args.timesteps,
         "solver": args.solver,
@@ -125,7 +121,7 @@ def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInte
     }
     settings = {
         "mode": mode,
-        "pitch_from": (args.pitch_from or "a") if mode == "frequency" else None,
+        "pitch_from": (args.pitch_from or "a") if share is not None and share.pitch is not None else None,
         "checkpoint": str(checkpoint.resolve()),
         "vocoder": args.vocoder or type(pipeline.vocoder).__name__,
         "command": command_line,
@@ -137,7 +133,6 @@ def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInte
         b=b,
         mode=mode,
         share=share,
-        swapped=swapped,
         mechanisms=mechanisms,
         sampling=sampling,
         out=out,
@@ -165,9 +160,7 @@ def check_flags(args: argparse.Namespace) -> None:
         "--emotion2: it belongs to a speaker; give -s2/--speaker2 as well": args.emotion2 and args.speaker2 is None,
         f"--mode {mode}: it needs two styles; give -s2/--speaker2 or --reference2": mode != "none" and not has_b,
         "--mode none: it speaks style A alone; leave style B out": mode == "none" and has_b,
-        "--weight: it belongs to --mode mix": args.weight is not None and mode != "mix",
-        "--curve: it belongs to --mode time": args.curve is not None and mode != "time",
-        "--pitch-from: it belongs to --mode frequency": args.pitch_from is not None and mode != "frequency",
+        **blend_conflicts(args, mode),
         "--mechanism: it needs two styles": args.mechanism and not has_b,
         "--attention: it shows who is read, so it needs two styles": args.attention and not has_b,
         "--attention: nothing to see without --mechanism attention": args.attention
@@ -177,24 +170,6 @@ def check_flags(args: argparse.Namespace) -> None:
     for message, is_wrong in wrong.items():
         if is_wrong:
             raise InputError(message)
-
-
-def mode_of(args: argparse.Namespace) -> str:
-    """The mode asked for; time for two styles, else none."""
-    if args.mode is not None:
-        return args.mode
-    return "none" if args.speaker2 is None and args.reference2 is None else "time"
-
-
-def share_of(args: argparse.Namespace, mode: str) -> tuple[Share | None, bool]:
-    """The share, and whether the pipeline gets B first."""
-    if mode == "time":
-        return (parse_curve(args.curve) if args.curve is not None else shares.ramp()), False
-    if mode == "mix":
-        return shares.constant(0.5 if args.weight is None else args.weight), False
-    if mode == "frequency":
-        return shares.pitch(), args.pitch_from == "b"
-    return None, False
 
 
 def mechanisms_of(args: argparse.Namespace) -> tuple[str, ...] | None:
@@ -335,4 +310,6 @@ def require_parts(args: argparse.Namespace, pipeline: GradTTSInterpPipeline) -> 
 def _require_contour(style: Style | None) -> None:
     if style is None or style.contour is None:
         name = "style A" if style is None else style.name
-        raise InputError(f"--mode frequency: {name} has no F0 contour; this checkpoint reads no references")
+        raise InputError(
+            f"--mode frequency: {name} has no F0 contour, since this checkpoint reads no references; give --bands instead"
+        )

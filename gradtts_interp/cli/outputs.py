@@ -14,12 +14,15 @@ from gradtts_interp.audio import write_wav
 from gradtts_interp.cli.jobs import Job, Line
 from gradtts_interp.evaluation.blend import SMALLEST_RANGE_CENTS, RealisedShare, realised_f0_share
 from gradtts_interp.files import atomic_path
+from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
 from gradtts_interp.pitch.statistics import f0_statistics, thirds
 from gradtts_interp.plots import plot_speech
+from gradtts_interp.plots_attention import plot_layers, plot_phonemes
 from gradtts_interp.speech import Speech
 
 NOT_COMPARED = "A and B alone were not rendered; leave --no-plots out"
 SINGLE_STYLE = "a single style"
+ATTENTION_PICTURES = {"phonemes": plot_phonemes, "layers": plot_layers}
 FEWEST_FRAMES = 5
 """A realised share of fewer frames would be chance."""
 
@@ -95,10 +98,10 @@ def _realised(share: RealisedShare, frames: slice) -> dict[str, Any]:
 
 def _asked(job: Job, speech: Speech, frames: slice) -> float:
     """Share of B that was asked for the pitch of some frames."""
-    if job.mode == "frequency":
-        return float(job.swapped)
-    assert speech.share is not None
-    return float(speech.share[:, frames].mean())
+    assert speech.share is not None and job.share is not None
+    if job.share.pitch is not None:
+        return float(job.share.pitch.from_second)
+    return float(speech.share[:LOW_BAND_BINS, frames].mean())
 
 
 def write_outputs(job: Job, line: Line, take: Take, report: dict[str, Any]) -> dict[str, Path]:
@@ -123,6 +126,10 @@ def write_outputs(job: Job, line: Line, take: Take, report: dict[str, Any]) -> d
     if speech.attention is not None:
         files["attention"] = stem.with_name(f"{stem.name}_attention.npz")
         _write_attention(files["attention"], speech)
+    if speech.attention_maps is not None and job.plots:
+        for kind, draw in ATTENTION_PICTURES.items():
+            files[f"attention_{kind}"] = stem.with_name(f"{stem.name}_attention_{kind}.png")
+            draw(speech.attention_maps, files[f"attention_{kind}"])
     files["json"] = stem.with_suffix(".json")
     with atomic_path(files["json"]) as temporary:
         temporary.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -130,8 +137,13 @@ def write_outputs(job: Job, line: Line, take: Take, report: dict[str, Any]) -> d
 
 
 def _write_attention(path: Path, speech: Speech) -> None:
-    """Write ``<site>.mass`` (n, M', T') and ``<site>.cell`` of each site, with the frame rate in Hz."""
+    """Write ``<site>.mass`` (n, M', T') and ``<site>.cell`` of each site, the frame rate in Hz, and the maps.
+
+    Those of the maps are named in :meth:`~gradtts_interp.interpolation.attention_maps.AttentionMaps.arrays`.
+    """
     assert speech.attention is not None
     arrays = {f"{site}.{name}": value for site, found in speech.attention.items() for name, value in found.items()}
+    if speech.attention_maps is not None:
+        arrays |= speech.attention_maps.arrays()
     with atomic_path(path) as temporary:
         np.savez_compressed(temporary, frame_rate_hz=np.float64(speech.mel_config.frame_rate_hz), **arrays)

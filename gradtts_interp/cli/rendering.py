@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from tqdm import tqdm
 from gradtts_interp.cli.jobs import Job, Line
 from gradtts_interp.cli.outputs import Take, report_of, write_outputs
 from gradtts_interp.errors import InputError
+from gradtts_interp.interpolation.attention_maps import MapOptions
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
 
@@ -121,37 +122,24 @@ def speak(job: Job, texts: list[str]) -> list[Take]:
     Returns:
         A take of each text.
     """
-    first, second = (job.b, job.a) if job.swapped else (job.a, job.b)
     _name_steps(job, "blend" if job.share else "speech")
     start = time.perf_counter()
     speeches: list[Speech] = job.pipeline(
         texts,
-        first,
-        second,
+        job.a,
+        job.b,
         share=job.share,
         mechanisms=job.mechanisms,
-        output_attention=job.attention,
+        output_attention=MapOptions() if job.attention else False,
         **job.sampling,
     )
     wall_seconds = time.perf_counter() - start
-    if job.swapped:
-        speeches = [in_order_of_styles(speech) for speech in speeches]
     rtf = wall_seconds / sum(speech.seconds for speech in speeches)
     durations = [speech.durations.tolist() for speech in speeches]
     alone: list[list[Speech] | list[None]] = [[None] * len(texts), [None] * len(texts)]
     if job.plots and job.share is not None:
         alone = [_alone(job, texts, style, name, durations) for style, name in ((job.a, "A"), (job.b, "B"))]
     return [Take(x, a, b, rtf) for x, a, b in zip(speeches, *alone, strict=True)]
-
-
-def in_order_of_styles(speech: Speech) -> Speech:
-    """Undo the swap of the styles: what was given as B, A becomes A, B again."""
-    assert speech.share is not None
-    attention = speech.attention
-    if attention is not None:
-        attention = {site: {**found, "mass": found["mass"][::-1].copy()} for site, found in attention.items()}
-    settings = {**speech.settings, "styles": speech.settings["styles"][::-1]}
-    return replace(speech, share=1 - speech.share, attention=attention, settings=settings)
 
 
 def _alone(job: Job, texts: list[str], style: Style | None, name: str, durations: list[list[int]]) -> list[Speech]:

@@ -9,7 +9,8 @@ import sys
 
 import torch
 
-from gradtts_interp.cli.jobs import MODES, Job, job_of
+from gradtts_interp.cli.blend_flags import add_blend_arguments
+from gradtts_interp.cli.jobs import Job, job_of
 from gradtts_interp.cli.rendering import Outcome, render_lines
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
@@ -53,28 +54,13 @@ def _add_styles(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_blend(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--mode",
-        choices=MODES,
-        help="time: from A to B along the sentence; frequency: pitch of one, voice of the other; mix: the same share "
-        "everywhere; none: A alone (default: time with two styles, else none)",
-    )
+    add_blend_arguments(group)
     group.add_argument(
         "--mechanism",
         action="append",
         metavar="NAME",
         help=f"where in the model the blend takes hold; repeatable; of {', '.join((*MECHANISMS, NOISE))} "
         "(default: what suits the checkpoint and the mode)",
-    )
-    group.add_argument("--weight", type=_share, metavar="W", help="share of B in mode mix, 0 to 1 (default: 0.5)")
-    group.add_argument(
-        "--curve",
-        metavar="T:W,...",
-        help="share of B over time in mode time: relative times and shares, 0 to 1, such as 0:0,0.4:0,0.6:1,1:1 "
-        "(default: a ramp, 0.2:0,0.8:1)",
-    )
-    group.add_argument(
-        "--pitch-from", choices=("a", "b"), help="style that gives the pitch in mode frequency (default: a)"
     )
 
 
@@ -127,7 +113,10 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         "--no-plots", action="store_true", help="no .png, and no plain A and B to compare with: three times as fast"
     )
     group.add_argument(
-        "--attention", action="store_true", help="record attention: one more panel, and sample_0_attention.npz"
+        "--attention",
+        action="store_true",
+        help="record attention: one more panel, sample_0_attention.npz with mass and maps, and pictures of where in "
+        "the references each phoneme looks",
     )
     group.add_argument("--json", action="store_true", help="print a machine-readable summary instead of a table")
 
@@ -199,10 +188,6 @@ def _index(text: str) -> int:
 
 def _count(text: str) -> int:
     return int(_number(text, int, "a whole number of at least 1", low=1, high=2**31 - 1))
-
-
-def _share(text: str) -> float:
-    return _number(text, float, "a number from 0 to 1", low=0, high=1)
 
 
 def _not_negative(text: str) -> float:

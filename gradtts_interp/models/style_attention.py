@@ -121,9 +121,8 @@ class StyleAttnProcessor:
 class AttentionMapProcessor:
     """Builds the attention maps, some queries at a time, and hands each part to ``record``, off the graph.
 
-    Args:
-        record: ``record(weights, queries, positions, context)`` with weights (B, heads, some queries, S), the slice of
-            queries they belong to, the number of all queries, and the context that was read.
+    ``record(weights, queries, positions, context)`` gets weights (B, heads, some queries, S), the slice of queries they
+    belong to, the number of all queries, and the context that was read.
     """
 
     def __init__(self, record) -> None:

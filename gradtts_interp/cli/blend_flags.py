@@ -1,0 +1,160 @@
+"""How A and B are blended: from flags to a mode and a share, with one clear error for those that contradict.
+
+The share of B is a product: what follows time (or is the same everywhere) times what follows frequency.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from gradtts_interp.errors import InputError
+from gradtts_interp.interpolation import shares
+from gradtts_interp.interpolation.share_text import parse_bands, parse_curve, parse_words
+from gradtts_interp.interpolation.shares import Share
+from gradtts_interp.pitch.masks import BANDS_HZ
+
+MODES = ("time", "frequency", "mix", "none")
+EVEN = 0.5
+
+
+def add_blend_arguments(group: argparse._ArgumentGroup) -> None:
+    """Declare the flags that say who speaks where."""
+    group.add_argument(
+        "--mode",
+        choices=MODES,
+        help="time: from A to B along the sentence; frequency: pitch of one, voice of the other, or --bands; mix: the "
+        "same share everywhere; none: A alone (default: none with one style; frequency with --bands alone; else time)",
+    )
+    group.add_argument("--weight", type=share_number, metavar="W", help="share of B in mode mix, 0 to 1 (default: 0.5)")
+    group.add_argument(
+        "--curve",
+        metavar="T:W,...",
+        help="share of B over time in mode time, as times and shares, such as 0:0,0.4:0,0.6:1,1:1; a time is relative "
+        "(0 to 1), in seconds (0.5s) or in words (w2 is the start of word 2, w2.5 its middle); a share is 0 to 1, a or "
+        "b (default: a ramp, 0.2:0,0.8:1)",
+    )
+    group.add_argument(
+        "--words",
+        metavar="N-M:W,...",
+        help="share of B in words, counted from 1, such as 2-4:b,6:0.5; the other words follow --curve, or --weight in "
+        "mode mix, and are A's without them",
+    )
+    bands = ", ".join(f"{name} ({low:g}-{high:g})" for name, (low, high) in BANDS_HZ.items())
+    group.add_argument(
+        "--bands",
+        metavar="HZ-HZ:W,...",
+        help=f"share of B in frequency bands, such as 0-400:a,400-8000:b or by name, f0:a,f1-f2:b; names are {bands} "
+        "Hz; all else is A's. In modes time and mix, the share there is multiplied by it",
+    )
+    group.add_argument(
+        "--pitch-from",
+        choices=("a", "b"),
+        help="style that gives the pitch in mode frequency; the other gives the voice (default: a)",
+    )
+    group.add_argument(
+        "--harmonics",
+        type=_count,
+        metavar="N",
+        help="multiples 1 to N of F0 that count as pitch in mode frequency (default: 1)",
+    )
+    group.add_argument(
+        "--pitch-width",
+        type=_not_negative,
+        metavar="BINS",
+        help="mel bins on each side of F0 and its multiples that count as pitch in mode frequency (default: 1)",
+    )
+
+
+def mode_of(args: argparse.Namespace) -> str:
+    """The mode asked for, or what the other flags imply."""
+    if args.mode is not None:
+        return args.mode
+    if args.speaker2 is None and args.reference2 is None:
+        return "none"
+    return "frequency" if args.bands is not None and args.curve is None and args.words is None else "time"
+
+
+def blend_conflicts(args: argparse.Namespace, mode: str) -> dict[str, bool]:
+    """Messages about flags that contradict each other, and whether each applies."""
+    of_pitch = {"--pitch-from": args.pitch_from, "--harmonics": args.harmonics, "--pitch-width": args.pitch_width}
+    given = [name for name, value in of_pitch.items() if value is not None]
+    name = given[0] if given else ""
+    return {
+        "--weight: it belongs to --mode mix": args.weight is not None and mode != "mix",
+        "--curve: it belongs to --mode time": args.curve is not None and mode != "time",
+        "--words: it belongs to --mode time or mix": args.words is not None and mode not in ("time", "mix"),
+        "--bands: it needs two styles; give -s2/--speaker2 or --reference2": args.bands is not None and mode == "none",
+        f"{name}: it belongs to --mode frequency": bool(given) and mode != "frequency",
+        f"{name} and --bands: give one; bands in Hz have no pitch to follow": bool(given) and args.bands is not None,
+    }
+
+
+def share_of(args: argparse.Namespace, mode: str) -> Share | None:
+    """The share of B that the flags say; None for a single style.
+
+    Args:
+        args: Flags of :func:`add_blend_arguments`.
+        mode: One of :data:`MODES`.
+
+    Returns:
+        The share.
+
+    Raises:
+        InputError: A curve, words or bands cannot be read.
+    """
+    if mode == "none":
+        return None
+    bands = None if args.bands is None else _named("--bands", parse_bands, args.bands)
+    if mode == "frequency":
+        if bands is not None:
+            return bands
+        width = 1 if args.pitch_width is None else args.pitch_width
+        pitch = shares.pitch(args.harmonics or 1, width)
+        return ~pitch if args.pitch_from == "b" else pitch
+    base: Share | None
+    if mode == "mix":
+        base = shares.constant(EVEN if args.weight is None else args.weight)
+    elif args.curve is not None:
+        base = _named("--curve", parse_curve, args.curve)
+    else:
+        base = None if args.words is not None else shares.ramp()
+    share = base if args.words is None else _named("--words", lambda text: parse_words(text, base=base), args.words)
+    assert share is not None
+    return share if bands is None else share * bands
+
+
+def _named(flag, parse, text: str) -> Share:
+    """Parse the value of a flag; an error names the flag."""
+    try:
+        return parse(text)
+    except InputError as error:
+        raise InputError(f"{flag}: {error}") from error
+
+
+def share_number(text: str) -> float:
+    """Read a share from 0 to 1, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 0 to 1")
+    return value
+
+
+def _count(text: str) -> int:
+    return _whole(text, 1)
+
+
+def _not_negative(text: str) -> int:
+    return _whole(text, 0)
+
+
+def _whole(text: str, low: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = low - 1
+    if not low <= value < 2**31:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number of at least {low}")
+    return value
