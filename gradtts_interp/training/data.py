@@ -127,7 +127,7 @@ def load_items(folder: str | Path, splits: tuple[str, ...] = ("train",), *, add_
     for entry in tqdm(entries, desc="corpus", unit="item"):
         try:
             items.append(_read_item(folder, entry, add_blank))
-        except (KeyError, ValueError, OSError) as error:
+        except Exception as error:  # a damaged file can fail anywhere in the readers of zip and npy
             name = entry.get("id")
             raise InputError(f"{folder}, item {name}: {error!r}; expected an item of the corpus builder") from error
     return items
@@ -148,12 +148,19 @@ def load_entries(folder: str | Path) -> list[dict[str, Any]]:
     manifest = Path(folder) / "manifest.jsonl"
     if not manifest.is_file():
         raise InputError(f"{manifest}: no manifest; expected a corpus made by 'gradtts-interp corpus build'")
+    try:
+        lines = manifest.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{manifest} cannot be read: {error}; expected lines of JSON in UTF-8") from error
     entries = []
-    for number, line in enumerate(manifest.read_text().splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         try:
-            entries.append(json.loads(line))
-        except ValueError as error:
+            entry = json.loads(line)
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{manifest}, line {number}: {error}; expected JSON") from error
+        if not isinstance(entry, dict):
+            raise InputError(f"{manifest}, line {number} holds a {type(entry).__name__}; expected a JSON object")
+        entries.append(entry)
     return entries
 
 
