@@ -15,6 +15,7 @@ from gradtts_interp.config import ModelConfig
 from gradtts_interp.diffusion.schedule import LinearSchedule, noise_level, signal
 from gradtts_interp.errors import InputError
 from gradtts_interp.models.estimator import Estimator
+from gradtts_interp.models.precision import arithmetic
 from gradtts_interp.models.style_attention import StyleCrossAttention
 from gradtts_interp.models.style_context import StyleContext
 from gradtts_interp.models.style_encoder import StyleEncoder
@@ -73,6 +74,7 @@ class GradTTS(ModelMixin, ConfigMixin):
             StyleEncoder(style, n_mels=self.settings.n_feats, pooled_channels=pooled) if style else None
         )
         self.schedule = LinearSchedule(self.settings.beta_min, self.settings.beta_max)
+        self.precision = "fp32"  # of the score network's arithmetic; see `models.precision`
 
     @property
     def has_style(self) -> bool:
@@ -118,7 +120,9 @@ class GradTTS(ModelMixin, ConfigMixin):
         region: Tensor | None = None,
     ) -> Tensor:
         """Score of the noisy mel (B, M, T); arguments as in :meth:`Estimator.forward`."""
-        answer = self.decoder.estimator(x, mask, mu, t, speaker, context=context, prosody=prosody, region=region)
+        with arithmetic(self.precision, x.device):
+            answer = self.decoder.estimator(x, mask, mu, t, speaker, context=context, prosody=prosody, region=region)
+        answer = answer.to(x.dtype)
         return SCORE_OF_ANSWER[self.settings.prediction](answer, x - mu, t[:, None, None], self.schedule)
 
     def speaker_vector(self, speaker: int) -> Tensor:

@@ -79,20 +79,30 @@ class StyleCrossAttention(nn.Module):
             Plane (B, C, F, T).
         """
         height, width = x.shape[2:]
-        bias, answered = context.site_bias(height, width)
+        bias, answered = context.once(("bias", height, width), lambda: context.site_bias(height, width))
         queries = self.norm(rearrange(x, "b c f t -> b (f t) c"))
-        queries = queries + self.position(plane_code(height, width, self.cell, x.device).to(queries.dtype))
+        queries = queries + context.once(
+            (self, height, width), lambda: self.position(plane_code(height, width, self.cell, x.device).to(x.dtype))
+        )
         answer = self.attn(queries, encoder_hidden_states=context.tokens, attention_mask=bias, context=context)
         answer = rearrange(answer * answered * self.gate, "b (f t) c -> b c f t", f=height)
         return x + answer * mask
 
 
-def project(attn: Attention, hidden_states: Tensor, encoder_hidden_states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Queries, keys and values as (B, heads, positions, head width)."""
+def project(
+    attn: Attention, hidden_states: Tensor, encoder_hidden_states: Tensor, context: StyleContext
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, keys and values as (B, heads, positions, head width); keys and values are made once per utterance."""
+
+    def keys_and_values() -> tuple[Tensor, Tensor]:
+        k = rearrange(attn.to_k(encoder_hidden_states), "b s (h d) -> b h s d", h=attn.heads)
+        v = rearrange(attn.to_v(encoder_hidden_states), "b s (h d) -> b h s d", h=attn.heads)
+        return k, v
+
     q = rearrange(attn.to_q(hidden_states), "b q (h d) -> b h q d", h=attn.heads)
-    k = rearrange(attn.to_k(encoder_hidden_states), "b s (h d) -> b h s d", h=attn.heads)
-    v = rearrange(attn.to_v(encoder_hidden_states), "b s (h d) -> b h s d", h=attn.heads)
-    return q, k, v
+    if encoder_hidden_states is not context.tokens:
+        return q, *keys_and_values()
+    return q, *context.once(attn, keys_and_values)
 
 
 def finish(attn: Attention, heads_out: Tensor) -> Tensor:
@@ -113,7 +123,7 @@ class StyleAttnProcessor:
         context: StyleContext,
     ) -> Tensor:
         """Attend from (B, Q, C) to (B, S, D) with logit bias ``attention_mask`` (B, Q or 1, S); answer (B, Q, C)."""
-        q, k, v = project(attn, hidden_states, encoder_hidden_states)
+        q, k, v = project(attn, hidden_states, encoder_hidden_states, context)
         mask = attention_mask[:, None].to(q.dtype)
         return finish(attn, functional.scaled_dot_product_attention(q, k, v, attn_mask=mask))
 
@@ -137,7 +147,7 @@ class AttentionMapProcessor:
         context: StyleContext,
     ) -> Tensor:
         """Attend as :class:`StyleAttnProcessor` does, and record the map."""
-        q, k, v = project(attn, hidden_states, encoder_hidden_states)
+        q, k, v = project(attn, hidden_states, encoder_hidden_states, context)
         batch, heads, positions, width = q.shape
         mask = attention_mask[:, None].to(q.dtype).expand(-1, -1, positions, -1)
         some = max(1, LARGEST_PART // (batch * heads * k.shape[2]))
@@ -171,7 +181,7 @@ class AttentionMassProcessor:
         context: StyleContext,
     ) -> Tensor:
         """Attend as :class:`StyleAttnProcessor` does, and record the mass (B, heads, Q, sets), on the graph."""
-        q, k, v = project(attn, hidden_states, encoder_hidden_states)
+        q, k, v = project(attn, hidden_states, encoder_hidden_states, context)
         sets = self.key_sets(context).to(v.dtype)  # (B, S, n)
         values = torch.cat([v, sets[:, None].expand(-1, attn.heads, -1, -1)], dim=-1)
         out = functional.scaled_dot_product_attention(q, k, values, attn_mask=attention_mask[:, None].to(q.dtype))

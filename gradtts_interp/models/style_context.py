@@ -8,7 +8,9 @@ hard mask, equal shares are an even prior, and shares that sum to 1 blend withou
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,12 +50,32 @@ class StyleContext:
         log_weight: (B, S), logarithm of how much of each key may be read.
         owner: (S,) integer: the style each key belongs to.
         share: (B, n, M, T) shares that sum to 1 over n, or None when keys alone decide.
+        memo: What :meth:`once` made; a copy starts without it.
     """
 
     tokens: Tensor
     log_weight: Tensor
     owner: Tensor
     share: Tensor | None = None
+    memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """Make what is the same at every step of an utterance once; anew each time where gradients are asked for.
+
+        Args:
+            key: What it is; the numbers it is computed in are part of it.
+            make: Makes it, of this context and of weights that do not change while the context lives.
+
+        Returns:
+            What ``make`` gave, now or before.
+        """
+        if torch.is_grad_enabled():
+            return make()
+        device = self.tokens.device.type
+        key = (key, torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device))
+        if key not in self.memo:
+            self.memo[key] = make()
+        return self.memo[key]
 
     @property
     def n_styles(self) -> int:
