@@ -12,6 +12,7 @@ import torch
 from diffusers import DiffusionPipeline
 from torch import Tensor
 
+from gradtts_interp.acceleration import accelerate
 from gradtts_interp.alignment import fix_length
 from gradtts_interp.checkpoints import INDEX, load_model, load_official_pipeline_parts, read_index, save_model
 from gradtts_interp.diffusion.contract import standard_noise
@@ -29,7 +30,7 @@ from gradtts_interp.interpolation.shares import Share, ShareMap
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.placement import Prepared, given_durations, layout_of, stack_shares, token_spans
 from gradtts_interp.results import speech_of
-from gradtts_interp.sampling import SamplingOptions, generators_of
+from gradtts_interp.sampling import SamplingOptions, choose_sampler, generators_of
 from gradtts_interp.styles import Style, StyleBank, style_of_audio
 from gradtts_interp.text.frontend import TextFrontend, TokenizedText
 from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, Vocoder
@@ -158,6 +159,11 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             return DEFAULT_MECHANISMS_OFFICIAL
         return DEFAULT_MECHANISMS_BY_PITCH if share.pitch else DEFAULT_MECHANISMS
 
+    def accelerate(self, precision: str = "auto", *, compile_network: bool = False) -> GradTTSInterpPipeline:
+        """Choose the arithmetic of the networks; see :func:`gradtts_interp.acceleration.accelerate`."""
+        accelerate(self.model, self.vocoder, precision, compile_network=compile_network)
+        return self
+
     # -- synthesis ----------------------------------------------------------------------------------------------
 
     @torch.no_grad()
@@ -169,8 +175,8 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         *,
         share: Share | None = None,
         mechanisms: Sequence[str] | None = None,
-        num_inference_steps: int = 50,
-        solver: str = "euler",
+        num_inference_steps: int | None = None,
+        solver: str | None = None,
         guidance: float = 0.0,
         temperature: float = 1.5,
         length_scale: float = 1.0,
@@ -190,7 +196,8 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             share: How much of ``b`` speaks where; needed with ``b``.
             mechanisms: Names in :data:`~gradtts_interp.interpolation.mechanisms.MECHANISMS` and ``noise``; or one.
             num_inference_steps: Steps of the sampler.
-            solver: Name of the sampler.
+            solver: Name of the sampler; what is None is filled in by
+                :func:`~gradtts_interp.sampling.choose_sampler`.
             guidance: Classifier-free guidance towards the style; 0 is off.
             temperature: Divides the initial noise.
             length_scale: Factor on durations; above 1 is slower.
@@ -224,7 +231,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             share is not None and exchanged
         ):  # the same by the law of swapping, and all below may take the first style's pitch
             a, b, share = b, a, ~share
-        options = SamplingOptions(num_inference_steps, solver, guidance, temperature)
+        options = SamplingOptions(*choose_sampler(num_inference_steps, solver), guidance, temperature)
         tokenized = [self.frontend(line) for line in lines]
         styles = [a or Style(name="default")] + ([b] if b is not None else [])
         prepared = self.prepare(tokenized, styles, share, length_scale=length_scale, durations=durations)
@@ -247,6 +254,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             "noise_tuning": tuning.tuning.to_dict() if tuning else None,
             "steps": options.steps,
             "solver": options.solver,
+            "precision": self.model.precision,
             "guidance": options.guidance,
             "temperature": options.temperature,
             "length_scale": length_scale,

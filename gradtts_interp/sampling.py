@@ -9,8 +9,30 @@ from numbers import Integral
 import torch
 
 from gradtts_interp.diffusion.contract import check_steps
-from gradtts_interp.diffusion.samplers import sampler_by_name
+from gradtts_interp.diffusion.samplers import FAST_SOLVERS, sampler_by_name
 from gradtts_interp.errors import InputError
+
+OFFICIAL_STEPS, OFFICIAL_SOLVER = 50, "euler"
+DEFAULT_STEPS, DEFAULT_SOLVER = 12, "unipc"
+"""Used when nothing is said: the cheapest setting found whose mel is within 1 % of 1000 Euler steps, relative to
+the distance of the two styles (benchmarks/RESULTS.md, part a)."""
+
+
+def choose_sampler(steps: int | None, solver: str | None) -> tuple[int, str]:
+    """Fill in what was not said: steps alone mean Euler's, as in Grad-TTS; a solver alone has its own usual steps.
+
+    Args:
+        steps: Steps, or None.
+        solver: Name of a sampler, or None.
+
+    Returns:
+        Steps and solver.
+    """
+    if solver is None:
+        return (DEFAULT_STEPS, DEFAULT_SOLVER) if steps is None else (steps, OFFICIAL_SOLVER)
+    if steps is None:
+        steps = DEFAULT_STEPS if solver in FAST_SOLVERS else OFFICIAL_STEPS
+    return steps, solver
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import atomic_path, read_json, read_torch, require_same_shapes
 from gradtts_interp.griffin_lim import EDGE_FRAMES, INVERSE_ROUNDS, MelInverse, refine_phase
+from gradtts_interp.models.precision import arithmetic
 from hifigan import CONFIGS, Generator, GeneratorConfig
 from hifigan.generator import to_fused
 
@@ -125,10 +126,12 @@ class Vocoder(MelDecoder):
                 f"{self.mel_config.hop_samples} and {self.mel_config.n_mels}"
             )
         self.generator = Generator(config).fuse().eval()
+        self.precision = "fp32"  # of the generator's arithmetic
 
     def _decode(self, mel: Tensor) -> Tensor:
         parameter = next(self.parameters())
-        audio = self.generator(mel.to(parameter))[:, 0]
+        with arithmetic(self.precision, parameter.device):
+            audio = self.generator(mel.to(parameter))[:, 0].to(parameter.dtype)
         if self.refinement_rounds == 0:
             return audio
         magnitude = self.inverse(mel)

@@ -24,7 +24,7 @@ LAYERS = (
     {"models", "styles", "griffin_lim"},
     {"checkpoints", "interpolation", "vocoder"},
     {"placement", "sampling", "speech"},
-    {"plots", "results"},
+    {"plots", "results", "acceleration"},
     {"plots_tuning", "plots_attention"},
     {"pipeline"},
     {"evaluation", "corpus"},

@@ -21,6 +21,7 @@ from gradtts_interp.interpolation.mechanisms import MECHANISMS
 from gradtts_interp.interpolation.noise import NOISE
 from gradtts_interp.interpolation.shares import Share
 from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.sampling import choose_sampler
 from gradtts_interp.styles import Style
 from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, Vocoder
 
@@ -111,9 +112,11 @@ def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInte
     require_parts(args, pipeline)
     if share is not None and share.pitch is not None:
         _require_contour(b if share.pitch.from_second else a)
+    pipeline.accelerate(args.precision, compile_network=args.compile)
+    steps, solver = choose_sampler(args.timesteps, args.solver)
     sampling = {
-        "num_inference_steps": args.timesteps,
-        "solver": args.solver,
+        "num_inference_steps": steps,
+        "solver": solver,
         "guidance": args.guidance,
         "temperature": args.temperature,
         "length_scale": args.length_scale,
@@ -311,5 +314,5 @@ def _require_contour(style: Style | None) -> None:
     if style is None or style.contour is None:
         name = "style A" if style is None else style.name
         raise InputError(
-            f"--mode frequency: {name} has no F0 contour, since this checkpoint reads no references; give --bands instead"
+            f"--mode frequency: {name} has no F0 contour; this checkpoint reads no references; give --bands"
         )

@@ -15,6 +15,8 @@ from gradtts_interp.cli.rendering import Outcome, render_lines
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
 from gradtts_interp.interpolation.noise import NOISE
+from gradtts_interp.models.precision import PRECISIONS
+from gradtts_interp.sampling import DEFAULT_SOLVER, DEFAULT_STEPS, OFFICIAL_SOLVER, OFFICIAL_STEPS
 
 USAGE = "%(prog)s -f FILE [-s A -s2 B] [options]; --help lists them"
 
@@ -66,9 +68,17 @@ def _add_blend(group: argparse._ArgumentGroup) -> None:
 
 def _add_sampling(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "-t", "--timesteps", type=_count, default=50, metavar="N", help="steps of the sampler (default: %(default)s)"
+        "-t",
+        "--timesteps",
+        type=_count,
+        metavar="N",
+        help=f"steps of the sampler (default: {DEFAULT_STEPS} of {DEFAULT_SOLVER}; {OFFICIAL_STEPS} of others)",
     )
-    group.add_argument("--solver", choices=tuple(SAMPLERS), default="euler", help="sampler (default: %(default)s)")
+    group.add_argument(
+        "--solver",
+        choices=tuple(SAMPLERS),
+        help=f"sampler (default: {OFFICIAL_SOLVER} where -t is given, as in Grad-TTS; else {DEFAULT_SOLVER})",
+    )
     group.add_argument(
         "--guidance",
         type=_not_negative,
@@ -104,6 +114,13 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         help="hifigan (the checkpoint's), griffin-lim, or the path of a vocoder: a folder, or an official generator "
         "file (default: the checkpoint's; griffin-lim for official .pt files)",
     )
+    group.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="fp32",
+        help="arithmetic of the networks; auto is bf16 where the hardware multiplies it (default: %(default)s)",
+    )
+    group.add_argument("--compile", action="store_true", help="compile the score network, which takes a minute or more")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     group.add_argument(
         "--batch-size", type=_count, metavar="N", help="sentences rendered at once (default: 1 on a CPU, else 8)"

@@ -126,6 +126,10 @@ SAMPLERS: dict[str, Sampler] = {
 }
 
 
+FAST_SOLVERS = frozenset({"dpm++", "unipc"})
+"""Those that need about ten steps where the others need a hundred."""
+
+
 def sampler_by_name(name: str) -> Sampler:
     """Look a sampler up.
 

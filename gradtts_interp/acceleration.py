@@ -1,0 +1,64 @@
+"""Options that make a loaded pipeline faster: arithmetic in bf16, and a compiled score network."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from gradtts_interp.models.grad_tts import GradTTS
+from gradtts_interp.models.precision import choose_precision, lay_out
+from gradtts_interp.vocoder import MelDecoder, Vocoder
+
+logger = logging.getLogger(__name__)
+
+
+def accelerate(model: GradTTS, vocoder: MelDecoder, precision: str, *, compile_network: bool = False) -> None:
+    """Choose the arithmetic of a pipeline's networks, in place; may be called again to choose anew.
+
+    Args:
+        model: Its acoustic model; the score network is meant, the text and style encoders stay in fp32.
+        vocoder: Its vocoder; only a HiFi-GAN has arithmetic to choose.
+        precision: ``fp32``, ``bf16``, or ``auto`` for bf16 where the machine multiplies it in hardware.
+        compile_network: Compile the score network at its next call; where that fails it goes on uncompiled.
+
+    Raises:
+        InputError: No such precision.
+    """
+    model.precision = choose_precision(precision, model.device)
+    lay_out(model.decoder.estimator, model.precision)
+    if isinstance(vocoder, Vocoder):
+        vocoder.precision = model.precision
+    estimator = model.decoder.estimator
+    estimator.__dict__.pop("forward", None)
+    if compile_network:
+        plain = estimator.forward
+        estimator.forward = with_fallback(torch.compile(plain, dynamic=True), plain)  # type: ignore[method-assign]
+
+
+def with_fallback(fast: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that uses ``fast`` until it raises, and ``plain`` from then on.
+
+    Args:
+        fast: Such as a compiled network.
+        plain: The same, which always works; what it raises reaches the caller.
+
+    Returns:
+        The function.
+    """
+    failed = False
+
+    def call(*args: Any, **named: Any) -> Any:
+        nonlocal failed
+        if not failed:
+            try:
+                return fast(*args, **named)
+            except Exception as error:  # a compiler fails in many ways
+                reason = (str(error).strip().splitlines() or [""])[0]
+                logger.warning("cannot compile (%s: %s); going on without", type(error).__name__, reason)
+                failed = True
+        return plain(*args, **named)
+
+    return call
