@@ -17,6 +17,27 @@ RANGE_DB = 60.0
 """Bands further below the loudest band of their frame count as this far below, so that no level is special."""
 
 
+def power_envelope(audio: NDArray, contour: Contour, config: MelConfig) -> NDArray[np.float64]:
+    """Power spectrum per mel frame without harmonics, by WORLD's CheapTrick.
+
+    Args:
+        audio: Samples (N,).
+        contour: Its contour (T,); unvoiced frames are read as CheapTrick does, with a fixed window.
+        config: Mel contract, which gives the frame grid.
+
+    Returns:
+        (T, K) with K bins from 0 to half the sample rate.
+
+    Source: Morise 2015, CheapTrick.
+    """
+    import pyworld
+
+    times = (np.arange(len(contour)) + 0.5) / config.frame_rate_hz
+    f0 = np.where(contour.voiced, contour.f0_hz, 0.0).astype(np.float64)
+    samples = np.ascontiguousarray(audio, dtype=np.float64)
+    return pyworld.cheaptrick(samples, f0, times, config.sample_rate_hz)
+
+
 def log_envelope(audio: NDArray, contour: Contour, config: MelConfig, *, bands: int = BANDS) -> NDArray[np.float64]:
     """Smooth spectral envelope per mel frame, without its level.
 
@@ -33,12 +54,7 @@ def log_envelope(audio: NDArray, contour: Contour, config: MelConfig, *, bands: 
 
     Source: Morise 2015, CheapTrick.
     """
-    import pyworld
-
-    times = (np.arange(len(contour)) + 0.5) / config.frame_rate_hz
-    f0 = np.where(contour.voiced, contour.f0_hz, 0.0).astype(np.float64)
-    samples = np.ascontiguousarray(audio, dtype=np.float64)
-    power = pyworld.cheaptrick(samples, f0, times, config.sample_rate_hz)
+    power = power_envelope(audio, contour, config)
     n_fft = 2 * (power.shape[1] - 1)
     filters = librosa.filters.mel(sr=config.sample_rate_hz, n_fft=n_fft, n_mels=bands, fmax=config.fmax_hz)
     log_power = DB_PER_NEPER * np.log(np.maximum(power @ filters.T, TINIEST_POWER)).T

@@ -1,0 +1,154 @@
+"""Distances of spectra that see neither level nor pitch: mel-cepstral distortion and envelope distance."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.envelope import DB_PER_NEPER, TINIEST_POWER, envelope_distance, power_envelope
+from gradtts_interp.pitch.contour import SPEECH_RANGE_DB, Contour
+
+MCD_ORDER = 34
+MCD_ALPHA = 0.45
+"""All-pass constant that bends frequency to about the mel scale at 22.05 kHz."""
+
+FLOOR_BELOW_PEAK_DB = 80.0
+"""Bins further below the loudest bin of their frame count as this far below, so that no level is special."""
+
+
+@dataclass(frozen=True)
+class SpectralErrors:
+    """Spectra against a reference; None without a frame.
+
+    Attributes:
+        mcd_db: Mel-cepstral distortion, mean over frames.
+        envelope_db: Distance of level-free envelopes, mean over frames.
+        n: Frames compared.
+    """
+
+    mcd_db: float | None
+    envelope_db: float | None
+    n: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, the number of frames as ``n_spectral``."""
+        return {"mcd_db": self.mcd_db, "envelope_db": self.envelope_db, "n_spectral": self.n}
+
+
+def mel_cepstrum(
+    audio: NDArray[Any], contour: Contour, config: MelConfig, *, order: int = MCD_ORDER, alpha: float = MCD_ALPHA
+) -> NDArray[np.float64]:
+    """Mel-cepstrum per mel frame, from WORLD's envelope.
+
+    The log amplitude of CheapTrick's spectrum is ``Σ c_n cos(nω)``; an all-pass bends ω to about mel and the first
+    ``order`` coefficients are kept, as SPTK's ``sp2mc`` does. Gain is all in ``c_0``.
+
+    Args:
+        audio: Samples (N,).
+        contour: Its contour (T,), which CheapTrick needs.
+        config: Mel contract, which gives the frame grid.
+        order: Highest coefficient.
+        alpha: All-pass constant in [0, 1): 0.45 is near mel at 22.05 kHz.
+
+    Returns:
+        (order + 1, T), row 0 the level.
+
+    Raises:
+        InputError: ``order`` is below 1 or ``alpha`` outside [0, 1).
+
+    Source: Tokuda et al. 1994; Oppenheim & Johnson 1972 for the recursion; SPTK ``sp2mc``, ``freqt``.
+    """
+    if order < 1 or not 0 <= alpha < 1:
+        raise InputError(f"mel-cepstrum of order {order}, alpha {alpha:g}; expected order >= 1 and 0 <= alpha < 1")
+    power = np.maximum(power_envelope(audio, contour, config), TINIEST_POWER)
+    floor = power.max(1, keepdims=True) * 10 ** (-FLOOR_BELOW_PEAK_DB / 10)
+    cepstrum = np.fft.irfft(np.log(np.maximum(power, floor)), axis=1)[:, : power.shape[1]]
+    cepstrum[:, [0, -1]] /= 2  # of a log power: c_0 is half its mean, and the last bin has no mirror image
+    return warping_matrix(power.shape[1], order, alpha) @ cepstrum.T
+
+
+@functools.lru_cache(maxsize=8)
+def warping_matrix(length: int, order: int, alpha: float) -> NDArray[np.float64]:
+    """Matrix from a cepstrum to the cepstrum on an all-pass-warped frequency axis.
+
+    Args:
+        length: Coefficients of the cepstrum (K).
+        order: Highest coefficient of the answer.
+        alpha: All-pass constant.
+
+    Returns:
+        (order + 1, K), not writable; the identity for ``alpha`` 0.
+
+    Source: Oppenheim & Johnson 1972, as ``freqt`` of SPTK.
+    """
+    state = np.zeros((order + 1, length))
+    for n in range(length - 1, -1, -1):  # Horner's rule: the cepstrum is a polynomial in the all-pass
+        before = state.copy()
+        state[0] = alpha * before[0]
+        state[0, n] += 1
+        state[1] = (1 - alpha**2) * before[0] + alpha * before[1]
+        for m in range(2, order + 1):
+            state[m] = before[m - 1] + alpha * (before[m] - state[m - 1])
+    state.setflags(write=False)
+    return state
+
+
+def mel_cepstral_distortion(a: NDArray[Any], b: NDArray[Any], active: NDArray[Any]) -> float | None:
+    """Mean over active frames of ``(10/ln 10)·√(2·Σ_{d≥1}(c_d − c'_d)²)``, in dB.
+
+    Args:
+        a: Mel-cepstra (D, T) with the level in row 0, which does not count.
+        b: The same of what is compared, same frames.
+        active: Frames that count (T,) bool.
+
+    Returns:
+        The distortion; None without an active frame.
+
+    Raises:
+        InputError: Shapes differ, or a coefficient is not finite.
+
+    Source: Kubichek 1993.
+    """
+    a, b, active = np.asarray(a), np.asarray(b), np.asarray(active, dtype=bool)
+    if a.shape != b.shape or a.ndim != 2 or a.shape[1:] != active.shape:
+        raise InputError(f"mel-cepstra {a.shape} and {b.shape}, frames {active.shape}: expected equal frames")
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise InputError("mel-cepstra that are not finite; expected those of finite samples")
+    if not active.any():
+        return None
+    return float(DB_PER_NEPER * np.sqrt(2 * np.square(a[1:] - b[1:]).sum(0))[active].mean())
+
+
+def spectral_errors(
+    cepstra: tuple[NDArray[Any], NDArray[Any]], envelopes: tuple[NDArray[Any], NDArray[Any]], active: NDArray[Any]
+) -> SpectralErrors:
+    """Mel-cepstral distortion and envelope distance over the same frames.
+
+    Args:
+        cepstra: Of the reference and of the other, each (D, T), by :func:`mel_cepstrum`.
+        envelopes: The same, each (D', T), by :func:`~gradtts_interp.evaluation.envelope.log_envelope`.
+        active: Frames that count (T,) bool, such as :func:`speech_frames` of both.
+
+    Returns:
+        Both, and the number of frames.
+
+    Raises:
+        InputError: Shapes differ.
+    """
+    mcd = mel_cepstral_distortion(*cepstra, active)
+    envelope = envelope_distance(*envelopes, np.asarray(active, dtype=bool))
+    return SpectralErrors(mcd, None if np.isnan(envelope) else envelope, int(np.count_nonzero(active)))
+
+
+def speech_frames(contour: Contour) -> NDArray[np.bool_]:
+    """Frames (T,) within 30 dB of the utterance's loudest, whatever its gain; none for silence."""
+    level = np.asarray(contour.energy_db, dtype=np.float64)
+    if level.size == 0 or np.ptp(level) == 0 and not contour.voiced.any():
+        return np.zeros(level.shape, dtype=bool)
+    return level >= level.max() - SPEECH_RANGE_DB

@@ -1,0 +1,121 @@
+"""Mel-cepstral distortion: identity, gain, pitch, and the log spectrum it stands for."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.envelope import envelope_distance, log_envelope, power_envelope
+from gradtts_interp.evaluation.spectral import (
+    mel_cepstral_distortion,
+    mel_cepstrum,
+    spectral_errors,
+    speech_frames,
+    warping_matrix,
+)
+from gradtts_interp.pitch.contour import Contour, extract_contour
+
+CONFIG = MelConfig()
+
+
+def vowel(f0_hz: float, formants: tuple[float, ...] = (700.0, 1200.0, 2500.0), seconds: float = 0.7) -> np.ndarray:
+    t = np.arange(int(seconds * CONFIG.sample_rate_hz)) / CONFIG.sample_rate_hz
+    audio = np.zeros(len(t))
+    for k in range(1, int(7000 / f0_hz)):
+        level = sum(np.exp(-0.5 * ((k * f0_hz - f) / 200.0) ** 2) for f in formants) + 0.02
+        audio += level * np.cos(2 * np.pi * k * f0_hz * t + k)
+    noise = np.random.default_rng(0).normal(size=len(t))
+    return 0.1 * audio / np.abs(audio).max() + 1e-4 * noise
+
+
+def measured(audio: np.ndarray):
+    contour = extract_contour(audio, CONFIG)
+    return contour, mel_cepstrum(audio, contour, CONFIG), log_envelope(audio, contour, CONFIG)
+
+
+A, OTHER = vowel(120.0), vowel(120.0, (350.0, 2100.0, 2900.0))
+
+
+def test_identity_is_zero_and_gain_changes_nothing():
+    contour, cepstra, envelope = measured(A)
+    active = speech_frames(contour)
+    assert active.sum() > 50 and cepstra.shape == (35, len(contour))
+    found = spectral_errors((cepstra, cepstra), (envelope, envelope), active)
+    assert (found.mcd_db, found.envelope_db, found.n) == (0, 0, active.sum())
+    for gain in (0.5, 0.03, 4.0):  # -6 dB is what one toolkit calls 4.3 dB of distortion
+        quiet_contour, quiet, quiet_envelope = measured(gain * A)
+        assert np.array_equal(speech_frames(quiet_contour), active)
+        found = spectral_errors((cepstra, quiet), (envelope, quiet_envelope), active)
+        assert found.mcd_db < 0.01 and found.envelope_db < 0.01
+        assert np.allclose(quiet[0] - cepstra[0], np.log(gain), atol=0.01)  # all of the gain is in the level
+
+
+def test_timbre_moves_it_more_than_pitch_does():
+    contour, cepstra, _ = measured(A)
+    active = speech_frames(contour)
+    active[:4] = active[-4:] = False
+    pitch = mel_cepstral_distortion(cepstra, measured(vowel(150.0))[1], active)
+    timbre = mel_cepstral_distortion(cepstra, measured(OTHER)[1], active)
+    assert timbre > 2 * pitch and timbre > 5
+
+
+def test_no_warp_is_the_identity_and_the_distortion_is_the_log_spectrum_in_decibels():
+    assert np.allclose(warping_matrix(40, 34, 0.0), np.eye(35, 40))
+    contours = [extract_contour(x, CONFIG) for x in (A, OTHER)]
+    order = 512
+    cepstra = [mel_cepstrum(x, c, CONFIG, order=order, alpha=0.0) for x, c in zip((A, OTHER), contours, strict=True)]
+    decibels = []
+    for x, c in zip((A, OTHER), contours, strict=True):
+        power = power_envelope(x, c, CONFIG)
+        decibels.append(10 * np.log10(np.maximum(power, power.max(1, keepdims=True) * 1e-8)))
+    difference = decibels[0] - decibels[1]
+    whole = np.concatenate([difference, difference[:, -2:0:-1]], axis=1)  # both sides of the spectrum
+    wanted = whole.std(1)
+    found = [mel_cepstral_distortion(*cepstra, np.arange(len(wanted)) == i) for i in range(20, 30)]
+    assert found == pytest.approx(wanted[20:30], rel=0.01)
+
+
+def test_warped_cepstrum_is_the_spectrum_on_the_bent_axis():
+    alpha, omega = 0.45, np.linspace(0.1, 3.0, 50)
+    cepstrum = np.array([0.3, 0.5, -0.2, 0.1])
+    warped = warping_matrix(4, 200, alpha) @ cepstrum
+    bent = omega + 2 * np.arctan(alpha * np.sin(omega) / (1 - alpha * np.cos(omega)))
+    there = np.cos(np.outer(omega, np.arange(4))) @ cepstrum
+    assert np.allclose(np.cos(np.outer(bent, np.arange(201))) @ warped, there, atol=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 30))
+def test_it_is_a_metric_that_does_not_see_the_level(seed, frames):
+    random = np.random.default_rng(seed)
+    a, b, c = random.normal(size=(3, 35, frames))
+    active = np.ones(frames, dtype=bool)
+    ab, bc, ac = (mel_cepstral_distortion(*pair, active) for pair in ((a, b), (b, c), (a, c)))
+    assert ab == mel_cepstral_distortion(b, a, active) and ac <= ab + bc + 1e-9
+    louder = b.copy()
+    louder[0] += 3.0
+    assert mel_cepstral_distortion(a, louder, active) == ab
+
+
+def test_nothing_to_compare_is_none_and_bad_input_is_named():
+    a = np.zeros((35, 4))
+    none = np.zeros(4, dtype=bool)
+    assert mel_cepstral_distortion(a, a, none) is None
+    assert spectral_errors((a, a), (a, a), none).to_dict() == {"mcd_db": None, "envelope_db": None, "n_spectral": 0}
+    with pytest.raises(InputError, match="expected equal frames"):
+        mel_cepstral_distortion(a, a[:, :3], ~none)
+    with pytest.raises(InputError, match="not finite"):
+        mel_cepstral_distortion(a, a * np.nan, ~none)
+    with pytest.raises(InputError, match="order >= 1"):
+        mel_cepstrum(A, extract_contour(A, CONFIG), CONFIG, order=0)
+    silence = Contour(np.full(9, 100.0), np.zeros(9, dtype=bool), np.full(9, -80.0), 86.0)
+    assert not speech_frames(silence).any()
+
+
+def test_silence_has_finite_spectra():
+    silence = np.zeros(CONFIG.hop_samples * 20)
+    contour, cepstra, envelope = measured(silence)
+    assert np.isfinite(cepstra).all() and np.isfinite(envelope).all() and not speech_frames(contour).any()
+    assert np.isfinite(envelope_distance(envelope, envelope, np.ones(20, dtype=bool)))
