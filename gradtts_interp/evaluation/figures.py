@@ -172,36 +172,63 @@ def attention_figure(attention: Mapping[str, Mapping[str, Any]], seconds: float)
     return figure
 
 
-def sweep_figure(curves: Mapping[str, Mapping[str, Mapping[float, Sequence[float]]]]) -> Figure:
+Curves = Mapping[str, Mapping[str, Mapping[float, Sequence[float]]]]
+"""By measure (a panel each), condition (a line each) and place on the x axis: one realised share per utterance."""
+
+
+def sweep_figure(curves: Curves) -> Figure:
     """Draw realised share against weight, with 95 % bootstrap intervals over utterances.
 
     Args:
-        curves: By measure (a panel each), condition (a line each) and weight: one realised share per utterance.
+        curves: Realised shares at each weight.
 
     Returns:
         The figure; the dotted diagonal is what was asked for.
     """
+    return _curves_figure(curves, {0.0: [0.0], 1.0: [1.0]}, "weight asked for")
+
+
+def course_figure(curves: Curves, asked: Mapping[float, Sequence[float]]) -> Figure:
+    """Draw realised share against relative time, with 95 % bootstrap intervals over utterances.
+
+    Args:
+        curves: Realised shares at each relative time.
+        asked: Shares asked for at each relative time.
+
+    Returns:
+        The figure; dotted is what was asked for.
+    """
+    return _curves_figure(curves, asked, "relative time")
+
+
+def _curves_figure(curves: Curves, asked: Mapping[float, Sequence[float]], label: str) -> Figure:
     figure = Figure(figsize=(WIDTH_INCHES, 4.4), dpi=PIXELS_PER_INCH, layout="constrained")
     panels = figure.subplots(1, max(1, len(curves)), sharey=True, squeeze=False)[0]
     names = list(dict.fromkeys(name for lines in curves.values() for name in lines))
+    wanted = sorted(asked)
     for axes, (measure, lines) in zip(panels, curves.items(), strict=False):
-        axes.plot([0, 1], [0, 1], color="0.5", linestyle=":", linewidth=1.2)
+        axes.plot(wanted, [np.mean(asked[x]) for x in wanted], color="0.3", linestyle=":", linewidth=1.6, zorder=5)
         for name, points in lines.items():
-            weights = sorted(w for w in points if len(points[w]))
-            found = [mean_with_interval(points[w]) for w in weights]
-            colour = COLOURS[names.index(name) % len(COLOURS)]
-            axes.plot(weights, [f.mean for f in found], "o-", color=colour, label=name, markersize=3.5, linewidth=1.8)
-            axes.fill_between(weights, [f.low for f in found], [f.high for f in found], color=colour, alpha=0.13, lw=0)
+            _draw_curve(axes, name, points, COLOURS[names.index(name) % len(COLOURS)])
         axes.set_title(measure, fontsize=NORMAL, loc="left")
-        axes.set_xlabel("weight asked for", fontsize=NORMAL)
+        axes.set_xlabel(label, fontsize=NORMAL)
         scale_share(axes, "")
         axes.set_ylim(-0.3, 1.3)
         axes.set_xlim(-0.02, 1.02)
         axes.tick_params(labelsize=SMALL)
     panels[0].set_ylabel("realised share of B", fontsize=NORMAL)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=SMALL)
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=SMALL)
     return figure
+
+
+def _draw_curve(axes: Axes, name: str, points: Mapping[float, Sequence[float]], colour: str) -> None:
+    """Draw means with a band; the default condition is the thick one."""
+    places = sorted(x for x in points if len(points[x]))
+    found = [mean_with_interval(points[x]) for x in places]
+    thick = 2.6 if name == "default" else 1.3
+    axes.plot(places, [f.mean for f in found], "o-", color=colour, label=name, markersize=3, linewidth=thick)
+    axes.fill_between(places, [f.low for f in found], [f.high for f in found], color=colour, alpha=0.1, linewidth=0)
 
 
 # -- panels ---------------------------------------------------------------------------------------------------------

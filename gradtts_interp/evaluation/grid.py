@@ -17,8 +17,9 @@ from gradtts_interp.interpolation.shares import Share
 from gradtts_interp.styles import StyleBank
 
 MIX, TIME, FREQUENCY = MODES = ("mix", "time", "frequency")
-STATIC, WORLD = BASELINES = ("static mix of styles", "WORLD swap")
-ANCHORS = "anchors"
+WORLD = "WORLD swap"
+STATIC, HALF = "static mix", "hard half split"
+REFERENCE = "reference"
 DEFAULT = "default"
 SWEEP = tuple(float(w) for w in np.linspace(0, 1, 11))
 SHORT_SWEEP = (0.0, 0.5, 1.0)
@@ -41,16 +42,12 @@ class Condition:
         name: What it is called in tables.
         mode: One of :data:`MODES`.
         mechanisms: Of the pipeline; None for the pipeline's choice.
-        baseline: One of :data:`BASELINES` where it is not the pipeline's blend; a hard split is a share.
-        hard: Whether the change over time is a step instead of a ramp.
         weights: Shares of B to render in mode mix.
     """
 
     name: str
     mode: str
     mechanisms: tuple[str, ...] | None = None
-    baseline: str | None = None
-    hard: bool = False
     weights: tuple[float, ...] = ()
 
     def share(self, weight: float = 0.5) -> Share:
@@ -59,7 +56,7 @@ class Condition:
             return shares.constant(weight)
         if self.mode == FREQUENCY:
             return shares.pitch()
-        return shares.step(0.5) if self.hard else shares.ramp()
+        return {HALF: shares.step(0.5), STATIC: shares.constant(0.5)}.get(self.name, shares.ramp())
 
 
 @dataclass(frozen=True)
@@ -159,13 +156,11 @@ def conditions_of(modes: Sequence[str], *, has_style: bool, noise: bool, quick: 
             Condition(" + ".join(parts), mode, parts, weights=weights)
             for parts in _mechanisms(mode, has_style=has_style, noise=noise and not quick)
         ]
-        if mode == TIME:
-            found.append(Condition("hard half split", TIME, hard=True))
-        if mode == MIX and has_style:
-            found.append(Condition(STATIC, MIX, baseline=STATIC, weights=weights))
-        if mode == FREQUENCY:
-            found.append(Condition(WORLD, FREQUENCY, baseline=WORLD))
+        found += [Condition(name, mode) for name in _BASELINES[mode]]
     return found
+
+
+_BASELINES: dict[str, tuple[str, ...]] = {MIX: (), TIME: (HALF, STATIC), FREQUENCY: (WORLD,)}
 
 
 def _mechanisms(mode: str, *, has_style: bool, noise: bool) -> Iterator[tuple[str, ...]]:
@@ -173,16 +168,16 @@ def _mechanisms(mode: str, *, has_style: bool, noise: bool) -> Iterator[tuple[st
     if not has_style:
         yield from (("prior",), ("score",))
         return
-    if mode == MIX:
-        yield from (("attention",), ("score",))
+    if mode == MIX:  # prior and prosody mix style vectors: what every system with style vectors can do
+        yield from (("prior", "prosody"), ("attention",), ("score",))
         return
-    singles = tuple(MECHANISMS) if mode == TIME else ("attention", "prosody")
-    yield from ((name,) for name in singles)
     if mode == TIME:
-        yield tuple(MECHANISMS)
+        yield from ((name,) for name in MECHANISMS)
+        yield from (("prior", "prosody"), ("prosody", "attention"), ("prosody", "score"), tuple(MECHANISMS))
+    else:
+        yield from (("attention",), ("prosody",))
     if noise:
-        yield ("attention", NOISE)
-        yield ("prosody", "attention", NOISE)
+        yield from (("attention", NOISE), ("prosody", "attention", NOISE))
 
 
 def pairs_of_bank(bank: StyleBank, count: int) -> list[tuple[Voice, Voice]]:
@@ -281,6 +276,6 @@ def grid_items(
     return found
 
 
-def grid_facts(conditions: Sequence[Condition]) -> dict[str, Any]:
-    """What decides the results, for the ledger."""
-    return {"conditions": [[slug(c), list(c.mechanisms or ()), list(c.weights)] for c in conditions]}
+def grid_facts(conditions: Sequence[Condition]) -> list[Any]:
+    """What decides the results of conditions, for the ledger."""
+    return [[slug(c), list(c.mechanisms or ()), list(c.weights)] for c in conditions]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from gradtts_interp.audio import log_mel, read_audio, require_speech
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.contours import at_frames
 from gradtts_interp.evaluation.envelope import log_envelope
 from gradtts_interp.evaluation.speakers import SpeakerEncoder
+from gradtts_interp.evaluation.spectral import mel_cepstrum
 from gradtts_interp.pitch.contour import Contour, Tracker, extract_contour
 
 SHORTEST_SECONDS = 0.1
@@ -38,6 +40,7 @@ class Signal:
         audio: Samples (N,) at the mel's rate.
         contour: Contour (T,).
         envelope: Level-invariant log envelope (D, T) in dB.
+        cepstrum: Mel-cepstrum (order + 1, T).
         mel: Log-mel (M, T).
         embedding: Who seems to speak (E,), None without an encoder.
         notes: What a reader should know, such as a rate that was changed.
@@ -47,6 +50,7 @@ class Signal:
     audio: NDArray[np.float32]
     contour: Contour
     envelope: NDArray[np.float64]
+    cepstrum: NDArray[np.float64]
     mel: NDArray[np.float32]
     embedding: NDArray[np.float32] | None
     notes: tuple[str, ...] = ()
@@ -55,6 +59,23 @@ class Signal:
     def frames(self) -> int:
         """Frames of the grid that all share (T)."""
         return min(len(self.contour), self.envelope.shape[1], self.mel.shape[1])
+
+    def cut(self, frames: int) -> Signal:
+        """The same with its first frames only; the samples stay."""
+        return self.at(np.arange(frames))
+
+    def at(self, frames: NDArray[np.integer[Any]]) -> Signal:
+        """The same read at some frames, as an alignment gives them.
+
+        Args:
+            frames: Frame numbers (T').
+
+        Returns:
+            Contour, envelope and mel of T' frames; the samples stay.
+        """
+        contour = at_frames(self.contour, frames)
+        planes = {name: getattr(self, name)[:, frames] for name in ("envelope", "cepstrum", "mel")}
+        return replace(self, contour=contour, **planes)
 
 
 @dataclass(frozen=True)
@@ -98,13 +119,14 @@ class Listener:
                 samples, self.mel, tracker=self.tracker, floor_hz=self.floor_hz, ceiling_hz=self.ceiling_hz
             )
             envelope = log_envelope(samples, contour, self.mel)
+            cepstrum = mel_cepstrum(samples, contour, self.mel)
             if mel is None:
                 mel = log_mel(torch.from_numpy(samples), self.mel).numpy()
         except InputError as error:
             raise InputError(f"{name}: {error}") from error
         if not contour.voiced.any():
             notes += (f"{name}: no voiced frame was found; measures of pitch are left out",)
-        return Signal(name, samples, contour, envelope, mel, self._embed(samples), notes)
+        return Signal(name, samples, contour, envelope, cepstrum, mel, self._embed(samples), notes)
 
     def read(self, path: str | Path) -> Signal:
         """Measure a file; a rate other than the mel's is changed, and noted.

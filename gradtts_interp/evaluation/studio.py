@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from gradtts_interp.audio import log_mel, write_wav
+from gradtts_interp.evaluation.baselines import world_swap
 from gradtts_interp.evaluation.cost import Cost
 from gradtts_interp.evaluation.grid import Condition, Pair, Voice, slug
 from gradtts_interp.evaluation.signals import Listener, Signal
@@ -35,6 +34,7 @@ class Take:
         speech: How it was rendered, None for what was made of recordings.
         seconds: Wall-clock time of the rendering.
         peak_mib: Peak memory, where it is known.
+        rate_hz: Sample rate.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Take:
     speech: Speech | None
     seconds: float
     peak_mib: float | None
+    rate_hz: int
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ class Studio:
         if pair.id not in self._plain:
             a, b = self.styles(pair)
             tokens = self.pipeline.frontend(pair.text)
-            prepared = self.pipeline.prepare([tokens], [a, b], shares.constant(0.5))
+            with torch.no_grad():
+                prepared = self.pipeline.prepare([tokens], [a, b], shares.constant(0.5))
             durations = prepared.durations[0].tolist()
             takes = [self.render(n, pair.text, s, durations=[durations]) for n, s in (("A", a), ("B", b))]
             self._plain[pair.id] = Plain(takes[0], takes[1], durations)
@@ -134,11 +136,17 @@ class Studio:
         with Cost(self.pipeline.device) as cost:
             mel = log_mel(torch.from_numpy(take.signal.audio), config)
             audio = self.pipeline.vocoder(mel.to(self.pipeline.device), config).float().cpu().numpy()
-        return Take(name, self.listener.hear(audio, name), None, cost.seconds, cost.peak_mib)
+        return Take(name, self.listener.hear(audio, name), None, cost.seconds, cost.peak_mib, config.sample_rate_hz)
 
-    def made(self, name: str, audio: NDArray[np.floating[Any]], seconds: float) -> Take:
-        """What was made of recordings, without the model."""
-        return Take(name, self.listener.hear(audio, name), None, seconds, None)
+    def world(self, pair: Pair, condition: Condition) -> Take:
+        """B with the F0 of A, by WORLD; its time is that of rendering A and B, and of WORLD."""
+        plain = self.plain(pair)
+        a, b = plain.a.signal, plain.b.signal
+        with Cost(self.pipeline.device) as cost:
+            audio = world_swap(b.audio, b.contour, a.contour, self.listener.mel)
+        seconds = cost.seconds + plain.a.seconds + plain.b.seconds
+        name, rate_hz = slug(condition), self.listener.mel.sample_rate_hz
+        return Take(name, self.listener.hear(audio, name), None, seconds, cost.peak_mib, rate_hz)
 
     def keep(self, pair: Pair, take: Take, *, view: str | None = None, like: Take | None = None) -> Path:
         """Write the wav of a take, and what the report shows of it.
@@ -167,4 +175,4 @@ class Studio:
 
     def _take(self, name: str, speech: Speech, cost: Cost) -> Take:
         signal = self.listener.hear(speech.audio, name, mel=speech.mel)
-        return Take(name, signal, speech, cost.seconds, cost.peak_mib)
+        return Take(name, signal, speech, cost.seconds, cost.peak_mib, self.listener.mel.sample_rate_hz)

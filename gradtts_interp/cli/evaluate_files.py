@@ -1,0 +1,253 @@
+"""``evaluate contours``, ``pair`` and ``corpus``: measure recordings that are there."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradtts_interp.audio import read_audio
+from gradtts_interp.cli.evaluate_output import (
+    LEDGER,
+    Finding,
+    add_measuring,
+    add_output,
+    command_line,
+    fingerprint,
+    machine,
+    speaker_encoder_of,
+    today,
+    write_finding,
+)
+from gradtts_interp.cli.jobs import default_checkpoint, require_writable
+from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.evaluation.comparison import MEL, FileSettings, compare_files, keep_views, measure_blend
+from gradtts_interp.evaluation.file_report import blend_example, file_examples, set_figures
+from gradtts_interp.evaluation.ledger import Ledger, Record
+from gradtts_interp.evaluation.manifest import FilePair, read_manifest
+from gradtts_interp.evaluation.measures import ALIGNMENTS
+from gradtts_interp.evaluation.plans import BLEND_PLAN, FILES_PLAN
+from gradtts_interp.evaluation.report import Report
+from gradtts_interp.evaluation.runner import Work, run_items
+
+
+def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
+    """Declare the flags of one of the three commands."""
+    {"contours": _contours_arguments, "pair": _pair_arguments, "corpus": _corpus_arguments}[name](parser)
+    parser.add_argument(
+        "--vocoder",
+        metavar="FOLDER",
+        help="vocoder of the anchor 'through the vocoder', or none (default: that of checkpts/demo where it is)",
+    )
+    add_measuring(parser)
+    add_output(parser, out=f"out/evaluate/{name}")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run one of the three; exit status 0, or 1 when a file failed."""
+    require_writable(Path(args.out))
+    return {"contours": _contours, "pair": _pair, "corpus": _corpus}[args.command](args)
+
+
+# -- contours -------------------------------------------------------------------------------------------------------
+
+
+def _contours_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("reference", metavar="REF.wav", help="the recording")
+    parser.add_argument("synthesis", metavar="SYN.wav", help="what shall be like it")
+    parser.add_argument(
+        "--textgrid",
+        nargs="*",
+        metavar="FILE",
+        help="phone times: TextGrids of the reference and of the synthesis, or of the reference alone; without a name, "
+        "those that lie beside the wavs",
+    )
+    _add_align(parser)
+
+
+def _add_align(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--align",
+        choices=ALIGNMENTS,
+        default="auto",
+        help="none: frame by frame; phones: linear between phone edges, needs "
+        "both TextGrids; dtw: dynamic time warping "
+        "on the spectrum; auto: phones with two TextGrids, none for equal lengths, else dtw (default: %(default)s)",
+    )
+
+
+def _contours(args: argparse.Namespace) -> int:
+    grids = _textgrids(args)
+    pair = FilePair(
+        id=f"{Path(args.synthesis).stem}",
+        reference=args.reference,
+        synthesis=args.synthesis,
+        reference_textgrid=grids[0],
+        synthesis_textgrid=grids[1],
+    )
+    return _compare(args, [pair], [], jobs=1)
+
+
+def _textgrids(args: argparse.Namespace) -> tuple[str | None, str | None]:
+    if args.textgrid is None:
+        return None, None
+    if len(args.textgrid) > 2:
+        raise InputError(f"--textgrid: {len(args.textgrid)} files; expected one or two")
+    if args.textgrid:
+        return args.textgrid[0], args.textgrid[1] if len(args.textgrid) == 2 else None
+    beside = [Path(path).with_suffix(".TextGrid") for path in (args.reference, args.synthesis)]
+    return str(beside[0]), str(beside[1])
+
+
+# -- corpus ---------------------------------------------------------------------------------------------------------
+
+
+def _corpus_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "manifest",
+        metavar="MANIFEST",
+        help=".jsonl, .csv or .tsv with id, reference, synthesis, and optionally speaker, text, reference_textgrid and "
+        "synthesis_textgrid; paths are relative to it",
+    )
+    parser.add_argument("--synthesis", metavar="FOLDER", help="folder of <id>.wav, for lines without synthesis")
+    _add_align(parser)
+    parser.add_argument("-j", "--jobs", type=int, metavar="N", help="processes (default: one per core)")
+    parser.add_argument("--examples", type=int, default=3, metavar="N", help="pairs shown (default: 3)")
+    parser.add_argument(
+        "--kaldi", action="store_true", help="also write wav.scp, text and utt2spk, as VERSA reads them"
+    )
+
+
+def _corpus(args: argparse.Namespace) -> int:
+    pairs, problems = read_manifest(args.manifest, synthesis=args.synthesis)
+    jobs = args.jobs or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    if jobs < 1:
+        raise InputError(f"--jobs {jobs}: expected at least 1")
+    return _compare(args, pairs, problems, jobs=min(jobs, len(pairs)), shown=args.examples)
+
+
+def _compare(args: argparse.Namespace, pairs: list[FilePair], problems: list[str], *, jobs: int, shown: int = 1) -> int:
+    settings = _settings(args, tuple(pair.id for pair in pairs[:shown]))
+    decides = {
+        "measuring": settings.listener,
+        "align": settings.align,
+        "speaker encoder": settings.encoder and fingerprint(settings.encoder),
+        "vocoder": settings.vocoder and fingerprint(settings.vocoder),
+        "examples": shown,
+        "pairs": args.manifest if args.command == "corpus" else [args.reference, args.synthesis, args.textgrid],
+    }
+    with Ledger(Path(args.out) / LEDGER, decides, restart=args.restart or args.command == "contours") as ledger:
+        records = run_items(pairs, Work(settings.open, compare_files), ledger, jobs=jobs, name="files")
+    examples = () if args.no_report else file_examples(pairs[:shown], Path(args.out), MEL)
+    report = Report(
+        title="Synthesis against reference",
+        facts=_facts(args, settings, f"{len(pairs)} pairs of files"),
+        examples=examples,
+        notes=_notes(records),
+    )
+    extra = {"command": command_line(args), **set_figures(records)}
+    return write_finding(Finding((FILES_PLAN,), records, report, extra, problems), args)
+
+
+# -- pair -----------------------------------------------------------------------------------------------------------
+
+
+def _pair_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("a", metavar="A.wav", help="rendered in style A")
+    parser.add_argument("b", metavar="B.wav", help="rendered in style B, with the same durations and noise")
+    parser.add_argument("blend", metavar="BLEND.wav", help="the blend, with the same durations and noise")
+    share = parser.add_mutually_exclusive_group(required=True)
+    share.add_argument(
+        "--share",
+        metavar="FILE",
+        help="share of B that was asked for: .npy, or .npz with 'share', of shape (frames,) or (mel bins, frames)",
+    )
+    share.add_argument("--weight", type=float, metavar="W", help="the same share everywhere, 0 to 1")
+    parser.add_argument("--textgrid", metavar="FILE", help="phone times, the same for all three")
+
+
+def _pair(args: argparse.Namespace) -> int:
+    settings = _settings(args, ())
+    bench = settings.open()
+    files = {"A": args.a, "B": args.b, "blend": args.blend}
+    share = _share_of(args)
+    name = Path(args.blend).stem
+    rows, signals, notes = measure_blend(bench, files, share, name=name, phones=args.textgrid)
+    keep_views(bench, name, {role: (signal, ()) for role, signal in signals.items()})
+    record = Record(name, [row for table in rows.values() for row in table], 0.0, notes=notes)
+    example = () if args.no_report else (blend_example(signals, share, MEL),)
+    report = Report(
+        title="A blend against its styles",
+        facts=_facts(args, settings, f"A {args.a}, B {args.b}, blend {args.blend}"),
+        examples=example,
+        notes=tuple(dict.fromkeys(notes)),
+    )
+    finding = Finding((BLEND_PLAN, FILES_PLAN), [record], report, {"command": command_line(args)})
+    return write_finding(finding, args)
+
+
+def _share_of(args: argparse.Namespace) -> NDArray[Any]:
+    if args.share is None:
+        if not 0 <= args.weight <= 1:
+            raise InputError(f"--weight {args.weight:g}: expected a number from 0 to 1")
+        frames = len(read_audio(args.blend, MEL.sample_rate_hz)) // MEL.hop_samples
+        return np.full(frames, args.weight)
+    try:
+        found = np.load(args.share, allow_pickle=False)
+        values = found if isinstance(found, np.ndarray) else found["share" if "share" in found.files else "weight"]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"--share {args.share}: cannot be read ({error}); expected .npy, or .npz with 'share'"
+        ) from error
+    values = np.asarray(values)
+    usable = values.ndim in (1, 2) and np.issubdtype(values.dtype, np.number) and bool(np.isfinite(values).all())
+    if not usable or not values.size or values.min() < 0 or values.max() > 1:
+        raise InputError(f"--share {args.share}: shape {values.shape}; expected (frames,) or (bins, frames) in [0, 1]")
+    return values
+
+
+# -- all three ------------------------------------------------------------------------------------------------------
+
+
+def _settings(args: argparse.Namespace, shown: tuple[str, ...]) -> FileSettings:
+    return FileSettings(
+        listener={"tracker": args.tracker, "floor_hz": args.floor, "ceiling_hz": args.ceiling},
+        encoder=speaker_encoder_of(args),
+        vocoder=_vocoder_folder(args),
+        align=getattr(args, "align", "none"),
+        out=args.out,
+        shown=shown,
+    )
+
+
+def _vocoder_folder(args: argparse.Namespace) -> str | None:
+    if args.vocoder == "none":
+        return None
+    if args.vocoder is not None:
+        return str(args.vocoder)
+    try:
+        folder = default_checkpoint().parent / "hifigan-demo"
+    except CheckpointError:
+        return None
+    return str(folder) if folder.is_dir() else None
+
+
+def _facts(args: argparse.Namespace, settings: FileSettings, what: str) -> tuple[tuple[str, str], ...]:
+    return (
+        ("date", today()),
+        ("command", command_line(args)),
+        ("what", what),
+        ("measuring", f"F0 by {args.tracker}, {args.floor:g} to {args.ceiling:g} Hz; alignment {settings.align}"),
+        ("vocoder", settings.vocoder or "none"),
+        ("speaker encoder", settings.encoder or "none"),
+        ("machine", machine()),
+    )
+
+
+def _notes(records: list[Record]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(note for record in records for note in record.notes))

@@ -1,0 +1,235 @@
+"""``evaluate interpolation``: render a grid of blends with all baselines, measure it, and write a report."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from gradtts_interp.cli.evaluate_output import (
+    LEDGER,
+    Finding,
+    add_measuring,
+    add_output,
+    command_line,
+    fingerprint,
+    machine,
+    speaker_encoder_of,
+    today,
+    write_finding,
+)
+from gradtts_interp.cli.jobs import default_checkpoint, device_of, read_lines, require_writable
+from gradtts_interp.diffusion.samplers import SAMPLERS
+from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.grid import (
+    MODES,
+    REFERENCE,
+    SENTENCES,
+    GridItem,
+    Voice,
+    conditions_of,
+    grid_facts,
+    grid_items,
+    pairs_of_bank,
+    parse_pair,
+)
+from gradtts_interp.evaluation.grid_report import grid_examples, grid_pictures, main_sentences, weak_sentences
+from gradtts_interp.evaluation.grid_run import Desk, GridSettings, measure_item
+from gradtts_interp.evaluation.ledger import Ledger, Record
+from gradtts_interp.evaluation.plans import GRID_PLANS
+from gradtts_interp.evaluation.report import Report
+from gradtts_interp.evaluation.runner import Work, run_items
+from gradtts_interp.evaluation.tables import tabulate
+
+QUICK_UTTERANCES = 2
+
+
+def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    what = parser.add_argument_group("what to render")
+    what.add_argument("-c", "--checkpoint", metavar="PATH", help="checkpoint (default: checkpts/demo)")
+    what.add_argument("-f", "--file", metavar="FILE", help="sentences, one per line (default: six short ones)")
+    what.add_argument(
+        "--pairs",
+        nargs="+",
+        metavar="A:B",
+        help="styles, such as 12:10, 12/happy:10 or a.wav:b.wav (default: speakers of the checkpoint that are 4 "
+        "semitones or more apart)",
+    )
+    what.add_argument(
+        "-n", "--utterances", type=_count, metavar="N", help="pairs with a sentence each (default: 8; 2 with --quick)"
+    )
+    what.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES), help="modes (default: all)")
+    what.add_argument("--no-noise", action="store_true", help="leave noise tuning out, the slowest condition")
+    what.add_argument(
+        "--quick", action="store_true", help="2 utterances, sweeps of 3 weights, no noise tuning: about a minute"
+    )
+    sampling = parser.add_argument_group("sampling")
+    sampling.add_argument("-t", "--timesteps", type=_count, default=10, metavar="N", help="steps (default: 10)")
+    sampling.add_argument("--solver", choices=tuple(SAMPLERS), default="unipc", help="sampler (default: %(default)s)")
+    sampling.add_argument(
+        "--temperature", type=float, default=1.5, metavar="X", help="divides the noise (default: 1.5)"
+    )
+    sampling.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise (default: 0)")
+    add_measuring(parser)
+    parser.add_argument(
+        "--no-recogniser", action="store_true", help="leave intelligibility out (it needs PocketSphinx, extra eval)"
+    )
+    add_output(parser, out="out/evaluate/interpolation")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    parser.add_argument("-j", "--jobs", type=_count, metavar="N", help="processes (default: one per core, 1 on a GPU)")
+    parser.add_argument("--examples", type=int, default=2, metavar="N", help="utterances shown (default: 2)")
+    parser.add_argument(
+        "--kaldi", action="store_true", help="also write wav.scp, text and utt2spk, as VERSA reads them"
+    )
+    parser.add_argument(
+        "--textgrids", action="store_true", help="also write the phones of each wav as a Praat TextGrid"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Render, measure and write; exit status 0, or 1 when an item failed."""
+    start = time.monotonic()
+    out = Path(args.out)
+    require_writable(out)
+    device = device_of(args.device)
+    settings, desk = _open(args, device.type, str(device))
+    items = _items(args, desk)
+    decides = _decides(args, settings, items)
+    jobs = min(args.jobs or (_cores() if device.type == "cpu" else 1), len(items))
+    work = Work((lambda: desk) if jobs == 1 else settings.open, measure_item)
+    with Ledger(out / LEDGER, decides, restart=args.restart) as ledger:
+        before = sum(ledger.is_done(item.id) for item in items)
+        threads = max(1, _cores() // jobs)
+        records = run_items(items, work, ledger, jobs=jobs, threads=threads, name="conditions")
+    elapsed = time.monotonic() - start
+    return write_finding(_finding(args, settings, desk, items, records, elapsed, before, jobs), args)
+
+
+def _open(args: argparse.Namespace, kind: str, device: str) -> tuple[GridSettings, Desk]:
+    checkpoint = Path(args.checkpoint) if args.checkpoint else default_checkpoint()
+    if not args.no_recogniser and importlib.util.find_spec("pocketsphinx") is None:
+        raise InputError("intelligibility needs PocketSphinx: pip install gradtts-interp[eval], or --no-recogniser")
+    sampling = {
+        "num_inference_steps": args.timesteps,
+        "solver": args.solver,
+        "temperature": args.temperature,
+        "seed": args.seed,
+    }
+    settings = GridSettings(
+        checkpoint=str(checkpoint),
+        device=device,
+        sampling=sampling,
+        listener={"tracker": args.tracker, "floor_hz": args.floor, "ceiling_hz": args.ceiling},
+        encoder=speaker_encoder_of(args),
+        recogniser=not args.no_recogniser,
+        out=args.out,
+        texts=tuple(line.text for line in read_lines(args.file)) if args.file else SENTENCES,
+    )
+    return settings, settings.open()
+
+
+def _items(args: argparse.Namespace, desk: Desk) -> list[GridItem]:
+    pipeline = desk.studio.pipeline
+    utterances = args.utterances or (QUICK_UTTERANCES if args.quick else 8)
+    if args.pairs:
+        pairs = [parse_pair(text) for text in args.pairs]
+        for pair in pairs:
+            for voice in pair:
+                desk.studio.style(voice)
+    elif pipeline.bank is not None:
+        pairs = pairs_of_bank(pipeline.bank, utterances)
+    elif len(pipeline.speakers) > 1:
+        pairs = [(Voice(a), Voice(b)) for a, b in zip(pipeline.speakers, pipeline.speakers[1:], strict=False)]
+    else:
+        raise InputError("this checkpoint has no speakers to choose from; give --pairs a.wav:b.wav")
+    has_style = pipeline.model.has_style
+    conditions = conditions_of(args.modes, has_style=has_style, noise=not args.no_noise, quick=args.quick)
+    texts = desk.settings.texts
+    return grid_items(pairs, texts, conditions, utterances=utterances, examples=args.examples)
+
+
+def _decides(args: argparse.Namespace, settings: GridSettings, items: list[GridItem]) -> dict[str, Any]:
+    """What decides the results: a ledger of anything else is refused."""
+    return {
+        "checkpoint": fingerprint(settings.checkpoint),
+        "sampling": settings.sampling,
+        "measuring": settings.listener,
+        "speaker encoder": None if settings.encoder is None else fingerprint(settings.encoder),
+        "recogniser": settings.recogniser,
+        "examples": args.examples,
+        "texts": list(settings.texts),
+        "device": settings.device,
+        "recordings": {path: fingerprint(path) for path in sorted(_recordings(items))},
+        "conditions": grid_facts([item.condition for item in items if item.condition and item.pair.index == 0]),
+    }
+
+
+def _recordings(items: list[GridItem]) -> set[str]:
+    return {voice.path for item in items for voice in (item.pair.a, item.pair.b) if voice.path is not None}
+
+
+def _finding(
+    args: argparse.Namespace,
+    settings: GridSettings,
+    desk: Desk,
+    items: list[GridItem],
+    records: list[Record],
+    elapsed: float,
+    before: int,
+    jobs: int,
+) -> Finding:
+    rows = [row for record in records for row in record.rows]
+    plans = [plan for plan in GRID_PLANS if plan.name in (*args.modes, REFERENCE)]
+    tables = {plan.name: tabulate(plan, rows) for plan in plans}
+    found, weak = main_sentences(tables), weak_sentences(tables)
+    busy = sum(record.seconds for record in records)
+    pairs = sorted({f"{item.pair.a.name} and {item.pair.b.name}" for item in items})
+    facts = (
+        ("date", today()),
+        ("command", command_line(args)),
+        ("checkpoint", f"{settings.checkpoint} ({fingerprint(settings.checkpoint)})"),
+        ("sampling", f"{args.solver}, {args.timesteps} steps, temperature {args.temperature:g}, seed {args.seed}"),
+        ("utterances", f"{len({item.pair.id for item in items})}: styles {', '.join(pairs)}"),
+        (
+            "measuring",
+            f"F0 by {args.tracker}, {args.floor:g} to {args.ceiling:g} "
+            f"Hz; frames of {_frame(desk)}; A, B and "
+            "blends share durations and noise, so nothing is aligned but 'another sentence'",
+        ),
+        ("machine", f"{machine()}, {settings.device}, {jobs} processes"),
+        ("time", f"{elapsed:.0f} s for {len(items) - before} of {len(items)} items, {busy:.0f} s of work in all"),
+    )
+    weak_line = ("Weak: " + " ".join(weak),) if weak else ()
+    report = Report(
+        title="Interpolation of speaking styles",
+        summary=(*found, *weak_line),
+        facts=facts,
+        pictures=grid_pictures(rows),
+        examples=() if args.no_report else grid_examples(items, Path(args.out), desk.studio.listener.mel),
+        notes=tuple(dict.fromkeys(note for record in records for note in record.notes)),
+    )
+    _export(args, desk, items)
+    return Finding(plans, records, report, {"command": command_line(args), "found": found, "weak": weak})
+
+
+def _frame(desk: Desk) -> str:
+    mel = desk.studio.listener.mel
+    return f"{mel.hop_samples} samples at {mel.sample_rate_hz} Hz"
+
+
+def _export(args: argparse.Namespace, desk: Desk, items: list[GridItem]) -> None:
+    """Kaldi's lists and TextGrids of the rendered wavs, where they were asked for."""
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number of at least 1")
+    return int(text)

@@ -1,0 +1,201 @@
+"""Measures one pair of files, or one blend of files against its styles, with the anchors beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gradtts_interp.audio import log_mel
+from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation import measures
+from gradtts_interp.evaluation.manifest import FilePair
+from gradtts_interp.evaluation.signals import Listener, Signal, encoder_of
+from gradtts_interp.evaluation.tables import ANCHOR, CONDITION
+from gradtts_interp.evaluation.views import Phones, View
+from gradtts_interp.vocoder import MelDecoder, Vocoder
+
+FILES = "files"
+MEL = MelConfig()
+"""The frame grid of files, whatever their rate."""
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class FileSettings:
+    """What a process needs to compare files.
+
+    Attributes:
+        listener: How to measure, without mel contract and encoder.
+        encoder: Folder of the speaker encoder, None for none.
+        vocoder: Folder of the vocoder of the floor, None for none.
+        align: One of :data:`~gradtts_interp.evaluation.measures.ALIGNMENTS`.
+        out: Folder of the run.
+        shown: Ids that the report shows.
+    """
+
+    listener: dict[str, Any]
+    encoder: str | None
+    vocoder: str | None
+    align: str
+    out: str
+    shown: tuple[str, ...] = ()
+
+    def open(self) -> Bench:
+        """Load the models."""
+        vocoder = None if self.vocoder is None else Vocoder.from_pretrained(self.vocoder).eval()
+        if vocoder is not None:
+            MEL.require_same(vocoder.mel_config, "the measures", f"the vocoder {self.vocoder}")
+        return Bench(Listener(MEL, encoder=encoder_of(self.encoder), **self.listener), vocoder, self)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the comparisons of one process share.
+
+    Attributes:
+        listener: Measures files.
+        vocoder: Of the floor, None for none.
+        settings: Settings of the run.
+    """
+
+    listener: Listener
+    vocoder: MelDecoder | None
+    settings: FileSettings
+
+
+def compare_files(bench: Bench, pair: FilePair) -> tuple[Rows, list[str]]:
+    """Measure a synthesis against its reference, and the anchors of the reference.
+
+    Args:
+        bench: How.
+        pair: Two files, and others of the same and of another speaker.
+
+    Returns:
+        Rows, and notes on the files.
+
+    Raises:
+        InputError: Reference or synthesis cannot be measured.
+    """
+    reference = bench.listener.read(pair.reference)
+    synthesis = bench.listener.read(pair.synthesis)
+    notes = [*reference.notes, *synthesis.notes]
+    grids = [_phones(path, notes) for path in (pair.reference_textgrid, pair.synthesis_textgrid)]
+    align = bench.settings.align
+    found, taken = measures.aligned_distances(reference, synthesis, align=align, phones=grids)
+    rows = [_row(pair, CONDITION, "synthesis", **found, alignment=taken)]
+    rows.append(_row(pair, ANCHOR, "reference with itself", **measures.distances(reference, reference)))
+    if bench.vocoder is not None:
+        floor = _vocoded(bench, reference)
+        rows.append(_row(pair, ANCHOR, "reference through the vocoder", **measures.distances(reference, floor)))
+    for name, path in (
+        ("another utterance of the speaker", pair.same_speaker),
+        ("another speaker", pair.other_speaker),
+    ):
+        if path is not None:
+            rows += _far(bench, pair, reference, name, path, notes)
+    if pair.id in bench.settings.shown:
+        keep_views(bench, pair.id, {"reference": (reference, grids[0]), "synthesis": (synthesis, grids[1])})
+    for name, signal in (("reference", reference), ("synthesis", synthesis)):
+        if signal.embedding is not None:
+            rows.append({"hidden": "embedding", "of": name, "values": signal.embedding.tolist()})
+    return rows, notes
+
+
+def keep_views(bench: Bench, name: str, signals: dict[str, tuple[Signal, Phones]]) -> None:
+    """Keep what the report shows of some signals, by role."""
+    for role, (signal, phones) in signals.items():
+        title = f"{role}: {Path(signal.name).name}"
+        view = View(title, signal.audio, signal.mel, signal.contour, bench.listener.mel, phones)
+        view.save(Path(bench.settings.out) / "views" / name / f"{role}.npz")
+
+
+def _row(pair: FilePair, kind: str, condition: str, **values: Any) -> dict[str, Any]:
+    head = {"table": FILES, "item": pair.id, "kind": kind, "condition": condition, "speaker": pair.speaker}
+    return measures.finite({**head, **values})
+
+
+def _vocoded(bench: Bench, reference: Signal) -> Signal:
+    assert bench.vocoder is not None
+    with torch.no_grad():
+        mel = log_mel(torch.from_numpy(reference.audio), bench.listener.mel)
+        audio = bench.vocoder(mel, bench.listener.mel).float().numpy()
+    return bench.listener.hear(audio, f"{reference.name} through the vocoder")
+
+
+def _far(bench: Bench, pair: FilePair, reference: Signal, name: str, path: str, notes: list[str]) -> Rows:
+    """An anchor of other words, aligned by warping; one that cannot be read is noted and left out."""
+    try:
+        other = bench.listener.read(path)
+    except InputError as error:
+        notes.append(f"anchor {name!r} of {pair.id} left out: {error}")
+        return []
+    return [_row(pair, ANCHOR, f"{name} (DTW)", **measures.warped_distances(reference, other))]
+
+
+def _phones(path: str | None, notes: list[str]) -> Phones:
+    """Phones of a TextGrid; one that cannot be read is noted, and the rest is measured without it."""
+    if path is None:
+        return ()
+    try:
+        raise InputError(f"{path}: not read")
+    except InputError as error:
+        notes.append(f"{error}; measured without phone times")
+        return ()
+
+
+# -- a blend of files -----------------------------------------------------------------------------------------------
+
+
+def measure_blend(
+    bench: Bench, files: dict[str, str], share: NDArray[Any], *, name: str, phones: str | None = None
+) -> tuple[dict[str, Rows], dict[str, Signal], list[str]]:
+    """Measure a blend of recordings that share durations.
+
+    Args:
+        bench: How.
+        files: Paths of ``A``, ``B`` and ``blend``.
+        share: Share of B that was asked for, (T,) or (M, T).
+        name: Of the utterance.
+        phones: A TextGrid of the phones that all three share.
+
+    Returns:
+        Rows by table, the three signals, and notes.
+
+    Raises:
+        InputError: A file cannot be measured, or lengths differ by more than a frame.
+    """
+    signals = {role: bench.listener.read(path) for role, path in files.items()}
+    frames = {role: signal.frames for role, signal in signals.items()}
+    if max(frames.values()) - min(frames.values()) > 1:
+        told = ", ".join(f"{role} {count}" for role, count in frames.items())
+        raise InputError(f"frames differ: {told}; render A, B and the blend with the same durations")
+    shortest = min(frames.values())
+    if abs(share.shape[-1] - shortest) > 1:
+        raise InputError(f"share map of {share.shape[-1]} frames for audio of {shortest}; expected one value a frame")
+    shortest = min(shortest, share.shape[-1])
+    signals = {role: signal.cut(shortest) for role, signal in signals.items()}
+    wanted = np.asarray(share[..., :shortest], dtype=np.float64)
+    wanted = wanted.mean(0) if wanted.ndim == 2 else wanted
+    three = (signals["A"], signals["B"], signals["blend"])
+    pair = FilePair(name, files["A"], files["blend"], reference_textgrid=phones)
+    row = {**measures.mean_shares(*three), **measures.following(*three, wanted), **measures.selective(*three)}
+    rows = [_row(pair, CONDITION, "blend", **row)]
+    for role, condition in (("A", "A with itself"), ("B", "B (range)")):
+        known = (signals["A"], signals["B"], signals[role])
+        rows.append(_row(pair, ANCHOR, condition, **measures.mean_shares(*known), **measures.selective(*known)))
+    if bench.vocoder is not None:
+        floor = (signals["A"], signals["B"], _vocoded(bench, signals["A"]).cut(shortest))
+        values = {**measures.mean_shares(*floor), **measures.selective(*floor)}
+        rows.append(_row(pair, ANCHOR, "A through the vocoder", **values))
+    to_a = [_row(pair, CONDITION, "blend against A", **measures.distances(signals["A"], signals["blend"]))]
+    to_a.append(_row(pair, CONDITION, "blend against B", **measures.distances(signals["B"], signals["blend"])))
+    to_a.append(_row(pair, ANCHOR, "A with itself", **measures.distances(signals["A"], signals["A"])))
+    to_a.append(_row(pair, ANCHOR, "A against B", **measures.distances(signals["A"], signals["B"])))
+    notes = [note for signal in signals.values() for note in signal.notes]
+    return {"blend": [{**r, "table": "blend"} for r in rows], FILES: to_a}, signals, notes

@@ -1,0 +1,90 @@
+"""Examples and figures of sets for reports on files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradtts_interp.config import MelConfig
+from gradtts_interp.evaluation.figures import asked_trace, contour_figure, planes_figure, trace_of
+from gradtts_interp.evaluation.ledger import Record
+from gradtts_interp.evaluation.manifest import FilePair
+from gradtts_interp.evaluation.report import Example, Picture, Player
+from gradtts_interp.evaluation.signals import Signal
+from gradtts_interp.evaluation.views import Phones, View
+
+
+def file_examples(pairs: Sequence[FilePair], folder: Path, config: MelConfig) -> tuple[Example, ...]:
+    """Players and pictures of the pairs that were kept; those that failed are left out."""
+    found = []
+    for pair in pairs:
+        home = folder / "views" / pair.id
+        if (home / "reference.npz").exists() and (home / "synthesis.npz").exists():
+            views = [View.load(home / f"{role}.npz", config) for role in ("reference", "synthesis")]
+            found.append(_file_example(pair, *views))
+    return tuple(found)
+
+
+def _file_example(pair: FilePair, reference: View, synthesis: View) -> Example:
+    players = tuple(Player(v.name, v.audio, v.mel_config.sample_rate_hz) for v in (reference, synthesis))
+    traces = [trace_of(reference, "reference"), trace_of(synthesis, "synthesis")]
+    pictures = [
+        Picture("Contours", "Each on its own time; the phones are the reference's.", contour_figure(traces, reference)),
+        Picture("Mels", "Each on its own time.", planes_figure([reference, synthesis], None)),
+    ]
+    return Example(pair.id, pair.text or "", players, tuple(pictures))
+
+
+def blend_example(
+    signals: Mapping[str, Signal], share: NDArray[Any], config: MelConfig, phones: Phones = ()
+) -> Example:
+    """Players and pictures of a blend of files.
+
+    Args:
+        signals: ``A``, ``B`` and ``blend``, on one frame grid.
+        share: Share of B that was asked for, (T,) or (M, T).
+        config: Mel contract.
+        phones: Phone times that all share.
+
+    Returns:
+        The example.
+    """
+    frames = signals["blend"].frames
+    plane = (
+        np.broadcast_to(share, (config.n_mels, share.shape[-1]))[:, :frames] if share.ndim == 1 else share[:, :frames]
+    )
+    views = {
+        role: View(f"{role}: {Path(s.name).name}", s.audio, s.mel, s.contour, config, phones)
+        for role, s in signals.items()
+    }
+    traces = [trace_of(views[role], role) for role in ("A", "B", "blend")]
+    traces.append(asked_trace(views["A"], views["B"], plane))
+    pictures = (
+        Picture("Contours", "Dashed is what was asked for.", contour_figure(traces, views["blend"])),
+        Picture(
+            "Mels and share map",
+            "A, blend and B on one scale.",
+            planes_figure([views["A"], views["blend"], views["B"]], plane),
+        ),
+    )
+    players = tuple(Player(v.name, v.audio, config.sample_rate_hz) for v in views.values())
+    return Example("The three files", "", players, pictures)
+
+
+def embeddings_of(records: Sequence[Record]) -> dict[str, NDArray[np.float64]]:
+    """Speaker embeddings (n, E) of references and syntheses, where there are any."""
+    found: dict[str, list[list[float]]] = {}
+    for record in records:
+        for row in record.rows:
+            if row.get("hidden") == "embedding":
+                found.setdefault(row["of"], []).append(row["values"])
+    return {name: np.array(values, dtype=np.float64) for name, values in found.items()}
+
+
+def set_figures(records: Sequence[Record]) -> dict[str, Any]:
+    """Figures of the two sets as wholes: none without embeddings."""
+    return {"sets": {name: {"n": len(values)} for name, values in embeddings_of(records).items()}}

@@ -1,0 +1,139 @@
+"""Lists of recordings to compare: JSON lines, CSV or TSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gradtts_interp.errors import InputError
+
+FIELDS = ("id", "reference", "synthesis", "speaker", "text", "reference_textgrid", "synthesis_textgrid")
+LARGEST_FILE_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class FilePair:
+    """A recording and what shall be like it.
+
+    Attributes:
+        id: Name, unique in its list.
+        reference: Path of the recording.
+        synthesis: Path of what is compared with it.
+        speaker: Who speaks, None where unknown.
+        text: What is said, None where unknown.
+        reference_textgrid: Phone times of the reference, None for none.
+        synthesis_textgrid: Phone times of the synthesis.
+        same_speaker: Path of another recording of the speaker: the ceiling.
+        other_speaker: Path of a recording of someone else: the range.
+    """
+
+    id: str
+    reference: str
+    synthesis: str
+    speaker: str | None = None
+    text: str | None = None
+    reference_textgrid: str | None = None
+    synthesis_textgrid: str | None = None
+    same_speaker: str | None = None
+    other_speaker: str | None = None
+
+
+def read_manifest(path: str | Path, *, synthesis: str | Path | None = None) -> tuple[list[FilePair], list[str]]:
+    """Read a list of pairs; a bad line is told and left out.
+
+    Paths are relative to the manifest. Without ``reference`` a line means ``wavs/<id>.wav`` beside the manifest, as in
+    the demo corpus; without ``synthesis`` it means ``<id>.wav`` (or .flac) in the folder given.
+
+    Args:
+        path: ``.jsonl``, ``.csv`` or ``.tsv`` with the fields of :data:`FIELDS`; others are passed over.
+        synthesis: Folder of the syntheses, for lines that name none.
+
+    Returns:
+        The pairs, and what is wrong with the other lines.
+
+    Raises:
+        InputError: The file cannot be read, or no line is a pair.
+    """
+    path = Path(path)
+    found: dict[str, FilePair] = {}
+    problems = []
+    for number, line in _lines(path):
+        try:
+            pair = _pair(line, path.parent, None if synthesis is None else Path(synthesis))
+            if pair.id in found:
+                raise InputError(f"id {pair.id!r} stands in an earlier line too")
+            found[pair.id] = pair
+        except InputError as error:
+            problems.append(f"{path}, line {number}: {error}")
+    if not found:
+        reason = problems[0] if problems else f"{path} holds no line"
+        raise InputError(f"no pair to compare: {reason}")
+    return _with_others(list(found.values())), problems
+
+
+def _lines(path: Path) -> Iterator[tuple[int, Any]]:
+    """Number and fields of each line; the error of a line that is no JSON stands in its place."""
+    if path.suffix not in (".jsonl", ".csv", ".tsv"):
+        raise InputError(f"{path}: expected a manifest .jsonl, .csv or .tsv")
+    try:
+        if path.stat().st_size > LARGEST_FILE_BYTES:
+            raise InputError(f"{path} is larger than {LARGEST_FILE_BYTES // 2**20} MiB; split it")
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no UTF-8 text (byte {error.start}); expected a manifest") from error
+    rows = text.splitlines()
+    if path.suffix == ".jsonl":
+        for number, row in enumerate(rows, 1):
+            if row.strip():
+                yield number, row
+        return
+    delimiter = "," if path.suffix == ".csv" else "\t"
+    for number, fields in enumerate(csv.DictReader(rows, delimiter=delimiter), 2):
+        yield number, {name: value for name, value in fields.items() if name and value}
+
+
+def _pair(line: Any, home: Path, synthesis: Path | None) -> FilePair:
+    if isinstance(line, str):
+        try:
+            line = json.loads(line)
+        except ValueError as error:
+            raise InputError(f"no JSON ({error})") from error
+    if not isinstance(line, dict):
+        raise InputError(f"a {type(line).__name__}; expected an object with {', '.join(FIELDS[:3])}")
+    given = {name: str(line[name]) for name in FIELDS if line.get(name) is not None}
+    if "id" not in given and "reference" not in given:
+        raise InputError("neither id nor reference; expected at least one")
+    name = given.get("id") or Path(given["reference"]).stem
+    reference = given.get("reference") or f"wavs/{name}.wav"
+    if "synthesis" not in given and synthesis is None:
+        raise InputError("no synthesis; expected the field, or --synthesis FOLDER")
+    paths = {
+        key: str(home / given[key]) for key in ("synthesis", "reference_textgrid", "synthesis_textgrid") if key in given
+    }
+    if "synthesis" not in paths:
+        assert synthesis is not None
+        files = [synthesis / f"{name}{suffix}" for suffix in (".wav", ".flac", ".ogg")]
+        paths["synthesis"] = str(next((file for file in files if file.exists()), files[0]))
+    return FilePair(
+        id=name, reference=str(home / reference), speaker=given.get("speaker"), text=given.get("text"), **paths
+    )
+
+
+def _with_others(pairs: Sequence[FilePair]) -> list[FilePair]:
+    """Give each pair the next recording of its speaker, and the next of someone else, where there are any."""
+    answer = []
+    for i, pair in enumerate(pairs):
+        after = [*pairs[i + 1 :], *pairs[:i]] if len(pairs) < 1000 else pairs[i + 1 : i + 500] or pairs[:500]
+        if pair.speaker is None:
+            answer.append(pair)
+            continue
+        same = next((p.reference for p in after if p.speaker == pair.speaker), None)
+        other = next((p.reference for p in after if p.speaker not in (None, pair.speaker)), None)
+        answer.append(replace(pair, same_speaker=same, other_speaker=other))
+    return answer

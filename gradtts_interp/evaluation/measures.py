@@ -1,0 +1,172 @@
+"""Which measures make a row: of a blend against A and B, and of anything against a reference.
+
+Nothing is computed here; see :mod:`gradtts_interp.evaluation.blend` and its neighbours for the formulas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
+
+from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.blend import (
+    RealisedShare,
+    control_error,
+    lag_ms,
+    leakage,
+    realised_energy_share,
+    realised_envelope_share,
+    realised_f0_share,
+    seam,
+    selectivity,
+)
+from gradtts_interp.evaluation.contours import contour_errors, f0_errors
+from gradtts_interp.evaluation.envelope import envelope_distance
+from gradtts_interp.evaluation.phones import Phone, phone_duration_errors
+from gradtts_interp.evaluation.signals import Signal
+from gradtts_interp.evaluation.speakers import cosine_similarity, similarity_to_styles
+from gradtts_interp.evaluation.spectral import mel_cepstral_distortion, sounding_frames
+from gradtts_interp.evaluation.time_alignment import phone_path, same_frames, warping_path
+
+SEAM_FRAMES = 3
+FEWEST_FRAMES = 5
+"""A realised share of fewer frames would be chance."""
+
+
+ALIGNMENTS = ("auto", "none", "phones", "dtw")
+SHARES = ("f0", "energy", "envelope")
+
+
+def realised_shares(a: Signal, b: Signal, blend: Signal) -> dict[str, RealisedShare]:
+    """Realised share of B in F0, level and envelope, frame by frame."""
+    voiced = a.contour.voiced & b.contour.voiced & blend.contour.voiced
+    return {
+        "f0": realised_f0_share(a.contour, b.contour, blend.contour),
+        "energy": realised_energy_share(a.contour, b.contour, blend.contour),
+        "envelope": realised_envelope_share(a.envelope, b.envelope, blend.envelope, voiced),
+    }
+
+
+def mean_shares(a: Signal, b: Signal, blend: Signal) -> dict[str, float | None]:
+    """Mean realised share of B by measure; None where it cannot be measured."""
+    return {f"{name}_share": mean_or_none(share) for name, share in realised_shares(a, b, blend).items()}
+
+
+def mean_or_none(share: RealisedShare, part: slice = slice(None), *, fewest: int = FEWEST_FRAMES) -> float | None:
+    """Mean of a realised share, None where fewer frames were measured."""
+    return share.mean(part) if int(share.measured[part].sum()) >= fewest else None
+
+
+def voices(a: Signal, b: Signal, blend: Signal) -> dict[str, float | None]:
+    """Cosine of the blend's speaker embedding to A's and to B's; nothing without an encoder."""
+    if a.embedding is None or b.embedding is None or blend.embedding is None:
+        return {}
+    to_a, to_b = similarity_to_styles(a.embedding, b.embedding, blend.embedding)
+    return {"cosine_to_a": to_a, "cosine_to_b": to_b}
+
+
+def following(a: Signal, b: Signal, blend: Signal, wanted: NDArray[Any]) -> dict[str, float | None]:
+    """How well a blend over time follows the share (T,) that was asked for."""
+    shares = realised_shares(a, b, blend)
+    found: dict[str, float | None] = {
+        f"{name}_control_error": control_error(share, wanted) for name, share in shares.items()
+    }
+    found["lag_ms"] = lag_ms(shares["f0"], wanted, a.contour.frame_rate_hz)
+    found["leakage"] = leakage(a.mel, b.mel, blend.mel, wanted)
+    found["seam"] = seam(a.mel, b.mel, blend.mel, transition(wanted))
+    return found
+
+
+def transition(wanted: NDArray[Any]) -> NDArray[np.bool_]:
+    """Frames (T,) where the share (T,) moves, with :data:`SEAM_FRAMES` on both sides."""
+    moves = np.abs(np.diff(wanted, prepend=wanted[:1])) > 0
+    return binary_dilation(moves, iterations=SEAM_FRAMES) if moves.any() else moves
+
+
+def selective(a: Signal, b: Signal, blend: Signal) -> dict[str, float | None]:
+    """How much of A's pitch and of B's voice a blend has."""
+    shares = mean_shares(a, b, blend)
+    f0, envelope = shares["f0_share"], shares["envelope_share"]
+    unwanted = None if f0 is None or envelope is None else selectivity(1 - f0, 1 - envelope)
+    to_a, to_b = f0_errors(a.contour, blend.contour), f0_errors(b.contour, blend.contour)
+    return {
+        "f0_rms_to_a": to_a.f0_rms_cents,
+        "f0_coverage": to_a.coverage,
+        "f0_correlation_to_a": to_a.f0_correlation,
+        "gpe_to_a": to_a.gpe,
+        "f0_rms_to_b": to_b.f0_rms_cents,
+        "envelope_share": envelope,
+        "envelope_to_b_db": envelope_distance(b.envelope, blend.envelope, b.contour.voiced & blend.contour.voiced),
+        "selectivity": unwanted,
+        **voices(a, b, blend),
+    }
+
+
+def distances(reference: Signal, other: Signal) -> dict[str, Any]:
+    """Every measure of something against a reference on the same frames; one frame more or less is cut."""
+    return _along(reference, other, same_frames(reference.frames, other.frames))
+
+
+def warped_distances(reference: Signal, other: Signal) -> dict[str, Any]:
+    """Every measure of something of other timing, aligned by exact dynamic time warping of mel-cepstra."""
+    return _along(reference, other, warping_path(reference.cepstrum[1:], other.cepstrum[1:]))
+
+
+def aligned_distances(
+    reference: Signal, other: Signal, *, align: str, phones: Sequence[Sequence[Phone]]
+) -> tuple[dict[str, Any], str]:
+    """Every measure of a synthesis against its reference.
+
+    Args:
+        reference: What is right.
+        other: What is compared with it.
+        align: One of :data:`ALIGNMENTS`; ``"auto"`` takes phones where both have them, nothing where the lengths are
+            equal within a frame, else warping.
+        phones: Phones of the two, empty where unknown.
+
+    Returns:
+        The measures, with durations where both have phones, and the alignment that was taken.
+
+    Raises:
+        InputError: The alignment is impossible: lengths differ, phones are missing or differ.
+    """
+    known = all(len(times) for times in phones)
+    if align == "phones" and not known:
+        raise InputError(f"{other.name}: alignment by phones needs TextGrids of the reference and of the synthesis")
+    if align == "auto":
+        align = "phones" if known else "none" if abs(reference.frames - other.frames) <= 1 else "dtw"
+    if align == "phones":
+        rate_hz = reference.contour.frame_rate_hz
+        found = _along(reference, other, phone_path(phones[0], phones[1], reference.frames, other.frames, rate_hz))
+    else:
+        found = distances(reference, other) if align == "none" else warped_distances(reference, other)
+    if known:
+        found |= phone_duration_errors(phones[0], phones[1]).to_dict()
+    return found, align
+
+
+def _along(reference: Signal, other: Signal, path: NDArray[np.int64]) -> dict[str, Any]:
+    """Measures of the first frames of a reference against the frames of another that a path (T,) gives."""
+    reference, other = reference.cut(len(path)), other.at(path)
+    found = contour_errors(reference.contour, other.contour)
+    sounding = sounding_frames(reference.contour, other.contour)
+    found["mcd_db"] = mel_cepstral_distortion(reference.cepstrum, other.cepstrum, sounding)
+    voiced = reference.contour.voiced & other.contour.voiced
+    found["envelope_db"] = envelope_distance(reference.envelope, other.envelope, voiced)
+    if reference.embedding is not None and other.embedding is not None:
+        found["cosine"] = cosine_similarity(reference.embedding, other.embedding)
+    return found
+
+
+def largest_difference(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """Largest absolute difference of two mels (M, T)."""
+    return float(np.abs(a - b).max())
+
+
+def finite(row: dict[str, Any]) -> dict[str, Any]:
+    """The same with None for numbers that are not finite."""
+    return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in row.items()}

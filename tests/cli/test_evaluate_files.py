@@ -1,0 +1,224 @@
+"""``evaluate contours``, ``pair`` and ``corpus`` as a user meets them: good files, bad files, one clear message each."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from speaking import RATE_HZ, harmonic_tone
+
+from gradtts_interp.cli.main import main
+
+FRAMES = RATE_HZ // 2 // 256
+
+
+def tone(f0_hz, seconds=0.5):
+    return harmonic_tone(f0_hz, seconds).numpy()
+
+
+def noise(seconds=0.5):
+    return np.random.default_rng(0).normal(0, 0.05, int(seconds * RATE_HZ)).astype(np.float32)
+
+
+@pytest.fixture
+def wavs(tmp_path):
+    """Recordings of all kinds, good and bad."""
+    made = {
+        "low": (tone(150), RATE_HZ),
+        "high": (tone(150 * 2 ** (3 / 12)), RATE_HZ),
+        "middle": (tone(150 * 2 ** (1.5 / 12)), RATE_HZ),
+        "long": (tone(150, 0.8), RATE_HZ),
+        "whisper": (noise(), RATE_HZ),
+        "telephone": (tone(150)[:: RATE_HZ // 11025], 11025),
+        "empty": (np.zeros(0, np.float32), RATE_HZ),
+        "silent": (np.zeros(RATE_HZ // 2, np.float32), RATE_HZ),
+        "nan": (np.where(np.arange(RATE_HZ // 2) == 99, np.nan, tone(150)).astype(np.float32), RATE_HZ),
+        "short": (tone(150, 0.02), RATE_HZ),
+    }
+    for name, (samples, rate) in made.items():
+        soundfile.write(tmp_path / f"{name}.wav", samples, rate, subtype="FLOAT")
+    (tmp_path / "text.wav").write_text("no sound")
+    return tmp_path
+
+
+@pytest.fixture
+def run(wavs, capsys):
+    """Run a command in this process; exit status, summary (None without one) and stderr."""
+
+    def run_command(command, *arguments):
+        argv = ["evaluate", command, *map(str, arguments), "--out", str(wavs / "out"), "--json"]
+        argv += ["--speaker-encoder", "none", "--vocoder", "none"]
+        try:
+            status = main(argv)
+        except SystemExit as stop:
+            status = stop.code
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return status, json.loads(out) if out.strip() else None, err
+
+    return run_command
+
+
+def cells(summary, table=0):
+    """Means by condition and measure."""
+    return {
+        line["name"]: {key: cell and cell["mean"] for key, cell in line["cells"].items()}
+        for line in summary["tables"][table]["lines"]
+    }
+
+
+def test_contours_of_a_tone_three_semitones_higher(run, wavs):
+    status, summary, _ = run("contours", wavs / "low.wav", wavs / "high.wav")
+    assert status == 0
+    found = cells(summary)
+    assert found["synthesis"]["f0_mean_cents"] == pytest.approx(300, abs=5)
+    assert found["synthesis"]["coverage"] > 0.9
+    assert found["reference with itself"]["f0_rms_cents"] == 0 and found["reference with itself"]["mcd_db"] == 0
+    names = {p.name for p in (wavs / "out").iterdir()}
+    assert {"report.html", "results.csv", "results.jsonl", "summary.json"} <= names
+    with (wavs / "out" / "results.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["condition"] for row in rows] == ["synthesis", "reference with itself"]
+    assert rows[0]["alignment"] == "none"
+    page = (wavs / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.count("<audio") == 2 and "http://" not in page and "https://" not in page
+
+
+def test_files_of_other_rates_are_resampled_and_it_is_said(run, wavs):
+    status, summary, err = run("contours", wavs / "low.wav", wavs / "telephone.wav")
+    assert status == 0
+    assert "resampled from 11025 to 22050 Hz; nothing above 5512 Hz is in it" in err
+    assert abs(cells(summary)["synthesis"]["f0_mean_cents"]) < 10
+
+
+def test_unvoiced_files_are_measured_without_pitch(run, wavs):
+    status, summary, err = run("contours", wavs / "low.wav", wavs / "whisper.wav")
+    assert status == 0 and "no voiced frame" in err
+    found = cells(summary)["synthesis"]
+    assert found["f0_rms_cents"] is None and found["mcd_db"] > 1 and found["coverage"] == 0
+    assert run("contours", wavs / "whisper.wav", wavs / "whisper.wav")[0] == 0
+
+
+def test_lengths_that_differ_are_warped_or_refused(run, wavs):
+    status, summary, _ = run("contours", wavs / "low.wav", wavs / "long.wav")
+    assert status == 0 and abs(cells(summary)["synthesis"]["f0_mean_cents"]) < 20
+    assert '"alignment": "dtw"' in (wavs / "out" / "results.jsonl").read_text()
+    status, summary, err = run("contours", wavs / "low.wav", wavs / "long.wav", "--align", "none")
+    assert status == 2 and "cannot be compared without alignment" in err and summary is None
+    status, _, err = run("contours", wavs / "low.wav", wavs / "long.wav", "--align", "phones")
+    assert status == 2 and "alignment by phones needs TextGrids" in err
+
+
+def test_missing_textgrids_are_told_and_the_rest_is_measured(run, wavs):
+    status, summary, err = run("contours", wavs / "low.wav", wavs / "high.wav", "--textgrid")
+    assert status == 0 and "low.TextGrid" in err and "measured without phone times" in err
+    assert cells(summary)["synthesis"]["f0_mean_cents"] == pytest.approx(300, abs=5)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("empty", "holds no samples"),
+        ("silent", "is silent"),
+        ("nan", "NaN or infinite"),
+        ("short", "expected at least 0.1 s"),
+        ("text", "cannot be read as audio"),
+        ("none", "no such audio file"),
+    ],
+)
+def test_files_that_cannot_be_measured(run, wavs, name, words):
+    status, summary, err = run("contours", wavs / "low.wav", wavs / f"{name}.wav")
+    assert status == 2 and summary is None
+    last = err.strip().splitlines()[-1]
+    assert last.startswith("error: nothing could be measured") and f"{name}.wav" in last and words in last
+
+
+def test_a_corpus_with_bad_files_is_measured_without_them(run, wavs):
+    lines = [
+        {"id": "good", "reference": "low.wav", "synthesis": "high.wav", "speaker": "s"},
+        {"id": "again", "reference": "low.wav", "synthesis": "low.wav", "speaker": "s"},
+        {"id": "other", "reference": "high.wav", "synthesis": "high.wav", "speaker": "t"},
+        *({"id": name, "reference": "low.wav", "synthesis": f"{name}.wav"} for name in ("empty", "nan", "none")),
+    ]
+    manifest = wavs / "pairs.jsonl"
+    text = "\n".join(json.dumps(line) for line in lines)
+    manifest.write_text(text + '\nnot json\n{"id": "good", "reference": "low.wav", "synthesis": "low.wav"}\n')
+    status, summary, err = run("corpus", manifest, "-j", 1)
+    assert status == 1
+    assert summary["measured"] == 3 and len(summary["failed"]) == 5
+    told = "\n".join(failure["error"] for failure in summary["failed"])
+    for words in ("line 7: no JSON", "line 8: id 'good'", "holds no samples", "NaN", "no such audio file"):
+        assert words in told
+    (line,) = [one for one in summary["tables"][0]["lines"] if one["name"] == "synthesis"]
+    assert line["n"] == 3 and line["cells"]["f0_mean_cents"]["mean"] == pytest.approx(100, abs=5)
+    found = cells(summary)
+    assert {"another utterance of the speaker (DTW)", "another speaker (DTW)"} <= set(found)
+    assert found["another speaker (DTW)"]["f0_mean_cents"] != 0
+    before = (wavs / "out" / "ledger.jsonl").read_text().count("\n")
+    status, again, _ = run("corpus", manifest, "-j", 1)
+    assert status == 1 and again["tables"] == summary["tables"]
+    after = (wavs / "out" / "ledger.jsonl").read_text().count("\n")
+    assert after == before + 3, "only what failed is tried again"
+
+
+def test_manifests_that_hold_nothing(run, wavs):
+    (wavs / "empty.csv").write_text("")
+    (wavs / "no.csv").write_text("id,reference\na,low.wav\n")
+    for name, words in (
+        ("empty.csv", "holds no line"),
+        ("no.csv", "no synthesis; expected the field"),
+        ("none.csv", "cannot be read"),
+        ("low.wav", "expected a manifest"),
+    ):
+        status, _, err = run("corpus", wavs / name)
+        assert status == 2 and words in err
+
+
+def test_a_manifest_in_csv_with_a_folder_of_syntheses(run, wavs):
+    (wavs / "m.tsv").write_text("id\treference\nhigh\tlow.wav\n")
+    status, summary, _ = run("corpus", wavs / "m.tsv", "--synthesis", wavs, "-j", 1)
+    assert status == 0 and cells(summary)["synthesis"]["f0_mean_cents"] == pytest.approx(300, abs=5)
+
+
+def test_a_pair_is_half_way(run, wavs):
+    np.savez(wavs / "map.npz", share=np.full((80, FRAMES), 0.5))
+    files = [wavs / f"{name}.wav" for name in ("low", "high", "middle")]
+    status, summary, _ = run("pair", *files, "--share", wavs / "map.npz")
+    assert status == 0
+    found = cells(summary)
+    assert found["blend"]["f0_share"] == pytest.approx(0.5, abs=0.02)
+    assert found["blend"]["f0_control_error"] < 0.1
+    assert found["A with itself"]["f0_share"] == 0 and found["B (range)"]["f0_share"] == 1
+    assert cells(summary, 1)["A against B"]["f0_mean_cents"] == pytest.approx(300, abs=5)
+    assert (wavs / "out" / "report.html").read_text(encoding="utf-8").count("<audio") == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--weight", "2"], "expected a number from 0 to 1"),
+        (["--share", "none.npy"], "cannot be read"),
+        (["--share", "wrong.npy"], "expected (frames,) or (bins, frames) in [0, 1]"),
+        (["--share", "short.npy"], "share map of 3 frames"),
+    ],
+)
+def test_shares_that_do_not_fit(run, wavs, arguments, words):
+    np.save(wavs / "wrong.npy", np.full(FRAMES, 1.5))
+    np.save(wavs / "short.npy", np.full(3, 0.5))
+    arguments = [str(wavs / a) if a.endswith(".npy") else a for a in arguments]
+    status, _, err = run("pair", wavs / "low.wav", wavs / "high.wav", wavs / "middle.wav", *arguments)
+    assert status == 2 and words in err
+
+
+def test_a_pair_of_other_lengths_is_refused(run, wavs):
+    status, _, err = run("pair", wavs / "low.wav", wavs / "long.wav", wavs / "middle.wav", "--weight", "0.5")
+    assert status == 2 and "render A, B and the blend with the same durations" in err
+
+
+def test_a_run_of_other_settings_is_not_mixed_in(run, wavs):
+    (wavs / "m.csv").write_text("id,reference,synthesis\na,low.wav,high.wav\n")
+    assert run("corpus", wavs / "m.csv", "-j", 1)[0] == 0
+    status, _, err = run("corpus", wavs / "m.csv", "-j", 1, "--tracker", "harvest")
+    assert status == 2 and "give another --out, or --restart" in err
+    assert run("corpus", wavs / "m.csv", "-j", 1, "--tracker", "harvest", "--restart")[0] == 0

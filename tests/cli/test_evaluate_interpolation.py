@@ -1,0 +1,120 @@
+"""``evaluate interpolation`` on a tiny model: tables with anchors, files, going on, one bad item."""
+
+import json
+
+import pytest
+
+from gradtts_interp.cli.main import main
+from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation import grid_run
+from gradtts_interp.evaluation.grid import (
+    Condition,
+    Voice,
+    conditions_of,
+    grid_items,
+    parse_pair,
+    slug,
+)
+
+
+@pytest.fixture
+def run(checkpoint, tmp_path, capsys):
+    def run_command(*arguments):
+        (tmp_path / "lines.txt").write_text("A cat.\n")
+        argv = ["evaluate", "interpolation", "-c", str(checkpoint), "-f", str(tmp_path / "lines.txt"), "-t", "2"]
+        argv += ["--speaker-encoder", "none", "--no-recogniser", "-j", "1", "--out", str(tmp_path / "out"), "--json"]
+        try:
+            status = main([*argv, *map(str, arguments)])
+        except SystemExit as stop:
+            status = stop.code
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return status, json.loads(out) if out.strip() else None, err
+
+    return run_command
+
+
+def lines(summary, name):
+    (table,) = [table for table in summary["tables"] if table["name"] == name]
+    return {line["name"]: line["cells"] for line in table["lines"]}
+
+
+def test_a_quick_run_writes_tables_with_anchors_and_goes_on(run, tmp_path, monkeypatch):
+    flags = ("--quick", "-n", 1, "--pairs", "12:10", "--examples", 1)
+    status, summary, _ = run(*flags)
+    assert status == 0 and not summary["failed"]
+    mix = lines(summary, "mix")
+    assert {"A with itself", "A through the vocoder", "A, other noise", "B (range)", "default", "score"} <= set(mix)
+    assert mix["default"]["endpoint_a"]["mean"] < 1e-4 and mix["default"]["endpoint_b"]["mean"] < 1e-4
+    assert mix["A with itself"]["envelope_share"] is None or mix["A with itself"]["envelope_share"]["mean"] == 0
+    assert {"hard half split", "static mix", "default"} <= set(lines(summary, "time"))
+    assert {"WORLD swap", "default", "prosody"} <= set(lines(summary, "frequency"))
+    known = lines(summary, "reference")
+    assert known["A with itself"]["mcd_db"]["mean"] == 0 and known["B (range)"]["mcd_db"]["mean"] > 0
+    assert "A, another sentence (DTW)" in known
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.count("<audio") >= 5 and "https://" not in page and len(page) < 20e6
+    assert len(list((tmp_path / "out" / "wavs").rglob("*.wav"))) > 20
+
+    def never(*_):
+        raise AssertionError("an item was measured again")
+
+    monkeypatch.setattr(grid_run, "measure_item", never)
+    monkeypatch.setattr("gradtts_interp.cli.evaluate_grid.measure_item", never)
+    status, again, _ = run(*flags)
+    assert status == 0 and again["tables"] == summary["tables"]
+    status, _, err = run(*flags, "--seed", 1)
+    assert status == 2 and "give another --out, or --restart" in err
+
+
+def test_a_bad_item_is_told_and_the_others_are_measured(run, monkeypatch):
+    whole = grid_run.measure_item
+
+    def measure(desk, item):
+        if item.condition is not None and item.condition.name == "score":
+            raise InputError("this one is bad")
+        return whole(desk, item)
+
+    monkeypatch.setattr("gradtts_interp.cli.evaluate_grid.measure_item", measure)
+    status, summary, err = run("--quick", "-n", 1, "--pairs", "12:10", "--modes", "mix", "--no-report")
+    assert status == 1 and "error: 00_12_10/mix-score: this one is bad" in err
+    assert summary["failed"] == [{"item": "00_12_10/mix-score", "error": "this one is bad"}]
+    assert "default" in lines(summary, "mix") and "score" not in lines(summary, "mix")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--pairs", "12"), "expected two styles, such as 12:10"),
+        (("--pairs", "12:99"), "speaker 99"),
+        (("--pairs", "12:none.wav"), "none.wav"),
+        (("-n", 0), "at least 1"),
+        (("--modes", "sideways"), "sideways"),
+    ],
+)
+def test_flags_that_name_nothing(run, flags, words):
+    status, _, err = run(*flags)
+    assert status == 2 and words in err
+
+
+def test_the_grid_has_every_baseline_and_every_id_once():
+    conditions = conditions_of(["mix", "time", "frequency"], has_style=True, noise=True, quick=False)
+    names = {(c.mode, c.name) for c in conditions}
+    assert {("time", "hard half split"), ("time", "static mix"), ("frequency", "WORLD swap")} <= names
+    assert {("mix", "score"), ("mix", "attention"), ("time", "prosody + attention + noise")} <= names
+    assert all(len(c.weights) == 11 for c in conditions if c.mode == "mix")
+    pairs = [(Voice(1), Voice(2)), (Voice(3, "happy"), Voice(path="a/b.wav"))]
+    items = grid_items(pairs, ["One.", "Two."], conditions, utterances=4, examples=1)
+    assert len({item.id for item in items}) == len(items) == 4 * (1 + len(conditions))
+    assert len({(i.pair.a, i.pair.text) for i in items}) == 4, "each pair meets other sentences in time"
+    official = conditions_of(["mix"], has_style=False, noise=True, quick=True)
+    assert [c.name for c in official] == ["default", "prior", "score"]
+    with pytest.raises(InputError, match="expected some of mix, time, frequency"):
+        conditions_of([], has_style=True, noise=True, quick=False)
+
+
+def test_names_of_pairs_and_files():
+    assert parse_pair("12:10") == (Voice(12), Voice(10))
+    assert parse_pair("12/happy: b.wav") == (Voice(12, "happy"), Voice(path="b.wav"))
+    assert Voice(path="x/calm voice.wav").name == "calm voice" and Voice(12, "happy").name == "12-happy"
+    assert slug(Condition("prior + score", "time")) == "time-prior-score"
