@@ -19,6 +19,7 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
 from gradtts_interp.interpolation.noise import NOISE
+from gradtts_interp.interpolation.noise_text import parse_tuning
 from gradtts_interp.interpolation.shares import Share
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.sampling import choose_sampler
@@ -121,6 +122,7 @@ def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInte
         "temperature": args.temperature,
         "length_scale": args.length_scale,
         "seed": args.seed,
+        "noise_tuning": parse_tuning(args.noise) if args.noise else None,
     }
     settings = {
         "mode": mode,
@@ -165,6 +167,7 @@ def check_flags(args: argparse.Namespace) -> None:
         "--mode none: it speaks style A alone; leave style B out": mode == "none" and has_b,
         **blend_conflicts(args, mode),
         "--mechanism: it needs two styles": args.mechanism and not has_b,
+        "--noise: it needs two styles": args.noise and not has_b,
         "--attention: it shows who is read, so it needs two styles": args.attention and not has_b,
         "--attention: nothing to see without --mechanism attention": args.attention
         and args.mechanism

@@ -83,7 +83,7 @@ PICTURES = ["sample_0_attention_layers.png", "sample_0_attention_phonemes.png"]
         ((*TWO, "--mode", "frequency"), "pitch(1,1)", [0, 0]),
         ((*TWO, "--mode", "frequency", "--pitch-from", "b"), "~pitch(1,1)", [1, 1]),
         ((*TWO, "--mode", "frequency", "--harmonics", 3, "--pitch-width", 0), "pitch(3,0)", [0, 0]),
-        ((*TWO, "--curve", "0:a,0.01s:a,w2:b"), "curve(0:0,0.01s:0,w2:1)", [0, 1]),
+        ((*TWO, "--curve", "0s:a,w2:a,w3:b"), "curve(0s:0,w2:0,w3:1)", [0, 1]),
         ((*TWO, "--words", "2-3:b"), "words(2-3:1)", [0, 1]),
         ((*TWO, "--words", "3:a", "--curve", "0:1,1:1"), "words(3:0) over curve(0:1,1:1)", [1, 0]),
         ((*TWO, "--words", "1:b", "--mode", "mix", "--weight", 0.25), "words(1:1) over constant(0.25)", [0.7, 0.25]),

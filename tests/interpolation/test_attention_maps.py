@@ -1,0 +1,200 @@
+"""Attention maps by phoneme: they add up, equal the mass, know their references, and fit in memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import TINY_STYLE, tiny_pipeline, tiny_style
+
+from gradtts_interp.errors import InputError
+from gradtts_interp.interpolation import shares
+from gradtts_interp.interpolation.attention_maps import MapOptions
+from gradtts_interp.models.style_attention import StyleAttnProcessor
+from gradtts_interp.plots_attention import plot_layers, plot_phonemes
+
+TEXTS = ["A cat ran.", "Two small dogs were sleeping."]
+A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
+DEMO = Path(__file__).parents[2] / "checkpts" / "demo"
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return tiny_pipeline()
+
+
+def speak(pipeline, text=TEXTS[0], *, options=None, **others):
+    settings = {"share": shares.words({1: 1.0}), "num_inference_steps": 3, "seed": 0, "mechanisms": ("attention",)}
+    options = MapOptions(time_bins=4) if options is None else options
+    return pipeline(text, A, B, output_attention=options, **(settings | others))
+
+
+@pytest.fixture(scope="module")
+def spoken(pipeline):
+    return speak(pipeline)
+
+
+def total(maps):
+    """Attention of each site, interval, head and phoneme to everything."""
+    return {
+        site: sum(plane.astype(float).sum((-1, -2)) for plane in planes)
+        + maps.vectors[site].astype(float).sum((-1, -2))
+        for site, planes in maps.planes.items()
+    }
+
+
+def test_each_phoneme_gives_all_its_attention_to_tokens_and_vectors(pipeline, spoken):
+    maps = spoken.attention_maps
+    assert set(maps.planes) == set(pipeline.model.attention_sites)
+    assert maps.evaluations.tolist() == [1, 0, 1, 1] and maps.time_edges.tolist() == [1, 0.75, 0.5, 0.25, 0]
+    assert len(maps.phonemes) == len(maps.spans) and maps.spans[-1][1] == spoken.mel.shape[1]
+    for site, planes in maps.planes.items():
+        for plane, style in zip(planes, (A, B), strict=True):
+            rows, columns = 80 // TINY_STYLE.patch_bins, -(-style.mel.shape[1] // TINY_STYLE.patch_frames)
+            assert plane.shape == (4, 1, len(maps.phonemes), rows, columns)
+        np.testing.assert_allclose(total(maps)[site][[0, 2, 3]], 1, atol=5e-3)
+        assert (total(maps)[site][1] == 0).all()  # no evaluation there
+
+
+def test_phonemes_look_at_the_style_of_their_word(pipeline):
+    durations = [[16] * len(pipeline.frontend(TEXTS[0]).ids)]
+    speech = speak(pipeline, durations=durations, num_inference_steps=1)
+    maps, (_, start, stop) = speech.attention_maps, speech.words[1]
+    inside = [i for i, span in enumerate(maps.spans) if start < span[0] and span[1] < stop]
+    before = [i for i, span in enumerate(maps.spans) if span[1] < start - 8]
+    assert inside and before
+    assert max(maps.of(0, phoneme=i).sum() for i in inside) < 1e-3
+    assert max(maps.of(1, phoneme=i).sum() for i in before) < 1e-3
+
+
+def test_recording_maps_changes_nothing_and_gives_the_same_mass(pipeline, spoken):
+    plain, mass = speak(pipeline, options=False), speak(pipeline, options=True)
+    assert plain.attention_maps is None and mass.attention_maps is None and plain.attention is None
+    np.testing.assert_allclose(spoken.mel, plain.mel, atol=1e-4)
+    for site, found in mass.attention.items():
+        np.testing.assert_allclose(spoken.attention[site]["mass"], found["mass"], atol=1e-4)
+    assert all(isinstance(p, StyleAttnProcessor) for p in pipeline.model.attn_processors.values())
+
+
+def test_heads_can_be_kept_and_their_mean_is_the_map(pipeline, spoken):
+    each = speak(pipeline, options=MapOptions(time_bins=4, each_head=True)).attention_maps
+    for site, planes in each.planes.items():
+        assert planes[0].shape[1] == TINY_STYLE.heads
+        for kept, mean in zip(planes, spoken.attention_maps.planes[site], strict=True):
+            np.testing.assert_allclose(kept.astype(float).mean(1, keepdims=True), mean, atol=1e-3)
+
+
+@pytest.mark.parametrize("options", [{"guidance": 0.5}, {"mechanisms": ("attention", "score")}, {"solver": "heun"}])
+def test_other_branches_and_solvers(pipeline, options):
+    maps = speak(pipeline, **options).attention_maps
+    for found in total(maps).values():
+        np.testing.assert_allclose(found[maps.evaluations > 0], 1, atol=5e-3)
+
+
+def test_a_batch_equals_its_lines(pipeline):
+    for text, speech in zip(TEXTS, speak(pipeline, TEXTS), strict=True):
+        alone = speak(pipeline, text).attention_maps
+        assert alone.phonemes == speech.attention_maps.phonemes and alone.spans == speech.attention_maps.spans
+        for site, planes in alone.planes.items():
+            for one, other in zip(planes, speech.attention_maps.planes[site], strict=True):
+                np.testing.assert_allclose(one, other, atol=1e-3)
+
+
+def test_a_style_alone_has_maps_and_styles_read_alone_have_none(pipeline):
+    alone = pipeline(TEXTS[0], A, num_inference_steps=1, seed=0, output_attention=MapOptions()).attention_maps
+    assert len(alone.references) == 1
+    assert speak(pipeline, share=shares.constant(0.5), mechanisms=("score",)).attention_maps is None
+
+
+def test_by_pitch_only_the_pitch_region_of_a_is_read_and_the_complement_exchanges_it(pipeline):
+    options = {"share": shares.pitch(), "mechanisms": ("prosody", "attention")}
+    maps = speak(pipeline, **options).attention_maps
+    from gradtts_interp.interpolation.reading import region_mask
+
+    region = region_mask(A.contour, shares.pitch().pitch, pipeline.model.settings.mel)
+    pb, pf = maps.patch
+    padded = np.pad(region, ((0, 0), (0, -region.shape[1] % pf)))
+    touched = padded.reshape(80 // pb, pb, -1, pf).max((1, 3)) > 0
+    assert maps.of(0).sum() > 0.01 and maps.of(0)[~touched].max() == 0
+    other = pipeline(
+        TEXTS[0],
+        B,
+        A,
+        output_attention=MapOptions(),
+        num_inference_steps=3,
+        seed=0,
+        **(options | {"share": ~shares.pitch()}),
+    )
+    np.testing.assert_allclose(other.attention_maps.of(1), maps.of(0), atol=1e-3)
+    assert other.attention_maps.styles == (B.name, A.name)
+
+
+def test_saved_maps_are_read_back_by_their_documented_names(spoken, tmp_path):
+    path = spoken.attention_maps.save(tmp_path / "maps.npz")
+    with np.load(path) as kept:
+        np.testing.assert_array_equal(kept["mid.map_1"], spoken.attention_maps.planes["mid"][1])
+        assert kept["phonemes"].tolist() == list(spoken.attention_maps.phonemes)
+        assert kept["reference_0"].shape == A.mel.shape and kept["styles"].tolist() == [A.name, B.name]
+        assert kept["mid.vectors"].shape[-2:] == (2, 2) and kept["patch"].tolist() == [8, 4]
+
+
+def test_pictures(spoken, tmp_path):
+    maps = spoken.attention_maps
+    figure = plot_phonemes(maps, tmp_path / "phonemes.png", phonemes=[1, 2], site="mid", interval=0)
+    assert len(figure.axes) == 4 and "mid" in figure.get_suptitle() and "t 1 to 0.75" in figure.get_suptitle()
+    figure = plot_layers(maps, tmp_path / "layers.png")
+    assert len(figure.axes) == len(maps.planes) * 3 * 2  # sites, intervals with an evaluation, styles
+    assert (tmp_path / "phonemes.png").is_file() and (tmp_path / "layers.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda maps: maps.of(0, site="roof"), "site 'roof'; expected down1, "),
+        (lambda maps: maps.of(0, phoneme=99), "phoneme 99; expected 0 to"),
+        (lambda maps: maps.of(0, interval=4), "interval 4; expected 0 to 3"),
+        (lambda maps: MapOptions(time_bins=0), "0 intervals of time"),
+    ],
+)
+def test_what_is_refused(spoken, make, message):
+    with pytest.raises(InputError, match=message):
+        make(spoken.attention_maps)
+
+
+TEN_SECONDS = """
+import resource, sys
+import torch
+from gradtts_interp.interpolation import shares
+from gradtts_interp.interpolation.attention_maps import MapOptions
+from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.styles import style_of_samples
+
+torch.set_num_threads(1)
+tts = GradTTSInterpPipeline.from_pretrained(sys.argv[1])
+mel, rate = tts.model.settings.mel, tts.model.settings.mel.sample_rate_hz
+time = torch.arange(10 * rate) / rate
+tone = lambda f0: 0.1 * sum(torch.sin(2 * torch.pi * k * f0 * time + torch.sin(20 * time)) / k for k in range(1, 9))
+a, b = (style_of_samples(tone(f0), mel, name=f"{f0} Hz") for f0 in (110, 200))
+text = "Nobody remembered the name of the old grey lion that had lived behind the quiet river for more than a year."
+ids = len(tts.frontend(text).ids)
+frames = round(10 * mel.frame_rate_hz)
+durations = [frames // ids + (i < frames % ids) for i in range(ids)]
+wanted = MapOptions() if sys.argv[2] == "maps" else False
+options = {"durations": [durations], "num_inference_steps": 10, "seed": 0, "output_attention": wanted}
+speech = tts(text, a, b, share=shares.ramp(), **options)
+print(speech.seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+"""
+
+
+@pytest.mark.slow
+def test_ten_seconds_against_ten_seconds_fit_in_two_gigabytes():
+    """Peak memory of the whole process, PyTorch included, in GiB; every interval of time gets its evaluation."""
+    done = subprocess.run(
+        [sys.executable, "-c", TEN_SECONDS, str(DEMO), "maps"], capture_output=True, text=True, timeout=1800
+    )
+    assert done.returncode == 0, done.stderr
+    seconds, gibibytes = map(float, done.stdout.split()[-2:])
+    assert seconds == pytest.approx(10, abs=0.1) and 0.1 < gibibytes < 2
