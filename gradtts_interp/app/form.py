@@ -149,7 +149,7 @@ def _flags_of_blend(form: Form) -> list[str]:
         flags.append(f"--curve={''.join(form.curve.split())}")
     elif form.mode == "mix":
         flags.append(f"--weight={form.weight:g}")
-    else:
+    elif not form.bands.strip():  # bands in Hz have no pitch to follow
         flags += ["--pitch-from", form.pitch_from]
     if form.bands.strip():
         flags.append(f"--bands={''.join(form.bands.split())}")

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from gradtts_interp.app import studio as studio_module
-from gradtts_interp.app.form import NOBODY, RECORDING, SPEAKER, Form, Limits, Voice, flags_of
+from gradtts_interp.app.form import NOBODY, RECORDING, SPEAKER, Form, Limits, Voice, flags_of, knows_bands
 from gradtts_interp.app.studio import OUT_OF_MEMORY, StoppedError
 from gradtts_interp.cli.main import main as verbs
 from gradtts_interp.errors import InputError
@@ -187,6 +187,13 @@ def test_flags_leave_attention_out_where_there_is_none():
     assert "--attention" in flags_of(FORM, Limits(), with_attention=True)
     assert "--attention" not in flags_of(FORM, Limits(), with_attention=False)
     assert "--attention" not in flags_of(replace(FORM, mechanisms=("prior",)), Limits(), with_attention=True)
+
+
+@pytest.mark.skipif(not knows_bands(), reason="this command line has no --bands")
+@pytest.mark.parametrize("mode", ["time", "mix", "frequency"])
+def test_bands_join_every_mode(studio, mode):
+    answer = studio.render(replace(FORM, mode=mode, bands="0-400:a, 400-8000:b"), "v1")
+    assert "--bands=0-400:a,400-8000:b" in answer.command and "--pitch-from" not in answer.command
 
 
 def test_without_gradio_the_verb_says_what_to_install(monkeypatch, capsys):

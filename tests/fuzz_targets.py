@@ -1,0 +1,252 @@
+"""Everything that reads what others wrote, and how to make strange input for it.
+
+A target is called with made-up input and may raise nothing but :class:`InputError`. Files are made by changing good
+ones at random, so that the readers' inner parts are reached too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from speaking import harmonic_tone, tiny_pipeline, tiny_vocoder
+from training.fake_corpus import write_corpus
+
+from gradtts_interp.app.form import Form, Limits, Voice, flags_of, parser
+from gradtts_interp.audio import read_audio, write_wav
+from gradtts_interp.checkpoints import load_model, load_official, read_index, save_model
+from gradtts_interp.cli.jobs import check_flags, read_lines
+from gradtts_interp.config import MelConfig, ModelConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.files import read_json, read_torch
+from gradtts_interp.interpolation import shares
+from gradtts_interp.interpolation.share_text import parse_bands, parse_curve, parse_words
+from gradtts_interp.interpolation.shares import Layout
+from gradtts_interp.styles import StyleBank
+from gradtts_interp.text.frontend import TextFrontend
+from gradtts_interp.training.data import load_items
+from gradtts_interp.training.filelist import parse_line
+from gradtts_interp.vocoder import Vocoder
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader.
+
+    Attributes:
+        check: Reads made-up input.
+        made: How the input is made.
+        cases: How many in a long run.
+    """
+
+    check: Callable[[Any], object]
+    made: st.SearchStrategy
+    cases: int = 1000
+
+
+def targets(folder: Path) -> dict[str, Target]:
+    """All readers, with their files below a folder."""
+    files = _files(folder)
+    frontends = [TextFrontend(add_blank=False, word_boundaries=False), TextFrontend(mode="official")]
+    layout = Layout(frames=20, mel=MelConfig(), words=((0, 8), (8, 20)), phones=((0, 5), (5, 20)))
+
+    def change(name: str, read: Callable[[Path], object]) -> Callable[[Any], object]:
+        path, good = files[name], files[name].read_bytes()
+
+        def check(edits: list[tuple[float, bytes, int]]) -> object:
+            path.write_bytes(_edited(good, edits))
+            try:
+                return read(path)
+            finally:
+                path.write_bytes(good)
+
+        return check
+
+    def write(name: str, read: Callable[[Path], object]) -> Callable[[Any], object]:
+        def check(content: bytes | str) -> object:
+            path = folder / name
+            path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass"))
+            return read(path)
+
+        return check
+
+    def of_json(read: Callable[[Any], object]) -> Callable[[Any], object]:
+        return lambda value: read(value if isinstance(value, dict) else {"settings": value})
+
+    speech = files["wav"]
+    tiny = folder / "tiny"
+    return {
+        "text": Target(lambda text: [f(text) for f in frontends], TEXT, 1500),
+        "curve": Target(lambda text: parse_curve(text).render(layout), SHARE_TEXT, 1000),
+        "words": Target(lambda text: parse_words(text).render(layout), SHARE_TEXT, 700),
+        "bands": Target(lambda text: parse_bands(text).render(layout), SHARE_TEXT, 700),
+        "share": Target(lambda made: _share(made).render(layout), SHARES, 700),
+        "flags": Target(lambda words: check_flags(parser().parse_args(words)), FLAGS, 1000),
+        "form": Target(lambda form: flags_of(form, Limits(), with_attention=True), FORMS, 700),
+        "sentences": Target(write("lines.txt", read_lines), st.one_of(st.binary(max_size=200), st.text()), 500),
+        "filelist": Target(lambda row: parse_line(row, folder), ROWS, 700),
+        "wav": Target(change("wav", lambda _: read_audio(speech)), EDITS, 1500),
+        "manifest": Target(change("manifest", lambda path: load_items(path.parent)), EDITS, 500),
+        "features": Target(change("features", lambda _: load_items(folder / "corpus")), EDITS, 400),
+        "json": Target(change("index", read_json), EDITS, 500),
+        "model config": Target(of_json(ModelConfig.from_dict), JSON, 700),
+        "mel config": Target(of_json(MelConfig.from_dict), JSON, 500),
+        "index": Target(write("pipeline.json", lambda p: read_index(p.parent)), JSON.map(json.dumps), 500),
+        "config file": Target(change("config", lambda _: load_model(tiny / "model")), EDITS, 300),
+        "safetensors": Target(change("weights", lambda _: load_model(tiny / "model")), HEADER_EDITS, 500),
+        "styles": Target(change("styles", lambda _: StyleBank.load(tiny / "styles", MelConfig())), EDITS, 300),
+        "vocoder": Target(change("vocoder", lambda _: Vocoder.from_pretrained(tiny / "vocoder")), EDITS, 300),
+        "official": Target(change("official", load_official), EDITS, 300),
+        "torch file": Target(change("official", read_torch), EDITS, 300),
+        "hostile pickle": Target(write("hostile.pt", _unpickle), PICKLES, 500),
+    }
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """Good files, to be spoiled."""
+    write_wav(folder / "good.wav", harmonic_tone(150.0, 0.3), 22050)
+    corpus = write_corpus(folder / "corpus")
+    tts = tiny_pipeline()
+    tiny = folder / "tiny"
+    tts.save_pretrained(tiny)
+    tiny_vocoder().save_pretrained(tiny / "vocoder")
+    save_model(tts.model, tiny / "model")
+    torch.save({"encoder.emb.weight": torch.zeros(149, 8), "spk_emb.weight": torch.zeros(3, 4)}, folder / "official.pt")
+    return {
+        "wav": folder / "good.wav",
+        "manifest": corpus / "manifest.jsonl",
+        "features": corpus / "features" / "bank-0.npz",
+        "index": tiny / "pipeline.json",
+        "config": tiny / "model" / "config.json",
+        "weights": tiny / "model" / "model.safetensors",
+        "styles": tiny / "styles" / "styles.json",
+        "vocoder": tiny / "vocoder" / "config.json",
+        "official": folder / "official.pt",
+    }
+
+
+def _edited(good: bytes, edits: list[tuple[float, bytes, int]]) -> bytes:
+    """Bytes put in at places (as parts of the length), some of what stood there cut."""
+    content = bytearray(good)
+    for place, inserted, cut in edits:
+        at = int(place * len(content))
+        content[at : at + cut] = inserted
+    return bytes(content)
+
+
+class _Hostile:
+    """Unpickling it would call a function."""
+
+    def __init__(self, function: Any, arguments: tuple) -> None:
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self) -> tuple:
+        return self.function, self.arguments
+
+
+WITNESS = "GRADTTS_INTERP_HOSTILE_PICKLE_RAN"
+
+
+def _hostile(kind: int, protocol: int, junk: Any) -> bytes:
+    code = f"import os; os.environ[{WITNESS!r}] = '1'"
+    payload = [
+        _Hostile(exec, (code,)),
+        _Hostile(eval, (f"exec({code!r})",)),
+        _Hostile(os.putenv, (WITNESS, "1")),
+        _Hostile(os.system, ("exit 1",)),
+        _Hostile(getattr, (os, "system")),
+        _Hostile(np.load, ("/etc/passwd",)),
+    ][kind]
+    return pickle.dumps({"model": payload, "junk": junk}, protocol=protocol)
+
+
+def _unpickle(path: Path) -> None:
+    for read in (read_torch, load_official):
+        try:
+            read(path)
+        except InputError:
+            continue
+        finally:
+            assert WITNESS not in os.environ, "code of a checkpoint was run"
+        raise AssertionError("a hostile file was taken for a checkpoint")
+
+
+def _share(made: tuple[str, list[float]]) -> shares.Share:
+    kind, values = made
+    x, y, z = [*values, 0.5, 0.5, 0.5][:3]
+    return {
+        "constant": lambda: shares.constant(x),
+        "step": lambda: shares.step(x),
+        "ramp": lambda: shares.ramp(x, y) * shares.step(z),
+        "curve": lambda: shares.curve([(v, w) for v, w in zip(values, values[::-1], strict=True)]) + shares.constant(x),
+        "bands": lambda: ~shares.bands(x, y, inside=z),
+        "words": lambda: shares.words({0: x, 1: y}),
+        "phonemes": lambda: shares.phonemes({int(x) if abs(x) < 1e9 else 0: y}),
+    }[kind]()
+
+
+# -- how input is made ----------------------------------------------------------------------------------------------
+
+warnings.filterwarnings("ignore", category=SyntaxWarning)
+_PARTS = st.sampled_from(
+    "{HH AH0} { } {XX} Dr. $5.20 1,234 3rd 1999 12:30 % & é ß 你好 \u0000 \u202e 🙂 -- ... 'tis I.B.M.".split(" ")
+)
+TEXT = st.one_of(st.text(max_size=60), st.lists(_PARTS | st.text(max_size=6), max_size=12).map(" ".join))
+SHARE_TEXT = st.one_of(st.text(max_size=20), st.text("0123456789.,:-+eabwsinf ", max_size=24))
+NUMBERS = st.floats() | st.floats(0, 1) | st.sampled_from([0.0, 1.0, 8000.0])
+SHARES = st.tuples(
+    st.sampled_from(["constant", "step", "ramp", "curve", "bands", "words", "phonemes"]), st.lists(NUMBERS, max_size=5)
+)
+_WORDS = "-s -s2 --mode --curve --weight --mechanism --text --emotion -t --seed time mix 0:0,1:1 0.5 12 nan -1".split()
+FLAGS = st.lists(st.sampled_from(_WORDS) | st.text(max_size=5), max_size=8)
+VOICES = st.builds(
+    Voice,
+    st.sampled_from(["speaker", "recording", "nobody"]) | st.text(max_size=4),
+    st.none() | st.integers(),
+    st.none() | st.text(max_size=5),
+    st.none() | st.just(Path("x.wav")),
+)
+FORMS = st.builds(
+    Form,
+    TEXT,
+    VOICES,
+    VOICES,
+    st.sampled_from(["time", "mix", "frequency"]) | st.text(max_size=4),
+    SHARE_TEXT,
+    NUMBERS,
+    SHARE_TEXT,
+    st.text(max_size=2),
+    st.lists(st.text(max_size=5), max_size=2).map(tuple),
+    st.integers(),
+    st.text(max_size=5),
+    st.integers(),
+)
+ROWS = st.one_of(st.text(max_size=40), st.lists(st.text(max_size=8), max_size=5).map("|".join))
+EDITS = st.lists(
+    st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=8), st.integers(0, 40)), min_size=1, max_size=4
+)
+HEADER_EDITS = st.lists(
+    st.tuples(st.floats(0, 0.05, exclude_max=True), st.binary(max_size=8), st.integers(0, 12)), min_size=1, max_size=3
+)
+_FIELDS = st.sampled_from([*ModelConfig().to_dict(), *MelConfig().to_dict(), "model", "vocoder", "styles", "x"])
+JSON = st.dictionaries(
+    _FIELDS,
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_FIELDS, inner, max_size=3),
+        max_leaves=6,
+    ),
+    max_size=6,
+)
+PICKLES = st.builds(
+    _hostile, st.integers(0, 5), st.integers(0, pickle.HIGHEST_PROTOCOL), st.integers() | st.text() | st.binary()
+)

@@ -1,0 +1,148 @@
+"""SIGKILL at random moments: what is done again ends as if nothing had happened, and no file is half a file."""
+
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from kill_targets import corpus, speak, train
+from PIL import Image
+from safetensors.torch import load_file
+from training.fake_corpus import write_corpus
+
+from gradtts_interp.training.state import checkpoints
+
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "20"))
+PATIENCE_SECONDS = 600
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+
+
+@pytest.fixture(scope="module")
+def start():
+    """Starts a function in a process of its own, of a server that has imported everything."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["gradtts_interp.training.command", "gradtts_interp.cli.synthesize", "librosa"])
+
+    def run(function, *arguments):
+        process = context.Process(target=function, args=[str(a) for a in arguments])
+        process.start()
+        return process
+
+    return run
+
+
+def finish(process):
+    process.join(PATIENCE_SECONDS)
+    assert process.exitcode == 0
+
+
+def kill_often(start, make, again, check):
+    """Kill ``ROUNDS`` times, each at a random moment of a run; a run that gets to its end is checked and begun anew."""
+    begun = time.monotonic()
+    finish(make())
+    longest = time.monotonic() - begun
+    check()
+    again()
+    rng, killed, finished = random.Random(0), 0, 0
+    while killed < ROUNDS:
+        process = make()
+        process.join(rng.uniform(0, longest))
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            killed += 1
+            continue
+        assert process.exitcode == 0
+        check()
+        again()
+        finished += 1
+    finish(make())
+    check()
+    sys.stdout.write(f"{killed} kills, {finished + 1} runs ended, {longest:.1f} s each when undisturbed\n")
+
+
+def visible(folder: Path) -> list[Path]:
+    """Files that do not begin with a dot; those that do are left over from a killed write and taken for nothing."""
+    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+
+
+def test_training_goes_on(start, tmp_path):
+    data, out = write_corpus(tmp_path / "corpus"), tmp_path / "run"
+    finish(start(train, data, tmp_path / "undisturbed"))
+    expected = load_file(checkpoints(tmp_path / "undisturbed")[-1] / "model.safetensors")
+
+    def check():
+        kept = checkpoints(out)
+        assert [p.name for p in kept] == ["step_0000023", "step_0000024"]
+        found = load_file(kept[-1] / "model.safetensors")
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name], value, atol=1e-6, err_msg=name)
+        assert not list(out.glob(".step_*")), "half a checkpoint stays behind"
+        rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+        validated = [row["step"] for row in rows if "valid/prior" in row]
+        assert validated == sorted(set(validated)), "a validation is logged twice"
+
+    kill_often(start, lambda: start(train, data, out), lambda: shutil.rmtree(out), check)
+
+
+@pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
+def test_a_corpus_is_built_on(start, tmp_path):
+    out = tmp_path / "corpus"
+    finish(start(corpus, tmp_path / "undisturbed"))
+    expected = {p.relative_to(tmp_path / "undisturbed"): p for p in visible(tmp_path / "undisturbed")}
+
+    def check():
+        found = {p.relative_to(out): p for p in visible(out)}
+        assert found.keys() == expected.keys()
+        for name, path in found.items():
+            if path.suffix in (".wav", ".jsonl", ".txt"):
+                assert path.read_bytes() == expected[name].read_bytes(), name
+            elif path.suffix == ".npz":
+                with np.load(path) as mine, np.load(expected[name]) as other:
+                    assert mine.files == other.files
+                    assert all(np.array_equal(mine[key], other[key]) for key in mine.files), name
+
+    kill_often(start, lambda: start(corpus, out), lambda: shutil.rmtree(out), check)
+
+
+def test_sentences_are_whole_or_absent(start, tmp_path, checkpoint):
+    lines, out = tmp_path / "lines.txt", tmp_path / "out"
+    lines.write_text("".join(f"The cat saw {n} dogs.\n" for n in ("one", "two", "three", "four")))
+
+    def whole():
+        for path in visible(out) if out.exists() else []:
+            if path.suffix == ".wav":
+                assert soundfile.read(path)[0].size > 1000
+            elif path.suffix == ".png":
+                Image.open(path).load()
+            else:
+                assert json.loads(path.read_text())["seconds"] > 0
+                assert path.with_suffix(".wav").is_file(), "a report without its sound"
+
+    def check():
+        whole()
+        kinds = (".json", ".png", ".wav")
+        assert [p.name for p in visible(out)] == [f"sample_{i}{kind}" for i in range(4) for kind in kinds]
+
+    def make():
+        whole()  # what the last kill left behind
+        return start(speak, checkpoint, lines, out)
+
+    kill_often(start, make, lambda: shutil.rmtree(out), check)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    from speaking import tiny_pipeline
+
+    folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
+    tiny_pipeline().save_pretrained(folder)
+    return folder
