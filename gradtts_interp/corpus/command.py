@@ -1,14 +1,16 @@
-"""The command ``gradtts-interp corpus build``."""
+"""The commands ``gradtts-interp corpus build`` and ``gradtts-interp corpus stats``."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import logging
+import sys
 from pathlib import Path
 
 from gradtts_interp.corpus.build import build_corpus
 from gradtts_interp.corpus.plan import BuildSettings
+from gradtts_interp.corpus.statistics import corpus_statistics, read_manifest, tables_of, write_statistics
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +31,7 @@ _HELP = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``build`` with its options to a parser.
+    """Add ``build`` and ``stats`` with their options to a parser.
 
     Args:
         parser: Parser of ``gradtts-interp corpus``.
@@ -43,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         option = "--" + f.name.replace("_", "-")
         text = f"{_HELP[f.name]} (default: %(default)s)"
         build.add_argument(option, type=type(f.default), default=f.default, help=text)
+    stats = actions.add_parser("stats", help="hours, speakers, phones and prosody of a corpus, as tables and plots")
+    stats.add_argument("corpus", type=Path, help="corpus folder, or a manifest (.jsonl or .jsonl.xz)")
+    stats.add_argument("--out", type=Path, help="folder of statistics.md and statistics.png (default: the corpus)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,7 +59,18 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         Exit status 0.
     """
+    if args.action == "stats":
+        return _stats(args)
     values = {f.name: getattr(args, f.name) for f in dataclasses.fields(BuildSettings)}
     manifest = build_corpus(args.out, BuildSettings(**values), jobs=args.jobs, progress=not args.quiet)
     logger.info("wrote %s", manifest)
+    return 0
+
+
+def _stats(args: argparse.Namespace) -> int:
+    found = corpus_statistics(read_manifest(args.corpus))
+    out = args.out or (args.corpus if args.corpus.is_dir() else args.corpus.parent)
+    tables, picture = write_statistics(found, out)
+    sys.stdout.write(tables_of(found))
+    logger.info("wrote %s and %s", tables, picture)
     return 0

@@ -50,13 +50,13 @@ class BuildSettings:
     """
 
     seed: int = 0
-    sentences: int = 700
+    sentences: int = 1000
     held_out: int = 60
-    bank_utterances: int = 12
-    grid: int = 2600
-    blends: int = 1500
-    voices: int = 24
-    pitches: int = 48
+    bank_utterances: int = 16
+    grid: int = 4200
+    blends: int = 2600
+    voices: int = 32
+    pitches: int = 96
     test_voices: int = 8
     test_pitches: int = 8
     test_utterances: int = 4

@@ -7,7 +7,7 @@ from gradtts_interp.corpus.flite import VOICES
 from gradtts_interp.corpus.plan import BuildSettings, Spoken, draw_share, make_plan, share_at
 from gradtts_interp.errors import InputError
 
-SETTINGS = BuildSettings(sentences=60, held_out=32, blends=200)
+SETTINGS = BuildSettings(sentences=60, held_out=32, bank_utterances=12, grid=2600, blends=200, voices=24, pitches=48)
 
 
 def make_spoken(*, odd: str | None = None) -> Spoken:

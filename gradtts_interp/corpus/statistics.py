@@ -1,0 +1,266 @@
+"""What a corpus holds, read from its manifest: hours, speakers, balance of phones, prosody by speaker and emotion."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from gradtts_interp.config import MelConfig
+from gradtts_interp.corpus.speakers import EMOTIONS
+from gradtts_interp.errors import InputError
+from gradtts_interp.files import atomic_path
+from gradtts_interp.units import CENTS_PER_NAT
+
+FIGURE = "statistics.png"
+TABLES = "statistics.md"
+SEMITONES_PER_NAT = CENTS_PER_NAT / 100
+
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Prosody:
+    """Prosody of a group of utterances, each figure a mean over them.
+
+    Attributes:
+        items: Number of utterances.
+        hours: Their duration.
+        f0_hz: Geometric mean of their mean F0.
+        f0_spread_semitones: Standard deviation of F0 within an utterance.
+        phones_per_second: Phones by duration, pauses included.
+        energy_db: Change of level asked for.
+    """
+
+    items: int
+    hours: float
+    f0_hz: float
+    f0_spread_semitones: float
+    phones_per_second: float
+    energy_db: float
+
+
+@dataclass(frozen=True)
+class Phones:
+    """How often each phone is said.
+
+    Attributes:
+        counts: By phone without stress, the most frequent first.
+        effective: Exponential of the entropy: as many equally frequent phones would be as varied.
+    """
+
+    counts: dict[str, int]
+    effective: float
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Statistics of a corpus.
+
+    Attributes:
+        kinds: Prosody (with items and hours) by kind and split, such as ``grid/train``; blends have no energy.
+        speakers: By number, all their single-style items of the speaker bank.
+        emotions: By name, over all speakers.
+        phones: Of all items.
+        f0_hz: Mean F0 of each item.
+        seconds: Duration of each item.
+    """
+
+    kinds: dict[str, Prosody]
+    speakers: dict[str, Prosody]
+    emotions: dict[str, Prosody]
+    phones: Phones
+    f0_hz: tuple[float, ...]
+    seconds: tuple[float, ...]
+
+    @property
+    def hours(self) -> float:
+        """Duration of the whole corpus."""
+        return sum(self.seconds) / 3600
+
+
+def read_manifest(path: str | Path) -> list[Entry]:
+    """Read a manifest.
+
+    Args:
+        path: A corpus folder, or a manifest of JSON lines, plain or ``.xz``.
+
+    Returns:
+        Its entries.
+
+    Raises:
+        InputError: There is none, it is damaged (the line is named), or empty.
+    """
+    path = Path(path)
+    path = path / "manifest.jsonl" if path.is_dir() else path
+    try:
+        content = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
+    except (OSError, lzma.LZMAError) as error:
+        raise InputError(f"{path} cannot be read: {error}; expected a manifest of the corpus builder") from error
+    entries = []
+    for number, line in enumerate(content.decode("utf-8", errors="replace").splitlines(), start=1):
+        try:
+            entry = json.loads(line)
+            entries.append({name: entry[name] for name in ("id", "kind", "split", "tokens", "frames", "f0")} | entry)
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}, line {number}: {error!r}; expected an item of the corpus builder") from error
+    if not entries:
+        raise InputError(f"{path} is empty; expected items of the corpus builder")
+    return entries
+
+
+def corpus_statistics(entries: Sequence[Entry]) -> Statistics:
+    """Sum up a corpus.
+
+    Args:
+        entries: Its manifest, at least one entry.
+
+    Returns:
+        The statistics.
+    """
+    frame_rate_hz = MelConfig().frame_rate_hz
+    bank = [e for e in entries if e["kind"] == "bank"]
+    known = [emotion for emotion in EMOTIONS if any(e["emotion"] == emotion for e in bank)]
+    counts = Counter(phone for e in entries for phone in phones_of(e["tokens"]))
+    shares = np.array(list(counts.values())) / max(1, sum(counts.values()))
+    return Statistics(
+        kinds=_grouped(entries, lambda e: f"{e['kind']}/{e['split']}"),
+        speakers=_grouped(sorted(bank, key=lambda e: e["speaker"]), lambda e: str(e["speaker"])),
+        emotions={emotion: prosody_of([e for e in bank if e["emotion"] == emotion]) for emotion in known},
+        phones=Phones(dict(counts.most_common()), math.exp(-float((shares * np.log(shares)).sum()))),
+        f0_hz=tuple(e["f0"]["mean_hz"] for e in entries),
+        seconds=tuple(e["frames"] / frame_rate_hz for e in entries),
+    )
+
+
+def phones_of(tokens: Iterable[str]) -> list[str]:
+    """Phones of a token sequence without stress; pauses and punctuation are left out."""
+    plain = (token.lstrip("@").rstrip("012") for token in tokens)
+    return [phone for phone in plain if phone.isalpha()]
+
+
+def prosody_of(entries: Sequence[Entry]) -> Prosody:
+    """Sum up the prosody of some entries, at least one."""
+    seconds = [e["frames"] / MelConfig().frame_rate_hz for e in entries]
+    rates = [len(phones_of(e["tokens"])) / s for e, s in zip(entries, seconds, strict=True)]
+    energies = [e["factors"]["energy_db"] for e in entries if e.get("factors")]
+    return Prosody(
+        items=len(entries),
+        hours=sum(seconds) / 3600,
+        f0_hz=float(np.exp(np.mean([np.log(e["f0"]["mean_hz"]) for e in entries]))),
+        f0_spread_semitones=SEMITONES_PER_NAT * float(np.mean([e["f0"]["log_std"] for e in entries])),
+        phones_per_second=float(np.mean(rates)),
+        energy_db=float(np.mean(energies)) if energies else math.nan,
+    )
+
+
+def _grouped(entries: Iterable[Entry], key: Callable[[Entry], str]) -> dict[str, Prosody]:
+    groups: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        groups[key(entry)].append(entry)
+    return {name: prosody_of(group) for name, group in groups.items()}
+
+
+def write_statistics(statistics: Statistics, folder: str | Path) -> tuple[Path, Path]:
+    """Write tables and plots.
+
+    Args:
+        statistics: What to show.
+        folder: Where ``statistics.md`` and ``statistics.png`` go.
+
+    Returns:
+        Paths of both.
+    """
+    tables, picture = Path(folder) / TABLES, Path(folder) / FIGURE
+    with atomic_path(tables) as temporary:
+        temporary.write_text(tables_of(statistics), encoding="utf-8")
+    with atomic_path(picture) as temporary:
+        draw(statistics).savefig(temporary, dpi=90)
+    return tables, picture
+
+
+def tables_of(statistics: Statistics) -> str:
+    """All tables as Markdown."""
+    parts = [
+        f"# Statistics of the corpus\n\n{len(statistics.seconds)} items, {statistics.hours:.2f} hours.\n",
+        _table("kind/split", statistics.kinds),
+        _table("speaker", statistics.speakers),
+        _table("emotion", statistics.emotions),
+        phones_line(statistics.phones),
+    ]
+    return "\n".join(parts)
+
+
+def rows_of(groups: dict[str, Prosody]) -> list[tuple[str, ...]]:
+    """Lines of a table: name, items, hours, F0, spread, rate, energy."""
+    rows = []
+    for name, p in groups.items():
+        energy = "" if math.isnan(p.energy_db) else f"{p.energy_db:+.1f}"
+        figures = (f"{p.f0_hz:.0f}", f"{p.f0_spread_semitones:.2f}", f"{p.phones_per_second:.1f}")
+        rows.append((name, str(p.items), f"{p.hours:.2f}", *figures, energy))
+    return rows
+
+
+COLUMNS = ("items", "hours", "F0 (Hz)", "F0 spread (semitones)", "phones per second", "level asked for (dB)")
+
+
+def phones_line(phones: Phones) -> str:
+    """Balance of phones in a sentence."""
+    rarest, count = min(phones.counts.items(), key=lambda pair: pair[1])
+    total = sum(phones.counts.values())
+    return (
+        f"{total:,} phones of {len(phones.counts)} kinds, as varied as {phones.effective:.1f} equally frequent ones; "
+        f"the rarest, {rarest}, occurs {count:,} times.\n"
+    )
+
+
+def _table(head: str, groups: dict[str, Prosody]) -> str:
+    lines = ["| " + " | ".join((head, *COLUMNS)) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows_of(groups)), ""])
+
+
+def draw(statistics: Statistics) -> Figure:
+    """Draw counts of phones, F0 and duration of the items, F0 level and spread of each emotion, F0 of each speaker."""
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(3, 2)
+    phones = figure.add_subplot(grid[0, :])
+    places = range(len(statistics.phones.counts))
+    phones.set_xticks(places, list(statistics.phones.counts))
+    phones.bar(places, list(statistics.phones.counts.values()), color="tab:blue")
+    phones.set_yscale("log")
+    phones.tick_params("x", rotation=90)
+    phones.set_ylabel("times said")
+    f0 = figure.add_subplot(grid[1, 0])
+    low, high = min(statistics.f0_hz), max(statistics.f0_hz) * 1.001
+    f0.hist(statistics.f0_hz, bins=np.geomspace(low, high, 40).tolist(), color="tab:green")
+    f0.set_xscale("log")
+    f0.set_xticks([100, 150, 200, 300], ["100", "150", "200", "300"])
+    f0.set_xlabel("mean F0 of an item (Hz)")
+    f0.set_ylabel("items")
+    seconds = figure.add_subplot(grid[1, 1])
+    seconds.hist(statistics.seconds, bins=40, color="tab:gray")
+    seconds.set_xlabel("duration of an item (s)")
+    speakers = figure.add_subplot(grid[2, 0])
+    places = range(len(statistics.speakers))
+    speakers.set_xticks(places, list(statistics.speakers))
+    speakers.bar(places, [p.f0_hz for p in statistics.speakers.values()], color="tab:purple")
+    speakers.set_xlabel("speaker")
+    speakers.set_ylabel("F0 (Hz)")
+    emotions = figure.add_subplot(grid[2, 1])
+    for name, p in statistics.emotions.items():
+        emotions.plot(p.phones_per_second, p.f0_spread_semitones, "o", color="tab:red")
+        emotions.annotate(f" {name}, {p.energy_db:+.0f} dB", (p.phones_per_second, p.f0_spread_semitones))
+    emotions.margins(0.3)
+    emotions.set_xlabel("phones per second")
+    emotions.set_ylabel("F0 spread (semitones)")
+    return figure

@@ -1,0 +1,120 @@
+"""Statistics of a manifest, and that the committed manifest is what its seed gives."""
+
+import argparse
+import json
+import lzma
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gradtts_interp.corpus import command
+from gradtts_interp.corpus.build import build_corpus
+from gradtts_interp.corpus.flite import VOICES
+from gradtts_interp.corpus.plan import BuildSettings, Spoken, make_plan
+from gradtts_interp.corpus.sentences import held_out_sentences, training_sentences
+from gradtts_interp.corpus.statistics import corpus_statistics, phones_of, read_manifest, tables_of
+from gradtts_interp.errors import InputError
+
+COMMITTED = Path(__file__).parents[2] / "resources" / "corpus" / "manifest-seed0.jsonl.xz"
+DEFAULTS = BuildSettings()
+
+
+def entry(name, **others):
+    usual = {
+        "id": name,
+        "kind": "bank",
+        "split": "train",
+        "text": "Go.",
+        "tokens": [" ", "G", "OW1", "."],
+        "speaker": 0,
+        "emotion": "neutral",
+        "factors": {"energy_db": 0.0},
+        "frames": 172,
+        "f0": {"mean_hz": 100.0, "log_std": 0.1, "voiced_share": 0.5},
+    }
+    return {**usual, **others}
+
+
+@pytest.fixture(scope="module")
+def committed():
+    return read_manifest(COMMITTED)
+
+
+def test_figures_of_a_small_manifest():
+    happy = {"mean_hz": 400.0, "log_std": 0.2, "voiced_share": 0.5}
+    entries = [entry("a"), entry("b", emotion="happy", speaker=1, f0=happy, tokens=["G", "G", "OW0"])]
+    found = corpus_statistics(entries)
+    assert found.phones.counts == {"G": 3, "OW": 2} and 1.9 < found.phones.effective < 2
+    assert found.hours == pytest.approx(2 * 172 * 256 / 22050 / 3600)
+    assert found.emotions["happy"].f0_hz == pytest.approx(400) and list(found.speakers) == ["0", "1"]
+    assert found.kinds["bank/train"].f0_hz == pytest.approx(200)
+    assert found.emotions["neutral"].phones_per_second == pytest.approx(2 / (172 * 256 / 22050))
+    assert "| happy | 1 |" in tables_of(found)
+
+
+def test_phones_have_neither_stress_nor_punctuation():
+    assert phones_of([" ", "@AH0", "T", "ER2", ",", "?"]) == ["AH", "T", "ER"]
+
+
+def test_blends_have_no_level_of_their_own():
+    blend = entry("x", kind="blend", factors=None, speaker=None, emotion=None)
+    assert "| blend/train | 1 | 0.00 | 100 | 1.73 | 1.0 |  |" in tables_of(corpus_statistics([blend, entry("a")]))
+
+
+def test_the_command_writes_tables_and_plots(tmp_path, capsys):
+    (tmp_path / "manifest.jsonl").write_text("\n".join(json.dumps(entry(str(i))) for i in range(3)))
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    assert command.run(parser.parse_args(["stats", str(tmp_path)])) == 0
+    assert (tmp_path / "statistics.png").stat().st_size > 10_000
+    assert (tmp_path / "statistics.md").read_text().strip() == capsys.readouterr().out.strip()
+
+
+def test_manifests_that_cannot_be_read_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"manifest.jsonl cannot be read"):
+        read_manifest(tmp_path)
+    for content, message in (("", "is empty"), ("{}", "line 1: KeyError"), ("no", "line 1: JSONDecodeError")):
+        (tmp_path / "manifest.jsonl").write_text(content)
+        with pytest.raises(InputError, match=message):
+            read_manifest(tmp_path)
+    (tmp_path / "m.xz").write_bytes(b"no")
+    with pytest.raises(InputError, match="m.xz cannot be read"):
+        read_manifest(tmp_path / "m.xz")
+    (tmp_path / "m.xz").write_bytes(lzma.compress(json.dumps(entry("a")).encode()))
+    assert [e["id"] for e in read_manifest(tmp_path / "m.xz")] == ["a"]
+
+
+def test_the_committed_corpus_is_as_large_as_it_should_be(committed):
+    found = corpus_statistics(committed)
+    assert found.hours >= 6 and len(found.speakers) == 16 and len(found.emotions) == 5
+    assert len(found.phones.counts) == 39 and min(found.phones.counts.values()) >= 200
+
+
+def test_the_committed_manifest_is_what_seed_zero_gives(committed):
+    """Everything that the seed decides: the plan follows from sentences and tokens, and no sound is needed."""
+    texts = {"train": training_sentences(DEFAULTS.sentences, seed=0, held_out=DEFAULTS.held_out)}
+    texts["test"] = held_out_sentences(DEFAULTS.held_out, seed=0)
+    keys = {part: {text: f"{part}-{i:04d}" for i, text in enumerate(lines)} for part, lines in texts.items()}
+    # Tokens of every sentence by every voice; where none was spoken, a voice that said the same words stands in.
+    tokens: dict[str, dict[str, dict[str, tuple]]] = {part: {base: {} for base in VOICES} for part in keys}
+    for part, of_text in keys.items():
+        for key in of_text.values():
+            for base in VOICES:
+                tokens[part][base][key] = ("same",)
+    plan = make_plan(DEFAULTS, Spoken(tokens["train"], tokens["test"]))
+    assert [item.id for item in plan] == [e["id"] for e in committed]
+    for item, line in zip(plan, committed, strict=True):
+        assert item.split == line["split"]
+        if item.b is None:
+            assert {**item.a.to_dict()} == {name: line[name] for name in ("voice", "pitch", "factors")}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
+def test_the_same_seed_gives_the_same_manifest(tmp_path):
+    small = BuildSettings(sentences=6, held_out=2, bank_utterances=1, grid=8, blends=6, test_voices=1, test_pitches=1)
+    one, two = (build_corpus(tmp_path / n, small, jobs=j, progress=False) for n, j in (("one", 1), ("two", 2)))
+    assert one.read_bytes() == two.read_bytes()
+    wav = "wavs/blend-0003.wav"
+    assert (one.parent / wav).read_bytes() == (two.parent / wav).read_bytes()
