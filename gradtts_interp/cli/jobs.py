@@ -267,7 +267,11 @@ def default_checkpoint() -> Path:
     for home in homes:
         if (home / DEMO).is_dir():
             return home / DEMO
-    raise CheckpointError(f"no checkpoint: {DEMO} lies in none of {', '.join(dict.fromkeys(map(str, homes)))}; give -c")
+    places = ", ".join(dict.fromkeys(map(str, homes)))
+    raise CheckpointError(
+        f"no checkpoint: {DEMO} lies in none of {places}; the demo is part of the repository, not of the wheel: copy its "
+        f"folder {DEMO.parent}, and name it with ${CHECKPOINT_VARIABLE} or give -c"
+    )
 
 
 def vocoder_of(name: str | None, checkpoint: Path) -> MelDecoder | None:
