@@ -24,13 +24,20 @@ from gradtts_interp.evaluation.blend import (
     seam,
     selectivity,
 )
-from gradtts_interp.evaluation.contours import contour_errors, f0_errors
+from gradtts_interp.evaluation.contours import contour_errors, duration_errors, f0_errors
 from gradtts_interp.evaluation.envelope import envelope_distance
-from gradtts_interp.evaluation.phones import Phone, phone_duration_errors
 from gradtts_interp.evaluation.signals import Signal
 from gradtts_interp.evaluation.speakers import cosine_similarity, similarity_to_styles
-from gradtts_interp.evaluation.spectral import mel_cepstral_distortion, sounding_frames
-from gradtts_interp.evaluation.time_alignment import phone_path, same_frames, warping_path
+from gradtts_interp.evaluation.spectral import mel_cepstral_distortion, speech_frames
+from gradtts_interp.evaluation.time_alignment import (
+    Alignment,
+    Phone,
+    align_dtw,
+    align_frames,
+    align_phones,
+    require_same_phones,
+    spoken_phones,
+)
 
 SEAM_FRAMES = 3
 FEWEST_FRAMES = 5
@@ -108,12 +115,12 @@ def selective(a: Signal, b: Signal, blend: Signal) -> dict[str, float | None]:
 
 def distances(reference: Signal, other: Signal) -> dict[str, Any]:
     """Every measure of something against a reference on the same frames; one frame more or less is cut."""
-    return _along(reference, other, same_frames(reference.frames, other.frames))
+    return _along(reference, other, align_frames(reference.frames, other.frames))
 
 
 def warped_distances(reference: Signal, other: Signal) -> dict[str, Any]:
     """Every measure of something of other timing, aligned by exact dynamic time warping of mel-cepstra."""
-    return _along(reference, other, warping_path(reference.cepstrum[1:], other.cepstrum[1:]))
+    return _along(reference, other, align_dtw(reference.cepstrum[1:], other.cepstrum[1:]))
 
 
 def aligned_distances(
@@ -141,19 +148,27 @@ def aligned_distances(
         align = "phones" if known else "none" if abs(reference.frames - other.frames) <= 1 else "dtw"
     if align == "phones":
         rate_hz = reference.contour.frame_rate_hz
-        found = _along(reference, other, phone_path(phones[0], phones[1], reference.frames, other.frames, rate_hz))
+        frames = {"reference_frames": reference.frames, "other_frames": other.frames}
+        found = _along(reference, other, align_phones(phones[0], phones[1], frame_rate_hz=rate_hz, **frames))
     else:
         found = distances(reference, other) if align == "none" else warped_distances(reference, other)
     if known:
-        found |= phone_duration_errors(phones[0], phones[1]).to_dict()
+        found |= _durations(*phones)
     return found, align
 
 
-def _along(reference: Signal, other: Signal, path: NDArray[np.int64]) -> dict[str, Any]:
-    """Measures of the first frames of a reference against the frames of another that a path (T,) gives."""
-    reference, other = reference.cut(len(path)), other.at(path)
+def _durations(reference: Sequence[Phone], other: Sequence[Phone]) -> dict[str, Any]:
+    """Errors of durations of the same phones, pauses left out."""
+    spoken = spoken_phones(reference), spoken_phones(other)
+    require_same_phones(*spoken)
+    return duration_errors(*([end - start for _, start, end in phones] for phones in spoken)).to_dict()
+
+
+def _along(reference: Signal, other: Signal, alignment: Alignment) -> dict[str, Any]:
+    """Measures of the frames of a reference against those of another that an alignment pairs."""
+    reference, other = reference.at(alignment.reference), other.at(alignment.other)
     found = contour_errors(reference.contour, other.contour)
-    sounding = sounding_frames(reference.contour, other.contour)
+    sounding = speech_frames(reference.contour) | speech_frames(other.contour)
     found["mcd_db"] = mel_cepstral_distortion(reference.cepstrum, other.cepstrum, sounding)
     voiced = reference.contour.voiced & other.contour.voiced
     found["envelope_db"] = envelope_distance(reference.envelope, other.envelope, voiced)
