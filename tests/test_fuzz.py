@@ -2,8 +2,10 @@
 
 import logging
 import os
+import subprocess
 import sys
 import traceback
+from pathlib import Path
 
 import pytest
 from fuzz_targets import targets
@@ -13,6 +15,7 @@ from gradtts_interp.errors import InputError
 
 FAST_CASES = 4
 LEAST_CASES = 10_000
+COVERAGE_CASES = 20_000
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +76,18 @@ def test_ten_thousand_cases(all_targets):
     )
     assert not found, summary
     assert sum(ran.values()) >= LEAST_CASES
+
+
+@pytest.mark.slow
+def test_cases_led_by_coverage(tmp_path):
+    pytest.importorskip("atheris", reason="atheris is not installed (it has wheels for few Pythons)")
+    script = Path(__file__).with_name("fuzz_by_coverage.py")
+    done = subprocess.run(
+        [sys.executable, str(script), f"-atheris_runs={COVERAGE_CASES}", "-max_len=200"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=1800,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert f"Done {COVERAGE_CASES} " in done.stderr + done.stdout, done.stderr[-1000:]

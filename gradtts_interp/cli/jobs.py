@@ -269,8 +269,8 @@ def default_checkpoint() -> Path:
             return home / DEMO
     places = ", ".join(dict.fromkeys(map(str, homes)))
     raise CheckpointError(
-        f"no checkpoint: {DEMO} lies in none of {places}; the demo is part of the repository, not of the wheel: copy its "
-        f"folder {DEMO.parent}, and name it with ${CHECKPOINT_VARIABLE} or give -c"
+        f"no checkpoint: {DEMO} lies in none of {places}; the demo is part of the repository, not of the wheel: copy "
+        f"{DEMO.parent} from there, and name it with ${CHECKPOINT_VARIABLE} or give -c"
     )
 
 
