@@ -56,6 +56,23 @@ def plot_tuning(
     return figure
 
 
+def plot_tuning_windows(trace: TuningTrace, path: str | Path | None = None) -> Figure:
+    """Draw a tuning with the attention of its own first and last look, window by window.
+
+    Args:
+        trace: The account of one line.
+        path: Where to write a picture; not written when None.
+
+    Returns:
+        As of :func:`plot_tuning`; a row for each attention site of each window.
+    """
+    before, after = (
+        {f"window {w}, {site}": m for w, of in maps.items() for site, m in of.items()}
+        for maps in (trace.before, trace.after)
+    )
+    return plot_tuning(trace, before, after, path)
+
+
 _CURVES = {
     "loss": lambda s: s.loss_after if s.taken else s.loss,
     "mass inside": lambda s: s.mass_in,

@@ -18,6 +18,7 @@ from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
 from gradtts_interp.pitch.statistics import f0_statistics, thirds
 from gradtts_interp.plots import plot_speech
 from gradtts_interp.plots_attention import plot_layers, plot_phonemes
+from gradtts_interp.plots_tuning import plot_tuning_windows
 from gradtts_interp.speech import Speech
 
 NOT_COMPARED = "A and B alone were not rendered; leave --no-plots out"
@@ -130,6 +131,9 @@ def write_outputs(job: Job, line: Line, take: Take, report: dict[str, Any]) -> d
         for kind, draw in ATTENTION_PICTURES.items():
             files[f"attention_{kind}"] = stem.with_name(f"{stem.name}_attention_{kind}.png")
             draw(speech.attention_maps, files[f"attention_{kind}"])
+    if speech.tuning is not None and speech.tuning.steps and job.plots:
+        files["noise"] = stem.with_name(f"{stem.name}_noise.png")
+        plot_tuning_windows(speech.tuning, files["noise"])
     files["json"] = stem.with_suffix(".json")
     with atomic_path(files["json"]) as temporary:
         temporary.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -148,7 +148,7 @@ def _alone(job: Job, texts: list[str], style: Style | None, name: str, durations
     Only contours are taken from it, so it is solved by the cheapest solver that has converged.
     """
     _name_steps(job, f"{name} alone")
-    sampling = dict(job.sampling)
+    sampling = {name: value for name, value in job.sampling.items() if name != "noise_tuning"}
     if sampling["num_inference_steps"] > COMPARISON["num_inference_steps"]:
         sampling |= COMPARISON
     return job.pipeline(texts, style, durations=durations, **sampling)

@@ -64,6 +64,14 @@ def _add_blend(group: argparse._ArgumentGroup) -> None:
         help=f"where in the model the blend takes hold; repeatable; of {', '.join((*MECHANISMS, NOISE))} "
         "(default: what suits the checkpoint and the mode)",
     )
+    group.add_argument(
+        "--noise",
+        action="append",
+        metavar="NAME=VALUE",
+        help="setting of mechanism noise, which it implies; repeatable: target=latent|initial, optimiser=sgd|adam, "
+        "shell=yes|no, max_move=0.3, budget_steps=N, budget_seconds=S, "
+        "window=0.8-1:style=a:region=pitch:steps=6:objective=mass_in (default: one that suits the mode)",
+    )
 
 
 def _add_sampling(group: argparse._ArgumentGroup) -> None:

@@ -56,6 +56,10 @@ def style_key_sets(model: GradTTS, styles: Sequence[Style], sizes: Sequence[int]
     return torch.cat(rows)
 
 
+class AllSeenError(Exception):
+    """Ends a network evaluation of which nothing but the attention mass is wanted."""
+
+
 class MassObserver:
     """Context manager under which network evaluations also give the mass of key sets, on the graph.
 
@@ -67,10 +71,14 @@ class MassObserver:
         sites: Names of its attention sites to watch.
         sets: Key sets (S, n, 2).
         items: Lines in the batch (B); further rows of an evaluation (other branches, the null style) are left out.
+        stop: Whether the evaluation ends, by :class:`AllSeenError`, with the last of the sites; what follows is the
+            costliest level of the network.
     """
 
-    def __init__(self, model: GradTTS, sites: Sequence[str], sets: Tensor, items: int) -> None:
-        self.model, self.sites, self.sets, self.items = model, tuple(sites), sets, items
+    def __init__(
+        self, model: GradTTS, sites: Sequence[str], sets: Tensor, items: int, *, stop: bool = False
+    ) -> None:
+        self.model, self.sites, self.sets, self.items, self.stop = model, tuple(sites), sets, items, stop
         self._seen: dict[str, Tensor] = {}
         self._before: dict[str, Any] = {}
 
@@ -102,5 +110,7 @@ class MassObserver:
         def record(mass: Tensor) -> None:
             mean = mass[: self.items].float().mean(1)
             self._seen[name] = rearrange(mean, "b (f t) (n r) -> b n r f t", f=height, r=KEY_REGIONS)
+            if self.stop and len(self._seen) == len(self.sites):
+                raise AllSeenError
 
         return record

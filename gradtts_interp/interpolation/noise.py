@@ -117,11 +117,14 @@ class NoiseWindow:
         return {site: weight / sum(chosen.values()) for site, weight in chosen.items()}
 
 
-WINDOWS_BY_PITCH = (
+WINDOWS_BY_PITCH = (NoiseWindow(0.8, 1.0, style=0, region="pitch", steps=6),)
+"""A's pitch while the coarse course is decided."""
+
+WINDOWS_BY_PITCH_AND_REST = (
     NoiseWindow(0.8, 1.0, style=0, region="pitch"),
     NoiseWindow(0.6, 0.8, style=1, region="rest"),
 )
-"""A's pitch while the coarse course is decided, then B's rest."""
+"""A's pitch, then B's rest. They compete: one row's mass sums to 1, and B's rest has most of it without tuning."""
 
 WINDOWS_BY_SHARE = (
     NoiseWindow(0.8, 1.0, objective="mass_share"),

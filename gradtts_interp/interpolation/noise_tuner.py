@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from gradtts_interp.diffusion.contract import Sampler, batch_time
 from gradtts_interp.diffusion.samplers import sampler_by_name
 from gradtts_interp.diffusion.schedule import noise_level, signal
-from gradtts_interp.interpolation.key_sets import MassObserver
+from gradtts_interp.interpolation.key_sets import AllSeenError, MassObserver
 from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
 from gradtts_interp.interpolation.noise_moves import OPTIMISERS, item_norm, within_move
 from gradtts_interp.interpolation.noise_trace import Maps, TuningStep, TuningTrace
@@ -166,6 +166,7 @@ class NoiseTuner:
             if t <= spec.t_from:
                 raise _SeenEnoughError
             answer, mass = self._network(x, t)
+            assert answer is not None
             if spec.holds(t):
                 seen.append((self._judge(window, answer, mass, x, t), mass))
             return answer
@@ -180,9 +181,13 @@ class NoiseTuner:
 
     # -- looking and stepping -----------------------------------------------------------------------------------
 
-    def _network(self, x: Tensor, t: float) -> tuple[Tensor, dict[str, Tensor]]:
-        """Score and mass of one evaluation, on the graph."""
+    def _network(self, x: Tensor, t: float) -> tuple[Tensor | None, dict[str, Tensor]]:
+        """Score and mass of one evaluation, on the graph; no score where the observer has ended it."""
         sites = self._observer.sites
+        if self._observer.stop:
+            with suppress(AllSeenError):
+                self.scene.score(x, batch_time(t, x))
+            return None, self._observer.take()
 
         def evaluate(x: Tensor) -> tuple[Tensor, ...]:
             score = self.scene.score(x, batch_time(t, x))
@@ -195,10 +200,12 @@ class NoiseTuner:
             score, *masses = evaluate(x)
         return score, dict(zip(sites, masses, strict=True))
 
-    def _judge(self, window: int, score: Tensor, mass: dict[str, Tensor], x: Tensor, t: float) -> Judgement:
+    def _judge(self, window: int, score: Tensor | None, mass: dict[str, Tensor], x: Tensor, t: float) -> Judgement:
         model, mu = self.scene.model, self.scene.mu
-        clean = mu + (x - mu + noise_level(t, model.schedule) ** 2 * score) / signal(t, model.schedule)
-        seen = Observation(mass, model.denormalise(clean))
+        clean = None
+        if score is not None:
+            clean = mu + (x - mu + noise_level(t, model.schedule) ** 2 * score) / signal(t, model.schedule)
+        seen = Observation(mass, None if clean is None else model.denormalise(clean))
         return OBJECTIVES[self.windows[window].objective](seen, self.goals[window])
 
     def _look(self, place: Tensor, measure: Measure, *, with_gradient: bool) -> Look:
@@ -219,7 +226,7 @@ class NoiseTuner:
         if self._out_of_budget():
             return place
         descent = self._descents[window]
-        with weights_frozen(self.scene.model), self._watching(self.goals[window]):
+        with weights_frozen(self.scene.model), self._watching(window):
             began = time.perf_counter()
             here = self._look(place, measure, with_gradient=True)
             self._before.setdefault(window, self._maps(window, here))
@@ -241,9 +248,12 @@ class NoiseTuner:
         return place
 
     @contextmanager
-    def _watching(self, goal: Goal) -> Iterator[None]:
+    def _watching(self, window: int) -> Iterator[None]:
         sets = self.scene.sets if self.scene.sets is not None else self.scene.mu.new_zeros(0, 1, 2)
-        with MassObserver(self.scene.model, tuple(goal.sites), sets, len(self.scene.mu)) as self._observer:
+        # A latent's mass is all that an attention objective reads; a solver needs the score to go on.
+        stop = self.tuning.target == "latent" and self.windows[window].by_attention
+        sites = tuple(self.goals[window].sites)
+        with MassObserver(self.scene.model, sites, sets, len(self.scene.mu), stop=stop) as self._observer:
             yield
 
     def _out_of_budget(self) -> bool:

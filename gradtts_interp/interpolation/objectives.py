@@ -75,11 +75,18 @@ class Observation:
     Attributes:
         mass: For each site the attention mass (B, n, 2, H, W) of n styles' keys, inside their pitch mask and not, mean
             over heads; the four or more sets sum to 1 at each position.
-        clean: Predicted clean log-mel (B, M, T), natural.
+        clean: Predicted clean log-mel (B, M, T), natural; None where only attention is looked at.
     """
 
     mass: Mapping[str, Tensor]
-    clean: Tensor
+    clean: Tensor | None
+
+    @property
+    def mel(self) -> Tensor:
+        """The clean log-mel, where it was looked at."""
+        if self.clean is None:
+            raise ValueError("an objective on the clean mel, of an evaluation that was ended before it was known")
+        return self.clean
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,7 @@ def f0_position(seen: Observation, goal: Goal) -> Judgement:
     The loss is minus the log of the part of the band's energy on those bins, mean over voiced frames.
     """
     style = goal.outcomes[goal.style]
-    band = seen.clean[:, : goal.low_bins]
+    band = seen.mel[:, : goal.low_bins]
     pitch = style.pitch[:, : goal.low_bins]
     counted = goal.mask[:, 0] * style.voiced[:, 0] * (pitch.sum(1) > 0)
     part = (band.softmax(1) * pitch).sum(1)
@@ -158,13 +165,13 @@ def f0_position(seen: Observation, goal: Goal) -> Judgement:
 
 def f0_band(seen: Observation, goal: Goal) -> Judgement:
     """Bring the level contour of the F0 band to the style's: mean squared distance."""
-    level = seen.clean[:, : goal.low_bins].logsumexp(1)
+    level = seen.mel[:, : goal.low_bins].logsumexp(1)
     return _contour_distance(level, goal.outcomes[goal.style].low_level, goal)
 
 
 def energy(seen: Observation, goal: Goal) -> Judgement:
     """Bring the level contour to the style's: mean squared distance."""
-    return _contour_distance(seen.clean.logsumexp(1), goal.outcomes[goal.style].level, goal)
+    return _contour_distance(seen.mel.logsumexp(1), goal.outcomes[goal.style].level, goal)
 
 
 OBJECTIVES: dict[str, Objective] = {
