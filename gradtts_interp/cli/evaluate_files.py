@@ -27,7 +27,8 @@ from gradtts_interp.cli.evaluate_output import (
 from gradtts_interp.cli.jobs import default_checkpoint, require_writable
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.evaluation.comparison import MEL, FileSettings, compare_files, keep_views, measure_blend
-from gradtts_interp.evaluation.file_report import blend_example, file_examples, set_figures
+from gradtts_interp.evaluation.file_report import blend_example, file_examples, set_figures, set_sentence
+from gradtts_interp.evaluation.kaldi import KaldiUtterance, write_kaldi
 from gradtts_interp.evaluation.ledger import Ledger, Record
 from gradtts_interp.evaluation.manifest import FilePair, read_manifest
 from gradtts_interp.evaluation.measures import ALIGNMENTS
@@ -144,14 +145,27 @@ def _compare(args: argparse.Namespace, pairs: list[FilePair], problems: list[str
     with Ledger(Path(args.out) / LEDGER, decides, restart=args.restart or args.command == "contours") as ledger:
         records = run_items(pairs, Work(settings.open, compare_files), ledger, jobs=jobs, name="files")
     examples = () if args.no_report else file_examples(pairs[:shown], Path(args.out), MEL)
+    if getattr(args, "kaldi", False):
+        _export(args, pairs, records)
+    figures = set_figures(records)
     report = Report(
         title="Synthesis against reference",
+        summary=set_sentence(figures),
         facts=_facts(args, settings, f"{len(pairs)} pairs of files"),
         examples=examples,
         notes=_notes(records),
     )
-    extra = {"command": command_line(args), **set_figures(records)}
+    extra = {"command": command_line(args), **figures}
     return write_finding(Finding((FILES_PLAN,), records, report, extra, problems), args)
+
+
+def _export(args: argparse.Namespace, pairs: list[FilePair], records: list[Record]) -> None:
+    """Kaldi's lists of what was measured: the syntheses, and the references as ground truth."""
+    good = {record.id for record in records if record.error is None}
+    for name in ("synthesis", "reference"):
+        listed = [KaldiUtterance(p.id, getattr(p, name), p.speaker, p.text) for p in pairs if p.id in good]
+        if listed:
+            write_kaldi(Path(args.out) / "kaldi" / name, listed)
 
 
 # -- pair -----------------------------------------------------------------------------------------------------------

@@ -38,10 +38,12 @@ from gradtts_interp.evaluation.grid import (
 )
 from gradtts_interp.evaluation.grid_report import grid_examples, grid_pictures, main_sentences, weak_sentences
 from gradtts_interp.evaluation.grid_run import Desk, GridSettings, measure_item
+from gradtts_interp.evaluation.kaldi import KaldiUtterance, write_kaldi
 from gradtts_interp.evaluation.ledger import Ledger, Record
 from gradtts_interp.evaluation.plans import GRID_PLANS
 from gradtts_interp.evaluation.report import Report
 from gradtts_interp.evaluation.runner import Work, run_items
+from gradtts_interp.evaluation.studio import OTHER_SENTENCE
 from gradtts_interp.evaluation.tables import tabulate
 
 QUICK_UTTERANCES = 2
@@ -127,6 +129,7 @@ def _open(args: argparse.Namespace, kind: str, device: str) -> tuple[GridSetting
         encoder=speaker_encoder_of(args),
         recogniser=not args.no_recogniser,
         out=args.out,
+        textgrids=args.textgrids,
         texts=tuple(line.text for line in read_lines(args.file)) if args.file else SENTENCES,
     )
     return settings, settings.open()
@@ -161,6 +164,7 @@ def _decides(args: argparse.Namespace, settings: GridSettings, items: list[GridI
         "speaker encoder": None if settings.encoder is None else fingerprint(settings.encoder),
         "recogniser": settings.recogniser,
         "examples": args.examples,
+        "textgrids": args.textgrids,
         "texts": list(settings.texts),
         "device": settings.device,
         "recordings": {path: fingerprint(path) for path in sorted(_recordings(items))},
@@ -212,7 +216,7 @@ def _finding(
         examples=() if args.no_report else grid_examples(items, Path(args.out), desk.studio.listener.mel),
         notes=tuple(dict.fromkeys(note for record in records for note in record.notes)),
     )
-    _export(args, desk, items)
+    _export(args, items)
     return Finding(plans, records, report, {"command": command_line(args), "found": found, "weak": weak})
 
 
@@ -221,8 +225,28 @@ def _frame(desk: Desk) -> str:
     return f"{mel.hop_samples} samples at {mel.sample_rate_hz} Hz"
 
 
-def _export(args: argparse.Namespace, desk: Desk, items: list[GridItem]) -> None:
-    """Kaldi's lists and TextGrids of the rendered wavs, where they were asked for."""
+def _export(args: argparse.Namespace, items: list[GridItem]) -> None:
+    """Kaldi's lists of the rendered wavs, where they were asked for."""
+    if not args.kaldi:
+        return
+    pairs = {item.pair.id: item.pair for item in items}
+    wavs = [(pairs[path.parent.name], path) for path in _wavs(args.out) if path.parent.name in pairs]
+    write_kaldi(
+        Path(args.out) / "kaldi",
+        [
+            KaldiUtterance(
+                id=f"{pair.id}-{path.stem}",
+                wav=str(path),
+                speaker=pair.id,
+                text=None if path.stem == OTHER_SENTENCE else pair.text,
+            )
+            for pair, path in wavs
+        ],
+    )
+
+
+def _wavs(out: str) -> list[Path]:
+    return sorted((Path(out) / "wavs").glob("*/*.wav"))
 
 
 def _cores() -> int:

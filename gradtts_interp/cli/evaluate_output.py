@@ -23,8 +23,8 @@ from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.evaluation.ledger import Record, plain
 from gradtts_interp.evaluation.report import AUDIO_FORMATS, Report, failures_of, write_report
 from gradtts_interp.evaluation.tables import Plan, Table, number, tabulate, write_rows
+from gradtts_interp.evaluation.trackers import TRACKERS
 from gradtts_interp.files import atomic_path
-from gradtts_interp.pitch.contour import TRACKERS
 
 LEDGER = "ledger.jsonl"
 SPEAKER_ENCODER = "speaker-demo"
@@ -67,7 +67,7 @@ def add_output(parser: argparse.ArgumentParser, *, out: str) -> None:
 def add_measuring(parser: argparse.ArgumentParser) -> None:
     """Declare the flags that decide how is measured."""
     group = parser.add_argument_group("measuring")
-    group.add_argument("--tracker", choices=TRACKERS, default="dio", help="F0 tracker (default: %(default)s)")
+    group.add_argument("--tracker", choices=tuple(TRACKERS), default="dio", help="F0 tracker (default: %(default)s)")
     group.add_argument("--floor", type=float, default=60.0, metavar="HZ", help="lowest F0 (default: %(default)g)")
     group.add_argument("--ceiling", type=float, default=500.0, metavar="HZ", help="highest F0 (default: %(default)g)")
     group.add_argument(

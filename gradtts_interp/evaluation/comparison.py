@@ -17,6 +17,7 @@ from gradtts_interp.evaluation import measures
 from gradtts_interp.evaluation.manifest import FilePair
 from gradtts_interp.evaluation.signals import Listener, Signal, encoder_of
 from gradtts_interp.evaluation.tables import ANCHOR, CONDITION
+from gradtts_interp.evaluation.textgrid import read_phones
 from gradtts_interp.evaluation.views import Phones, View
 from gradtts_interp.vocoder import MelDecoder, Vocoder
 
@@ -111,7 +112,8 @@ def keep_views(bench: Bench, name: str, signals: dict[str, tuple[Signal, Phones]
     """Keep what the report shows of some signals, by role."""
     for role, (signal, phones) in signals.items():
         title = f"{role}: {Path(signal.name).name}"
-        view = View(title, signal.audio, signal.mel, signal.contour, bench.listener.mel, phones)
+        named = tuple(phone for phone in phones if phone[0])
+        view = View(title, signal.audio, signal.mel, signal.contour, bench.listener.mel, named)
         view.save(Path(bench.settings.out) / "views" / name / f"{role}.npz")
 
 
@@ -143,7 +145,7 @@ def _phones(path: str | None, notes: list[str]) -> Phones:
     if path is None:
         return ()
     try:
-        raise InputError(f"{path}: not read")
+        return read_phones(path)
     except InputError as error:
         notes.append(f"{error}; measured without phone times")
         return ()

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.evaluation.figures import asked_trace, contour_figure, planes_figure, trace_of
+from gradtts_interp.evaluation.frechet import diversity, frechet_distance
 from gradtts_interp.evaluation.ledger import Record
 from gradtts_interp.evaluation.manifest import FilePair
 from gradtts_interp.evaluation.report import Example, Picture, Player
 from gradtts_interp.evaluation.signals import Signal
+from gradtts_interp.evaluation.tables import number
 from gradtts_interp.evaluation.views import Phones, View
 
 
@@ -86,5 +88,34 @@ def embeddings_of(records: Sequence[Record]) -> dict[str, NDArray[np.float64]]:
 
 
 def set_figures(records: Sequence[Record]) -> dict[str, Any]:
-    """Figures of the two sets as wholes: none without embeddings."""
-    return {"sets": {name: {"n": len(values)} for name, values in embeddings_of(records).items()}}
+    """Diversity of references and of syntheses, and the Fréchet distance between them, on speaker embeddings.
+
+    Args:
+        records: Of a run over files.
+
+    Returns:
+        Plain values with n; nothing without an encoder, no distance with fewer than two embeddings in a set.
+    """
+    sets = embeddings_of(records)
+    if not sets:
+        return {}
+    found: dict[str, Any] = {"embeddings": "speaker encoder"}
+    found |= {name: diversity(values).to_dict() for name, values in sets.items()}
+    if len(sets) == 2 and min(map(len, sets.values())) > 1:
+        found["frechet"] = frechet_distance(sets["reference"], sets["synthesis"]).to_dict()
+    return {"sets": found}
+
+
+def set_sentence(figures: Mapping[str, Any]) -> tuple[str, ...]:
+    """The same in a sentence, for the head of a report."""
+    found = figures.get("sets", {}).get("frechet")
+    if found is None:
+        return ()
+    small = "; few files for so many dimensions, so comparable at the same n only" if found["singular"] else ""
+    spread = [figures["sets"][name]["diversity"] for name in ("reference", "synthesis")]
+    return (
+        f"Fréchet distance of speaker embeddings {number(found['distance'])} (n {found['n_reference']} and "
+        f"{found['n_other']}, {found['dimensions']} dimensions{small}); "
+        f"diversity {number(spread[0])} of the references, "
+        f"{number(spread[1])} of the syntheses.",
+    )

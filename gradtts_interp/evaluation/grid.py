@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ class Voice:
     def name(self) -> str:
         """As in tables and file names."""
         if self.path is not None:
-            return self.path.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
+            return "_".join(PurePath(self.path).stem.split())
         return f"{self.speaker}" if self.emotion in (None, "neutral") else f"{self.speaker}-{self.emotion}"
 
 

@@ -48,6 +48,7 @@ class GridSettings:
         encoder: Folder of the speaker encoder, None for none.
         recogniser: Whether PocketSphinx measures intelligibility.
         out: Folder of the run.
+        textgrids: Whether phones are written beside each wav.
         texts: Sentences, for anchors that say another.
     """
 
@@ -58,6 +59,7 @@ class GridSettings:
     encoder: str | None
     recogniser: bool
     out: str
+    textgrids: bool = False
     texts: tuple[str, ...] = SENTENCES
 
     def open(self) -> Desk:
@@ -65,7 +67,8 @@ class GridSettings:
         pipeline = GradTTSInterpPipeline.from_pretrained(self.checkpoint).to(torch.device(self.device))
         pipeline.set_progress_bar_config(disable=True)
         listener = Listener(pipeline.model.settings.mel, encoder=encoder_of(self.encoder), **self.listener)
-        return Desk(Studio(pipeline, listener, dict(self.sampling), Path(self.out)), self)
+        studio = Studio(pipeline, listener, dict(self.sampling), Path(self.out), textgrids=self.textgrids)
+        return Desk(studio, self)
 
 
 @dataclass(frozen=True)
@@ -123,8 +126,8 @@ def _anchors(desk: Desk, item: GridItem) -> tuple[Rows, list[str]]:
     }
     rows = []
     for name, take in known.items():
-        if take not in (plain.a, plain.b):
-            studio.keep(pair, take)
+        if take is not plain.a and take is not plain.b:
+            studio.keep(pair, take, like=plain.a)
         heard = _intelligibility(desk, pair, take)
         known_values = {
             REFERENCE: measures.distances(plain.a.signal, take.signal),

@@ -18,7 +18,8 @@ from gradtts_interp.evaluation.contours import at_frames
 from gradtts_interp.evaluation.envelope import log_envelope
 from gradtts_interp.evaluation.speakers import SpeakerEncoder
 from gradtts_interp.evaluation.spectral import mel_cepstrum
-from gradtts_interp.pitch.contour import Contour, Tracker, extract_contour
+from gradtts_interp.evaluation.trackers import DEFAULT_METHOD, track_f0
+from gradtts_interp.pitch.contour import Contour
 
 SHORTEST_SECONDS = 0.1
 
@@ -84,14 +85,14 @@ class Listener:
 
     Attributes:
         mel: The mel contract, which gives the frame grid.
-        tracker: F0 tracker.
+        tracker: Name in :data:`~gradtts_interp.evaluation.trackers.TRACKERS`.
         floor_hz: Lowest F0 searched.
         ceiling_hz: Highest F0 searched.
         encoder: Says who speaks; None leaves that out.
     """
 
     mel: MelConfig
-    tracker: Tracker = "dio"
+    tracker: str = DEFAULT_METHOD
     floor_hz: float = 60.0
     ceiling_hz: float = 500.0
     encoder: Encoder | None = None
@@ -115,8 +116,13 @@ class Listener:
         """
         samples = np.asarray(audio, dtype=np.float32)
         try:
-            contour = extract_contour(
-                samples, self.mel, tracker=self.tracker, floor_hz=self.floor_hz, ceiling_hz=self.ceiling_hz
+            contour = track_f0(
+                samples,
+                self.mel.sample_rate_hz,
+                self.tracker,
+                config=self.mel,
+                floor_hz=self.floor_hz,
+                ceiling_hz=self.ceiling_hz,
             )
             envelope = log_envelope(samples, contour, self.mel)
             cepstrum = mel_cepstrum(samples, contour, self.mel)

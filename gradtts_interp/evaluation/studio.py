@@ -14,6 +14,7 @@ from gradtts_interp.evaluation.baselines import world_swap
 from gradtts_interp.evaluation.cost import Cost
 from gradtts_interp.evaluation.grid import Condition, Pair, Voice, slug
 from gradtts_interp.evaluation.signals import Listener, Signal
+from gradtts_interp.evaluation.textgrid import to_textgrid, write_textgrid
 from gradtts_interp.evaluation.views import View, view_of_speech
 from gradtts_interp.interpolation import shares
 from gradtts_interp.pipeline import GradTTSInterpPipeline
@@ -22,6 +23,7 @@ from gradtts_interp.styles import Style
 
 KEPT_PAIRS = 2
 OTHER_SEED = 1000
+OTHER_SENTENCE = "A-other-sentence"
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,20 @@ class Studio:
         listener: Measures what was rendered.
         sampling: Keyword arguments of the pipeline: steps, solver, temperature, seed.
         folder: Where wavs go (``wavs``) and what the report shows (``views``).
+        textgrids: Whether a TextGrid of the phones is written beside each wav.
     """
 
     def __init__(
-        self, pipeline: GradTTSInterpPipeline, listener: Listener, sampling: dict[str, Any], folder: Path
+        self,
+        pipeline: GradTTSInterpPipeline,
+        listener: Listener,
+        sampling: dict[str, Any],
+        folder: Path,
+        *,
+        textgrids: bool = False,
     ) -> None:
         self.pipeline, self.listener, self.sampling, self.folder = pipeline, listener, sampling, folder
+        self.textgrids = textgrids
         self._plain: OrderedDict[str, Plain] = OrderedDict()
         self._styles: dict[Voice, Style] = {}
 
@@ -128,7 +138,7 @@ class Studio:
 
     def other_sentence(self, pair: Pair, text: str) -> Take:
         """Another utterance in style A."""
-        return self.render("A-other-sentence", text, self.style(pair.a))
+        return self.render(OTHER_SENTENCE, text, self.style(pair.a))
 
     def vocoded(self, take: Take, name: str) -> Take:
         """What the vocoder makes of a take's audio."""
@@ -162,6 +172,9 @@ class Studio:
         """
         path = self.folder / "wavs" / pair.id / f"{take.name}.wav"
         write_wav(path, torch.from_numpy(take.signal.audio), self.listener.mel.sample_rate_hz)
+        speech = take.speech or (like.speech if like is not None else None)
+        if self.textgrids and speech is not None:
+            write_textgrid(path.with_suffix(".TextGrid"), to_textgrid(speech))
         if view is not None:
             self._view(take, view, like).save(self.folder / "views" / pair.id / f"{take.name}.npz")
         return path

@@ -40,7 +40,7 @@ def lines(summary, name):
 
 
 def test_a_quick_run_writes_tables_with_anchors_and_goes_on(run, tmp_path, monkeypatch):
-    flags = ("--quick", "-n", 1, "--pairs", "12:10", "--examples", 1)
+    flags = ("--quick", "-n", 1, "--pairs", "12:10", "--examples", 1, "--kaldi", "--textgrids")
     status, summary, _ = run(*flags)
     assert status == 0 and not summary["failed"]
     mix = lines(summary, "mix")
@@ -54,7 +54,10 @@ def test_a_quick_run_writes_tables_with_anchors_and_goes_on(run, tmp_path, monke
     assert "A, another sentence (DTW)" in known
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert page.count("<audio") >= 5 and "https://" not in page and len(page) < 20e6
-    assert len(list((tmp_path / "out" / "wavs").rglob("*.wav"))) > 20
+    made = list((tmp_path / "out" / "wavs").rglob("*.wav"))
+    assert len(made) > 20 and all(path.with_suffix(".TextGrid").exists() for path in made)
+    scp = (tmp_path / "out" / "kaldi" / "wav.scp").read_text().splitlines()
+    assert {line.split()[1] for line in scp} == {str(path) for path in made}
 
     def never(*_):
         raise AssertionError("an item was measured again")
@@ -116,5 +119,5 @@ def test_the_grid_has_every_baseline_and_every_id_once():
 def test_names_of_pairs_and_files():
     assert parse_pair("12:10") == (Voice(12), Voice(10))
     assert parse_pair("12/happy: b.wav") == (Voice(12, "happy"), Voice(path="b.wav"))
-    assert Voice(path="x/calm voice.wav").name == "calm voice" and Voice(12, "happy").name == "12-happy"
+    assert Voice(path="x/calm voice.wav").name == "calm_voice" and Voice(12, "happy").name == "12-happy"
     assert slug(Condition("prior + score", "time")) == "time-prior-score"
