@@ -1,0 +1,207 @@
+"""Several F0 trackers behind one function, and where they disagree, frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import torch
+import torchaudio
+from numpy.typing import NDArray
+
+from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.contours import F0Errors, VoicingErrors, f0_errors, voicing_errors
+from gradtts_interp.pitch.contour import Contour, extract_contour, fill_unvoiced, frame_energy_db
+from gradtts_interp.units import ratio_to_cents
+
+DEFAULT_METHOD = "dio"
+FLOOR_HZ, CEILING_HZ = 60.0, 500.0
+PYIN_FRAME_SAMPLES = 2048
+PRAAT_STEPS_PER_HOP = 8
+
+
+@dataclass(frozen=True)
+class TrackerAgreement:
+    """Two trackers on the same samples.
+
+    Attributes:
+        first: Name of the one taken as reference.
+        second: Name of the other.
+        f0: Pitch of the second against the first.
+        voicing: Voicing of the second against the first.
+        cents: Difference of each frame (T,), 0 where one of them is unvoiced.
+        both_voiced: Frames (T,) where ``cents`` was measured.
+        same_voicing: Frames (T,) where both are voiced or both unvoiced.
+    """
+
+    first: str
+    second: str
+    f0: F0Errors
+    voicing: VoicingErrors
+    cents: NDArray[np.float64]
+    both_voiced: NDArray[np.bool_]
+    same_voicing: NDArray[np.bool_]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, without the frames."""
+        return {"first": self.first, "second": self.second, **self.f0.to_dict(), **self.voicing.to_dict()}
+
+
+def track_f0(
+    audio: NDArray[Any],
+    sample_rate_hz: int,
+    method: str = DEFAULT_METHOD,
+    *,
+    config: MelConfig | None = None,
+    floor_hz: float = FLOOR_HZ,
+    ceiling_hz: float = CEILING_HZ,
+) -> Contour:
+    """Track F0 on the mel's frame grid with a tracker of choice.
+
+    Frame i is centred on sample ``(i + 0.5) * hop``. Each tracker's own frames lie on these centres (Praat's within a
+    sixteenth of a hop), and its own voicing decision counts.
+
+    Args:
+        audio: Samples (N,), full scale at 1.
+        sample_rate_hz: Their rate; resampled where the grid has another.
+        method: A name in :data:`TRACKERS`: ``dio`` (the project's default), ``harvest``, ``pyin``, ``praat``.
+        config: Mel contract, which gives the grid; 22.05 kHz and hop 256 if None.
+        floor_hz: Lowest F0 searched.
+        ceiling_hz: Highest F0 searched.
+
+    Returns:
+        Contour of N // hop frames (N after resampling).
+
+    Raises:
+        InputError: The method is unknown or not installed, the range is no range, or the samples are not finite or
+            shorter than a frame.
+
+    Source: Morise 2009 (DIO), 2017 (Harvest); Mauch & Dixon 2014 (pYIN); Boersma 1993 (Praat's autocorrelation).
+    """
+    config = config or MelConfig()
+    if method not in TRACKERS:
+        raise InputError(f"F0 tracker {method!r}; expected one of {', '.join(TRACKERS)}")
+    if not 20.0 <= floor_hz < ceiling_hz <= config.sample_rate_hz / 4:
+        raise InputError(f"F0 range {floor_hz:g} to {ceiling_hz:g} Hz; expected 20 <= floor < ceiling")
+    samples = _samples_on_grid(audio, sample_rate_hz, config)
+    return TRACKERS[method](samples, config, floor_hz, ceiling_hz)
+
+
+def compare_trackers(
+    audio: NDArray[Any],
+    sample_rate_hz: int,
+    methods: Sequence[str] = ("dio", "harvest", "pyin", "praat"),
+    *,
+    config: MelConfig | None = None,
+    floor_hz: float = FLOOR_HZ,
+    ceiling_hz: float = CEILING_HZ,
+) -> tuple[TrackerAgreement, ...]:
+    """Run several trackers on the same samples and compare each two, frame by frame.
+
+    Args:
+        audio: Samples (N,).
+        sample_rate_hz: Their rate.
+        methods: At least two different names in :data:`TRACKERS`.
+        config: Mel contract, which gives the grid.
+        floor_hz: Lowest F0 searched, the same for all.
+        ceiling_hz: Highest F0 searched.
+
+    Returns:
+        Agreement of each pair, in the order of ``methods``.
+
+    Raises:
+        InputError: Fewer than two methods, or one of them cannot track these samples.
+    """
+    if len(methods) < 2 or len(set(methods)) != len(methods):
+        raise InputError(f"trackers {', '.join(methods) or 'none'}: expected at least two different ones")
+    options: dict[str, Any] = {"config": config, "floor_hz": floor_hz, "ceiling_hz": ceiling_hz}
+    found = {method: track_f0(audio, sample_rate_hz, method, **options) for method in methods}
+    return tuple(_agreement(a, found[a], b, found[b]) for a, b in combinations(methods, 2))
+
+
+def _agreement(first: str, a: Contour, second: str, b: Contour) -> TrackerAgreement:
+    both = np.asarray(a.voiced & b.voiced)
+    cents = np.where(both, ratio_to_cents(b.f0_hz.astype(np.float64) / a.f0_hz), 0.0)
+    return TrackerAgreement(first, second, f0_errors(a, b), voicing_errors(a, b), cents, both, a.voiced == b.voiced)
+
+
+def _samples_on_grid(audio: NDArray[Any], sample_rate_hz: int, config: MelConfig) -> NDArray[np.float64]:
+    values = np.asarray(audio)
+    if values.ndim != 1 or not np.issubdtype(values.dtype, np.floating):
+        raise InputError(f"audio of {values.dtype} and shape {values.shape}; expected floats (N,)")
+    if sample_rate_hz <= 0:
+        raise InputError(f"sample rate {sample_rate_hz} Hz; expected > 0")
+    if not np.isfinite(values).all():
+        raise InputError("audio holds NaN or infinite samples; expected finite ones")
+    if sample_rate_hz != config.sample_rate_hz and len(values):
+        tensor = torch.from_numpy(values.astype(np.float64))
+        values = torchaudio.functional.resample(tensor, sample_rate_hz, config.sample_rate_hz).numpy()
+    if len(values) < config.hop_samples:
+        raise InputError(f"audio of {len(values)} samples; expected at least one frame of {config.hop_samples}")
+    return np.ascontiguousarray(values, dtype=np.float64)
+
+
+def _dio(samples: NDArray[np.float64], config: MelConfig, floor_hz: float, ceiling_hz: float) -> Contour:
+    return extract_contour(samples, config, tracker="dio", floor_hz=floor_hz, ceiling_hz=ceiling_hz)
+
+
+def _harvest(samples: NDArray[np.float64], config: MelConfig, floor_hz: float, ceiling_hz: float) -> Contour:
+    return extract_contour(samples, config, tracker="harvest", floor_hz=floor_hz, ceiling_hz=ceiling_hz)
+
+
+def _pyin(samples: NDArray[np.float64], config: MelConfig, floor_hz: float, ceiling_hz: float) -> Contour:
+    import librosa
+
+    half = (PYIN_FRAME_SAMPLES - config.hop_samples) // 2  # so that the windows' centres are the mel frames'
+    padded = np.pad(samples, (half, half + config.hop_samples))
+    f0_hz, voiced, _ = librosa.pyin(
+        padded,
+        fmin=floor_hz,
+        fmax=ceiling_hz,
+        sr=config.sample_rate_hz,
+        frame_length=PYIN_FRAME_SAMPLES,
+        hop_length=config.hop_samples,
+        center=False,
+    )
+    return _contour(samples, config, np.where(voiced, f0_hz, 0.0))
+
+
+def _praat(samples: NDArray[np.float64], config: MelConfig, floor_hz: float, ceiling_hz: float) -> Contour:
+    try:
+        import parselmouth
+    except ImportError as error:
+        raise InputError("tracker praat needs parselmouth: pip install gradtts-interp[eval]") from error
+    frames = len(samples) // config.hop_samples
+    step = config.hop_samples / config.sample_rate_hz / PRAAT_STEPS_PER_HOP
+    try:
+        pitch = parselmouth.Sound(samples, config.sample_rate_hz).to_pitch_ac(
+            time_step=step, pitch_floor=floor_hz, pitch_ceiling=ceiling_hz
+        )
+    except parselmouth.PraatError as error:
+        raise InputError(f"Praat cannot track {len(samples)} samples: {str(error).splitlines()[0]}") from error
+    times, f0_hz = pitch.xs(), pitch.selected_array["frequency"]
+    centres = (np.arange(frames) + 0.5) / config.frame_rate_hz
+    nearest = np.clip(np.rint((centres - times[0]) / pitch.dt).astype(int), 0, len(times) - 1)
+    covered = (centres >= times[0] - pitch.dt) & (centres <= times[-1] + pitch.dt)
+    return _contour(samples, config, np.where(covered, f0_hz[nearest], 0.0))
+
+
+def _contour(samples: NDArray[np.float64], config: MelConfig, f0_hz: NDArray[Any]) -> Contour:
+    """Contour of a track (T',) that has a 0 where unvoiced and may be a frame longer or shorter than the grid."""
+    frames = len(samples) // config.hop_samples
+    track = np.zeros(frames)
+    track[: len(f0_hz)] = f0_hz[:frames]
+    voiced = track > 0
+    return Contour(fill_unvoiced(track, voiced), voiced, frame_energy_db(samples, config), config.frame_rate_hz)
+
+
+TRACKERS: dict[str, Callable[[NDArray[np.float64], MelConfig, float, float], Contour]] = {
+    "dio": _dio,
+    "harvest": _harvest,
+    "pyin": _pyin,
+    "praat": _praat,
+}

@@ -1,0 +1,126 @@
+"""Trackers on signals whose F0 is known."""
+
+import builtins
+
+import numpy as np
+import pytest
+
+from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.trackers import TRACKERS, compare_trackers, track_f0
+
+CONFIG = MelConfig()
+RATE = CONFIG.sample_rate_hz
+FRAMES = 50
+EDGE = 8
+CENTRES = ((np.arange(FRAMES) + 0.5) * CONFIG.hop_samples).astype(int)
+T = np.arange(FRAMES * CONFIG.hop_samples) / RATE
+GLIDE = 120 * 2 ** (T / T[-1])  # two octaves a second, about
+MOVING = {"flat": np.full(len(T), 150.0), "rise": GLIDE, "fall": GLIDE[::-1]}
+# RMS in cents that each stays within: pYIN chooses among candidates a tenth of a semitone apart.
+CLEAN = {"dio": 2.0, "harvest": 2.0, "pyin": 10.0, "praat": 3.0}
+NOISY = {"dio": 12.0, "harvest": 6.0, "pyin": 12.0, "praat": 12.0}  # 10 dB
+
+
+def harmonics(f0_hz, *, noise=0.0):
+    phase = 2 * np.pi * np.cumsum(f0_hz) / RATE
+    tone = 0.2 * sum(np.cos(k * phase) / k for k in range(1, 13))
+    return tone + noise * tone.std() * np.random.default_rng(0).normal(size=len(tone))
+
+
+def rms_cents(contour, f0_hz):
+    chosen = contour.voiced.copy()
+    chosen[:EDGE] = chosen[-EDGE:] = False
+    assert chosen.sum() >= 0.9 * (FRAMES - 2 * EDGE)
+    return np.sqrt(np.square(1200 * np.log2(contour.f0_hz / f0_hz[CENTRES]))[chosen].mean())
+
+
+@pytest.mark.parametrize("method", TRACKERS)
+@pytest.mark.parametrize("movement", MOVING)
+def test_harmonic_tones_and_glides_within_stated_cents(method, movement):
+    f0_hz = MOVING[movement]
+    contour = track_f0(harmonics(f0_hz), RATE, method)
+    assert len(contour) == FRAMES and contour.frame_rate_hz == CONFIG.frame_rate_hz
+    assert rms_cents(contour, f0_hz) < CLEAN[method]
+
+
+@pytest.mark.parametrize("method", TRACKERS)
+def test_a_glide_in_noise_within_stated_cents(method):
+    assert rms_cents(track_f0(harmonics(GLIDE, noise=10 ** (-10 / 20)), RATE, method), GLIDE) < NOISY[method]
+
+
+@pytest.mark.parametrize("method", [m for m in TRACKERS if m != "harvest"])
+def test_a_sine_within_three_cents(method):
+    sine = 0.3 * np.sin(2 * np.pi * 220 * T)
+    assert rms_cents(track_f0(sine, RATE, method), np.full(len(T), 220.0)) < 3
+
+
+def test_harvest_wants_harmonics():
+    """Harvest refines F0 by its harmonics and calls a pure sine unvoiced: what it says is passed on."""
+    assert not track_f0(0.3 * np.sin(2 * np.pi * 220 * T), RATE, "harvest").voiced[EDGE:-EDGE].any()
+
+
+@pytest.mark.parametrize("method", TRACKERS)
+def test_silence_is_unvoiced(method):
+    contour = track_f0(np.zeros(len(T)), RATE, method)
+    assert not contour.voiced.any() and (contour.f0_hz > 0).all() and len(contour) == FRAMES
+
+
+@pytest.mark.parametrize("method", ["dio", "praat"])
+def test_another_rate_is_brought_to_the_grid(method):
+    t = np.arange(16000) / 16000
+    tone = 0.2 * sum(np.cos(2 * np.pi * 150 * k * t) / k for k in range(1, 13))
+    contour = track_f0(tone, 16000, method)
+    assert len(contour) == RATE // CONFIG.hop_samples
+    assert abs(1200 * np.log2(np.median(contour.f0_hz[contour.voiced]) / 150)) < 2
+
+
+def test_two_trackers_frame_by_frame():
+    found = compare_trackers(harmonics(GLIDE), RATE, ("dio", "praat"))
+    assert len(found) == 1 and (found[0].first, found[0].second) == ("dio", "praat")
+    assert found[0].cents.shape == found[0].both_voiced.shape == found[0].same_voicing.shape == (FRAMES,)
+    assert found[0].f0.f0_rms_cents == pytest.approx(np.sqrt(np.square(found[0].cents[found[0].both_voiced]).mean()))
+    assert found[0].voicing.vde == pytest.approx(1 - found[0].same_voicing.mean())
+    assert np.abs(found[0].cents[EDGE:-EDGE]).max() < 5
+    assert found[0].to_dict()["n_f0"] == found[0].both_voiced.sum()
+
+
+def test_a_low_ceiling_is_heeded():
+    high = harmonics(np.full(len(T), 300.0))
+    for method in TRACKERS:
+        contour = track_f0(high, RATE, method, floor_hz=70.0, ceiling_hz=200.0)
+        assert not contour.voiced.any() or contour.f0_hz[contour.voiced].max() <= 205, method
+
+
+def test_bad_input_is_named():
+    tone = harmonics(GLIDE)
+    with pytest.raises(InputError, match="'crepe'; expected one of dio, harvest, pyin, praat"):
+        track_f0(tone, RATE, "crepe")
+    with pytest.raises(InputError, match="range 500 to 60 Hz"):
+        track_f0(tone, RATE, floor_hz=500, ceiling_hz=60)
+    with pytest.raises(InputError, match="NaN or infinite"):
+        track_f0(tone * np.nan, RATE, "pyin")
+    for method in TRACKERS:
+        with pytest.raises(InputError, match="0 samples; expected at least one frame"):
+            track_f0(np.zeros(0), RATE, method)
+    with pytest.raises(InputError, match="sample rate 0"):
+        track_f0(tone, 0)
+    with pytest.raises(InputError, match=r"shape \(2, "):
+        track_f0(np.stack([tone, tone]), RATE)
+    with pytest.raises(InputError, match="at least two different"):
+        compare_trackers(tone, RATE, ("dio", "dio"))
+    with pytest.raises(InputError, match="Praat cannot track"):
+        track_f0(tone[:300], RATE, "praat")
+
+
+def test_praat_without_its_extra_is_named(monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name == "parselmouth":
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(InputError, match=r"pip install gradtts-interp\[eval\]"):
+        track_f0(harmonics(GLIDE), RATE, "praat")
