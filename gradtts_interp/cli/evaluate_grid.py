@@ -190,7 +190,7 @@ def _finding(
     plans = [plan for plan in GRID_PLANS if plan.name in (*args.modes, REFERENCE)]
     tables = {plan.name: tabulate(plan, rows) for plan in plans}
     found, weak = main_sentences(tables), weak_sentences(tables)
-    busy = sum(record.seconds for record in records)
+    busy = sum(record.cpu_seconds for record in records)
     pairs = sorted({f"{item.pair.a.name} and {item.pair.b.name}" for item in items})
     facts = (
         ("date", today()),
@@ -205,7 +205,10 @@ def _finding(
             "blends share durations and noise, so nothing is aligned but 'another sentence'",
         ),
         ("machine", f"{machine()}, {settings.device}, {jobs} processes"),
-        ("time", f"{elapsed:.0f} s for {len(items) - before} of {len(items)} items, {busy:.0f} s of work in all"),
+        (
+            "time",
+            f"{elapsed:.0f} s for {len(items) - before} of {len(items)} items, {busy:.0f} s of processor time in all",
+        ),
     )
     weak_line = ("Weak: " + " ".join(weak),) if weak else ()
     report = Report(

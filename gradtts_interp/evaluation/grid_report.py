@@ -19,7 +19,7 @@ from gradtts_interp.evaluation.figures import (
 from gradtts_interp.evaluation.grid import DEFAULT, FREQUENCY, HALF, MIX, TIME, GridItem, Pair, slug
 from gradtts_interp.evaluation.plans import SHARE_NAMES
 from gradtts_interp.evaluation.report import Example, Picture, Player
-from gradtts_interp.evaluation.tables import Table, number
+from gradtts_interp.evaluation.tables import Table, interval_text, number
 from gradtts_interp.evaluation.views import View
 from gradtts_interp.pitch.statistics import f0_statistics
 
@@ -117,9 +117,7 @@ def main_sentences(tables: Mapping[str, Table]) -> tuple[str, ...]:
     said = []
     for name, parts in _SAID.items():
         found = [(text, _cell(tables, name, "default", key)) for key, text in parts]
-        spoken = [
-            text.format(f"{number(c.mean)} [{number(c.low)}, {number(c.high)}]") for text, c in found if c is not None
-        ]
+        spoken = [text.format(interval_text(cell)) for text, cell in found if cell is not None]
         if spoken:
             said.append(f"{_MODE_TEXTS[name][0].upper()}{_MODE_TEXTS[name][1:]}: {'; '.join(spoken)}.")
     return tuple(said)

@@ -28,6 +28,7 @@ class Record:
         seconds: Wall-clock time it took.
         error: Why it failed, None when it did not.
         notes: What a reader should know of it.
+        cpu_seconds: Processor time it took, which other programs do not lengthen.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Record:
     seconds: float
     error: str | None = None
     notes: list[str] = field(default_factory=list)
+    cpu_seconds: float = 0.0
 
 
 def plain(value: Any) -> Any:

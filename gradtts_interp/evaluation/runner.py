@@ -99,16 +99,19 @@ def _records(todo: Sequence[Item], work: Work, jobs: int, threads: int) -> Itera
 
 def _measure(context: Any, work: Work, item: Item) -> Record:
     """Measure one item; whatever goes wrong with it becomes its error."""
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
+    rows: list[dict[str, Any]] = []
+    notes: list[str] = []
+    problem = None
     try:
         rows, notes = work.measure(context, item)
     except (InputError, OSError) as error:
-        return Record(item.id, [], time.perf_counter() - start, error=" ".join(str(error).split()))
+        problem = " ".join(str(error).split())
     except Exception as error:  # a bug met by one file of a large corpus must not cost the others
         logger.error("%s:\n%s", item.id, traceback.format_exc())
         problem = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
-        return Record(item.id, [], time.perf_counter() - start, error=problem)
-    return Record(item.id, plain(rows), time.perf_counter() - start, notes=notes)
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
+    return Record(item.id, plain(rows), seconds, error=problem, notes=notes, cpu_seconds=cpu_seconds)
 
 
 # -- in another process ---------------------------------------------------------------------------------------------

@@ -167,12 +167,13 @@ def markdown(table: Table, keys: Sequence[str] | None = None) -> str:
     lines = [f"| | n | {' | '.join(heads)} |", "|---" * (len(chosen) + 2) + "|"]
     for line in table.lines:
         name = f"*{line.name}*" if line.kind == ANCHOR else line.name
-        cells = [_text(line.cells[i]) for i in chosen]
+        cells = [interval_text(line.cells[i]) for i in chosen]
         lines.append(f"| {name} | {line.n} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def _text(cell: Interval | None) -> str:
+def interval_text(cell: Interval | None) -> str:
+    """``mean [low, high]``, the mean alone where there is no interval, a dash where nothing was measured."""
     if cell is None:
         return "–"
     if cell.n == 1 or cell.low == cell.high:

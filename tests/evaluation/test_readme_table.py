@@ -1,0 +1,76 @@
+"""The README's table comes from a run's summary, with date, command and what is weak."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from benchmarks import readme_table  # noqa: E402
+from gradtts_interp.errors import InputError  # noqa: E402
+
+
+def cell(mean, low, high):
+    return {"mean": mean, "low": low, "high": high, "n": 8}
+
+
+SUMMARY = {
+    "facts": {
+        "date": "2026-11-21 12:00 UTC",
+        "command": "gradtts-interp evaluate interpolation",
+        "utterances": "8: styles 12 and 10",
+        "sampling": "unipc, 10 steps",
+        "time": "500 s",
+    },
+    "weak": ["Level lags behind."],
+    "tables": [
+        {
+            "name": "mix",
+            "title": "The same share everywhere",
+            "columns": [
+                {"key": "f0_share", "heading": "F0: share at 0.5", "wanted": "0.5"},
+                {"key": "rtf", "heading": "time factor", "wanted": ""},
+            ],
+            "lines": [
+                {"name": "A with itself", "kind": "anchor", "n": 8, "cells": {"f0_share": cell(0, 0, 0)}},
+                {
+                    "name": "default",
+                    "kind": "condition",
+                    "n": 8,
+                    "cells": {"f0_share": cell(0.4, 0.3, 0.5), "rtf": None},
+                },
+                {"name": "nothing", "kind": "condition", "n": 8, "cells": {"f0_share": None, "rtf": cell(1, 1, 1)}},
+            ],
+        }
+    ],
+}
+
+
+def test_a_section_has_the_table_and_what_is_weak():
+    section = readme_table.section_of(SUMMARY)
+    assert "2026-11-21, `gradtts-interp evaluate interpolation`: 8 utterances" in section
+    assert "| F0: share at 0.5, wanted 0.5 |" in section and "time factor" not in section
+    assert "| *A with itself* | 0 |" in section and "| default | 0.400 [0.300, 0.500] |" in section
+    assert "nothing |" not in section and "What is weak: Level lags behind." in section
+    with pytest.raises(InputError, match="no table of an interpolation run"):
+        readme_table.section_of({"tables": []})
+
+
+def test_only_what_is_between_the_marks_changes(tmp_path, monkeypatch):
+    text = f"before\n{readme_table.BEGIN}\nold\n{readme_table.END}\nafter\n"
+    found = readme_table.with_section(text, "new\n")
+    assert found == f"before\n{readme_table.BEGIN}\nnew\n{readme_table.END}\nafter\n"
+    assert readme_table.with_section(found, "new\n") == found
+    with pytest.raises(InputError, match="lacks the marks"):
+        readme_table.with_section("no marks", "new")
+    (tmp_path / "R.md").write_text(text)
+    (tmp_path / "s.json").write_text(json.dumps(SUMMARY))
+    monkeypatch.setattr(sys, "argv", ["x", str(tmp_path / "s.json"), "--readme", str(tmp_path / "R.md")])
+    assert readme_table.main() == 0
+    assert "| default | 0.400" in (tmp_path / "R.md").read_text()
+
+
+def test_the_readme_has_the_marks():
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert readme_table.with_section(text, "x\n") != ""
