@@ -18,7 +18,7 @@ PYTEST_FLAGS ?=
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow lint docs corpus train-demo train-vocoder-demo benchmark clean
+.PHONY: help demo test test-slow lint docs corpus train-demo train-vocoder-demo benchmark benchmark-quality test-scale clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
@@ -32,14 +32,18 @@ test: $(VENV)/.test  ## the fast tests
 test-slow: $(VENV)/.test-slow  ## the slow tests: fuzzing, kills, training, the app in Chromium where there is one
 	$(BIN)/python -m pytest -m slow --timeout 3600 $(PYTEST_FLAGS) $(TESTS)
 
+test-scale: $(VENV)/.test-scale  ## the tests of ONNX export and of Ray, with what they need
+	$(BIN)/python -m pytest -m 'slow or not slow' tests/scale tests/test_onnx.py
+
 lint: $(VENV)/.dev  ## ruff, mypy, pydoclint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pydoclint -q gradtts_interp hifi-gan inference.py
 
-docs: $(VENV)/.docs  ## the documentation, into docs/_build/html
+docs: $(VENV)/.docs  ## the documentation, into docs/_build/html; the examples in it are run
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -b doctest docs docs/_build/doctest
 
 corpus: $(VENV)/.base  ## build the demo corpus (needs flite: apt-get install flite)
 	$(BIN)/gradtts-interp corpus build --out $(CORPUS)
@@ -56,7 +60,10 @@ train-demo: $(VENV)/.train  ## train the demo acoustic model on the corpus, and 
 	$(BIN)/gradtts-interp export --run $(RUNS)/acoustic --corpus $(CORPUS) \
 		--vocoder checkpts/hifigan-demo --out checkpts/demo
 
-benchmark: $(VENV)/.test  ## scores of the demo checkpoint on held-out sentences of the corpus
+benchmark: $(VENV)/.test  ## how fast it is, beside plain baselines, into benchmarks/RESULTS.md (20 minutes)
+	$(BIN)/python -m benchmarks.speed.run
+
+benchmark-quality: $(VENV)/.test  ## scores of the demo checkpoint on held-out sentences of the corpus
 	$(BIN)/python -m benchmarks.quality.run --corpus $(CORPUS) --checkpoint checkpts/demo --out out/quality
 
 clean:  ## remove what make made, but no data, runs or checkpoints

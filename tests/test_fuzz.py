@@ -68,9 +68,11 @@ def test_ten_thousand_cases(all_targets):
     found, ran = {}, {}
     for name, target in all_targets.items():
         ran[name], failures = attack(target, target.cases)
+        sys.stderr.write(f"{name}: {ran[name]} cases, {len(failures)} failures\n")
         if failures:
             found[name] = failures
-    sys.stdout.write(f"{sum(ran.values())} cases: {ran}\n")
+            sys.stderr.write(f"{failures[0]}\n")
+    sys.stderr.write(f"{sum(ran.values())} cases\n")
     summary = "\n\n".join(
         f"{name}: {len(failures)} failures, such as\n{failures[0]}" for name, failures in found.items()
     )
