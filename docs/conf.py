@@ -10,7 +10,15 @@ project = "gradtts-interp"
 author = "gradtts-interp contributors"
 project_copyright = "2026, gradtts-interp contributors (MIT)"
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "sphinx.ext.doctest", "house"]
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.doctest",
+    "matplotlib.sphinxext.plot_directive",
+    "house",
+    "study",
+]
 exclude_patterns = ["_build"]
 html_theme = "alabaster"
 html_static_path = ["_static"]
@@ -29,3 +37,7 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # attributes of a dataclass are listed once, in its own docstring
 napoleon_custom_sections = [("Source", "notes_style")]
 default_role = "code"
+plot_formats = [("png", 110)]
+plot_html_show_formats = plot_html_show_source_link = False
+# Paths in the examples are those of the repository.
+doctest_global_setup = f"import os; os.chdir({str(ROOT)!r})"

@@ -1,0 +1,1 @@
+"""What each mechanism of interpolation does: a fixed grid of blends, measured."""

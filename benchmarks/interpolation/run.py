@@ -1,0 +1,102 @@
+"""What each mechanism does to F0, level and envelope, over time and over frequency: the study, one command.
+
+    python -m benchmarks.interpolation.run --corpus data/demo --checkpoint checkpts/demo --jobs 2
+    python -m benchmarks.interpolation.run --corpus data/demo --quick       # two pairs of each part
+
+Writes ``RESULTS.json`` (rows per pair too), which the documentation reads, and ``RESULTS.md`` (tables). What is
+finished is kept in a ledger named after the weights, so that a stopped run goes on; new weights begin anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import functools
+import json
+import platform
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.interpolation.report import page
+from benchmarks.interpolation.tasks import TASKS, Rows, Stage
+from benchmarks.quality.bench import Setting
+from gradtts_interp.cli.main import report_errors
+from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.ledger import Ledger, Record
+from gradtts_interp.evaluation.runner import Work, run_items
+from gradtts_interp.files import atomic_path
+
+
+@dataclass(frozen=True)
+class Job:
+    """One pair of a task, as it is sent to another process."""
+
+    task: str
+    index: int
+
+    @property
+    def id(self) -> str:
+        """Name in the ledger."""
+        return f"{self.task}/{self.index}"
+
+
+def main() -> int:
+    """Run the chosen tasks and write the results; return 1 when an item failed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", required=True, help="corpus folder, for its held-out pairs")
+    parser.add_argument("--checkpoint", default="checkpts/demo", help="checkpoint folder")
+    parser.add_argument("--out", default="benchmarks/interpolation/RESULTS", help="results, without suffix")
+    parser.add_argument("--ledger", default="out/interpolation", help="folder of the ledgers")
+    parser.add_argument("--task", action="append", choices=sorted(TASKS), help="only these (repeatable)")
+    parser.add_argument("--items", type=int, help="pairs of each task (default: each task's own number)")
+    parser.add_argument("--quick", action="store_true", help="two pairs of each task")
+    parser.add_argument("--steps", type=int, default=10, help="sampler steps (unipc; default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")
+    parser.add_argument("--restart", action="store_true", help="forget what the ledger has")
+    args = parser.parse_args()
+    if args.items is not None and args.items < 1:
+        raise InputError(f"--items {args.items}: expected at least 1")
+    setting = Setting(args.checkpoint, args.corpus, args.steps)
+    available = len(Stage(setting).bench.pairs)  # early errors; other processes load their own
+    names = args.task or list(TASKS)
+    counts = {n: args.items or (TASKS[n].quick if args.quick else TASKS[n].items) for n in names}
+    jobs = [Job(name, i) for name in names for i in range(min(counts[name], available))]
+    settings = setting.to_dict()
+    work = Work(functools.partial(Stage, setting), measure)
+    with Ledger(Path(args.ledger) / f"{settings['weights']}.jsonl", settings, restart=args.restart) as ledger:
+        records = run_items(jobs, work, ledger, jobs=args.jobs, name="interpolation")
+    write_results(Path(args.out), names, records, settings)
+    return int(any(record.error for record in records))
+
+
+def measure(stage: Stage, job: Job) -> tuple[Rows, list[str]]:
+    """Rows of a pair; where it runs does not matter."""
+    return TASKS[job.task].measure(stage, job.index), []
+
+
+def write_results(out: Path, names: list[str], records: list[Record], settings: dict[str, Any]) -> None:
+    """Write both files; tasks that were not run keep the rows they had, if those are of the same weights."""
+    file = out.with_suffix(".json")
+    found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    old = found.get("rows", []) if found.get("settings") == settings else []
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    rows = [row for row in old if row["table"] not in names] + [row for record in records for row in record.rows]
+    results = {
+        "settings": settings,
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "commit": commit,
+        "machine": f"{platform.machine()}, 1 thread",
+        "seconds": round(sum(record.seconds for record in records), 1),
+        "failed": [record.id for record in records if record.error],
+        "rows": rows,
+    }
+    with atomic_path(file) as temporary:
+        temporary.write_text(json.dumps(results, indent=0) + "\n", encoding="utf-8")
+    with atomic_path(out.with_suffix(".md")) as temporary:
+        temporary.write_text(page(results), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    raise SystemExit(report_errors(main))
