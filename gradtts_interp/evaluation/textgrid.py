@@ -1,0 +1,254 @@
+"""Praat TextGrids: phone and word times, read in every format Praat knows, written as text in UTF-8."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gradtts_interp.errors import InputError
+from gradtts_interp.files import atomic_path
+from gradtts_interp.speech import Speech
+
+Interval = tuple[str, float, float]
+PHONE_TIERS = ("phones", "phone", "phonemes", "phoneme", "segments", "segment", "phn")
+LARGEST_FILE_BYTES = 64 * 2**20
+TIME_TOLERANCE_SECONDS = 1e-6
+
+
+@dataclass(frozen=True)
+class TextGrid:
+    """Tiers of labels in time.
+
+    Attributes:
+        end_seconds: End of all tiers; they start at 0 unless an interval says otherwise.
+        intervals: Tiers by name: labels with start and end in seconds, rising, without overlap.
+        points: Point tiers by name: labels with their time.
+    """
+
+    end_seconds: float
+    intervals: dict[str, tuple[Interval, ...]]
+    points: dict[str, tuple[tuple[str, float], ...]]
+
+    def phones(self, tier: str | None = None) -> tuple[Interval, ...]:
+        """Intervals of the tier of phones.
+
+        Args:
+            tier: Its name; the first of :data:`PHONE_TIERS` that is there if None, else the only tier.
+
+        Returns:
+            Labels with start and end in seconds, pauses as empty labels among them.
+
+        Raises:
+            InputError: There is no such tier; the message names those that are there.
+        """
+        by_name = {name.lower().split(" - ")[-1]: tier for name, tier in self.intervals.items()}
+        if tier is not None and tier in self.intervals:
+            return self.intervals[tier]
+        wanted = PHONE_TIERS if tier is None else (tier.lower(),)
+        for name in wanted:
+            if name in by_name:
+                return by_name[name]
+        if tier is None and len(self.intervals) == 1:
+            return next(iter(self.intervals.values()))
+        there = ", ".join(map(repr, self.intervals)) or "none"
+        raise InputError(f"TextGrid without a tier {tier or 'phones'!r}; its interval tiers: {there}")
+
+
+def to_textgrid(speech: Speech) -> TextGrid:
+    """Phones and words of a synthesis as a TextGrid.
+
+    Blanks, pauses and punctuation are empty intervals, as Praat's users expect of silence.
+
+    Args:
+        speech: What was rendered.
+
+    Returns:
+        Tiers ``phones`` and ``words``.
+    """
+    phones = [(name if any(map(str.isalpha, name)) else "", a, b) for name, a, b in speech.phoneme_times if b > a]
+    rate = speech.mel_config.frame_rate_hz
+    words = [(name, first / rate, last / rate) for name, first, last in speech.words if last > first]
+    end = max([speech.seconds, *(b for _, _, b in [*phones, *words])])
+    return TextGrid(end, {"phones": tuple(phones), "words": tuple(words)}, {})
+
+
+def read_textgrid(path: str | Path) -> TextGrid:
+    """Read a TextGrid: long, short or binary, UTF-8, UTF-16 or Latin-1, by Praat itself (parselmouth).
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its tiers. A second tier of the same name gets a number.
+
+    Raises:
+        InputError: The file is missing, too large, damaged or something else, or parselmouth is not installed.
+    """
+    path = Path(path)
+    _require_textgrid(path)
+    try:
+        import parselmouth
+        from parselmouth.praat import call
+    except ImportError as error:
+        raise InputError(f"{path}: reading a TextGrid needs parselmouth: pip install gradtts-interp[eval]") from error
+    try:
+        grid = parselmouth.read(str(path))
+        if not isinstance(grid, parselmouth.TextGrid):
+            raise InputError(f"{path} holds a {type(grid).__name__}; expected a TextGrid")
+        intervals: dict[str, tuple[Interval, ...]] = {}
+        points: dict[str, tuple[tuple[str, float], ...]] = {}
+        for tier in range(1, call(grid, "Get number of tiers") + 1):
+            name = _new_name(call(grid, "Get tier name", tier), {*intervals, *points})
+            if call(grid, "Is interval tier", tier):
+                count = call(grid, "Get number of intervals", tier)
+                intervals[name] = tuple(
+                    (
+                        call(grid, "Get label of interval", tier, i),
+                        float(call(grid, "Get start time of interval", tier, i)),
+                        float(call(grid, "Get end time of interval", tier, i)),
+                    )
+                    for i in range(1, count + 1)
+                )
+            else:
+                count = call(grid, "Get number of points", tier)
+                points[name] = tuple(
+                    (call(grid, "Get label of point", tier, i), float(call(grid, "Get time of point", tier, i)))
+                    for i in range(1, count + 1)
+                )
+        return TextGrid(float(call(grid, "Get end time")), intervals, points)
+    except parselmouth.PraatError as error:
+        raise InputError(f"{path} cannot be read as a TextGrid: {str(error).splitlines()[0]}") from error
+
+
+def write_textgrid(path: str | Path, grid: TextGrid, *, short: bool = False, encoding: str = "utf-8") -> None:
+    """Write a TextGrid as text; the file appears whole or not at all. Needs no extra.
+
+    Gaps between intervals, and before and after them, become empty intervals, since Praat's tiers have no gaps.
+
+    Args:
+        path: Where to write.
+        grid: The tiers, at least one.
+        short: Whether to write Praat's short format instead of the long one.
+        encoding: ``utf-8`` or ``utf-16`` (with a byte order mark).
+
+    Raises:
+        InputError: The encoding is another, there is no tier, or times overlap, fall, leave the grid or are not finite.
+    """
+    if encoding not in ("utf-8", "utf-16"):
+        raise InputError(f"TextGrid in {encoding!r}; expected utf-8 or utf-16")
+    if not grid.intervals and not grid.points:
+        raise InputError("TextGrid without a tier; expected at least one")
+    if not math.isfinite(grid.end_seconds) or grid.end_seconds <= 0:
+        raise InputError(f"TextGrid that ends at {grid.end_seconds:g} s; expected > 0")
+    text = (_short_text if short else _long_text)(grid)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding=encoding, newline="\n")
+
+
+def read_phones(path: str | Path, tier: str | None = None) -> tuple[Interval, ...]:
+    """Phones of a TextGrid file; see :func:`read_textgrid` and :meth:`TextGrid.phones`.
+
+    Args:
+        path: The file.
+        tier: Name of the tier, found by its usual names if None.
+
+    Returns:
+        Labels with start and end in seconds.
+
+    Raises:
+        InputError: The file cannot be read or has no such tier; the message names the file.
+    """
+    grid = read_textgrid(path)
+    try:
+        return grid.phones(tier)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _require_textgrid(path: Path) -> None:
+    """Raise unless a file begins as Praat's objects do; Praat would also read sounds and much else."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(256)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    if size > LARGEST_FILE_BYTES:
+        raise InputError(f"{path} is larger than {LARGEST_FILE_BYTES // 2**20} MiB; expected a TextGrid")
+    plain = head.replace(b"\x00", b"")
+    if not any(mark in plain for mark in (b"ooTextFile", b"ooBinaryFile")) or b"TextGrid" not in plain:
+        raise InputError(f"{path} is no TextGrid: it does not begin as one")
+
+
+def _new_name(name: str, taken: set[str]) -> str:
+    number, answer = 2, name
+    while answer in taken:
+        answer, number = f"{name} ({number})", number + 1
+    return answer
+
+
+def _without_gaps(name: str, tier: Sequence[Interval], end: float) -> list[Interval]:
+    """The tier's intervals with empty ones between them, from 0 to the end."""
+    found: list[Interval] = []
+    now = 0.0
+    for label, start, stop in tier:
+        inside = math.isfinite(start) and math.isfinite(stop) and stop <= end + TIME_TOLERANCE_SECONDS
+        if not inside or start < now - TIME_TOLERANCE_SECONDS or stop <= start:
+            times = f"{label!r} from {start:g} to {stop:g} s"
+            raise InputError(f"tier {name!r}: {times}; expected rising times, 0 to {end:g}")
+        if start > now + TIME_TOLERANCE_SECONDS:
+            found.append(("", now, start))
+        found.append((label, found[-1][2] if found else 0.0, min(stop, end)))
+        now = found[-1][2]
+    if now < end - TIME_TOLERANCE_SECONDS or not found:
+        found.append(("", now, end))
+    else:
+        found[-1] = (*found[-1][:2], end)
+    return found
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _tiers(grid: TextGrid) -> list[tuple[str, str, list[tuple[str, ...]]]]:
+    """Class, name and items (times, then label, as text) of each tier."""
+    found: list[tuple[str, str, list[tuple[str, ...]]]] = []
+    for name, intervals in grid.intervals.items():
+        filled = _without_gaps(name, intervals, grid.end_seconds)
+        found.append(("IntervalTier", name, [(repr(a), repr(b), _quoted(t)) for t, a, b in filled]))
+    for name, points in grid.points.items():
+        times = [time for _, time in points]
+        if not all(math.isfinite(t) and 0 <= t <= grid.end_seconds for t in times) or times != sorted(set(times)):
+            raise InputError(f"tier {name!r}: points at {times}; expected rising times, 0 to {grid.end_seconds:g}")
+        found.append(("TextTier", name, [(repr(float(time)), _quoted(label)) for label, time in points]))
+    return found
+
+
+def _short_text(grid: TextGrid) -> str:
+    end = repr(float(grid.end_seconds))
+    tiers = _tiers(grid)
+    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "0", end, "<exists>", str(len(tiers))]
+    for kind, name, items in tiers:
+        lines += [_quoted(kind), _quoted(name), "0", end, str(len(items)), *(part for item in items for part in item)]
+    return "\n".join(lines) + "\n"
+
+
+_KEYS = {"IntervalTier": ("xmin", "xmax", "text"), "TextTier": ("number", "mark")}
+
+
+def _long_text(grid: TextGrid) -> str:
+    end = repr(float(grid.end_seconds))
+    tiers = _tiers(grid)
+    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end}"]
+    lines += ["tiers? <exists>", f"size = {len(tiers)}", "item []:"]
+    for i, (kind, name, items) in enumerate(tiers, 1):
+        of = "intervals" if kind == "IntervalTier" else "points"
+        lines += [f"    item [{i}]:", f"        class = {_quoted(kind)}", f"        name = {_quoted(name)}"]
+        lines += ["        xmin = 0", f"        xmax = {end}", f"        {of}: size = {len(items)}"]
+        for j, item in enumerate(items, 1):
+            lines.append(f"        {of} [{j}]:")
+            lines += [f"            {key} = {value}" for key, value in zip(_KEYS[kind], item, strict=True)]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,205 @@
+"""TextGrids in Praat's formats and encodings, and Kaldi folders."""
+
+import builtins
+
+import pytest
+
+from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.kaldi import KaldiUtterance, write_kaldi
+from gradtts_interp.evaluation.textgrid import TextGrid, read_phones, read_textgrid, to_textgrid, write_textgrid
+
+LONG = '''File type = "ooTextFile"
+Object class = "TextGrid"
+
+xmin = 0
+xmax = 1.5
+tiers? <exists>
+size = 2
+item []:
+    item [1]:
+        class = "IntervalTier"
+        name = "phones"
+        xmin = 0
+        xmax = 1.5
+        intervals: size = 2
+        intervals [1]:
+            xmin = 0
+            xmax = 0.25
+            text = "ə ""a"""
+        intervals [2]:
+            xmin = 0.25
+            xmax = 1.5
+            text = ""
+    item [2]:
+        class = "TextTier"
+        name = "marks"
+        xmin = 0
+        xmax = 1.5
+        points: size = 1
+        points [1]:
+            number = 0.5
+            mark = "x"
+'''
+SHORT = '''File type = "ooTextFile"
+Object class = "TextGrid"
+
+0
+1.5
+<exists>
+2
+"IntervalTier"
+"phones"
+0
+1.5
+2
+0
+0.25
+"ə ""a"""
+0.25
+1.5
+""
+"TextTier"
+"marks"
+0
+1.5
+1
+0.5
+"x"
+'''
+GRID = TextGrid(1.5, {"phones": (('ə "a"', 0.0, 0.25), ("", 0.25, 1.5))}, {"marks": (("x", 0.5),)})
+
+
+@pytest.mark.parametrize("text", [LONG, SHORT], ids=["long", "short"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le-bom", "utf-16-be-bom"])
+def test_praats_own_formats_are_read(tmp_path, text, encoding):
+    path = tmp_path / "a.TextGrid"
+    plain = encoding.removesuffix("-bom")
+    path.write_bytes((("\ufeff" if encoding.endswith("bom") else "") + text).encode(plain))
+    assert read_textgrid(path) == GRID
+
+
+@pytest.mark.parametrize("short", [False, True])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_praat_reads_what_is_written(tmp_path, short, encoding):
+    write_textgrid(tmp_path / "a.TextGrid", GRID, short=short, encoding=encoding)
+    assert read_textgrid(tmp_path / "a.TextGrid") == GRID
+
+
+def test_gaps_become_empty_intervals(tmp_path):
+    write_textgrid(tmp_path / "a.TextGrid", TextGrid(1.0, {"w": (("a", 0.1, 0.2), ("b", 0.5, 0.9))}, {}))
+    found = read_textgrid(tmp_path / "a.TextGrid").intervals["w"]
+    assert found == (("", 0, 0.1), ("a", 0.1, 0.2), ("", 0.2, 0.5), ("b", 0.5, 0.9), ("", 0.9, 1.0))
+
+
+def test_speech_has_phones_and_words(tiny_pipeline, tmp_path):
+    speech = tiny_pipeline("A cat, a dog.", tiny_pipeline.style(speaker=10), seed=0, num_inference_steps=1)
+    grid = to_textgrid(speech)
+    write_textgrid(tmp_path / "a.TextGrid", grid)
+    found = read_textgrid(tmp_path / "a.TextGrid")
+    assert [n for n, _, _ in found.intervals["words"] if n] == [n for n, _, _ in speech.words]
+    spoken = [(n, s, e) for n, s, e in speech.phoneme_times if any(map(str.isalpha, n))]
+    there = [p for p in read_phones(tmp_path / "a.TextGrid") if p[0]]
+    assert [n for n, _, _ in there] == [n for n, _, _ in spoken] and len(there) > 5
+    assert all(a == pytest.approx(b, abs=1e-6) for a, b in zip(there, spoken, strict=True))
+
+
+def test_the_tier_of_phones_is_found():
+    phone, word = (("AH", 0.0, 1.0),), (("a", 0.0, 1.0),)
+    assert TextGrid(1.0, {"words": word, "speaker - phones": phone}, {}).phones() == phone
+    assert TextGrid(1.0, {"anything": phone}, {}).phones() == phone
+    assert TextGrid(1.0, {"a": word, "b": phone}, {}).phones("b") == phone
+    with pytest.raises(InputError, match="its interval tiers: 'a', 'b'"):
+        TextGrid(1.0, {"a": word, "b": phone}, {}).phones()
+
+
+def test_tiers_of_one_name_are_kept_apart(tmp_path):
+    (tmp_path / "a.TextGrid").write_text(SHORT.replace('"marks"', '"phones"'), "utf-8")
+    found = read_textgrid(tmp_path / "a.TextGrid")
+    assert list(found.intervals) == ["phones"] and list(found.points) == ["phones (2)"]
+
+
+def test_what_is_no_textgrid_is_named(tmp_path):
+    path = tmp_path / "a.TextGrid"
+    with pytest.raises(InputError, match=r"a.TextGrid cannot be read: No such file"):
+        read_textgrid(path)
+    for content in ("", "hello", 'File type = "ooTextFile"\nObject class = "PitchTier"\n'):
+        path.write_text(content)
+        with pytest.raises(InputError, match="is no TextGrid"):
+            read_textgrid(path)
+    path.write_text(LONG[:-200], "utf-8")
+    with pytest.raises(InputError, match="cannot be read as a TextGrid"):
+        read_textgrid(path)
+    path.write_text(LONG.replace('"phones"', '"a"').replace('"TextTier"', '"IntervalTier"'), "utf-8")
+    with pytest.raises(InputError, match="cannot be read as a TextGrid"):
+        read_phones(path)
+
+
+def test_reading_without_the_extra_is_named(tmp_path, monkeypatch):
+    write_textgrid(tmp_path / "a.TextGrid", GRID)
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name.startswith("parselmouth"):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(InputError, match=r"pip install gradtts-interp\[eval\]"):
+        read_textgrid(tmp_path / "a.TextGrid")
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        TextGrid(1.0, {"a": (("x", 0.0, 0.5), ("y", 0.4, 0.6))}, {}),
+        TextGrid(1.0, {"a": (("x", 0.5, 0.5),)}, {}),
+        TextGrid(1.0, {"a": (("x", 0.0, 2.0),)}, {}),
+        TextGrid(1.0, {"a": (("x", 0.0, float("nan")),)}, {}),
+        TextGrid(1.0, {}, {"a": (("x", 0.5), ("y", 0.4))}),
+        TextGrid(1.0, {}, {"a": (("x", 2.0),)}),
+    ],
+)
+def test_times_that_no_tier_can_have(tmp_path, grid):
+    with pytest.raises(InputError, match="expected rising times, 0 to 1"):
+        write_textgrid(tmp_path / "a.TextGrid", grid)
+    assert not (tmp_path / "a.TextGrid").exists()
+
+
+def test_writing_nothing_is_named(tmp_path):
+    with pytest.raises(InputError, match="without a tier"):
+        write_textgrid(tmp_path / "a", TextGrid(1.0, {}, {}))
+    with pytest.raises(InputError, match="ends at 0 s"):
+        write_textgrid(tmp_path / "a", TextGrid(0.0, {"a": ()}, {}))
+    with pytest.raises(InputError, match="expected utf-8 or utf-16"):
+        write_textgrid(tmp_path / "a", GRID, encoding="latin-1")
+
+
+def test_a_kaldi_folder(tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.wav").write_bytes(b"RIFF")
+    utterances = [
+        KaldiUtterance("b-1", tmp_path / "b.wav", "b", "Zwei  wörter\n hier"),
+        KaldiUtterance("a-1", tmp_path / "a.wav"),
+        KaldiUtterance("B-2", tmp_path / "b.wav", "b", "again"),
+    ]
+    names = [path.name for path in write_kaldi(tmp_path / "k", utterances)]
+    assert sorted(names) == ["spk2utt", "text", "utt2spk", "wav.scp"]
+    read = {name: (tmp_path / "k" / name).read_text("utf-8") for name in names}
+    assert read["wav.scp"] == f"B-2 {tmp_path}/b.wav\na-1 {tmp_path}/a.wav\nb-1 {tmp_path}/b.wav\n"
+    assert read["text"] == "B-2 again\nb-1 Zwei wörter hier\n"
+    assert read["utt2spk"] == "B-2 b\na-1 a-1\nb-1 b\n" and read["spk2utt"] == "a-1 a-1\nb B-2 b-1\n"
+
+
+def test_bad_kaldi_lists_are_named(tmp_path):
+    wav = tmp_path / "a.wav"
+    wav.write_bytes(b"RIFF")
+    for utterances, message in (
+        ([], "no utterance"),
+        ([KaldiUtterance("a b", wav)], "id 'a b': expected a name without spaces"),
+        ([KaldiUtterance("a", wav, speaker="")], "speaker ''"),
+        ([KaldiUtterance("a", wav), KaldiUtterance("a", wav)], "given twice"),
+        ([KaldiUtterance("a", tmp_path / "no.wav")], "no such audio file, of utterance 'a'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            write_kaldi(tmp_path / "k", utterances)
+    assert not (tmp_path / "k").exists()
