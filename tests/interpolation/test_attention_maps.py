@@ -87,7 +87,7 @@ def test_heads_can_be_kept_and_their_mean_is_the_map(pipeline, spoken):
             np.testing.assert_allclose(kept.astype(float).mean(1, keepdims=True), mean, atol=1e-3)
 
 
-@pytest.mark.parametrize("options", [{"guidance": 0.5}, {"mechanisms": ("attention", "score")}, {"solver": "heun"}])
+@pytest.mark.parametrize("options", [{"guidance": 0.5}, {"mechanisms": ("attention", "score")}, {"solver": "dpm++"}])
 def test_other_branches_and_solvers(pipeline, options):
     maps = speak(pipeline, **options).attention_maps
     for found in total(maps).values():

@@ -101,6 +101,32 @@ def test_by_pitch_keeps_a_batch_equal_to_its_lines(tiny_pipeline):
         assert_same(speech, render(tiny_pipeline, A, B, shares.pitch(), text=line))
 
 
+@pytest.mark.parametrize("mechanisms", [None, ("prior", "score"), ("attention",)])
+def test_the_complement_of_pitch_is_pitch_with_the_styles_exchanged(tiny_pipeline, mechanisms):
+    one = render(tiny_pipeline, A, B, ~shares.pitch(), mechanisms=mechanisms)
+    other = render(tiny_pipeline, B, A, shares.pitch(), mechanisms=mechanisms)
+    assert_same(one, other)
+    np.testing.assert_allclose(one.share, 1 - other.share)
+    assert one.settings["styles"] == [A.name, B.name] and one.settings["share"] == "~pitch(1,1)"
+
+
+def test_a_product_with_pitch_is_a_map_of_the_target_that_masks_no_reference(tiny_pipeline):
+    options = {"mechanisms": ("attention",), "durations": [render(tiny_pipeline, A).durations.tolist()]}
+    composed = render(tiny_pipeline, A, B, shares.pitch() * shares.constant(1.0), **options)
+    masked = render(tiny_pipeline, A, B, shares.pitch(), **options)
+    np.testing.assert_array_equal(composed.share, masked.share)
+    assert np.abs(composed.mel - masked.mel).max() > 1e-3
+
+
+def test_windows_of_ones_own_do_not_go_with_the_complement_of_pitch(tiny_pipeline):
+    from gradtts_interp.errors import InputError
+    from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
+
+    tuning = NoiseTuning(windows=(NoiseWindow(0.6, 1.0, style=0, region="pitch", steps=1),))
+    with pytest.raises(InputError, match="exchange the styles and use ~share instead"):
+        render(tiny_pipeline, A, B, ~shares.pitch(), noise_tuning=tuning)
+
+
 @pytest.mark.parametrize("mechanisms", [(), *MECHANISMS], ids="+".join)
 def test_each_mechanism_moves_an_uneven_blend(tiny_pipeline, plain, mechanisms):
     durations = [plain["a"].durations.tolist()]

@@ -1,0 +1,96 @@
+"""Laws of blending on the shipped model: whatever its weights, few steps of a short text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gradtts_interp.interpolation import shares
+from gradtts_interp.pipeline import GradTTSInterpPipeline
+
+DEMO = Path(__file__).parents[2] / "checkpts" / "demo"
+TEXT = "Good day."
+MECHANISMS = [("prior", "prosody", "attention"), ("attention",), ("score",)]
+each_mechanism = pytest.mark.parametrize("mechanisms", MECHANISMS, ids="+".join)
+
+
+@pytest.fixture(scope="module")
+def tts():
+    pipeline = GradTTSInterpPipeline.from_pretrained(DEMO)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@pytest.fixture(scope="module")
+def styles(tts):
+    return tts.style(speaker=12), tts.style(speaker=10)
+
+
+def mel_of(tts, a, b=None, share=None, text=TEXT, **options):
+    options = {"num_inference_steps": 4, "seed": 0, **options}
+    return tts(text, a, b, share=share, **options).mel
+
+
+@pytest.fixture(scope="module")
+def plain(tts, styles):
+    return [mel_of(tts, style) for style in styles]
+
+
+def assert_same(one, other):
+    assert one.shape == other.shape
+    np.testing.assert_allclose(one, other, atol=2e-4, rtol=0)
+
+
+def test_ends_are_the_single_styles(tts, styles, plain):
+    for weight in (0, 1):
+        assert_same(mel_of(tts, *styles, shares.constant(float(weight))), plain[weight])
+
+
+def test_a_style_with_itself_is_that_style(tts, styles, plain):
+    assert_same(mel_of(tts, styles[0], styles[0], shares.ramp()), plain[0])
+
+
+@pytest.mark.slow
+@each_mechanism
+def test_laws_hold_for_each_mechanism(tts, styles, plain, mechanisms):
+    a, b = styles
+    for weight in (0, 1):
+        assert_same(mel_of(tts, a, b, shares.constant(float(weight)), mechanisms=mechanisms), plain[weight])
+    for share in (shares.ramp(), shares.bands(0, 1000), shares.words({0: 0.75})):
+        assert_same(mel_of(tts, a, a, share, mechanisms=mechanisms), plain[0])
+        one = mel_of(tts, a, b, share, mechanisms=mechanisms)
+        assert_same(one, mel_of(tts, b, a, ~share, mechanisms=mechanisms))
+
+
+@pytest.mark.slow
+def test_the_complement_of_pitch_is_pitch_exchanged(tts, styles):
+    a, b = styles
+    assert_same(mel_of(tts, a, b, ~shares.pitch()), mel_of(tts, b, a, shares.pitch()))
+
+
+@pytest.mark.slow
+def test_a_share_over_time_localises(tts, styles):
+    """In its own half a style is at least twice as near as the other, in the mean over bins and frames.
+
+    Statistics of group norms and linear attention tie all positions together, so it is not near without limit.
+    """
+    a, b = styles
+    text = "Nobody remembered the name of the old grey lion."
+    first = tts(text, a, num_inference_steps=10, solver="dpm++", seed=0)
+    options = {"durations": [first.durations.tolist()], "num_inference_steps": 10, "solver": "dpm++", "text": text}
+    blend = mel_of(tts, a, b, shares.step(0.5), **options)
+    ends = [mel_of(tts, style, **options) for style in styles]
+    half = blend.shape[1] // 2
+    for own, part in ((0, slice(0, half - 8)), (1, slice(half + 8, None))):
+        near, far = (np.abs(blend - ends[i])[:, part].mean() for i in (own, 1 - own))
+        assert far > 2 * near
+
+
+@pytest.mark.slow
+def test_a_batch_equals_its_lines(tts, styles):
+    texts = [TEXT, "Where is it?"]
+    batch = tts(texts, *styles, share=shares.ramp(), num_inference_steps=4, seed=0)
+    for text, speech in zip(texts, batch, strict=True):
+        assert_same(speech.mel, mel_of(tts, *styles, shares.ramp(), text))
