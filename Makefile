@@ -42,8 +42,8 @@ lint: $(VENV)/.dev  ## ruff, mypy, pydoclint
 	$(BIN)/pydoclint -q gradtts_interp hifi-gan inference.py
 
 docs: $(VENV)/.docs  ## the documentation, into docs/_build/html; the examples in it are run
-	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
-	$(BIN)/python -m sphinx -W --keep-going -b doctest docs docs/_build/doctest
+	$(BIN)/python -m sphinx -W --keep-going -d docs/_build/doctrees -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -d docs/_build/doctrees -b doctest docs docs/_build/doctest
 
 corpus: $(VENV)/.base  ## build the demo corpus (needs flite: apt-get install flite)
 	$(BIN)/gradtts-interp corpus build --out $(CORPUS)
