@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from benchmarks.quality.bench import Bench
 from gradtts_interp.evaluation.envelope import envelope_distance, log_envelope
 from gradtts_interp.evaluation.intelligibility import phone_error_rate, plain_phones, recognise_phones
+from gradtts_interp.evaluation.spectral import mel_cepstral_distortion, mel_cepstrum, speech_frames
 from gradtts_interp.pitch.contour import extract_contour
 from gradtts_interp.units import ratio_to_cents
 
@@ -21,6 +22,7 @@ def vocoder(bench: Bench, index: int) -> list[dict]:
     natural = bench.audio(entry)
     contour = extract_contour(natural, bench.mel)
     envelope = log_envelope(natural, contour, bench.mel)
+    cepstrum, speech = mel_cepstrum(natural, contour, bench.mel), speech_frames(contour)
     reference = plain_phones(entry["tokens"])
     rows = []
     for condition, copied in copies(bench, natural).items():
@@ -37,6 +39,7 @@ def vocoder(bench: Bench, index: int) -> list[dict]:
                 "envelope distance (dB)": envelope_distance(
                     envelope, log_envelope(copied, found, bench.mel), contour.voiced
                 ),
+                "MCD (dB)": mel_cepstral_distortion(cepstrum, mel_cepstrum(copied, found, bench.mel), speech),
                 "phone error rate": phone_error_rate([reference], [heard]),
             }
         )

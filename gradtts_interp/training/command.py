@@ -15,7 +15,7 @@ from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.training.data import EMOTIONS, Corpus, Item, load_items
 from gradtts_interp.training.filelist import load_filelist
 from gradtts_interp.training.loop import TrainConfig, Trainer
-from gradtts_interp.training.mix import Mixer
+from gradtts_interp.training.mix import MixConfig, Mixer
 from gradtts_interp.training.start import model_from_checkpoint, n_speakers
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=100_000, help="optimiser steps of the whole run")
     parser.add_argument("--seconds", type=float, help="end after this many seconds of stepping, resumed parts included")
     parser.add_argument("--batch-size", type=int, default=8, help="items of the global batch")
+    parser.add_argument("--accumulate", type=int, default=1, help="parts of a batch that are worked through in turn")
+    parser.add_argument("--length-buckets", type=int, default=1, help="so many batches are sorted by length together")
     parser.add_argument("--learning-rate", type=float, default=6e-4, help="peak rate of AdamW")
     parser.add_argument("--precision", choices=("no", "bf16", "fp16"), default="bf16", help="mixed precision")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
@@ -100,6 +102,8 @@ def _train_config(args: argparse.Namespace) -> TrainConfig:
         raise InputError(f"--valid {args.valid} goes with --filelist; a built corpus has a split of its own")
     return TrainConfig(
         batch_size=args.batch_size,
+        accumulate=args.accumulate,
+        mix=MixConfig(length_buckets=args.length_buckets),
         learning_rate=args.learning_rate,
         steps=args.steps,
         seconds=args.seconds,

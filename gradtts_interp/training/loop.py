@@ -44,6 +44,7 @@ class TrainConfig:
 
     Attributes:
         batch_size: Items of the global batch, over all processes.
+        accumulate: The global batch is worked through in so many parts, for want of memory.
         learning_rate: Peak of AdamW's rate.
         warmup_steps: Steps of linear rise.
         final_rate: The rate falls along a cosine to this part of its peak.
@@ -62,6 +63,7 @@ class TrainConfig:
     """
 
     batch_size: int = 8
+    accumulate: int = 1
     learning_rate: float = 6e-4
     warmup_steps: int = 100
     final_rate: float = 0.03
@@ -110,6 +112,16 @@ class LossModule(nn.Module):
         return training_losses(self.model, batch, diffusion)
 
 
+@dataclass(frozen=True)
+class Part:
+    """What a part of the global batch gave: losses (3,), errors and kinds of its items, whether all was finite."""
+
+    losses: torch.Tensor
+    per_kind: torch.Tensor
+    kind: torch.Tensor
+    finite: bool
+
+
 class Trainer:
     """Trains a model on a corpus; stops and resumes anywhere.
 
@@ -138,8 +150,9 @@ class Trainer:
         self.valid = valid or mixer
         self.accelerator = Accelerator(mixed_precision=config.mixed_precision, cpu=not torch.cuda.is_available())
         processes = self.accelerator.num_processes
-        if config.batch_size % processes:
-            raise InputError(f"batch size {config.batch_size} cannot be divided among {processes} processes")
+        if config.accumulate < 1 or config.batch_size % (processes * config.accumulate):
+            parts = f"{processes} processes, {config.accumulate} parts each"
+            raise InputError(f"batch size {config.batch_size} cannot be divided among {parts}")
         self.local_size = config.batch_size // processes
         self.offset = self.local_size * self.accelerator.process_index
         self.progress = Progress()
@@ -215,25 +228,23 @@ class Trainer:
 
     def _step(self) -> dict[str, float]:
         config, step = self.config, self.progress.step
-        batch = self.mixer.batch(step, self.local_size, offset=self.offset, of=config.batch_size)
-        batch = batch.to(self.accelerator.device)
         rate = config.learning_rate * rate_factor(self.progress, config)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.step_module.train()
         # Dropout, too, is a function of the step, so that a resumed run equals one that was never stopped.
         torch.manual_seed((config.seed * 1_000_003 + step) * 64 + self.accelerator.process_index)
-        with self.accelerator.autocast():
-            losses = self.step_module(batch, self._diffusion(config.seed, step, self.local_size, self.offset))
-        names = ("duration", "prior", "diffusion")
-        parts = torch.stack([getattr(losses, name).detach().float() for name in names])
-        means = self.accelerator.reduce(parts, "mean").tolist()
-        values = {**dict(zip(names, means, strict=True)), "rate": rate}
-        if not self._update(losses.total, values):
+        size = self.local_size // config.accumulate
+        parts = [self._part(step, size, self.offset + i * size) for i in range(config.accumulate)]
+        losses = torch.stack([part.losses for part in parts]).mean(0)
+        means = self.accelerator.reduce(losses, "mean").tolist()
+        values = {**dict(zip(("duration", "prior", "diffusion"), means, strict=True)), "rate": rate}
+        if not self._update(all(part.finite for part in parts), values):
             self._count_failure(values)
             return values
         self.failures = 0
-        errors, kinds = self.accelerator.gather(losses.per_kind), self.accelerator.gather(batch.kind)
+        errors = self.accelerator.gather(torch.cat([part.per_kind for part in parts]))
+        kinds = self.accelerator.gather(torch.cat([part.kind for part in parts]))
         for i, kind in enumerate(KINDS):
             if (kinds == i).any():
                 values[f"diffusion/{kind}"] = float(errors[kinds == i].mean())
@@ -241,15 +252,25 @@ class Trainer:
             values[f"gate/{name}"] = float(site.gate.detach().abs().mean())
         return values
 
+    def _part(self, step: int, size: int, offset: int) -> Part:
+        """Losses and gradients of some items of the global batch; no gradient where the loss is not finite."""
+        config = self.config
+        batch = self.mixer.batch(step, size, offset=offset, of=config.batch_size).to(self.accelerator.device)
+        with self.accelerator.autocast():
+            losses = self.step_module(batch, self._diffusion(config.seed, step, size, offset))
+        finite = bool(self.accelerator.gather(losses.total.detach().isfinite().reshape(1)).all())
+        if finite:
+            self.accelerator.backward(losses.total / config.accumulate)
+        each = torch.stack([x.detach().float() for x in (losses.duration, losses.prior, losses.diffusion)])
+        return Part(each, losses.per_kind, batch.kind, finite)
+
     def _diffusion(self, seed: int, step: int, size: int, offset: int = 0) -> Diffusion:
         shape = (self.model.settings.n_feats, self.config.mix.crop_frames)
         return draw_diffusion(seed, step, size=size, shape=shape, offset=offset, of=self.config.batch_size)
 
-    def _update(self, loss: torch.Tensor, values: dict[str, float]) -> bool:
-        """Step the optimiser unless loss or gradient is not finite on any process; says whether it stepped."""
-        finite = self.accelerator.gather(loss.detach().isfinite().reshape(1)).all()
+    def _update(self, finite: bool, values: dict[str, float]) -> bool:
+        """Step the optimiser unless a loss or the gradient is not finite; says whether it stepped."""
         if finite:
-            self.accelerator.backward(loss)
             values["gradient"] = float(self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip))
             finite = math.isfinite(values["gradient"])
             if finite or self.accelerator.scaler is not None:  # the scaler of fp16 skips by itself and learns from it
@@ -257,7 +278,7 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         if finite:
             self.ema.step(self.model.parameters())
-        return bool(finite)
+        return finite
 
     def _count_failure(self, values: dict[str, float]) -> None:
         self.failures += 1
@@ -301,7 +322,8 @@ class Trainer:
         path = self.folder / "samples" / f"step_{self.progress.step:07d}.png"
         try:
             with self.averaged() as model, self.accelerator.autocast():
-                picture = write_sample(model, self.valid, path, title=f"step {self.progress.step}")
+                picture, figures = write_sample(model, self.valid, path, title=f"step {self.progress.step}")
+            self._log({name: value for name, value in figures.items() if math.isfinite(value)})
             if self.log is not None:
                 self.log.image("sample", picture, self.progress.step)
         except Exception as error:  # whatever it is, hours of training are worth more than a picture

@@ -42,6 +42,8 @@ class MixConfig:
             style attention alone says where the other is heard.
         crop_frames: Target frames of a training crop.
         reference_frames: Reference frames (K).
+        length_buckets: So many batches in a row are drawn together and sorted by the target's length, so that a batch
+            needs little padding; 1 for none.
     """
 
     matched: float = 0.25
@@ -55,6 +57,12 @@ class MixConfig:
     one_sided: float = 0.2
     crop_frames: int = 128
     reference_frames: int = 128
+    length_buckets: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse buckets that cannot be."""
+        if self.length_buckets < 1:
+            raise InputError(f"length_buckets is {self.length_buckets}; expected 1 or more")
 
 
 @dataclass(frozen=True)
@@ -167,8 +175,15 @@ class Mixer:
         Returns:
             The batch.
         """
-        first = step * (of or size) + offset
-        return collate([self.example(first + i) for i in range(size)], self.config, self.mel)
+        whole, buckets = of or size, self.config.length_buckets
+        if buckets == 1:
+            first = step * whole + offset
+            return collate([self.example(first + i) for i in range(size)], self.config, self.mel)
+        window, place = divmod(step, buckets)
+        drawn = [self.example(window * buckets * whole + i) for i in range(buckets * whole)]
+        drawn.sort(key=lambda example: example["target"].frames)
+        start = int(np.random.default_rng([self.seed, window, 7]).permutation(buckets)[place]) * whole + offset
+        return collate(drawn[start : start + size], self.config, self.mel)
 
     def example(self, index: int) -> dict:
         """Example number ``index`` of the endless stream."""

@@ -22,10 +22,11 @@ from gradtts_interp.diffusion.diffusers_adapter import unipc
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.attention_record import StyleMassRecorder, mass_over_time
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.pitch.contour import Contour, extract_contour
+from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD, Contour, extract_contour
 from gradtts_interp.pitch.masks import pitch_mask
 from gradtts_interp.training.losses import Cropper, prior_of_batch, read_references
 from gradtts_interp.training.mix import KINDS, Mixer, collate
+from gradtts_interp.units import CENTS_PER_NAT
 from gradtts_interp.vocoder import GriffinLimVocoder
 
 SAMPLE_STEPS = 8
@@ -34,6 +35,8 @@ FIRST_INDEX = 2 * 10**9
 HIGHEST_LOG_MEL = 3.0
 GRIFFIN_LIM_ROUNDS = 16
 F0_LIMITS_HZ = (60.0, 450.0)
+SMALLEST_SPAN_SEMITONES = 2.0
+SEMITONES_PER_NAT = CENTS_PER_NAT / 100
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Sampled:
         mass: Attention mass on A's and B's tokens (2, T), mean over sites and bins.
         f0_target: Contour of the target (T,): F0 in Hz, NaN where unvoiced.
         f0_sample: The same of the sample, through Griffin-Lim.
+        levels: Mean log-F0 of the references A and B.
+        role_mass: Attention mass on A where A should speak, and on B where B should; NaN where nobody should.
     """
 
     kind: str
@@ -57,9 +62,31 @@ class Sampled:
     mass: NDArray[np.float64]
     f0_target: NDArray[np.float32]
     f0_sample: NDArray[np.float32]
+    levels: tuple[float, float]
+    role_mass: tuple[float, float]
+
+    def figures(self) -> dict[str, float]:
+        """Measures for the log; NaN where nothing is voiced.
+
+        Returns:
+            By name: median F0 of the sample against the target's in semitones, attention mass by role, and for a blend
+            of levels at least 2 semitones apart the wanted and the realised mean share of B in log-F0.
+        """
+        f0, target = (np.log(f[np.isfinite(f)]) for f in (self.f0_sample, self.f0_target))
+        name = f"sample/{self.kind}"
+        error = SEMITONES_PER_NAT * abs(np.median(f0) - np.median(target)) if f0.size and target.size else np.nan
+        found = {f"{name}/f0_error": float(error)}
+        found |= {f"{name}/mass_on_{style}": mass for style, mass in zip("ab", self.role_mass, strict=True)}
+        span = self.levels[1] - self.levels[0]
+        if self.kind == "blend" and SEMITONES_PER_NAT * abs(span) >= SMALLEST_SPAN_SEMITONES:
+            found[f"{name}/share_wanted"] = float(self.share.mean())
+            found[f"{name}/share_realised"] = float((f0.mean() - self.levels[0]) / span) if f0.size else np.nan
+        return found
 
 
-def write_sample(model: GradTTS, mixer: Mixer, path: str | Path, *, title: str = "") -> NDArray[np.uint8]:
+def write_sample(
+    model: GradTTS, mixer: Mixer, path: str | Path, *, title: str = ""
+) -> tuple[NDArray[np.uint8], dict[str, float]]:
     """Sample the fixed draws and write their picture, whole or not at all.
 
     Args:
@@ -69,14 +96,16 @@ def write_sample(model: GradTTS, mixer: Mixer, path: str | Path, *, title: str =
         title: Over the picture.
 
     Returns:
-        The picture's points (height, width, 3).
+        The picture's points (height, width, 3), and the figures of all draws.
     """
-    figure = draw(sample_draws(model, mixer), title=title)
+    samples = sample_draws(model, mixer)
+    figure = draw(samples, title=title)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=figure.dpi)
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    figures = {name: value for sample in samples for name, value in sample.figures().items()}
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy(), figures
 
 
 @torch.no_grad()
@@ -129,14 +158,40 @@ def _sampled(
     share = np.broadcast_to(example["share"][:frames], mel.shape).astype(np.float32)
     if kind == "dual":
         share = 1 - pitch_mask(target.f0_hz[:frames], target.voiced[:frames], mixer.mel)
-    mass = np.zeros((2, frames))
+    mass, role_mass = np.zeros((2, frames)), (np.nan, np.nan)
     if attention is not None:
         bins = mixer.mel.n_mels
         mass = np.stack([mass_over_time(attention, style, frames, n_mels=bins) for style in range(2)])
+        role_mass = _mass_by_role(attention, share)
     sane = mel.clamp(mixer.mel.log_silence, HIGHEST_LOG_MEL)  # an untrained model must not overflow the vocoder
     contour = extract_contour(vocoder(sane, mixer.mel), mixer.mel)
     truth = np.where(target.voiced, target.f0_hz, np.nan)[:frames]
-    return Sampled(kind, target.mel[:, :frames].astype(np.float32), mel.numpy(), share, mass, truth, _gapped(contour))
+    levels = [float(example[k].prosody[0] * PROSODY_STD[0] + PROSODY_MEAN[0]) for k in ("a", "b")]
+    return Sampled(
+        kind=kind,
+        target=target.mel[:, :frames].astype(np.float32),
+        mel=mel.numpy(),
+        share=share,
+        mass=mass,
+        f0_target=truth,
+        f0_sample=_gapped(contour),
+        levels=(levels[0], levels[1]),
+        role_mass=role_mass,
+    )
+
+
+def _mass_by_role(attention: dict[str, Any], share: NDArray[np.float32]) -> tuple[float, float]:
+    """Attention mass on A weighted by 1 - share, and on B weighted by share, mean over sites."""
+    found = []
+    for style, weight in enumerate((1 - share, share)):
+        sites = []
+        for site in attention.values():
+            cell = int(site["cell"])
+            plane = np.repeat(np.repeat(site["mass"][style], cell, axis=0), cell, axis=1)
+            plane = plane[: share.shape[0], : share.shape[1]]
+            sites.append(float((plane * weight).sum() / weight.sum()) if weight.sum() > 0 else np.nan)
+        found.append(float(np.mean(sites)))
+    return found[0], found[1]
 
 
 def _gapped(contour: Contour) -> NDArray[np.float32]:

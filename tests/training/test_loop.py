@@ -252,3 +252,18 @@ def test_two_processes_equal_one(tmp_path):
     found = [load_file(p / "step_0000003" / "model.safetensors") for p in (single, double)]
     apart = sum(float((value - found[1][name]).square().sum()) for name, value in found[0].items())
     assert apart**0.5 < 1e-2 * sum(float(v.square().sum()) for v in found[0].values()) ** 0.5
+
+
+def test_parts_of_a_batch_add_up_to_its_gradient(make_model, mixer, config, tmp_path):
+    """Without dropout; masked means of unequal lengths are the whole difference."""
+    quiet = dataclasses.replace(TINY, enc_dropout=0.0)
+    trainers = []
+    for parts in (1, 2):
+        settings = dataclasses.replace(config, accumulate=parts, learning_rate=1e-3)
+        trainer = Trainer(make_model(settings=quiet), mixer, settings, tmp_path / str(parts))
+        trainer.values = trainer._step()
+        trainers.append(trainer)
+    for name in ("diffusion", "prior", "gradient"):
+        assert trainers[1].values[name] == pytest.approx(trainers[0].values[name], rel=0.1)
+    with pytest.raises(InputError, match="batch size 4 cannot be divided among 1 processes, 3 parts each"):
+        Trainer(make_model(), mixer, dataclasses.replace(config, accumulate=3), tmp_path / "3")

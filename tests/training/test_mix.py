@@ -178,3 +178,17 @@ def test_short_references_are_padded_and_known_to_be_short(corpus):
     assert batch.reference.shape[-1] == 60
     for i, length in enumerate(batch.reference_lengths[0].tolist()):
         assert length < 60 and batch.reference_mask[0, i, :, length:].max() == 0
+
+
+def test_length_buckets_sort_the_same_draws(corpus):
+    plain = Mixer(corpus, MIX, MelConfig(), seed=3)
+    sorted_ = Mixer(corpus, replace(MIX, length_buckets=3), MelConfig(), seed=3)
+    one, other = ([m.batch(step, 4) for step in range(3)] for m in (plain, sorted_))
+    assert sorted(torch.cat([b.lengths for b in one]).tolist()) == sorted(
+        torch.cat([b.lengths for b in other]).tolist()
+    )
+    assert sum(b.mel.shape[2] for b in other) <= sum(b.mel.shape[2] for b in one)
+    parts = [sorted_.batch(1, 2, offset=offset, of=4).lengths for offset in (0, 2)]
+    assert torch.equal(torch.cat(parts), other[1].lengths)
+    with pytest.raises(InputError, match="length_buckets is 0; expected 1 or more"):
+        replace(MIX, length_buckets=0)

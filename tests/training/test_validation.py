@@ -1,6 +1,9 @@
 """The picture of a validation sample."""
 
+import dataclasses
+
 import numpy as np
+import pytest
 import torch
 from fake_corpus import MIX, STYLES, fake_item
 from matplotlib.figure import Figure
@@ -8,7 +11,7 @@ from matplotlib.figure import Figure
 from gradtts_interp.config import MelConfig
 from gradtts_interp.training.data import Corpus
 from gradtts_interp.training.mix import KINDS, Mixer
-from gradtts_interp.training.validation import draw, sample_draws, write_sample
+from gradtts_interp.training.validation import Sampled, draw, sample_draws, write_sample
 
 
 def test_each_kind_is_sampled_and_measured(make_model, mixer):
@@ -38,9 +41,23 @@ def test_mass_of_a_blend_follows_its_share(make_model, mixer):
 
 def test_kinds_that_are_missing_are_left_out(make_model, tmp_path):
     alone = Mixer(Corpus([fake_item(i, (STYLES[0],)) for i in range(3)]), MIX, MelConfig())
-    picture = write_sample(make_model().eval(), alone, tmp_path / "a" / "sample.png", title="step 1")
+    picture, figures = write_sample(make_model().eval(), alone, tmp_path / "a" / "sample.png", title="step 1")
     assert picture.dtype == np.uint8 and picture.shape[2] == 3 and np.ptp(picture) > 200
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["sample.png"]
+    assert "sample/matched/f0_error" in figures and not any("blend" in name for name in figures)
+
+
+def test_figures_of_a_sample_tell_pitch_share_and_attention():
+    plane, voiced = np.zeros((80, 8), dtype=np.float32), np.full(8, 150.0, dtype=np.float32)
+    levels = (float(np.log(100.0)), float(np.log(225.0)))
+    sample = Sampled("blend", plane, plane, plane + 0.25, np.zeros((2, 8)), voiced, 2 * voiced, levels, (0.7, 0.4))
+    found = sample.figures()
+    assert found["sample/blend/f0_error"] == pytest.approx(12)
+    assert found["sample/blend/share_wanted"] == pytest.approx(0.25)
+    assert found["sample/blend/share_realised"] == pytest.approx(np.log(3.0) / np.log(2.25))
+    assert (found["sample/blend/mass_on_a"], found["sample/blend/mass_on_b"]) == (0.7, 0.4)
+    silent = dataclasses.replace(sample, f0_sample=np.full(8, np.nan), levels=(5.0, 5.01))
+    assert np.isnan(silent.figures()["sample/blend/f0_error"]) and "sample/blend/share_wanted" not in silent.figures()
 
 
 def test_half_precision_and_wild_mels_are_survived(make_model, mixer):

@@ -1,0 +1,157 @@
+"""Public corpora as they lie on disk, to the filelists that training reads: LJSpeech, LibriTTS, VCTK, ESD."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gradtts_interp.errors import InputError
+from gradtts_interp.files import atomic_path
+
+NEUTRAL = "neutral"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording of a corpus.
+
+    Attributes:
+        path: Audio file.
+        text: What is said.
+        speaker: Name of the speaker in the corpus.
+        emotion: Name of the emotion, in lower case.
+    """
+
+    path: Path
+    text: str
+    speaker: str
+    emotion: str = NEUTRAL
+
+
+def ljspeech(folder: Path) -> Iterator[Recording]:
+    """``metadata.csv`` with lines ``id|text|normalised text``, audio in ``wavs/``; one speaker."""
+    for line in _lines(folder / "metadata.csv"):
+        fields = line.split("|")
+        if len(fields) >= 2:
+            yield Recording(folder / "wavs" / f"{fields[0]}.wav", fields[-1] or fields[1], "LJ")
+
+
+def libritts(folder: Path) -> Iterator[Recording]:
+    """``[subset/]speaker/chapter/id.wav`` with ``id.normalized.txt`` beside it."""
+    for text in sorted(folder.rglob("*.normalized.txt")):
+        path = text.with_name(text.name.removesuffix(".normalized.txt") + ".wav")
+        yield Recording(path, " ".join(_lines(text)), text.parent.parent.name)
+
+
+def vctk(folder: Path) -> Iterator[Recording]:
+    """``txt/p225/p225_001.txt``; ``wav48_silence_trimmed/p225/p225_001_mic1.flac`` or ``wav48/p225/p225_001.wav``."""
+    for text in sorted((folder / "txt").glob("*/*.txt")):
+        speaker, name = text.parent.name, text.stem
+        places = [folder / "wav48_silence_trimmed" / speaker / f"{name}_mic{i}.flac" for i in (1, 2)]
+        places += [folder / part / speaker / f"{name}.wav" for part in ("wav48", "wav48_silence_trimmed")]
+        yield Recording(next((p for p in places if p.is_file()), places[0]), " ".join(_lines(text)), speaker)
+
+
+def esd(folder: Path) -> Iterator[Recording]:
+    """``0011/0011.txt`` with lines ``id, text, emotion`` between tabs; audio in ``0011/Happy/[train/]id.wav``."""
+    for table in sorted(folder.glob("*/*.txt")):
+        if table.stem != table.parent.name:
+            continue
+        audio = {path.stem: path for path in sorted(table.parent.rglob("*.wav"))}
+        for line in _lines(table):
+            fields = [field.strip() for field in line.split("\t")]
+            if len(fields) == 3:
+                path = audio.get(fields[0], table.parent / fields[2] / f"{fields[0]}.wav")
+                yield Recording(path, fields[1], table.stem, fields[2].lower())
+
+
+LAYOUTS: dict[str, Callable[[Path], Iterator[Recording]]] = {
+    "ljspeech": ljspeech,
+    "libritts": libritts,
+    "vctk": vctk,
+    "esd": esd,
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was written.
+
+    Attributes:
+        train: Lines of the filelist for training.
+        valid: Lines of that for validation.
+        missing: Recordings whose audio is not there.
+        speakers: Number of each speaker by name.
+    """
+
+    train: int
+    valid: int
+    missing: int
+    speakers: dict[str, int]
+
+
+def write_filelists(folder: str | Path, layout: str, out: str | Path, *, valid_share: float = 0.02) -> Found:
+    """Write ``train.txt``, ``valid.txt`` and ``speakers.json`` for a corpus.
+
+    Args:
+        folder: The corpus.
+        layout: A key of :data:`LAYOUTS`.
+        out: Folder to write into; paths in the lists are relative to it.
+        valid_share: Share of the recordings set apart, every n-th of the list.
+
+    Returns:
+        What was written.
+
+    Raises:
+        InputError: The layout is unknown, the folder missing, or not one recording with text and audio is in it.
+    """
+    folder, out = Path(folder), Path(out)
+    if layout not in LAYOUTS or not 0 <= valid_share < 1:
+        raise InputError(
+            f"layout {layout!r}, valid share {valid_share}; expected {', '.join(LAYOUTS)}, and 0 to below 1"
+        )
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected a corpus laid out as {layout}")
+    recordings = [r for r in LAYOUTS[layout](folder) if r.text.strip()]
+    there = [r for r in recordings if r.path.is_file()]
+    if not there:
+        expected = LAYOUTS[layout].__doc__
+        raise InputError(
+            f"{folder}: none of {len(recordings)} transcribed recordings has its audio; expected {expected}"
+        )
+    speakers = {name: i for i, name in enumerate(sorted({r.speaker for r in there}))}
+    apart = set(np.linspace(0, len(there) - 1, round(valid_share * len(there))).round().astype(int).tolist())
+    parts: dict[str, list[str]] = {"train": [], "valid": []}
+    for place, recording in enumerate(there):
+        parts["valid" if place in apart else "train"].append(_line(recording, speakers, out))
+    for name, lines in parts.items():
+        with atomic_path(out / f"{name}.txt") as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    with atomic_path(out / "speakers.json") as temporary:
+        temporary.write_text(json.dumps(speakers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return Found(len(parts["train"]), len(parts["valid"]), len(recordings) - len(there), speakers)
+
+
+def _line(recording: Recording, speakers: dict[str, int], out: Path) -> str:
+    path = os.path.relpath(recording.path.resolve(), out.resolve())
+    text = " ".join(recording.text.replace("|", " ").split())
+    return f"{path}|{text}|{speakers[recording.speaker]}|{recording.emotion}"
+
+
+def _lines(path: Path) -> list[str]:
+    """Lines of a text in UTF-8 or, as some files of ESD are, UTF-16 or GBK."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    for encoding in ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "gbk"):
+        try:
+            return [line for line in content.decode(encoding).splitlines() if line.strip()]
+        except UnicodeDecodeError:
+            continue
+    raise InputError(f"{path} is no text in UTF-8, UTF-16 or GBK")
