@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from gradtts_interp.checkpoints import read_index
 from gradtts_interp.cli.evaluate_output import (
     LEDGER,
     Finding,
@@ -159,6 +160,7 @@ def _decides(args: argparse.Namespace, settings: GridSettings, items: list[GridI
     """What decides the results: a ledger of anything else is refused."""
     return {
         "checkpoint": fingerprint(settings.checkpoint),
+        "vocoder": _vocoder_fingerprint(Path(settings.checkpoint)),
         "sampling": settings.sampling,
         "measuring": settings.listener,
         "speaker encoder": None if settings.encoder is None else fingerprint(settings.encoder),
@@ -170,6 +172,13 @@ def _decides(args: argparse.Namespace, settings: GridSettings, items: list[GridI
         "recordings": {path: fingerprint(path) for path in sorted(_recordings(items))},
         "conditions": grid_facts([item.condition for item in items if item.condition and item.pair.index == 0]),
     }
+
+
+def _vocoder_fingerprint(checkpoint: Path) -> str | None:
+    """Of the vocoder that a checkpoint folder names; it may lie outside of the folder."""
+    if not checkpoint.is_dir():
+        return None
+    return fingerprint(checkpoint / read_index(checkpoint)["vocoder"])
 
 
 def _recordings(items: list[GridItem]) -> set[str]:
