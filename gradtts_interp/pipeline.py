@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.placement import Prepared, given_durations, layout_of, stack_shares, token_spans
 from gradtts_interp.results import speech_of
 from gradtts_interp.sampling import SamplingOptions, choose_sampler, generators_of
+from gradtts_interp.speech import Speech
+from gradtts_interp.streaming import stream
 from gradtts_interp.styles import Style, StyleBank, style_of_audio
 from gradtts_interp.text.frontend import TextFrontend, TokenizedText
 from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, Vocoder
@@ -266,6 +268,10 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         ]
         results = [speech.reversed_styles() for speech in results] if exchanged else results
         return results[0] if isinstance(text, str) else results
+
+    def stream(self, text: str | Iterable[str], *styles: Style, **options: Any) -> Iterator[Speech]:
+        """Speak a long text sentence by sentence; see :func:`gradtts_interp.streaming.stream`."""
+        return stream(self, text, *styles, **options)
 
     def prepare(
         self,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -86,6 +87,36 @@ class MelDecoder(nn.Module):
         """
         return [self(mel, mel_config) for mel in mels]
 
+    @property
+    def context_frames(self) -> int:
+        """Frames on each side that a frame's samples depend on."""
+        raise NotImplementedError
+
+    def decode_chunks(self, mel: Tensor, mel_config: MelConfig, *, chunk_frames: int = 512) -> Iterator[Tensor]:
+        """Decode a mel of any length in pieces, each with its context on both sides, which is then thrown away.
+
+        Memory depends on the piece and its context, not on the length of the mel.
+
+        Args:
+            mel: Log-mel (M, T).
+            mel_config: The contract that ``mel`` was made by.
+            chunk_frames: Frames of a piece; the last may be shorter.
+
+        Yields:
+            Samples of each piece; in a row they are those of the mel decoded at once, but for rounding.
+
+        Raises:
+            InputError: ``chunk_frames`` is below 1, or the mel is no (M, T).
+        """
+        if chunk_frames < 1 or mel.ndim != 2:
+            raise InputError(f"chunks of {chunk_frames} frames of a mel {tuple(mel.shape)}; expected >= 1 and (M, T)")
+        hop, frames, context = self.mel_config.hop_samples, mel.shape[1], self.context_frames
+        for start in range(0, frames, chunk_frames):
+            stop = min(start + chunk_frames, frames)
+            first = max(0, start - context)
+            audio = self(mel[:, first : min(stop + context, frames)], mel_config)
+            yield audio[(start - first) * hop : (stop - first) * hop]
+
     def _check(self, mel: Tensor) -> None:
         bins = self.mel_config.n_mels
         if mel.ndim not in (2, 3) or mel.shape[-2] != bins or 0 in mel.shape:
@@ -127,6 +158,11 @@ class Vocoder(MelDecoder):
             )
         self.generator = Generator(config).fuse().eval()
         self.precision = "fp32"  # of the generator's arithmetic
+
+    @property
+    def context_frames(self) -> int:
+        """Frames on each side that a frame's samples depend on: of the generator, and four for each refinement."""
+        return generator_context(self.generator.config) + _transform_context(self.mel_config, self.refinement_rounds)
 
     def _decode(self, mel: Tensor) -> Tensor:
         parameter = next(self.parameters())
@@ -249,6 +285,11 @@ class GriffinLimVocoder(MelDecoder):
         self.inverse = MelInverse(self.mel_config, rounds=inverse_rounds)
         self.register_buffer("window", torch.hann_window(self.mel_config.window_samples), persistent=False)
 
+    @property
+    def context_frames(self) -> int:
+        """Frames on each side that a frame's samples depend on: four for each round."""
+        return _transform_context(self.mel_config, self.iterations)
+
     @torch.no_grad()
     def _decode(self, mel: Tensor) -> Tensor:
         config = self.mel_config
@@ -275,6 +316,23 @@ VOCODERS: dict[str, Callable[..., MelDecoder]] = {
     "hifigan": Vocoder.from_pretrained,
     "griffin-lim": GriffinLimVocoder,
 }
+
+
+def generator_context(config: GeneratorConfig) -> int:
+    """Frames on each side that a generator's samples depend on: the reach of all its convolutions, rounded up."""
+    reach, rate = 3.0, 1  # of conv_pre, in frames; samples a frame
+    for up, kernel in zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True):
+        reach += math.ceil(kernel / up) / rate
+        rate *= up
+        plain = 1 if config.resblock == "1" else 0  # a plain convolution after each dilated one
+        blocks = zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True)
+        reach += max(sum((size - 1) // 2 * (d + plain) for d in dilations) for size, dilations in blocks) / rate
+    return math.ceil(reach + 3.0 / rate)
+
+
+def _transform_context(config: MelConfig, rounds: int) -> int:
+    """Frames that rounds of analysis and synthesis reach, one transform's length each, and what the ends repeat."""
+    return (rounds + 1) * -(-config.n_fft // config.hop_samples) + EDGE_FRAMES if rounds else 0
 
 
 def _read_official(path: Path) -> dict[str, Tensor]:

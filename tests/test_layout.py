@@ -25,16 +25,16 @@ LAYERS = (
     {"checkpoints", "interpolation", "vocoder"},
     {"placement", "sampling", "speech"},
     {"plots", "results", "acceleration"},
-    {"plots_tuning", "plots_attention"},
+    {"plots_tuning", "plots_attention", "streaming"},
     {"pipeline"},
-    {"evaluation", "corpus"},
+    {"evaluation", "corpus", "onnx_export", "scale"},
     {"training", "notebook"},
     {"cli"},
     {"app"},
 )
 RANK = {unit: rank for rank, units in enumerate(LAYERS) for unit in units}
 # Conveniences that import when they are called: `speech.plot()`, and what a notebook shows.
-ON_CALL = {("speech", "plots"), ("speech", "notebook"), ("styles", "notebook")}
+ON_CALL = {("streaming", "pipeline"), ("speech", "plots"), ("speech", "notebook"), ("styles", "notebook")}
 LONGEST_FILE = 400  # lines
 # Where the name to import differs from the name to install.
 DISTRIBUTIONS = {"parselmouth": "praat-parselmouth", "pyworld": "pyworld-prebuilt"}

@@ -122,6 +122,9 @@ def pool_plane(plane: Tensor, height: int, width: int) -> Tensor:
     """Area-average planes (B, n, M, T) to (B, n, height, width)."""
     if plane.shape[-2:] == (height, width):
         return plane
+    factor = plane.shape[-2] // height
+    if plane.shape[-2:] == (height * factor, width * factor):
+        return functional.avg_pool2d(plane, factor)  # the same, and ONNX has it for any length
     return functional.adaptive_avg_pool2d(plane, (height, width))
 
 

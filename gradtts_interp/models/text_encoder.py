@@ -83,7 +83,7 @@ class RelativeAttention(nn.Module):
         query, key, value = (self._split(conv(x)) for conv in (self.conv_q, self.conv_k, self.conv_v))
         query = query / math.sqrt(query.shape[-1])
         offset, near = self._offsets(x.shape[-1], x.device)
-        by_offset = (query @ self.emb_rel_k[0].T).gather(-1, offset.expand(*query.shape[:3], -1))
+        by_offset = (query @ self.emb_rel_k[0].T).gather(-1, offset.expand(query.shape[0], query.shape[1], -1, -1))
         logits = query @ key.transpose(-1, -2) + by_offset * near
         weights = self.dropout(logits.masked_fill(mask.unsqueeze(1) == 0, MASKED_LOGIT).softmax(dim=-1))
         context = weights @ value + self._weight_by_offset(weights) @ self.emb_rel_v[0]

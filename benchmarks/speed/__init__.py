@@ -1,0 +1,1 @@
+"""How fast: one command, seven tables, each beside a plain baseline."""

@@ -1,0 +1,167 @@
+"""Parts (a), (b), (e), (g): solvers, cost of a step, vocoder, whole sentences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from benchmarks.speed.measure import peak_mib, timed
+from benchmarks.speed.scene import MIDDLE, SHORT, Scene
+from gradtts_interp.models.precision import bf16_is_fast
+from gradtts_interp.sampling import DEFAULT_SOLVER, DEFAULT_STEPS
+from gradtts_interp.vocoder import GriffinLimVocoder
+
+Rows = list[dict[str, Any]]
+REFERENCE_STEPS = 1000
+TEXTS = (SHORT, "We shall see what comes of it.")
+GRID = {
+    "euler": (10, 20, 50, 100),
+    "euler_maruyama": (100,),
+    "ml": (100,),
+    "dpm++": (6, 8, 10, 12, 16, 20),
+    "unipc": (6, 8, 10, 12, 16, 20),
+}
+
+
+def _clock(work):
+    found = []
+    timing = timed(lambda: found.append(work()), runs=1, warm_up=0)
+    return found[0], timing.best
+
+
+def solvers(scene: Scene) -> Rows:
+    """Mel error of each solver against 1000 Euler steps, over the distance of A and B, and seconds; fp32 and bf16."""
+    errors: dict[tuple[str, int, str], list[tuple[float, float]]] = {}
+    for text in TEXTS[:1] if scene.quick else TEXTS:
+        durations = scene.prepare([text]).durations[0].tolist()
+        options = {"durations": durations}
+        a, b = (scene.mel(text, styles=s, num_inference_steps=30, solver="unipc", **options) for s in "ab")
+        distance = float((a - b).abs().mean())
+        steps = 100 if scene.quick else REFERENCE_STEPS
+        reference, seconds = _clock(
+            lambda s=text, o=options: scene.mel(s, num_inference_steps=steps, solver="euler", **o)
+        )
+        errors.setdefault(("euler", steps, "fp32"), []).append((0.0, seconds))
+        cases = [(solver, n, "fp32") for solver, counts in GRID.items() for n in counts]
+        cases += [(DEFAULT_SOLVER, DEFAULT_STEPS, "bf16")] * bf16_is_fast(scene.tts.device)
+        for solver, n, precision in cases:
+            scene.tts.accelerate(precision)
+            mel, seconds = _clock(
+                lambda s=solver, n=n, o=options: scene.mel(text, num_inference_steps=n, solver=s, **o)
+            )  # noqa: B023
+            error = float((mel - reference).abs().mean()) / distance
+            errors.setdefault((solver, n, precision), []).append((error, seconds))
+        scene.tts.accelerate("fp32")
+    count = {key: len(found) for key, found in errors.items()}
+    means = {k: [sum(v[i] for v in found) / count[k] for i in (0, 1)] for k, found in errors.items()}
+    plain = means[("euler", 100, "fp32")][1]
+    return [
+        {
+            "solver": solver,
+            "steps": n,
+            "arithmetic": precision,
+            "mel error / A-B distance, %": round(100 * error, 3),
+            "seconds": round(seconds, 3),
+            "times faster than Euler 100": round(plain / seconds, 1),
+        }
+        for (solver, n, precision), (error, seconds) in means.items()
+    ]
+
+
+def steps(scene: Scene) -> Rows:
+    """Seconds of one score evaluation with 0, 1, 2 styles, by mechanism; baseline: score mix, eager fp32."""
+    prepared = scene.prepare([MIDDLE])
+    cases: list[tuple[str, tuple[str, ...], int, float]] = [
+        ("no style", (), 0, 0.0),
+        ("one style", (), 1, 0.0),
+        ("one style, guidance", (), 1, 1.0),
+        ("two: score mix (baseline)", ("score",), 2, 0.0),
+        ("two: prior", ("prior",), 2, 0.0),
+        ("two: attention", ("attention",), 2, 0.0),
+        ("two: prior, prosody, attention (default)", ("prior", "prosody", "attention"), 2, 0.0),
+    ]
+    rows: Rows = []
+    for name, mechanisms, styles, guidance in cases:
+        row: dict[str, Any] = {"case": name}
+        for precision in ("fp32", "bf16"):
+            if precision == "bf16" and not bf16_is_fast(scene.tts.device):
+                continue
+            scene.tts.accelerate(precision)
+            evaluate, frames = scene.step(prepared, mechanisms, styles=styles, guidance=guidance)
+            timing = timed(evaluate, runs=2 if scene.quick else 10, warm_up=2)
+            row |= {"frames": frames, f"{precision}, ms": round(1e3 * timing.median, 1)}
+        rows.append(row)
+    scene.tts.accelerate("fp32")
+    baseline = next(row for row in rows if "baseline" in row["case"])["fp32, ms"]
+    for row in rows:
+        row["fp32 / baseline"] = round(row["fp32, ms"] / baseline, 2)
+    return rows
+
+
+def vocoder(scene: Scene) -> Rows:
+    """Seconds to decode a mel: the whole at once in fp32 (baseline), bf16, without phase refinement, Griffin-Lim."""
+    mel = scene.mel(MIDDLE, num_inference_steps=DEFAULT_STEPS, solver=DEFAULT_SOLVER).to(scene.tts.device)
+    contract, network = scene.tts.model.settings.mel, scene.tts.vocoder
+    rounds = network.refinement_rounds
+    seconds = mel.shape[1] / contract.frame_rate_hz
+    rows: Rows = []
+
+    def add(name: str, work) -> None:
+        with torch.no_grad():
+            timing, memory = timed(work, runs=1 if scene.quick else 5), peak_mib(work)
+        rows.append(
+            {
+                "decoder": name,
+                "seconds of audio": round(seconds, 2),
+                "seconds": round(timing.median, 3),
+                "times real time": round(seconds / timing.median, 1),
+                "peak MiB": None if memory is None else round(memory),
+            }
+        )
+
+    add(f"HiFi-GAN fp32, {rounds} rounds of refinement (baseline)", lambda: network(mel, contract))
+    network.refinement_rounds = 0
+    add("HiFi-GAN fp32, no refinement", lambda: network(mel, contract))
+    network.precision = "bf16"
+    if bf16_is_fast(scene.tts.device):
+        add("HiFi-GAN bf16, no refinement", lambda: network(mel, contract))
+        network.refinement_rounds = rounds
+        add(f"HiFi-GAN bf16, {rounds} rounds of refinement", lambda: network(mel, contract))
+    network.precision, network.refinement_rounds = "fp32", rounds
+    griffin_lim = GriffinLimVocoder(contract).to(scene.tts.device)
+    add("Griffin-Lim, 60 rounds", lambda: griffin_lim(mel, contract))
+    return rows
+
+
+def sentences(scene: Scene) -> Rows:
+    """Text to waveform: latency of one sentence, throughput of several; baseline eager fp32, Euler 100, one by one."""
+    rows: Rows = []
+    cases = [("fp32, Euler 100, one by one (baseline)", "fp32", 100, "euler", 1)]
+    for precision in ("fp32", "bf16") if bf16_is_fast(scene.tts.device) else ("fp32",):
+        for batch in (1, 2) if scene.quick else (1, 2, 4, 8):
+            name = f"{precision}, {DEFAULT_SOLVER} {DEFAULT_STEPS}"
+            cases.append((name, precision, DEFAULT_STEPS, DEFAULT_SOLVER, batch))
+    for name, precision, n, solver, batch in cases:
+        scene.tts.accelerate(precision)
+        texts, spoken = [MIDDLE] * batch, []
+        seconds = timed(
+            lambda t=texts, n=n, s=solver, out=spoken: out.append(scene.speak(t, num_inference_steps=n, solver=s)),
+            runs=1 if scene.quick or n == 100 else 3,
+            warm_up=0 if n == 100 else 1,
+        ).median
+        audio = sum(speech.seconds for speech in spoken[-1])
+        rows.append(
+            {
+                "setting": name,
+                "batch": batch,
+                "latency, s": round(seconds, 2),
+                "seconds of audio": round(audio, 2),
+                "audio seconds per second": round(audio / seconds, 2),
+                "over the baseline": round(
+                    audio / seconds / (rows[0]["audio seconds per second"] if rows else audio / seconds), 1
+                ),  # noqa: E501
+            }
+        )
+    scene.tts.accelerate("fp32")
+    return rows

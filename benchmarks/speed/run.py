@@ -1,0 +1,111 @@
+"""How fast it is: solvers, steps, attention, noise tuning, vocoder, training, sentences.
+
+    python -m benchmarks.speed.run                 # all parts, within 20 minutes on 2 cores
+    python -m benchmarks.speed.run --part a --part e --quick
+
+Timed is wall-clock time of the named work alone, without loading; warm-up runs are not counted; on a GPU the clock
+waits for the device. Prints tables, and writes ``benchmarks/RESULTS.md`` and ``.json``; parts that were not run keep
+what they had.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.speed import networks, parts
+from benchmarks.speed.scene import Scene
+from gradtts_interp.cli.main import report_errors
+from gradtts_interp.files import atomic_path
+
+PARTS: dict[str, tuple[str, Callable[[Scene], list[dict[str, Any]]]]] = {
+    "a": ("Solvers", parts.solvers),
+    "b": ("One evaluation of the score", parts.steps),
+    "c": ("Recording attention", networks.attention),
+    "d": ("Noise tuning", networks.tuning),
+    "e": ("Vocoder", parts.vocoder),
+    "f": ("Training", networks.training),
+    "g": ("Text to waveform", parts.sentences),
+}
+
+
+def main() -> int:
+    """Run the chosen parts and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", action="append", choices=sorted(PARTS), help="only these (repeatable)")
+    parser.add_argument("--checkpoint", default="checkpts/demo", help="checkpoint folder")
+    parser.add_argument("--out", default="benchmarks/RESULTS", help="results, without suffix")
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="CPU threads")
+    parser.add_argument("--quick", action="store_true", help="a rehearsal: few repetitions, figures mean little")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    out = Path(args.out)
+    known = json.loads(out.with_suffix(".json").read_text()) if out.with_suffix(".json").exists() else {}
+    scene = Scene.load(args.checkpoint, quick=args.quick)
+    for name in args.part or sorted(PARTS):
+        title, part = PARTS[name]
+        start = time.perf_counter()
+        rows = part(scene)
+        known[name] = {"title": title, "what": (part.__doc__ or "").strip(), "rows": rows, **_circumstances(args)}
+        known[name]["benchmark seconds"] = round(time.perf_counter() - start)
+        print(f"\n({name}) {title}\n{table(rows)}", flush=True)
+        _write(out, known)
+    return 0
+
+
+def _circumstances(args: argparse.Namespace) -> dict[str, Any]:
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else _cpu_name()
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "commit": commit,
+        "machine": f"{device}, {args.threads} threads, {os.cpu_count()} cores, torch {torch.__version__}",
+        "load before": round(os.getloadavg()[0], 1),
+        "quick": args.quick,
+    }
+
+
+def _cpu_name() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Rows as a Markdown table."""
+    heads = list(dict.fromkeys(key for row in rows for key in row))
+    body = [[("" if row.get(head) is None else str(row[head])) for head in heads] for row in rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [heads, ["---"] * len(heads), *body])
+
+
+def _write(out: Path, known: dict[str, Any]) -> None:
+    ordered = {name: known[name] for name in sorted(known)}
+    with atomic_path(out.with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps(ordered, indent=1) + "\n")
+    lines = [
+        "# How fast it is",
+        "",
+        "Written by `make benchmark` (`python -m benchmarks.speed.run`). Wall-clock time of ",
+    ]
+    lines[-1] += "the named work alone, after a warm-up; loading is not counted. GPU figures: unmeasured unless a part "
+    lines[-1] += "names a GPU as its machine."
+    for name, part in ordered.items():
+        lines += ["", f"## ({name}) {part['title']}", "", part["what"], "", table(part["rows"]), ""]
+        note = f"{part['date']}, commit {part['commit']}, {part['machine']}, load before {part['load before']}, "
+        lines.append(note + f"{part['benchmark seconds']} s" + (", a rehearsal" if part["quick"] else "") + ".")
+    with atomic_path(out.with_suffix(".md")) as temporary:
+        temporary.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    raise SystemExit(report_errors(main))

@@ -1,0 +1,205 @@
+"""The three networks as ONNX files, each checked against torch; the loop over steps stays outside, so steps are free.
+
+``text_encoder.onnx`` gives prior means and log-durations, ``estimator.onnx`` the score of one step for two styles
+under a share map, ``vocoder.onnx`` the generator's audio. One sentence at a time (batch 1), any length.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.files import atomic_path
+from gradtts_interp.models.grad_tts import GradTTS
+from gradtts_interp.models.style_context import StyleContext
+from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.vocoder import Vocoder
+
+TOLERANCE = 1e-3
+OPSET = 18
+Named = dict[str, Tensor]
+
+
+class EncoderGraph(nn.Module):
+    """Text encoder: ids (1, L) and pooled style (1, E) to means (1, M, L) and log durations (1, 1, L)."""
+
+    def __init__(self, model: GradTTS) -> None:
+        super().__init__()
+        self.encoder = model.encoder
+
+    def forward(self, ids: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode one text."""
+        lengths = torch.ones_like(ids[:, :1]).expand(-1, ids.shape[1]).sum(1)
+        means, logw, _ = self.encoder(ids, lengths, style)
+        return means, logw
+
+
+class EstimatorGraph(nn.Module):
+    """Score of one step (1, M, T) for the tokens of two styles under shares (1, 2, M, T)."""
+
+    def __init__(self, model: GradTTS) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        mu: Tensor,
+        t: Tensor,
+        tokens: Tensor,
+        log_weight: Tensor,
+        owner: Tensor,
+        share: Tensor,
+        prosody: Tensor,
+    ) -> Tensor:
+        """Evaluate once; arguments as in :meth:`GradTTS.score` and :class:`StyleContext`."""
+        context = StyleContext(tokens, log_weight, owner, share)
+        return self.model.score(x, mask, mu, t, context=context, prosody=prosody)
+
+
+class GeneratorGraph(nn.Module):
+    """Generator of the vocoder: log-mel (1, M, T) to samples (1, N)."""
+
+    def __init__(self, vocoder: Vocoder) -> None:
+        super().__init__()
+        self.generator = vocoder.generator
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """Decode one mel."""
+        return self.generator(mel)[:, 0]
+
+
+def encoder_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
+    """Inputs of :class:`EncoderGraph` for a text of ``length`` ids."""
+    draw = torch.Generator().manual_seed(length)
+    ids = torch.randint(1, tts.model.settings.n_vocab, (1, length), generator=draw)
+    return {"ids": ids, "style": torch.randn(1, tts.model.settings.spk_emb_dim, generator=draw)}
+
+
+def estimator_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
+    """Inputs of :class:`EstimatorGraph` for ``length`` times the frame multiple, and as many tokens of each style."""
+    style = tts.model.settings.style
+    assert style is not None
+    draw = torch.Generator().manual_seed(length)
+    bins, frames, keys = tts.model.settings.n_feats, length * tts.model.frame_multiple, 2 * length
+    weight = torch.rand(1, 1, bins, frames, generator=draw)
+    return {
+        "x": torch.randn(1, bins, frames, generator=draw),
+        "mask": torch.ones(1, 1, frames),
+        "mu": torch.randn(1, bins, frames, generator=draw),
+        "t": torch.tensor([0.4]),
+        "tokens": torch.randn(1, keys, style.width, generator=draw),
+        "log_weight": torch.zeros(1, keys),
+        "owner": torch.arange(keys) // length,
+        "share": torch.cat([1 - weight, weight], dim=1),
+        "prosody": torch.randn(1, 5, frames, generator=draw),
+    }
+
+
+def generator_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
+    """Inputs of :class:`GeneratorGraph` for ``length`` frames."""
+    draw = torch.Generator().manual_seed(length)
+    return {"mel": torch.randn(1, tts.model.settings.n_feats, length, generator=draw) - 5}
+
+
+def export_onnx(tts: GradTTSInterpPipeline, folder: str | Path) -> dict[str, float]:
+    """Write the networks of a pipeline as ONNX, each compared with torch at a length that it was not exported with.
+
+    Args:
+        tts: Pipeline with style attention and a HiFi-GAN, on the CPU, in fp32.
+        folder: Where to write; each file appears whole or not at all.
+
+    Returns:
+        Largest difference between onnxruntime and torch by file, also written to ``onnx.json``.
+
+    Raises:
+        InputError: The extra ``onnx`` is not installed, or the pipeline has no such networks.
+        CheckpointError: A file answers otherwise than torch.
+    """
+    try:
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise InputError(f"ONNX export needs the extra onnx: pip install 'gradtts-interp[onnx]' ({error})") from error
+    if not tts.model.has_style or not isinstance(tts.vocoder, Vocoder):
+        raise InputError("ONNX export: expected a checkpoint with style attention and a HiFi-GAN vocoder")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    networks: dict[str, tuple[nn.Module, Callable[[GradTTSInterpPipeline, int], Named], dict[str, dict[int, str]]]] = {
+        "text_encoder": (EncoderGraph(tts.model), encoder_inputs, {"ids": {1: "tokens"}}),
+        "estimator": (EstimatorGraph(tts.model), estimator_inputs, _estimator_axes()),
+        "vocoder": (GeneratorGraph(tts.vocoder), generator_inputs, {"mel": {2: "frames"}}),
+    }
+    errors = {}
+    for name, (network, inputs, axes) in networks.items():
+        path = folder / f"{name}.onnx"
+        with atomic_path(path) as temporary:
+            _export(network.eval(), inputs(tts, 12), axes, temporary)
+            errors[name] = _difference(network, inputs(tts, 17), temporary)
+            if not errors[name] <= TOLERANCE:
+                raise CheckpointError(f"{path}: differs from torch by {errors[name]:.2g}; expected at most {TOLERANCE}")
+    with atomic_path(folder / "onnx.json") as temporary:
+        temporary.write_text(json.dumps(_contract(tts, errors), indent=1) + "\n")
+    return errors
+
+
+def _estimator_axes() -> dict[str, dict[int, str]]:
+    axes = {name: {2: "frames"} for name in ("x", "mask", "mu", "prosody")}
+    axes |= {name: {1: "keys"} for name in ("tokens", "log_weight")}
+    return axes | {"owner": {0: "keys"}, "share": {3: "frames"}}
+
+
+def _export(network: nn.Module, inputs: Named, axes: dict[str, dict[int, str]], path: Path) -> None:
+    torch.onnx.register_custom_op_symbolic("aten::expm1", _expm1, OPSET)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            tuple(inputs.values()),
+            str(path),
+            input_names=list(inputs),
+            dynamic_axes=axes,
+            opset_version=OPSET,
+            dynamo=False,  # lengths that the newer exporter proves to be constant are free here
+        )
+
+
+def _expm1(graph: Any, x: Any) -> Any:
+    """ONNX has no expm1; the difference loses digits only where the diffusion time is nearly 0."""
+    return graph.op("Sub", graph.op("Exp", x), graph.op("Constant", value_t=torch.tensor(1.0)))
+
+
+@torch.no_grad()
+def _difference(network: nn.Module, inputs: Named, path: Path) -> float:
+    """Largest absolute difference between onnxruntime and torch."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    wanted = {i.name for i in session.get_inputs()}
+    found = session.run(None, {name: value.numpy() for name, value in inputs.items() if name in wanted})
+    expected = network(**inputs)
+    expected = expected if isinstance(expected, tuple) else (expected,)
+    return max(float((torch.from_numpy(f) - e).abs().max()) for f, e in zip(found, expected, strict=True))
+
+
+def _contract(tts: GradTTSInterpPipeline, errors: dict[str, float]) -> dict[str, Any]:
+    """What a program around the files needs to know."""
+    settings = tts.model.settings
+    return {
+        "mel": settings.mel.to_dict(),
+        "mel_mean": settings.mel_mean,
+        "mel_std": settings.mel_std,
+        "beta_min": settings.beta_min,
+        "beta_max": settings.beta_max,
+        "frame_multiple": tts.model.frame_multiple,
+        "phase_refinement_rounds_left_out": tts.vocoder.refinement_rounds,
+        "largest_difference_from_torch": errors,
+    }

@@ -1,0 +1,123 @@
+"""Long text sentence by sentence, shares that go on over sentences, and a vocoder in pieces."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from tiny import tiny_style
+
+from gradtts_interp import shares
+from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.interpolation.shares import Layout
+from gradtts_interp.streaming import part_of_share, stream
+from gradtts_interp.text.sentences import LONGEST, split_sentences
+from gradtts_interp.vocoder import GriffinLimVocoder, Vocoder
+from hifigan import CONFIGS, GeneratorConfig
+
+QUICK = {"num_inference_steps": 1, "solver": "euler", "seed": 0}
+
+
+class TestSentences:
+    def test_text_is_divided_after_sentences(self):
+        text = 'Good day, Mr. Smith. "How are you?" he asked! Pi is 3.14.\n\nA title\n\nThe end'
+        assert list(split_sentences(text)) == [
+            "Good day, Mr. Smith.",
+            '"How are you?"',
+            "he asked!",
+            "Pi is 3.14.",
+            "A title",
+            "The end",
+        ]
+
+    def test_long_sentences_are_divided_and_no_word_is_lost(self):
+        text = ", ".join(f"word{i} and more" for i in range(100)) + "."
+        parts = list(split_sentences(text))
+        assert max(map(len, parts)) <= LONGEST
+        assert " ".join(parts) == text
+
+    def test_nothing_to_say(self):
+        assert list(split_sentences(" ... \n\n ?! ")) == []
+
+
+class TestParagraph:
+    @pytest.mark.parametrize("share", [shares.ramp(), shares.ramp(0.3, 0.7), shares.curve([(0, 1), (0.5, 0), (1, 1)])])
+    def test_parts_in_a_row_are_the_share_of_the_whole(self, share):
+        mel, lengths = MelConfig(), (30, 50, 20)
+        whole = share.render(Layout(sum(lengths), mel)).weight
+        ends = np.cumsum(lengths) / sum(lengths)
+        seconds = sum(lengths) / mel.frame_rate_hz
+        parts = [
+            part_of_share(share, end - n / sum(lengths), end, seconds).render(Layout(n, mel)).weight
+            for n, end in zip(lengths, ends, strict=True)
+        ]
+        np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, atol=1e-6)
+
+    def test_seconds_count_from_the_start_of_the_paragraph(self):
+        mel = MelConfig()
+        frames = round(mel.frame_rate_hz)
+        part = part_of_share(shares.step("1.5s"), 0.5, 1.0, 2 * frames / mel.frame_rate_hz)
+        weight = part.render(Layout(frames, mel)).weight[0]
+        assert weight[: frames // 2 - 1].max() == 0 and weight[frames // 2 + 1 :].min() == 1
+
+    def test_weights_go_on_over_sentences(self, tiny_pipeline):
+        a, b = tiny_style(1), tiny_style(2)
+        spoken = list(
+            tiny_pipeline.stream("One two three. Four five. Six seven eight.", a, b, share=shares.ramp(0, 1), **QUICK)
+        )
+        assert [s.text for s in spoken] == ["One two three.", "Four five.", "Six seven eight."]
+        weight = np.concatenate([s.share[0] for s in spoken])
+        assert (np.diff(weight) >= 0).all() and weight[0] < 0.1 and weight[-1] > 0.9
+        assert np.diff(weight).max() < 3 / len(weight)
+
+    def test_each_sentence_anew_takes_an_endless_text(self, tiny_pipeline):
+        a, b = tiny_style(1), tiny_style(2)
+        endless = itertools.repeat("One two.")
+        spoken = stream(tiny_pipeline, endless, a, b, share=shares.ramp(), whole_paragraph=False, **QUICK)
+        first, second = itertools.islice(spoken, 2)
+        alone = tiny_pipeline("One two.", a, b, share=shares.ramp(), **QUICK)
+        for speech in (first, second):
+            np.testing.assert_array_equal(speech.audio, alone.audio)
+
+    def test_errors(self, tiny_pipeline):
+        with pytest.raises(InputError, match="no text"):
+            list(tiny_pipeline.stream("...", tiny_style(1)))
+        with pytest.raises(InputError, match="durations: they belong to one sentence"):
+            list(tiny_pipeline.stream("One.", tiny_style(1), durations=[[1]]))
+
+
+class TestChunks:
+    @pytest.mark.parametrize("rounds", [0, 3])
+    @pytest.mark.parametrize("name", ["v1", "v3", "demo"])
+    def test_pieces_in_a_row_are_the_whole(self, name, rounds):
+        demo = GeneratorConfig(
+            resblock="2",
+            upsample_rates=(8, 8, 4),
+            upsample_kernel_sizes=(16, 16, 8),
+            upsample_initial_channel=32,
+            resblock_kernel_sizes=(3, 5, 7),
+            resblock_dilation_sizes=((1, 2), (2, 6), (3, 12)),
+        )
+        small = {"upsample_initial_channel": 32}
+        config = demo if name == "demo" else GeneratorConfig.from_dict({**CONFIGS[name].to_dict(), **small})
+        torch.manual_seed(0)
+        vocoder = Vocoder(config, refinement_rounds=rounds)
+        mel = torch.randn(80, 150) - 5
+        with torch.no_grad():
+            whole = vocoder(mel, vocoder.mel_config)
+            pieces = list(vocoder.decode_chunks(mel, vocoder.mel_config, chunk_frames=40))
+        assert [len(p) for p in pieces] == [40 * 256] * 3 + [30 * 256]
+        assert vocoder.context_frames < 50  # else the pieces would hold the whole mel
+        torch.testing.assert_close(torch.cat(pieces), whole, atol=1e-4, rtol=0)
+
+    def test_griffin_lim(self):
+        vocoder = GriffinLimVocoder(iterations=3)
+        mel = torch.randn(80, 120) - 5
+        pieces = torch.cat(list(vocoder.decode_chunks(mel, vocoder.mel_config, chunk_frames=50)))
+        torch.testing.assert_close(pieces, vocoder(mel, vocoder.mel_config), atol=1e-4, rtol=0)
+
+    def test_what_cannot_be_divided(self):
+        vocoder = GriffinLimVocoder(iterations=1)
+        with pytest.raises(InputError, match="chunks of 0 frames"):
+            list(vocoder.decode_chunks(torch.zeros(80, 5), vocoder.mel_config, chunk_frames=0))
