@@ -18,6 +18,7 @@ extensions = [
     "matplotlib.sphinxext.plot_directive",
     "house",
     "study",
+    "corpus_tables",
 ]
 exclude_patterns = ["_build"]
 html_theme = "alabaster"

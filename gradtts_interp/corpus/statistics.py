@@ -228,10 +228,19 @@ def _table(head: str, groups: dict[str, Prosody]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows_of(groups)), ""])
 
 
-def draw(statistics: Statistics) -> Figure:
-    """Draw counts of phones, F0 and duration of the items, F0 level and spread of each emotion, F0 of each speaker."""
-    figure = Figure(figsize=(11, 8), layout="constrained")
-    FigureCanvasAgg(figure)
+def draw(statistics: Statistics, figure: Figure | None = None) -> Figure:
+    """Draw counts of phones, F0 and duration of the items, F0 of each speaker, rate and spread of each emotion.
+
+    Args:
+        statistics: What to show.
+        figure: An empty figure to draw on; a new one that knows no window if None.
+
+    Returns:
+        The figure.
+    """
+    if figure is None:
+        figure = Figure(figsize=(11, 8), layout="constrained")
+        FigureCanvasAgg(figure)
     grid = figure.add_gridspec(3, 2)
     phones = figure.add_subplot(grid[0, :])
     places = range(len(statistics.phones.counts))
