@@ -107,7 +107,7 @@ def diversity(embeddings: NDArray[Any]) -> Diversity:
 
 def _short_factor(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """A factor (min(n, D), D) with the same xᵀx."""
-    return np.linalg.qr(x, mode="r") if x.shape[0] > x.shape[1] else x
+    return np.asarray(np.linalg.qr(x, mode="r")) if x.shape[0] > x.shape[1] else x
 
 
 def _embeddings(values: NDArray[Any], *, least: int) -> NDArray[np.float64]:
