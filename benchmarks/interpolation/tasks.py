@@ -16,7 +16,7 @@ from gradtts_interp.evaluation import measures
 from gradtts_interp.evaluation.envelope import envelope_distance
 from gradtts_interp.evaluation.grid import FREQUENCY, HALF, MIX, STATIC, TIME, WORLD, Condition, Pair, Voice
 from gradtts_interp.evaluation.signals import Listener
-from gradtts_interp.evaluation.spectral import mel_cepstral_distortion, mel_cepstrum, sounding_frames
+from gradtts_interp.evaluation.spectral import mel_cepstral_distortion, mel_cepstrum, speech_frames
 from gradtts_interp.evaluation.studio import Plain, Studio, Take
 from gradtts_interp.evaluation.tables import ANCHOR as BASELINE
 from gradtts_interp.evaluation.tables import CONDITION
@@ -211,7 +211,7 @@ def tuning_row(untuned: tuple[Take, Watch], tuned: tuple[Take, Watch], plain: Pl
     steps = after.speech.tuning.steps
     visits = {(s.window, s.t): any(o.taken and (o.window, o.t) == (s.window, s.t) for o in steps) for s in steps}
     change = np.abs(after.signal.mel - before.signal.mel).mean()
-    active = sounding_frames(before.signal.contour, after.signal.contour)
+    active = speech_frames(before.signal.contour) | speech_frames(after.signal.contour)
     cepstra = [mel_cepstrum(t.signal.audio, t.signal.contour, after.speech.mel_config) for t in (before, after)]
     lowest = min(s.t for s in steps) - 1e-3
     return {
