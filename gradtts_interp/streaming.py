@@ -89,10 +89,10 @@ def stream(
         share: How much of ``b`` speaks where.
         whole_paragraph: The share spans all sentences, by their expected durations, which the text encoder tells first;
             else it is drawn in each sentence anew, and ``text`` may be an endless iterator.
-        options: Keyword arguments of the pipeline's call, for each sentence; durations are not among them.
+        **options: Keyword arguments of the pipeline's call, for each sentence; durations are not among them.
 
     Yields:
-        Speech of each sentence, as soon as it is there.
+        Speech: Each sentence, as soon as it is there.
 
     Raises:
         InputError: There is nothing to speak, or durations were given.

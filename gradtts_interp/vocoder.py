@@ -103,7 +103,7 @@ class MelDecoder(nn.Module):
             chunk_frames: Frames of a piece; the last may be shorter.
 
         Yields:
-            Samples of each piece; in a row they are those of the mel decoded at once, but for rounding.
+            Tensor: Samples of each piece; in a row they are those of the mel decoded at once, but for rounding.
 
         Raises:
             InputError: ``chunk_frames`` is below 1, or the mel is no (M, T).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,8 +20,8 @@ GRID = {
     "euler": (10, 20, 50, 100),
     "euler_maruyama": (100,),
     "ml": (100,),
-    "dpm++": (6, 8, 10, 12, 16, 20),
-    "unipc": (6, 8, 10, 12, 16, 20),
+    "dpm++": (6, 8, 10, 12, 16, 20, 24, 28),
+    "unipc": (6, 8, 10, 12, 16, 20, 24, 28),
 }
 
 
@@ -39,17 +40,13 @@ def solvers(scene: Scene) -> Rows:
         a, b = (scene.mel(text, styles=s, num_inference_steps=30, solver="unipc", **options) for s in "ab")
         distance = float((a - b).abs().mean())
         steps = 100 if scene.quick else REFERENCE_STEPS
-        reference, seconds = _clock(
-            lambda s=text, o=options: scene.mel(s, num_inference_steps=steps, solver="euler", **o)
-        )
+        reference, seconds = _clock(partial(scene.mel, text, num_inference_steps=steps, solver="euler", **options))
         errors.setdefault(("euler", steps, "fp32"), []).append((0.0, seconds))
         cases = [(solver, n, "fp32") for solver, counts in GRID.items() for n in counts]
         cases += [(DEFAULT_SOLVER, DEFAULT_STEPS, "bf16")] * bf16_is_fast(scene.tts.device)
         for solver, n, precision in cases:
             scene.tts.accelerate(precision)
-            mel, seconds = _clock(
-                lambda s=solver, n=n, o=options: scene.mel(text, num_inference_steps=n, solver=s, **o)
-            )  # noqa: B023
+            mel, seconds = _clock(partial(scene.mel, text, num_inference_steps=n, solver=solver, **options))
             error = float((mel - reference).abs().mean()) / distance
             errors.setdefault((solver, n, precision), []).append((error, seconds))
         scene.tts.accelerate("fp32")

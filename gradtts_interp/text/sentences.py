@@ -21,7 +21,7 @@ def split_sentences(text: str) -> Iterator[str]:
         text: Any amount of text.
 
     Yields:
-        Sentences of at most :data:`LONGEST` characters, white space as single blanks, none empty.
+        str: Sentences of at most :data:`LONGEST` characters, white space as single blanks, none empty.
     """
     start = 0
     for match in _END.finditer(text):

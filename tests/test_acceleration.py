@@ -1,0 +1,75 @@
+"""Arithmetic and compiling are options: fp32 is left as it was, bf16 is near it, and a failure falls back."""
+
+import logging
+
+import pytest
+import torch
+from tiny import tiny_pipeline, tiny_style
+
+from gradtts_interp import shares
+from gradtts_interp.acceleration import with_fallback
+from gradtts_interp.errors import InputError
+from gradtts_interp.models import precision
+from gradtts_interp.sampling import DEFAULT_SOLVER, DEFAULT_STEPS, OFFICIAL_STEPS, choose_sampler
+
+
+@pytest.mark.parametrize(
+    ("asked", "chosen"),
+    [
+        ((None, None), (DEFAULT_STEPS, DEFAULT_SOLVER)),
+        ((100, None), (100, "euler")),
+        ((None, "euler"), (OFFICIAL_STEPS, "euler")),
+        ((None, "dpm++"), (DEFAULT_STEPS, "dpm++")),
+        ((7, "ml"), (7, "ml")),
+    ],
+)
+def test_what_is_not_said_is_filled_in(asked, chosen):
+    assert choose_sampler(*asked) == chosen
+
+
+def test_bf16_is_near_and_fp32_comes_back():
+    tts = tiny_pipeline()
+    a, b = tiny_style(1), tiny_style(2)
+
+    def speak():
+        found = tts("One two three.", a, b, share=shares.ramp(), num_inference_steps=3, seed=0)
+        return torch.from_numpy(found.mel), found.settings["precision"]
+
+    (plain, name), (coarse, coarse_name) = speak(), (tts.accelerate("bf16"), speak())[1]
+    (again, _) = (tts.accelerate("fp32"), speak())[1]
+    assert (name, coarse_name) == ("fp32", "bf16")
+    assert torch.equal(plain, again)
+    assert 0 < float((plain - coarse).abs().mean()) < 0.03 * float(plain.std())
+
+
+def test_auto_follows_the_hardware(monkeypatch):
+    for fast, chosen in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr(precision, "bf16_is_fast", lambda _, fast=fast: fast)
+        assert precision.choose_precision("auto", torch.device("cpu")) == chosen
+    with pytest.raises(InputError, match=r"precision 'fp8': expected one of fp32, bf16, auto"):
+        precision.choose_precision("fp8", torch.device("cpu"))
+
+
+def test_what_cannot_be_compiled_goes_on_without(caplog):
+    calls = []
+
+    def broken(x):
+        calls.append(x)
+        raise RuntimeError("no compiler")
+
+    work = with_fallback(broken, lambda x: x + 1)
+    with caplog.at_level(logging.WARNING):
+        assert [work(1), work(2)] == [2, 3]
+    assert calls == [1] and "no compiler" in caplog.text
+
+
+def test_keys_are_made_once_per_utterance(monkeypatch):
+    tts = tiny_pipeline()
+    a, b = tiny_style(1), tiny_style(2)
+    site = next(iter(tts.model.attention_sites.values()))
+    counted = []
+    site.attn.to_k.register_forward_hook(lambda *_: counted.append(1))
+    tts("One two.", a, b, share=shares.ramp(), num_inference_steps=4, seed=0)
+    assert len(counted) == 1
+    tts("One two.", a, b, share=shares.ramp(), num_inference_steps=4, seed=0)
+    assert len(counted) == 2
