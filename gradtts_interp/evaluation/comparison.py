@@ -18,7 +18,7 @@ from gradtts_interp.evaluation.manifest import FilePair
 from gradtts_interp.evaluation.signals import Listener, Signal, encoder_of
 from gradtts_interp.evaluation.tables import ANCHOR, CONDITION
 from gradtts_interp.evaluation.textgrid import read_phones
-from gradtts_interp.evaluation.views import Phones, View
+from gradtts_interp.evaluation.views import Phones, View, folder_name
 from gradtts_interp.vocoder import MelDecoder, Vocoder
 
 FILES = "files"
@@ -114,7 +114,7 @@ def keep_views(bench: Bench, name: str, signals: dict[str, tuple[Signal, Phones]
         title = f"{role}: {Path(signal.name).name}"
         named = tuple(phone for phone in phones if phone[0])
         view = View(title, signal.audio, signal.mel, signal.contour, bench.listener.mel, named)
-        view.save(Path(bench.settings.out) / "views" / name / f"{role}.npz")
+        view.save(Path(bench.settings.out) / "views" / folder_name(name) / f"{role}.npz")
 
 
 def _row(pair: FilePair, kind: str, condition: str, **values: Any) -> dict[str, Any]:

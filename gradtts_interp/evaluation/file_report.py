@@ -17,14 +17,14 @@ from gradtts_interp.evaluation.manifest import FilePair
 from gradtts_interp.evaluation.report import Example, Picture, Player
 from gradtts_interp.evaluation.signals import Signal
 from gradtts_interp.evaluation.tables import number
-from gradtts_interp.evaluation.views import Phones, View
+from gradtts_interp.evaluation.views import Phones, View, folder_name
 
 
 def file_examples(pairs: Sequence[FilePair], folder: Path, config: MelConfig) -> tuple[Example, ...]:
     """Players and pictures of the pairs that were kept; those that failed are left out."""
     found = []
     for pair in pairs:
-        home = folder / "views" / pair.id
+        home = folder / "views" / folder_name(pair.id)
         if (home / "reference.npz").exists() and (home / "synthesis.npz").exists():
             views = [View.load(home / f"{role}.npz", config) for role in ("reference", "synthesis")]
             found.append(_file_example(pair, *views))

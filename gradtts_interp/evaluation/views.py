@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,6 +95,12 @@ class View:
             )
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise InputError(f"{path} cannot be read as a view of an utterance: {error}") from error
+
+
+def folder_name(name: str) -> str:
+    """The name of an item as that of a folder: separators and the like become ``_``."""
+    plain = re.sub(r"[^\w.-]+", "_", name)
+    return plain if plain.strip(".") else "_"
 
 
 def view_of_speech(speech: Speech, name: str) -> View:

@@ -22,7 +22,7 @@ from gradtts_interp.evaluation.figures import (
 )
 from gradtts_interp.evaluation.report import Example, Picture, Player, Report, audio_uri, report_html, write_report
 from gradtts_interp.evaluation.tables import Column, Plan, tabulate
-from gradtts_interp.evaluation.views import View, frames_of_phones
+from gradtts_interp.evaluation.views import View, folder_name, frames_of_phones
 from gradtts_interp.pitch.contour import Contour
 
 EVIL = "<script>alert('x')</script>\"&"
@@ -160,3 +160,8 @@ def test_pictures_of_unvoiced_speech_and_of_no_phones():
     figure = contour_figure([trace_of(silent, "reference"), trace_of(silent, "synthesis")], silent)
     assert isinstance(figure, Figure) and len(figure.axes) == 2
     assert frames_of_phones([("A", 0.0, 0.1), ("B", 0.1, 0.25)], 100.0) == [("A", slice(0, 10)), ("B", slice(10, 25))]
+
+
+@pytest.mark.parametrize(("name", "folder"), [("a1", "a1"), ("x/../y z", "x_.._y_z"), ("..", "_"), ("é", "é")])
+def test_names_of_items_stay_inside_their_folder(name, folder):
+    assert folder_name(name) == folder
