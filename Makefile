@@ -33,7 +33,7 @@ test-slow: $(VENV)/.test-slow  ## the slow tests: fuzzing, kills, training, the 
 	$(BIN)/python -m pytest -m slow --timeout 3600 $(PYTEST_FLAGS) $(TESTS)
 
 test-scale: $(VENV)/.test-scale  ## the tests of ONNX export and of Ray, with what they need
-	$(BIN)/python -m pytest -m 'slow or not slow' tests/scale tests/test_onnx.py
+	$(BIN)/python -m pytest -m 'slow or not slow' tests/test_scale.py tests/test_onnx.py
 
 lint: $(VENV)/.dev  ## ruff, mypy, pydoclint
 	$(BIN)/ruff check .

@@ -86,7 +86,7 @@ class TestRay:
     def checkpoint(self):
         from pathlib import Path
 
-        return str(Path(__file__).resolve().parents[2] / "checkpts" / "demo")
+        return str(Path(__file__).resolve().parents[1] / "checkpts" / "demo")
 
     @pytest.fixture(autouse=True)
     def _extra(self):
