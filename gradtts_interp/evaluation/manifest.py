@@ -110,7 +110,7 @@ def _pair(line: Any, home: Path, synthesis: Path | None) -> FilePair:
     if "id" not in given and "reference" not in given:
         raise InputError("neither id nor reference; expected at least one")
     name = given.get("id") or Path(given["reference"]).stem
-    if not all(value.isprintable() for value in (name, *given.values())):
+    if not all(value.isprintable() for value in (name, *(v for k, v in given.items() if k != "text"))):
         raise InputError(f"line of id {name!r} holds characters that cannot be printed; expected names and paths")
     reference = given.get("reference") or f"wavs/{name}.wav"
     if "synthesis" not in given and synthesis is None:
