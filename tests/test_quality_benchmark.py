@@ -6,18 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.quality import copies, speech  # noqa: E402
 from benchmarks.quality import run as run_module  # noqa: E402
-from benchmarks.quality import speech  # noqa: E402
 from benchmarks.quality.cards import refreshed  # noqa: E402
 from benchmarks.quality.report import TARGETS, correlation, page, table, targets_table  # noqa: E402
 from benchmarks.quality.run import TASKS, Job, result_of  # noqa: E402
+from gradtts_interp.audio import log_mel, read_audio  # noqa: E402
+from gradtts_interp.config import MelConfig  # noqa: E402
 from gradtts_interp.corpus.speakers import EMOTIONS  # noqa: E402
 from gradtts_interp.errors import InputError  # noqa: E402
 from gradtts_interp.evaluation.ledger import Record  # noqa: E402
+from gradtts_interp.vocoder import GriffinLimVocoder  # noqa: E402
 
 SETTINGS = {"solver": "unipc", "steps": 10, "weights": "abc"}
 
@@ -119,3 +123,25 @@ def test_a_job_runs_the_task_it_names(monkeypatch):
     assert run_module.measure("b", Job("ramp", 2)) == ([{"condition": "b", "item": 2}], [])
     assert len(run_module.jobs_of("ramp", task, "b", None)) == 3
     assert [job.id for job in run_module.jobs_of("ramp", task, "b", 2)] == ["ramp/0", "ramp/1"]
+
+
+def test_a_recording_is_its_own_perfect_copy():
+    """The vocoder task with Griffin-Lim in the place of a vocoder."""
+    pytest.importorskip("pocketsphinx")
+    natural = read_audio(ROOT / "resources" / "references" / "speaker_12.flac").numpy()[:33000]
+    griffin = GriffinLimVocoder(MelConfig(), iterations=4, inverse_rounds=8)
+    griffin.refinement_rounds = 0
+
+    class Bench:
+        mel = MelConfig()
+        named, unseen = [{"id": "x", "tokens": ["N", "EH1", "V", "ER0"]}], []
+        tts = type("Tts", (), {"vocoder": griffin})()
+        audio = staticmethod(lambda entry: natural)
+        log_mel = staticmethod(lambda audio: log_mel(torch.from_numpy(audio), MelConfig()))
+
+    Bench.griffin = griffin
+    rows = {row["condition"]: row for row in copies.vocoder(Bench(), 0)}
+    assert set(rows) == {"recording", "shipped vocoder", "Griffin-Lim", "WORLD re-synthesis"}
+    measures = ("F0 error (median cents)", "voicing errors", "envelope distance (dB)", "MCD (dB)")
+    assert all(rows["recording"][name] == pytest.approx(0, abs=1e-9) for name in measures)
+    assert all(rows["WORLD re-synthesis"][name] < rows["Griffin-Lim"][name] for name in measures[2:])

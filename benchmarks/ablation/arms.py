@@ -90,12 +90,12 @@ def model_of(arm: Arm, body: GradTTS, *, seed: int = 0) -> GradTTS:
     """
     style = body.settings.style
     assert style is not None
-    settings = replace(body.settings, style=replace(style, prosody=arm.prosody))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = GradTTS(settings.to_dict())
+        fresh = GradTTS(body.settings.to_dict()).state_dict()
+    model = GradTTS(replace(body.settings, style=replace(style, prosody=arm.prosody)).to_dict())
     known = body.state_dict()
-    state = {name: value if reads_style(name) else known[name] for name, value in model.state_dict().items()}
+    state = {name: fresh[name] if reads_style(name) else known[name] for name in model.state_dict()}
     model.load_state_dict(state)
     assert model.style_encoder is not None
     if not arm.prosody:  # its input is always 0 in training: with these weights it has no effect afterwards either
