@@ -1,6 +1,7 @@
 """The interpolation study: measures of known blends, tables and figures of rows, and each part on a tiny model."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +26,13 @@ from gradtts_interp.interpolation import shares  # noqa: E402
 from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow  # noqa: E402
 
 A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
-QUICK = {"num_inference_steps": 3, "solver": "unipc", "seed": 3}
+QUICK = {"num_inference_steps": 5, "solver": "unipc", "seed": 3}
 WINDOWS = NoiseTuning(windows=(NoiseWindow(0.8, 1.0, region="pitch", steps=2),))
 
 
 @pytest.fixture(scope="module")
 def pipeline():
-    pipeline = tiny_pipeline(TINY)
+    pipeline = tiny_pipeline(replace(TINY, prediction="v"))
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

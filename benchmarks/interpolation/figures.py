@@ -84,7 +84,8 @@ def tuning(results: Results) -> Figure:
         axes.set_xlabel("diffusion time t (1 is noise)")
         axes.invert_xaxis()
         axes.set_ylim(bottom=0)
-    axes.legend(frameon=False)
+        if axes.lines:
+            axes.legend(frameon=False)
     figure.supylabel("attention mass on A's pitch")
     return figure
 
