@@ -15,7 +15,7 @@ from gradtts_interp.errors import InputError
 
 FAST_CASES = 4
 LEAST_CASES = 10_000
-COVERAGE_CASES = 20_000
+COVERAGE_CASES = 10_000
 
 
 @pytest.fixture(scope="module")

@@ -27,13 +27,13 @@ def wheel(tmp_path_factory):
 def elsewhere(wheel, tmp_path_factory):
     """A fresh environment with the wheel alone; what it depends on is borrowed from here."""
     folder = tmp_path_factory.mktemp("elsewhere")
+    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "GRADTTS_INTERP_CHECKPOINT")}
     subprocess.run([sys.executable, "-m", "venv", str(folder / "env")], check=True)
     python = folder / "env" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", "--no-index", str(wheel)], check=True)
+    subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", "--no-index", str(wheel)], check=True, env=env)
     (site,) = (folder / "env" / "lib").glob("python*/site-packages")
     lent = [p for p in sys.path if p.endswith("site-packages")]
     (site / "lent.pth").write_text("".join(f"{p}\n" for p in lent))  # their .pth, the editable install, do not count
-    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "GRADTTS_INTERP_CHECKPOINT")}
 
     def run(*words, **more):
         command = [str(folder / "env" / "bin" / "gradtts-interp"), *map(str, words)]
@@ -51,12 +51,9 @@ def test_the_wheel_has_its_data(wheel):
 
 def test_the_command_speaks_outside_the_repository(elsewhere):
     run, folder, python = elsewhere
-    where = subprocess.run(
-        [python, "-c", "import gradtts_interp; print(gradtts_interp.__file__)"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
+    command = [python, "-c", "import gradtts_interp; print(gradtts_interp.__file__)"]
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    where = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=env)
     assert str(folder) in where.stdout
     done = run("synthesize", "--text", "A cat.", "-s", 12, "-t", 2, "--no-plots", "-c", ROOT / "checkpts" / "demo")
     assert done.returncode == 0, done.stderr
