@@ -30,7 +30,7 @@ class TransformersClassifier:
         try:
             from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
         except ImportError as error:
-            raise InputError(f"{path} needs transformers: pip install transformers") from error
+            raise InputError(f"{path} needs transformers: pip install gradtts-interp[voices]") from error
         _require_folder(path)
         try:
             self.extractor: Any = AutoFeatureExtractor.from_pretrained(str(path), local_files_only=True)
@@ -69,7 +69,7 @@ class SpeechBrainEncoder:
         try:
             from speechbrain.inference.speaker import EncoderClassifier
         except ImportError as error:
-            raise InputError(f"{path} needs speechbrain: pip install speechbrain") from error
+            raise InputError(f"{path} needs speechbrain: pip install gradtts-interp[voices]") from error
         _require_folder(path)
         try:
             with tempfile.TemporaryDirectory() as links:  # it links what it loads into a folder of its own
