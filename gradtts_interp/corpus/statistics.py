@@ -202,7 +202,7 @@ def tables_of(statistics: Statistics) -> str:
 
 def rows_of(groups: dict[str, Prosody]) -> list[tuple[str, ...]]:
     """Lines of a table: name, items, hours, F0, spread, rate, energy."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, p in groups.items():
         energy = "" if math.isnan(p.energy_db) else f"{p.energy_db:+.1f}"
         figures = (f"{p.f0_hz:.0f}", f"{p.f0_spread_semitones:.2f}", f"{p.phones_per_second:.1f}")
