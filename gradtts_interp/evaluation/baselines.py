@@ -1,8 +1,7 @@
-"""What a blend has to beat: the classical answer by WORLD, and the simple ways to mix two styles."""
+"""The classical answer that a blend has to beat: WORLD. The other baselines are conditions of :mod:`.grid`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,70 +10,10 @@ from scipy.ndimage import gaussian_filter1d
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.interpolation import shares
-from gradtts_interp.interpolation.mechanisms import MECHANISMS
-from gradtts_interp.interpolation.noise import NOISE
-from gradtts_interp.interpolation.shares import Share
 from gradtts_interp.pitch.contour import Contour, fill_unvoiced
 
 SEAM_FRAMES = 1.5
 """Smoothing of the swapped log-F0: the tracker's last frame of a voiced stretch is not sung."""
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """How to render one condition of a comparison.
-
-    Attributes:
-        share: What to ask the pipeline for; None where the pipeline renders no blend.
-        mechanisms: Of the pipeline, ``noise`` among them where noise is tuned.
-        world: Whether it is :func:`world_swap` of the two single renders instead of a blend.
-        baseline: Whether it is something to beat, rather than a mechanism of this library.
-    """
-
-    share: Share | None
-    mechanisms: tuple[str, ...] = ()
-    world: bool = False
-    baseline: bool = False
-
-    def options(self) -> dict[str, Any]:
-        """Keyword arguments of the pipeline's call, beside text, styles, durations and seed.
-
-        Returns:
-            ``share`` and ``mechanisms``.
-
-        Raises:
-            InputError: The condition is no blend of the pipeline's.
-        """
-        if self.share is None:
-            raise InputError("WORLD swap: expected world_swap of the renders in style A and B, not a blend")
-        return {"share": self.share, "mechanisms": self.mechanisms}
-
-
-STYLE_VECTORS = ("prior", "prosody")
-"""What a system with one style vector mixes."""
-
-CONDITIONS: dict[str, Baseline] = {
-    "static mix": Baseline(shares.constant(0.5), STYLE_VECTORS, baseline=True),
-    "hard half split": Baseline(shares.step(0.5), ("prior", "prosody", "attention"), baseline=True),
-    "score mix": Baseline(shares.ramp(), ("score",), baseline=True),
-    "style vectors over time": Baseline(shares.ramp(), STYLE_VECTORS),
-    "attention gate": Baseline(shares.ramp(), ("attention",)),
-    "prosody + attention": Baseline(shares.ramp(), ("prosody", "attention")),
-    "prior + prosody + attention": Baseline(shares.ramp(), ("prior", "prosody", "attention")),
-    "prosody + score": Baseline(shares.ramp(), ("prosody", "score")),
-    "all but noise": Baseline(shares.ramp(), tuple(MECHANISMS)),
-    "noise tuning": Baseline(shares.ramp(), ("attention", NOISE)),
-    "prosody + attention + noise": Baseline(shares.ramp(), ("prosody", "attention", NOISE)),
-    "A's pitch: attention gate": Baseline(shares.pitch(), ("attention",)),
-    "A's pitch: prosody": Baseline(shares.pitch(), ("prosody",)),
-    "A's pitch: prosody + attention": Baseline(shares.pitch(), ("prosody", "attention")),
-    "A's pitch: noise tuning": Baseline(shares.pitch(), ("attention", NOISE)),
-    "A's pitch: prosody + attention + noise": Baseline(shares.pitch(), ("prosody", "attention", NOISE)),
-    "WORLD swap": Baseline(None, world=True, baseline=True),
-}
-"""Conditions of EVALUATION by name, for a checkpoint with style attention. Render A, B and each blend with the same
-durations and seed: ``pipeline(text, a, b, durations=..., seed=..., **CONDITIONS[name].options())``."""
 
 
 def world_swap(b_audio: NDArray[Any], b_contour: Contour, a_contour: Contour, config: MelConfig) -> NDArray[np.float32]:

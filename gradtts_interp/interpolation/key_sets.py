@@ -75,9 +75,7 @@ class MassObserver:
             costliest level of the network.
     """
 
-    def __init__(
-        self, model: GradTTS, sites: Sequence[str], sets: Tensor, items: int, *, stop: bool = False
-    ) -> None:
+    def __init__(self, model: GradTTS, sites: Sequence[str], sets: Tensor, items: int, *, stop: bool = False) -> None:
         self.model, self.sites, self.sets, self.items, self.stop = model, tuple(sites), sets, items, stop
         self._seen: dict[str, Tensor] = {}
         self._before: dict[str, Any] = {}

@@ -5,10 +5,8 @@ import pytest
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.baselines import CONDITIONS, world_swap
+from gradtts_interp.evaluation.baselines import world_swap
 from gradtts_interp.evaluation.envelope import envelope_distance, log_envelope
-from gradtts_interp.interpolation.mechanisms import MECHANISMS
-from gradtts_interp.interpolation.noise import NOISE
 from gradtts_interp.pitch.contour import Contour, extract_contour
 
 CONFIG = MelConfig()
@@ -68,21 +66,3 @@ def test_other_durations_and_silence_are_named():
         world_swap(b, contour, silence(10), CONFIG)
     with pytest.raises(InputError, match="A is nowhere voiced"):
         world_swap(b, contour, silence(len(contour)), CONFIG)
-
-
-def test_conditions_name_known_mechanisms_and_only_world_is_no_blend():
-    for name, condition in CONDITIONS.items():
-        assert set(condition.mechanisms) <= {*MECHANISMS, NOISE}, name
-        assert condition.world == (name == "WORLD swap") == (condition.share is None)
-    with pytest.raises(InputError, match="expected world_swap"):
-        CONDITIONS["WORLD swap"].options()
-    wanted = {"static mix", "hard half split", "score mix", "attention gate", "noise tuning", "WORLD swap"}
-    assert wanted <= set(CONDITIONS)
-
-
-def test_conditions_are_rendered_by_a_pipeline(tiny_pipeline):
-    pipeline = tiny_pipeline
-    styles = [pipeline.style(speaker=s) for s in pipeline.speakers[:2]]
-    options = CONDITIONS["attention gate"].options()
-    speech = pipeline("A cat.", *styles, seed=0, num_inference_steps=1, **options)
-    assert speech.settings["mechanisms"] == ["attention"]
