@@ -51,10 +51,10 @@ class MixConfig:
     blend: float = 0.45
     null: float = 0.1
     null_text: float = 0.05
-    drop_prosody: float = 0.3
+    drop_prosody: float = 0.25
     drop_name: float = 0.5
     drop_tokens: float = 0.2
-    one_sided: float = 0.2
+    one_sided: float = 0.0
     crop_frames: int = 128
     reference_frames: int = 128
     length_buckets: int = 1
