@@ -26,7 +26,15 @@ from gradtts_interp.cli.evaluate_output import (
 )
 from gradtts_interp.cli.jobs import default_checkpoint, require_writable
 from gradtts_interp.errors import CheckpointError, InputError
-from gradtts_interp.evaluation.comparison import MEL, FileSettings, compare_files, keep_views, measure_blend
+from gradtts_interp.evaluation.comparison import (
+    MEL,
+    FileSettings,
+    compare_files,
+    keep_views,
+    measure_blend,
+    named_phones,
+    phones_of,
+)
 from gradtts_interp.evaluation.file_report import blend_example, file_examples, set_figures, set_sentence
 from gradtts_interp.evaluation.kaldi import KaldiUtterance, write_kaldi
 from gradtts_interp.evaluation.ledger import Ledger, Record
@@ -182,7 +190,7 @@ def _pair_arguments(parser: argparse.ArgumentParser) -> None:
         help="share of B that was asked for: .npy, or .npz with 'share', of shape (frames,) or (mel bins, frames)",
     )
     share.add_argument("--weight", type=float, metavar="W", help="the same share everywhere, 0 to 1")
-    parser.add_argument("--textgrid", metavar="FILE", help="phone times, the same for all three")
+    parser.add_argument("--textgrid", metavar="FILE", help="phone times, the same for all three; drawn in the report")
 
 
 def _pair(args: argparse.Namespace) -> int:
@@ -191,10 +199,11 @@ def _pair(args: argparse.Namespace) -> int:
     files = {"A": args.a, "B": args.b, "blend": args.blend}
     share = _share_of(args)
     name = Path(args.blend).stem
-    rows, signals, notes = measure_blend(bench, files, share, name=name, phones=args.textgrid)
-    keep_views(bench, name, {role: (signal, ()) for role, signal in signals.items()})
+    rows, signals, notes = measure_blend(bench, files, share, name=name)
+    phones = phones_of(args.textgrid, notes)
+    keep_views(bench, name, {role: (signal, phones) for role, signal in signals.items()})
     record = Record(name, [row for table in rows.values() for row in table], 0.0, notes=notes)
-    example = () if args.no_report else (blend_example(signals, share, MEL),)
+    example = () if args.no_report else (blend_example(signals, share, MEL, named_phones(phones)),)
     report = Report(
         title="A blend against its styles",
         facts=_facts(args, settings, f"A {args.a}, B {args.b}, blend {args.blend}"),

@@ -17,6 +17,8 @@ SMALLEST_RANGE_DB = 1.0
 LONGEST_LAG_MS = 500.0
 SEAM_PERCENTILE = 99.0
 SHARE_LIMITS = (-0.5, 1.5)
+SMALLEST_MOVE = 1e-9
+"""Shares of a sweep that differ by less stand still: that is rounding."""
 
 
 @dataclass(frozen=True)
@@ -214,17 +216,30 @@ def selectivity(moved_as_asked: float, moved_beside: float) -> float:
 
 
 def monotonicity(weights: NDArray, shares: NDArray) -> float:
-    """Spearman correlation of realised shares with the weights of a sweep (n,)."""
+    """Spearman correlation of realised shares with the weights of a sweep (n,); NaN where either stands still."""
     _require_same_length(len(weights), len(shares))
+    if not _moves(weights) or not _moves(shares):
+        return float("nan")
     return float(spearmanr(weights, shares).statistic)
 
 
 def linearity(weights: NDArray, shares: NDArray) -> float:
-    """R² of realised shares against the line share = weight (no fitted slope: the line is the claim)."""
+    """R² of realised shares (n,) against the line share = weight (no fitted slope: the line is the claim).
+
+    NaN where the shares stand still: R² is relative to their own spread, which is zero.
+    """
     weights, shares = np.asarray(weights, dtype=np.float64), np.asarray(shares, dtype=np.float64)
     _require_same_length(len(weights), len(shares))
+    if not _moves(shares):
+        return float("nan")
     residual = np.square(shares - weights).sum()
     return float(1 - residual / np.square(shares - shares.mean()).sum())
+
+
+def _moves(values: NDArray) -> bool:
+    """Whether values (n,) are known and not all the same, rounding aside."""
+    values = np.asarray(values, dtype=np.float64)
+    return bool(values.size > 1 and np.isfinite(values).all() and np.ptp(values) > SMALLEST_MOVE)
 
 
 def _require_same_length(*lengths: int) -> None:

@@ -86,7 +86,7 @@ def compare_files(bench: Bench, pair: FilePair) -> tuple[Rows, list[str]]:
     reference = bench.listener.read(pair.reference)
     synthesis = bench.listener.read(pair.synthesis)
     notes = [*reference.notes, *synthesis.notes]
-    grids = [_phones(path, notes) for path in (pair.reference_textgrid, pair.synthesis_textgrid)]
+    grids = [phones_of(path, notes) for path in (pair.reference_textgrid, pair.synthesis_textgrid)]
     align = bench.settings.align
     found, taken = measures.aligned_distances(reference, synthesis, align=align, phones=grids)
     rows = [_row(pair, CONDITION, "synthesis", **found, alignment=taken)]
@@ -112,9 +112,13 @@ def keep_views(bench: Bench, name: str, signals: dict[str, tuple[Signal, Phones]
     """Keep what the report shows of some signals, by role."""
     for role, (signal, phones) in signals.items():
         title = f"{role}: {Path(signal.name).name}"
-        named = tuple(phone for phone in phones if phone[0])
-        view = View(title, signal.audio, signal.mel, signal.contour, bench.listener.mel, named)
+        view = View(title, signal.audio, signal.mel, signal.contour, bench.listener.mel, named_phones(phones))
         view.save(Path(bench.settings.out) / "views" / folder_name(name) / f"{role}.npz")
+
+
+def named_phones(phones: Phones) -> Phones:
+    """The phones without intervals that have no label: what a picture shows."""
+    return tuple(phone for phone in phones if phone[0])
 
 
 def _row(pair: FilePair, kind: str, condition: str, **values: Any) -> dict[str, Any]:
@@ -140,7 +144,7 @@ def _far(bench: Bench, pair: FilePair, reference: Signal, name: str, path: str, 
     return [_row(pair, ANCHOR, f"{name} (DTW)", **measures.warped_distances(reference, other))]
 
 
-def _phones(path: str | None, notes: list[str]) -> Phones:
+def phones_of(path: str | None, notes: list[str]) -> Phones:
     """Phones of a TextGrid; one that cannot be read is noted, and the rest is measured without it."""
     if path is None:
         return ()
@@ -155,7 +159,7 @@ def _phones(path: str | None, notes: list[str]) -> Phones:
 
 
 def measure_blend(
-    bench: Bench, files: dict[str, str], share: NDArray[Any], *, name: str, phones: str | None = None
+    bench: Bench, files: dict[str, str], share: NDArray[Any], *, name: str
 ) -> tuple[dict[str, Rows], dict[str, Signal], list[str]]:
     """Measure a blend of recordings that share durations.
 
@@ -164,7 +168,6 @@ def measure_blend(
         files: Paths of ``A``, ``B`` and ``blend``.
         share: Share of B that was asked for, (T,) or (M, T).
         name: Of the utterance.
-        phones: A TextGrid of the phones that all three share.
 
     Returns:
         Rows by table, the three signals, and notes.
@@ -185,12 +188,13 @@ def measure_blend(
     wanted = np.asarray(share[..., :shortest], dtype=np.float64)
     wanted = wanted.mean(0) if wanted.ndim == 2 else wanted
     three = (signals["A"], signals["B"], signals["blend"])
-    pair = FilePair(name, files["A"], files["blend"], reference_textgrid=phones)
+    pair = FilePair(name, files["A"], files["blend"])
     row = {**measures.mean_shares(*three), **measures.following(*three, wanted), **measures.selective(*three)}
     rows = [_row(pair, CONDITION, "blend", **row)]
     for role, condition in (("A", "A with itself"), ("B", "B (range)")):
         known = (signals["A"], signals["B"], signals[role])
-        rows.append(_row(pair, ANCHOR, condition, **measures.mean_shares(*known), **measures.selective(*known)))
+        values = {**measures.mean_shares(*known), **measures.selective(*known)}
+        rows.append(_row(pair, ANCHOR, condition, **values))
     if bench.vocoder is not None:
         floor = (signals["A"], signals["B"], _vocoded(bench, signals["A"]).cut(shortest))
         values = {**measures.mean_shares(*floor), **measures.selective(*floor)}

@@ -181,13 +181,11 @@ def _curve(name: str, points: dict[float, float | None]) -> dict[str, float]:
     if len(points) < 3 or any(share is None for share in points.values()):
         return {}
     weights, shares = np.array(list(points)), np.array(list(points.values()), dtype=np.float64)
-    found = {f"{name}_sweep_error": float(np.sqrt(np.square(shares - weights).mean()))}
-    if np.ptp(shares) > 0:
-        found |= {
-            f"{name}_monotonicity": monotonicity(weights, shares),
-            f"{name}_linearity": linearity(weights, shares),
-        }
-    return found
+    return {
+        f"{name}_sweep_error": float(np.sqrt(np.square(shares - weights).mean())),
+        f"{name}_monotonicity": monotonicity(weights, shares),
+        f"{name}_linearity": linearity(weights, shares),
+    }
 
 
 def _over_time(desk: Desk, item: GridItem, condition: Condition) -> tuple[Rows, list[str]]:
@@ -228,6 +226,9 @@ def _over_frequency(desk: Desk, item: GridItem, condition: Condition) -> tuple[R
     """The pitch of A with the voice of B."""
     studio, pair = desk.studio, item.pair
     plain = studio.plain(pair)
+    if condition.name == WORLD and (mute := _unvoiced(plain)):
+        note = f"{item.id}: {mute} has no voiced frame, so there is no pitch to swap; not measurable"
+        return [_row(item, FREQUENCY, CONDITION, condition.name)], [note]
     take = _blend(studio, pair, condition, attention=item.example and _reads(condition))
     studio.keep(pair, take, view=condition.name if item.example else None, like=plain.a)
     row = {**measures.selective(*_three(plain, take)), **_intelligibility(desk, pair, take)}
@@ -245,6 +246,11 @@ def _blend(studio: Studio, pair: Pair, condition: Condition, weight: float = 0.5
     if condition.name == WORLD:
         return studio.world(pair, condition)
     return studio.blend(pair, condition, weight, attention=attention)
+
+
+def _unvoiced(plain: Plain) -> str | None:
+    """The style that is nowhere voiced, None where both are voiced somewhere."""
+    return next((n for n, take in (("A", plain.a), ("B", plain.b)) if not take.signal.contour.voiced.any()), None)
 
 
 def _reads(condition: Condition) -> bool:

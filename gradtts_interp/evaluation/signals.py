@@ -19,9 +19,11 @@ from gradtts_interp.evaluation.envelope import log_envelope
 from gradtts_interp.evaluation.speakers import SpeakerEncoder
 from gradtts_interp.evaluation.spectral import mel_cepstrum
 from gradtts_interp.evaluation.trackers import DEFAULT_METHOD, track_f0
-from gradtts_interp.pitch.contour import Contour
+from gradtts_interp.pitch.contour import Contour, fill_unvoiced
 
 SHORTEST_SECONDS = 0.1
+FEWEST_VOICED_FRAMES = 3
+"""A whole recording with fewer voiced frames has none: trackers find one or two in plain noise."""
 
 
 class Encoder(Protocol):
@@ -124,6 +126,7 @@ class Listener:
                 floor_hz=self.floor_hz,
                 ceiling_hz=self.ceiling_hz,
             )
+            contour, found = _with_chance_voicing_removed(contour)
             envelope = log_envelope(samples, contour, self.mel)
             cepstrum = mel_cepstrum(samples, contour, self.mel)
             if mel is None:
@@ -131,7 +134,8 @@ class Listener:
         except InputError as error:
             raise InputError(f"{name}: {error}") from error
         if not contour.voiced.any():
-            notes += (f"{name}: no voiced frame was found; measures of pitch are left out",)
+            stray = f" but {found}, which is chance" if found else ""
+            notes += (f"{name}: no voiced frame was found{stray}; measures of pitch are left out",)
         return Signal(name, samples, contour, envelope, cepstrum, mel, self._embed(samples), notes)
 
     def read(self, path: str | Path) -> Signal:
@@ -162,6 +166,15 @@ class Listener:
             return self.encoder.embed(samples, self.mel.sample_rate_hz)
         except InputError:
             return None
+
+
+def _with_chance_voicing_removed(contour: Contour) -> tuple[Contour, int]:
+    """The contour, unvoiced where too few frames are voiced, and how many a tracker found."""
+    found = int(contour.voiced.sum())
+    if 0 < found < FEWEST_VOICED_FRAMES:
+        voiced = np.zeros_like(contour.voiced)
+        contour = replace(contour, f0_hz=fill_unvoiced(contour.f0_hz, voiced), voiced=voiced)
+    return contour, found
 
 
 def encoder_of(path: str | Path | None) -> SpeakerEncoder | None:

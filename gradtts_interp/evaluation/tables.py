@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gradtts_interp.evaluation.bootstrap import Interval, mean_with_interval
 from gradtts_interp.evaluation.ledger import json_line
 from gradtts_interp.files import atomic_path
@@ -114,8 +116,8 @@ def tabulate(plan: Plan, rows: Sequence[Row]) -> Table:
 
     Args:
         plan: The table.
-        rows: Rows with ``table``, ``condition``, ``kind`` and measures; None is not measurable and left out of a mean.
-            Rows of other tables are passed over.
+        rows: Rows with ``table``, ``condition``, ``kind`` and measures; None or NaN is not measurable and left out
+            of a mean. Rows of other tables are passed over.
 
     Returns:
         The table, without columns that no row has a value for.
@@ -135,7 +137,7 @@ def tabulate(plan: Plan, rows: Sequence[Row]) -> Table:
 
 
 def _interval(rows: Sequence[Row], key: str) -> Interval | None:
-    values = [row[key] for row in rows if row.get(key) is not None]
+    values = [row[key] for row in rows if row.get(key) is not None and np.isfinite(row[key])]
     return mean_with_interval(values) if values else None
 
 

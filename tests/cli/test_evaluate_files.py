@@ -9,6 +9,11 @@ import soundfile
 from speaking import RATE_HZ, harmonic_tone
 
 from gradtts_interp.cli.main import main
+from gradtts_interp.evaluation import figures
+from gradtts_interp.evaluation.comparison import MEL
+from gradtts_interp.evaluation.signals import Listener
+from gradtts_interp.evaluation.textgrid import TextGrid, write_textgrid
+from gradtts_interp.evaluation.views import View
 
 FRAMES = RATE_HZ // 2 // 256
 
@@ -98,6 +103,13 @@ def test_unvoiced_files_are_measured_without_pitch(run, wavs):
     found = cells(summary)["synthesis"]
     assert found["f0_rms_cents"] is None and found["mcd_db"] > 1 and found["coverage"] == 0
     assert run("contours", wavs / "whisper.wav", wavs / "whisper.wav")[0] == 0
+
+
+def test_voicing_by_chance_is_no_pitch(wavs):
+    soundfile.write(wavs / "hiss.wav", noise(), RATE_HZ)
+    heard = Listener(MEL).read(wavs / "hiss.wav")
+    assert not heard.contour.voiced.any(), "DIO alone finds one frame in this noise"
+    assert "no voiced frame was found but 1, which is chance" in heard.notes[0]
 
 
 def test_lengths_that_differ_are_warped_or_refused(run, wavs):
@@ -192,6 +204,21 @@ def test_a_pair_is_half_way(run, wavs):
     assert found["A with itself"]["f0_share"] == 0 and found["B (range)"]["f0_share"] == 1
     assert cells(summary, 1)["A against B"]["f0_mean_cents"] == pytest.approx(300, abs=5)
     assert (wavs / "out" / "report.html").read_text(encoding="utf-8").count("<audio") == 3
+
+
+def test_phones_of_a_pair_are_drawn(run, wavs, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(figures, "_draw_phone_means", lambda axes, traces, phones: drawn.append([p[0] for p in phones]))
+    grid = TextGrid(0.5, {"phones": (("", 0.0, 0.1), ("AA", 0.1, 0.3), ("M", 0.3, 0.5))}, {})
+    write_textgrid(wavs / "p.TextGrid", grid)
+    files = [wavs / f"{name}.wav" for name in ("low", "high", "middle")]
+    status, summary, err = run("pair", *files, "--weight", 0.5, "--textgrid", wavs / "p.TextGrid")
+    assert status == 0 and drawn == [["AA", "M"]] and "note" not in err
+    view = View.load(wavs / "out" / "views" / "middle" / "blend.npz", MEL)
+    assert [phone[0] for phone in view.phones] == ["AA", "M"]
+    status, again, err = run("pair", *files, "--weight", 0.5, "--textgrid", wavs / "none.TextGrid")
+    assert status == 0 and len(drawn) == 1 and again["tables"] == summary["tables"]
+    assert "none.TextGrid cannot be read" in err and "measured without phone times" in err
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,16 @@ def test_monotonicity_and_linearity():
     assert linearity(weights, 1 - weights) < 0  # a falling line is not the line asked for
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_sweep_that_stands_still_has_no_monotonicity_and_no_linearity():
+    weights = np.linspace(0, 1, 11)
+    rounding = 0.3 + 1e-16 * np.arange(11)
+    for shares in (np.zeros(11), np.full(11, 0.3), rounding, np.where(weights > 0.5, np.nan, weights)):
+        assert np.isnan(monotonicity(weights, shares)) and np.isnan(linearity(weights, shares))
+    assert np.isnan(monotonicity(np.full(11, 0.5), weights))  # nothing else was asked for
+    assert np.isnan(monotonicity(weights[:1], weights[:1])) and np.isnan(linearity(weights[:1], weights[:1]))
+
+
 def test_lengths_must_agree():
     short = Contour(A.f0_hz[:5], A.voiced[:5], A.energy_db[:5], 86.0)
     with pytest.raises(InputError, match="frames differ: 40, 40, 5"):
