@@ -90,7 +90,7 @@ def test_files_of_a_visitor_are_replaced_and_go_with_the_visitor(studio):
         ({"steps": 0}, "at least 1"),
         ({"solver": "magic"}, "solver"),
         ({"seed": -1}, "seed"),
-        ({"curve": "0:0,x:1"}, "x:1"),
+        ({"curve": "0:0,x:1"}, "curve time x: expected"),
         ({"curve": ""}, "curve"),
         ({"mode": "magic"}, "mode 'magic'"),
         ({"mode": "mix", "weight": float("nan")}, "weight"),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import TINY_STYLE, tiny_pipeline, tiny_style
+from tiny import TINY, TINY_STYLE, tiny_pipeline, tiny_style
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
@@ -88,8 +89,9 @@ def test_heads_can_be_kept_and_their_mean_is_the_map(pipeline, spoken):
 
 
 @pytest.mark.parametrize("options", [{"guidance": 0.5}, {"mechanisms": ("attention", "score")}, {"solver": "dpm++"}])
-def test_other_branches_and_solvers(pipeline, options):
-    maps = speak(pipeline, **options).attention_maps
+def test_other_branches_and_solvers(options):
+    # That answers v, as checkpts/demo does: the noise of an untrained model sends three steps of a solver to infinity.
+    maps = speak(tiny_pipeline(replace(TINY, prediction="v")), **options).attention_maps
     for found in total(maps).values():
         np.testing.assert_allclose(found[maps.evaluations > 0], 1, atol=5e-3)
 
