@@ -46,7 +46,9 @@ def test_a_quick_run_writes_tables_with_anchors_and_goes_on(run, tmp_path, monke
     mix = lines(summary, "mix")
     assert {"A with itself", "A through the vocoder", "A, other noise", "B (range)", "default", "score"} <= set(mix)
     assert mix["default"]["endpoint_a"]["mean"] < 1e-4 and mix["default"]["endpoint_b"]["mean"] < 1e-4
-    assert mix["A with itself"]["envelope_share"] is None or mix["A with itself"]["envelope_share"]["mean"] == 0
+    # What the tiny model says may be voiced nowhere: then there is no share to measure, and no figure.
+    shares = [mix["A with itself"].get(f"{name}_share") for name in ("f0", "energy", "envelope")]
+    assert all(share is None or share["mean"] == 0 for share in shares)
     assert {"hard half split", "static mix", "default"} <= set(lines(summary, "time"))
     assert {"WORLD swap", "default", "prosody"} <= set(lines(summary, "frequency"))
     known = lines(summary, "reference")
