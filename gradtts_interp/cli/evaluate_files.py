@@ -230,7 +230,10 @@ def _share_of(args: argparse.Namespace) -> NDArray[Any]:
     values = np.asarray(values)
     usable = values.ndim in (1, 2) and np.issubdtype(values.dtype, np.number) and bool(np.isfinite(values).all())
     if not usable or not values.size or values.min() < 0 or values.max() > 1:
-        raise InputError(f"--share {args.share}: shape {values.shape}; expected (frames,) or (bins, frames) in [0, 1]")
+        found = f"{values.dtype} of shape {values.shape}"
+        if np.issubdtype(values.dtype, np.number) and values.size:
+            found += f" from {values.min():g} to {values.max():g}"  # a NaN anywhere shows as nan
+        raise InputError(f"--share {args.share}: {found}; expected (frames,) or (bins, frames), numbers in [0, 1]")
     return values
 
 
