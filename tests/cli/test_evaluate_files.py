@@ -226,7 +226,7 @@ def test_phones_of_a_pair_are_drawn(run, wavs, monkeypatch):
     [
         (["--weight", "2"], "expected a number from 0 to 1"),
         (["--share", "none.npy"], "cannot be read"),
-        (["--share", "wrong.npy"], "expected (frames,) or (bins, frames) in [0, 1]"),
+        (["--share", "wrong.npy"], "expected (frames,) or (bins, frames), numbers in [0, 1]"),
         (["--share", "short.npy"], "share map of 3 frames"),
     ],
 )
