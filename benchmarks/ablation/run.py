@@ -10,11 +10,9 @@ a stopped run goes on: training within an arm, scoring with the next item.
 from __future__ import annotations
 
 import argparse
-import datetime
 import functools
 import json
 import platform
-import subprocess
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ import numpy as np
 import torch
 
 from benchmarks.ablation.arms import ARMS, Arm, ArmMixer, model_of
+from benchmarks.common import Job, stamp
 from benchmarks.quality.bench import Bench, Setting, f0_spread, level_semitones
 from benchmarks.quality.blends import WEIGHTS
 from benchmarks.quality.report import column
@@ -63,19 +62,6 @@ class Size:
     references: int = 12
     pairs: int = 8
     sweeps: int = 3
-
-
-@dataclass(frozen=True)
-class Job:
-    """One thing to score of an arm."""
-
-    task: str
-    index: int
-
-    @property
-    def id(self) -> str:
-        """Name in the ledger."""
-        return f"{self.task}/{self.index}"
 
 
 class ArmBench(Bench):
@@ -215,14 +201,12 @@ def score(arm: Arm, size: Size, setting: Setting, run: Path, seconds: float) -> 
     with Ledger(run / "scores.jsonl", settings) as ledger:
         records = run_items(jobs, Work(functools.partial(ArmBench, setting, run, arm), measure), ledger, name=arm.name)
     torch.set_grad_enabled(True)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     return {
         "rows": [row for record in records for row in record.rows],
         "size": asdict(size),
         "training seconds": round(seconds, 1),
         "scoring seconds": round(time.monotonic() - begun, 1),
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": commit,
+        **stamp(),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} thread",
         "weights": settings["weights"],
     }

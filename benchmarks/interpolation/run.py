@@ -10,15 +10,13 @@ finished is kept in a ledger named after the weights, so that a stopped run goes
 from __future__ import annotations
 
 import argparse
-import datetime
 import functools
 import json
 import platform
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.common import Job, stamp
 from benchmarks.interpolation.report import page
 from benchmarks.interpolation.tasks import TASKS, Rows, Stage
 from benchmarks.quality.bench import Setting
@@ -27,19 +25,6 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.ledger import Ledger, Record
 from gradtts_interp.evaluation.runner import Work, run_items
 from gradtts_interp.files import atomic_path
-
-
-@dataclass(frozen=True)
-class Job:
-    """One pair of a task, as it is sent to another process."""
-
-    task: str
-    index: int
-
-    @property
-    def id(self) -> str:
-        """Name in the ledger."""
-        return f"{self.task}/{self.index}"
 
 
 def main() -> int:
@@ -81,12 +66,10 @@ def write_results(out: Path, names: list[str], records: list[Record], settings: 
     file = out.with_suffix(".json")
     found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     old = found.get("rows", []) if found.get("settings") == settings else []
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     rows = [row for row in old if row["table"] not in names] + [row for record in records for row in record.rows]
     results = {
         "settings": settings,
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": commit,
+        **stamp(),
         "machine": f"{platform.machine()}, 1 thread",
         "seconds": round(sum(record.seconds for record in records), 1),
         "failed": [record.id for record in records if record.error],

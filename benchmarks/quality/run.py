@@ -10,16 +10,15 @@ What is finished is kept in a ledger named after the weights, so that a stopped 
 from __future__ import annotations
 
 import argparse
-import datetime
 import functools
 import json
 import platform
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.common import Job, stamp
 from benchmarks.quality import blends, copies, speech
 from benchmarks.quality.bench import Bench, Setting
 from benchmarks.quality.report import page
@@ -58,19 +57,6 @@ TASKS = {
     "sweep": Task(blends.sweep, 10, lambda bench: len(bench.pairs)),
     "ramp": Task(blends.ramp, 12, lambda bench: len(bench.pairs)),
 }
-
-
-@dataclass(frozen=True)
-class Job:
-    """One item of a task, as it is sent to another process."""
-
-    task: str
-    index: int
-
-    @property
-    def id(self) -> str:
-        """Name in the ledger."""
-        return f"{self.task}/{self.index}"
 
 
 def main() -> int:
@@ -113,13 +99,11 @@ def measure(bench: Bench, job: Job) -> tuple[list[dict], list[str]]:
 
 def result_of(records: list[Record], settings: dict[str, Any]) -> dict[str, Any]:
     """What is written of a task."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     return {
         "rows": [row for record in records for row in record.rows],
         "failed": [record.id for record in records if record.error],
         "seconds": round(sum(record.seconds for record in records), 1),
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": commit,
+        **stamp(),
         "machine": f"{platform.machine()}, 1 thread",
         "solver": f"{settings['solver']}, {settings['steps']} steps",
         "weights": settings["weights"],

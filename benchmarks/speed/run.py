@@ -11,11 +11,9 @@ what they had.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
 import platform
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +21,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.common import stamp
 from benchmarks.speed import networks, parts
 from benchmarks.speed.scene import Scene
 from gradtts_interp.cli.main import report_errors
@@ -64,11 +63,9 @@ def main() -> int:
 
 
 def _circumstances(args: argparse.Namespace) -> dict[str, Any]:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else _cpu_name()
     return {
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": commit,
+        **stamp(),
         "machine": f"{device}, {args.threads} threads, {os.cpu_count()} cores, torch {torch.__version__}",
         "load before": round(os.getloadavg()[0], 1),
         "quick": args.quick,

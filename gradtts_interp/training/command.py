@@ -16,7 +16,7 @@ from gradtts_interp.training.data import EMOTIONS, Corpus, Item, load_items
 from gradtts_interp.training.filelist import load_filelist
 from gradtts_interp.training.loop import TrainConfig, Trainer
 from gradtts_interp.training.mix import MixConfig, Mixer
-from gradtts_interp.training.start import model_from_checkpoint, n_speakers
+from gradtts_interp.training.start import add_speakers, model_from_checkpoint, n_speakers
 
 logger = logging.getLogger(__name__)
 
@@ -133,4 +133,4 @@ def _read_data(args: argparse.Namespace) -> tuple[GradTTS, list[Item]]:
     known = n_speakers(source)
     logger.info("speakers %d to %d are new, those before them are of %s", known, known + speakers - 1, args.start_from)
     moved = [replace(i, styles=tuple(replace(s, voice=f"s{s.speaker + known}") for s in i.styles)) for i in items]
-    return model_from_checkpoint(args.start_from, new_speakers=speakers), moved
+    return add_speakers(source, speakers), moved

@@ -32,9 +32,21 @@ def model_from_checkpoint(source: str | Path, *, new_speakers: int = 0) -> GradT
     model = load_model(source / read_index(source)["model"] if (source / INDEX).is_file() else source)
     if model.settings.style is None or model.style_encoder is None:
         raise CheckpointError(f"{source}: this model reads no styles; expected one with a style encoder to start from")
-    if not new_speakers:
-        return model.train()
+    return add_speakers(model, new_speakers) if new_speakers else model.train()
+
+
+def add_speakers(model: GradTTS, new_speakers: int) -> GradTTS:
+    """Widen the table of speakers of a model with a style encoder.
+
+    Args:
+        model: The model; left as it is.
+        new_speakers: Rows to add after its own; they start as the mean of the known rows.
+
+    Returns:
+        A wider model in training mode.
+    """
     state, style = model.state_dict(), model.settings.style
+    assert style is not None
     wider = replace(model.settings, style=replace(style, n_speakers=style.n_speakers + new_speakers))
     grown = GradTTS(wider.to_dict())
     if style.n_speakers:
