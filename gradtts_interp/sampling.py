@@ -87,3 +87,19 @@ def generators_of(
     if generator is None or len(generator) != size:
         raise InputError(f"{0 if generator is None else len(generator)} generators were given for {size} lines")
     return list(generator)
+
+
+def length_batches(lengths: Sequence[int], size: int) -> list[list[int]]:
+    """Divide lines into batches of like length, so that little is computed on padding; single lines keep their order.
+
+    Args:
+        lengths: Length of each line, in any unit.
+        size: Lines in a batch at most.
+
+    Returns:
+        Batches of indices, the longest first; each line is in one.
+    """
+    if size == 1:
+        return [[i] for i in range(len(lengths))]
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    return [order[start : start + size] for start in range(0, len(order), size)]

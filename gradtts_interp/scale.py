@@ -2,30 +2,36 @@
 
 An output is two files, each written under another name and renamed when whole; the ``.json`` comes last and is the
 ledger's entry: an item that has one is done, and any other is made anew. So a worker that is killed loses no more than
-what it had in hand, which Ray gives to another, and a second run makes only what is missing. Several workers that make
-one item write the same bytes, since its seed is its own.
+what it had in hand, which Ray gives to another, and a second run makes only what is missing. An item's seed is its own:
+made twice it is the same, to the byte where it is rendered alone, to rounding in another batch.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from gradtts_interp.audio import write_wav
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation import shares
 from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.sampling import generators_of, length_batches
 from gradtts_interp.speech import Speech
 
 FIELDS = {"id", "text", "speaker", "speaker2", "weight", "seed"}
+VOICE = ("speaker", "speaker2", "weight")
 FAILURES = "failures"
+STORE_BYTES = 200 * 2**20  # only texts pass through Ray's store
 _NAME = re.compile(r"[\w.-]+")
 
 
@@ -115,36 +121,49 @@ class Worker:
         self.tts.set_progress_bar_config(disable=True)
         self.tts = self.tts.to("cuda" if settings.gpus else "cpu").accelerate(settings.precision)
 
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Render and write a batch of items, given and answered as Ray Data's columns."""
-        items = [json.loads(text) for text in batch["item"]]
-        problems = [self.make(item) for item in items]
+    def __call__(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Render and write batches of items, given and answered as Ray Data's columns."""
+        items = [item for row in rows["items"] for item in json.loads(row)]
+        problems = [problem for row in rows["items"] for problem in self.make(json.loads(row))]
         return {"id": np.array([item["id"] for item in items]), "problem": np.array(problems)}
 
-    def make(self, item: dict[str, Any]) -> str:
-        """Render and write one item unless it is there; answer what was wrong with it, else an empty text."""
-        if is_done(self.out, item["id"]):
-            return ""
-        try:
-            speech = self.speak(item)
-        except InputError as error:
-            return str(error)
-        with atomic_path(self.out / f"{item['id']}.json") as entry:  # last: it says that the item is done
-            speech.save(self.out / f"{item['id']}.wav.part.wav")
-            (self.out / f"{item['id']}.wav.part.json").unlink()
-            (self.out / f"{item['id']}.wav.part.wav").replace(self.out / f"{item['id']}.wav")
-            entry.write_text(json.dumps(speech.to_dict(), ensure_ascii=False))
-        return ""
+    def make(self, items: Sequence[dict[str, Any]]) -> list[str]:
+        """Render and write items of one voice, but those that are there; what was wrong with each, else an empty text.
 
-    def speak(self, item: dict[str, Any]) -> Speech:
-        """Render one item."""
-        tts, second = self.tts, item.get("speaker2")
-        a = tts.style(speaker=item["speaker"]) if "speaker" in item else None
-        b = None if second is None else tts.style(speaker=second)
+        Where one of them cannot be spoken they are rendered one by one, so that only the bad one fails.
+        """
+        missing = [item for item in items if not is_done(self.out, item["id"])]
+        problems: dict[str, str] = {}
+        try:
+            spoken = self.speak(missing) if missing else []
+        except InputError as error:
+            if len(missing) > 1:
+                problems = {item["id"]: self.make([item])[0] for item in missing}
+            else:
+                problems = {missing[0]["id"]: str(error)}
+            spoken, missing = [], []
+        for item, speech in zip(missing, spoken, strict=True):
+            self.write(item["id"], speech)
+        return [problems.get(item["id"], "") for item in items]
+
+    def write(self, name: str, speech: Speech) -> None:
+        """Write the files of one item, each whole or not at all, the ledger's entry last."""
+        write_wav(self.out / f"{name}.wav", torch.from_numpy(speech.audio), speech.mel_config.sample_rate_hz)
+        with atomic_path(self.out / f"{name}.json") as entry:
+            entry.write_text(json.dumps(speech.to_dict(), ensure_ascii=False))
+
+    def speak(self, items: Sequence[dict[str, Any]]) -> list[Speech]:
+        """Render items of one voice as one batch."""
+        tts, first = self.tts, items[0]
+        a = tts.style(speaker=first["speaker"]) if "speaker" in first else None
+        b = None if first.get("speaker2") is None else tts.style(speaker=first["speaker2"])
         share = None
         if b is not None:
-            share = shares.constant(item["weight"]) if "weight" in item else shares.ramp()
-        return tts(item["text"], a, b, share=share, num_inference_steps=self.settings.steps, seed=item.get("seed", 0))
+            share = shares.constant(first["weight"]) if "weight" in first else shares.ramp()
+        seeds = [item.get("seed", 0) for item in items]
+        texts, draws = [item["text"] for item in items], [generators_of(1, seed, None)[0] for seed in seeds]
+        spoken = tts(texts, a, b, share=share, num_inference_steps=self.settings.steps, generator=draws)
+        return [replace(s, settings={**s.settings, "seed": n}) for s, n in zip(spoken, seeds, strict=True)]
 
 
 def synthesize_manifest(path: Path, settings: Settings) -> dict[str, int]:
@@ -170,6 +189,27 @@ def synthesize_manifest(path: Path, settings: Settings) -> dict[str, int]:
     return {"made": len(missing) - len(problems), "there": len(items) - len(missing), "failed": len(problems)}
 
 
+def batches_of(items: Sequence[dict[str, Any]], size: int) -> list[list[dict[str, Any]]]:
+    """Divide items into batches of one voice and of like length, the longest first.
+
+    Args:
+        items: Items of a manifest.
+        size: Items in a batch at most.
+
+    Returns:
+        Batches that hold each item once.
+    """
+    voices = defaultdict(list)
+    for item in items:
+        voices[tuple(item.get(name) for name in VOICE)].append(item)
+    batches = [
+        [group[i] for i in batch]
+        for group in voices.values()
+        for batch in length_batches([len(item["text"]) for item in group], size)
+    ]
+    return sorted(batches, key=lambda batch: -len(batch) * len(batch[0]["text"]))
+
+
 def _by_ray(items: list[dict[str, Any]], settings: Settings) -> dict[str, str]:
     """Problems by item; Ray gives the work of a worker that died to another."""
     try:
@@ -178,21 +218,33 @@ def _by_ray(items: list[dict[str, Any]], settings: Settings) -> dict[str, str]:
         raise InputError(f"this needs the extra scale: pip install 'gradtts-interp[scale]' ({error})") from error
     started = not ray.is_initialized()
     if started:
-        ray.init(address=settings.address, include_dashboard=False, log_to_driver=False)
+        own: dict[str, Any] = {"object_store_memory": STORE_BYTES, "num_cpus": _cpus_of(settings)}
+        ray.init(
+            address=settings.address,
+            include_dashboard=False,
+            log_to_driver=False,
+            **(own if settings.address is None else {}),
+        )
     try:
-        return _problems_of(ray.data.from_items([{"item": json.dumps(item)} for item in items]), settings)
+        return _problems_of(ray.data, items, settings)
     finally:
         if started:
             ray.shutdown()
 
 
-def _problems_of(data: Any, settings: Settings) -> dict[str, str]:
+def _cpus_of(settings: Settings) -> int:
+    """CPUs that Ray, started here, may give away: those of the workers, and one for its own tasks."""
+    return math.ceil(settings.workers * settings.cpus) + 1
+
+
+def _problems_of(ray_data: Any, items: list[dict[str, Any]], settings: Settings) -> dict[str, str]:
+    rows = [{"items": json.dumps(batch)} for batch in batches_of(items, settings.batch_size)]
     found: Iterable[dict[str, Any]] = (
-        data.repartition(max(1, -(-data.count() // settings.batch_size)))
+        ray_data.from_items(rows, override_num_blocks=len(rows))
         .map_batches(
             Worker,
             fn_constructor_args=(settings,),
-            batch_size=settings.batch_size,
+            batch_size=1,
             batch_format="numpy",
             concurrency=settings.workers,
             num_cpus=settings.cpus,

@@ -6,11 +6,13 @@ import signal
 import threading
 import time
 
+import numpy as np
 import pytest
-from tiny import tiny_style
+import soundfile
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.scale import Settings, Worker, read_items, synthesize_manifest
+from gradtts_interp.sampling import length_batches
+from gradtts_interp.scale import Settings, Worker, batches_of, read_items, synthesize_manifest
 
 
 def write(path, rows):
@@ -53,34 +55,78 @@ class Recorded(Worker):
     """A worker without a checkpoint on disk."""
 
     def __init__(self, out):
-        self.settings, self.out, self.spoken = Settings("none", str(out)), out, []
+        self.settings, self.out, self.spoken = Settings("none", str(out), steps=1), out, []
         from tiny import tiny_pipeline
 
         self.tts = tiny_pipeline()
 
-    def speak(self, item):
-        self.spoken.append(item["id"])
-        return self.tts(item["text"], tiny_style(1), num_inference_steps=1, seed=item["seed"])
+    def speak(self, items):
+        self.spoken.append([item["id"] for item in items])
+        return super().speak(items)
+
+
+def voiced(rows):
+    return [{**row, "speaker": 0, "speaker2": 2} for row in rows]
+
+
+class TestBatches:
+    def test_each_item_once_like_lengths_and_one_voice(self):
+        rows = [{**row, "speaker": i % 2} for i, row in enumerate(ROWS * 3)]
+        batches = batches_of(rows, 4)
+        assert sorted(map(id, rows)) == sorted(id(item) for batch in batches for item in batch)
+        for batch in batches:
+            assert len(batch) <= 4 and len({item["speaker"] for item in batch}) == 1
+        lengths = [len(item["text"]) for batch in batches for item in batch if item["speaker"] == 0]
+        kept = sorted((len(row["text"]) for row in rows if row["speaker"] == 0), reverse=True)
+        assert sorted(lengths, reverse=True) == kept
+        padded = sum(len(batch) * max(len(item["text"]) for item in batch) for batch in batches)
+        in_order = [rows[i : i + 4] for i in range(0, len(rows), 4)]
+        assert padded < sum(len(batch) * max(len(item["text"]) for item in batch) for batch in in_order)
+
+    def test_single_lines_keep_their_order(self):
+        assert length_batches([3, 1, 2], 1) == [[0], [1], [2]]
+        assert length_batches([3, 1, 4], 2) == [[2, 0], [1]]
 
 
 class TestWorker:
     def test_each_item_is_made_once_and_equal(self, tmp_path):
-        worker = Recorded(tmp_path)
-        assert worker.make(ROWS[0]) == "" and worker.make(ROWS[0]) == ""
-        assert worker.spoken == ["item-0"]
-        before = (tmp_path / "item-0.wav").read_bytes()
-        (tmp_path / "item-0.json").unlink()  # killed between the two files
-        assert worker.make(ROWS[0]) == ""
-        assert worker.spoken == ["item-0"] * 2
-        assert (tmp_path / "item-0.wav").read_bytes() == before
-        assert sorted(p.name for p in tmp_path.iterdir()) == ["item-0.json", "item-0.wav"]
+        worker, row = Recorded(tmp_path), voiced(ROWS)[1]
+        assert worker.make([row]) == [""] and worker.make([row]) == [""]
+        assert worker.spoken == [["item-1"]]
+        before = (tmp_path / "item-1.wav").read_bytes()
+        (tmp_path / "item-1.json").unlink()  # killed between the two files
+        assert worker.make([row]) == [""]
+        assert worker.spoken == [["item-1"]] * 2
+        assert (tmp_path / "item-1.wav").read_bytes() == before
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["item-1.json", "item-1.wav"]
+        assert json.loads((tmp_path / "item-1.json").read_text())["settings"]["seed"] == 1
 
-    def test_a_bad_item_is_told_and_leaves_nothing(self, tmp_path):
-        assert "nothing to speak" in Recorded(tmp_path).make({"id": "bad", "text": "...", "seed": 0}).lower()
-        assert not list(tmp_path.iterdir())
+    def test_a_batch_equals_single_items(self, tmp_path):
+        rows = voiced(ROWS[:3])
+        batch, alone = Recorded(tmp_path / "batch"), Recorded(tmp_path / "alone")
+        assert batch.make(rows) == [""] * 3
+        assert batch.spoken == [[row["id"] for row in rows]]
+        for row in rows:
+            alone.make([row])
+            found = [soundfile.read(folder / f"{row['id']}.wav")[0] for folder in (batch.out, alone.out)]
+            np.testing.assert_allclose(*found, atol=2 / 32768)
+
+    def test_what_is_there_is_left_out_of_a_batch(self, tmp_path):
+        worker, rows = Recorded(tmp_path), voiced(ROWS[:3])
+        worker.make(rows[1:2])
+        assert worker.make(rows) == [""] * 3
+        assert worker.spoken == [["item-1"], ["item-0", "item-2"]]
+
+    def test_a_bad_item_is_told_and_its_neighbours_are_made(self, tmp_path):
+        bad = {"id": "bad", "text": "...", "seed": 0, "speaker": 0, "speaker2": 2}
+        good, told, other = Recorded(tmp_path).make([voiced(ROWS)[0], bad, voiced(ROWS)[1]])
+        assert (good, other) == ("", "") and "nothing to speak" in told.lower()
+        names = [f"item-{i}.{kind}" for i in (0, 1) for kind in ("json", "wav")]
+        assert sorted(p.name for p in tmp_path.iterdir()) == names
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 class TestRay:
     @pytest.fixture(scope="class")
     def checkpoint(self):
@@ -98,20 +144,23 @@ class TestRay:
     def test_two_workers_equal_one_and_a_killed_one_loses_nothing(self, tmp_path, checkpoint):
         rows = [{**row, "speaker": 12, "speaker2": 10} for row in ROWS] + [{"id": "bad", "text": "Hi.", "speaker": 99}]
         path = write(tmp_path / "m.jsonl", rows)
-        one = synthesize_manifest(path, self.settings(checkpoint, tmp_path / "one"))
-        assert one == {"made": 6, "there": 0, "failed": 1}
+        settings = self.settings(checkpoint, tmp_path / "one")
+        (tmp_path / "one").mkdir()
+        worker = Worker(settings)  # this process, without Ray
+        assert [problem for row in rows[:6] for problem in worker.make([row])] == [""] * 6
 
         killer = threading.Thread(target=kill_first_worker, args=(tmp_path / "two",), daemon=True)
         killer.start()
-        two = synthesize_manifest(path, self.settings(checkpoint, tmp_path / "two", workers=2, cpus=0.5))
+        two = synthesize_manifest(path, self.settings(checkpoint, tmp_path / "two", workers=2, cpus=1))
         killer.join()
         assert two == {"made": 6, "there": 0, "failed": 1}
         assert (tmp_path / "two.killed").exists()
         for row in ROWS:
-            for suffix in (".wav",):
-                name = row["id"] + suffix
-                assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+            name = row["id"] + ".wav"
+            assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
         assert "speaker 99" in (tmp_path / "two" / "failures.jsonl").read_text()
+        left = {p.name for p in (tmp_path / "two").iterdir() if not p.name.startswith(".")}  # . is what a kill left
+        assert left == {f"{row['id']}.{kind}" for row in ROWS for kind in ("json", "wav")} | {"failures.jsonl"}
 
         (tmp_path / "two" / "item-3.json").unlink()
         again = synthesize_manifest(path, self.settings(checkpoint, tmp_path / "two"))
@@ -124,7 +173,7 @@ def kill_first_worker(out):
 
     deadline = time.time() + 240
     while time.time() < deadline and not list(out.glob("*.json")):
-        time.sleep(0.05)
+        time.sleep(0.02)
     for process in psutil.Process().children(recursive=True):
         if "MapWorker" in " ".join(process.cmdline()):
             os.kill(process.pid, signal.SIGKILL)

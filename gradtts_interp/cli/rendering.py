@@ -16,6 +16,7 @@ from gradtts_interp.cli.jobs import Job, Line
 from gradtts_interp.cli.outputs import Take, report_of, write_outputs
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.attention_maps import MapOptions
+from gradtts_interp.sampling import length_batches
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
 
@@ -61,16 +62,16 @@ def render_lines(job: Job) -> list[Outcome]:
     """
     outcomes: dict[int, Outcome] = {}
     with tqdm(total=len(job.lines), desc="sentences", unit="sentence", disable=None, file=sys.stderr) as bar:
-        ready = []
+        ready, tokens = [], []
         for line in job.lines:
             try:
-                job.pipeline.frontend(line.text)
+                tokens.append(len(job.pipeline.frontend(line.text).ids))
                 ready.append(line)
             except InputError as error:
                 outcomes[line.index] = _failed(line, str(error))
                 bar.update()
-        for start in range(0, len(ready), job.batch_size):
-            for outcome in _render_batch(job, ready[start : start + job.batch_size]):
+        for batch in length_batches(tokens, job.batch_size):
+            for outcome in _render_batch(job, [ready[i] for i in batch]):
                 outcomes[outcome.line.index] = outcome
                 bar.update()
     return [outcomes[line.index] for line in job.lines]
