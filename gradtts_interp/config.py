@@ -88,6 +88,8 @@ class StyleConfig:
         n_speakers: Rows of the speaker-token table; 0 for none.
         emotion_dim: Size of an emotion vector; 0 for none.
         prosody: Whether a prosody vector per frame is an input.
+        pitch: Whether an F0 contour is predicted from the text and shown to the score network; needs ``prosody``.
+            Durations then read the style too.
     """
 
     width: int = 128
@@ -98,10 +100,13 @@ class StyleConfig:
     n_speakers: int = 0
     emotion_dim: int = 0
     prosody: bool = True
+    pitch: bool = False
 
     def __post_init__(self) -> None:
         """Let JSON lists stand for tuples."""
         object.__setattr__(self, "sites", tuple(self.sites))
+        if self.pitch and not self.prosody:
+            raise InputError("style configuration: pitch needs prosody, which gives the contour its level and range")
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def estimator_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
         "log_weight": torch.zeros(1, keys),
         "owner": torch.arange(keys) // length,
         "share": torch.cat([1 - weight, weight], dim=1),
-        "prosody": torch.randn(1, 5, frames, generator=draw),
+        "prosody": torch.randn(1, tts.model.prosody_channels, frames, generator=draw),
     }
 
 

@@ -18,7 +18,9 @@ from gradtts_interp.text.frontend import TextFrontend
 from gradtts_interp.vocoder import MelDecoder
 
 EMOTIONS = ("neutral", "happy")
-TINY_STYLE = StyleConfig(width=32, patch_bins=8, patch_frames=4, heads=2, n_speakers=4, emotion_dim=len(EMOTIONS))
+TINY_STYLE = StyleConfig(
+    width=32, patch_bins=8, patch_frames=4, heads=2, n_speakers=4, emotion_dim=len(EMOTIONS), pitch=True
+)
 TINY = ModelConfig(
     spk_emb_dim=16,
     n_enc_channels=32,
@@ -44,6 +46,9 @@ def open_gates(model: GradTTS) -> GradTTS:
             torch.nn.init.ones_(site.gate)
         if estimator.prosody_mlp is not None:
             torch.nn.init.normal_(estimator.prosody_conv.weight, std=0.3)
+        if estimator.pitch_planes is not None:
+            torch.nn.init.normal_(estimator.pitch_conv.weight, std=0.1)
+            torch.nn.init.normal_(model.encoder.duration_style.weight, std=0.3)
         for module in model.modules():
             if isinstance(module, Rezero):
                 torch.nn.init.constant_(module.g, 0.3)

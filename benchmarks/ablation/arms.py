@@ -13,6 +13,7 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.training.data import Corpus, Item
 from gradtts_interp.training.mix import Batch, MixConfig, Mixer, Reference
+from gradtts_interp.training.start import PITCH_PARTS
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Arm:
         masks: Whether the planes of dual references are masked to their part, and random tokens are hidden.
         blends: Whether part of the items are true blends.
         prosody: Whether the networks read the prosody numbers.
+        pitch: Whether a pitch contour is predicted and shown to the score network.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Arm:
     masks: bool = False
     blends: bool = False
     prosody: bool = False
+    pitch: bool = False
 
     def mix(self, crop_frames: int, reference_frames: int) -> MixConfig:
         """Shares of the mix; what an arm lacks goes to matched references."""
@@ -46,6 +49,7 @@ ARMS = (
     Arm("+ token masks", dual=True, masks=True),
     Arm("+ blends", dual=True, masks=True, blends=True),
     Arm("+ prosody vector", dual=True, masks=True, blends=True, prosody=True),
+    Arm("+ pitch contour", dual=True, masks=True, blends=True, prosody=True, pitch=True),
 )
 
 
@@ -93,7 +97,7 @@ def model_of(arm: Arm, body: GradTTS, *, seed: int = 0) -> GradTTS:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         fresh = GradTTS(body.settings.to_dict()).state_dict()
-    model = GradTTS(replace(body.settings, style=replace(style, prosody=arm.prosody)).to_dict())
+    model = GradTTS(replace(body.settings, style=replace(style, prosody=arm.prosody, pitch=arm.pitch)).to_dict())
     known = body.state_dict()
     state = {name: fresh[name] if reads_style(name) else known[name] for name in model.state_dict()}
     model.load_state_dict(state)
@@ -105,5 +109,5 @@ def model_of(arm: Arm, body: GradTTS, *, seed: int = 0) -> GradTTS:
 
 def reads_style(name: str) -> bool:
     """Whether a parameter belongs to what reads references."""
-    parts = ("style_encoder.", "decoder.estimator.style_attn.", "decoder.estimator.prosody_")
+    parts = ("style_encoder.", "decoder.estimator.style_attn.", "decoder.estimator.prosody_", *PITCH_PARTS)
     return name.startswith(parts)

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gradtts_interp.errors import InputError
+from gradtts_interp.models.pitch_predictor import asked_prosody
 from gradtts_interp.models.style_context import StyleContext, StyleTokens, join
 
 LOW_BAND_BINS = 11  # mel bins whose centres lie below about 400 Hz: where F0 is
@@ -32,12 +33,14 @@ class StyleReading:
         tokens: Style tokens, None for a model without style attention.
         prosody: Normalised prosody with its flag (B, 5), or None.
         speaker: Official speaker plane (B, M, T), or None.
+        contour: Predicted shape of the pitch and its voicing (B, 2, T), for a model that predicts them.
     """
 
     mu: Tensor
     tokens: StyleTokens | None = None
     prosody: Tensor | None = None
     speaker: Tensor | None = None
+    contour: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Branch:
     Attributes:
         mu: Prior mean the network is shown (B, M, T).
         context: Style tokens, or None.
-        prosody: Prosody per frame (B, 5, T), or None.
+        prosody: Prosody per frame (B, 5, T) or (B, 7, T), or None.
         speaker: Speaker plane (B, M, T), or None.
         weight: Share of its score (B, M, T), or None for all.
     """
@@ -118,13 +121,30 @@ Mechanism = Callable[[Plan, "tuple[StyleReading, ...]", Shares], Plan]
 
 def single(reading: StyleReading) -> Branch:
     """A branch that reads one style alone."""
-    frames = reading.mu.shape[-1]
     return Branch(
         mu=reading.mu,
         context=None if reading.tokens is None else join([reading.tokens]),
-        prosody=None if reading.prosody is None else reading.prosody[..., None].expand(-1, -1, frames),
+        prosody=None if reading.prosody is None else _prosody_per_frame((reading,), None),
         speaker=reading.speaker,
     )
+
+
+def _prosody_per_frame(styles: tuple[StyleReading, ...], shares: Tensor | None) -> Tensor:
+    """Prosody of n styles under shares (B, n, 4, T), or of one style without any; level and range are numbers.
+
+    The pitch contour is blended like its level: shapes without height are mixed, then set to the blended level and
+    range, so that half-way between two voices lies at the geometric mean of their F0 everywhere.
+    """
+    frames = styles[0].mu.shape[-1]
+    numbers = [s.prosody[:, :4, None].expand(-1, -1, frames) for s in styles]  # type: ignore[index]
+    contours = [s.contour for s in styles if s.contour is not None]
+    flag = torch.stack([s.prosody[:, 4] for s in styles]).amin(0)[:, None, None].expand(-1, 1, frames)  # type: ignore[index]
+    if shares is None:
+        return asked_prosody(numbers[0], flag, contours[0] if contours else None)
+    parts = [n * w for n, w in zip(numbers, shares.unbind(1), strict=True)]
+    shapes = [c * w[:, :1] for c, w in zip(contours, shares.unbind(1), strict=False)]
+    contour = sum(shapes[1:], start=shapes[0]) if shapes else None
+    return asked_prosody(sum(parts[1:], start=parts[0]), flag, contour)
 
 
 def prior(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
@@ -138,14 +158,10 @@ def prior(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
 
 
 def prosody(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
-    """Blend the prosody vectors numerically per frame."""
+    """Blend the prosody vectors, and the pitch contours of a model that predicts them, numerically per frame."""
     if any(s.prosody is None for s in styles):
         raise InputError("mechanism 'prosody': this checkpoint reads no prosody vector; choose among prior, score")
-    numbers = [s.prosody[:, :4, None] for s in styles]  # type: ignore[index]
-    parts = [n * w for n, w in zip(numbers, shares.prosody_shares().unbind(1), strict=True)]
-    blend = sum(parts[1:], start=parts[0])
-    flag = torch.stack([s.prosody[:, 4] for s in styles]).amin(0)  # type: ignore[index]
-    blend = torch.cat([blend, flag[:, None, None].expand(-1, 1, blend.shape[-1])], dim=1)
+    blend = _prosody_per_frame(styles, shares.prosody_shares())
     branches = tuple(replace(b, prosody=blend) for b in plan.branches)
     return replace(plan, branches=branches, blended=plan.blended | {"prosody"})
 

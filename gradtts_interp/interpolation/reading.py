@@ -15,6 +15,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import StyleReading
 from gradtts_interp.interpolation.shares import PitchRegion
 from gradtts_interp.models.grad_tts import GradTTS
+from gradtts_interp.models.pitch_predictor import contour_of
 from gradtts_interp.models.style_context import StyleTokens
 from gradtts_interp.pitch.contour import Contour, normalise_prosody
 from gradtts_interp.pitch.masks import pitch_mask
@@ -45,6 +46,7 @@ class EncodedStyle:
         tokens: Style tokens (B, S, D), or None.
         prosody: Normalised prosody with its flag (B, 5), or None.
         speaker: Official speaker embedding (1, E), or None.
+        hidden: Hidden states of the text encoder (B, D, L), or None where nothing is predicted from them.
     """
 
     means: Tensor
@@ -53,6 +55,7 @@ class EncodedStyle:
     tokens: StyleTokens | None
     prosody: Tensor | None
     speaker: Tensor | None
+    hidden: Tensor | None = None
 
 
 def pad_ids(ids: list[tuple[int, ...]], device: torch.device) -> Texts:
@@ -94,9 +97,9 @@ def encode_styles(
             prosody = styles[0].prosody  # type: ignore[assignment]
         tokens = _style_tokens(model, style, role, prosody, pitch)
         pooled = tokens.pooled.expand(len(texts.lengths), -1)
-        means, logw, mask = model.encode(texts.ids, texts.lengths, pooled)
+        means, logw, mask, hidden = model.read_text(texts.ids, texts.lengths, pooled)
         vector = _prosody_input(style.prosody, model.device).expand(len(texts.lengths), -1)
-        answers.append(EncodedStyle(means, logw, mask, _repeat(tokens, len(texts.lengths)), vector, None))
+        answers.append(EncodedStyle(means, logw, mask, _repeat(tokens, len(texts.lengths)), vector, None, hidden))
     return answers
 
 
@@ -184,9 +187,13 @@ def read_style(model: GradTTS, style: EncodedStyle, durations: Tensor, frames: i
     if style.speaker is not None:
         plane = model.decoder.estimator.speaker_plane(style.speaker, frames)
         speaker = plane.expand(len(durations), -1, -1)
+    contour = None
+    if model.pitch_predictor is not None and style.hidden is not None:
+        contour = contour_of(model.pitch_predictor(style.hidden, durations, frames), durations)
     return StyleReading(
         mu=expand(style.means, durations, frames=frames),
         tokens=style.tokens,
         prosody=style.prosody,
         speaker=speaker,
+        contour=contour,
     )

@@ -16,6 +16,7 @@ from gradtts_interp.models.blocks import (
     fold,
     unfold,
 )
+from gradtts_interp.models.pitch_predictor import PITCH_CHANNELS, PITCH_PLANES, PitchPlanes
 from gradtts_interp.models.style_attention import StyleCrossAttention
 from gradtts_interp.models.style_context import StyleContext
 
@@ -67,12 +68,13 @@ class Estimator(nn.Module):
         )
         self.final_block = Block(dim, dim)
         self.final_conv = nn.Conv2d(dim, points, 1)
-        self._add_style(config.style, widths, config.n_feats)
+        self._add_style(config.style, widths, config)
 
-    def _add_style(self, style: StyleConfig | None, widths: list[int], n_feats: int) -> None:
+    def _add_style(self, style: StyleConfig | None, widths: list[int], config: ModelConfig) -> None:
         """Make the parts the official network does not have; each starts as the identity."""
         self.style_attn = nn.ModuleDict()
         self.prosody_mlp: nn.Module | None = None
+        self.pitch_planes: PitchPlanes | None = None
         if style is None:
             return
         dim, middle, top = widths[1:]
@@ -85,10 +87,14 @@ class Estimator(nn.Module):
             )
         if style.prosody:
             self.prosody_mlp = nn.Sequential(
-                nn.Linear(PROSODY_SIZE + 1, 256), nn.Mish(), nn.Linear(256, PROSODY_PLANES * n_feats)
+                nn.Linear(PROSODY_SIZE + 1, 256), nn.Mish(), nn.Linear(256, PROSODY_PLANES * config.n_feats)
             )
             self.prosody_conv = nn.Conv2d(PROSODY_PLANES * self.patch**2, dim, 1, bias=False)
             nn.init.zeros_(self.prosody_conv.weight)
+        if style.pitch:
+            self.pitch_planes = PitchPlanes(config.mel)
+            self.pitch_conv = nn.Conv2d(PITCH_PLANES * self.patch**2, dim, 1, bias=False)
+            nn.init.zeros_(self.pitch_conv.weight)
 
     @property
     def frame_multiple(self) -> int:
@@ -116,7 +122,9 @@ class Estimator(nn.Module):
             t: Diffusion time (B,) in (0, 1].
             speaker: Official speaker embedding (B, E), or a plane (B, M, T) that is already mapped and blended.
             context: Style tokens and shares; None for none.
-            prosody: Normalised prosody per frame (B, 5, T), the last channel 1 where it is given; None for none.
+            prosody: Normalised prosody per frame (B, 5, T), the last channel 1 where it is given; None for none. (B, 7, T)
+                with voicing and log-F0 for a model that reads pitch, see
+                :func:`~gradtts_interp.models.pitch_predictor.asked_prosody`.
             region: (B, 1, T), 1 on the frames that exist when the item is alone; None counts padding into
                 statistics as the official network does.
 
@@ -166,7 +174,13 @@ class Estimator(nn.Module):
         return self.style_attn[site](h, mask, context)
 
     def _prosody(self, prosody: Tensor) -> Tensor:
-        planes = self.prosody_mlp(prosody.transpose(1, 2))  # type: ignore[misc]
+        channels = PROSODY_SIZE + 1 + (PITCH_CHANNELS if self.pitch_planes is not None else 0)
+        if prosody.shape[1] != channels:
+            raise ValueError(f"prosody of {prosody.shape[1]} channels; expected {channels}")
+        planes = self.prosody_mlp(prosody[:, : PROSODY_SIZE + 1].transpose(1, 2))  # type: ignore[misc]
         batch, frames, _ = planes.shape
         planes = planes.view(batch, frames, PROSODY_PLANES, -1).permute(0, 2, 3, 1)
-        return self.prosody_conv(fold(planes, self.patch))
+        h = self.prosody_conv(fold(planes, self.patch))
+        if self.pitch_planes is None:
+            return h
+        return h + self.pitch_conv(fold(self.pitch_planes(prosody[:, PROSODY_SIZE + 1 :]), self.patch))

@@ -14,12 +14,13 @@ from gradtts_interp.alignment import sequence_mask
 from gradtts_interp.config import ModelConfig
 from gradtts_interp.diffusion.schedule import LinearSchedule, noise_level, signal
 from gradtts_interp.errors import InputError
-from gradtts_interp.models.estimator import Estimator
+from gradtts_interp.models.estimator import PROSODY_SIZE, Estimator
+from gradtts_interp.models.pitch_predictor import PITCH_CHANNELS, PitchPredictor
 from gradtts_interp.models.precision import arithmetic
 from gradtts_interp.models.style_attention import StyleCrossAttention
 from gradtts_interp.models.style_context import StyleContext
 from gradtts_interp.models.style_encoder import StyleEncoder
-from gradtts_interp.models.text_encoder import TextEncoder
+from gradtts_interp.models.text_encoder import TextEncoder, TextReading
 
 
 def _score_of_v(v: Tensor, residual: Tensor, t: Tensor, schedule: LinearSchedule) -> Tensor:
@@ -68,7 +69,9 @@ class GradTTS(ModelMixin, ConfigMixin):
         if self.settings.n_spks > 1:
             self.spk_emb = nn.Embedding(self.settings.n_spks, self.settings.spk_emb_dim)
         pooled = self.settings.spk_emb_dim if style else 0
-        self.encoder = TextEncoder(self.settings, style_channels=pooled)
+        pitched = style is not None and style.pitch
+        self.encoder = TextEncoder(self.settings, style_channels=pooled, style_durations=pitched)
+        self.pitch_predictor = PitchPredictor(self.settings.n_enc_channels + pooled) if pitched else None
         self.decoder = Decoder(self.settings)
         self.style_encoder = (
             StyleEncoder(style, n_mels=self.settings.n_feats, pooled_channels=pooled) if style else None
@@ -80,6 +83,11 @@ class GradTTS(ModelMixin, ConfigMixin):
     def has_style(self) -> bool:
         """Whether the model reads references (official checkpoints do not)."""
         return self.style_encoder is not None
+
+    @property
+    def prosody_channels(self) -> int:
+        """Channels of the prosody per frame that :meth:`score` reads."""
+        return PROSODY_SIZE + 1 + (PITCH_CHANNELS if self.pitch_predictor is not None else 0)
 
     @property
     def frame_multiple(self) -> int:
@@ -106,6 +114,10 @@ class GradTTS(ModelMixin, ConfigMixin):
             Means (B, M, L), log durations (B, 1, L), mask (B, 1, L).
         """
         return self.encoder(ids, lengths, style)
+
+    def read_text(self, ids: Tensor, lengths: Tensor, style: Tensor | None = None) -> TextReading:
+        """As :meth:`encode`, with the hidden states that pitch is predicted from."""
+        return self.encoder.read(ids, lengths, style)
 
     def score(
         self,

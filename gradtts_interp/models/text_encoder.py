@@ -6,6 +6,7 @@ Module names are those of the official state dict (``encoder.*``), so its weight
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -168,12 +169,30 @@ class DurationPredictor(nn.Module):
         return self.proj(x * mask) * mask
 
 
+class TextReading(NamedTuple):
+    """What a text encoder says of a batch.
+
+    Attributes:
+        means: Prior mean per token (B, M, L).
+        logw: Log durations in frames (B, 1, L).
+        mask: 1 on tokens (B, 1, L).
+        hidden: Hidden states (B, D, L).
+    """
+
+    means: Tensor
+    logw: Tensor
+    mask: Tensor
+    hidden: Tensor
+
+
 class TextEncoder(nn.Module):
     """Token ids to the mean of the mel prior and the log-duration of each token.
 
     Args:
         config: Shape of the model; ``n_enc_channels`` and its neighbours are used.
         style_channels: Width of a style vector joined to every token after the prenet; 0: none, as in official files.
+        style_durations: Whether the durations read the style vector themselves. The encoder gets no gradient from them,
+            so that otherwise they know of a style only what the mel prior needs, and that is not the rate.
 
     Raises:
         InputError: The width does not divide among the heads.
@@ -181,7 +200,7 @@ class TextEncoder(nn.Module):
     Source: Popov et al. 2021, "Grad-TTS", section 3.3; Kim et al. 2020, "Glow-TTS", appendix A.1.
     """
 
-    def __init__(self, config: ModelConfig, style_channels: int = 0) -> None:
+    def __init__(self, config: ModelConfig, style_channels: int = 0, *, style_durations: bool = False) -> None:
         super().__init__()
         channels = config.n_enc_channels + style_channels
         if channels % config.n_heads:
@@ -196,6 +215,11 @@ class TextEncoder(nn.Module):
         self.encoder = Transformer(config, channels)
         self.proj_m = nn.Conv1d(channels, config.n_feats, 1)
         self.proj_w = DurationPredictor(channels, config.filter_channels_dp, DURATION_KERNEL, config.enc_dropout)
+        self.duration_style: nn.Module | None = None
+        if style_durations:
+            self.duration_style = nn.Linear(style_channels, channels)
+            nn.init.zeros_(self.duration_style.weight)
+            nn.init.zeros_(self.duration_style.bias)
 
     def forward(self, ids: Tensor, lengths: Tensor, style: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Encode a padded batch of token ids; what is padded never changes the rest.
@@ -212,6 +236,10 @@ class TextEncoder(nn.Module):
         Raises:
             InputError: ``style`` is missing, unexpected, or of another shape.
         """
+        return self.read(ids, lengths, style)[:3]
+
+    def read(self, ids: Tensor, lengths: Tensor, style: Tensor | None = None) -> TextReading:
+        """As :meth:`forward`, with the hidden states that it answers from."""
         self._check_style(style, ids.shape[0])
         x = self.emb(ids).transpose(1, 2) * math.sqrt(self.emb.embedding_dim)
         mask = sequence_mask(lengths, max_length=ids.shape[1]).unsqueeze(1).to(x.dtype)
@@ -219,7 +247,10 @@ class TextEncoder(nn.Module):
         if style is not None:
             x = torch.cat([x, style.unsqueeze(-1).expand(-1, -1, x.shape[-1])], dim=1)
         x = self.encoder(x, mask)
-        return self.proj_m(x) * mask, self.proj_w(x.detach(), mask), mask
+        known = x.detach()
+        if self.duration_style is not None:
+            known = known + self.duration_style(style)[..., None]
+        return TextReading(self.proj_m(x) * mask, self.proj_w(known, mask), mask, x)
 
     def _check_style(self, style: Tensor | None, batch: int) -> None:
         """Raise unless the style vector is what this encoder was built for."""

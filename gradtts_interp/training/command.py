@@ -16,11 +16,11 @@ from gradtts_interp.training.data import EMOTIONS, Corpus, Item, load_items
 from gradtts_interp.training.filelist import load_filelist
 from gradtts_interp.training.loop import TrainConfig, Trainer
 from gradtts_interp.training.mix import MixConfig, Mixer
-from gradtts_interp.training.start import add_speakers, model_from_checkpoint, n_speakers
+from gradtts_interp.training.start import add_pitch, add_speakers, model_from_checkpoint, n_speakers
 
 logger = logging.getLogger(__name__)
 
-STYLE = StyleConfig(n_speakers=16, emotion_dim=len(EMOTIONS))
+STYLE = StyleConfig(n_speakers=16, emotion_dim=len(EMOTIONS), pitch=True)
 DEMO = ModelConfig(
     dec_dim=64,
     patch=2,
@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, help="folder of the run; an interrupted run there is resumed")
     parser.add_argument(
         "--start-from", help="checkpoint folder to begin from (fine-tuning); new speakers get numbers after its own"
+    )
+    parser.add_argument(
+        "--add-pitch", action="store_true", help="give a checkpoint without a pitch predictor one, with --start-from"
     )
     parser.add_argument("--preset", choices=sorted(PRESETS), default="demo", help="size of a model that starts anew")
     parser.add_argument("--steps", type=int, default=100_000, help="optimiser steps of the whole run")
@@ -117,9 +120,13 @@ def _train_config(args: argparse.Namespace) -> TrainConfig:
 
 def _read_data(args: argparse.Namespace) -> tuple[GradTTS, list[Item]]:
     """The model to train, with a row for each speaker, and the items of both splits."""
+    if args.add_pitch and not args.start_from:
+        raise InputError("--add-pitch goes with --start-from; a model that starts anew has a pitch predictor")
     source = model_from_checkpoint(args.start_from) if args.start_from else None
-    settings = source.settings if source is not None else PRESETS[args.preset]
     torch.manual_seed(args.seed)
+    if source is not None and args.add_pitch:
+        source = add_pitch(source)
+    settings = source.settings if source is not None else PRESETS[args.preset]
     if args.corpus:
         items = load_items(args.corpus, ("train", "valid"), add_blank=settings.add_blank)
         return source or GradTTS(settings.to_dict()), items

@@ -31,6 +31,7 @@ from gradtts_interp.training.validation import write_sample
 logger = logging.getLogger(__name__)
 
 LOG_EVERY = 50
+LOSSES = ("duration", "prior", "diffusion", "pitch")
 PATIENCE = 20
 """Steps in a row without a finite loss and gradient before a run gives up."""
 
@@ -114,7 +115,7 @@ class LossModule(nn.Module):
 
 @dataclass(frozen=True)
 class Part:
-    """What a part of the global batch gave: losses (3,), errors and kinds of its items, whether all was finite."""
+    """What a part of the global batch gave: losses (4,), errors and kinds of its items, whether all was finite."""
 
     losses: torch.Tensor
     per_kind: torch.Tensor
@@ -238,7 +239,7 @@ class Trainer:
         parts = [self._part(step, size, self.offset + i * size) for i in range(config.accumulate)]
         losses = torch.stack([part.losses for part in parts]).mean(0)
         means = self.accelerator.reduce(losses, "mean").tolist()
-        values = {**dict(zip(("duration", "prior", "diffusion"), means, strict=True)), "rate": rate}
+        values = {**dict(zip(LOSSES, means, strict=True)), "rate": rate}
         if not self._update(all(part.finite for part in parts), values):
             self._count_failure(values)
             return values
@@ -261,7 +262,7 @@ class Trainer:
         finite = bool(self.accelerator.gather(losses.total.detach().isfinite().reshape(1)).all())
         if finite:
             self.accelerator.backward(losses.total / config.accumulate)
-        each = torch.stack([x.detach().float() for x in (losses.duration, losses.prior, losses.diffusion)])
+        each = torch.stack([x.detach().float() for x in [getattr(losses, name) for name in LOSSES]])
         return Part(each, losses.per_kind, batch.kind, finite)
 
     def _diffusion(self, seed: int, step: int, size: int, offset: int = 0) -> Diffusion:
@@ -312,7 +313,7 @@ class Trainer:
                 diffusion = self._diffusion(0, VALIDATION_STEP + i, size)
                 losses = self.loss_module(batch, diffusion)
                 swapped = self.loss_module(swap_references(batch), diffusion)
-                values = {name: getattr(losses, name) for name in ("diffusion", "prior", "duration")}
+                values = {name: getattr(losses, name) for name in LOSSES}
                 for name, value in {**values, "swapped": swapped.diffusion}.items():
                     found[f"valid/{name}"] = found.get(f"valid/{name}", 0.0) + float(value) / batches
         return found

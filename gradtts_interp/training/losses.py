@@ -1,4 +1,4 @@
-"""The three losses of Grad-TTS (duration, prior, diffusion), on the training mix."""
+"""The three losses of Grad-TTS (duration, prior, diffusion) on the training mix, and that of the pitch predictor."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor, distributed
 from gradtts_interp.alignment import maximum_path, sequence_mask
 from gradtts_interp.diffusion.schedule import diffuse, noise_level, signal
 from gradtts_interp.models.grad_tts import GradTTS
+from gradtts_interp.models.pitch_predictor import pitch_losses
 from gradtts_interp.models.style_context import StyleContext, StyleTokens, join
 from gradtts_interp.training.mix import Batch
 
@@ -26,13 +27,15 @@ class Losses:
         duration: Mean squared error of log durations.
         prior: Negative log-likelihood of the mel under the prior, per value, without its constant.
         diffusion: Score-matching loss: squared error of the noise, or of v for a model that answers v.
-        total: Sum of the three.
+        pitch: Error of the predicted pitch contours; 0 for a model that predicts none.
+        total: Sum of the four.
         per_kind: Diffusion error per item (B,), for logs by kind of reference.
     """
 
     duration: Tensor
     prior: Tensor
     diffusion: Tensor
+    pitch: Tensor
     total: Tensor
     per_kind: Tensor
 
@@ -58,11 +61,15 @@ class Prior:
         mu: Means per frame (B, M, T).
         duration_error: Sum over the tokens of all items but one-sided ones of the squared error of log durations, ().
         tokens: Number of those tokens, ().
+        hidden: The text encoder's hidden states with the first style (B, D, L).
+        durations: Frames of each token (B, L).
     """
 
     mu: Tensor
     duration_error: Tensor
     tokens: Tensor
+    hidden: Tensor
+    durations: Tensor
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,8 @@ def read_references(model: GradTTS, batch: Batch) -> Conditioning:
         batch: Training batch.
 
     Returns:
-        Styles, joint context over the whole target, prosody per frame (B, 5, T).
+        Styles, joint context over the whole target, prosody per frame (B, 5, T), or (B, 7, T) with the target's own
+        contour for a model that reads pitch.
     """
     encoder = model.style_encoder
     assert encoder is not None
@@ -106,6 +114,8 @@ def read_references(model: GradTTS, batch: Batch) -> Conditioning:
     prosody_share = torch.where(alone < 0, batch.share[:, None] * shared[:, 0], alone.to(batch.share.dtype))
     prosody = batch.prosody[0][..., None] * (1 - prosody_share) + batch.prosody[1][..., None] * prosody_share
     kept = encoder.drop(styles, batch.null)
+    if model.pitch_predictor is not None:
+        prosody = torch.cat([prosody, batch.pitch], dim=1)
     known = batch.prosody_known * (~batch.null).float()
     return Conditioning(
         styles=(styles[0], styles[1]), context=join(kept, share), prosody=prosody * known[:, None, None]
@@ -175,8 +185,19 @@ def training_losses(model: GradTTS, batch: Batch, diffusion: Diffusion) -> Losse
     if model.settings.prediction == "v":
         error = error / signal(t, model.schedule).square()  # the squared error of v itself
     loss = error.mean()
-    error = error.detach()
-    return Losses(duration_loss, prior_loss, loss, duration_loss + prior_loss + loss, error)
+    pitch_loss = pitch_loss_of_batch(model, batch, prior, valid[:, 0])
+    total = duration_loss + prior_loss + loss + pitch_loss
+    return Losses(duration_loss, prior_loss, loss, pitch_loss, total, error.detach())
+
+
+def pitch_loss_of_batch(model: GradTTS, batch: Batch, prior: Prior, valid: Tensor) -> Tensor:
+    """Error of the contours predicted for the first style, which gives the pitch of all items but blends."""
+    if model.pitch_predictor is None:
+        return torch.zeros((), device=valid.device)
+    predicted = model.pitch_predictor(prior.hidden, prior.durations, valid.shape[1])
+    voiced, log_f0 = batch.pitch.unbind(1)
+    error, frames = pitch_losses(predicted, log_f0, voiced, valid, 1 - batch.shared)
+    return error / shared_count(frames).clamp_min(1)
 
 
 def shared_count(count: Tensor) -> Tensor:
@@ -218,7 +239,7 @@ def prior_of_batch(model: GradTTS, batch: Batch, reading: Conditioning, mel: Ten
     alone = batch.side[:, None]
     chosen = [torch.where(alone < 0, own, torch.where(alone == 0, a, b)) for own in (a, b)]
     pooled = [torch.where(batch.null_text[:, None], null, c) for c in chosen]
-    mu, logw, mask = model.encode(batch.ids.repeat(2, 1), batch.id_lengths.repeat(2), torch.cat(pooled))
+    mu, logw, mask, hidden = model.read_text(batch.ids.repeat(2, 1), batch.id_lengths.repeat(2), torch.cat(pooled))
     valid = sequence_mask(batch.lengths, max_length=mel.shape[2])
     mean_share = (batch.share * valid).sum(1) / batch.lengths
     logw = logw[:size] * (1 - mean_share)[:, None, None] + logw[size:] * mean_share[:, None, None]
@@ -232,7 +253,7 @@ def prior_of_batch(model: GradTTS, batch: Batch, reading: Conditioning, mel: Ten
     token = frame_tokens(durations, mel.shape[2])[:, None].expand(-1, mel.shape[1], -1)
     share = batch.share[:, None]
     mixed = mu[:size].gather(-1, token) * (1 - share) + mu[size:].gather(-1, token) * share
-    return Prior(mixed, duration_error, taught.sum())
+    return Prior(mixed, duration_error, taught.sum(), hidden[:size], durations)
 
 
 def frame_tokens(durations: Tensor, frames: int) -> Tensor:

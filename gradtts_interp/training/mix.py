@@ -19,6 +19,7 @@ from torch import Tensor
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.models.style_encoder import ROLES
+from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD
 from gradtts_interp.pitch.masks import pitch_mask
 from gradtts_interp.training.data import EMOTIONS, Corpus, Item
 
@@ -107,6 +108,7 @@ class Batch:
         prosody_known: (B,) 1 where the score network gets the prosody.
         side: (B,) style that the text encoder and the prosody numbers follow alone, 0 (A) or 1 (B); -1: as shared.
         kind: (B,) index into :data:`KINDS`.
+        pitch: Voicing (0 or 1) and log-F0 of the target, the latter in the units of the prosody vector (B, 2, T).
     """
 
     ids: Tensor
@@ -129,6 +131,7 @@ class Batch:
     prosody_known: Tensor
     side: Tensor
     kind: Tensor
+    pitch: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """Move all tensors."""
@@ -342,4 +345,11 @@ def collate(examples: list[dict], config: MixConfig, mel: MelConfig) -> Batch:
         prosody_known=flags["prosody_known"].float(),
         side=flags["side"],
         kind=flags["kind"],
+        pitch=stack([_pitch(t) for t in targets], frames),
     )
+
+
+def _pitch(item: Item) -> NDArray[np.float32]:
+    """Voicing and log-F0 of an item (2, T), as :class:`Batch` has them."""
+    log_f0 = (np.log(item.f0_hz) - PROSODY_MEAN[0]) / PROSODY_STD[0]
+    return np.stack([item.voiced.astype(np.float32), log_f0.astype(np.float32)])

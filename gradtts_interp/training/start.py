@@ -12,6 +12,7 @@ from gradtts_interp.errors import CheckpointError
 from gradtts_interp.models.grad_tts import GradTTS
 
 SPEAKERS = "style_encoder.speakers.weight"
+PITCH_PARTS = ("pitch_predictor.", "encoder.duration_style.", "decoder.estimator.pitch_conv.")
 
 
 def model_from_checkpoint(source: str | Path, *, new_speakers: int = 0) -> GradTTS:
@@ -55,6 +56,28 @@ def add_speakers(model: GradTTS, new_speakers: int) -> GradTTS:
     else:
         state[SPEAKERS] = grown.state_dict()[SPEAKERS]
     grown.load_state_dict(state)
+    return grown.train()
+
+
+def add_pitch(model: GradTTS) -> GradTTS:
+    """Give a model the parts that predict pitch and read it; they change nothing before they are trained.
+
+    Args:
+        model: A model that reads styles and prosody; left as it is.
+
+    Returns:
+        A model in training mode that has all weights of the first one; the same one if it predicts pitch already.
+
+    Raises:
+        InputError: The model reads no prosody.
+    """
+    style = model.settings.style
+    if style is None or style.pitch:
+        return model.train()
+    grown = GradTTS(replace(model.settings, style=replace(style, pitch=True)).to_dict())
+    missing, unexpected = grown.load_state_dict(model.state_dict(), strict=False)
+    if unexpected or not all(name.startswith(PITCH_PARTS) for name in missing):
+        raise CheckpointError(f"weights {[*missing, *unexpected]} do not belong to a model with a pitch predictor")
     return grown.train()
 
 

@@ -108,7 +108,7 @@ def test_a_padded_batch_equals_its_items(patch):
     torch.manual_seed(3)
     x, mu = torch.randn(3, 80, total), torch.randn(3, 80, total)
     tokens = StyleTokens(torch.randn(3, 5, 32), torch.ones(3, 5), torch.zeros(3, 4))
-    prosody, t = torch.randn(3, 5, total), torch.tensor([0.2, 0.5, 0.9])
+    prosody, t = torch.randn(3, 7, total), torch.tensor([0.2, 0.5, 0.9])
     mask, region = frame_mask(torch.tensor(lengths), total), frame_mask(torch.tensor(alone), total)
     batch = model.score(x * mask, mask, mu, t, context=join([tokens]), prosody=prosody, region=region)
     assert (batch * (1 - mask)).abs().max() == 0
@@ -134,7 +134,7 @@ def test_context_and_prosody_are_read_once_the_gates_are_open():
         return model.score(x, ones, x, t, context=join([tokens]), prosody=prosody)
 
     assert (score(0) - score(1)).abs().max() > 0.01  # swapping the reference changes the output
-    assert (score(0, torch.ones(1, 5, 16)) - score(0)).abs().max() > 0.01
+    assert (score(0, torch.ones(1, 7, 16)) - score(0)).abs().max() > 0.01
 
 
 @torch.no_grad()

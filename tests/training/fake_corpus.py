@@ -28,7 +28,9 @@ TINY = ModelConfig(
     mel_std=2.0,
     add_blank=False,
     word_boundaries=False,
-    style=StyleConfig(width=32, patch_bins=8, patch_frames=4, heads=2, n_speakers=2, emotion_dim=len(EMOTIONS)),
+    style=StyleConfig(
+        width=32, patch_bins=8, patch_frames=4, heads=2, n_speakers=2, emotion_dim=len(EMOTIONS), pitch=True
+    ),
 )
 
 

@@ -35,8 +35,8 @@ def test_an_arm_draws_what_it_says(corpus, arm):
 
 
 def test_each_arm_adds_one_part():
-    parts = [[arm.dual, arm.masks, arm.blends, arm.prosody] for arm in ARMS]
-    assert [sum(p) for p in parts] == [0, 1, 2, 3, 4]
+    parts = [[arm.dual, arm.masks, arm.blends, arm.prosody, arm.pitch] for arm in ARMS]
+    assert [sum(p) for p in parts] == [0, 1, 2, 3, 4, 5]
 
 
 def test_models_share_the_body_and_the_fresh_weights(make_model):

@@ -161,7 +161,9 @@ def test_validation_is_fixed_and_leaves_no_trace(make_model, mixer, config, tmp_
     trainer._step()
     before = weights(trainer)
     first, second = trainer.validate(), trainer.validate()
-    assert first == second and set(first) == {f"valid/{k}" for k in ("diffusion", "prior", "duration", "swapped")}
+    assert first == second and set(first) == {
+        f"valid/{k}" for k in ("diffusion", "prior", "duration", "pitch", "swapped")
+    }
     assert equal(before, weights(trainer))
 
 

@@ -56,7 +56,7 @@ def test_losses_are_finite_and_sum_up(make_model, mixer):
     found = training_losses(make_model(), batch, noise_of(6))
     assert found.per_kind.shape == (6,) and not found.per_kind.requires_grad
     assert torch.isfinite(found.total) and float(found.duration) > 0 and float(found.diffusion) > 0
-    assert torch.allclose(found.total, found.duration + found.prior + found.diffusion)
+    assert torch.allclose(found.total, found.duration + found.prior + found.diffusion + found.pitch)
     assert torch.allclose(found.diffusion, found.per_kind.mean())
 
 
@@ -148,8 +148,10 @@ def test_one_sided_items_get_prior_and_prosody_of_one_style(make_model, mixer):
     side = torch.tensor([0, 1, 0, 1])
     sided = dataclasses.replace(batch, side=side, prosody_known=torch.ones(4), null=torch.zeros(4).bool())
     reading, mel = read_references(model, sided), model.normalise(batch.mel)
-    assert torch.allclose(reading.prosody[..., 0], sided.prosody[side, torch.arange(4)])
-    assert torch.allclose(reading.prosody, reading.prosody[..., :1].expand_as(reading.prosody))
+    numbers = reading.prosody[:, :5]
+    assert torch.allclose(numbers[..., 0], sided.prosody[side, torch.arange(4)])
+    assert torch.allclose(numbers, numbers[..., :1].expand_as(numbers))
+    assert torch.equal(reading.prosody[:, 5:], sided.pitch)
     alone = dataclasses.replace(
         sided, side=torch.full((4,), -1), share=side[:, None].float().expand_as(batch.share), shared=torch.ones(4)
     )

@@ -8,7 +8,7 @@ from tiny import TINY, tiny_model
 
 from gradtts_interp.checkpoints import save_model
 from gradtts_interp.errors import CheckpointError
-from gradtts_interp.training.start import SPEAKERS, model_from_checkpoint, n_speakers
+from gradtts_interp.training.start import SPEAKERS, add_pitch, model_from_checkpoint, n_speakers
 
 
 def test_a_run_starts_from_the_weights_of_a_checkpoint(tmp_path):
@@ -41,3 +41,19 @@ def test_a_model_without_styles_is_refused(tmp_path):
 def test_a_folder_without_a_checkpoint_is_named(tmp_path):
     with pytest.raises(CheckpointError, match=r"nowhere.*no such folder"):
         model_from_checkpoint(tmp_path / "nowhere")
+
+
+def test_a_pitch_predictor_added_to_a_checkpoint_changes_nothing_yet(tmp_path):
+    plain = dataclasses.replace(TINY, style=dataclasses.replace(TINY.style, pitch=False))
+    save_model(tiny_model(plain), tmp_path, dtype=torch.float32)
+    known = model_from_checkpoint(tmp_path).eval()
+    grown = add_pitch(known).eval()
+    assert grown.settings.style.pitch and add_pitch(grown) is grown
+    x, mask, t = torch.randn(1, 80, 16), torch.ones(1, 1, 16), torch.tensor([0.4])
+    prosody = torch.randn(1, 7, 16)
+    ids, pooled = torch.tensor([[70, 80]]), torch.randn(1, 16)
+    with torch.no_grad():
+        before = known.score(x, mask, x, t, prosody=prosody[:, :5])
+        assert torch.equal(before, grown.eval().score(x, mask, x, t, prosody=prosody))
+        for one, other in zip(*(m.eval().encode(ids, torch.tensor([2]), pooled) for m in (known, grown)), strict=True):
+            assert torch.equal(one, other)

@@ -1,0 +1,200 @@
+"""The pitch that is asked for: a contour predicted from text and style, and the planes that show it to the U-Net.
+
+A mel prior is smooth over frequency, so it says nothing of harmonics, and a score network with little training finds
+them slowly. Here a small network predicts the *shape* of the contour (log-F0 with zero mean and unit spread over
+the utterance) and its voicing, the style's prosody vector gives level and spread, and the score network is shown
+where the harmonics of that contour lie. A reference's level and range then reach the target by arithmetic.
+
+Source: of the predictor, Ren et al. 2021, "FastSpeech 2", section 2.3, there with absolute values.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gradtts_interp.alignment import expand
+from gradtts_interp.config import MelConfig
+from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD
+from gradtts_interp.pitch.masks import filter_centres_hz
+
+PITCH_PLANES = 3
+PITCH_CHANNELS = 2  # voicing and log-F0 per frame, after the prosody vector and its flag
+POSITIONS = 4
+KERNEL = 5
+LAYERS = 3
+INNER_CHANNELS = 192
+DROPOUT = 0.1
+WINDOW_SPREAD_BINS = 0.75
+"""Spread of the Hann window's main lobe, in bins of the Fourier transform."""
+SMALLEST_SPREAD = 0.2
+LARGEST_STRETCH = 3.0
+"""A contour is stretched to unit spread at most so much: a word of one tone must not become a yodel."""
+
+
+class PredictedPitch(NamedTuple):
+    """A predicted contour.
+
+    Attributes:
+        shape: Log-F0 of about zero mean and unit spread (B, T).
+        voicing: Logit of a frame being voiced (B, T).
+    """
+
+    shape: Tensor
+    voicing: Tensor
+
+
+class PitchPredictor(nn.Module):
+    """Contour per frame from the text encoder's hidden states, which hold the style.
+
+    Args:
+        channels: Width of the hidden states.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        widths = [channels + POSITIONS, *[INNER_CHANNELS] * LAYERS]
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(into, out, KERNEL, padding=KERNEL // 2) for into, out in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for width in widths[1:])
+        self.dropout = nn.Dropout(DROPOUT)
+        self.out = nn.Linear(INNER_CHANNELS, 2)
+
+    def forward(self, hidden: Tensor, durations: Tensor, frames: int) -> PredictedPitch:
+        """Predict a contour.
+
+        Args:
+            hidden: Of each token (B, D, L).
+            durations: Frames of each token (B, L); the contour is that of the utterance alone, padding or not.
+            frames: Length of the answer (T).
+
+        Returns:
+            Shape and voicing, (B, T); of no meaning on padding.
+        """
+        lengths = durations.sum(1, keepdim=True)
+        at = torch.arange(frames, device=hidden.device)[None]
+        inside = (at < lengths)[:, None].to(hidden.dtype)
+        ends = durations.cumsum(1)
+        spans = expand(torch.stack([ends - durations, durations], 1).to(hidden.dtype), durations, frames=frames)
+        start, duration = spans[:, 0], spans[:, 1].clamp_min(1)
+        whole = lengths.clamp_min(1).to(hidden.dtype)
+        centre = at + 0.5
+        places = [(centre - start) / duration, duration.log(), centre / whole, (whole.log() - 5).expand_as(start)]
+        h = torch.cat([expand(hidden, durations, frames=frames), torch.stack(places, dim=1)], dim=1)
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            h = torch.relu(convolution(h * inside))
+            h = self.dropout(norm(h.transpose(1, 2)).transpose(1, 2))
+        shape, voicing = self.out(h.transpose(1, 2)).float().unbind(-1)
+        return PredictedPitch(shape, voicing)
+
+
+def contour_of(predicted: PredictedPitch, durations: Tensor) -> Tensor:
+    """Bring a prediction to zero mean and unit spread over the voiced frames of each item.
+
+    A mean over what could be said is flatter than anything that is said; the spread is put back here.
+
+    Args:
+        predicted: Shape and voicing (B, T).
+        durations: Frames of each token (B, L).
+
+    Returns:
+        Shape, and probability of voicing, (B, 2, T).
+    """
+    probability = predicted.voicing.sigmoid()
+    at = torch.arange(predicted.shape.shape[1], device=durations.device)[None]
+    voiced = ((probability > 0.5) & (at < durations.sum(1, keepdim=True))).to(predicted.shape.dtype)
+    return torch.stack([standardise(predicted.shape, voiced, most=LARGEST_STRETCH), probability], dim=1)
+
+
+def standardise(log_f0: Tensor, voiced: Tensor, *, most: float = math.inf) -> Tensor:
+    """Shape of contours (B, T): zero mean and unit spread over the voiced frames (B, T), of 0 and 1.
+
+    Args:
+        log_f0: Contours in any unit that is a logarithm.
+        voiced: 1 on the frames that count.
+        most: Largest factor on what is given.
+
+    Returns:
+        (B, T).
+    """
+    count = voiced.sum(1, keepdim=True).clamp_min(1)
+    centred = log_f0 - (log_f0 * voiced).sum(1, keepdim=True) / count
+    spread = ((centred.square() * voiced).sum(1, keepdim=True) / count).sqrt()
+    return centred / spread.clamp_min(1 / most if math.isfinite(most) else 1e-4)
+
+
+def asked_prosody(numbers: Tensor, flag: Tensor, contour: Tensor | None) -> Tensor:
+    """What the score network is told per frame.
+
+    Args:
+        numbers: Normalised prosody vectors per frame (B, 4, T).
+        flag: 1 where they are given (B, 1, T).
+        contour: Shape and probability of voicing (B, 2, T), for a model that predicts them.
+
+    Returns:
+        (B, 5, T), or (B, 7, T) with voicing (0 or 1) and log-F0 in the units of the prosody vector's first number.
+    """
+    if contour is None:
+        return torch.cat([numbers, flag], dim=1)
+    shape, probability = contour[:, :1], contour[:, 1:]
+    spread = (numbers[:, 1:2] * float(PROSODY_STD[1]) + float(PROSODY_MEAN[1])).clamp_min(0)
+    log_f0 = numbers[:, :1] + shape * spread / float(PROSODY_STD[0])
+    return torch.cat([numbers, flag, (probability > 0.5).to(numbers.dtype) * flag, log_f0], dim=1)
+
+
+class PitchPlanes(nn.Module):
+    """From a contour to planes over the mel bins: where its harmonics lie, its voicing, and its height."""
+
+    centres: Tensor
+    spreads: Tensor
+
+    def __init__(self, mel: MelConfig) -> None:
+        super().__init__()
+        centres = filter_centres_hz(mel)
+        # A triangle of half width w has a spread of w / sqrt(6); the window's lobe is added in square.
+        lobe = WINDOW_SPREAD_BINS * mel.sample_rate_hz / mel.n_fft
+        spreads = np.sqrt(np.gradient(centres) ** 2 / 6 + lobe**2)
+        self.register_buffer("centres", torch.tensor(centres, dtype=torch.float32), persistent=False)
+        self.register_buffer("spreads", torch.tensor(spreads, dtype=torch.float32), persistent=False)
+
+    def forward(self, pitch: Tensor) -> Tensor:
+        """Draw planes (B, 3, M, T) of voicing and normalised log-F0 (B, 2, T).
+
+        The first is a cosine over frequency whose period is F0, seen through each mel filter: 1 on a harmonic and -1
+        between two, fading where filters are wider than harmonics are apart.
+        """
+        voiced, log_f0 = pitch[:, :1].float(), pitch[:, 1:].float()
+        period = 1 / torch.exp(log_f0 * float(PROSODY_STD[0]) + float(PROSODY_MEAN[0])).clamp(20, 2000)
+        cycles, blur = self.centres[:, None] * period, self.spreads[:, None] * period
+        comb = torch.cos(2 * math.pi * cycles) * torch.exp(-2 * (math.pi * blur).square())
+        flat = torch.stack([voiced, log_f0 * voiced], dim=1).expand(-1, -1, comb.shape[1], -1)
+        return torch.cat([(comb * voiced)[:, None], flat], dim=1)
+
+
+def pitch_losses(
+    predicted: PredictedPitch, log_f0: Tensor, voiced: Tensor, valid: Tensor, items: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Losses of predicted contours against measured ones.
+
+    Args:
+        predicted: Shape and voicing (B, T).
+        log_f0: Measured, in any logarithm (B, T).
+        voiced: 1 on voiced frames (B, T).
+        valid: 1 on frames of the utterance (B, T).
+        items: 1 for items that count (B,).
+
+    Returns:
+        Sum of smooth absolute errors of the shape over voiced frames plus of binary cross entropies of the voicing
+        over all frames, and the number of frames that count; both ().
+    """
+    voiced = voiced * valid
+    target = standardise(log_f0, voiced, most=1 / SMALLEST_SPREAD)
+    shape = functional.smooth_l1_loss(predicted.shape, target, reduction="none") * voiced
+    voicing = functional.binary_cross_entropy_with_logits(predicted.voicing, voiced, reduction="none") * valid
+    return ((shape + voicing) * items[:, None]).sum(), (valid * items[:, None]).sum()

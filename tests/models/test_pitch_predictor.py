@@ -1,0 +1,146 @@
+"""Predicted contours: their shape is the text's, their level and range are the reference's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tiny import TINY, tiny_model, tiny_style
+
+from gradtts_interp.config import MelConfig, StyleConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.interpolation.mechanisms import Shares, make_plan
+from gradtts_interp.interpolation.reading import encode_styles, pad_ids, read_style
+from gradtts_interp.models.pitch_predictor import (
+    PitchPlanes,
+    PitchPredictor,
+    PredictedPitch,
+    asked_prosody,
+    contour_of,
+    pitch_losses,
+    standardise,
+)
+from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD, prosody_vector
+from gradtts_interp.pitch.masks import filter_centres_hz
+
+FRAMES = 24
+
+
+def log_f0_hz(prosody):
+    """Undo the units of the last channel: natural log of Hz, (B, T)."""
+    return prosody[:, 6] * float(PROSODY_STD[0]) + float(PROSODY_MEAN[0])
+
+
+def test_a_contour_of_padding_is_that_of_the_item_alone():
+    torch.manual_seed(0)
+    predictor = PitchPredictor(8).eval()
+    hidden, durations = torch.randn(2, 8, 3), torch.tensor([[4, 5, 6], [3, 2, 0]])
+    both = predictor(hidden, durations, 20)
+    alone = predictor(hidden[1:, :, :2], durations[1:, :2], 5)
+    assert torch.allclose(both.shape[1, :5], alone.shape[0], atol=1e-6)
+    assert torch.allclose(both.voicing[1, :5], alone.voicing[0], atol=1e-6)
+
+
+def test_level_and_range_of_the_asked_contour_are_those_of_the_prosody_vector():
+    torch.manual_seed(1)
+    durations = torch.tensor([[10, 8]])
+    contour = contour_of(PredictedPitch(torch.randn(1, FRAMES) * 3 + 1, torch.randn(1, FRAMES)), durations)
+    vector = np.array([np.log(200.0), 0.12, -25.0, 4.0])
+    numbers = torch.tensor((vector - PROSODY_MEAN) / PROSODY_STD, dtype=torch.float32)[None, :, None]
+    asked = asked_prosody(numbers.expand(-1, -1, FRAMES), torch.ones(1, 1, FRAMES), contour)
+    voiced = (asked[0, 5] > 0) & (torch.arange(FRAMES) < 18)
+    assert 3 < voiced.sum() < 18
+    found = log_f0_hz(asked)[0, voiced]
+    assert float(found.mean()) == pytest.approx(np.log(200.0), abs=1e-4)
+    assert float(found.std(unbiased=False)) == pytest.approx(0.12, abs=1e-4)
+
+
+def test_a_flat_prediction_is_not_stretched_without_end():
+    shape = torch.tensor([[0.0, 0.01, -0.01, 0.0]])
+    assert standardise(shape, torch.ones(1, 4), most=3.0).abs().max() == pytest.approx(0.03)
+    assert torch.isfinite(standardise(torch.zeros(1, 4), torch.zeros(1, 4))).all()
+
+
+@pytest.mark.parametrize("f0_hz", [110.0, 200.0, 330.0])
+def test_planes_peak_on_harmonics(f0_hz):
+    mel = MelConfig()
+    log_f0 = (np.log(f0_hz) - PROSODY_MEAN[0]) / PROSODY_STD[0]
+    planes = PitchPlanes(mel)(torch.tensor([[[1.0, 0.0], [log_f0, log_f0]]], dtype=torch.float32))
+    centres = filter_centres_hz(mel)
+    comb = planes[0, 0, :, 0].numpy()
+    for harmonic in (1, 2, 3):
+        nearest = np.abs(centres - harmonic * f0_hz).argmin()
+        between = np.abs(centres - (harmonic + 0.5) * f0_hz).argmin()
+        assert comb[nearest] > 0.1 > -0.1 > comb[between]
+    high, low = (np.abs(comb[part]).max() for part in (centres > 4000, centres < 4 * f0_hz))
+    assert high < 0.5 * low and (f0_hz > 150 or high < 0.01)  # filters wider than the harmonics' distance see none
+    assert planes[0, :, :, 1].abs().max() == 0  # an unvoiced frame has no pitch
+    assert torch.equal(planes[0, 1, :, 0], torch.ones(mel.n_mels))
+
+
+def test_losses_are_zero_for_the_measured_contour_and_leave_blends_out():
+    log_f0, voiced = torch.randn(2, 30), (torch.rand(2, 30) > 0.3).float()
+    target = standardise(log_f0, voiced)
+    right = PredictedPitch(target, (voiced * 2 - 1) * 50)
+    error, frames = pitch_losses(right, log_f0, voiced, torch.ones(2, 30), torch.tensor([1.0, 0.0]))
+    assert float(error) == pytest.approx(0.0, abs=1e-4) and int(frames) == 30
+    wrong = PredictedPitch(target + torch.tensor([[0.0], [9.0]]), right.voicing)
+    assert float(pitch_losses(wrong, log_f0, voiced, torch.ones(2, 30), torch.tensor([1.0, 0.0]))[0]) < 1e-3
+    assert float(pitch_losses(wrong, log_f0, voiced, torch.ones(2, 30), torch.ones(2))[0]) > 30
+
+
+def plan_of(share, mechanisms=("prosody",)):
+    """Prosody per frame that the network is told, for a blend of a low and a high style."""
+    model = tiny_model()
+    styles = [tiny_style(1, f0_hz=110.0), tiny_style(2, f0_hz=220.0)]
+    texts = pad_ids([(70, 80, 90, 100)], torch.device("cpu"))
+    with torch.no_grad():
+        encoded = encode_styles(model, texts, styles)
+        durations = torch.full((1, 4), FRAMES // 4)
+        readings = [read_style(model, e, durations, FRAMES) for e in encoded]
+        readings = [type(r)(r.mu, r.tokens, r.prosody, r.speaker, steady(r.contour)) for r in readings]
+        plane = torch.stack([1 - share, share])[None, :, None, :].expand(-1, -1, 80, -1)
+        found = make_plan(readings, Shares(plane, plane.mean((2, 3))), mechanisms).branches[0].prosody
+    return found, [float(prosody_vector(s.contour)[0]) for s in styles]
+
+
+def steady(contour):
+    """The same shape, voiced throughout."""
+    return torch.stack([contour[:, 0], torch.ones_like(contour[:, 1])], dim=1)
+
+
+def test_half_way_is_the_geometric_mean():
+    found, levels = plan_of(torch.full((FRAMES,), 0.5))
+    assert float(log_f0_hz(found).mean()) == pytest.approx(sum(levels) / 2, abs=0.08)
+
+
+def test_a_ramp_glides_from_one_level_to_the_other():
+    found, levels = plan_of(torch.linspace(0, 1, FRAMES))
+    contour = log_f0_hz(found)[0]
+    assert float(contour[0]) == pytest.approx(levels[0], abs=0.5) and float(contour[-1]) == pytest.approx(
+        levels[1], abs=0.5
+    )
+    slope = np.polyfit(np.linspace(0, 1, FRAMES), contour.numpy(), 1)[0]
+    assert slope == pytest.approx(levels[1] - levels[0], abs=0.35)
+
+
+def test_the_network_reads_the_contour():
+    model = tiny_model()
+    x, t = torch.randn(1, 80, FRAMES), torch.tensor([0.5])
+    prosody = torch.zeros(1, 7, FRAMES)
+    prosody[:, 4:6] = 1
+    higher = prosody.clone()
+    higher[:, 6] += 1
+    mask = torch.ones(1, 1, FRAMES)
+    with torch.no_grad():
+        low, high = (model.score(x, mask, x, t, prosody=p) for p in (prosody, higher))
+    assert (low - high).abs().max() > 1e-3
+
+
+def test_pitch_without_prosody_is_refused():
+    with pytest.raises(InputError, match="pitch needs prosody"):
+        StyleConfig(prosody=False, pitch=True)
+
+
+def test_the_tiny_model_of_other_tests_predicts_pitch():
+    assert TINY.style.pitch and tiny_model().prosody_channels == 7
