@@ -122,8 +122,8 @@ class Estimator(nn.Module):
             t: Diffusion time (B,) in (0, 1].
             speaker: Official speaker embedding (B, E), or a plane (B, M, T) that is already mapped and blended.
             context: Style tokens and shares; None for none.
-            prosody: Normalised prosody per frame (B, 5, T), the last channel 1 where it is given; None for none. (B, 7, T)
-                with voicing and log-F0 for a model that reads pitch, see
+            prosody: Normalised prosody per frame (B, 5, T), the last channel 1 where it is given; None for none.
+                (B, 7, T) with voicing and log-F0 for a model that reads pitch, see
                 :func:`~gradtts_interp.models.pitch_predictor.asked_prosody`.
             region: (B, 1, T), 1 on the frames that exist when the item is alone; None counts padding into
                 statistics as the official network does.
