@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from gradtts_interp.checkpoints import save_model
@@ -70,6 +72,9 @@ def averaged_model(folder: Path) -> tuple[GradTTS, int]:
 def bank_of_corpus(folder: Path, model: GradTTS) -> StyleBank:
     """One reference for each speaker and emotion: the training utterance nearest to the typical length.
 
+    Its prosody vector is the mean over all training utterances of that speaker and emotion: one sentence of three
+    seconds says little of how a speaker is usually pitched and paced.
+
     Args:
         folder: The corpus.
         model: Gives the mel contract.
@@ -80,16 +85,14 @@ def bank_of_corpus(folder: Path, model: GradTTS) -> StyleBank:
     Raises:
         InputError: The corpus has no speakers.
     """
-    chosen: dict[tuple[int, str], dict] = {}
+    spoken: dict[tuple[int, str], list[dict]] = defaultdict(list)
     for entry in load_entries(folder):
         if entry["kind"] != "bank" or entry["split"] != "train":
             continue
-        key = entry["speaker"], entry["emotion"]
-        if key not in chosen or _distance(entry) < _distance(chosen[key]):
-            chosen[key] = entry
-    if not chosen:
+        spoken[entry["speaker"], entry["emotion"]].append(entry)
+    if not spoken:
         raise InputError(f"{folder}: the corpus has no items of named speakers")
-    styles = {key: _style(folder, entry, model) for key, entry in sorted(chosen.items())}
+    styles = {key: _style(folder, entries, model) for key, entries in sorted(spoken.items())}
     return StyleBank(styles, EMOTIONS)
 
 
@@ -97,20 +100,27 @@ def _distance(entry: dict) -> int:
     return abs(entry["frames"] - TYPICAL_FRAMES)
 
 
-def _style(folder: Path, entry: dict, model: GradTTS) -> Style:
-    with np.load(folder / "features" / f"{entry['id']}.npz") as features:
-        contour = Contour(
-            f0_hz=features["f0_hz"],
-            voiced=features["voiced"].astype(bool),
-            energy_db=features["energy_db"],
-            frame_rate_hz=model.settings.mel.frame_rate_hz,
-        )
-        mel = features["mel"].astype(np.float32)
+def _style(folder: Path, entries: list[dict], model: GradTTS) -> Style:
+    read = [_features(folder, entry, model.settings.mel.frame_rate_hz) for entry in entries]
+    nearest = min(range(len(entries)), key=lambda i: _distance(entries[i]))
+    entry, (contour, mel) = entries[nearest], read[nearest]
     return Style(
         name=f"speaker {entry['speaker']} {entry['emotion']}",
         speaker=entry["speaker"],
         emotion=np.array([float(e == entry["emotion"]) for e in EMOTIONS], dtype=np.float32),
         mel=mel,
         contour=contour,
-        prosody=prosody_vector(contour),
+        prosody=np.mean([prosody_vector(contour) for contour, _ in read], axis=0, dtype=np.float32),
     )
+
+
+def _features(folder: Path, entry: dict, frame_rate_hz: float) -> tuple[Contour, NDArray[np.float32]]:
+    """Contour and log-mel (M, T) of an entry."""
+    with np.load(folder / "features" / f"{entry['id']}.npz") as features:
+        contour = Contour(
+            f0_hz=features["f0_hz"],
+            voiced=features["voiced"].astype(bool),
+            energy_db=features["energy_db"],
+            frame_rate_hz=frame_rate_hz,
+        )
+        return contour, features["mel"].astype(np.float32)

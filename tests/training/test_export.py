@@ -3,6 +3,7 @@
 import argparse
 import json
 
+import numpy as np
 import pytest
 import torch
 from fake_corpus import TINY
@@ -49,6 +50,16 @@ def test_bank_takes_the_training_utterance_nearest_to_the_typical_length(corpus_
     bank = export.bank_of_corpus(corpus_folder, make_model())
     assert bank.styles[0, "neutral"].mel.shape == (80, 50)  # 40 and 50 frames in train; 50 in valid is not looked at
     assert bank.styles[1, "neutral"].emotion.tolist() == [1.0, 0, 0, 0, 0]
+
+
+def test_prosody_of_the_bank_is_the_mean_over_a_speaker_and_emotion(corpus_folder, make_model):
+    path = corpus_folder / "features" / "bank-0.npz"
+    with np.load(path) as found:
+        features = dict(found)
+    before = export.bank_of_corpus(corpus_folder, make_model()).styles[0, "neutral"].prosody
+    np.savez(path, **{**features, "f0_hz": features["f0_hz"] * 2})
+    after = export.bank_of_corpus(corpus_folder, make_model()).styles[0, "neutral"].prosody
+    assert after[0] - before[0] == pytest.approx(np.log(2) / 2, abs=1e-3)  # one of two utterances is an octave higher
 
 
 def test_run_without_checkpoint(tmp_path):
