@@ -126,8 +126,8 @@ class Bench:
 
     @functools.cached_property
     def pairs(self) -> list[tuple[dict, dict]]:
-        """Neighbours in that order whose F0 levels are far enough apart."""
-        both = zip(self.unseen[::2], self.unseen[1::2], strict=False)
+        """Neighbours in that order, of two voices whose F0 levels are far enough apart."""
+        both = [p for p in zip(self.unseen[::2], self.unseen[1::2], strict=False) if p[0]["voice"] != p[1]["voice"]]
         levels = ((a, b, b["f0"]["mean_hz"] / a["f0"]["mean_hz"]) for a, b in both)
         return [(a, b) for a, b, ratio in levels if abs(ratio_to_semitones(ratio)) >= SMALLEST_LEVEL_DIFFERENCE]
 
