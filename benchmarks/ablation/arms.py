@@ -96,7 +96,8 @@ def model_of(arm: Arm, body: GradTTS, *, seed: int = 0) -> GradTTS:
     assert style is not None
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        fresh = GradTTS(body.settings.to_dict()).state_dict()
+        everything = replace(body.settings, style=replace(style, prosody=True, pitch=True))
+        fresh = GradTTS(everything.to_dict()).state_dict()
     model = GradTTS(replace(body.settings, style=replace(style, prosody=arm.prosody, pitch=arm.pitch)).to_dict())
     known = body.state_dict()
     state = {name: fresh[name] if reads_style(name) else known[name] for name in model.state_dict()}

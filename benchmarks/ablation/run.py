@@ -230,7 +230,7 @@ def page(results: dict[str, Any]) -> str:
         "",
         "Made by `python -m benchmarks.ablation.run`. **Small and equally short trainings**: each arm "
         f"{size['steps']} steps of batch {size['batch_size']}, crops of {size['crop_frames']} frames, from the same "
-        "text encoder and U-Net (those of the shipped checkpoint) with fresh style encoder and style attention. The "
+        f"text encoder and U-Net (weights {some['weights']}) with fresh parts for styles. The "
         "figures compare the arms; they say nothing about what a long training reaches. Means with 95 % bootstrap "
         "intervals over held-out references; all arms are scored with masked dual references.",
         "",
