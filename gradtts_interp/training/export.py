@@ -6,13 +6,14 @@ import argparse
 import json
 import os
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from gradtts_interp.checkpoints import save_model
+from gradtts_interp.checkpoints import load_model, read_index, save_model
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.models.grad_tts import GradTTS
@@ -20,6 +21,8 @@ from gradtts_interp.pipeline import INDEX
 from gradtts_interp.pitch.contour import Contour, prosody_vector
 from gradtts_interp.styles import Style, StyleBank
 from gradtts_interp.training.data import EMOTIONS, load_entries
+from gradtts_interp.training.filelist import recordings
+from gradtts_interp.training.start import n_speakers
 from gradtts_interp.training.state import checkpoints
 
 TYPICAL_FRAMES = 260  # about 3 s: long enough to hear a style, short enough to be cheap
@@ -28,19 +31,37 @@ TYPICAL_FRAMES = 260  # about 3 s: long enough to hear a style, short enough to 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("--run", required=True, help="folder of a training run")
-    parser.add_argument("--corpus", required=True, help="corpus the run was trained on, for the bank of styles")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--corpus", help="corpus the run was trained on, for the bank of styles")
+    source.add_argument("--filelist", help="filelist the run was trained on, for the bank of styles")
+    parser.add_argument(
+        "--start-from", help="checkpoint the run began from, with --filelist: its bank is kept, new speakers follow"
+    )
     parser.add_argument("--vocoder", required=True, help="vocoder folder the checkpoint shall use")
     parser.add_argument("--out", required=True, help="checkpoint folder to write")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Export the averaged weights of the newest checkpoint; return the exit status."""
+    """Export the averaged weights of the newest checkpoint.
+
+    Args:
+        args: What the parser of ``add_arguments`` gave.
+
+    Returns:
+        Exit status.
+
+    Raises:
+        InputError: The options do not go together, or there is nothing to make a bank of.
+    """
+    if args.start_from and not args.filelist:
+        raise InputError("--start-from goes with --filelist: it tells which speakers of the model are not in the list")
     model, step = averaged_model(Path(args.run))
+    bank = bank_of_corpus(Path(args.corpus), model) if args.corpus else _bank_of_list(args, model)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     save_model(model, out / "model")
     (out / "styles").mkdir(exist_ok=True)
-    bank_of_corpus(Path(args.corpus), model).save(out / "styles")
+    bank.save(out / "styles")
     vocoder = os.path.relpath(Path(args.vocoder).resolve(), out.resolve())
     index = {"model": "model", "vocoder": vocoder, "styles": "styles", "step": step}
     with atomic_path(out / INDEX) as temporary:
@@ -69,11 +90,12 @@ def averaged_model(folder: Path) -> tuple[GradTTS, int]:
     return model.eval(), state["step"]
 
 
-def bank_of_corpus(folder: Path, model: GradTTS) -> StyleBank:
-    """One reference for each speaker and emotion: the training utterance nearest to the typical length.
+Recording = tuple[Contour, NDArray[np.float32]]
+"""Contour and log-mel (M, T) of an utterance."""
 
-    Its prosody vector is the mean over all training utterances of that speaker and emotion: one sentence of three
-    seconds says little of how a speaker is usually pitched and paced.
+
+def bank_of_corpus(folder: Path, model: GradTTS) -> StyleBank:
+    """One reference for each speaker and emotion of a built corpus; see :func:`bank_of_recordings`.
 
     Args:
         folder: The corpus.
@@ -85,37 +107,81 @@ def bank_of_corpus(folder: Path, model: GradTTS) -> StyleBank:
     Raises:
         InputError: The corpus has no speakers.
     """
-    spoken: dict[tuple[int, str], list[dict]] = defaultdict(list)
+    spoken: dict[tuple[int, str], list[Recording]] = defaultdict(list)
     for entry in load_entries(folder):
-        if entry["kind"] != "bank" or entry["split"] != "train":
-            continue
-        spoken[entry["speaker"], entry["emotion"]].append(entry)
+        if entry["kind"] == "bank" and entry["split"] == "train":
+            features = _features(folder, entry, model.settings.mel.frame_rate_hz)
+            spoken[entry["speaker"], entry["emotion"]].append(features)
     if not spoken:
         raise InputError(f"{folder}: the corpus has no items of named speakers")
-    styles = {key: _style(folder, entries, model) for key, entries in sorted(spoken.items())}
+    return bank_of_recordings(spoken)
+
+
+def bank_of_filelist(path: Path, model: GradTTS, *, cache: Path, first: int = 0) -> StyleBank:
+    """One reference for each speaker and emotion of a filelist; see :func:`bank_of_recordings`.
+
+    Args:
+        path: The filelist.
+        model: Gives the mel contract, and the number of speakers there may be.
+        cache: Folder where features are kept.
+        first: Number of the list's speaker 0 in the model.
+
+    Returns:
+        The bank.
+
+    Raises:
+        InputError: No line can be used, or a speaker is not one of the model's.
+    """
+    spoken: dict[tuple[int, str], list[Recording]] = defaultdict(list)
+    for line, features in recordings(path, model.settings.mel, cache=cache):
+        spoken[first + line.speaker, line.emotion].append((features.contour, features.mel.astype(np.float32)))
+    if not spoken:
+        raise InputError(f"{path}: no line can be used; expected the filelist of the run")
+    highest, rows = max(speaker for speaker, _ in spoken), n_speakers(model)
+    if highest >= rows:
+        raise InputError(f"{path}: speaker {highest - first} would be {highest}; the run's model has {rows} speakers")
+    return bank_of_recordings(spoken)
+
+
+def bank_of_recordings(spoken: Mapping[tuple[int, str], list[Recording]]) -> StyleBank:
+    """One reference for each speaker and emotion: the utterance nearest to the typical length.
+
+    Its prosody vector is the mean over all utterances of that speaker and emotion: one sentence of three seconds says
+    little of how a speaker is usually pitched and paced.
+
+    Args:
+        spoken: Utterances by speaker and emotion.
+
+    Returns:
+        The bank.
+    """
+    styles = {}
+    for (speaker, emotion), heard in sorted(spoken.items(), key=lambda found: found[0]):
+        contour, mel = min(heard, key=lambda utterance: abs(len(utterance[0]) - TYPICAL_FRAMES))
+        styles[speaker, emotion] = Style(
+            name=f"speaker {speaker} {emotion}",
+            speaker=speaker,
+            emotion=np.array([float(emotion == e) for e in EMOTIONS], dtype=np.float32),
+            mel=mel,
+            contour=contour,
+            prosody=np.mean([prosody_vector(contour) for contour, _ in heard], axis=0, dtype=np.float32),
+        )
     return StyleBank(styles, EMOTIONS)
 
 
-def _distance(entry: dict) -> int:
-    return abs(entry["frames"] - TYPICAL_FRAMES)
+def _bank_of_list(args: argparse.Namespace, model: GradTTS) -> StyleBank:
+    """Bank of a filelist, after that of the checkpoint the run began from."""
+    known, first = {}, 0
+    if args.start_from:
+        folder = Path(args.start_from)
+        index = read_index(folder)
+        first = n_speakers(load_model(folder / index["model"]))
+        known = StyleBank.load(folder / index["styles"], model.settings.mel).styles if index.get("styles") else {}
+    new = bank_of_filelist(Path(args.filelist), model, cache=Path(args.run) / "features", first=first)
+    return StyleBank({**known, **new.styles}, EMOTIONS)
 
 
-def _style(folder: Path, entries: list[dict], model: GradTTS) -> Style:
-    read = [_features(folder, entry, model.settings.mel.frame_rate_hz) for entry in entries]
-    nearest = min(range(len(entries)), key=lambda i: _distance(entries[i]))
-    entry, (contour, mel) = entries[nearest], read[nearest]
-    return Style(
-        name=f"speaker {entry['speaker']} {entry['emotion']}",
-        speaker=entry["speaker"],
-        emotion=np.array([float(e == entry["emotion"]) for e in EMOTIONS], dtype=np.float32),
-        mel=mel,
-        contour=contour,
-        prosody=np.mean([prosody_vector(contour) for contour, _ in read], axis=0, dtype=np.float32),
-    )
-
-
-def _features(folder: Path, entry: dict, frame_rate_hz: float) -> tuple[Contour, NDArray[np.float32]]:
-    """Contour and log-mel (M, T) of an entry."""
+def _features(folder: Path, entry: dict, frame_rate_hz: float) -> Recording:
     with np.load(folder / "features" / f"{entry['id']}.npz") as features:
         contour = Contour(
             f0_hz=features["f0_hz"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,6 +113,31 @@ def _read_lines(path: Path) -> list[str]:
         raise InputError(f"{path} cannot be read: {error.strerror or error}; expected a filelist") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is no text in UTF-8; expected lines path|text|speaker") from error
+
+
+def recordings(path: str | Path, mel: MelConfig, *, cache: str | Path) -> Iterator[tuple[Line, Features]]:
+    """Lines of a filelist with the features of their recordings; what cannot be used is skipped with a warning.
+
+    Args:
+        path: Filelist; paths in it are relative to its folder.
+        mel: Mel contract of the model.
+        cache: Folder where features are kept.
+
+    Yields:
+        tuple[Line, Features]: Each usable line and its features, in the order of the list.
+
+    Raises:
+        InputError: The file is missing or no text.
+    """
+    path = Path(path)
+    for number, row in enumerate(tqdm(_read_lines(path), desc=path.name, unit="item"), start=1):
+        if not row.strip():
+            continue
+        try:
+            line = parse_line(row, path.parent)
+            yield line, cached_features(line.path, mel, Path(cache))
+        except InputError as error:
+            logger.warning("%s, line %d is skipped: %s", path, number, error)
 
 
 def _item(

@@ -11,6 +11,7 @@ from gradtts_interp.audio import write_wav
 from gradtts_interp.cli.main import main
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
+from gradtts_interp.styles import StyleBank
 from gradtts_interp.text.frontend import TextFrontend
 from gradtts_interp.training import command, filelist
 from gradtts_interp.training.filelist import cached_features, load_filelist, parse_line
@@ -113,3 +114,26 @@ def test_training_on_a_filelist(recordings, tmp_path, monkeypatch, capsys):
     assert json.loads((out / "settings.json").read_text())["style"]["n_speakers"] == 2
     assert main([str(w) for w in [*words, "--seed", 1]]) == 2
     assert "trained with seed = 0, now 1" in capsys.readouterr().err
+
+
+def test_a_run_on_a_filelist_is_exported_and_tuned_further(recordings, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "PRESETS", {"demo": TINY})
+    monkeypatch.setattr(command, "STYLE", TINY.style)
+    first, second, names = tmp_path / "first", tmp_path / "second", ("--filelist", recordings / "train.txt")
+    short = ("--steps", 1, "--batch-size", 2, "--precision", "no", "--sample-every", 0)
+
+    def run(*words):
+        return main([str(w) for w in words])
+
+    assert run("train", *names, "--out", tmp_path / "run", *short) == 0
+    assert run("export", "--run", tmp_path / "run", *names, "--vocoder", tmp_path / "v", "--out", first) == 0
+    bank = StyleBank.load(first / "styles", MelConfig())
+    assert bank.speakers == [0, 1]
+    assert np.exp(bank.style(1).prosody[0]) == pytest.approx((125 * 155) ** 0.5, rel=0.02)  # its two recordings' mean
+    assert run("train", *names, "--out", tmp_path / "more", "--start-from", first, *short) == 0
+    tuned = ("export", "--run", tmp_path / "more", *names, "--vocoder", tmp_path / "v", "--out", second)
+    assert run(*tuned, "--start-from", first) == 0
+    assert StyleBank.load(second / "styles", MelConfig()).speakers == [0, 1, 2, 3]
+    (recordings / "train.txt").write_text("0.wav|hello|7\n")
+    assert run(*tuned) == 2
+    assert "speaker 7 would be 7; the run's model has 4 speakers" in capsys.readouterr().err
