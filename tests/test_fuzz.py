@@ -8,6 +8,7 @@ import traceback
 from pathlib import Path
 
 import pytest
+from counting import record
 from fuzz_targets import targets
 from hypothesis import HealthCheck, Phase, given, settings
 
@@ -68,11 +69,10 @@ def test_ten_thousand_cases(all_targets):
     found, ran = {}, {}
     for name, target in all_targets.items():
         ran[name], failures = attack(target, target.cases)
-        sys.stderr.write(f"{name}: {ran[name]} cases, {len(failures)} failures\n")
+        record("fuzz", name, cases=ran[name], failures=len(failures))
         if failures:
             found[name] = failures
-            sys.stderr.write(f"{failures[0]}\n")
-    sys.stderr.write(f"{sum(ran.values())} cases\n")
+    record("fuzz", "all", cases=sum(ran.values()), failures=sum(map(len, found.values())))
     summary = "\n\n".join(
         f"{name}: {len(failures)} failures, such as\n{failures[0]}" for name, failures in found.items()
     )
@@ -93,3 +93,4 @@ def test_cases_led_by_coverage(tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert f"Done {COVERAGE_CASES} " in done.stderr + done.stdout, done.stderr[-1000:]
+    record("fuzz", "readers in pure Python, led by coverage (atheris)", cases=COVERAGE_CASES, failures=0)

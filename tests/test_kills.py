@@ -5,13 +5,13 @@ import multiprocessing
 import os
 import random
 import shutil
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from counting import record
 from kill_targets import corpus, speak, train
 from PIL import Image
 from safetensors.torch import load_file
@@ -43,7 +43,7 @@ def finish(process):
     assert process.exitcode == 0
 
 
-def kill_often(start, make, again, check):
+def kill_often(work, make, again, check):
     """Kill ``ROUNDS`` times, each at a random moment of a run; a run that gets to its end is checked and begun anew."""
     begun = time.monotonic()
     finish(make())
@@ -65,7 +65,8 @@ def kill_often(start, make, again, check):
         finished += 1
     finish(make())
     check()
-    sys.stdout.write(f"{killed} kills, {finished + 1} runs ended, {longest:.1f} s each when undisturbed\n")
+    counts = {"kills": killed, "runs ended": finished + 1, "seconds of a run": round(longest, 1)}
+    record("kills", work, **counts, failures=0)
 
 
 def visible(folder: Path) -> list[Path]:
@@ -90,7 +91,7 @@ def test_training_goes_on(start, tmp_path):
         validated = [row["step"] for row in rows if "valid/prior" in row]
         assert validated == sorted(set(validated)), "a validation is logged twice"
 
-    kill_often(start, lambda: start(train, data, out), lambda: shutil.rmtree(out), check)
+    kill_often("training", lambda: start(train, data, out), lambda: shutil.rmtree(out), check)
 
 
 @pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
@@ -110,7 +111,7 @@ def test_a_corpus_is_built_on(start, tmp_path):
                     assert mine.files == other.files
                     assert all(np.array_equal(mine[key], other[key]) for key in mine.files), name
 
-    kill_often(start, lambda: start(corpus, out), lambda: shutil.rmtree(out), check)
+    kill_often("building a corpus", lambda: start(corpus, out), lambda: shutil.rmtree(out), check)
 
 
 def test_sentences_are_whole_or_absent(start, tmp_path, checkpoint):
@@ -136,7 +137,7 @@ def test_sentences_are_whole_or_absent(start, tmp_path, checkpoint):
         whole()  # what the last kill left behind
         return start(speak, checkpoint, lines, out)
 
-    kill_often(start, make, lambda: shutil.rmtree(out), check)
+    kill_often("a batch of sentences", make, lambda: shutil.rmtree(out), check)
 
 
 @pytest.fixture(scope="module")

@@ -66,13 +66,20 @@ def test_a_read_only_folder(checkpoint, tmp_path):
 
 def test_ctrl_c(checkpoint, tmp_path):
     process = subprocess.Popen(
-        command(checkpoint, tmp_path / "out", "-t", 5000, "--no-plots"), stderr=subprocess.PIPE, text=True
+        command(checkpoint, tmp_path / "out", "-t", 5000, "--no-plots"),
+        stderr=subprocess.PIPE,
+        text=True,
+        # What a shell starts in the background ignores Ctrl-C, and hands that down to its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "out").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(3)
-    os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    try:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "out").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(3)
+        os.kill(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130 and "Traceback" not in err and err.rstrip().endswith("stopped")
     assert list((tmp_path / "out").iterdir()) == []

@@ -22,16 +22,20 @@ logger = logging.getLogger(__name__)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("-c", "--checkpoint", help="checkpoint folder, or official .pt file (None: as synthesize)")
-    parser.add_argument("--vocoder", help="as of synthesize")
+    parser.add_argument("-c", "--checkpoint", help="checkpoint folder, or official .pt file (default: as synthesize)")
+    parser.add_argument("--vocoder", help="hifigan, griffin-lim, or a path, as synthesize takes it")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    parser.add_argument("--threads", type=int, help="CPU threads (None: torch's choice)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; others than loopback are reachable")
     parser.add_argument("--port", type=int, default=7860, help="port to listen on; 0 takes a free one")
     parser.add_argument("--open", action="store_true", help="open a browser")
     limits = Limits()
-    parser.add_argument("--max-upload-mb", type=float, default=limits.upload_bytes / 2**20, help="largest recording")
-    parser.add_argument("--max-upload-seconds", type=float, default=limits.upload_seconds, help="longest recording")
+    parser.add_argument(
+        "--max-upload-mb", type=float, default=limits.upload_bytes / 2**20, help="largest recording, MiB"
+    )
+    parser.add_argument(
+        "--max-upload-seconds", type=float, default=limits.upload_seconds, help="longest recording, seconds"
+    )
     parser.add_argument("--max-steps", type=int, default=limits.steps, help="most steps of the sampler")
 
 

@@ -151,7 +151,13 @@ class Studio:
             with self._turn:
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir(parents=True)
-                return self._render(form, folder, _steps_watched(form, stop, progress))
+                try:
+                    answer = self._render(form, folder, _steps_watched(form, stop, progress))
+                    _raise_if_stopped(stop)  # while files were written, or by who has left meanwhile
+                    return answer
+                except BaseException:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    raise
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -204,14 +210,18 @@ def _steps_watched(form: Form, stop: threading.Event, progress: Progress | None)
     def on_step(*_: Any) -> dict:
         nonlocal done
         done += 1
-        if stop.is_set():
-            raise StoppedError("stopped")
+        _raise_if_stopped(stop)
         if progress is not None:
             what = "blend" if done <= form.steps else "A and B alone, to compare"
             progress(min(done / total, 1.0), f"{what}: step {done} of {total}")
         return {}
 
     return on_step
+
+
+def _raise_if_stopped(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise StoppedError("stopped")
 
 
 def _write(job: Job, take: Take, folder: Path, command: str, recordings: Sequence[Path]) -> Answer:

@@ -22,7 +22,7 @@ OFFICIAL_LICENCE = "not told by the file; the official files are published with 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument(
-        "checkpoint", nargs="?", help="checkpoint folder, or official .pt file (None: the one synthesize takes)"
+        "checkpoint", nargs="?", help="checkpoint folder, or official .pt file (default: the one synthesize takes)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 

@@ -46,6 +46,15 @@ ENVIRONMENT = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPER
 """Failures of the machine, not of the program."""
 
 
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Tells defaults, but not that there is none."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default is None or action.default is False or "default:" in (action.help or ""):
+            return action.help
+        return super()._get_help_string(action)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status (0 done, 1 some input failed, 2 nothing could be done)."""
     argv = list(sys.argv[1:] if argv is None else argv)
@@ -78,9 +87,8 @@ def make_parser(
     chosen = next((a for a in argv if a in VERBS), None)
     modules = {}
     for name, (module, text) in VERBS.items():
-        verb = verbs.add_parser(
-            name, help=text, description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-        )
+        described = text[0].upper() + text[1:] + "."
+        verb = verbs.add_parser(name, help=text, description=described, formatter_class=HelpFormatter)
         if every_verb or name == chosen:
             modules[name] = importlib.import_module(module)
             modules[name].add_arguments(verb)

@@ -3,6 +3,7 @@
 import json
 import shlex
 import threading
+import time
 import wave
 from dataclasses import replace
 from pathlib import Path
@@ -163,6 +164,35 @@ def test_a_stop_ends_the_rendering_at_its_next_step(studio):
     thread.join(60)
     assert len(errors) == 1 and not thread.is_alive()
     assert studio.render(replace(FORM, b=ALONE), "v1").sounds[1] is None  # the next one goes on
+
+
+def test_who_leaves_while_waiting_leaves_no_files(studio, tone_wav):
+    form, errors = replace(FORM, b=upload(studio, tone_wav)), []
+
+    def work():
+        try:
+            studio.render(form, "v1")
+        except StoppedError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    with studio._turn:  # another's rendering
+        thread.start()
+        while "v1" not in studio._stops:
+            time.sleep(0.01)
+        studio.leave("v1")
+    thread.join(60)
+    assert len(errors) == 1 and not list(studio.root.glob("visitor-*"))
+
+
+def test_a_failed_rendering_leaves_no_files(studio, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(studio_module, "_write", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        studio.render(replace(FORM, b=ALONE), "v1")
+    assert not list(studio.root.glob("visitor-*"))
 
 
 def test_out_of_memory_and_a_full_disk_become_advice(studio, monkeypatch):
