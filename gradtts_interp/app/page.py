@@ -132,11 +132,12 @@ def _voice(studio: Studio, letter: str) -> list[Any]:
 
 
 def _shown() -> list[Any]:
+    def player(name: str, place: int) -> gr.Audio:
+        return gr.Audio(label=name, interactive=False, elem_id=f"sound-{place}", buttons=["download"])
+
+    players = [player("Blend", 0)]
     with gr.Row():
-        players = [
-            gr.Audio(label=name, interactive=False, elem_id=f"sound-{i}", buttons=["download"])
-            for i, name in enumerate(("Blend", "A alone", "B alone"))
-        ]
+        players += [player("A alone", 1), player("B alone", 2)]
     words = gr.Markdown(elem_id="summary")
     looks = {"show_label": False, "buttons": ["download", "fullscreen"], "interactive": False}
     gr.Markdown("### Mel, F0 of A, B and the blend, share of B")
@@ -169,7 +170,8 @@ def _connect(page: gr.Blocks, studio: Studio, fields: list[Any], speak: Any, sto
         studio.leave(_visitor(request))
 
     on_stop.__annotations__["request"] = on_leave.__annotations__["request"] = gr.Request
-    speak.click(on_speak, fields, shown, concurrency_limit=1, api_visibility="private")
+    # Progress is told once, where the sound will be.
+    speak.click(on_speak, fields, shown, concurrency_limit=1, api_visibility="private", show_progress_on=shown[:1])
     stop.click(on_stop, None, None, queue=False, api_visibility="private")
     page.unload(on_leave)
 

@@ -146,13 +146,14 @@ class Studio:
             StoppedError: :meth:`stop` was called.
         """
         stop = self._stops[visitor] = threading.Event()
+        tell = progress or (lambda part, text: None)
         folder = self._folder(visitor)
         try:
             with self._turn:
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir(parents=True)
                 try:
-                    answer = self._render(form, folder, _steps_watched(form, stop, progress))
+                    answer = self._render(form, folder, _steps_watched(form, stop, tell), tell)
                     _raise_if_stopped(stop)  # while files were written, or by who has left meanwhile
                     return answer
                 except BaseException:
@@ -172,7 +173,7 @@ class Studio:
     def _folder(self, visitor: str) -> Path:
         return self.root / f"visitor-{''.join(c for c in visitor if c.isalnum())}"
 
-    def _render(self, form: Form, folder: Path, on_step: Callable[..., dict]) -> Answer:
+    def _render(self, form: Form, folder: Path, on_step: Callable[..., dict], tell: Progress) -> Answer:
         form = replace(form, a=self._kept(form.a, folder, "a"), b=self._kept(form.b, folder, "b"))
         flags = flags_of(form, self.limits, with_attention=bool(self.pipeline.model.attention_sites))
         command = command_of(flags, self.checkpoint, self.vocoder)
@@ -188,6 +189,7 @@ class Studio:
             sampling={**job.sampling, "callback_on_step_end": on_step},
         )
         take = speak(job, [line.text for line in job.lines])[0]
+        tell(1.0, "drawing")
         return _write(job, take, folder, command, [v.recording for v in (form.a, form.b) if v.recording])
 
     def _kept(self, voice: Voice, folder: Path, letter: str) -> Voice:
@@ -201,7 +203,7 @@ def _named(style: Any, voice: Voice) -> Any:
     return replace(style, name=voice.recording.name) if style is not None and voice.recording else style
 
 
-def _steps_watched(form: Form, stop: threading.Event, progress: Progress | None) -> Callable[..., dict]:
+def _steps_watched(form: Form, stop: threading.Event, tell: Progress) -> Callable[..., dict]:
     """A step callback that tells how far we are, and raises when it should stop."""
     alone = min(form.steps, int(str(COMPARISON["num_inference_steps"])))
     total = form.steps + (0 if form.b.source == "nobody" else 2 * alone)
@@ -211,9 +213,8 @@ def _steps_watched(form: Form, stop: threading.Event, progress: Progress | None)
         nonlocal done
         done += 1
         _raise_if_stopped(stop)
-        if progress is not None:
-            what = "blend" if done <= form.steps else "A and B alone, to compare"
-            progress(min(done / total, 1.0), f"{what}: step {done} of {total}")
+        what = "blend" if done <= form.steps else "A and B alone, to compare"
+        tell(min(done / total, 1.0), f"{what}: step {done} of {total}")
         return {}
 
     return on_step

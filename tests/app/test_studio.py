@@ -37,7 +37,7 @@ def test_a_blend_has_picture_sounds_heat_map_and_files(studio):
     assert [p.name for p in answer.downloads] == ["sample_0.wav", "sample_0.json", "command.txt"]
     assert answer.report["settings"]["styles"] == ["speaker 12 neutral", "speaker 10 happy"]
     parts = [part for part, _ in seen]
-    assert parts == sorted(parts) and parts[-1] == 1.0 and seen[0][1].startswith("blend")
+    assert parts == sorted(parts) and seen[-1] == (1.0, "drawing") and seen[0][1].startswith("blend")
 
 
 @pytest.mark.parametrize(
