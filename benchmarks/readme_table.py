@@ -16,10 +16,11 @@ from gradtts_interp.evaluation.tables import number
 from gradtts_interp.files import atomic_path, read_json
 
 BEGIN, END = "<!-- evaluate interpolation: begin -->", "<!-- evaluate interpolation: end -->"
+HEARD = ("phone_error_rate", "word_error_rate")
 SHOWN = {
-    "mix": ("f0_share", "envelope_share", "f0_sweep_error", "envelope_sweep_error", "phone_error_rate"),
-    "time": ("f0_control_error", "envelope_control_error", "lag_ms", "seam", "phone_error_rate"),
-    "frequency": ("f0_rms_to_a", "envelope_share", "selectivity", "cosine_to_b", "phone_error_rate"),
+    "mix": ("f0_share", "envelope_share", "f0_sweep_error", "envelope_sweep_error", *HEARD),
+    "time": ("f0_control_error", "envelope_control_error", "lag_ms", "seam", *HEARD),
+    "frequency": ("f0_rms_to_a", "envelope_share", "selectivity", "cosine_to_b", *HEARD),
 }
 
 
@@ -70,7 +71,8 @@ def section_of(summary: dict[str, Any]) -> str:
     if not tables:
         raise InputError("the summary holds no table of an interpolation run")
     facts = summary["facts"]
-    parts = [f"{facts['date'].split()[0]}, `{facts['command']}`: {facts['utterances'].split(':')[0]} utterances, "]
+    count = facts["utterances"].split(":")[0]
+    parts = [f"{facts['date'].split()[0]}, `{facts['command']}`: {count} utterance{'s' * (count != '1')}, "]
     parts[0] += f"{facts['sampling']}; mean with 95 % bootstrap interval. {facts['time']}.\n"
     for table in tables:
         parts.append(f"\n**{table['title']}**\n\n{_markdown(table)}")

@@ -17,14 +17,17 @@ from gradtts_interp.cli.evaluate_output import (
     Finding,
     add_measuring,
     add_output,
+    add_recognisers,
     command_line,
     fingerprint,
     machine,
+    recogniser_facts,
+    recognisers_of,
     speaker_encoder_of,
     today,
     write_finding,
 )
-from gradtts_interp.cli.jobs import default_checkpoint, require_writable
+from gradtts_interp.cli.jobs import default_checkpoint, device_of, require_writable
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.evaluation.comparison import (
     MEL,
@@ -76,10 +79,11 @@ def _contours_arguments(parser: argparse.ArgumentParser) -> None:
         help="phone times: TextGrids of the reference and of the synthesis, or of the reference alone; without a name, "
         "those that lie beside the wavs",
     )
-    _add_align(parser)
+    parser.add_argument("--text", metavar="TEXT", help="what is said, for --recogniser")
+    _add_comparing(parser)
 
 
-def _add_align(parser: argparse.ArgumentParser) -> None:
+def _add_comparing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--align",
         choices=ALIGNMENTS,
@@ -88,6 +92,8 @@ def _add_align(parser: argparse.ArgumentParser) -> None:
         "both TextGrids; dtw: dynamic time warping "
         "on the spectrum; auto: phones with two TextGrids, none for equal lengths, else dtw (default: %(default)s)",
     )
+    add_recognisers(parser, default=())
+    parser.add_argument("--device", default="cpu", help="of --recogniser: auto, cpu, cuda, cuda:1, mps (default: cpu)")
 
 
 def _contours(args: argparse.Namespace) -> int:
@@ -98,6 +104,7 @@ def _contours(args: argparse.Namespace) -> int:
         synthesis=args.synthesis,
         reference_textgrid=grids[0],
         synthesis_textgrid=grids[1],
+        text=args.text,
     )
     return _compare(args, [pair], [], jobs=1)
 
@@ -124,7 +131,7 @@ def _corpus_arguments(parser: argparse.ArgumentParser) -> None:
         "synthesis_textgrid; paths are relative to it",
     )
     parser.add_argument("--synthesis", metavar="FOLDER", help="folder of <id>.wav, for lines without synthesis")
-    _add_align(parser)
+    _add_comparing(parser)
     parser.add_argument("-j", "--jobs", type=int, metavar="N", help="processes (default: one per core)")
     parser.add_argument("--examples", type=int, default=3, metavar="N", help="pairs shown (default: 3)")
     parser.add_argument(
@@ -147,6 +154,8 @@ def _compare(args: argparse.Namespace, pairs: list[FilePair], problems: list[str
         "align": settings.align,
         "speaker encoder": settings.encoder and fingerprint(settings.encoder),
         "vocoder": settings.vocoder and fingerprint(settings.vocoder),
+        "recognisers": recogniser_facts(settings.recognisers),
+        "language": settings.language,
         "examples": shown,
         "pairs": args.manifest if args.command == "corpus" else [args.reference, args.synthesis, args.textgrid],
     }
@@ -248,7 +257,15 @@ def _settings(args: argparse.Namespace, shown: tuple[str, ...]) -> FileSettings:
         align=getattr(args, "align", "none"),
         out=args.out,
         shown=shown,
+        **_recognising(args),
     )
+
+
+def _recognising(args: argparse.Namespace) -> dict[str, Any]:
+    """Settings of recognisers; ``pair`` has none, since its files have no text."""
+    if "recogniser" not in args:
+        return {}
+    return {"recognisers": recognisers_of(args), "language": args.language, "device": str(device_of(args.device))}
 
 
 def _vocoder_folder(args: argparse.Namespace) -> str | None:
@@ -271,6 +288,7 @@ def _facts(args: argparse.Namespace, settings: FileSettings, what: str) -> tuple
         ("measuring", f"F0 by {args.tracker}, {args.floor:g} to {args.ceiling:g} Hz; alignment {settings.align}"),
         ("vocoder", settings.vocoder or "none"),
         ("speaker encoder", settings.encoder or "none"),
+        ("recognisers", ", ".join(recogniser_facts(settings.recognisers)) or "none"),
         ("machine", machine()),
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import time
 from pathlib import Path
@@ -15,9 +14,12 @@ from gradtts_interp.cli.evaluate_output import (
     Finding,
     add_measuring,
     add_output,
+    add_recognisers,
     command_line,
     fingerprint,
     machine,
+    recogniser_facts,
+    recognisers_of,
     speaker_encoder_of,
     today,
     write_finding,
@@ -39,6 +41,7 @@ from gradtts_interp.evaluation.grid import (
 )
 from gradtts_interp.evaluation.grid_report import grid_examples, grid_pictures, main_sentences, weak_sentences
 from gradtts_interp.evaluation.grid_run import Desk, GridSettings, measure_item
+from gradtts_interp.evaluation.intelligibility import POCKETSPHINX
 from gradtts_interp.evaluation.kaldi import KaldiUtterance, write_kaldi
 from gradtts_interp.evaluation.ledger import Ledger, Record
 from gradtts_interp.evaluation.plans import GRID_PLANS
@@ -68,7 +71,7 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
     what.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES), help="modes (default: all)")
     what.add_argument("--no-noise", action="store_true", help="leave noise tuning out, the slowest condition")
     what.add_argument(
-        "--quick", action="store_true", help="2 utterances, sweeps of 3 weights, no noise tuning: about a minute"
+        "--quick", action="store_true", help="2 utterances, sweeps of 3 weights, single mechanisms, no noise tuning"
     )
     sampling = parser.add_argument_group("sampling")
     sampling.add_argument("-t", "--timesteps", type=_count, default=10, metavar="N", help="steps (default: 10)")
@@ -78,9 +81,7 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
     )
     sampling.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise (default: 0)")
     add_measuring(parser)
-    parser.add_argument(
-        "--no-recogniser", action="store_true", help="leave intelligibility out (it needs PocketSphinx, extra eval)"
-    )
+    add_recognisers(parser, default=(POCKETSPHINX,))
     add_output(parser, out="out/evaluate/interpolation")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     parser.add_argument("-j", "--jobs", type=_count, metavar="N", help="processes (default: one per core, 1 on a GPU)")
@@ -114,8 +115,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _open(args: argparse.Namespace, kind: str, device: str) -> tuple[GridSettings, Desk]:
     checkpoint = Path(args.checkpoint) if args.checkpoint else default_checkpoint()
-    if not args.no_recogniser and importlib.util.find_spec("pocketsphinx") is None:
-        raise InputError("intelligibility needs PocketSphinx: pip install gradtts-interp[eval], or --no-recogniser")
     sampling = {
         "num_inference_steps": args.timesteps,
         "solver": args.solver,
@@ -128,7 +127,8 @@ def _open(args: argparse.Namespace, kind: str, device: str) -> tuple[GridSetting
         sampling=sampling,
         listener={"tracker": args.tracker, "floor_hz": args.floor, "ceiling_hz": args.ceiling},
         encoder=speaker_encoder_of(args),
-        recogniser=not args.no_recogniser,
+        recognisers=recognisers_of(args),
+        language=args.language,
         out=args.out,
         textgrids=args.textgrids,
         texts=tuple(line.text for line in read_lines(args.file)) if args.file else SENTENCES,
@@ -164,7 +164,8 @@ def _decides(args: argparse.Namespace, settings: GridSettings, items: list[GridI
         "sampling": settings.sampling,
         "measuring": settings.listener,
         "speaker encoder": None if settings.encoder is None else fingerprint(settings.encoder),
-        "recogniser": settings.recogniser,
+        "recognisers": recogniser_facts(settings.recognisers),
+        "language": settings.language,
         "examples": args.examples,
         "textgrids": args.textgrids,
         "texts": list(settings.texts),
@@ -213,16 +214,17 @@ def _finding(
             f"Hz; frames of {_frame(desk)}; A, B and "
             "blends share durations and noise, so nothing is aligned but 'another sentence'",
         ),
-        ("machine", f"{machine()}, {settings.device}, {jobs} processes"),
+        ("recognisers", ", ".join(recogniser_facts(settings.recognisers)) or "none"),
+        ("machine", f"{machine()}, {settings.device}, {jobs} process{'es' * (jobs > 1)}"),
         (
             "time",
             f"{elapsed:.0f} s for {len(items) - before} of {len(items)} items, {busy:.0f} s of processor time in all",
         ),
     )
-    weak_line = ("Weak: " + " ".join(weak),) if weak else ()
     report = Report(
         title="Interpolation of speaking styles",
-        summary=(*found, *weak_line),
+        summary=found,
+        weak=weak,
         facts=facts,
         pictures=grid_pictures(rows),
         examples=() if args.no_report else grid_examples(items, Path(args.out), desk.studio.listener.mel),

@@ -12,6 +12,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import torch
 import gradtts_interp
 from gradtts_interp.cli.jobs import default_checkpoint
 from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.evaluation.intelligibility import POCKETSPHINX, require_recognisers
 from gradtts_interp.evaluation.ledger import Record, plain
 from gradtts_interp.evaluation.report import AUDIO_FORMATS, Report, failures_of, write_report
 from gradtts_interp.evaluation.tables import Plan, Table, number, tabulate, write_rows
@@ -75,6 +77,52 @@ def add_measuring(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="encoder for the similarity of voices, or none (default: checkpts/speaker-demo where it is)",
     )
+
+
+def add_recognisers(parser: argparse.ArgumentParser, *, default: Sequence[str]) -> None:
+    """Declare the flags that say who measures intelligibility."""
+    group = parser.add_argument_group("intelligibility")
+    group.add_argument(
+        "--recogniser",
+        action="append",
+        metavar="NAME",
+        help="pocketsphinx (phone error rate, extra eval), or the folder of a transformers recogniser such as "
+        f"Whisper (word and character error rate, extra voices); repeatable (default: {', '.join(default) or 'none'})",
+    )
+    group.add_argument("--no-recogniser", action="store_true", help="leave intelligibility out")
+    group.add_argument(
+        "--language", default="en", metavar="CODE", help="spoken, for recognisers of many languages (default: en)"
+    )
+    parser.set_defaults(default_recognisers=tuple(default))
+
+
+def recognisers_of(args: argparse.Namespace) -> tuple[str, ...]:
+    """Who measures intelligibility, as the flags of :func:`add_recognisers` say.
+
+    Args:
+        args: The flags.
+
+    Returns:
+        Names and folders, each once.
+
+    Raises:
+        InputError: A flag contradicts another, or a recogniser is not there.
+    """
+    if args.no_recogniser and args.recogniser:
+        raise InputError("--recogniser and --no-recogniser: expected one of them")
+    names = () if args.no_recogniser else tuple(dict.fromkeys(args.recogniser or args.default_recognisers))
+    require_recognisers(names)
+    return names
+
+
+def recogniser_facts(recognisers: Sequence[str]) -> list[str]:
+    """What recognisers are, for the ledger and the report: with versions, and models with a fingerprint."""
+    return [
+        f"{name} {metadata.version(name)}"
+        if name == POCKETSPHINX
+        else f"{name} ({fingerprint(name)}, transformers {metadata.version('transformers')})"
+        for name in recognisers
+    ]
 
 
 def speaker_encoder_of(args: argparse.Namespace) -> str | None:

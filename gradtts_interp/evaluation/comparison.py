@@ -14,11 +14,13 @@ from gradtts_interp.audio import log_mel
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation import measures
+from gradtts_interp.evaluation.intelligibility import Ears, open_ears
 from gradtts_interp.evaluation.manifest import FilePair
 from gradtts_interp.evaluation.signals import Listener, Signal, encoder_of
 from gradtts_interp.evaluation.tables import ANCHOR, CONDITION
 from gradtts_interp.evaluation.textgrid import read_phones
 from gradtts_interp.evaluation.views import Phones, View, folder_name
+from gradtts_interp.text import TextFrontend
 from gradtts_interp.vocoder import MelDecoder, Vocoder
 
 FILES = "files"
@@ -38,6 +40,9 @@ class FileSettings:
         align: One of :data:`~gradtts_interp.evaluation.measures.ALIGNMENTS`.
         out: Folder of the run.
         shown: Ids that the report shows.
+        recognisers: Who measures intelligibility; see :func:`~gradtts_interp.evaluation.intelligibility.open_ears`.
+        language: What they hear, where they know several.
+        device: Where they work.
     """
 
     listener: dict[str, Any]
@@ -46,13 +51,17 @@ class FileSettings:
     align: str
     out: str
     shown: tuple[str, ...] = ()
+    recognisers: tuple[str, ...] = ()
+    language: str = "en"
+    device: str = "cpu"
 
     def open(self) -> Bench:
         """Load the models."""
         vocoder = None if self.vocoder is None else Vocoder.from_pretrained(self.vocoder).eval()
         if vocoder is not None:
             MEL.require_same(vocoder.mel_config, "the measures", f"the vocoder {self.vocoder}")
-        return Bench(Listener(MEL, encoder=encoder_of(self.encoder), **self.listener), vocoder, self)
+        ears = open_ears(self.recognisers, TextFrontend(), language=self.language, device=self.device)
+        return Bench(Listener(MEL, encoder=encoder_of(self.encoder), **self.listener), vocoder, ears, self)
 
 
 @dataclass(frozen=True)
@@ -62,11 +71,13 @@ class Bench:
     Attributes:
         listener: Measures files.
         vocoder: Of the floor, None for none.
+        ears: Recognise what is said.
         settings: Settings of the run.
     """
 
     listener: Listener
     vocoder: MelDecoder | None
+    ears: Ears
     settings: FileSettings
 
 
@@ -89,11 +100,13 @@ def compare_files(bench: Bench, pair: FilePair) -> tuple[Rows, list[str]]:
     grids = [phones_of(path, notes) for path in (pair.reference_textgrid, pair.synthesis_textgrid)]
     align = bench.settings.align
     found, taken = measures.aligned_distances(reference, synthesis, align=align, phones=grids)
-    rows = [_row(pair, CONDITION, "synthesis", **found, alignment=taken)]
-    rows.append(_row(pair, ANCHOR, "reference with itself", **measures.distances(reference, reference)))
+    rows = [_row(pair, CONDITION, "synthesis", **found, alignment=taken, **_heard(bench, pair, synthesis, notes))]
+    known = {"reference with itself": reference}
     if bench.vocoder is not None:
-        floor = _vocoded(bench, reference)
-        rows.append(_row(pair, ANCHOR, "reference through the vocoder", **measures.distances(reference, floor)))
+        known["reference through the vocoder"] = _vocoded(bench, reference)
+    for name, signal in known.items():
+        values = {**measures.distances(reference, signal), **_heard(bench, pair, signal, notes)}
+        rows.append(_row(pair, ANCHOR, name, **values))
     for name, path in (
         ("another utterance of the speaker", pair.same_speaker),
         ("another speaker", pair.other_speaker),
@@ -106,6 +119,20 @@ def compare_files(bench: Bench, pair: FilePair) -> tuple[Rows, list[str]]:
         if signal.embedding is not None:
             rows.append({"hidden": "embedding", "of": name, "values": signal.embedding.tolist()})
     return rows, notes
+
+
+def _heard(bench: Bench, pair: FilePair, signal: Signal, notes: list[str]) -> dict[str, float]:
+    """Error rates of recognisers; a text that none can be measured by is noted."""
+    if not bench.settings.recognisers:
+        return {}
+    try:
+        if not pair.text:
+            raise InputError("no text")
+        return bench.ears.errors(signal.audio, bench.listener.mel.sample_rate_hz, pair.text)
+    except InputError as error:
+        note = f"{pair.id}: {error}; measured without intelligibility"
+        notes += [] if note in notes else [note]
+        return {}
 
 
 def keep_views(bench: Bench, name: str, signals: dict[str, tuple[Signal, Phones]]) -> None:

@@ -30,6 +30,8 @@ from gradtts_interp.plots import (
 )
 
 COLOURS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#8A6D00", BLACK)
+DASHES: tuple[Any, ...] = ("-", (0, (4, 2)), (0, (1, 1.5)))
+"""More curves than colours are told apart by their dashes."""
 STYLES: dict[str, dict[str, Any]] = {
     "reference": {"color": "0.25", "linestyle": (0, (4, 2)), "linewidth": 1.8, "zorder": 5},
     "blend": {"color": BLACK, "linewidth": 2.4, "zorder": 4},
@@ -207,9 +209,11 @@ def _curves_figure(curves: Curves, asked: Mapping[float, Sequence[float]], label
     names = list(dict.fromkeys(name for lines in curves.values() for name in lines))
     wanted = sorted(asked)
     for axes, (measure, lines) in zip(panels, curves.items(), strict=False):
-        axes.plot(wanted, [np.mean(asked[x]) for x in wanted], color="0.3", linestyle=":", linewidth=1.6, zorder=5)
+        means = [np.mean(asked[x]) for x in wanted]
+        axes.plot(wanted, means, color="0.3", linestyle=":", linewidth=1.6, zorder=5, label="asked for")
         for name, points in lines.items():
-            _draw_curve(axes, name, points, COLOURS[names.index(name) % len(COLOURS)])
+            turn, colour = divmod(names.index(name), len(COLOURS))
+            _draw_curve(axes, name, points, COLOURS[colour], DASHES[turn % len(DASHES)])
         axes.set_title(measure, fontsize=NORMAL, loc="left")
         axes.set_xlabel(label, fontsize=NORMAL)
         scale_share(axes, "")
@@ -222,12 +226,13 @@ def _curves_figure(curves: Curves, asked: Mapping[float, Sequence[float]], label
     return figure
 
 
-def _draw_curve(axes: Axes, name: str, points: Mapping[float, Sequence[float]], colour: str) -> None:
+def _draw_curve(axes: Axes, name: str, points: Mapping[float, Sequence[float]], colour: str, dash: Any) -> None:
     """Draw means with a band; the default condition is the thick one."""
     places = sorted(x for x in points if len(points[x]))
     found = [mean_with_interval(points[x]) for x in places]
     thick = 2.6 if name == "default" else 1.3
-    axes.plot(places, [f.mean for f in found], "o-", color=colour, label=name, markersize=3, linewidth=thick)
+    means = [f.mean for f in found]
+    axes.plot(places, means, marker="o", linestyle=dash, color=colour, label=name, markersize=3, linewidth=thick)
     axes.fill_between(places, [f.low for f in found], [f.high for f in found], color=colour, alpha=0.1, linewidth=0)
 
 

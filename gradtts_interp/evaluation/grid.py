@@ -15,6 +15,7 @@ from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
 from gradtts_interp.interpolation.noise import NOISE
 from gradtts_interp.interpolation.shares import Share
+from gradtts_interp.pipeline import DEFAULT_MECHANISMS
 from gradtts_interp.styles import StyleBank
 
 MIX, TIME, FREQUENCY = MODES = ("mix", "time", "frequency")
@@ -155,7 +156,7 @@ def conditions_of(modes: Sequence[str], *, has_style: bool, noise: bool, quick: 
         found.append(Condition(DEFAULT, mode, weights=weights))
         found += [
             Condition(" + ".join(parts), mode, parts, weights=weights)
-            for parts in _mechanisms(mode, has_style=has_style, noise=noise and not quick)
+            for parts in _mechanisms(mode, has_style=has_style, noise=noise, quick=quick)
         ]
         found += [Condition(name, mode) for name in _BASELINES[mode]]
     return found
@@ -164,20 +165,26 @@ def conditions_of(modes: Sequence[str], *, has_style: bool, noise: bool, quick: 
 _BASELINES: dict[str, tuple[str, ...]] = {MIX: (), TIME: (HALF, STATIC), FREQUENCY: (WORLD,)}
 
 
-def _mechanisms(mode: str, *, has_style: bool, noise: bool) -> Iterator[tuple[str, ...]]:
-    """Mechanisms measured one by one, and together where they differ from the default."""
-    if not has_style:
-        yield from (("prior",), ("score",))
+def _mechanisms(mode: str, *, has_style: bool, noise: bool, quick: bool) -> Iterator[tuple[str, ...]]:
+    """Mechanisms measured one by one, and together where they differ from the default.
+
+    ``score`` mixes what the other mechanisms have left unmixed. After all of them there is nothing left: its network
+    evaluations are one and the same, and so is the speech. Such a combination is the default under another name.
+    """
+    if not has_style:  # the default is prior and score, which is the prior alone
+        yield ("score",)
         return
     if mode == MIX:  # prior and prosody mix style vectors: what every system with style vectors can do
         yield from (("prior", "prosody"), ("attention",), ("score",))
         return
     if mode == TIME:
-        yield from ((name,) for name in MECHANISMS)
-        yield from (("prior", "prosody"), ("prosody", "attention"), ("prosody", "score"), tuple(MECHANISMS))
+        largest = 1 if quick else len(MECHANISMS)
+        for parts in (parts for size in range(1, largest + 1) for parts in combinations(MECHANISMS, size)):
+            if not set(DEFAULT_MECHANISMS) <= set(parts):
+                yield parts
     else:
-        yield from (("attention",), ("prosody",))
-    if noise:
+        yield from (("prosody",), ("attention",), ("score",))
+    if noise and not quick:
         yield from (("attention", NOISE), ("prosody", "attention", NOISE))
 
 

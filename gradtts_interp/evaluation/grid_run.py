@@ -24,7 +24,7 @@ from gradtts_interp.evaluation.grid import (
     GridItem,
     Pair,
 )
-from gradtts_interp.evaluation.intelligibility import phone_error_rate, plain_phones, recognise_phones
+from gradtts_interp.evaluation.intelligibility import Ears, open_ears
 from gradtts_interp.evaluation.signals import Listener, Signal, encoder_of
 from gradtts_interp.evaluation.studio import Plain, Studio, Take
 from gradtts_interp.evaluation.tables import ANCHOR, CONDITION
@@ -46,7 +46,8 @@ class GridSettings:
         sampling: Keyword arguments of the pipeline.
         listener: How to measure, without its encoder.
         encoder: Folder of the speaker encoder, None for none.
-        recogniser: Whether PocketSphinx measures intelligibility.
+        recognisers: Who measures intelligibility; see :func:`~gradtts_interp.evaluation.intelligibility.open_ears`.
+        language: What they hear, where they know several.
         out: Folder of the run.
         textgrids: Whether phones are written beside each wav.
         texts: Sentences, for anchors that say another.
@@ -57,8 +58,9 @@ class GridSettings:
     sampling: dict[str, Any]
     listener: dict[str, Any]
     encoder: str | None
-    recogniser: bool
+    recognisers: tuple[str, ...]
     out: str
+    language: str = "en"
     textgrids: bool = False
     texts: tuple[str, ...] = SENTENCES
 
@@ -68,7 +70,8 @@ class GridSettings:
         pipeline.set_progress_bar_config(disable=True)
         listener = Listener(pipeline.model.settings.mel, encoder=encoder_of(self.encoder), **self.listener)
         studio = Studio(pipeline, listener, dict(self.sampling), Path(self.out), textgrids=self.textgrids)
-        return Desk(studio, self)
+        ears = open_ears(self.recognisers, pipeline.frontend, language=self.language, device=self.device)
+        return Desk(studio, ears, self)
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,12 @@ class Desk:
 
     Attributes:
         studio: Renders.
+        ears: Recognise what was rendered.
         settings: Settings of the run.
     """
 
     studio: Studio
+    ears: Ears
     settings: GridSettings
 
 
@@ -287,8 +292,4 @@ def _tuning(take: Take) -> dict[str, Any]:
 
 
 def _intelligibility(desk: Desk, pair: Pair, take: Take) -> dict[str, Any]:
-    if not desk.settings.recogniser:
-        return {}
-    wanted = plain_phones(desk.studio.pipeline.frontend(pair.text).tokens)
-    heard = recognise_phones(take.signal.audio, take.rate_hz)
-    return {"phone_error_rate": phone_error_rate([wanted], [heard])}
+    return desk.ears.errors(take.signal.audio, take.rate_hz, pair.text)

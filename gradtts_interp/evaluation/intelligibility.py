@@ -1,10 +1,15 @@
-"""Intelligibility by a recogniser that is not ours: PocketSphinx's free phone loop (extra ``eval``)."""
+"""Intelligibility by recognisers that are not ours: PocketSphinx's phones (extra ``eval``), other people's words.
+
+Words are those of any recogniser of transformers by path (extra ``voices``). Error rates are jiwer's.
+"""
 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +18,10 @@ import torchaudio
 from numpy.typing import NDArray
 
 from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.voice_models import TransformersRecogniser, require_model_folder
+from gradtts_interp.text import TextFrontend, normalise
 
+POCKETSPHINX = "pocketsphinx"
 RECOGNISER_RATE_HZ = 16000
 SILENCES = {"SIL", "+SPN+", "+NSN+"}
 
@@ -80,8 +88,135 @@ def phone_error_rate(references: Sequence[Sequence[str]], hypotheses: Sequence[S
     Raises:
         InputError: Nothing to compare, or lists of different length.
     """
-    import jiwer
+    return _error_rate("wer", [" ".join(r) for r in references], [" ".join(h) for h in hypotheses])
 
+
+def plain_words(text: str) -> str:
+    """Normalise a text so that spelling does not count as an error.
+
+    Numbers, dates, money, units and abbreviations become words, as the synthesiser speaks them; letters become plain
+    and small; hyphens and all punctuation but the apostrophe within a word become spaces.
+
+    Args:
+        text: What should be said, or what a recogniser wrote.
+
+    Returns:
+        Words of a-z and apostrophes with one space between them; empty where there is none.
+    """
+    small = text.lower() if text.isupper() else text  # recognisers that write capitals alone spell no abbreviation
+    return " ".join(re.findall(r"[a-z]+(?:'[a-z]+)*", normalise(small)[0].lower()))
+
+
+def word_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -> float:
+    """Word edits over reference words, over all utterances together, after :func:`plain_words` of both sides.
+
+    Args:
+        references: What should be heard.
+        hypotheses: What was recognised.
+
+    Returns:
+        Rate >= 0; 0 is perfect, and words too many can bring it above 1.
+
+    Raises:
+        InputError: Nothing to compare, lists of different length, or a reference without words.
+    """
+    return _error_rate("wer", [plain_words(r) for r in references], [plain_words(h) for h in hypotheses])
+
+
+def character_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -> float:
+    """The same for characters, spaces between words included."""
+    return _error_rate("cer", [plain_words(r) for r in references], [plain_words(h) for h in hypotheses])
+
+
+def _error_rate(measure: str, references: Sequence[str], hypotheses: Sequence[str]) -> float:
+    """A rate of jiwer's over all utterances together."""
+    try:
+        import jiwer
+    except ImportError as error:
+        raise InputError("error rates need jiwer: pip install gradtts-interp[eval]") from error
     if not references or len(references) != len(hypotheses):
         raise InputError(f"{len(references)} references and {len(hypotheses)} hypotheses: expected equal numbers > 0")
-    return float(jiwer.wer([" ".join(r) for r in references], [" ".join(h) for h in hypotheses]))
+    if not all(references):
+        raise InputError(f"reference {references.index('') + 1} of {len(references)} has no words to be heard")
+    return float(getattr(jiwer, measure)(list(references), list(hypotheses)))
+
+
+@dataclass(frozen=True)
+class Ears:
+    """The recognisers of a run.
+
+    Attributes:
+        frontend: Says which phones a text has, for PocketSphinx; None leaves it out.
+        words: Recognises words; None leaves them out.
+    """
+
+    frontend: TextFrontend | None = None
+    words: TransformersRecogniser | None = None
+
+    def errors(self, audio: NDArray, sample_rate_hz: int, text: str) -> dict[str, float]:
+        """Error rates of one utterance.
+
+        Args:
+            audio: Samples (N,) in [-1, 1].
+            sample_rate_hz: Their rate.
+            text: What should be heard.
+
+        Returns:
+            ``phone_error_rate``, ``word_error_rate`` and ``character_error_rate``, as far as there are recognisers; of
+            a text with inline phones, whose words are unknown, the first alone.
+
+        Raises:
+            InputError: The text has nothing to hear.
+        """
+        found = {}
+        if self.frontend is not None:
+            wanted = plain_phones(self.frontend(text).tokens)
+            found["phone_error_rate"] = phone_error_rate([wanted], [recognise_phones(audio, sample_rate_hz)])
+        if self.words is not None and "{" not in text:
+            heard = self.words.transcribe(audio, sample_rate_hz)
+            found["word_error_rate"] = word_error_rate([text], [heard])
+            found["character_error_rate"] = character_error_rate([text], [heard])
+        return found
+
+
+def open_ears(
+    recognisers: Sequence[str], frontend: TextFrontend, *, language: str = "en", device: str | torch.device = "cpu"
+) -> Ears:
+    """Load recognisers.
+
+    Args:
+        recognisers: :data:`POCKETSPHINX` and folders of transformers models, as :func:`require_recognisers` takes them.
+        frontend: Says which phones a text has.
+        language: Spoken, for models of many.
+        device: Where models of transformers work.
+
+    Returns:
+        The recognisers.
+
+    Raises:
+        InputError: One of them cannot be loaded.
+    """
+    folders = [name for name in recognisers if name != POCKETSPHINX]
+    words = TransformersRecogniser(folders[0], language=language, device=device) if folders else None
+    return Ears(frontend if POCKETSPHINX in recognisers else None, words)
+
+
+def require_recognisers(recognisers: Sequence[str]) -> None:
+    """Raise where a recogniser is plainly not there, before anything is rendered or loaded.
+
+    Args:
+        recognisers: :data:`POCKETSPHINX`, and at most one folder.
+
+    Raises:
+        InputError: A package or folder is missing, or there are two folders.
+    """
+    folders = [name for name in recognisers if name != POCKETSPHINX]
+    if len(folders) > 1:
+        raise InputError(f"recognisers {', '.join(folders)}: expected one folder at most, beside {POCKETSPHINX}")
+    for folder in folders:
+        require_model_folder(folder)
+    needs = {"jiwer": ("eval", bool(recognisers)), "transformers": ("voices", bool(folders))}
+    needs[POCKETSPHINX] = ("eval", POCKETSPHINX in recognisers)
+    for package, (extra, needed) in needs.items():
+        if needed and importlib.util.find_spec(package) is None:
+            raise InputError(f"intelligibility needs {package}: pip install gradtts-interp[{extra}]")

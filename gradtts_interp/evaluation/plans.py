@@ -17,6 +17,17 @@ PER = Column(
     "those PocketSphinx's free phone loop hears. "
     "Its own errors are in it: compare with A.",
 )
+WER = Column(
+    "word_error_rate",
+    "word error rate",
+    wanted="low",
+    definition="Word edits over words of the text, by the recogniser given with --recogniser. Both sides normalised: "
+    "numbers and abbreviations as words, small letters, no punctuation.",
+)
+CER = Column(
+    "character_error_rate", "character error rate", wanted="low", definition="The same for characters, with spaces."
+)
+HEARD = (PER, WER, CER)
 TO_A = Column("cosine_to_a", "voice: cosine to A", definition="Cosine of speaker embeddings, the blend's and A's.")
 TO_B = Column("cosine_to_b", "voice: cosine to B", definition="Cosine of speaker embeddings, the blend's and B's.")
 RTF = Column("rtf", "time factor", definition="Seconds of computing per second of speech, on this machine.")
@@ -130,7 +141,7 @@ GRID_PLANS = (
             TO_B,
             Column("endpoint_a", "weight 0 against A", "", "0", "Largest difference of log-mels."),
             Column("endpoint_b", "weight 1 against B", "", "0", "Largest difference of log-mels."),
-            PER,
+            *HEARD,
             RTF,
             PEAK,
         ),
@@ -146,7 +157,7 @@ GRID_PLANS = (
             *FOLLOWING,
             TO_A,
             TO_B,
-            PER,
+            *HEARD,
             *LOSSES,
             RTF,
             PEAK,
@@ -161,7 +172,7 @@ GRID_PLANS = (
             *SELECTIVE,
             TO_A,
             TO_B,
-            PER,
+            *HEARD,
             *LOSSES,
             RTF,
             PEAK,
@@ -173,7 +184,7 @@ GRID_PLANS = (
         "What the measures say when the answer is known: A against itself, through the vocoder (the floor of any "
         "synthesis), with other noise, against another sentence of the same "
         "voice (the ceiling), and against B (the range).",
-        (*DISTANCES, PER),
+        (*DISTANCES, *HEARD),
     ),
 )
 
@@ -182,7 +193,7 @@ FILES_PLAN = Plan(
     "Against the reference",
     "Every measure of the synthesis, and of known cases: the reference with itself, through the vocoder (the floor), "
     "another utterance of the speaker (the ceiling for unrelated speech) and another speaker (the range).",
-    DISTANCES,
+    (*DISTANCES, *HEARD),
 )
 
 BLEND_PLAN = Plan(

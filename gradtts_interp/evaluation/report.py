@@ -87,6 +87,7 @@ class Report:
         examples: Single utterances.
         failures: Items that failed, with the reason.
         notes: Warnings.
+        weak: What is weak, in sentences; beside the summary.
     """
 
     title: str
@@ -96,7 +97,8 @@ class Report:
     pictures: tuple[Picture, ...] = ()
     examples: tuple[Example, ...] = ()
     failures: tuple[tuple[str, str], ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    weak: tuple[str, ...] = field(default=())
 
 
 def picture_uri(figure: Figure) -> str:

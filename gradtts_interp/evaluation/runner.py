@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
+import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
 from typing import Any, Protocol
 
 import torch
@@ -20,6 +23,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.ledger import Ledger, Record, plain
 
 logger = logging.getLogger(__name__)
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Item(Protocol):
@@ -54,7 +58,7 @@ def run_items(
         work: How.
         ledger: Where records go; items that are done there are not repeated, failed ones are.
         jobs: Processes; 1 works in this one.
-        threads: CPU threads of torch in each.
+        threads: CPU threads of torch and of numpy's libraries in each, where there are several.
         name: What stands beside the progress bar, which is on stderr.
 
     Returns:
@@ -84,9 +88,11 @@ def _records(todo: Sequence[Item], work: Work, jobs: int, threads: int) -> Itera
         for item in todo:
             yield _measure(context, work, item)
         return
-    pool = ProcessPoolExecutor(min(jobs, len(todo)), get_context("spawn"), _begin, (threads,))
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(jobs, len(todo)), spawn, _begin, (threads,))
     try:
-        futures = [pool.submit(_measure_there, work, item) for item in todo]
+        with _threads_of_children(threads):  # the processes are started by the first items
+            futures = [pool.submit(_measure_there, work, item) for item in todo]
         for future in as_completed(futures):
             yield future.result()
     except BrokenProcessPool as error:
@@ -95,6 +101,18 @@ def _records(todo: Sequence[Item], work: Work, jobs: int, threads: int) -> Itera
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _threads_of_children(threads: int) -> Iterator[None]:
+    """What the environment does not say of threads, it says to processes started meanwhile; libraries read it early."""
+    added = {name: str(threads) for name in THREAD_VARIABLES if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 def _measure(context: Any, work: Work, item: Item) -> Record:
@@ -121,6 +139,15 @@ _shared: dict[str, Any] = {}
 
 def _begin(threads: int) -> None:
     torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that began it is killed; it would wait for items for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _measure_there(work: Work, item: Item) -> Record:

@@ -145,12 +145,12 @@ def number(value: float) -> str:
     """A number with three digits that count, without an exponent where it can be avoided."""
     if value == 0:
         return "0"
-    if abs(value) >= 1000:
-        return f"{value:.0f}"
     if abs(value) < 0.0005:
         return f"{value:.1g}"
-    decimals = 3 if abs(value) < 1 else 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
-    return f"{value:.{decimals}f}"
+    for decimals, limit in ((3, 1), (2, 10), (1, 100)):
+        if round(abs(value), decimals) < limit:  # what is rounded up to the limit is written as the limit is
+            return f"{value:.{decimals}f}"
+    return f"{value:.0f}"
 
 
 def markdown(table: Table, keys: Sequence[str] | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Other people's voice models by path: transformers classifiers of audio, speechbrain's speaker encoders."""
+"""Other people's models by path: transformers recognisers and classifiers of audio, speechbrain's speaker encoders."""
 
 from __future__ import annotations
 
@@ -10,10 +10,69 @@ import numpy as np
 import torch
 import torchaudio
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from gradtts_interp.errors import InputError
 
 SPEECHBRAIN_RATE_HZ = 16000
+WHISPER_SECONDS = 30.0
+"""What Whisper hears at once; it goes on beyond that only when it may say times."""
+
+
+class TransformersRecogniser:
+    """Any speech recogniser of transformers: Whisper and its like, or CTC such as wav2vec2.
+
+    Args:
+        path: Folder of the model with its weights as safetensors; nothing is downloaded, and no code of the folder run.
+        language: Code of the language spoken, for Whisper models of many; others know their own.
+        device: Where it works.
+
+    Raises:
+        InputError: transformers is not installed, the folder is missing or holds no such model, or the model does not
+            know the language.
+    """
+
+    def __init__(self, path: str | Path, *, language: str = "en", device: str | torch.device = "cpu") -> None:
+        try:
+            from transformers import AutoConfig, AutoModelForCTC, AutoModelForSpeechSeq2Seq, AutoProcessor, pipeline
+        except ImportError as error:
+            raise InputError(f"{path} needs transformers: pip install gradtts-interp[voices]") from error
+        require_model_folder(path)
+        options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        try:
+            config = AutoConfig.from_pretrained(str(path), **options)
+            ctc = any(name.endswith("ForCTC") for name in config.architectures or ())
+            kind = AutoModelForCTC if ctc else AutoModelForSpeechSeq2Seq
+            processor: Any = AutoProcessor.from_pretrained(str(path), **options)
+            model: Any = kind.from_pretrained(str(path), use_safetensors=True, **options).float().eval()
+            self.pipeline: Any = pipeline(
+                "automatic-speech-recognition",
+                model=model,
+                tokenizer=processor.tokenizer,
+                feature_extractor=processor.feature_extractor,
+                device=device,
+            )
+        except (OSError, ValueError, KeyError, AttributeError, ImportError, SafetensorError) as error:
+            said = str(error).strip().partition("\n")[0]  # further lines list every model there is
+            raise InputError(f"{path}: {said}; expected a speech recogniser of transformers in safetensors") from error
+        self.rate_hz = int(processor.feature_extractor.sampling_rate)
+        self._whisper = config.model_type == "whisper"
+        self._options: dict[str, str] = {}
+        if getattr(getattr(model, "generation_config", None), "is_multilingual", False):
+            known = getattr(model.generation_config, "lang_to_id", {})
+            if f"<|{language}|>" not in known:
+                codes = " ".join(sorted(code.strip("<|>") for code in known))
+                raise InputError(f"{path}: language {language!r}; expected one of {codes}")
+            self._options = {"language": language, "task": "transcribe"}
+
+    @torch.no_grad()
+    def transcribe(self, audio: NDArray, sample_rate_hz: int) -> str:
+        """What is said in samples (N,), as the model writes it."""
+        samples = _resampled(audio, sample_rate_hz, self.rate_hz)
+        calls: dict[str, Any] = {"generate_kwargs": dict(self._options)} if self._options else {}
+        if self._whisper and len(samples) > WHISPER_SECONDS * self.rate_hz:
+            calls["return_timestamps"] = True
+        return str(self.pipeline({"raw": samples, "sampling_rate": self.rate_hz}, **calls)["text"])
 
 
 class TransformersClassifier:
@@ -33,8 +92,9 @@ class TransformersClassifier:
             raise InputError(f"{path} needs transformers: pip install gradtts-interp[voices]") from error
         _require_folder(path)
         try:
-            self.extractor: Any = AutoFeatureExtractor.from_pretrained(str(path), local_files_only=True)
-            self.model: Any = AutoModelForAudioClassification.from_pretrained(str(path), local_files_only=True).eval()
+            options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+            self.extractor: Any = AutoFeatureExtractor.from_pretrained(str(path), **options)
+            self.model: Any = AutoModelForAudioClassification.from_pretrained(str(path), **options).eval()
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{path}: {error}; expected an audio-classification model of transformers") from error
 
@@ -83,6 +143,20 @@ class SpeechBrainEncoder:
         samples = torch.from_numpy(_resampled(audio, sample_rate_hz, SPEECHBRAIN_RATE_HZ))
         embedding = self.model.encode_batch(samples[None]).flatten().float()
         return torch.nn.functional.normalize(embedding, dim=0).numpy()
+
+
+def require_model_folder(path: str | Path) -> None:
+    """Raise unless a path is a folder with a ``config.json``, as transformers writes it.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        InputError: It is no folder, or holds no config.json.
+    """
+    _require_folder(path)
+    if not (Path(path) / "config.json").is_file():
+        raise InputError(f"{path} holds no config.json; expected the folder of a model of transformers")
 
 
 def _require_folder(path: str | Path) -> None:

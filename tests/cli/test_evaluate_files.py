@@ -9,7 +9,7 @@ import soundfile
 from speaking import RATE_HZ, harmonic_tone
 
 from gradtts_interp.cli.main import main
-from gradtts_interp.evaluation import figures
+from gradtts_interp.evaluation import figures, intelligibility
 from gradtts_interp.evaluation.comparison import MEL
 from gradtts_interp.evaluation.signals import Listener
 from gradtts_interp.evaluation.textgrid import TextGrid, write_textgrid
@@ -172,6 +172,68 @@ def test_a_corpus_with_bad_files_is_measured_without_them(run, wavs):
     assert status == 1 and again["tables"] == summary["tables"]
     after = (wavs / "out" / "ledger.jsonl").read_text().count("\n")
     assert after == before + 3, "only what failed is tried again"
+
+
+class Parrot:
+    """A recogniser that hears one thing."""
+
+    def __init__(self, path, **options):
+        assert options == {"language": "en", "device": "cpu"}
+
+    def transcribe(self, audio, sample_rate_hz):
+        return "TWO CATS"
+
+
+@pytest.fixture
+def whisper(wavs, monkeypatch):
+    """Folder of a recogniser."""
+    (wavs / "whisper").mkdir()
+    (wavs / "whisper" / "config.json").write_text("{}")
+    monkeypatch.setattr(intelligibility.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr("gradtts_interp.cli.evaluate_output.metadata.version", lambda name: "5")
+    monkeypatch.setattr(intelligibility, "TransformersRecogniser", Parrot)
+    return wavs / "whisper"
+
+
+def test_words_of_a_corpus_are_recognised_where_there_is_a_text(run, wavs, whisper):
+    lines = [
+        {"id": "right", "reference": "low.wav", "synthesis": "high.wav", "text": "2 cats."},
+        {"id": "half", "reference": "low.wav", "synthesis": "low.wav", "text": "Two dogs."},
+        {"id": "mute", "reference": "low.wav", "synthesis": "low.wav"},
+        {"id": "dots", "reference": "low.wav", "synthesis": "low.wav", "text": "..."},
+    ]
+    (wavs / "m.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    status, summary, err = run("corpus", wavs / "m.jsonl", "-j", 1, "--recogniser", whisper)
+    assert status == 0
+    (line,) = [one for one in summary["tables"][0]["lines"] if one["name"] == "synthesis"]
+    rates = {key: line["cells"][key] for key in ("word_error_rate", "character_error_rate", "f0_mean_cents")}
+    assert rates["word_error_rate"]["mean"] == pytest.approx(0.25) and rates["word_error_rate"]["n"] == 2
+    assert rates["character_error_rate"]["mean"] == pytest.approx(3 / 8 / 2) and rates["f0_mean_cents"]["n"] == 4
+    assert cells(summary)["reference with itself"]["word_error_rate"] == pytest.approx(0.25)
+    assert err.count("mute: no text; measured without intelligibility") == 1
+    assert "dots: reference 1 of 1 has no words to be heard; measured without intelligibility" in err
+    assert "transformers 5)" in summary["facts"]["recognisers"]
+    status, _, err = run("corpus", wavs / "m.jsonl", "-j", 1)
+    assert status == 2 and "recognisers" in err and "--restart" in err, "another recogniser is another run"
+
+
+def test_words_of_two_files(run, wavs, whisper):
+    files = [wavs / "low.wav", wavs / "high.wav"]
+    status, summary, _ = run("contours", *files, "--recogniser", whisper, "--text", "Two cats!")
+    assert status == 0 and cells(summary)["synthesis"]["word_error_rate"] == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--recogniser", "nowhere"], "nowhere: no such folder; expected that of a model on this machine"),
+        (["--recogniser", "."], "holds no config.json"),
+        (["--recogniser", "pocketsphinx", "--no-recogniser"], "expected one of them"),
+    ],
+)
+def test_recognisers_that_are_not_there(run, wavs, flags, words):
+    status, _, err = run("contours", wavs / "low.wav", wavs / "high.wav", *flags)
+    assert status == 2 and words in err
 
 
 def test_manifests_that_hold_nothing(run, wavs):

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from gradtts_interp.cli.main import main
@@ -15,6 +16,8 @@ from gradtts_interp.evaluation.grid import (
     parse_pair,
     slug,
 )
+from gradtts_interp.interpolation import shares
+from gradtts_interp.pipeline import GradTTSInterpPipeline
 
 
 @pytest.fixture
@@ -113,9 +116,27 @@ def test_the_grid_has_every_baseline_and_every_id_once():
     assert len({item.id for item in items}) == len(items) == 4 * (1 + len(conditions))
     assert len({(i.pair.a, i.pair.text) for i in items}) == 4, "each pair meets other sentences in time"
     official = conditions_of(["mix"], has_style=False, noise=True, quick=True)
-    assert [c.name for c in official] == ["default", "prior", "score"]
+    assert [c.name for c in official] == ["default", "score"]
+    together = [set(c.mechanisms) - {"noise"} for c in conditions if c.mode == "time" and c.mechanisms]
+    assert not any(parts >= {"prior", "prosody", "attention"} for parts in together), "that is the default"
+    assert sum("noise" not in c.mechanisms for c in conditions if c.mode == "time" and c.mechanisms) == 13
     with pytest.raises(InputError, match="expected some of mix, time, frequency"):
         conditions_of([], has_style=True, noise=True, quick=False)
+
+
+def test_score_after_all_other_mechanisms_changes_nothing(checkpoint):
+    """Why the grid leaves that combination out: its evaluations are one and the same."""
+    tts = GradTTSInterpPipeline.from_pretrained(checkpoint)
+    tts.set_progress_bar_config(disable=True)
+    a, b = tts.style(speaker=12), tts.style(speaker=10)
+
+    def mel(*mechanisms):
+        options = {"num_inference_steps": 2, "seed": 0, "durations": [[4] * len(tts.frontend("A cat.").ids)]}
+        return tts("A cat.", a, b, share=shares.ramp(), mechanisms=mechanisms, **options).mel
+
+    three = ("prior", "prosody", "attention")
+    assert np.abs(mel(*three, "score") - mel(*three)).max() < 1e-4
+    assert np.abs(mel(*three[1:], "score") - mel(*three[1:])).max() > 1e-3, "the priors are left to it"
 
 
 def test_names_of_pairs_and_files():

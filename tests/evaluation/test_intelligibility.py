@@ -1,5 +1,6 @@
-"""Phone error rates, and a recogniser that hears something."""
+"""Error rates, and recognisers that hear something."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -7,10 +8,24 @@ import sys
 import numpy as np
 import pytest
 import soundfile
+import torch
+from safetensors.torch import load_file
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation import intelligibility
-from gradtts_interp.evaluation.intelligibility import phone_error_rate, plain_phones, recognise_phones
+from gradtts_interp.evaluation.intelligibility import (
+    Ears,
+    character_error_rate,
+    open_ears,
+    phone_error_rate,
+    plain_phones,
+    plain_words,
+    recognise_phones,
+    require_recognisers,
+    word_error_rate,
+)
+from gradtts_interp.evaluation.voice_models import TransformersRecogniser
+from gradtts_interp.text import TextFrontend
 
 
 def test_phones_without_stress_and_marks():
@@ -57,3 +72,207 @@ def test_speech_is_recognised_whatever_its_level(tmp_path):
     recognise_phones(audio[::-1].copy(), rate)  # what was heard before does not count
     assert recognise_phones(audio, rate) == heard
     assert recognise_phones(0.1 * audio, rate) == heard
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("Don’t go, Dr. Smith!", "don't go doctor smith"),
+        ("In 1999 it cost $5.", "in nineteen ninety nine it cost five dollars"),
+        ("A well-known 'quote'", "a well known quote"),
+        ("THE US CAT", "the us cat"),
+        ("", ""),
+        (" -- ...", ""),
+    ],
+)
+def test_spelling_is_no_error(written, words):
+    assert plain_words(written) == words
+    assert plain_words(words) == words, "normal words stay as they are"
+
+
+def test_word_and_character_errors_over_all_utterances():
+    assert word_error_rate(["Two cats, 3 dogs."], ["two cats three dogs"]) == 0
+    assert word_error_rate(["a b c", "d"], ["a x c", "d"]) == pytest.approx(1 / 4)
+    assert word_error_rate(["a"], ["a b c"]) == pytest.approx(2)
+    assert word_error_rate(["a b"], [""]) == 1
+    assert character_error_rate(["cat dog"], ["cat dig"]) == pytest.approx(1 / 7)
+    with pytest.raises(InputError, match="reference 2 of 2 has no words"):
+        word_error_rate(["a", "..."], ["a", "b"])
+
+
+class Parrot:
+    """A recogniser that hears one thing."""
+
+    def __init__(self, said):
+        self.said = said
+
+    def transcribe(self, audio, sample_rate_hz):
+        assert sample_rate_hz == 8000 and len(audio) == 4000
+        return self.said
+
+
+def test_ears_measure_what_there_are_recognisers_for(monkeypatch):
+    audio = np.zeros(4000, dtype=np.float32)
+    assert Ears().errors(audio, 8000, "a cat") == {}
+    words = Ears(words=Parrot("a hat"))
+    assert words.errors(audio, 8000, "A cat!") == {
+        "word_error_rate": pytest.approx(1 / 2),
+        "character_error_rate": pytest.approx(1 / 5),
+    }
+    assert words.errors(audio, 8000, "a {K AE1 T}") == {}, "which word inline phones are is not known"
+    monkeypatch.setattr(intelligibility, "recognise_phones", lambda audio, rate: ("K", "AE"))
+    assert Ears(TextFrontend()).errors(audio, 8000, "cat") == {"phone_error_rate": pytest.approx(1 / 3)}
+
+
+def test_recognisers_that_are_not_there_are_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(intelligibility.importlib.util, "find_spec", lambda name: None)
+    require_recognisers(())
+    with pytest.raises(InputError, match=r"whisper: no such folder"):
+        require_recognisers(["pocketsphinx", str(tmp_path / "whisper")])
+    with pytest.raises(InputError, match=r"holds no config.json; expected the folder of a model of transformers"):
+        require_recognisers([str(tmp_path)])
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(InputError, match=r"expected one folder at most, beside pocketsphinx"):
+        require_recognisers([str(tmp_path), str(tmp_path.parent)])
+    with pytest.raises(InputError, match=r"needs jiwer: pip install gradtts-interp\[eval\]"):
+        require_recognisers([str(tmp_path)])
+    monkeypatch.setattr(intelligibility.importlib.util, "find_spec", lambda name: name == "jiwer" or None)
+    with pytest.raises(InputError, match=r"needs transformers: pip install gradtts-interp\[voices\]"):
+        require_recognisers([str(tmp_path)])
+    with pytest.raises(InputError, match=r"needs pocketsphinx: pip install gradtts-interp\[eval\]"):
+        require_recognisers(["pocketsphinx"])
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(InputError, match=r"needs transformers: pip install gradtts-interp\[voices\]"):
+        TransformersRecogniser(tmp_path)
+    monkeypatch.setitem(sys.modules, "jiwer", None)
+    with pytest.raises(InputError, match=r"need jiwer: pip install gradtts-interp\[eval\]"):
+        word_error_rate(["a"], ["a"])
+
+
+# -- real models of transformers, a few thousand random weights each ------------------------------------------------
+
+SPECIAL = ("<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|de|>", "<|transcribe|>", "<|notimestamps|>")
+
+
+def save_whisper(folder, *, languages=True):
+    """A Whisper that may say nothing but one word, twice."""
+    transformers = pytest.importorskip("transformers", reason="make test-slow installs it")
+    folder.mkdir()
+    vocabulary = {name: i for i, name in enumerate(("a", "Ġhello", "h", "o", *SPECIAL))}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    tokenizer = transformers.WhisperTokenizer.from_pretrained(str(folder))
+    tokenizer.add_special_tokens({"additional_special_tokens": list(SPECIAL[1:])})
+    ids = {name: tokenizer.convert_tokens_to_ids(name) for name in vocabulary}
+    size = {
+        f"{side}_{part}": n for side in ("encoder", "decoder") for part, n in (("layers", 1), ("attention_heads", 2))
+    }
+    end, start = ids["<|endoftext|>"], ids["<|startoftranscript|>"]
+    config = transformers.WhisperConfig(
+        vocab_size=len(tokenizer),
+        d_model=16,
+        num_mel_bins=80,
+        bos_token_id=end,
+        eos_token_id=end,
+        pad_token_id=end,
+        decoder_start_token_id=start,
+        suppress_tokens=None,
+        begin_suppress_tokens=None,
+        **size,
+    )
+    torch.manual_seed(0)
+    model = transformers.WhisperForConditionalGeneration(config)
+    settings = {
+        "suppress_tokens": [i for i in range(len(tokenizer)) if i != ids["Ġhello"]],
+        "max_new_tokens": 2,
+        "no_timestamps_token_id": ids["<|notimestamps|>"],
+        "is_multilingual": languages,
+        "begin_suppress_tokens": None,
+    }
+    if languages:
+        settings["lang_to_id"] = {code: ids[code] for code in ("<|en|>", "<|de|>")}
+        settings["task_to_id"] = {"transcribe": ids["<|transcribe|>"]}
+    model.save_pretrained(folder)
+    path = folder / "generation_config.json"
+    written = {**json.loads(path.read_text()), **settings}
+    path.write_text(json.dumps({k: v for k, v in written.items() if k != "_from_model_config"}))
+    transformers.WhisperProcessor(transformers.WhisperFeatureExtractor(), tokenizer).save_pretrained(folder)
+    return folder
+
+
+def save_ctc(folder):
+    """A wav2vec2 that hears I in anything."""
+    transformers = pytest.importorskip("transformers", reason="make test-slow installs it")
+    folder.mkdir()
+    (folder / "vocab.json").write_text(
+        json.dumps({"<pad>": 0, "<s>": 1, "</s>": 2, "<unk>": 3, "|": 4, "H": 5, "I": 6})
+    )
+    tokenizer = transformers.Wav2Vec2CTCTokenizer(str(folder / "vocab.json"))
+    extractor = transformers.Wav2Vec2FeatureExtractor()
+    config = transformers.Wav2Vec2Config(
+        vocab_size=7,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        conv_dim=(8, 8),
+        conv_stride=(20, 16),
+        conv_kernel=(20, 16),
+        num_feat_extract_layers=2,
+        num_conv_pos_embeddings=4,
+        num_conv_pos_embedding_groups=2,
+        pad_token_id=0,
+    )
+    model = transformers.Wav2Vec2ForCTC(config)
+    with torch.no_grad():
+        model.lm_head.weight.zero_()
+        model.lm_head.bias.copy_(torch.arange(7.0))
+    model.save_pretrained(folder)
+    transformers.Wav2Vec2Processor(extractor, tokenizer).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("languages", [True, False])
+def test_a_whisper_by_path(tmp_path, languages):
+    recogniser = TransformersRecogniser(save_whisper(tmp_path / "whisper", languages=languages))
+    audio = 0.1 * np.sin(np.arange(22050) / 20).astype(np.float32)
+    assert recogniser.rate_hz == 16000
+    heard = recogniser.transcribe(audio, 22050)
+    assert plain_words(heard) == "hello hello" and recogniser.transcribe(audio, 22050) == heard
+    ears = open_ears([str(tmp_path / "whisper")], TextFrontend())
+    assert ears.errors(audio, 22050, "Hello, hello!") == {"word_error_rate": 0, "character_error_rate": 0}
+    assert ears.errors(audio, 22050, "Hello.")["word_error_rate"] == 1
+    calls = []
+    recogniser.pipeline = lambda sound, **options: calls.append((len(sound["raw"]), options)) or {"text": "well"}
+    assert recogniser.transcribe(audio, 22050) == recogniser.transcribe(np.tile(audio, 31), 22050) == "well"
+    asked = {"generate_kwargs": {"language": "en", "task": "transcribe"}} if languages else {}
+    assert calls == [(16000, asked), (31 * 16000, {**asked, "return_timestamps": True})], "long speech needs times"
+
+
+@pytest.mark.slow
+def test_a_ctc_model_by_path(tmp_path):
+    recogniser = TransformersRecogniser(save_ctc(tmp_path / "ctc"))
+    assert recogniser.transcribe(np.zeros(8000, dtype=np.float32), 16000) == "I"
+    found = Ears(words=recogniser).errors(np.zeros(11025, dtype=np.float32), 22050, "I")
+    assert found == {"word_error_rate": 0, "character_error_rate": 0}
+
+
+@pytest.mark.slow
+def test_models_that_cannot_be_used_are_named(tmp_path):
+    folder = save_whisper(tmp_path / "whisper")
+    with pytest.raises(InputError, match="language 'xx'; expected one of de en"):
+        TransformersRecogniser(folder, language="xx")
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()  # the weights are a view of it, which must not be cut
+    (folder / "model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(InputError, match=r"whisper: .*; expected a speech recogniser of transformers in safetensors"):
+        TransformersRecogniser(folder)
+    (folder / "model.safetensors").unlink()
+    torch.save(weights, folder / "pytorch_model.bin")
+    with pytest.raises(InputError, match=r"whisper: .*; expected a speech recogniser of transformers in safetensors"):
+        TransformersRecogniser(folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "bert", "architectures": ["BertModel"]}))
+    with pytest.raises(InputError, match=r"whisper: .*; expected a speech recogniser"):
+        TransformersRecogniser(folder)

@@ -1,5 +1,6 @@
 """Items in several processes: order, failures, and going on after a kill."""
 
+import contextlib
 import functools
 import os
 import signal
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.ledger import Ledger
@@ -41,6 +43,11 @@ def given(folder, seconds):
 
 def work(folder, seconds=0.0):
     return Work(functools.partial(given, str(folder), seconds), measure)
+
+
+def measure_process(context, item):
+    """Say where an item is measured, and with how many threads."""
+    return [{"pid": os.getpid(), "threads": torch.get_num_threads(), "omp": os.environ.get("OMP_NUM_THREADS")}], []
 
 
 def fail_to_set_up():
@@ -88,17 +95,40 @@ if __name__ == "__main__":
 """
 
 
+def children_of(script):
+    """Processes of the pool of a script: they name it by the folder that they were given, in their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            found += [path.parent.name] if f"RUN={script}".encode() in path.read_bytes() else []
+    return found
+
+
+@pytest.mark.slow
+def test_processes_share_the_cores(tmp_path, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    items = [Thing(str(i)) for i in range(4)]
+    with Ledger(tmp_path / "l.jsonl", {}) as ledger:
+        records = run_items(items, Work(dict, measure_process), ledger, jobs=2, threads=1)
+    rows = [record.rows[0] for record in records]
+    assert all(row["pid"] != os.getpid() and row["threads"] == 1 and row["omp"] == "1" for row in rows)
+    assert "OMP_NUM_THREADS" not in os.environ
+
+
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_without_repeating_what_is_finished(tmp_path, jobs):
     script = tmp_path / "run.py"
     script.write_text(SCRIPT.format(tests=str(Path(__file__).parent), folder=str(tmp_path), jobs=jobs))
-    process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL, env=dict(os.environ))
+    process = subprocess.Popen(
+        [sys.executable, str(script)], stderr=subprocess.DEVNULL, env={**os.environ, "RUN": str(script)}
+    )
     ledger_file, end = tmp_path / "l.jsonl", time.monotonic() + 120
     while (not ledger_file.exists() or ledger_file.read_bytes().count(b"\n") < 3) and time.monotonic() < end:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    time.sleep(0.7 if jobs > 1 else 0)  # a process of the pool may be in the middle of an item
+    time.sleep(0.7 if jobs > 1 else 0)  # a process of the pool ends a little later than the one that was killed
+    assert not children_of(script), "processes of a killed run wait for ever"
     finished = {p.stem: p.read_text() for p in tmp_path.glob("*.mark")}
     with Ledger(ledger_file, {}) as ledger:
         kept = set(ledger.records)

@@ -179,7 +179,7 @@ def fake_package(name, **names):
 
 def test_a_transformers_classifier_gets_its_own_rate(monkeypatch, tmp_path):
     def loader(result):
-        return SimpleNamespace(from_pretrained=lambda path, local_files_only: result)
+        return SimpleNamespace(from_pretrained=lambda path, local_files_only, trust_remote_code: result)
 
     fake = fake_package(
         "transformers",
