@@ -8,34 +8,46 @@ from typing import Any
 
 import torch
 
+from gradtts_interp.errors import InputError
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.precision import choose_precision, lay_out
 from gradtts_interp.vocoder import MelDecoder, Vocoder
 
 logger = logging.getLogger(__name__)
 
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune")
 
-def accelerate(model: GradTTS, vocoder: MelDecoder, precision: str, *, compile_network: bool = False) -> None:
+
+def accelerate(model: GradTTS, vocoder: MelDecoder, precision: str, *, compile_mode: str | None = None) -> None:
     """Choose the arithmetic of a pipeline's networks, in place; may be called again to choose anew.
 
     Args:
         model: Its acoustic model; the score network is meant, the text and style encoders stay in fp32.
         vocoder: Its vocoder; only a HiFi-GAN has arithmetic to choose.
         precision: ``fp32``, ``bf16``, or ``auto`` for bf16 where the machine multiplies it in hardware.
-        compile_network: Compile the score network at its next call; where that fails it goes on uncompiled.
+        compile_mode: Compile the score network at its next call, in one of :data:`COMPILE_MODES`: ``default`` for any
+            length, the others for each length anew, on a GPU with CUDA graphs. Where that fails it goes on uncompiled.
 
     Raises:
-        InputError: No such precision.
+        InputError: No such precision or mode.
     """
+    if compile_mode not in (None, *COMPILE_MODES):
+        raise InputError(f"compile mode {compile_mode!r}: expected one of {', '.join(COMPILE_MODES)}")
     model.precision = choose_precision(precision, model.device)
     lay_out(model.decoder.estimator, model.precision)
     if isinstance(vocoder, Vocoder):
         vocoder.precision = model.precision
     estimator = model.decoder.estimator
     estimator.__dict__.pop("forward", None)
-    if compile_network:
+    if compile_mode is not None:
         plain = estimator.forward
-        estimator.forward = with_fallback(torch.compile(plain, dynamic=True), plain)  # type: ignore[method-assign]
+        estimator.forward = with_fallback(_compiled(plain, compile_mode), plain)  # type: ignore[method-assign]
+
+
+def _compiled(plain: Callable[..., torch.Tensor], mode: str) -> Callable[..., torch.Tensor]:
+    """A compiled network; with CUDA graphs its answer is copied, since the next call writes to the same memory."""
+    fast = torch.compile(plain, mode=mode, dynamic=mode == "default")
+    return fast if mode == "default" else lambda *args, **named: fast(*args, **named).clone()
 
 
 def with_fallback(fast: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:

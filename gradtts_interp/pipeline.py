@@ -161,9 +161,9 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             return DEFAULT_MECHANISMS_OFFICIAL
         return DEFAULT_MECHANISMS_BY_PITCH if share.pitch else DEFAULT_MECHANISMS
 
-    def accelerate(self, precision: str = "auto", *, compile_network: bool = False) -> GradTTSInterpPipeline:
+    def accelerate(self, precision: str = "auto", *, compile_mode: str | None = None) -> GradTTSInterpPipeline:
         """Choose the arithmetic of the networks; see :func:`gradtts_interp.acceleration.accelerate`."""
-        accelerate(self.model, self.vocoder, precision, compile_network=compile_network)
+        accelerate(self.model, self.vocoder, precision, compile_mode=compile_mode)
         return self
 
     # -- synthesis ----------------------------------------------------------------------------------------------

@@ -13,10 +13,10 @@ from gradtts_interp.diffusion.samplers import FAST_SOLVERS, sampler_by_name
 from gradtts_interp.errors import InputError
 
 OFFICIAL_STEPS, OFFICIAL_SOLVER = 50, "euler"
-DEFAULT_STEPS, DEFAULT_SOLVER = 28, "unipc"
-"""Used when nothing is said: of UniPC and DPM-Solver++ with 20, 24 and 28 steps, the only one whose mel came within 1 %
-of that of 100 UniPC steps: 0.92 % of the distance of the two styles' mels. Those 100 steps were themselves 0.14 % from
-1000 Euler steps. One sentence by one pair of voices, with an earlier state of the demo checkpoint."""
+DEFAULT_STEPS, DEFAULT_SOLVER = 18, "unipc"
+"""Used when nothing is said: the fewest whose mel was no further from the converged one than that of 100 Euler steps.
+Over the distance of the two styles' mels that was 0.59 % and 0.41 % (two sentences, two pairs of voices; Euler 100:
+0.71 % and 0.57 %; 16 steps: 0.89 % and 0.56 %). ``benchmarks.speed.run --part a`` measures it anew."""
 
 
 def choose_sampler(steps: int | None, solver: str | None) -> tuple[int, str]:

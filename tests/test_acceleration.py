@@ -1,6 +1,7 @@
 """Arithmetic and compiling are options: fp32 is left as it was, bf16 is near it, and a failure falls back."""
 
 import logging
+import shutil
 
 import pytest
 import torch
@@ -61,6 +62,51 @@ def test_what_cannot_be_compiled_goes_on_without(caplog):
     with caplog.at_level(logging.WARNING):
         assert [work(1), work(2)] == [2, 3]
     assert calls == [1] and "no compiler" in caplog.text
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(InputError, match="compile mode 'fast': expected one of default, reduce-overhead, max-autotune"):
+        tiny_pipeline().accelerate("fp32", compile_mode="fast")
+
+
+class TestCompiling:
+    """Once for real: with the machine's compiler, and with none."""
+
+    @staticmethod
+    def speak(tts):
+        found = tts(
+            ["One two three.", "One."], tiny_style(1), tiny_style(2), share=shares.ramp(), num_inference_steps=2, seed=0
+        )
+        return torch.cat([torch.from_numpy(speech.mel) for speech in found], dim=1)
+
+    @pytest.mark.slow
+    @pytest.mark.timeout(1800)
+    @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+    def test_compiled_agrees_with_eager(self, caplog):
+        tts = tiny_pipeline()
+        plain = self.speak(tts)
+        tts.accelerate("fp32", compile_mode="default")
+        with caplog.at_level(logging.WARNING, logger="gradtts_interp"):
+            torch.testing.assert_close(self.speak(tts), plain, atol=1e-3, rtol=0)
+        assert not caplog.records and torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
+        tts.accelerate("fp32")
+        assert torch.equal(self.speak(tts), plain)
+
+    @pytest.mark.slow
+    @pytest.mark.timeout(1800)
+    def test_without_a_compiler_it_goes_on_with_one_warning(self, caplog, monkeypatch):
+        from torch._inductor import config
+
+        monkeypatch.setattr(config.cpp, "cxx", ("/no/such/compiler",))
+        monkeypatch.setattr(config, "force_disable_caches", True)  # else an earlier run's code is found
+        monkeypatch.setattr(config, "compile_threads", 1)
+        torch._dynamo.reset()
+        tts = tiny_pipeline()
+        plain = self.speak(tts)
+        tts.accelerate("fp32", compile_mode="default")
+        with caplog.at_level(logging.WARNING, logger="gradtts_interp"):
+            assert torch.equal(self.speak(tts), plain)
+        assert [r.message[:15] for r in caplog.records if r.name.startswith("gradtts_interp")] == ["cannot compile "]
 
 
 def test_keys_are_made_once_per_utterance(monkeypatch):

@@ -135,8 +135,10 @@ class TestRay:
         return str(Path(__file__).resolve().parents[1] / "checkpts" / "demo")
 
     @pytest.fixture(autouse=True)
-    def _extra(self):
+    def _extra(self, monkeypatch):
         pytest.importorskip("ray", reason="make test-scale installs the extra scale")
+        monkeypatch.setenv("RAY_worker_niceness", "0")  # at Ray's 15 a busy machine gives its workers no time
+        monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
 
     def settings(self, checkpoint, out, **others):
         return Settings(checkpoint, str(out), steps=2, precision="fp32", **others)

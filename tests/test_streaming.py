@@ -1,6 +1,9 @@
 """Long text sentence by sentence, shares that go on over sentences, and a vocoder in pieces."""
 
+import gc
 import itertools
+import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +19,13 @@ from gradtts_interp.text.sentences import LONGEST, split_sentences
 from gradtts_interp.vocoder import GriffinLimVocoder, Vocoder
 from hifigan import CONFIGS, GeneratorConfig
 
+STATUS = Path("/proc/self/status")
 QUICK = {"num_inference_steps": 1, "solver": "euler", "seed": 0}
+
+
+def resident_mib():
+    line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmRSS:"))
+    return int(line.split()[1]) / 1024
 
 
 class TestSentences:
@@ -79,6 +88,28 @@ class TestParagraph:
         alone = tiny_pipeline("One two.", a, b, share=shares.ramp(), **QUICK)
         for speech in (first, second):
             np.testing.assert_array_equal(speech.audio, alone.audio)
+
+    def test_only_the_last_sentence_is_held(self, tiny_pipeline):
+        held = []
+        for speech in tiny_pipeline.stream("One two. " * 6, tiny_style(1), tiny_style(2), share=shares.ramp(), **QUICK):
+            held.append(weakref.ref(speech))
+            del speech
+            gc.collect()
+            assert sum(found() is not None for found in held) <= 1  # the generator may hold the one it gave
+
+    @pytest.mark.slow
+    @pytest.mark.skipif(not STATUS.exists(), reason="resident memory is read from /proc")
+    def test_memory_is_flat_with_the_length_of_the_text(self, tiny_pipeline):
+        """Sentences of about 20 s take 5 MiB each; the 45 after the fifth would be seen if they were kept."""
+        resident, size = [], 0
+        text = "One two three four five. " * 50
+        spoken = tiny_pipeline.stream(text, tiny_style(1), tiny_style(2), share=shares.ramp(), length_scale=40, **QUICK)
+        for speech in spoken:
+            size += sum(a.nbytes for a in (speech.audio, speech.mel, speech.noise, speech.share))
+            gc.collect()
+            resident.append(resident_mib())
+        assert len(resident) == 50 and size / 2**20 > 150
+        assert resident[-1] - resident[4] < 50, (resident[4], resident[-1], size / 2**20)
 
     def test_errors(self, tiny_pipeline):
         with pytest.raises(InputError, match="no text"):

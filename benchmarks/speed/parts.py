@@ -1,69 +1,18 @@
-"""Parts (a), (b), (e), (g): solvers, cost of a step, vocoder, whole sentences."""
+"""Parts (b), (e), (g): cost of a step, vocoder, whole sentences."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import torch
 
 from benchmarks.speed.measure import peak_mib, timed
-from benchmarks.speed.scene import MIDDLE, SHORT, Scene
+from benchmarks.speed.scene import MIDDLE, Scene
 from gradtts_interp.models.precision import bf16_is_fast
 from gradtts_interp.sampling import DEFAULT_SOLVER, DEFAULT_STEPS
 from gradtts_interp.vocoder import GriffinLimVocoder
 
 Rows = list[dict[str, Any]]
-REFERENCE_STEPS = 1000
-TEXTS = (SHORT, "We shall see what comes of it.")
-GRID = {
-    "euler": (10, 20, 50, 100),
-    "euler_maruyama": (100,),
-    "ml": (100,),
-    "dpm++": (6, 8, 10, 12, 16, 20, 24, 28),
-    "unipc": (6, 8, 10, 12, 16, 20, 24, 28),
-}
-
-
-def _clock(work):
-    found = []
-    timing = timed(lambda: found.append(work()), runs=1, warm_up=0)
-    return found[0], timing.best
-
-
-def solvers(scene: Scene) -> Rows:
-    """Mel error of each solver against 1000 Euler steps, over the distance of A and B, and seconds; fp32 and bf16."""
-    errors: dict[tuple[str, int, str], list[tuple[float, float]]] = {}
-    for text in TEXTS[:1] if scene.quick else TEXTS:
-        durations = scene.prepare([text]).durations[0].tolist()
-        options = {"durations": durations}
-        a, b = (scene.mel(text, styles=s, num_inference_steps=30, solver="unipc", **options) for s in "ab")
-        distance = float((a - b).abs().mean())
-        steps = 100 if scene.quick else REFERENCE_STEPS
-        reference, seconds = _clock(partial(scene.mel, text, num_inference_steps=steps, solver="euler", **options))
-        errors.setdefault(("euler", steps, "fp32"), []).append((0.0, seconds))
-        cases = [(solver, n, "fp32") for solver, counts in GRID.items() for n in counts]
-        cases += [(DEFAULT_SOLVER, DEFAULT_STEPS, "bf16")] * bf16_is_fast(scene.tts.device)
-        for solver, n, precision in cases:
-            scene.tts.accelerate(precision)
-            mel, seconds = _clock(partial(scene.mel, text, num_inference_steps=n, solver=solver, **options))
-            error = float((mel - reference).abs().mean()) / distance
-            errors.setdefault((solver, n, precision), []).append((error, seconds))
-        scene.tts.accelerate("fp32")
-    count = {key: len(found) for key, found in errors.items()}
-    means = {k: [sum(v[i] for v in found) / count[k] for i in (0, 1)] for k, found in errors.items()}
-    plain = means[("euler", 100, "fp32")][1]
-    return [
-        {
-            "solver": solver,
-            "steps": n,
-            "arithmetic": precision,
-            "mel error / A-B distance, %": round(100 * error, 3),
-            "seconds": round(seconds, 3),
-            "times faster than Euler 100": round(plain / seconds, 1),
-        }
-        for (solver, n, precision), (error, seconds) in means.items()
-    ]
 
 
 def steps(scene: Scene) -> Rows:
@@ -144,8 +93,8 @@ def sentences(scene: Scene) -> Rows:
         texts, spoken = [MIDDLE] * batch, []
         seconds = timed(
             lambda t=texts, n=n, s=solver, out=spoken: out.append(scene.speak(t, num_inference_steps=n, solver=s)),
-            runs=1 if scene.quick or n == 100 else 3,
-            warm_up=0 if n == 100 else 1,
+            runs=1 if scene.quick or n == 100 or batch > 2 else 3,
+            warm_up=int(batch == 1 and n < 100),
         ).median
         audio = sum(speech.seconds for speech in spoken[-1])
         rows.append(
@@ -157,7 +106,7 @@ def sentences(scene: Scene) -> Rows:
                 "audio seconds per second": round(audio / seconds, 2),
                 "over the baseline": round(
                     audio / seconds / (rows[0]["audio seconds per second"] if rows else audio / seconds), 1
-                ),  # noqa: E501
+                ),
             }
         )
     scene.tts.accelerate("fp32")

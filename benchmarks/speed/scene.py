@@ -16,6 +16,7 @@ from gradtts_interp.placement import Prepared, stack_shares
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
 
+BRIEF = "We shall see it."
 SHORT = "Good morning, how are you?"
 MIDDLE = "The quick brown fox jumps over the lazy dog near the river bank."
 

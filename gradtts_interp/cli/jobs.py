@@ -113,7 +113,7 @@ def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInte
     require_parts(args, pipeline)
     if share is not None and share.pitch is not None:
         _require_contour(b if share.pitch.from_second else a)
-    pipeline.accelerate(args.precision, compile_network=args.compile)
+    pipeline.accelerate(args.precision, compile_mode=args.compile)
     steps, solver = choose_sampler(args.timesteps, args.solver)
     sampling = {
         "num_inference_steps": steps,

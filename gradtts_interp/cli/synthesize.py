@@ -9,6 +9,7 @@ import sys
 
 import torch
 
+from gradtts_interp.acceleration import COMPILE_MODES
 from gradtts_interp.cli.blend_flags import add_blend_arguments
 from gradtts_interp.cli.jobs import Job, job_of
 from gradtts_interp.cli.rendering import Outcome, render_lines
@@ -128,7 +129,14 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         default="fp32",
         help="arithmetic of the networks; auto is bf16 where the hardware multiplies it (default: %(default)s)",
     )
-    group.add_argument("--compile", action="store_true", help="compile the score network, which takes a minute or more")
+    group.add_argument(
+        "--compile",
+        nargs="?",
+        const=COMPILE_MODES[0],
+        choices=COMPILE_MODES,
+        help="compile the score network, which takes a minute or more; reduce-overhead and max-autotune use CUDA "
+        f"graphs and compile for each length anew (default: not; without a mode: {COMPILE_MODES[0]})",
+    )
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     group.add_argument(
         "--batch-size", type=_count, metavar="N", help="sentences rendered at once (default: 1 on a CPU, else 8)"

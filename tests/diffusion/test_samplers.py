@@ -228,12 +228,15 @@ def test_maximum_likelihood_factors_equal_the_paper():
 
 
 def test_evaluation_times():
-    assert evaluation_times(1) == [1.0]
+    assert evaluation_times(1, SCHEDULE) == [1.0]
+    assert evaluation_times(5, SCHEDULE) == pytest.approx([(1 - i / 5) ** 1.5 for i in range(5)])
     for steps in (4, 20, 1000):
-        times = evaluation_times(steps)
-        assert len(times) == steps and times[0] == 1.0 and times[-1] == pytest.approx(steps**-1.5)
+        times = evaluation_times(steps, SCHEDULE)
+        assert len(times) == steps and times[0] == 1.0 and 0.4 < times[-1] * steps**1.5 < 1.1
         assert all(later < earlier for earlier, later in zip(times, times[1:], strict=False))
         assert all(math.isfinite(log_snr(t, SCHEDULE)) for t in times)
+    rises = np.diff([log_snr(t, SCHEDULE) for t in times])
+    np.testing.assert_allclose(rises, rises.mean(), rtol=0.05)
 
 
 def test_noise_of_the_first_frames_does_not_depend_on_what_follows():
