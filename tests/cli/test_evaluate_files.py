@@ -149,7 +149,13 @@ def test_files_that_cannot_be_measured(run, wavs, name, words):
 def test_a_corpus_with_bad_files_is_measured_without_them(run, wavs):
     lines = [
         {"id": "good", "reference": "low.wav", "synthesis": "high.wav", "speaker": "s"},
-        {"id": "again", "reference": "low.wav", "synthesis": "low.wav", "speaker": "s"},
+        {
+            "id": "again",
+            "reference": "low.wav",
+            "synthesis": "low.wav",
+            "speaker": "s",
+            "reference_textgrid": "no.grid",
+        },
         {"id": "other", "reference": "high.wav", "synthesis": "high.wav", "speaker": "t"},
         *({"id": name, "reference": "low.wav", "synthesis": f"{name}.wav"} for name in ("empty", "nan", "none")),
     ]
@@ -162,6 +168,7 @@ def test_a_corpus_with_bad_files_is_measured_without_them(run, wavs):
     told = "\n".join(failure["error"] for failure in summary["failed"])
     for words in ("line 7: no JSON", "line 8: id 'good'", "holds no samples", "NaN", "no such audio file"):
         assert words in told
+    assert "no.grid cannot be read" in err and "measured without phone times" in err
     (line,) = [one for one in summary["tables"][0]["lines"] if one["name"] == "synthesis"]
     assert line["n"] == 3 and line["cells"]["f0_mean_cents"]["mean"] == pytest.approx(100, abs=5)
     found = cells(summary)

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.blend import (
@@ -176,3 +178,114 @@ def test_selectivity_is_the_unwanted_per_wanted_movement():
     assert selectivity(0.8, 0.2) == pytest.approx(0.25)
     assert selectivity(0.8, -0.2) == pytest.approx(0.25)
     assert np.isnan(selectivity(0.0, 0.2))
+
+
+# -- laws over random contours ----------------------------------------------------------------------------------------
+
+
+@st.composite
+def styles(draw):
+    """Two contours of other pitch, level and voicing, and a share for each frame."""
+    frames = draw(st.integers(1, 80))
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    spread = draw(st.floats(0.01, 1.5))
+
+    def one():
+        f0_hz = 150 * np.exp(spread * random.uniform(-1, 1, frames))
+        level = random.uniform(-60, 0, frames)
+        return Contour(f0_hz, random.random(frames) < 0.7, level, RATE)
+
+    return one(), one(), random.uniform(0, 1, frames)
+
+
+def between(a, b, share):
+    """A voiced contour at a share of the way, in log-frequency and decibels."""
+    f0_hz = np.exp((1 - share) * np.log(a.f0_hz) + share * np.log(b.f0_hz))
+    return Contour(f0_hz, np.ones(len(share), dtype=bool), (1 - share) * a.energy_db + share * b.energy_db, RATE)
+
+
+F0_AND_LEVEL = (realised_f0_share, realised_energy_share)
+
+
+@settings(max_examples=60, deadline=None)
+@given(styles())
+def test_what_was_mixed_is_found(found):
+    a, b, share = found
+    blend = between(a, b, share)
+    for measure in F0_AND_LEVEL:
+        realised = measure(a, b, blend)
+        assert np.allclose(realised.share[realised.measured], share[realised.measured], atol=1e-3)
+        assert control_error(realised, share) < 1e-3 or not realised.measured.any()
+        assert np.isnan(realised.share[~realised.measured]).all()
+        assert not (realised.measured & ~(a.voiced & b.voiced)).any()
+
+
+@settings(max_examples=60, deadline=None)
+@given(styles(), styles())
+def test_swapped_styles_complement_and_ends_are_ends(found, other):
+    a, b, _ = found
+    frames = min(len(a), len(other[0]))
+    a, b, blend = (Contour(c.f0_hz[:frames], c.voiced[:frames], c.energy_db[:frames], RATE) for c in (a, b, other[0]))
+    for measure in F0_AND_LEVEL:
+        there, back = measure(a, b, blend), measure(b, a, blend)
+        assert np.array_equal(there.measured, back.measured)
+        chosen = there.measured
+        assert np.allclose(there.share[chosen] + back.share[chosen], 1, atol=1e-6), "the limits are symmetric too"
+        assert ((there.share[chosen] >= SHARE_LIMITS[0]) & (there.share[chosen] <= SHARE_LIMITS[1])).all()
+        for end, share in ((a, 0), (b, 1)):
+            realised = measure(a, b, end)
+            assert np.allclose(realised.share[realised.measured], share, atol=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(styles(), st.floats(0.5, 2.0), st.floats(-20, 20))
+def test_another_octave_or_gain_for_all_three_changes_nothing(found, ratio, gain_db):
+    a, b, share = found
+    three = (a, b, between(a, b, share))
+    moved = [Contour(c.f0_hz * np.float32(ratio), c.voiced, c.energy_db + gain_db, RATE) for c in three]
+    for measure in F0_AND_LEVEL:
+        plain, other = measure(*three), measure(*moved)
+        both = plain.measured & other.measured  # an interval at the limit may fall to either side of it
+        assert (plain.measured != other.measured).mean() < 0.1 or len(share) < 20
+        assert np.allclose(plain.share[both], other.share[both], atol=1e-3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 30), st.integers(3, 40))
+def test_envelopes_mixed_and_turned(seed, dimensions, frames):
+    random = np.random.default_rng(seed)
+    a, b = random.normal(size=(2, dimensions, frames))
+    share = random.uniform(0, 1, frames)
+    blend = (1 - share) * a + share * b
+    active = random.random(frames) < 0.8
+    found = realised_envelope_share(a, b, blend, active)
+    assert np.allclose(found.share[found.measured], share[found.measured])
+    assert np.array_equal(found.measured, active)
+    turn, _ = np.linalg.qr(random.normal(size=(dimensions, dimensions)))
+    turned = realised_envelope_share(turn @ a, turn @ b, turn @ blend, active)
+    assert np.allclose(turned.share[active], found.share[active])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(-0.5, 1.5), min_size=11, max_size=11), st.floats(0.1, 10))
+def test_monotonicity_sees_only_the_order(shares, power):
+    weights, shares = np.linspace(0, 1, 11), np.round(shares, 3)
+    found = monotonicity(weights, shares)
+    assert np.isnan(found) == (np.ptp(shares) == 0)
+    if not np.isnan(found):
+        assert -1 - 1e-9 <= found <= 1 + 1e-9
+        bent = np.round((shares + 0.6) ** power, 12)  # a rising curve keeps every order, up to rounding
+        if np.array_equal(np.unique(bent, return_inverse=True)[1], np.unique(shares, return_inverse=True)[1]):
+            if np.ptp(bent) > 1e-6:
+                assert monotonicity(weights, bent) == pytest.approx(found)
+        assert monotonicity(weights, -shares) == pytest.approx(-found)
+        assert linearity(weights, shares) <= 1
+
+
+def test_an_equal_mix_at_both_limits_of_what_is_measured():
+    """A way of 50 cents or 1 dB counts, a shorter one does not."""
+    for ratio, counts in ((2 ** (50.5 / 1200), True), (2 ** (49.5 / 1200), False)):
+        assert realised_f0_share(A, contour(100.0 * ratio), A).measured.all() == counts
+    for level, counts in ((1.01, True), (0.99, False)):
+        louder = dataclasses.replace(A, energy_db=A.energy_db + np.float32(level))
+        assert realised_energy_share(A, louder, A).measured.all() == counts
