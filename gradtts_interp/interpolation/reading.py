@@ -17,7 +17,7 @@ from gradtts_interp.interpolation.shares import PitchRegion
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.pitch_predictor import contour_of
 from gradtts_interp.models.style_context import StyleTokens
-from gradtts_interp.pitch.contour import Contour, normalise_prosody
+from gradtts_interp.pitch.contour import Contour, f0_skew, normalise_prosody
 from gradtts_interp.pitch.masks import pitch_mask
 from gradtts_interp.styles import Style
 
@@ -47,6 +47,7 @@ class EncodedStyle:
         prosody: Normalised prosody with its flag (B, 5), or None.
         speaker: Official speaker embedding (1, E), or None.
         hidden: Hidden states of the text encoder (B, D, L), or None where nothing is predicted from them.
+        skew: Of the reference's F0 (B,), see :func:`~gradtts_interp.pitch.contour.f0_skew`; None with ``hidden``.
     """
 
     means: Tensor
@@ -56,6 +57,7 @@ class EncodedStyle:
     prosody: Tensor | None
     speaker: Tensor | None
     hidden: Tensor | None = None
+    skew: Tensor | None = None
 
 
 def pad_ids(ids: list[tuple[int, ...]], device: torch.device) -> Texts:
@@ -99,7 +101,8 @@ def encode_styles(
         pooled = tokens.pooled.expand(len(texts.lengths), -1)
         means, logw, mask, hidden = model.read_text(texts.ids, texts.lengths, pooled)
         vector = _prosody_input(style.prosody, model.device).expand(len(texts.lengths), -1)
-        answers.append(EncodedStyle(means, logw, mask, _repeat(tokens, len(texts.lengths)), vector, None, hidden))
+        skew = torch.full_like(vector[:, 0], f0_skew(style.contour))
+        answers.append(EncodedStyle(means, logw, mask, _repeat(tokens, len(texts.lengths)), vector, None, hidden, skew))
     return answers
 
 
@@ -188,8 +191,8 @@ def read_style(model: GradTTS, style: EncodedStyle, durations: Tensor, frames: i
         plane = model.decoder.estimator.speaker_plane(style.speaker, frames)
         speaker = plane.expand(len(durations), -1, -1)
     contour = None
-    if model.pitch_predictor is not None and style.hidden is not None:
-        contour = contour_of(model.pitch_predictor(style.hidden, durations, frames), durations)
+    if model.pitch_predictor is not None and style.hidden is not None and style.skew is not None:
+        contour = contour_of(model.pitch_predictor(style.hidden, durations, frames), durations, style.skew)
     return StyleReading(
         mu=expand(style.means, durations, frames=frames),
         tokens=style.tokens,

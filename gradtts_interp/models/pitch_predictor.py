@@ -94,14 +94,17 @@ class PitchPredictor(nn.Module):
         return PredictedPitch(shape, voicing)
 
 
-def contour_of(predicted: PredictedPitch, durations: Tensor) -> Tensor:
-    """Bring a prediction to zero mean and unit spread over the voiced frames of each item.
+def contour_of(predicted: PredictedPitch, durations: Tensor, skew: Tensor) -> Tensor:
+    """Bring a prediction to unit spread over the voiced frames of each item, and its median to where it shall be.
 
-    A mean over what could be said is flatter than anything that is said; the spread is put back here.
+    A mean over what could be said is flatter than anything that is said; the spread is put back here. Medians are matched
+    rather than means, since a tracker's octave errors on a reference move its mean.
 
     Args:
         predicted: Shape and voicing (B, T).
         durations: Frames of each token (B, L).
+        skew: Spreads by which the median shall lie above the mean (B,), see
+            :func:`~gradtts_interp.pitch.contour.f0_skew`.
 
     Returns:
         Shape, and probability of voicing, (B, 2, T).
@@ -109,7 +112,9 @@ def contour_of(predicted: PredictedPitch, durations: Tensor) -> Tensor:
     probability = predicted.voicing.sigmoid()
     at = torch.arange(predicted.shape.shape[1], device=durations.device)[None]
     voiced = ((probability > 0.5) & (at < durations.sum(1, keepdim=True))).to(predicted.shape.dtype)
-    return torch.stack([standardise(predicted.shape, voiced, most=LARGEST_STRETCH), probability], dim=1)
+    shape = standardise(predicted.shape, voiced, most=LARGEST_STRETCH)
+    median = shape.where(voiced > 0, torch.nan).nanmedian(dim=1, keepdim=True).values.nan_to_num()
+    return torch.stack([shape - median + skew[:, None], probability], dim=1)
 
 
 def standardise(log_f0: Tensor, voiced: Tensor, *, most: float = math.inf) -> Tensor:
@@ -130,7 +135,7 @@ def standardise(log_f0: Tensor, voiced: Tensor, *, most: float = math.inf) -> Te
 
 
 def asked_prosody(numbers: Tensor, flag: Tensor, contour: Tensor | None) -> Tensor:
-    """What the score network is told per frame.
+    """Say what the score network is told per frame.
 
     Args:
         numbers: Normalised prosody vectors per frame (B, 4, T).

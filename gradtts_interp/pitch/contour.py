@@ -21,6 +21,9 @@ ENERGY_FLOOR_DB = -80.0
 SPEECH_RANGE_DB = 30.0
 """A frame this far below the loudest one no longer counts as speech."""
 
+FLAT_LOG_F0 = 1e-3
+"""Standard deviation of log-F0 below which a contour counts as flat."""
+
 UNVOICED_F0_HZ = 150.0
 """F0 of a signal without any voiced frame: a constant, so that logarithms stay finite."""
 
@@ -194,6 +197,23 @@ def prosody_vector(contour: Contour, *, require_voiced: bool = False) -> NDArray
     speech = energy >= energy.max() - SPEECH_RANGE_DB
     values = (log_f0.mean(), log_f0.std(), energy[speech].mean(), _syllable_rate(energy, speech, contour.frame_rate_hz))
     return np.array(values, dtype=np.float32)
+
+
+def f0_skew(contour: Contour) -> float:
+    """How far the median of log-F0 lies above its mean over voiced frames, in standard deviations.
+
+    Args:
+        contour: The utterance (T,).
+
+    Returns:
+        A number in [-1, 1]; 0 for a flat contour or one without a voiced frame.
+
+    Source: the nonparametric skew; that it cannot leave [-1, 1] is Hotelling and Solomons 1932.
+    """
+    log_f0 = np.log(contour.f0_hz[contour.voiced].astype(np.float64))
+    if not len(log_f0) or log_f0.std() < FLAT_LOG_F0:
+        return 0.0
+    return float((np.median(log_f0) - log_f0.mean()) / log_f0.std())
 
 
 def normalise_prosody(vector: NDArray[Any] | Tensor) -> Any:

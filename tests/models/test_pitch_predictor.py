@@ -44,14 +44,15 @@ def test_a_contour_of_padding_is_that_of_the_item_alone():
 def test_level_and_range_of_the_asked_contour_are_those_of_the_prosody_vector():
     torch.manual_seed(1)
     durations = torch.tensor([[10, 8]])
-    contour = contour_of(PredictedPitch(torch.randn(1, FRAMES) * 3 + 1, torch.randn(1, FRAMES)), durations)
+    predicted = PredictedPitch(torch.randn(1, FRAMES) * 3 + 1, torch.randn(1, FRAMES))
+    contour = contour_of(predicted, durations, torch.tensor([0.5]))
     vector = np.array([np.log(200.0), 0.12, -25.0, 4.0])
     numbers = torch.tensor((vector - PROSODY_MEAN) / PROSODY_STD, dtype=torch.float32)[None, :, None]
     asked = asked_prosody(numbers.expand(-1, -1, FRAMES), torch.ones(1, 1, FRAMES), contour)
     voiced = (asked[0, 5] > 0) & (torch.arange(FRAMES) < 18)
     assert 3 < voiced.sum() < 18
     found = log_f0_hz(asked)[0, voiced]
-    assert float(found.mean()) == pytest.approx(np.log(200.0), abs=1e-4)
+    assert float(found.median()) == pytest.approx(np.log(200.0) + 0.5 * 0.12, abs=1e-4)
     assert float(found.std(unbiased=False)) == pytest.approx(0.12, abs=1e-4)
 
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from gradtts_interp.pitch.contour import (
     UNVOICED_F0_HZ,
     Contour,
     extract_contour,
+    f0_skew,
     fill_unvoiced,
     frame_energy_db,
     normalise_prosody,
@@ -156,3 +159,17 @@ def test_contour_refuses_unequal_lengths_and_zero_pitch():
 def test_prosody_vector_refuses_an_empty_contour():
     with pytest.raises(InputError, match="contour without frames"):
         prosody_vector(make_contour([], []))
+
+
+def contour_at(f0_hz) -> Contour:
+    f0_hz = np.asarray(f0_hz, dtype=np.float32)
+    return Contour(f0_hz, np.ones(len(f0_hz), dtype=bool), np.zeros(len(f0_hz), dtype=np.float32), 86.0)
+
+
+def test_skew_places_the_median():
+    f0_hz = np.array([100.0, 110.0, 200.0, 210.0, 220.0])
+    log_f0 = np.log(f0_hz)
+    assert log_f0.mean() + f0_skew(contour_at(f0_hz)) * log_f0.std() == pytest.approx(np.log(200.0), abs=1e-5)
+    assert f0_skew(contour_at([150.0, 150.0, 150.0])) == 0.0
+    unvoiced = dataclasses.replace(contour_at(f0_hz), voiced=np.zeros(5, dtype=bool))
+    assert f0_skew(unvoiced) == 0.0
