@@ -97,8 +97,8 @@ class PitchPredictor(nn.Module):
 def contour_of(predicted: PredictedPitch, durations: Tensor, skew: Tensor) -> Tensor:
     """Bring a prediction to unit spread over the voiced frames of each item, and its median to where it shall be.
 
-    A mean over what could be said is flatter than anything that is said; the spread is put back here. Medians are matched
-    rather than means, since a tracker's octave errors on a reference move its mean.
+    A mean over what could be said is flatter than anything that is said; the spread is put back here. Medians are
+    matched rather than means, since a tracker's octave errors on a reference move its mean.
 
     Args:
         predicted: Shape and voicing (B, T).
