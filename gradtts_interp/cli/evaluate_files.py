@@ -20,9 +20,11 @@ from gradtts_interp.cli.evaluate_output import (
     add_recognisers,
     command_line,
     fingerprint,
+    listening_of,
     machine,
     recogniser_facts,
     recognisers_of,
+    require_config,
     speaker_encoder_of,
     today,
     write_finding,
@@ -251,7 +253,7 @@ def _share_of(args: argparse.Namespace) -> NDArray[Any]:
 
 def _settings(args: argparse.Namespace, shown: tuple[str, ...]) -> FileSettings:
     return FileSettings(
-        listener={"tracker": args.tracker, "floor_hz": args.floor, "ceiling_hz": args.ceiling},
+        listener=listening_of(args),
         encoder=speaker_encoder_of(args),
         vocoder=_vocoder_folder(args),
         align=getattr(args, "align", "none"),
@@ -272,7 +274,7 @@ def _vocoder_folder(args: argparse.Namespace) -> str | None:
     if args.vocoder == "none":
         return None
     if args.vocoder is not None:
-        return str(args.vocoder)
+        return require_config(args.vocoder, "a vocoder")
     try:
         folder = default_checkpoint().parent / "hifigan-demo"
     except CheckpointError:

@@ -20,12 +20,13 @@ import torch
 
 import gradtts_interp
 from gradtts_interp.cli.jobs import default_checkpoint
+from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.evaluation.intelligibility import POCKETSPHINX, require_recognisers
 from gradtts_interp.evaluation.ledger import Record, plain
 from gradtts_interp.evaluation.report import AUDIO_FORMATS, Report, failures_of, write_report
 from gradtts_interp.evaluation.tables import Plan, Table, number, tabulate, write_rows
-from gradtts_interp.evaluation.trackers import TRACKERS
+from gradtts_interp.evaluation.trackers import TRACKERS, require_f0_range
 from gradtts_interp.files import atomic_path
 
 LEDGER = "ledger.jsonl"
@@ -79,6 +80,30 @@ def add_measuring(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def listening_of(args: argparse.Namespace) -> dict[str, Any]:
+    """How is measured, as the flags of :func:`add_measuring` say; a wrong range is told before any file is read."""
+    require_f0_range(args.floor, args.ceiling, MelConfig())
+    return {"tracker": args.tracker, "floor_hz": args.floor, "ceiling_hz": args.ceiling}
+
+
+def require_config(folder: str, what: str) -> str:
+    """The folder, where it holds a ``config.json``; anything else is named before its files are read for a fingerprint.
+
+    Args:
+        folder: Of a model.
+        what: The model, for the message.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: It holds no ``config.json``.
+    """
+    if not (Path(folder) / "config.json").is_file():
+        raise InputError(f"{folder} holds no config.json; expected the folder of {what}, or none")
+    return folder
+
+
 def add_recognisers(parser: argparse.ArgumentParser, *, default: Sequence[str]) -> None:
     """Declare the flags that say who measures intelligibility."""
     group = parser.add_argument_group("intelligibility")
@@ -130,7 +155,7 @@ def speaker_encoder_of(args: argparse.Namespace) -> str | None:
     if args.speaker_encoder == "none":
         return None
     if args.speaker_encoder is not None:
-        return str(args.speaker_encoder)
+        return require_config(args.speaker_encoder, "a speaker encoder")
     try:
         folder = default_checkpoint().parent / SPEAKER_ENCODER
     except CheckpointError:

@@ -51,6 +51,24 @@ class TrackerAgreement:
         return {"first": self.first, "second": self.second, **self.f0.to_dict(), **self.voicing.to_dict()}
 
 
+def require_f0_range(floor_hz: float, ceiling_hz: float, config: MelConfig) -> None:
+    """Raise unless F0 can be searched in a range.
+
+    Args:
+        floor_hz: Lowest F0.
+        ceiling_hz: Highest F0.
+        config: Mel contract, whose sample rate bounds it.
+
+    Raises:
+        InputError: The range is none, or beyond what trackers can do.
+    """
+    highest_hz = config.sample_rate_hz / 4
+    if not 20.0 <= floor_hz < ceiling_hz <= highest_hz:
+        raise InputError(
+            f"F0 range {floor_hz:g} to {ceiling_hz:g} Hz; expected 20 <= floor < ceiling <= {highest_hz:g}"
+        )
+
+
 def track_f0(
     audio: NDArray[Any],
     sample_rate_hz: int,
@@ -85,8 +103,7 @@ def track_f0(
     config = config or MelConfig()
     if method not in TRACKERS:
         raise InputError(f"F0 tracker {method!r}; expected one of {', '.join(TRACKERS)}")
-    if not 20.0 <= floor_hz < ceiling_hz <= config.sample_rate_hz / 4:
-        raise InputError(f"F0 range {floor_hz:g} to {ceiling_hz:g} Hz; expected 20 <= floor < ceiling")
+    require_f0_range(floor_hz, ceiling_hz, config)
     samples = _samples_on_grid(audio, sample_rate_hz, config)
     return TRACKERS[method](samples, config, floor_hz, ceiling_hz)
 

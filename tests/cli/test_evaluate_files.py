@@ -53,7 +53,7 @@ def run(wavs, capsys):
 
     def run_command(command, *arguments):
         argv = ["evaluate", command, *map(str, arguments), "--out", str(wavs / "out"), "--json"]
-        argv += ["--speaker-encoder", "none", "--vocoder", "none"]
+        argv = [*argv[:2], "--speaker-encoder", "none", "--vocoder", "none", *argv[2:]]
         try:
             status = main(argv)
         except SystemExit as stop:
@@ -233,14 +233,17 @@ def test_words_of_two_files(run, wavs, whisper):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
+        (["--speaker-encoder", "."], ". holds no config.json; expected the folder of a speaker encoder, or none"),
+        (["--vocoder", "nowhere"], "nowhere holds no config.json; expected the folder of a vocoder, or none"),
+        (["--floor", "600"], "F0 range 600 to 500 Hz; expected 20 <= floor < ceiling <= 5512.5"),
         (["--recogniser", "nowhere"], "nowhere: no such folder; expected that of a model on this machine"),
         (["--recogniser", "."], "holds no config.json"),
         (["--recogniser", "pocketsphinx", "--no-recogniser"], "expected one of them"),
     ],
 )
-def test_recognisers_that_are_not_there(run, wavs, flags, words):
+def test_flags_that_name_nothing_are_told_before_files_are_read(run, wavs, flags, words):
     status, _, err = run("contours", wavs / "low.wav", wavs / "high.wav", *flags)
-    assert status == 2 and words in err
+    assert status == 2 and words in err and "nothing could be measured" not in err
 
 
 def test_manifests_that_hold_nothing(run, wavs):

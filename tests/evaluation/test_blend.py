@@ -49,6 +49,7 @@ def test_a_ramp_is_followed_frame_by_frame():
     assert np.allclose(realised.share, ramp, atol=1e-5)
     assert control_error(realised, ramp) < 1e-5
     assert control_error(realised, 1 - ramp) > 0.5
+    assert control_error(realised, ramp + (np.arange(FRAMES) % 2)) == pytest.approx(np.sqrt(0.5))  # not their mean
     assert realised.mean(slice(0, 20)) < 0.3 < 0.7 < realised.mean(slice(20, None))
 
 
@@ -63,6 +64,7 @@ def test_only_frames_where_all_are_voiced_and_apart_are_measured():
     realised = realised_f0_share(A, contour(200.0, voiced), contour(150.0))
     assert np.array_equal(realised.measured, voiced)
     assert np.isnan(realised.share[~voiced]).all()
+    assert not realised_f0_share(A, B, contour(150.0, ~voiced)).measured[voiced].any()
     near = realised_f0_share(A, contour(102.0), contour(101.0))  # 34 cents apart
     assert not near.measured.any() and np.isnan(near.mean()) and np.isnan(control_error(near, np.zeros(FRAMES)))
 
@@ -170,6 +172,7 @@ def test_a_hard_cut_has_a_seam_and_a_glide_has_none():
     cut = np.where(np.arange(60) < 30, a, b)
     assert seam(a, b, cut, inside) > 20
     assert seam(a, b, a, inside) == pytest.approx(1)
+    assert seam(a, 3 * b, a, inside) == seam(3 * b, a, a, inside) == pytest.approx(1 / 2)  # the mean of 1 and 3
     assert seam(a, b, a + t * (b - a), inside) < 3
     assert np.isnan(seam(a, b, cut, np.zeros(60, dtype=bool)))
 

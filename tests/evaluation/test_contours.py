@@ -87,6 +87,12 @@ def test_octave_errors_are_counted_apart():
     assert found.f0_rms_octaves_apart_cents == pytest.approx(50, abs=0.01) and found.f0_rms_cents > 600
 
 
+def test_correlation_is_of_log_f0():
+    """Twice as far in octaves is a straight line in log-F0, and in F0 none."""
+    f0_hz = np.exp(np.linspace(np.log(80), np.log(400), 60))
+    assert f0_errors(contour(f0_hz), contour(f0_hz**2 / 100)).f0_correlation == pytest.approx(1, abs=1e-9)
+
+
 def test_unrelated_contours_are_hardly_correlated():
     r = [
         f0_errors(contour(wave(800, seed=i) * 0 + 150 * np.exp(x)), contour(150 * np.exp(y))).f0_correlation
