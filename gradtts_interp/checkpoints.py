@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.errors import CheckpointError
-from gradtts_interp.files import atomic_path, require_same_shapes
+from gradtts_interp.files import atomic_path, read_torch, require_same_shapes
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.text.frontend import TextFrontend
 from gradtts_interp.text.symbols import SYMBOLS
@@ -186,7 +185,7 @@ def _read_official_state(path: Path) -> dict[str, Tensor]:
     """Read a state dict, running no code of the file."""
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; expected an official Grad-TTS state dict")
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _load_tensors_only(path)
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path)
     if isinstance(content, dict) and isinstance(content.get("model"), dict):
         content = content["model"]
     if not isinstance(content, dict):
@@ -198,17 +197,6 @@ def _read_official_state(path: Path) -> dict[str, Tensor]:
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise CheckpointError(f"{path}: {name!r} is a {type(value).__name__}; expected a state dict of tensors")
     return content
-
-
-def _load_tensors_only(path: Path) -> Any:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{path} is damaged, or holds more than tensors and was not run: {reason}") from error
-    except Exception as error:  # a damaged file can fail anywhere in the unpickler
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"{path} is damaged or no PyTorch file: {reason}") from error
 
 
 # -- fitting ----------------------------------------------------------------------------------------------------------

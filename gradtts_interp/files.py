@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import tempfile
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,8 +99,11 @@ def read_torch(path: str | Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{path} is damaged, or holds more than tensors: {_first_line(error)}") from error
-    except (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, zipfile.BadZipFile) as error:
+        # Of torch's message only the name: the rest advises to run the file.
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        asks = f": it asks for {named[1]}" if named else ""
+        raise CheckpointError(f"{path} is damaged, or holds more than tensors and was not run{asks}") from error
+    except Exception as error:  # a damaged file can fail anywhere in the unpickler
         raise CheckpointError(f"{path} is damaged or no PyTorch file: {_first_line(error)}") from error
 
 

@@ -6,6 +6,7 @@ import argparse
 import ipaddress
 import logging
 import signal
+import socket
 import threading
 from pathlib import Path
 
@@ -57,8 +58,10 @@ def run(args: argparse.Namespace) -> int:
         from gradtts_interp.app.page import HEAD, build
     except ImportError as error:
         raise InputError(f"the app needs Gradio: pip install 'gradtts-interp[app]' ({error})") from error
-    if not 0 <= args.port < 2**16:
-        raise InputError(f"--port {args.port}: expected 0 to 65535")
+    for name in ("max_upload_mb", "max_upload_seconds", "max_steps"):
+        if not getattr(args, name) >= 1:
+            raise InputError(f"--{name.replace('_', '-')} {getattr(args, name):g}: expected 1 or more")
+    port = _free_port(args.host, args.port)
     if args.threads:
         torch.set_num_threads(args.threads)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio asks itself whether it has started
@@ -80,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         _, url, _ = page.queue(max_size=16).launch(
             server_name=args.host,
-            server_port=args.port or _free_port(args.host),
+            server_port=port,
             max_file_size=limits.upload_bytes,
             theme=gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
             head=HEAD,
@@ -108,9 +111,14 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _free_port(host: str) -> int:
-    import socket
-
+def _free_port(host: str, port: int) -> int:
+    """The port, or any free one for 0, if the app can listen there."""
+    if not 0 <= port < 2**16:
+        raise InputError(f"--port {port}: expected 0 to 65535")
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise InputError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
         return probe.getsockname()[1]

@@ -139,7 +139,7 @@ def _shown() -> list[Any]:
     with gr.Row():
         players += [player("A alone", 1), player("B alone", 2)]
     words = gr.Markdown(elem_id="summary")
-    looks = {"show_label": False, "buttons": ["download", "fullscreen"], "interactive": False}
+    looks: dict[str, Any] = {"show_label": False, "buttons": ["download", "fullscreen"], "interactive": False}
     gr.Markdown("### Mel, F0 of A, B and the blend, share of B")
     picture = gr.Image(elem_id="picture", **looks)
     gr.Markdown("### Attention to B, by place in the network")

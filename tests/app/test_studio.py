@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import socket
 import threading
 import time
 import wave
@@ -230,6 +231,22 @@ def test_without_gradio_the_verb_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setitem(__import__("sys").modules, "gradio", None)
     assert verbs(["app"]) == 2
     assert "pip install 'gradtts-interp[app]'" in capsys.readouterr().err
+
+
+def test_a_port_or_a_limit_that_cannot_be_is_told_in_one_line(capsys):
+    pytest.importorskip("gradio")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = str(other.getsockname()[1])
+        for flags, word in (
+            (["--port", taken], "in use"),
+            (["--port", "70000"], "65535"),
+            (["--host", "no such host"], "cannot listen"),
+            (["--max-steps", "0"], "--max-steps 0: expected 1"),
+            (["--max-upload-mb", "nan"], "--max-upload-mb nan"),
+        ):
+            assert verbs(["app", *flags]) == 2
+            err = capsys.readouterr().err
+            assert word in err and err.count("\n") == 1
 
 
 def test_the_page_reads_its_fields():
