@@ -19,6 +19,7 @@ extensions = [
     "house",
     "study",
     "corpus_tables",
+    "reliability",
 ]
 exclude_patterns = ["_build"]
 html_theme = "alabaster"
