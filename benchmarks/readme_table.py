@@ -18,8 +18,8 @@ from gradtts_interp.files import atomic_path, read_json
 BEGIN, END = "<!-- evaluate interpolation: begin -->", "<!-- evaluate interpolation: end -->"
 HEARD = ("phone_error_rate", "word_error_rate")
 SHOWN = {
-    "mix": ("f0_share", "envelope_share", "f0_sweep_error", "envelope_sweep_error", *HEARD),
-    "time": ("f0_control_error", "envelope_control_error", "lag_ms", "seam", *HEARD),
+    "mix": ("f0_share", "envelope_share", "voicing_kept", "f0_sweep_error", "envelope_sweep_error", *HEARD),
+    "time": ("f0_control_error", "envelope_control_error", "voicing_kept", "lag_ms", "seam", *HEARD),
     "frequency": ("f0_rms_to_a", "envelope_share", "selectivity", "cosine_to_b", *HEARD),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from gradtts_interp.cli.evaluate_output import (
     add_output,
     add_recognisers,
     command_line,
+    cores,
+    count,
     fingerprint,
     listening_of,
     machine,
@@ -134,7 +136,7 @@ def _corpus_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--synthesis", metavar="FOLDER", help="folder of <id>.wav, for lines without synthesis")
     _add_comparing(parser)
-    parser.add_argument("-j", "--jobs", type=int, metavar="N", help="processes (default: one per core)")
+    parser.add_argument("-j", "--jobs", type=count, metavar="N", help="processes (default: one per core)")
     parser.add_argument("--examples", type=int, default=3, metavar="N", help="pairs shown (default: 3)")
     parser.add_argument(
         "--kaldi", action="store_true", help="also write wav.scp, text and utt2spk, as VERSA reads them"
@@ -143,10 +145,9 @@ def _corpus_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _corpus(args: argparse.Namespace) -> int:
     pairs, problems = read_manifest(args.manifest, synthesis=args.synthesis)
-    jobs = args.jobs or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    if jobs < 1:
-        raise InputError(f"--jobs {jobs}: expected at least 1")
-    return _compare(args, pairs, problems, jobs=min(jobs, len(pairs)), shown=args.examples)
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    return _compare(args, pairs, problems, jobs=min(args.jobs or cores(), len(pairs)), shown=args.examples)
 
 
 def _compare(args: argparse.Namespace, pairs: list[FilePair], problems: list[str], *, jobs: int, shown: int = 1) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ from gradtts_interp.cli.evaluate_output import (
     add_output,
     add_recognisers,
     command_line,
+    cores,
+    count,
     fingerprint,
     listening_of,
     machine,
@@ -67,7 +68,7 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
         "semitones or more apart)",
     )
     what.add_argument(
-        "-n", "--utterances", type=_count, metavar="N", help="pairs with a sentence each (default: 8; 2 with --quick)"
+        "-n", "--utterances", type=count, metavar="N", help="pairs with a sentence each (default: 8; 2 with --quick)"
     )
     what.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES), help="modes (default: all)")
     what.add_argument("--no-noise", action="store_true", help="leave noise tuning out, the slowest condition")
@@ -75,7 +76,7 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
         "--quick", action="store_true", help="2 utterances, sweeps of 3 weights, single mechanisms, no noise tuning"
     )
     sampling = parser.add_argument_group("sampling")
-    sampling.add_argument("-t", "--timesteps", type=_count, default=10, metavar="N", help="steps (default: 10)")
+    sampling.add_argument("-t", "--timesteps", type=count, default=10, metavar="N", help="steps (default: 10)")
     sampling.add_argument("--solver", choices=tuple(SAMPLERS), default="unipc", help="sampler (default: %(default)s)")
     sampling.add_argument(
         "--temperature", type=float, default=1.5, metavar="X", help="divides the noise (default: 1.5)"
@@ -85,7 +86,7 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
     add_recognisers(parser, default=(POCKETSPHINX,))
     add_output(parser, out="out/evaluate/interpolation")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
-    parser.add_argument("-j", "--jobs", type=_count, metavar="N", help="processes (default: one per core, 1 on a GPU)")
+    parser.add_argument("-j", "--jobs", type=count, metavar="N", help="processes (default: one per core, 1 on a GPU)")
     parser.add_argument("--examples", type=int, default=2, metavar="N", help="utterances shown (default: 2)")
     parser.add_argument(
         "--kaldi", action="store_true", help="also write wav.scp, text and utt2spk, as VERSA reads them"
@@ -104,11 +105,11 @@ def run(args: argparse.Namespace) -> int:
     settings, desk = _open(args, device.type, str(device))
     items = _items(args, desk)
     decides = _decides(args, settings, items)
-    jobs = min(args.jobs or (_cores() if device.type == "cpu" else 1), len(items))
+    jobs = min(args.jobs or (cores() if device.type == "cpu" else 1), len(items))
     work = Work((lambda: desk) if jobs == 1 else settings.open, measure_item)
     with Ledger(out / LEDGER, decides, restart=args.restart) as ledger:
         before = sum(ledger.is_done(item.id) for item in items)
-        threads = max(1, _cores() // jobs)
+        threads = max(1, cores() // jobs)
         records = run_items(items, work, ledger, jobs=jobs, threads=threads, name="conditions")
     elapsed = time.monotonic() - start
     return write_finding(_finding(args, settings, desk, items, records, elapsed, before, jobs), args)
@@ -262,13 +263,3 @@ def _export(args: argparse.Namespace, items: list[GridItem]) -> None:
 
 def _wavs(out: str) -> list[Path]:
     return sorted((Path(out) / "wavs").glob("*/*.wav"))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number of at least 1")
-    return int(text)

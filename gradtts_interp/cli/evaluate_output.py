@@ -163,6 +163,18 @@ def speaker_encoder_of(args: argparse.Namespace) -> str | None:
     return str(folder) if (folder / "config.json").is_file() else None
 
 
+def count(text: str) -> int:
+    """A number of things, as argparse reads it."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number of at least 1")
+    return int(text)
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def command_line(args: argparse.Namespace) -> str:
     """How the run was started."""
     return getattr(args, "command_line", None) or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
@@ -249,6 +261,8 @@ def _say(
     for table in tables:
         print(f"{table.plan.title}\n{text_of(table)}\n")
     print("\n".join(f"{kind}: {path}" for kind, path in files.items()))
+    if summary["failed"]:
+        print(f"measured: {summary['measured']}, failed: {len(summary['failed'])}", file=sys.stderr)
 
 
 def text_of(table: Table) -> str:

@@ -70,7 +70,7 @@ def _example(pair: Pair, items: Sequence[GridItem], folder: Path, config: MelCon
                 players.append(_player(view, item.condition.mode))
                 if item.condition.name == "default" and path.stem[-4:] not in ("w020", "w080"):
                     pictures += _pictures(a, b, view, item.condition.mode)
-    title = f"{pair.a.name} and {pair.b.name}"
+    title = f"Styles {pair.a.name} and {pair.b.name}"
     return Example(title, pair.text, tuple(players), tuple(pictures))
 
 

@@ -59,8 +59,15 @@ def realised_shares(a: Signal, b: Signal, blend: Signal) -> dict[str, RealisedSh
 
 
 def mean_shares(a: Signal, b: Signal, blend: Signal) -> dict[str, float | None]:
-    """Mean realised share of B by measure; None where it cannot be measured."""
-    return {f"{name}_share": mean_or_none(share) for name, share in realised_shares(a, b, blend).items()}
+    """Mean realised share of B by measure, None where it cannot be measured; and how much of the voicing is left."""
+    found = {f"{name}_share": mean_or_none(share) for name, share in realised_shares(a, b, blend).items()}
+    return {**found, "voicing_kept": voicing_kept(a, b, blend)}
+
+
+def voicing_kept(a: Signal, b: Signal, blend: Signal) -> float | None:
+    """How many of the frames where A and B are voiced are in the blend: shares of F0 and envelope are of those alone."""
+    both = a.contour.voiced & b.contour.voiced
+    return float(blend.contour.voiced[both].mean()) if both.any() else None
 
 
 def mean_or_none(share: RealisedShare, part: slice = slice(None), *, fewest: int = FEWEST_FRAMES) -> float | None:
@@ -82,6 +89,7 @@ def following(a: Signal, b: Signal, blend: Signal, wanted: NDArray[Any]) -> dict
     found: dict[str, float | None] = {
         f"{name}_control_error": control_error(share, wanted) for name, share in shares.items()
     }
+    found["voicing_kept"] = voicing_kept(a, b, blend)
     found["lag_ms"] = lag_ms(shares["f0"], wanted, a.contour.frame_rate_hz)
     found["leakage"] = leakage(a.mel, b.mel, blend.mel, wanted)
     found["seam"] = seam(a.mel, b.mel, blend.mel, transition(wanted))

@@ -27,6 +27,14 @@ WER = Column(
 CER = Column(
     "character_error_rate", "character error rate", wanted="low", definition="The same for characters, with spaces."
 )
+KEPT = Column(
+    "voicing_kept",
+    "voicing kept",
+    "",
+    "1",
+    "Frames where A and B are voiced that are voiced in the blend too. Shares of F0 and envelope are means over these "
+    "alone: where few are left, the blend is hoarse, whatever its share.",
+)
 HEARD = (PER, WER, CER)
 TO_A = Column("cosine_to_a", "voice: cosine to A", definition="Cosine of speaker embeddings, the blend's and A's.")
 TO_B = Column("cosine_to_b", "voice: cosine to B", definition="Cosine of speaker embeddings, the blend's and B's.")
@@ -67,6 +75,7 @@ DISTANCES: tuple[Column, ...] = (
 
 
 FOLLOWING = (
+    KEPT,
     Column(
         "lag_ms", "lag", "ms", "0", "Delay of the realised F0 share behind the one asked for, by cross-correlation."
     ),
@@ -120,6 +129,7 @@ GRID_PLANS = (
                 "0.5",
                 "Mean over frames of the projection of blend − A on B − A, in [−0.5, 1.5].",
             ),
+            KEPT,
             *_shares(
                 "sweep_error",
                 "error",

@@ -167,7 +167,8 @@ def test_a_corpus_with_bad_files_is_measured_without_them(run, wavs):
     assert summary["measured"] == 3 and len(summary["failed"]) == 5
     told = "\n".join(failure["error"] for failure in summary["failed"])
     for words in ("line 7: no JSON", "line 8: id 'good'", "holds no samples", "NaN", "no such audio file"):
-        assert words in told
+        assert words in told and words in err
+    assert "-j" in run("corpus", manifest, "-j", 0)[2]
     assert "no.grid cannot be read" in err and "measured without phone times" in err
     (line,) = [one for one in summary["tables"][0]["lines"] if one["name"] == "synthesis"]
     assert line["n"] == 3 and line["cells"]["f0_mean_cents"]["mean"] == pytest.approx(100, abs=5)
@@ -273,9 +274,16 @@ def test_a_pair_is_half_way(run, wavs):
     found = cells(summary)
     assert found["blend"]["f0_share"] == pytest.approx(0.5, abs=0.02)
     assert found["blend"]["f0_control_error"] < 0.1
+    assert found["blend"]["voicing_kept"] > 0.9 and found["A with itself"]["voicing_kept"] == 1
     assert found["A with itself"]["f0_share"] == 0 and found["B (range)"]["f0_share"] == 1
     assert cells(summary, 1)["A against B"]["f0_mean_cents"] == pytest.approx(300, abs=5)
     assert (wavs / "out" / "report.html").read_text(encoding="utf-8").count("<audio") == 3
+
+
+def test_a_blend_without_a_voice_has_no_voicing_left(run, wavs):
+    status, summary, err = run("pair", *(wavs / f"{name}.wav" for name in ("low", "high", "whisper")), "--weight", 0.5)
+    found = cells(summary)["blend"]
+    assert status == 0 and found["voicing_kept"] == 0 and found["f0_share"] is None and "no voiced frame" in err
 
 
 def test_phones_of_a_pair_are_drawn(run, wavs, monkeypatch):

@@ -92,6 +92,7 @@ def test_spelling_is_no_error(written, words):
 
 def test_word_and_character_errors_over_all_utterances():
     assert word_error_rate(["Two cats, 3 dogs."], ["two cats three dogs"]) == 0
+    assert word_error_rate(["two cats three dogs"], ["2 cats -- THREE dogs!"]) == 0
     assert word_error_rate(["a b c", "d"], ["a x c", "d"]) == pytest.approx(1 / 4)
     assert word_error_rate(["a"], ["a b c"]) == pytest.approx(2)
     assert word_error_rate(["a b"], [""]) == 1
