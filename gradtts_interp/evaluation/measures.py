@@ -65,7 +65,7 @@ def mean_shares(a: Signal, b: Signal, blend: Signal) -> dict[str, float | None]:
 
 
 def voicing_kept(a: Signal, b: Signal, blend: Signal) -> float | None:
-    """How many of the frames where A and B are voiced are in the blend: shares of F0 and envelope are of those alone."""
+    """How many of the frames voiced in A and B are so in the blend: shares of F0 and envelope are of those alone."""
     both = a.contour.voiced & b.contour.voiced
     return float(blend.contour.voiced[both].mean()) if both.any() else None
 
