@@ -16,6 +16,7 @@ from gradtts_interp.vocoder import MelDecoder, Vocoder
 logger = logging.getLogger(__name__)
 
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune")
+VERSIONS = 16
 
 
 def accelerate(model: GradTTS, vocoder: MelDecoder, precision: str, *, compile_mode: str | None = None) -> None:
@@ -45,9 +46,22 @@ def accelerate(model: GradTTS, vocoder: MelDecoder, precision: str, *, compile_m
 
 
 def _compiled(plain: Callable[..., torch.Tensor], mode: str) -> Callable[..., torch.Tensor]:
-    """A compiled network; with CUDA graphs its answer is copied, since the next call writes to the same memory."""
-    fast = torch.compile(plain, mode=mode, dynamic=mode == "default")
-    return fast if mode == "default" else lambda *args, **named: fast(*args, **named).clone()
+    """A compiled network.
+
+    By default its blocks are compiled one by one, in more versions than torch's usual 8: convolutions in each of their
+    widths, for any length; style attention for the first few lengths, and not for later ones. For CUDA graphs it is compiled whole, for each length; the answer is copied, since the
+    next call writes to the same memory.
+    """
+    if mode == "default":
+        blocks = torch.compile(plain, dynamic=True)
+
+        def call(*args: Any, **named: Any) -> torch.Tensor:
+            with torch._dynamo.config.patch(cache_size_limit=VERSIONS):
+                return blocks(*args, **named)
+
+        return call
+    whole = torch.compile(plain, mode=mode, fullgraph=True)
+    return lambda *args, **named: whole(*args, **named).clone()
 
 
 def with_fallback(fast: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:

@@ -74,10 +74,8 @@ class TestCompiling:
 
     @staticmethod
     def speak(tts):
-        found = tts(
-            ["One two three.", "One."], tiny_style(1), tiny_style(2), share=shares.ramp(), num_inference_steps=2, seed=0
-        )
-        return torch.cat([torch.from_numpy(speech.mel) for speech in found], dim=1)
+        found = tts("One.", tiny_style(1), tiny_style(2), share=shares.ramp(), num_inference_steps=1, seed=0)
+        return torch.from_numpy(found.mel)
 
     @pytest.mark.slow
     @pytest.mark.timeout(1800)
@@ -88,7 +86,8 @@ class TestCompiling:
         tts.accelerate("fp32", compile_mode="default")
         with caplog.at_level(logging.WARNING, logger="gradtts_interp"):
             torch.testing.assert_close(self.speak(tts), plain, atol=1e-3, rtol=0)
-        assert not caplog.records and torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
+        assert not any(record.name.startswith("gradtts_interp") for record in caplog.records)
+        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
         tts.accelerate("fp32")
         assert torch.equal(self.speak(tts), plain)
 
