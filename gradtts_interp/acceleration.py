@@ -49,8 +49,8 @@ def _compiled(plain: Callable[..., torch.Tensor], mode: str) -> Callable[..., to
     """A compiled network.
 
     By default its blocks are compiled one by one, in more versions than torch's usual 8: convolutions in each of their
-    widths, for any length; style attention for the first few lengths, and not for later ones. For CUDA graphs it is compiled whole, for each length; the answer is copied, since the
-    next call writes to the same memory.
+    widths, for any length; style attention for the first few lengths, and not for later ones. For CUDA graphs it is
+    compiled whole, for each length; the answer is copied, since the next call writes to the same memory.
     """
     if mode == "default":
         blocks = torch.compile(plain, dynamic=True)
