@@ -105,7 +105,8 @@ def read_manifest(path: str | Path) -> list[Entry]:
     try:
         content = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
     except (OSError, lzma.LZMAError) as error:
-        raise InputError(f"{path} cannot be read: {error}; expected a manifest of the corpus builder") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read: {reason}; expected a manifest of the corpus builder") from error
     entries = []
     for number, line in enumerate(content.decode("utf-8", errors="replace").splitlines(), start=1):
         try:
