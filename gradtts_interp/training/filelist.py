@@ -98,7 +98,9 @@ def parse_line(row: str, folder: Path) -> Line:
     """
     fields = [field.strip() for field in row.split("|")]
     if len(fields) not in (3, 4) or not all(fields[:3]):
-        raise InputError(f"{row[:80]!r} has {len(fields)} field{'s' * (len(fields) != 1)}; expected path|text|speaker[|emotion]")
+        raise InputError(
+            f"{row[:80]!r} has {len(fields)} field{'s' * (len(fields) != 1)}; expected path|text|speaker[|emotion]"
+        )
     name, text, speaker = fields[:3]
     if not (speaker.isascii() and speaker.isdigit() and int(speaker) <= HIGHEST_SPEAKER):
         raise InputError(f"speaker {speaker[:20]!r}; expected a number from 0 to {HIGHEST_SPEAKER}")

@@ -62,6 +62,7 @@ def test_without_prosody_its_numbers_have_no_effect(make_model):
 def test_the_page_says_how_small_the_trainings_were():
     row = {"condition": "x", "item": "sweep/0", "sweep: F0 R2": 0.5}
     row |= {"F0 curve": [0.1] * 10 + [None], "envelope curve": [0.0] * 11}
-    result = {"rows": [row], "size": Size(steps=7).__dict__, "training seconds": 3.0, "date": "d", "commit": "c"}
-    text = page({"matched only": {**result, "machine": "m"}})
+    result = {"rows": [row], "size": Size(steps=7).__dict__, "training seconds": 3.0}
+    result |= {"date": "d", "commit": "c", "weights": "w", "machine": "m"}
+    text = page({"matched only": result})
     assert "each arm 7 steps" in text and "| matched only | 0.5 [0.5, 0.5] |" in text and "0.10 | - |" in text
