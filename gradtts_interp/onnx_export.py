@@ -1,7 +1,9 @@
-"""The three networks as ONNX files, each checked against torch; the loop over steps stays outside, so steps are free.
+"""The networks as ONNX files, each checked against torch; the loop over steps stays outside, so steps are free.
 
-``text_encoder.onnx`` gives prior means and log-durations, ``estimator.onnx`` the score of one step for two styles
-under a share map, ``vocoder.onnx`` the generator's audio. One sentence at a time (batch 1), any length.
+``text_encoder.onnx`` gives prior means, log-durations and hidden states; where the model predicts pitch, ``pitch.onnx``
+its shape and voicing from those, laid out by :func:`gradtts_interp.models.pitch_predictor.lay_out`; ``estimator.onnx``
+the score of one step for two styles under a share map; ``vocoder.onnx`` the generator's audio. One sentence at a time
+(batch 1), any length.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from torch import Tensor, nn
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.models.grad_tts import GradTTS
+from gradtts_interp.models.pitch_predictor import POSITIONS, PitchPredictor
 from gradtts_interp.models.style_context import StyleContext
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.vocoder import Vocoder
@@ -28,17 +31,29 @@ Named = dict[str, Tensor]
 
 
 class EncoderGraph(nn.Module):
-    """Text encoder: ids (1, L) and pooled style (1, E) to means (1, M, L) and log durations (1, 1, L)."""
+    """Text encoder: ids (1, L) and style (1, E) to means (1, M, L), log durations (1, 1, L), states (1, D, L)."""
 
     def __init__(self, model: GradTTS) -> None:
         super().__init__()
         self.encoder = model.encoder
 
-    def forward(self, ids: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, ids: Tensor, style: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Encode one text."""
         lengths = torch.ones_like(ids[:, :1]).expand(-1, ids.shape[1]).sum(1)
-        means, logw, _ = self.encoder(ids, lengths, style)
-        return means, logw
+        means, logw, _, hidden = self.encoder.read(ids, lengths, style)
+        return means, logw, hidden
+
+
+class PitchGraph(nn.Module):
+    """Pitch predictor: states laid out over frames (1, D + 4, T) to shape and logit of voicing, (1, T) each."""
+
+    def __init__(self, predictor: PitchPredictor) -> None:
+        super().__init__()
+        self.predictor = predictor
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Predict for one sentence."""
+        return tuple(self.predictor.of_frames(features, torch.ones_like(features[:, :1])))
 
 
 class EstimatorGraph(nn.Module):
@@ -82,6 +97,13 @@ def encoder_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
     draw = torch.Generator().manual_seed(length)
     ids = torch.randint(1, tts.model.settings.n_vocab, (1, length), generator=draw)
     return {"ids": ids, "style": torch.randn(1, tts.model.settings.spk_emb_dim, generator=draw)}
+
+
+def pitch_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
+    """Inputs of :class:`PitchGraph` for ``length`` frames."""
+    draw = torch.Generator().manual_seed(length)
+    channels = tts.model.settings.n_enc_channels + tts.model.settings.spk_emb_dim + POSITIONS
+    return {"features": torch.randn(1, channels, length, generator=draw)}
 
 
 def estimator_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
@@ -138,6 +160,8 @@ def export_onnx(tts: GradTTSInterpPipeline, folder: str | Path) -> dict[str, flo
         "estimator": (EstimatorGraph(tts.model), estimator_inputs, _estimator_axes()),
         "vocoder": (GeneratorGraph(tts.vocoder), generator_inputs, {"mel": {2: "frames"}}),
     }
+    if tts.model.pitch_predictor is not None:
+        networks["pitch"] = (PitchGraph(tts.model.pitch_predictor), pitch_inputs, {"features": {2: "frames"}})
     errors = {}
     for name, (network, inputs, axes) in networks.items():
         path = folder / f"{name}.onnx"

@@ -26,9 +26,9 @@ def exported(tmp_path_factory):
     return tts, folder, onnx_export.export_onnx(tts, folder)
 
 
-def test_three_files_equal_torch(exported):
+def test_the_files_equal_torch(exported):
     _, folder, errors = exported
-    assert set(errors) == {"text_encoder", "estimator", "vocoder"}
+    assert set(errors) == {"text_encoder", "pitch", "estimator", "vocoder"}
     assert max(errors.values()) < 1e-3
     assert (folder / "onnx.json").exists()
 

@@ -77,21 +77,41 @@ class PitchPredictor(nn.Module):
         Returns:
             Shape and voicing, (B, T); of no meaning on padding.
         """
-        lengths = durations.sum(1, keepdim=True)
         at = torch.arange(frames, device=hidden.device)[None]
-        inside = (at < lengths)[:, None].to(hidden.dtype)
-        ends = durations.cumsum(1)
-        spans = expand(torch.stack([ends - durations, durations], 1).to(hidden.dtype), durations, frames=frames)
-        start, duration = spans[:, 0], spans[:, 1].clamp_min(1)
-        whole = lengths.clamp_min(1).to(hidden.dtype)
-        centre = at + 0.5
-        places = [(centre - start) / duration, duration.log(), centre / whole, (whole.log() - 5).expand_as(start)]
-        h = torch.cat([expand(hidden, durations, frames=frames), torch.stack(places, dim=1)], dim=1)
+        inside = (at < durations.sum(1, keepdim=True))[:, None].to(hidden.dtype)
+        return self.of_frames(lay_out(hidden, durations, frames), inside)
+
+    def of_frames(self, features: Tensor, inside: Tensor) -> PredictedPitch:
+        """Predict from what :func:`lay_out` gives, (B, D + 4, T), on frames where ``inside`` (B, 1, T) is 1."""
+        h = features
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             h = torch.relu(convolution(h * inside))
             h = self.dropout(norm(h.transpose(1, 2)).transpose(1, 2))
         shape, voicing = self.out(h.transpose(1, 2)).float().unbind(-1)
         return PredictedPitch(shape, voicing)
+
+
+def lay_out(hidden: Tensor, durations: Tensor, frames: int) -> Tensor:
+    """Lay hidden states out over frames, with where each frame lies.
+
+    Args:
+        hidden: Of each token (B, D, L).
+        durations: Frames of each token (B, L).
+        frames: Length of the answer (T).
+
+    Returns:
+        (B, D + 4, T): the token's hidden state, the place of the frame's centre in the token in (0, 1), the logarithm of
+        the token's frames, the place in the utterance in (0, 1), and the logarithm of the utterance's frames minus 5.
+    """
+    lengths = durations.sum(1, keepdim=True)
+    at = torch.arange(frames, device=hidden.device)[None]
+    ends = durations.cumsum(1)
+    spans = expand(torch.stack([ends - durations, durations], 1).to(hidden.dtype), durations, frames=frames)
+    start, duration = spans[:, 0], spans[:, 1].clamp_min(1)
+    whole = lengths.clamp_min(1).to(hidden.dtype)
+    centre = at + 0.5
+    places = [(centre - start) / duration, duration.log(), centre / whole, (whole.log() - 5).expand_as(start)]
+    return torch.cat([expand(hidden, durations, frames=frames), torch.stack(places, dim=1)], dim=1)
 
 
 def contour_of(predicted: PredictedPitch, durations: Tensor, skew: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from gradtts_interp.models.pitch_predictor import (
     PredictedPitch,
     asked_prosody,
     contour_of,
+    lay_out,
     pitch_losses,
     standardise,
 )
@@ -39,6 +40,13 @@ def test_a_contour_of_padding_is_that_of_the_item_alone():
     alone = predictor(hidden[1:, :, :2], durations[1:, :2], 5)
     assert torch.allclose(both.shape[1, :5], alone.shape[0], atol=1e-6)
     assert torch.allclose(both.voicing[1, :5], alone.voicing[0], atol=1e-6)
+
+
+def test_places_of_frames():
+    features = lay_out(torch.zeros(1, 2, 2), torch.tensor([[2, 4]]), 6)[0]
+    assert torch.allclose(features[2], torch.tensor([0.25, 0.75, 0.125, 0.375, 0.625, 0.875]))
+    assert torch.allclose(features[3], torch.tensor([2.0, 2, 4, 4, 4, 4]).log())
+    assert torch.allclose(features[4], (torch.arange(6) + 0.5) / 6)
 
 
 def test_level_and_range_of_the_asked_contour_are_those_of_the_prosody_vector():
