@@ -53,7 +53,8 @@ class PitchGraph(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Predict for one sentence."""
-        return tuple(self.predictor.of_frames(features, torch.ones_like(features[:, :1])))
+        predicted = self.predictor.of_frames(features, torch.ones_like(features[:, :1]))
+        return predicted.shape, predicted.voicing
 
 
 class EstimatorGraph(nn.Module):
