@@ -101,7 +101,8 @@ def lay_out(hidden: Tensor, durations: Tensor, frames: int) -> Tensor:
 
     Returns:
         (B, D + 4, T): the token's hidden state, the place of the frame's centre in the token in (0, 1), the logarithm
-        of the token's frames, the place in the utterance in (0, 1), and the logarithm of the utterance's frames minus 5.
+        of the token's frames, the place in the utterance in (0, 1), and the logarithm of the utterance's frames
+        minus 5.
     """
     lengths = durations.sum(1, keepdim=True)
     at = torch.arange(frames, device=hidden.device)[None]
