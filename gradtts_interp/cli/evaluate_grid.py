@@ -52,6 +52,7 @@ from gradtts_interp.evaluation.runner import Work, run_items
 from gradtts_interp.evaluation.studio import OTHER_SENTENCE
 from gradtts_interp.evaluation.tables import tabulate
 
+UTTERANCES = 6  # about 12 minutes on two cores with the demo checkpoint
 QUICK_UTTERANCES = 2
 
 
@@ -68,7 +69,7 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
         "semitones or more apart)",
     )
     what.add_argument(
-        "-n", "--utterances", type=count, metavar="N", help="pairs with a sentence each (default: 8; 2 with --quick)"
+        "-n", "--utterances", type=count, metavar="N", help="pairs with a sentence each (default: 6; 2 with --quick)"
     )
     what.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES), help="modes (default: all)")
     what.add_argument("--no-noise", action="store_true", help="leave noise tuning out, the slowest condition")
@@ -140,7 +141,7 @@ def _open(args: argparse.Namespace, kind: str, device: str) -> tuple[GridSetting
 
 def _items(args: argparse.Namespace, desk: Desk) -> list[GridItem]:
     pipeline = desk.studio.pipeline
-    utterances = args.utterances or (QUICK_UTTERANCES if args.quick else 8)
+    utterances = args.utterances or (QUICK_UTTERANCES if args.quick else UTTERANCES)
     if args.pairs:
         pairs = [parse_pair(text) for text in args.pairs]
         for pair in pairs:
