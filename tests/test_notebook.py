@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import nbclient
+import nbformat
 import pytest
 
 from gradtts_interp import shares
@@ -47,13 +49,8 @@ def test_there_are_notebooks_without_stored_outputs():
         assert '"output_type"' not in path.read_text(encoding="utf-8"), f"{path.name}: clear its outputs"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_a_notebook_runs(path):
-    nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed (extra test-slow)")
-    pytest.importorskip("ipykernel", reason="ipykernel is not installed (extra test-slow)")
-    import nbformat
-
     notebook = nbformat.read(path, as_version=4)
     nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(path.parent)}}).execute()
     outputs = [o for cell in notebook.cells if cell.cell_type == "code" for o in cell.outputs]
