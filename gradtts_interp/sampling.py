@@ -14,9 +14,8 @@ from gradtts_interp.errors import InputError
 
 OFFICIAL_STEPS, OFFICIAL_SOLVER = 50, "euler"
 DEFAULT_STEPS, DEFAULT_SOLVER = 18, "unipc"
-"""Used when nothing is said: the fewest whose mel was no further from the converged one than that of 100 Euler steps.
-Over the distance of the two styles' mels that was 0.59 % and 0.41 % (two sentences, two pairs of voices; Euler 100:
-0.71 % and 0.57 %; 16 steps: 0.89 % and 0.56 %). ``benchmarks.speed.run --part a`` measures it anew."""
+"""Used when nothing is said: about as near to the converged mel as 100 Euler steps. Over the distance of the two
+styles' mels 0.58 % (Euler 100: 0.56 %, 16 steps: 0.81 %; benchmarks/RESULTS.md, part a, which measures it anew)."""
 
 
 def choose_sampler(steps: int | None, solver: str | None) -> tuple[int, str]:

@@ -26,8 +26,9 @@ from gradtts_interp.evaluation.intelligibility import POCKETSPHINX, require_reco
 from gradtts_interp.evaluation.ledger import Record, plain
 from gradtts_interp.evaluation.report import AUDIO_FORMATS, Report, failures_of, write_report
 from gradtts_interp.evaluation.tables import Plan, Table, number, tabulate, write_rows
-from gradtts_interp.evaluation.trackers import TRACKERS, require_f0_range
+from gradtts_interp.evaluation.trackers import TRACKERS
 from gradtts_interp.files import atomic_path
+from gradtts_interp.pitch.contour import require_f0_range
 
 LEDGER = "ledger.jsonl"
 SPEAKER_ENCODER = "speaker-demo"

@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.contours import F0Errors, VoicingErrors, f0_errors, voicing_errors
-from gradtts_interp.pitch.contour import Contour, extract_contour, fill_unvoiced, frame_energy_db
+from gradtts_interp.pitch.contour import (
+    Contour,
+    extract_contour,
+    fill_unvoiced,
+    frame_energy_db,
+    require_f0_range,
+)
 from gradtts_interp.units import ratio_to_cents
 
 DEFAULT_METHOD = "dio"
@@ -49,24 +55,6 @@ class TrackerAgreement:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, without the frames."""
         return {"first": self.first, "second": self.second, **self.f0.to_dict(), **self.voicing.to_dict()}
-
-
-def require_f0_range(floor_hz: float, ceiling_hz: float, config: MelConfig) -> None:
-    """Raise unless F0 can be searched in a range.
-
-    Args:
-        floor_hz: Lowest F0.
-        ceiling_hz: Highest F0.
-        config: Mel contract, whose sample rate bounds it.
-
-    Raises:
-        InputError: The range is none, or beyond what trackers can do.
-    """
-    highest_hz = config.sample_rate_hz / 4
-    if not 20.0 <= floor_hz < ceiling_hz <= highest_hz:
-        raise InputError(
-            f"F0 range {floor_hz:g} to {ceiling_hz:g} Hz; expected 20 <= floor < ceiling <= {highest_hz:g}"
-        )
 
 
 def track_f0(

@@ -101,6 +101,11 @@ class Estimator(nn.Module):
         """The number of frames must be a multiple of this."""
         return self.patch * 2 ** (len(WIDTH_FACTORS) - 1)
 
+    @property
+    def prosody_channels(self) -> int:
+        """Channels of the prosody per frame that is read."""
+        return PROSODY_SIZE + 1 + (PITCH_CHANNELS if self.pitch_planes is not None else 0)
+
     def forward(
         self,
         x: Tensor,
@@ -174,9 +179,8 @@ class Estimator(nn.Module):
         return self.style_attn[site](h, mask, context)
 
     def _prosody(self, prosody: Tensor) -> Tensor:
-        channels = PROSODY_SIZE + 1 + (PITCH_CHANNELS if self.pitch_planes is not None else 0)
-        if prosody.shape[1] != channels:
-            raise ValueError(f"prosody of {prosody.shape[1]} channels; expected {channels}")
+        if prosody.shape[1] != self.prosody_channels:
+            raise ValueError(f"prosody of {prosody.shape[1]} channels; expected {self.prosody_channels}")
         planes = self.prosody_mlp(prosody[:, : PROSODY_SIZE + 1].transpose(1, 2))  # type: ignore[misc]
         batch, frames, _ = planes.shape
         planes = planes.view(batch, frames, PROSODY_PLANES, -1).permute(0, 2, 3, 1)

@@ -14,8 +14,8 @@ from gradtts_interp.alignment import sequence_mask
 from gradtts_interp.config import ModelConfig
 from gradtts_interp.diffusion.schedule import LinearSchedule, noise_level, signal
 from gradtts_interp.errors import InputError
-from gradtts_interp.models.estimator import PROSODY_SIZE, Estimator
-from gradtts_interp.models.pitch_predictor import PITCH_CHANNELS, PitchPredictor
+from gradtts_interp.models.estimator import Estimator
+from gradtts_interp.models.pitch_predictor import PitchPredictor
 from gradtts_interp.models.precision import arithmetic
 from gradtts_interp.models.style_attention import StyleCrossAttention
 from gradtts_interp.models.style_context import StyleContext
@@ -87,7 +87,7 @@ class GradTTS(ModelMixin, ConfigMixin):
     @property
     def prosody_channels(self) -> int:
         """Channels of the prosody per frame that :meth:`score` reads."""
-        return PROSODY_SIZE + 1 + (PITCH_CHANNELS if self.pitch_predictor is not None else 0)
+        return self.decoder.estimator.prosody_channels
 
     @property
     def frame_multiple(self) -> int:

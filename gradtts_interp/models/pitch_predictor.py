@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gradtts_interp.alignment import expand
+from gradtts_interp.alignment import expand, sequence_mask
 from gradtts_interp.config import MelConfig
 from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD
 from gradtts_interp.pitch.masks import filter_centres_hz
@@ -77,8 +77,7 @@ class PitchPredictor(nn.Module):
         Returns:
             Shape and voicing, (B, T); of no meaning on padding.
         """
-        at = torch.arange(frames, device=hidden.device)[None]
-        inside = (at < durations.sum(1, keepdim=True))[:, None].to(hidden.dtype)
+        inside = sequence_mask(durations.sum(1), max_length=frames)[:, None].to(hidden.dtype)
         return self.of_frames(lay_out(hidden, durations, frames), inside)
 
     def of_frames(self, features: Tensor, inside: Tensor) -> PredictedPitch:
@@ -131,8 +130,8 @@ def contour_of(predicted: PredictedPitch, durations: Tensor, skew: Tensor) -> Te
         Shape, and probability of voicing, (B, 2, T).
     """
     probability = predicted.voicing.sigmoid()
-    at = torch.arange(predicted.shape.shape[1], device=durations.device)[None]
-    voiced = ((probability > 0.5) & (at < durations.sum(1, keepdim=True))).to(predicted.shape.dtype)
+    inside = sequence_mask(durations.sum(1), max_length=predicted.shape.shape[1])
+    voiced = ((probability > 0.5) & inside).to(predicted.shape.dtype)
     shape = standardise(predicted.shape, voiced, most=LARGEST_STRETCH)
     median = shape.where(voiced > 0, torch.nan).nanmedian(dim=1, keepdim=True).values.nan_to_num()
     return torch.stack([shape - median + skew[:, None], probability], dim=1)

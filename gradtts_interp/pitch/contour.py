@@ -99,8 +99,7 @@ def extract_contour(
     samples = _as_samples(audio, config)
     if tracker not in TRACKERS:
         raise InputError(f"F0 tracker {tracker!r}; expected one of {TRACKERS}")
-    if not 20.0 <= floor_hz < ceiling_hz <= config.sample_rate_hz / 4:
-        raise InputError(f"F0 range {floor_hz:g} to {ceiling_hz:g} Hz; expected 20 <= floor < ceiling")
+    require_f0_range(floor_hz, ceiling_hz, config)
     frames = len(samples) // config.hop_samples
     half_hop_f0 = track_f0(samples, config, tracker=tracker, floor_hz=floor_hz, ceiling_hz=ceiling_hz)
     f0_hz = np.zeros(frames)
@@ -113,6 +112,24 @@ def extract_contour(
         energy_db=frame_energy_db(samples, config),
         frame_rate_hz=config.frame_rate_hz,
     )
+
+
+def require_f0_range(floor_hz: float, ceiling_hz: float, config: MelConfig) -> None:
+    """Raise unless F0 can be searched in a range.
+
+    Args:
+        floor_hz: Lowest F0.
+        ceiling_hz: Highest F0.
+        config: Mel contract, whose sample rate bounds it.
+
+    Raises:
+        InputError: The range is none, or beyond what trackers can do.
+    """
+    highest_hz = config.sample_rate_hz / 4
+    if not 20.0 <= floor_hz < ceiling_hz <= highest_hz:
+        raise InputError(
+            f"F0 range {floor_hz:g} to {ceiling_hz:g} Hz; expected 20 <= floor < ceiling <= {highest_hz:g}"
+        )
 
 
 def track_f0(

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from gradtts_interp.checkpoints import load_model, read_index, save_model
@@ -18,10 +17,10 @@ from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.pipeline import INDEX
-from gradtts_interp.pitch.contour import Contour, prosody_vector
+from gradtts_interp.pitch.contour import prosody_vector
 from gradtts_interp.styles import Style, StyleBank
 from gradtts_interp.training.data import EMOTIONS, load_entries
-from gradtts_interp.training.filelist import recordings
+from gradtts_interp.training.filelist import Features, read_features, recordings
 from gradtts_interp.training.start import n_speakers
 from gradtts_interp.training.state import checkpoints
 
@@ -90,10 +89,6 @@ def averaged_model(folder: Path) -> tuple[GradTTS, int]:
     return model.eval(), state["step"]
 
 
-Recording = tuple[Contour, NDArray[np.float32]]
-"""Contour and log-mel (M, T) of an utterance."""
-
-
 def bank_of_corpus(folder: Path, model: GradTTS) -> StyleBank:
     """One reference for each speaker and emotion of a built corpus; see :func:`bank_of_recordings`.
 
@@ -107,10 +102,10 @@ def bank_of_corpus(folder: Path, model: GradTTS) -> StyleBank:
     Raises:
         InputError: The corpus has no speakers.
     """
-    spoken: dict[tuple[int, str], list[Recording]] = defaultdict(list)
+    spoken: dict[tuple[int, str], list[Features]] = defaultdict(list)
     for entry in load_entries(folder):
         if entry["kind"] == "bank" and entry["split"] == "train":
-            features = _features(folder, entry, model.settings.mel.frame_rate_hz)
+            features = read_features(folder / "features" / f"{entry['id']}.npz", model.settings.mel.frame_rate_hz)
             spoken[entry["speaker"], entry["emotion"]].append(features)
     if not spoken:
         raise InputError(f"{folder}: the corpus has no items of named speakers")
@@ -132,18 +127,16 @@ def bank_of_filelist(path: Path, model: GradTTS, *, cache: Path, first: int = 0)
     Raises:
         InputError: No line can be used, or a speaker is not one of the model's.
     """
-    spoken: dict[tuple[int, str], list[Recording]] = defaultdict(list)
+    spoken: dict[tuple[int, str], list[Features]] = defaultdict(list)
     for line, features in recordings(path, model.settings.mel, cache=cache):
-        spoken[first + line.speaker, line.emotion].append((features.contour, features.mel.astype(np.float32)))
-    if not spoken:
-        raise InputError(f"{path}: no line can be used; expected the filelist of the run")
+        spoken[first + line.speaker, line.emotion].append(features)
     highest, rows = max(speaker for speaker, _ in spoken), n_speakers(model)
     if highest >= rows:
         raise InputError(f"{path}: speaker {highest - first} would be {highest}; the run's model has {rows} speakers")
     return bank_of_recordings(spoken)
 
 
-def bank_of_recordings(spoken: Mapping[tuple[int, str], list[Recording]]) -> StyleBank:
+def bank_of_recordings(spoken: Mapping[tuple[int, str], list[Features]]) -> StyleBank:
     """One reference for each speaker and emotion: the utterance nearest to the typical length.
 
     Its prosody vector is the mean over all utterances of that speaker and emotion: one sentence of three seconds says
@@ -157,14 +150,14 @@ def bank_of_recordings(spoken: Mapping[tuple[int, str], list[Recording]]) -> Sty
     """
     styles = {}
     for (speaker, emotion), heard in sorted(spoken.items(), key=lambda found: found[0]):
-        contour, mel = min(heard, key=lambda utterance: abs(len(utterance[0]) - TYPICAL_FRAMES))
+        nearest = min(heard, key=lambda utterance: abs(len(utterance.contour) - TYPICAL_FRAMES))
         styles[speaker, emotion] = Style(
             name=f"speaker {speaker} {emotion}",
             speaker=speaker,
             emotion=np.array([float(emotion == e) for e in EMOTIONS], dtype=np.float32),
-            mel=mel,
-            contour=contour,
-            prosody=np.mean([prosody_vector(contour) for contour, _ in heard], axis=0, dtype=np.float32),
+            mel=nearest.mel.astype(np.float32),
+            contour=nearest.contour,
+            prosody=np.mean([prosody_vector(utterance.contour) for utterance in heard], axis=0, dtype=np.float32),
         )
     return StyleBank(styles, EMOTIONS)
 
@@ -179,14 +172,3 @@ def _bank_of_list(args: argparse.Namespace, model: GradTTS) -> StyleBank:
         known = StyleBank.load(folder / index["styles"], model.settings.mel).styles if index.get("styles") else {}
     new = bank_of_filelist(Path(args.filelist), model, cache=Path(args.run) / "features", first=first)
     return StyleBank({**known, **new.styles}, EMOTIONS)
-
-
-def _features(folder: Path, entry: dict, frame_rate_hz: float) -> Recording:
-    with np.load(folder / "features" / f"{entry['id']}.npz") as features:
-        contour = Contour(
-            f0_hz=features["f0_hz"],
-            voiced=features["voiced"].astype(bool),
-            energy_db=features["energy_db"],
-            frame_rate_hz=frame_rate_hz,
-        )
-        return contour, features["mel"].astype(np.float32)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 HIGHEST_SPEAKER = 9999
 NEUTRAL = "neutral"
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -64,19 +67,7 @@ def load_filelist(path: str | Path, settings: ModelConfig, *, cache: str | Path,
     """
     path = Path(path)
     frontend = TextFrontend(add_blank=settings.add_blank, word_boundaries=settings.word_boundaries)
-    rows = [(n, row) for n, row in enumerate(_read_lines(path), start=1) if row.strip()]
-    items: list[Item] = []
-    last_error = "the file is empty"
-    for number, row in tqdm(rows, desc=path.name, unit="item"):
-        try:
-            items.append(_item(parse_line(row, path.parent), frontend, settings.mel, Path(cache), f"{number}", split))
-        except InputError as error:
-            last_error = f"line {number}: {error}"
-            logger.warning("%s, line %d is skipped: %s", path, number, error)
-    if not items:
-        raise InputError(f"{path}: none of {len(rows)} lines can be used; the last error: {last_error}")
-    if len(items) < len(rows):
-        logger.warning("%s: %d of %d lines are skipped", path, len(rows) - len(items), len(rows))
+    items = _usable(path, lambda line, number: _item(line, frontend, settings.mel, Path(cache), f"{number}", split))
     strange = sorted({i.styles[0].pitch.partition("-")[2] for i in items} - set(EMOTIONS))
     if strange:
         logger.warning("%s: emotions %s have no name in the model; their recordings alone tell them", path, strange)
@@ -117,7 +108,7 @@ def _read_lines(path: Path) -> list[str]:
         raise InputError(f"{path} is no text in UTF-8; expected lines path|text|speaker") from error
 
 
-def recordings(path: str | Path, mel: MelConfig, *, cache: str | Path) -> Iterator[tuple[Line, Features]]:
+def recordings(path: str | Path, mel: MelConfig, *, cache: str | Path) -> list[tuple[Line, Features]]:
     """Lines of a filelist with the features of their recordings; what cannot be used is skipped with a warning.
 
     Args:
@@ -125,21 +116,31 @@ def recordings(path: str | Path, mel: MelConfig, *, cache: str | Path) -> Iterat
         mel: Mel contract of the model.
         cache: Folder where features are kept.
 
-    Yields:
-        tuple[Line, Features]: Each usable line and its features, in the order of the list.
+    Returns:
+        Each usable line and its features, in the order of the list.
 
     Raises:
-        InputError: The file is missing or no text.
+        InputError: The file is missing, no text, or no line of it can be used.
     """
-    path = Path(path)
-    for number, row in enumerate(tqdm(_read_lines(path), desc=path.name, unit="item"), start=1):
-        if not row.strip():
-            continue
+    return _usable(Path(path), lambda line, _: (line, cached_features(line.path, mel, Path(cache))))
+
+
+def _usable(path: Path, read: Callable[[Line, int], Read]) -> list[Read]:
+    """What ``read`` gives for each line and its number; lines that cannot be used are skipped with a warning."""
+    rows = [(n, row) for n, row in enumerate(_read_lines(path), start=1) if row.strip()]
+    found: list[Read] = []
+    last_error = "the file is empty"
+    for number, row in tqdm(rows, desc=path.name, unit="item"):
         try:
-            line = parse_line(row, path.parent)
-            yield line, cached_features(line.path, mel, Path(cache))
+            found.append(read(parse_line(row, path.parent), number))
         except InputError as error:
+            last_error = f"line {number}: {error}"
             logger.warning("%s, line %d is skipped: %s", path, number, error)
+    if not found:
+        raise InputError(f"{path}: none of {len(rows)} lines can be used; the last error: {last_error}")
+    if len(found) < len(rows):
+        logger.warning("%s: %d of %d lines are skipped", path, len(rows) - len(found), len(rows))
+    return found
 
 
 def _item(
@@ -192,11 +193,24 @@ def cached_features(path: Path, mel: MelConfig, cache: Path) -> Features:
         plane = log_mel(audio, mel).numpy().astype(np.float16)
         with atomic_path(file) as temporary:
             np.savez(temporary, mel=plane, f0_hz=contour.f0_hz, voiced=contour.voiced, energy_db=contour.energy_db)
+    return read_features(file, mel.frame_rate_hz)
+
+
+def read_features(file: Path, frame_rate_hz: float) -> Features:
+    """Features of an utterance, as this cache and the corpus builder write them.
+
+    Args:
+        file: Their ``.npz``.
+        frame_rate_hz: Frames per second of the contour.
+
+    Returns:
+        The features.
+    """
     with np.load(file) as found:
         contour = Contour(
             f0_hz=found["f0_hz"],
-            voiced=found["voiced"],
+            voiced=found["voiced"].astype(bool),
             energy_db=found["energy_db"],
-            frame_rate_hz=mel.frame_rate_hz,
+            frame_rate_hz=frame_rate_hz,
         )
         return Features(found["mel"], contour)

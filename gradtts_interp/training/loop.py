@@ -262,7 +262,7 @@ class Trainer:
         finite = bool(self.accelerator.gather(losses.total.detach().isfinite().reshape(1)).all())
         if finite:
             self.accelerator.backward(losses.total / config.accumulate)
-        each = torch.stack([x.detach().float() for x in [getattr(losses, name) for name in LOSSES]])
+        each = torch.stack([getattr(losses, name).detach().float() for name in LOSSES])
         return Part(each, losses.per_kind, batch.kind, finite)
 
     def _diffusion(self, seed: int, step: int, size: int, offset: int = 0) -> Diffusion:

@@ -110,7 +110,7 @@ def write_sample(
 
 @torch.no_grad()
 def sample_draws(model: GradTTS, mixer: Mixer, *, steps: int = SAMPLE_STEPS, seed: int = 0) -> list[Sampled]:
-    """Sample one draw of each kind that the mixer can give, with the targets' own durations.
+    """Sample one draw of each kind that the mixer can give, with the targets' own durations and pitch contours.
 
     Args:
         model: Model in evaluation mode.
