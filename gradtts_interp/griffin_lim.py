@@ -26,6 +26,8 @@ class MelInverse(nn.Module):
 
     filters: Tensor
     inverse: Tensor
+    covered: Tensor
+    """Bins that some filter sees (F,); of those above ``fmax_hz`` a mel says nothing."""
 
     def __init__(self, config: MelConfig, *, rounds: int = INVERSE_ROUNDS) -> None:
         super().__init__()
@@ -33,6 +35,7 @@ class MelInverse(nn.Module):
         filters = torch.from_numpy(mel_filters(config))
         self.register_buffer("filters", filters, persistent=False)
         self.register_buffer("inverse", torch.linalg.pinv(filters), persistent=False)
+        self.register_buffer("covered", filters.sum(0) > 0, persistent=False)
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Magnitudes (B, F, T) whose mels are near the log-mels (B, M, T)."""
@@ -45,7 +48,15 @@ class MelInverse(nn.Module):
         return magnitude
 
 
-def refine_phase(audio: Tensor, magnitude: Tensor, window: Tensor, config: MelConfig, *, rounds: int) -> Tensor:
+def refine_phase(
+    audio: Tensor,
+    magnitude: Tensor,
+    window: Tensor,
+    config: MelConfig,
+    *,
+    rounds: int,
+    covered: Tensor | None = None,
+) -> Tensor:
     """Move audio towards given magnitudes, keeping as much of its phase as fits: fast Griffin-Lim from its own phase.
 
     A vocoder that is not fully trained repeats its waveform at the frame rate, which is heard as a buzz and measured
@@ -57,6 +68,7 @@ def refine_phase(audio: Tensor, magnitude: Tensor, window: Tensor, config: MelCo
         window: Analysis window (``config.window_samples``,).
         config: The mel contract.
         rounds: Rounds; 0 returns ``audio``.
+        covered: Bins (F,) bool that ``magnitude`` speaks of; the others keep the magnitudes of ``audio``. All if None.
 
     Returns:
         Samples (B, N).
@@ -79,6 +91,8 @@ def refine_phase(audio: Tensor, magnitude: Tensor, window: Tensor, config: MelCo
 
     wanted = functional.pad(magnitude, (EDGE_FRAMES, EDGE_FRAMES), mode="replicate")
     spectrum = previous = analyse(functional.pad(audio, (lead, lead)))
+    if covered is not None:
+        wanted = wanted.where(covered[:, None], spectrum.abs())
     for _ in range(rounds):
         reached = analyse(synthesise(spectrum))
         spectrum, previous = reached + MOMENTUM * (reached - previous), reached

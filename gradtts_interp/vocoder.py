@@ -171,7 +171,15 @@ class Vocoder(MelDecoder):
         if self.refinement_rounds == 0:
             return audio
         magnitude = self.inverse(mel)
-        return refine_phase(audio.to(magnitude), magnitude, self.window, self.mel_config, rounds=self.refinement_rounds)
+        # Above the highest filter the mel is silent and the generator is not: what it learnt of that band stays.
+        return refine_phase(
+            audio.to(magnitude),
+            magnitude,
+            self.window,
+            self.mel_config,
+            rounds=self.refinement_rounds,
+            covered=self.inverse.covered,
+        )
 
     @classmethod
     def from_generator(

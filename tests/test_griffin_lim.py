@@ -47,10 +47,41 @@ def test_refinement_gives_back_the_pitch_that_a_buzz_has_lost():
     assert abs(float(torch.tensor(contour.f0_hz[contour.voiced]).median()) / 150.0 - 1) < 0.02
 
 
+def test_bins_that_no_filter_sees_keep_what_the_generator_made_of_them():
+    """The mel ends at 8 kHz; a Griffin-Lim over all bins took the band above it away."""
+    source = torch.Generator().manual_seed(0)
+    noise = 0.05 * torch.randn(1, 86 * 256, generator=source)
+    inverse = MelInverse(MEL)
+    magnitude, window = inverse(log_mel(noise, MEL)), torch.hann_window(1024)
+    assert not inverse.covered[-1] and inverse.covered[100] and 0.7 < inverse.covered.float().mean() < 0.75
+
+    def power_above(audio: torch.Tensor) -> float:
+        spectrum = torch.fft.rfft(audio[0])
+        return float(spectrum[int(len(spectrum) * 8200 / 11025) :].abs().square().sum())
+
+    kept = refine_phase(noise, magnitude, window, MEL, rounds=8, covered=inverse.covered)
+    lost = refine_phase(noise, magnitude, window, MEL, rounds=8)
+    assert 0.5 < power_above(kept) / power_above(noise) < 1.5 and power_above(lost) < 0.05 * power_above(noise)
+
+
 def test_no_round_changes_nothing():
     audio = harmonic_tone(120.0)[None]
     magnitude = torch.ones(1, 513, audio.shape[1] // 256)
     assert refine_phase(audio, magnitude, torch.hann_window(1024), MEL, rounds=0) is audio
+
+
+def test_the_vocoder_keeps_the_band_above_the_mel():
+    torch.manual_seed(0)
+    refined, mel = Vocoder(TINY, refinement_rounds=2), torch.full((80, 40), -9.0)
+    with torch.no_grad():
+        refined.generator.conv_post.weight.mul_(100)
+        kept = refined(mel, MEL)
+        refined.inverse.covered.fill_(True)
+        lost = refined(mel, MEL)
+        refined.refinement_rounds = 0
+        generated = refined(mel, MEL)
+    above = [float(torch.fft.rfft(x)[-1200:].abs().square().sum()) for x in (kept, lost, generated)]
+    assert 0.5 < above[0] / above[2] < 1.5 and above[1] < 0.2 * above[2]
 
 
 def test_rounds_travel_with_the_vocoder(tmp_path):

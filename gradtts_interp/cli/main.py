@@ -27,6 +27,7 @@ VERBS = {
     "export-onnx": ("gradtts_interp.cli.export_onnx", "write a checkpoint's networks as ONNX (extra onnx)"),
     "train": ("gradtts_interp.training.command", "train an acoustic model"),
     "export": ("gradtts_interp.training.export", "make a checkpoint folder of a training run"),
+    "predict-mels": ("gradtts_interp.training.predicted_mels", "make mels of recordings that a vocoder is trained on"),
     "train-vocoder": ("gradtts_interp.training.vocoder_command", "train a HiFi-GAN vocoder"),
     "train-speaker-encoder": ("gradtts_interp.training.speaker_command", "train the encoder of timbre for evaluations"),
     "benchmark": ("gradtts_interp.cli.benchmark", "run a benchmark of the repository"),

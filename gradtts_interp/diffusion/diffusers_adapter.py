@@ -78,12 +78,16 @@ def unipc(
     *,
     callback: Callback | None = None,
     generator: Generators | None = None,
+    start_time: float = 1.0,
 ) -> Tensor:
     """Follow the probability-flow ODE by UniPC of order 2 (see `contract.Sampler`); nothing is random.
 
+    With a ``start_time`` below 1, ``mu + noise`` is a mel noised up to that time, and the same steps lie below it.
+
     Source: Zhao et al. 2023, "UniPC: a unified predictor-corrector framework", as in diffusers.
     """
-    return _solve(_unipc_scheduler, score, schedule, start(noise, mu, mask, steps), mu, mask, steps, callback)
+    x = start(noise, mu, mask, steps)
+    return _solve(_unipc_scheduler, score, schedule, x, mu, mask, steps, callback, start_time=start_time)
 
 
 def _dpm_scheduler() -> DPMSolverMultistepScheduler:
@@ -105,9 +109,11 @@ def _solve(
     mask: Tensor,
     steps: int,
     callback: Callback | None,
+    *,
+    start_time: float = 1.0,
 ) -> Tensor:
-    """Run a multistep scheduler from ``x`` (B, M, T) at t = 1 to t = 0; a replaced mel starts its history anew."""
-    times = evaluation_times(steps, schedule)
+    """Run a multistep scheduler from ``x`` (B, M, T) at a time to t = 0; a replaced mel starts its history anew."""
+    times = [start_time * t for t in evaluation_times(steps, schedule)]
     scheduler = _place(make_scheduler(), times, schedule)
     for step, t in enumerate(times):
         epsilon = -noise_level(t, schedule) * score(x, batch_time(t, x))

@@ -14,8 +14,8 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.training.data import EMOTIONS, Corpus, Item, load_items
 from gradtts_interp.training.filelist import load_filelist
-from gradtts_interp.training.loop import TrainConfig, Trainer
-from gradtts_interp.training.mix import MixConfig, Mixer
+from gradtts_interp.training.loop import PARTS, TrainConfig, Trainer
+from gradtts_interp.training.mix import Mixer, parse_mix
 from gradtts_interp.training.start import add_pitch, add_speakers, model_from_checkpoint, n_speakers
 
 logger = logging.getLogger(__name__)
@@ -50,12 +50,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--add-pitch", action="store_true", help="give a checkpoint without a pitch predictor one, with --start-from"
     )
+    parser.add_argument(
+        "--only", choices=sorted(PARTS), default="", help="train these parts alone, in a tenth of the time a step takes"
+    )
     parser.add_argument("--preset", choices=sorted(PRESETS), default="demo", help="size of a model that starts anew")
     parser.add_argument("--steps", type=int, default=100_000, help="optimiser steps of the whole run")
     parser.add_argument("--seconds", type=float, help="end after this many seconds of stepping, resumed parts included")
     parser.add_argument("--batch-size", type=int, default=8, help="items of the global batch")
     parser.add_argument("--accumulate", type=int, default=1, help="parts of a batch that are worked through in turn")
     parser.add_argument("--length-buckets", type=int, default=1, help="so many batches are sorted by length together")
+    parser.add_argument(
+        "--mix",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="shares and dropouts of the training mix, such as matched=0.4 blend=0.3 drop_prosody=0.15",
+    )
     parser.add_argument("--learning-rate", type=float, default=6e-4, help="peak rate of AdamW")
     parser.add_argument("--precision", choices=("no", "bf16", "fp16"), default="bf16", help="mixed precision")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
@@ -106,11 +116,12 @@ def _train_config(args: argparse.Namespace) -> TrainConfig:
     return TrainConfig(
         batch_size=args.batch_size,
         accumulate=args.accumulate,
-        mix=MixConfig(length_buckets=args.length_buckets),
+        mix=replace(parse_mix(args.mix), length_buckets=args.length_buckets),
         learning_rate=args.learning_rate,
         steps=args.steps,
         seconds=args.seconds,
         mixed_precision=args.precision,
+        only=args.only,
         seed=args.seed,
         save_every_seconds=args.save_every,
         validate_every=args.validate_every,

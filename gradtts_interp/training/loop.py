@@ -32,6 +32,12 @@ logger = logging.getLogger(__name__)
 
 LOG_EVERY = 50
 LOSSES = ("duration", "prior", "diffusion", "pitch")
+PARTS = {
+    "durations": ("encoder.proj_w.", "encoder.duration_style."),
+    "pitch": ("pitch_predictor.",),
+    "prosody": ("encoder.proj_w.", "encoder.duration_style.", "pitch_predictor."),
+}
+"""Parts that can be trained alone, by the prefixes of their weights; they need no score network."""
 PATIENCE = 20
 """Steps in a row without a finite loss and gradient before a run gives up."""
 
@@ -61,6 +67,7 @@ class TrainConfig:
         mixed_precision: ``no``, ``bf16`` or ``fp16``.
         seed: Of data, noise and initial weights.
         mix: The training mix.
+        only: A key of :data:`PARTS` that is trained alone, all other weights staying as they are; "" for none.
     """
 
     batch_size: int = 8
@@ -79,6 +86,7 @@ class TrainConfig:
     mixed_precision: str = "bf16"
     seed: int = 0
     mix: MixConfig = field(default_factory=MixConfig)
+    only: str = ""
 
 
 class Progress:
@@ -108,7 +116,7 @@ class LossModule(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, batch: Batch, diffusion: Diffusion) -> Losses:
+    def forward(self, batch: Batch, diffusion: Diffusion | None) -> Losses:
         """Losses of one batch."""
         return training_losses(self.model, batch, diffusion)
 
@@ -140,7 +148,7 @@ class Trainer:
         stopped_by: Number of the signal that ended :meth:`train` early, else None.
 
     Raises:
-        InputError: The batch cannot be divided among the processes.
+        InputError: The batch cannot be divided among the processes, or the model lacks the part to be trained alone.
         CheckpointError: The run in ``folder`` has other settings.
     """
 
@@ -161,7 +169,11 @@ class Trainer:
         self.stopped_by: int | None = None
         self.loss_module = LossModule(model)
         optimiser = torch.optim.AdamW(
-            model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay, fused=True
+            _trained(model, config.only),
+            lr=config.learning_rate,
+            betas=(0.9, 0.99),
+            weight_decay=config.weight_decay,
+            fused=True,
         )
         self.step_module, self.optimiser = self.accelerator.prepare(self.loss_module, optimiser)
         self.model = model
@@ -197,7 +209,7 @@ class Trainer:
                     if math.isfinite(value):
                         sums.setdefault(name, []).append(value)
                 bar.update()
-                bar.set_postfix(loss=f"{values['diffusion']:.4f}", rate=f"{values['rate']:.1e}")
+                bar.set_postfix(loss=f"{sum(values[name] for name in LOSSES):.4f}", rate=f"{values['rate']:.1e}")
                 if self.progress.step % LOG_EVERY == 0:
                     self._log({k: sum(v) / len(v) for k, v in sums.items()})
                     sums = {}
@@ -265,7 +277,9 @@ class Trainer:
         each = torch.stack([getattr(losses, name).detach().float() for name in LOSSES])
         return Part(each, losses.per_kind, batch.kind, finite)
 
-    def _diffusion(self, seed: int, step: int, size: int, offset: int = 0) -> Diffusion:
+    def _diffusion(self, seed: int, step: int, size: int, offset: int = 0) -> Diffusion | None:
+        if self.config.only:
+            return None
         shape = (self.model.settings.n_feats, self.config.mix.crop_frames)
         return draw_diffusion(seed, step, size=size, shape=shape, offset=offset, of=self.config.batch_size)
 
@@ -377,6 +391,19 @@ class Trainer:
         self.ema.optimization_step = saved.values["ema_steps"]
         self.progress = Progress(saved.values["step"], saved.values["seconds"])
         logger.info("resumed from %s at step %d", found[-1], self.progress.step)
+
+
+def _trained(model: GradTTS, only: str) -> list[nn.Parameter]:
+    """Parameters to be trained; all others are frozen."""
+    if only and only not in PARTS:
+        raise InputError(f"part {only!r} to be trained alone: expected one of {', '.join(PARTS)}")
+    prefixes = PARTS.get(only, ("",))
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.startswith(prefixes))
+    found = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if only and not all(any(n.startswith(prefix) for n, _ in model.named_parameters()) for prefix in prefixes):
+        raise InputError(f"part {only!r} to be trained alone: the model has no such part; expected a pitch predictor")
+    return found
 
 
 def swap_references(batch: Batch) -> Batch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -148,13 +148,14 @@ def draw_diffusion(
     return Diffusion(t, torch.from_numpy(np.stack(noise)))
 
 
-def training_losses(model: GradTTS, batch: Batch, diffusion: Diffusion) -> Losses:
+def training_losses(model: GradTTS, batch: Batch, diffusion: Diffusion | None) -> Losses:
     """Losses of one batch.
 
     Args:
         model: Model with a style encoder.
         batch: Training batch.
-        diffusion: Times, and noise of the length of the random crop that the score network sees.
+        diffusion: Times, and noise of the length of the random crop that the score network sees; None leaves the score
+            network, whose work is nearly all of a step, out, with a loss of 0.
 
     Returns:
         The losses; on several processes their mean over processes is the loss of the global batch.
@@ -167,27 +168,53 @@ def training_losses(model: GradTTS, batch: Batch, diffusion: Diffusion) -> Losse
     # A prior of one style alone is not the target's: such items teach the score network only.
     taught = valid * (batch.side < 0)[:, None, None]
     prior_loss = 0.5 * ((mel - mu).square() * taught).sum() / (shared_count(taught.sum()).clamp_min(1) * mel.shape[1])
+    error = torch.zeros(len(mel), device=mel.device)
+    if diffusion is not None:
+        error = diffusion_errors(model, batch, reading, diffusion, mel=mel, mu=mu, valid=valid)
+    loss = error.mean()
+    pitch_loss = pitch_loss_of_batch(model, batch, prior, valid[:, 0])
+    total = duration_loss + prior_loss + loss + pitch_loss
+    return Losses(duration_loss, prior_loss, loss, pitch_loss, total, error.detach())
+
+
+def diffusion_errors(
+    model: GradTTS,
+    batch: Batch,
+    reading: Conditioning,
+    diffusion: Diffusion,
+    *,
+    mel: Tensor,
+    mu: Tensor,
+    valid: Tensor,
+) -> Tensor:
+    """Error of the score network on the random crop of each item.
+
+    Args:
+        model: The model.
+        batch: Training batch.
+        reading: What the networks read of the references.
+        diffusion: Times and noise.
+        mel: Normalised targets (B, M, T).
+        mu: Prior means (B, M, T).
+        valid: 1 on frames of the targets (B, 1, T).
+
+    Returns:
+        Mean squared error of the noise, or of v for a model that answers v, (B,).
+    """
     t, noise = diffusion.t.to(mel.device), diffusion.noise.to(mel.device)
-    crop_frames = noise.shape[2]
-    frames = batch.start[:, None] + torch.arange(crop_frames, device=mel.device)[None]
+    frames = batch.start[:, None] + torch.arange(noise.shape[2], device=mel.device)[None]
     crop = Cropper(frames)
     mask, target, mean = crop(valid), crop(mel), crop(mu)
     x_t = diffuse(target, mean, t, noise, model.schedule)
-    context = StyleContext(
-        tokens=reading.context.tokens,
-        log_weight=reading.context.log_weight,
-        owner=reading.context.owner,
-        share=crop(reading.context.share.flatten(1, 2)).unflatten(1, (2, 1)),  # type: ignore[union-attr]
-    )
+    assert reading.context.share is not None
+    share = crop(reading.context.share.flatten(1, 2)).unflatten(1, (2, 1))
+    context = replace(reading.context, share=share)
     score = model.score(x_t, mask, mean, t, context=context, prosody=crop(reading.prosody))
     error = (score.float() * noise_level(t, model.schedule)[:, None, None] + noise).square() * mask
     error = error.sum((1, 2)) / (mask.sum((1, 2)) * mel.shape[1]).clamp_min(1)
     if model.settings.prediction == "v":
         error = error / signal(t, model.schedule).square()  # the squared error of v itself
-    loss = error.mean()
-    pitch_loss = pitch_loss_of_batch(model, batch, prior, valid[:, 0])
-    total = duration_loss + prior_loss + loss + pitch_loss
-    return Losses(duration_loss, prior_loss, loss, pitch_loss, total, error.detach())
+    return error
 
 
 def pitch_loss_of_batch(model: GradTTS, batch: Batch, prior: Prior, valid: Tensor) -> Tensor:

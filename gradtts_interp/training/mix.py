@@ -9,7 +9,9 @@ Every draw is a pure function of a seed and a position, so a resumed run, or one
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,9 +23,10 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.models.style_encoder import ROLES
 from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD
 from gradtts_interp.pitch.masks import pitch_mask
-from gradtts_interp.training.data import EMOTIONS, Corpus, Item
+from gradtts_interp.training.data import EMOTIONS, Corpus, Item, StyleRef
 
 KINDS = ("matched", "dual", "blend")
+NOTHING_WITHHELD = {"null": False, "null_text": False, "prosody_known": True, "side": -1}
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,38 @@ class MixConfig:
     length_buckets: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse buckets that cannot be."""
-        if self.length_buckets < 1:
-            raise InputError(f"length_buckets is {self.length_buckets}; expected 1 or more")
+        """Refuse what is no probability, and lengths and buckets that cannot be."""
+        for field in fields(self):
+            value, counts = getattr(self, field.name), field.type == "int"
+            if counts and value < 1:
+                raise InputError(f"{field.name} is {value}; expected 1 or more")
+            if not counts and not 0 <= value <= 1:
+                raise InputError(f"training mix: {field.name} is {value}; expected a share or probability from 0 to 1")
+
+
+def parse_mix(settings: Sequence[str]) -> MixConfig:
+    """Read a training mix as it is written on the command line.
+
+    Args:
+        settings: ``name=value`` each, names of :class:`MixConfig`.
+
+    Returns:
+        The mix; what is not named is as by default.
+
+    Raises:
+        InputError: A name or value is none of these.
+    """
+    readers = {field.name: int if field.type == "int" else float for field in fields(MixConfig)}
+    values: dict[str, Any] = {}
+    for written in settings:
+        name, _, value = (part.strip() for part in written.partition("="))
+        try:
+            values[name] = readers[name](value)
+        except (KeyError, ValueError) as error:
+            raise InputError(
+                f"training mix {written!r}: expected name=number, with a name of {', '.join(readers)}"
+            ) from error
+    return MixConfig(**values)
 
 
 @dataclass(frozen=True)
@@ -159,11 +191,16 @@ class Mixer:
         self.singles = [i for i in corpus.singles if target_split in (None, i.split)]
         self.blends = [i for i in corpus.blends if target_split in (None, i.split)]
         possible = (bool(self.singles), bool(self.singles) and corpus.has_duals, bool(self.blends))
+        self.usual_prosody: dict[StyleRef, NDArray[np.float32]] = {
+            style: np.stack([item.prosody for item in items]).mean(0)
+            for style, items in corpus.by_style.items()
+            if style.emotion.any()
+        }
         weights = np.array((config.matched, config.dual, config.blend)) * possible
-        if weights.min() < 0 or weights.sum() <= 0:
+        if weights.sum() <= 0:
             given = {"matched": config.matched, "dual": config.dual, "blend": config.blend}
             can = [kind for kind, ok in zip(KINDS, possible, strict=True) if ok]
-            raise InputError(f"training mix {given}: expected shares >= 0, one of them > 0 for {can or 'any items'}")
+            raise InputError(f"training mix {given}: expected one of them > 0 for {can or 'any items'}")
         self.kind_shares = weights / weights.sum()
 
     def batch(self, step: int, size: int, *, offset: int = 0, of: int | None = None) -> Batch:
@@ -198,7 +235,14 @@ class Mixer:
         if self.kind_shares[KINDS.index(kind)] == 0:
             return None
         example = self._example(np.random.default_rng([self.seed, index]), kind)
-        return {**example, "null": False, "null_text": False, "prosody_known": True, "side": -1}
+        return {**example, **NOTHING_WITHHELD}
+
+    def example_for(self, target: Item, index: int) -> dict:
+        """A matched draw for a target of one style, with nothing withheld; ``index`` decides its reference."""
+        rng = np.random.default_rng([self.seed, index])
+        drawn, a, b, share, _ = self._matched(rng, target=target)
+        example = {"target": drawn, "a": a, "b": b, "share": share, "kind": KINDS.index("matched"), "start": 0}
+        return {**example, **NOTHING_WITHHELD}
 
     def _example(self, rng: np.random.Generator, kind: str) -> dict:
         config = self.config
@@ -217,8 +261,8 @@ class Mixer:
             "prosody_known": rng.random() >= config.drop_prosody,
         }
 
-    def _matched(self, rng: np.random.Generator, one_sided: bool = False) -> Drawn:
-        target = _pick(rng, self.singles)
+    def _matched(self, rng: np.random.Generator, one_sided: bool = False, *, target: Item | None = None) -> Drawn:
+        target = target or _pick(rng, self.singles)
         a = self._reference(rng, self._other(rng, self.corpus.by_style[target.styles[0]], target))
         return target, a, _hidden(a), np.zeros(target.frames, dtype=np.float32), -1
 
@@ -267,6 +311,10 @@ class Mixer:
         names_voice, names_manner = role != "pitch", role != "rest"
         keep_speaker = names_voice and rng.random() >= self.config.drop_name
         keep_emotion = names_manner and rng.random() >= self.config.drop_name
+        if prosody is None:
+            # A manner that is named is known as a style bank knows it, by the mean of all that was heard in it; one
+            # utterance alone would teach the model to trust such numbers as little as the noisy ones of a recording.
+            prosody = self.usual_prosody.get(style, item.prosody) if keep_emotion else item.prosody
         return Reference(
             mel=mel,
             length=mel.shape[1],
@@ -274,7 +322,7 @@ class Mixer:
             role=ROLES[role],
             speaker=style.speaker if keep_speaker else -1,
             emotion=style.emotion if keep_emotion else np.zeros(len(EMOTIONS), dtype=np.float32),
-            prosody=item.prosody if prosody is None else prosody,
+            prosody=prosody,
         )
 
 

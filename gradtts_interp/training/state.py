@@ -17,8 +17,9 @@ from gradtts_interp.errors import CheckpointError
 from gradtts_interp.files import read_json, read_torch
 
 KEPT = 2
-# What fixes the stream of data and noise. Rate, length and the like may change from one part of a run to the next.
-STREAM_SETTINGS = ("batch_size", "seed", "mix")
+# What fixes the stream of data and noise, and what is trained on it. Rate, length and the like may change from one part
+# of a run to the next.
+STREAM_SETTINGS = ("batch_size", "seed", "mix", "only")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Only matplotlib's object interface is used, so no window, backend or global sett
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gradtts_interp.alignment import fix_length, sequence_mask
-from gradtts_interp.diffusion.diffusers_adapter import unipc
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.attention_record import StyleMassRecorder, mass_over_time
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD, Contour, extract_contour
 from gradtts_interp.pitch.masks import pitch_mask
-from gradtts_interp.training.losses import Cropper, prior_of_batch, read_references
-from gradtts_interp.training.mix import KINDS, Mixer, collate
+from gradtts_interp.training.mix import KINDS, Mixer
+from gradtts_interp.training.predicted_mels import sample_targets
 from gradtts_interp.units import CENTS_PER_NAT
 from gradtts_interp.vocoder import GriffinLimVocoder
 
@@ -123,31 +121,13 @@ def sample_draws(model: GradTTS, mixer: Mixer, *, steps: int = SAMPLE_STEPS, see
     """
     drawn = [mixer.example_of(kind, FIRST_INDEX + i) for i, kind in enumerate(KINDS)]
     examples = [e for e in drawn if e is not None]
-    device = model.device
-    batch = collate(examples, mixer.config, mixer.mel).to(device)
-    reading = read_references(model, batch)
-    prior = prior_of_batch(model, batch, reading, model.normalise(batch.mel))
-    lengths = batch.lengths.clamp_max(LONGEST_FRAMES)
-    frames = fix_length(int(lengths.max()), model.frame_multiple)
-    crop = Cropper(torch.arange(frames, device=device).expand(len(examples), -1))
-    mask = sequence_mask(lengths, max_length=frames)[:, None].float()
-    source = np.random.default_rng(seed)
-    noise = torch.from_numpy(source.standard_normal((len(examples), mixer.mel.n_mels, frames), dtype=np.float32))
-    assert reading.context.share is not None
-    share = crop(reading.context.share.flatten(1, 2)).unflatten(1, (2, 1))
-    context = replace(reading.context, share=share)
-    mu, prosody = crop(prior.mu).float(), crop(reading.prosody)
-
-    def score(x: Tensor, t: Tensor) -> Tensor:
-        return model.score(x, mask, mu, t, context=context, prosody=prosody, region=mask).float()
-
     with StyleMassRecorder(model, styles=2, items=len(examples)) as recorder:
-        mels = model.denormalise(unipc(score, model.schedule, noise.to(device), mu, mask, steps)).float().cpu()
+        mels = sample_targets(model, mixer, examples, steps=steps, seed=seed, longest=LONGEST_FRAMES)
     with torch.autocast("cpu", enabled=False):  # there is no Fourier transform in bfloat16
         vocoder = GriffinLimVocoder(mixer.mel, iterations=GRIFFIN_LIM_ROUNDS, inverse_rounds=GRIFFIN_LIM_ROUNDS)
         return [
-            _sampled(example, mels[i, :, : int(lengths[i])], recorder.of_item(i, int(lengths[i])), mixer, vocoder)
-            for i, example in enumerate(examples)
+            _sampled(example, mel, recorder.of_item(i, mel.shape[1]), mixer, vocoder)
+            for i, (example, mel) in enumerate(zip(examples, mels, strict=True))
         ]
 
 

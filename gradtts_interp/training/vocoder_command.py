@@ -40,7 +40,8 @@ _HELP = {
     "mel_weight": "weight of the mel distance",
     "feature_weight": "weight of the feature distance",
     "stft_weight": "weight of the multi-resolution STFT loss; 0 is as published",
-    "mel_noise": "greatest deviation of the noise on input mels, in nats",
+    "mel_noise": "greatest deviation of the noise on the recordings' mels, in nats",
+    "predicted_share": "share of a batch that is given predicted mels, with --mels",
     "clip": "greatest gradient norm",
     "ema": "decay of the averaged generator",
     "seed": "seed of weights and segments",
@@ -50,8 +51,16 @@ _HELP = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("--wavs", type=Path, required=True, help="folder of 22.05 kHz wav or flac files, or a manifest")
+    parser.add_argument(
+        "--mels", type=Path, help="folder of 'gradtts-interp predict-mels': a share of the batch is given these mels"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; an earlier run in it is resumed")
     parser.add_argument("--config", choices=sorted(CONFIGS), default="demo", help="shape of the generator")
+    parser.add_argument(
+        "--start-from",
+        type=Path,
+        help="vocoder to train further, a folder of ours or an official generator file; it gives the shape too",
+    )
     parser.add_argument("--seconds", type=float, help="budget: seconds of training over all resumptions")
     parser.add_argument("--steps", type=int, help="budget: steps over all resumptions")
     parser.add_argument("--save-every", type=float, default=180.0, help="seconds between checkpoints")
@@ -96,18 +105,32 @@ def build_trainer(args: argparse.Namespace, mel_config: MelConfig) -> Trainer:
     """Make the trainer, resumed when the run's folder holds a state."""
     names = {field.name for field in dataclasses.fields(TrainingConfig)} - {"generator"}
     settings = {name: value for name, value in vars(args).items() if name in names}
-    generator = CONFIGS[args.config]
+    source = _vocoder_to_start_from(args.start_from, mel_config)
+    generator = source.generator.config if source else CONFIGS[args.config]
     config = TrainingConfig(generator=generator, bfloat16=not args.float32, **settings)
     shortest = config.segment + 2 * CONTEXT_FRAMES * generator.hop_samples
-    corpus = Corpus(args.wavs, sample_rate_hz=mel_config.sample_rate_hz, shortest=shortest)
-    logger.info("%.2f h of speech, %d recordings held out", corpus.hours, len(corpus.held_out))
+    rate, hop = mel_config.sample_rate_hz, generator.hop_samples
+    corpus = Corpus(args.wavs, sample_rate_hz=rate, shortest=shortest, mels=args.mels, hop=hop)
+    values = (corpus.hours, len(corpus.held_out), len(corpus.pairs))
+    logger.info("%.2f h of speech, %d recordings held out, %d with a predicted mel", *values)
     budget = Budget(args.steps, args.seconds)
     mel_function = partial(log_mel, config=mel_config)
     trainer = Trainer(config, corpus, mel_function=mel_function, budget=budget, device=args.device)
     if (args.out / STATE_FILE).exists():
         trainer.load(args.out)
         logger.info("resumed at step %d", trainer.step_number)
+    elif source is not None:
+        trainer.start_from(source.generator.state_dict())
     return trainer
+
+
+def _vocoder_to_start_from(path: Path | None, mel_config: MelConfig) -> Vocoder | None:
+    """Read the vocoder to train further, whose mel contract must be the library's."""
+    if path is None:
+        return None
+    vocoder = Vocoder.from_pretrained(path) if path.is_dir() else Vocoder.from_official(path)
+    vocoder.mel_config.require_same(mel_config, str(path), "this training")
+    return vocoder
 
 
 def _train(trainer: Trainer, args: argparse.Namespace, mel_config: MelConfig) -> int:

@@ -27,18 +27,27 @@ class Corpus:
         source: A folder searched for wav and flac files, or a manifest (see ``list_recordings``).
         sample_rate_hz: Rate that every file must have.
         shortest: Files with fewer samples are left aside.
+        mels: Folder of predicted log-mels, ``NAME.npy`` (M, T) or (1, M, T) for recording ``NAME.wav``; recordings
+            without one serve with their own mel alone.
+        hop: Samples of a mel frame.
     """
 
-    def __init__(self, source: str | Path, *, sample_rate_hz: int, shortest: int) -> None:
+    def __init__(
+        self, source: str | Path, *, sample_rate_hz: int, shortest: int, mels: Path | None = None, hop: int = 256
+    ) -> None:
         self.source = Path(source)
         self.sample_rate_hz = sample_rate_hz
         self.shortest = shortest
+        self.mels, self.hop = mels, hop
         self._seen: set[Path] = set()
         self.training: list[np.ndarray] = []
         self.held_out: list[np.ndarray] = []
+        self.pairs: list[tuple[np.ndarray, np.ndarray]] = []
         self.refresh()
         if not self.training:
             raise ValueError(f"{source} holds no recording of at least {shortest} samples at {sample_rate_hz} Hz")
+        if mels is not None and not self.pairs:
+            raise ValueError(f"{mels} holds no mel NAME.npy of a training recording of {source}")
 
     @property
     def hours(self) -> float:
@@ -54,6 +63,9 @@ class Corpus:
             if samples is not None:
                 held_out = zlib.crc32(path.name.encode()) % HOLD_OUT_EVERY == 0
                 (self.held_out if held_out else self.training).append(samples)
+                mel = None if held_out else self._read_mel(path)
+                if mel is not None:
+                    self.pairs.append((samples, mel))
         self._ends = np.cumsum([len(samples) for samples in self.training])
         return len(fresh)
 
@@ -67,6 +79,48 @@ class Corpus:
         if rate != self.sample_rate_hz:
             raise ValueError(f"{path} has {rate} Hz; expected {self.sample_rate_hz} Hz as the mel contract says")
         return samples[:, 0].copy() if len(samples) >= self.shortest else None
+
+    def _read_mel(self, recording: Path) -> np.ndarray | None:
+        """Return the predicted mel (M, T) of a recording, T no longer than it, or None where there is none."""
+        if self.mels is None or not (path := self.mels / f"{recording.stem}.npy").is_file():
+            return None
+        try:
+            mel = np.load(path, allow_pickle=False)
+        except (ValueError, OSError) as error:
+            raise ValueError(f"{path} cannot be read: {error}; expected an array of a log-mel") from error
+        mel = mel[0] if mel.ndim == 3 and len(mel) == 1 else mel
+        if mel.ndim != 2 or not np.isfinite(mel).all():
+            raise ValueError(f"{path} holds an array {mel.shape}; expected finite log-mels (M, T)")
+        return mel.astype(np.float16)
+
+    def predicted(self, size: int, frames: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Cut random segments of recordings with a predicted mel, on the frames of the mel.
+
+        Args:
+            size: Segments (B).
+            frames: Frames of each (T).
+            generator: Source of randomness.
+
+        Returns:
+            Samples (B, T * hop), float32 in [-1, 1], and predicted log-mels (B, M, T).
+
+        Raises:
+            ValueError: No recording with a predicted mel is so long.
+        """
+        long = [(samples, mel) for samples, mel in self.pairs if self._paired_frames(samples, mel) >= frames]
+        if not long:
+            raise ValueError(f"{self.mels}: no mel has {frames} frames; expected some as long as a segment")
+        draws = torch.rand((size, 2), generator=generator, dtype=torch.float64).tolist()
+        rows, mels = [], []
+        for which, where in draws:
+            samples, mel = long[int(which * len(long))]
+            first = int(where * (self._paired_frames(samples, mel) - frames + 1))
+            rows.append(samples[first * self.hop : (first + frames) * self.hop])
+            mels.append(mel[:, first : first + frames])
+        return torch.from_numpy(np.stack(rows)).float() / 32768.0, torch.from_numpy(np.stack(mels)).float()
+
+    def _paired_frames(self, samples: np.ndarray, mel: np.ndarray) -> int:
+        return min(len(samples) // self.hop, mel.shape[1])
 
     def batch(self, size: int, samples: int, generator: torch.Generator) -> Tensor:
         """Cut random segments; long recordings are drawn more often.

@@ -91,6 +91,28 @@ class Generator(nn.Module):
             x = sum(block(x) for block in blocks) / parallel
         return torch.tanh(self.conv_post(functional.leaky_relu(x, LAST_SLOPE)))
 
+    @torch.no_grad()
+    def load_weights(self, state: dict[str, Tensor]) -> None:
+        """Take the weights of a trained generator of the same shape, to train it further.
+
+        Args:
+            state: Its state dict: fused, or weight-normed in either naming.
+
+        Raises:
+            ValueError: A weight is missing or has another shape; it is named.
+        """
+        fused = to_fused(state)
+        for name, module in self.named_modules():
+            if not parametrize.is_parametrized(module, "weight"):
+                continue
+            for part in ("weight", "bias"):
+                mine, given = getattr(module, part), fused.get(f"{name}.{part}")
+                if given is None or given.shape != mine.shape:
+                    found = "nothing" if given is None else tuple(given.shape)
+                    raise ValueError(f"weights to start from: {name}.{part} is {found}, expected {tuple(mine.shape)}")
+            module.weight = fused[f"{name}.weight"]
+            module.bias.copy_(fused[f"{name}.bias"])
+
     def fuse(self) -> Generator:
         """Turn every weight norm into a plain weight, for inference; returns itself."""
         for module in self.modules():

@@ -56,7 +56,8 @@ class TrainingConfig:
         mel_weight: Weight of the mel distance.
         feature_weight: Weight of the feature distance.
         stft_weight: Weight of the multi-resolution STFT loss.
-        mel_noise: Greatest deviation of noise put on input mels, in nats, so that predicted mels decode well.
+        mel_noise: Greatest deviation of noise put on the recordings' mels, in nats, so that predicted mels decode well.
+        predicted_share: Share of a batch that is given predicted mels, where the corpus has such.
         clip: Greatest gradient norm.
         ema: Decay of the averaged generator.
         bfloat16: Compute convolutions in bfloat16.
@@ -80,6 +81,7 @@ class TrainingConfig:
     feature_weight: float = 2.0
     stft_weight: float = 2.0
     mel_noise: float = 0.0
+    predicted_share: float = 0.5
     clip: float = 100.0
     ema: float = 0.999
     bfloat16: bool = True
@@ -174,14 +176,20 @@ class Trainer:
         return {**report, "skipped": float(not finite)}
 
     def _batch(self) -> tuple[Tensor, Tensor]:
-        """Return segments (B, 1, N) and their mels (B, M, T), computed with context and perhaps with noise."""
-        margin = CONTEXT_FRAMES * self.config.generator.hop_samples
-        audio = self.corpus.batch(self.config.batch, self.config.segment + 2 * margin, self.random).to(self.device)
+        """Return segments (B, 1, N) and their mels (B, M, T): own ones, perhaps with noise, and predicted ones."""
+        config, hop = self.config, self.config.generator.hop_samples
+        margin = CONTEXT_FRAMES * hop
+        n_predicted = round(config.predicted_share * config.batch) if self.corpus.pairs else 0
+        audio = self.corpus.batch(config.batch - n_predicted, config.segment + 2 * margin, self.random).to(self.device)
         mel = self.mel(audio)[..., CONTEXT_FRAMES:-CONTEXT_FRAMES]
         if self.config.mel_noise:
             level = self.config.mel_noise * torch.rand((len(mel), 1, 1), generator=self.random)
             mel = mel + (level * torch.randn(mel.shape, generator=self.random)).to(self.device)
-        return audio[:, None, margin:-margin], mel
+        audio = audio[:, margin:-margin]
+        if n_predicted:
+            heard, predicted = self.corpus.predicted(n_predicted, config.segment // hop, self.random)
+            audio, mel = (torch.cat(p) for p in ((audio, heard.to(audio)), (mel, predicted.to(mel))))
+        return audio[:, None], mel
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16)
@@ -250,6 +258,15 @@ class Trainer:
             "mel_l1": functional.l1_loss(self.mel(fake), mel).item(),
             "stft": losses.stft_loss(fake, audio).item(),
         }
+
+    def start_from(self, state: dict[str, Tensor]) -> None:
+        """Begin with the weights of a trained generator instead of random ones; the discriminators begin anew.
+
+        Args:
+            state: State dict of a generator of the same shape, fused or not.
+        """
+        self.generator.load_weights(state)
+        self.averaged.load_state_dict(self.generator.state_dict())
 
     def save(self, folder: Path) -> None:
         """Write the whole state to one file, replaced at once."""

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from gradtts_interp.diffusion.contract import standard_noise
-from gradtts_interp.diffusion.diffusers_adapter import evaluation_times
+from gradtts_interp.diffusion.diffusers_adapter import evaluation_times, unipc
 from gradtts_interp.diffusion.samplers import SAMPLERS, _maximum_likelihood_factors, sampler_by_name
-from gradtts_interp.diffusion.schedule import LinearSchedule, beta, integral, log_snr, noise_level, signal
+from gradtts_interp.diffusion.schedule import LinearSchedule, beta, diffuse, integral, log_snr, noise_level, signal
 from gradtts_interp.errors import InputError
 
 SCHEDULE = LinearSchedule()
@@ -286,3 +286,19 @@ def test_unknown_solver_lists_the_known():
     with pytest.raises(InputError, match=r"unknown solver 'heun'; expected one of \['dpm\+\+', 'euler', .*'unipc'\]"):
         sampler_by_name("heun")
     assert all(sampler_by_name(name) is SAMPLERS[name] for name in SAMPLERS)
+
+
+def test_unipc_can_start_below_one():
+    """From a mel noised up to a time, the same distribution is reached; from nearly no noise, the mel itself."""
+    noise, mu, mask = inputs(batch=64)
+    clean = mu + MEAN + SPREAD * noise.flip(0)
+    t = torch.full((len(mu),), 0.4)
+    start = diffuse(clean, mu, t, noise, SCHEDULE) - mu
+    found = unipc(gaussian_score(mu), SCHEDULE, start, mu, torch.ones_like(mask), 12, start_time=0.4) - mu
+    assert float(found.mean()) == pytest.approx(MEAN, abs=0.02) and float(found.std()) == pytest.approx(
+        SPREAD, abs=0.02
+    )
+    t = torch.full((len(mu),), 1e-3)
+    start = diffuse(clean, mu, t, noise, SCHEDULE) - mu
+    near = unipc(gaussian_score(mu), SCHEDULE, start, mu, torch.ones_like(mask), 4, start_time=1e-3)
+    assert (near - clean).abs().max() < 0.05

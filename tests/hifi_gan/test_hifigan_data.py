@@ -81,3 +81,43 @@ def test_validation_is_the_middle_of_held_out_speech(recordings):
     rows = corpus.validation(2, 4096)
     assert rows.shape[1] == 4096
     assert torch.equal(rows, corpus.validation(2, 4096))
+
+
+@pytest.fixture
+def mels(recordings, tmp_path):
+    """Mels of two of the three recordings whose value tells the frame."""
+    folder = tmp_path / "mels"
+    folder.mkdir()
+    np.save(folder / "0.npy", np.tile(np.arange(86, dtype=np.float32), (80, 1)))
+    np.save(folder / "1.npy", np.tile(np.arange(90, dtype=np.float32), (1, 80, 1)))
+    return folder
+
+
+def paired(recordings, mels):
+    return Corpus(recordings, sample_rate_hz=RATE, shortest=4096, mels=mels)
+
+
+def test_predicted_mels_are_cut_with_their_samples(recordings, mels):
+    corpus = paired(recordings, mels)
+    assert len(corpus.pairs) == 2
+    audio, mel = corpus.predicted(12, 16, torch.Generator().manual_seed(0))
+    assert audio.shape == (12, 4096) and mel.shape == (12, 80, 16)
+    whole = [(samples, min(len(samples) // 256, m.shape[1])) for samples, m in corpus.pairs]
+    for row, plane in zip(audio, mel, strict=True):
+        first = int(plane[0, 0])
+        assert torch.equal(plane[0], torch.arange(first, first + 16).float())
+        samples = (row * 32768).numpy().astype(np.int16)
+        assert any(np.array_equal(s[first * 256 : (first + 16) * 256], samples) for s, n in whole if first + 16 <= n)
+
+
+def test_mels_that_serve_nothing_are_named(recordings, mels, tmp_path):
+    with pytest.raises(ValueError, match="no mel has 500 frames"):
+        paired(recordings, mels).predicted(1, 500, torch.Generator())
+    with pytest.raises(ValueError, match="holds no mel NAME.npy of a training recording"):
+        paired(recordings, tmp_path)
+    np.save(mels / "0.npy", np.full((80, 86), np.nan))
+    with pytest.raises(ValueError, match=r"0.npy holds an array \(80, 86\); expected finite log-mels"):
+        paired(recordings, mels)
+    np.save(mels / "0.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match="0.npy cannot be read"):
+        paired(recordings, mels)

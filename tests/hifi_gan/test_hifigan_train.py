@@ -1,5 +1,6 @@
 """A training learns, stops anywhere, and goes on as if it had not stopped."""
 
+import copy
 import dataclasses
 import json
 import subprocess
@@ -7,12 +8,14 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from gradtts_interp.audio import log_mel
 from gradtts_interp.config import MelConfig
 from hifigan.data import Corpus
+from hifigan.generator import to_fused
 from hifigan.train import LOG_FILE, STATE_FILE, Budget, Trainer
 
 COMMAND = Path(__file__).parents[2] / "hifi-gan" / "train.py"
@@ -60,6 +63,40 @@ def test_bfloat16_stays_near_float32(tiny, recordings):
     exact = make(tiny, recordings, steps=2).step()
     rough = make(dataclasses.replace(tiny, bfloat16=True), recordings, steps=2).step()
     assert rough["mel"] == pytest.approx(exact["mel"], rel=0.15)
+
+
+def test_a_trained_generator_can_be_started_from(tiny, recordings):
+    source, further = make(tiny, recordings, steps=4), make(dataclasses.replace(tiny, seed=5), recordings, steps=4)
+    source.step()
+    mel = torch.randn(1, 80, 8, generator=torch.Generator().manual_seed(0))
+    wanted = source.generator(mel)
+    fused = copy.deepcopy(source.generator.state_dict())
+    assert not torch.allclose(further.generator(mel), wanted, atol=1e-4)
+    for state in (fused, to_fused(fused)):
+        further.start_from(state)
+        assert torch.allclose(further.generator(mel), wanted, atol=1e-6)
+        assert torch.allclose(further.averaged(mel), wanted, atol=1e-6)
+    assert further.step()["skipped"] == 0
+    broken = {name: value for name, value in to_fused(fused).items() if name != "ups.1.bias"}
+    with pytest.raises(ValueError, match="ups.1.bias is nothing, expected"):
+        further.start_from(broken)
+    with pytest.raises(ValueError, match=r"conv_pre.weight is \(1, 80, 7\), expected \(16, 80, 7\)"):
+        further.start_from({**to_fused(fused), "conv_pre.weight": torch.zeros(1, 80, 7)})
+
+
+def test_a_share_of_the_batch_is_given_predicted_mels(tiny, recordings, tmp_path):
+    folder = tmp_path / "mels"
+    folder.mkdir()
+    for name in "012":
+        np.save(folder / f"{name}.npy", np.full((80, 86), -3.0))
+    config = dataclasses.replace(tiny, batch=4, predicted_share=0.75, mel_noise=0.0)
+    corpus = Corpus(recordings, sample_rate_hz=22050, shortest=config.segment + 1024, mels=folder)
+    mel = partial(log_mel, config=MelConfig())
+    trainer = Trainer(config, corpus, mel_function=mel, budget=Budget(steps=2))
+    audio, mels = trainer._batch()
+    assert audio.shape == (4, 1, 2048) and mels.shape == (4, 80, 8)
+    assert [bool((plane == -3).all()) for plane in mels] == [False, True, True, True]
+    assert trainer.step()["skipped"] == 0
 
 
 def test_not_finite_losses_are_skipped_then_end_the_training(tiny, recordings):

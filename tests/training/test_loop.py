@@ -18,7 +18,7 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.training import loop
 from gradtts_interp.training.data import Corpus
-from gradtts_interp.training.loop import Progress, Trainer, rate_factor, swap_references
+from gradtts_interp.training.loop import PARTS, Progress, Trainer, rate_factor, swap_references
 from gradtts_interp.training.mix import Mixer
 from gradtts_interp.training.state import checkpoints
 
@@ -269,3 +269,28 @@ def test_parts_of_a_batch_add_up_to_its_gradient(make_model, mixer, config, tmp_
         assert trainers[1].values[name] == pytest.approx(trainers[0].values[name], rel=0.1)
     with pytest.raises(InputError, match="batch size 4 cannot be divided among 1 processes, 3 parts each"):
         Trainer(make_model(), mixer, dataclasses.replace(config, accumulate=3), tmp_path / "3")
+
+
+@pytest.mark.parametrize("only", sorted(PARTS))
+def test_parts_trained_alone_leave_all_else_as_it_was(only, make_model, mixer, config, tmp_path):
+    model = make_model()
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    trainer = Trainer(model, mixer, dataclasses.replace(config, only=only, learning_rate=1e-2), tmp_path)
+    values = trainer._step()
+    changed = {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
+    assert changed and all(name.startswith(PARTS[only]) for name in changed)
+    assert values["diffusion"] == 0 and values["duration"] > 0
+    trainer.progress.step = 1
+    trainer.save()
+    resumed = Trainer(make_model(1), mixer, dataclasses.replace(config, only=only), tmp_path)
+    assert resumed.progress.step == 1 and torch.isfinite(torch.tensor(resumed._step()["duration"]))
+    with pytest.raises(CheckpointError, match="only"):
+        Trainer(make_model(), mixer, config, tmp_path)
+
+
+def test_a_part_that_the_model_lacks_cannot_be_trained_alone(make_model, mixer, config, tmp_path):
+    plain = dataclasses.replace(TINY, style=dataclasses.replace(TINY.style, pitch=False))
+    with pytest.raises(InputError, match="'pitch' to be trained alone: the model has no such part"):
+        Trainer(make_model(settings=plain), mixer, dataclasses.replace(config, only="pitch"), tmp_path)
+    with pytest.raises(InputError, match="'gates' to be trained alone: expected one of durations, pitch, prosody"):
+        Trainer(make_model(), mixer, dataclasses.replace(config, only="gates"), tmp_path)

@@ -11,7 +11,7 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.models.style_encoder import ROLES
 from gradtts_interp.training.data import Corpus
-from gradtts_interp.training.mix import KINDS, MixConfig, Mixer, collate
+from gradtts_interp.training.mix import KINDS, MixConfig, Mixer, collate, parse_mix
 
 PLAIN = replace(MIX, null=0.0, null_text=0.0, drop_prosody=0.0, drop_name=0.0, drop_tokens=0.0, one_sided=0.0)
 
@@ -126,10 +126,39 @@ def test_kinds_that_a_corpus_cannot_give_leave_their_share_to_others():
     assert mixer.kind_shares.tolist() == [1.0, 0.0, 0.0]
     assert mixer.example_of("blend", 0) is None and mixer.example_of("dual", 0) is None
     assert mixer.example_of("matched", 0)["kind"] == 0
-    with pytest.raises(InputError, match=r"expected shares >= 0, one of them > 0 for \['matched'\]"):
+    with pytest.raises(InputError, match=r"expected one of them > 0 for \['matched'\]"):
         Mixer(alone, replace(MIX, matched=0.0), MelConfig())
-    with pytest.raises(InputError, match="expected shares >= 0"):
-        Mixer(alone, replace(MIX, matched=-1.0), MelConfig())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["matched=-1"], "matched is -1.0; expected a share or probability from 0 to 1"),
+        (["drop_name=1.5"], "drop_name is 1.5"),
+        (["blend=nan"], "blend is nan"),
+        (["crop_frames=0"], "crop_frames is 0; expected 1 or more"),
+        (["matched=half"], "'matched=half': expected name=number, with a name of matched, dual, blend"),
+        (["other=1"], "'other=1': expected name=number"),
+        (["matched"], "'matched': expected name=number"),
+    ],
+)
+def test_a_mix_on_the_command_line_that_cannot_be_is_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        parse_mix(settings)
+
+
+def test_a_mix_on_the_command_line_is_the_default_but_for_what_is_named():
+    assert parse_mix(["matched=0.4", "crop_frames=64"]) == MixConfig(matched=0.4, crop_frames=64)
+
+
+def test_a_named_manner_comes_with_the_mean_numbers_of_all_its_utterances():
+    numbers = [np.full(4, value, dtype=np.float32) for value in (0.0, 1.0, 5.0)]
+    items = [replace(fake_item(i, (STYLES[0],)), prosody=prosody) for i, prosody in enumerate(numbers)]
+    matched = replace(PLAIN, matched=1.0, dual=0.0, blend=0.0)
+    named = Mixer(Corpus(items), matched, MelConfig())
+    assert {float(named.example(i)["a"].prosody.mean()) for i in range(9)} == {2.0}
+    unnamed = Mixer(Corpus(items), replace(matched, drop_name=1.0), MelConfig())
+    assert {float(unnamed.example(i)["a"].prosody.mean()) for i in range(9)} == {0.0, 1.0, 5.0}
 
 
 def test_valid_targets_read_training_references():

@@ -1,0 +1,194 @@
+"""``gradtts-interp predict-mels``: mels as the acoustic model makes them, frame for frame those of recordings.
+
+A vocoder that was trained on the mels of recordings alone has never seen what an acoustic model smooths or adds. So
+each recording's mel is noised up to a time and denoised by the model, with the recording's own durations and pitch
+contour and another utterance of its style as the reference: what text and style decide is then the model's, and every
+frame still belongs to its samples. ``gradtts-interp train-vocoder --mels`` trains on the pairs.
+
+Source: of training a vocoder on predicted mels, Shen et al. 2018, "Tacotron 2", section 3.2, and Kong et al. 2020,
+"HiFi-GAN", section 4.4; of noising up to a time, Meng et al. 2022, "SDEdit".
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from gradtts_interp.alignment import fix_length, sequence_mask
+from gradtts_interp.diffusion.diffusers_adapter import unipc
+from gradtts_interp.diffusion.schedule import diffuse
+from gradtts_interp.errors import InputError
+from gradtts_interp.files import atomic_path
+from gradtts_interp.models.grad_tts import GradTTS
+from gradtts_interp.training.data import Corpus, Item, load_items
+from gradtts_interp.training.filelist import load_filelist
+from gradtts_interp.training.losses import Cropper, prior_of_batch, read_references
+from gradtts_interp.training.mix import MixConfig, Mixer, collate
+from gradtts_interp.training.signals import StopSignal
+from gradtts_interp.training.start import model_from_checkpoint
+
+logger = logging.getLogger(__name__)
+
+STEPS = 8
+START_TIME = 0.5
+BATCH_SIZE = 8
+
+
+@torch.no_grad()
+def sample_targets(
+    model: GradTTS,
+    mixer: Mixer,
+    examples: Sequence[dict],
+    *,
+    steps: int,
+    seed: int = 0,
+    start_time: float = 1.0,
+    longest: int | None = None,
+) -> list[Tensor]:
+    """Sample drawn examples with their targets' own durations and pitch contours.
+
+    Args:
+        model: Model in evaluation mode.
+        mixer: Where the examples were drawn.
+        examples: Draws of :class:`~gradtts_interp.training.mix.Mixer` (B).
+        steps: Steps of the sampler, UniPC.
+        seed: Of the noise.
+        start_time: In (0, 1]: 1 starts from noise, less from the target noised up to that time.
+        longest: Most frames of a sample; all of the target if None.
+
+    Returns:
+        Log-mel (M, T) of each, float32 on the CPU.
+    """
+    device = model.device
+    batch = collate(list(examples), mixer.config, mixer.mel).to(device)
+    reading = read_references(model, batch)
+    target = model.normalise(batch.mel)
+    prior = prior_of_batch(model, batch, reading, target)
+    lengths = batch.lengths if longest is None else batch.lengths.clamp_max(longest)
+    frames = fix_length(int(lengths.max()), model.frame_multiple)
+    crop = Cropper(torch.arange(frames, device=device).expand(len(examples), -1))
+    mask = sequence_mask(lengths, max_length=frames)[:, None].float()
+    shape = (len(examples), mixer.mel.n_mels, frames)
+    noise = torch.from_numpy(np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)).to(device)
+    assert reading.context.share is not None
+    share = crop(reading.context.share.flatten(1, 2)).unflatten(1, (2, 1))
+    context = replace(reading.context, share=share)
+    mu, prosody = crop(prior.mu).float(), crop(reading.prosody)
+    if start_time < 1:
+        t = torch.full((len(examples),), start_time, device=device)
+        noise = diffuse(crop(target), mu, t, noise, model.schedule) - mu  # the sampler starts from mu + noise
+
+    def score(x: Tensor, t: Tensor) -> Tensor:
+        return model.score(x, mask, mu, t, context=context, prosody=prosody, region=mask).float()
+
+    sampled = unipc(score, model.schedule, noise, mu, mask, steps, start_time=start_time)
+    mels = model.denormalise(sampled).float().cpu()
+    return [mel[:, : int(length)] for mel, length in zip(mels, lengths, strict=True)]
+
+
+def predict_mels(
+    model: GradTTS,
+    items: Sequence[Item],
+    *,
+    references: Sequence[Item] | None = None,
+    steps: int = STEPS,
+    start_time: float = START_TIME,
+    batch_size: int = BATCH_SIZE,
+    seed: int = 0,
+) -> Iterator[tuple[Item, NDArray[np.float16]]]:
+    """Predict the mel of each item, each with another utterance of its own style as the reference.
+
+    Args:
+        model: Model with a style encoder, in evaluation mode.
+        items: Utterances in one style each.
+        references: Where references are taken from; ``items`` if None.
+        steps: Steps of the sampler.
+        start_time: In (0, 1]; see :func:`sample_targets`.
+        batch_size: Items sampled together.
+        seed: Of references and noise.
+
+    Yields:
+        tuple[Item, NDArray[np.float16]]: The item and its log-mel (M, T), float16.
+
+    Raises:
+        InputError: A setting cannot be used, or no item has one style.
+    """
+    if not 0 < start_time <= 1 or steps < 1 or batch_size < 1:
+        given = f"start time {start_time}, {steps} steps, batches of {batch_size}"
+        raise InputError(f"{given}: expected a time in (0, 1] and whole numbers from 1")
+    alone = MixConfig(matched=1.0, dual=0.0, blend=0.0, drop_name=0.0, drop_tokens=0.0)
+    mixer = Mixer(Corpus(list(references or items)), alone, model.settings.mel, seed=seed)
+    # Neighbours in length share a batch, so that little of it is padding.
+    ordered = sorted((item for item in items if len(item.styles) == 1), key=lambda item: item.frames)
+    for start in range(0, len(ordered), batch_size):
+        part = ordered[start : start + batch_size]
+        examples = [mixer.example_for(item, start + i) for i, item in enumerate(part)]
+        mels = sample_targets(model, mixer, examples, steps=steps, seed=seed + start, start_time=start_time)
+        yield from ((item, mel.numpy().astype(np.float16)) for item, mel in zip(part, mels, strict=True))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("--checkpoint", type=Path, required=True, help="acoustic model that reads styles")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--corpus", help="folder made by 'gradtts-interp corpus build'")
+    source.add_argument("--filelist", help="recordings of your own: lines path|text|speaker[|emotion]")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the mels, NAME.npy for recording NAME.wav")
+    parser.add_argument("--limit", type=int, help="so many recordings, drawn at random; those in the folder count")
+    parser.add_argument("--steps", type=int, default=STEPS, help="steps of the sampler")
+    parser.add_argument(
+        "--start-time", type=float, default=START_TIME, help="up to where recordings are noised; 1: nothing is kept"
+    )
+    parser.add_argument("--batch-size", type=int, default=BATCH_SIZE, help="recordings sampled together")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice, of references and of noise")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, …")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predict the mels that the folder lacks.
+
+    Args:
+        args: What the parser of ``add_arguments`` gave.
+
+    Returns:
+        Exit status: 0 when all are there, 128 + its number after a signal.
+
+    Raises:
+        InputError: A setting or the data cannot be used.
+    """
+    if args.limit is not None and args.limit < 1:
+        raise InputError(f"limit {args.limit}: expected 1 or more recordings")
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    model = model_from_checkpoint(args.checkpoint).eval().to(args.device)
+    if args.corpus:
+        items = load_items(args.corpus, ("train",), add_blank=model.settings.add_blank)
+        names = [item.id for item in items]
+    else:
+        items = load_filelist(args.filelist, model.settings, cache=args.out / "features")
+        names = [item.id.rpartition("-")[0] for item in items]
+    wanted = {n: i for n, i in zip(names, items, strict=True) if len(i.styles) == 1}
+    chosen = np.random.default_rng(args.seed).permutation(sorted(wanted))[: args.limit].tolist()
+    missing = {wanted[name].id: name for name in chosen if not (args.out / f"{name}.npy").is_file()}
+    args.out.mkdir(parents=True, exist_ok=True)
+    lacking = [item for item in items if item.id in missing]
+    settings = {"steps": args.steps, "start_time": args.start_time, "batch_size": args.batch_size, "seed": args.seed}
+    found = predict_mels(model, lacking, references=items, **settings)
+    with StopSignal() as stop:
+        for item, mel in tqdm(found, total=len(lacking), unit="item"):
+            with atomic_path(args.out / f"{missing[item.id]}.npy") as temporary, open(temporary, "wb") as file:
+                np.save(file, mel)
+            if stop.received is not None:
+                return 128 + stop.received
+    logger.info("%s holds %d mels, %d of them new", args.out, len(chosen), len(lacking))
+    return 0
