@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from gradtts_interp.config import MelConfig  # noqa: E402
 from gradtts_interp.corpus.speakers import EMOTIONS  # noqa: E402
 from gradtts_interp.errors import InputError  # noqa: E402
 from gradtts_interp.evaluation.ledger import Record  # noqa: E402
+from gradtts_interp.pitch.contour import Contour  # noqa: E402
 from gradtts_interp.vocoder import GriffinLimVocoder  # noqa: E402
 
 SETTINGS = {"solver": "unipc", "steps": 10, "weights": "abc"}
@@ -89,17 +91,30 @@ def test_emotions_are_judged_by_their_design(monkeypatch):
     class Bench:
         tts = type("Tts", (), {"style": staticmethod(lambda speaker, emotion: emotion)})()
         sentence = staticmethod(str)
-        render = staticmethod(lambda text, style: style)
+        render = staticmethod(lambda text, style: SimpleNamespace(contour=(style, 1), durations=[]))
+        bank = staticmethod(lambda speaker, emotion: [((emotion, -1), 0)])
 
-    def designed(emotion):
-        return np.array([EMOTIONS[emotion][key] for key in speech.FACTORS.values()])
+    def designed(contour, tokens):
+        emotion, sign = contour
+        return sign * np.array([EMOTIONS[emotion][key] for key in speech.FACTORS.values()])
 
     monkeypatch.setattr(speech, "_manner", designed)
     rows = speech.emotions(Bench(), 3)
-    assert [row["condition"] for row in rows] == list(speech.FACTORS)
-    assert all(row["whole order right"] == row["pairs right"] == row["lowest and highest right"] == 1 for row in rows)
-    monkeypatch.setattr(speech, "_manner", lambda emotion: -designed(emotion))
-    assert all(row["pairs right"] == row["lowest and highest right"] == 0 for row in speech.emotions(Bench(), 3))
+    model, recordings = rows[:4], rows[4:]
+    assert [row["condition"] for row in model] == list(speech.FACTORS)
+    assert [row["condition"] for row in recordings] == [name + speech.RECORDINGS for name in speech.FACTORS]
+    assert all(row["whole order right"] == row["pairs right"] == row["lowest and highest right"] == 1 for row in model)
+    assert all(row["pairs right"] == row["lowest and highest right"] == 0 for row in recordings)
+    target = next(target for target in TARGETS if target.task == "emotions")
+    assert target.value(rows) == 1.0
+
+
+def test_manner_is_measured_from_contour_and_tokens():
+    f0 = np.exp(np.log(200.0) + 0.1 * np.where(np.arange(200) % 2, 1, -1)).astype(np.float32)
+    contour = Contour(f0, np.ones(200, dtype=bool), np.full(200, -20.0, dtype=np.float32), frame_rate_hz=100.0)
+    level, spread, rate, energy = speech._manner(contour, 30)
+    assert (level, spread) == (pytest.approx(np.log(200), abs=1e-3), pytest.approx(0.1, abs=1e-3))
+    assert (rate, energy) == (pytest.approx(15.0), pytest.approx(-20.0))
 
 
 def test_neighbours_are_the_nearest_of_the_same_base():

@@ -50,6 +50,10 @@ class TestSentences:
     def test_nothing_to_say(self):
         assert list(split_sentences(" ... \n\n ?! ")) == []
 
+    def test_what_cannot_be_spoken_is_left_out_with_a_word(self, caplog):
+        assert list(split_sentences("One. \U0001f600\U0001f600! Two.")) == ["One.", "Two."]
+        assert "'\U0001f600\U0001f600!' is left out: there is nothing in it to speak" in caplog.text
+
 
 class TestParagraph:
     @pytest.mark.parametrize("share", [shares.ramp(), shares.ramp(0.3, 0.7), shares.curve([(0, 1), (0.5, 0), (1, 1)])])

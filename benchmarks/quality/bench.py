@@ -19,9 +19,11 @@ from gradtts_interp.evaluation.envelope import log_envelope
 from gradtts_interp.evaluation.speakers import SpeakerEncoder
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.contour import Contour
+from gradtts_interp.sampling import DEFAULT_SOLVER, DEFAULT_STEPS
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
 from gradtts_interp.training.data import load_entries
+from gradtts_interp.training.filelist import read_features
 from gradtts_interp.units import ratio_to_semitones
 from gradtts_interp.vocoder import GriffinLimVocoder
 
@@ -48,8 +50,8 @@ class Setting:
 
     checkpoint: str
     corpus: str
-    steps: int = 10
-    solver: str = "unipc"
+    steps: int = DEFAULT_STEPS
+    solver: str = DEFAULT_SOLVER
 
     def to_dict(self) -> dict[str, Any]:
         """What decides the figures, plain JSON values: other weights under the same name are other settings."""
@@ -100,6 +102,14 @@ class Bench:
     def audio(self, entry: dict) -> NDArray:
         """Samples of an entry (N,)."""
         return read_audio(self.path(entry)).numpy()
+
+    def bank(self, speaker: int, emotion: str) -> list[tuple[Contour, int]]:
+        """Contours and numbers of tokens of the training recordings of a named speaker in an emotion."""
+        said = [e for e in self.entries if (e["kind"], e["split"]) == ("bank", "train")]
+        chosen = [e for e in said if (e["speaker"], e["emotion"]) == (speaker, emotion)]
+        files = [self.corpus / "features" / f"{e['id']}.npz" for e in chosen]
+        heard = [read_features(file, self.mel.frame_rate_hz).contour for file in files]
+        return [(contour, len(e["tokens"])) for contour, e in zip(heard, chosen, strict=True)]
 
     def log_mel(self, audio: NDArray) -> torch.Tensor:
         """Log-mel of samples, (M, T)."""

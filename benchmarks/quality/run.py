@@ -68,7 +68,7 @@ def main() -> int:
     parser.add_argument("--ledger", default="out/quality", help="folder of the ledgers")
     parser.add_argument("--task", action="append", choices=sorted(TASKS), help="only these (repeatable)")
     parser.add_argument("--items", type=int, help="items of each task (default: each task's own number)")
-    parser.add_argument("--steps", type=int, default=10, help="sampler steps (unipc)")
+    parser.add_argument("--steps", type=int, default=Setting.steps, help=f"sampler steps ({Setting.solver})")
     parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")
     parser.add_argument("--restart", action="store_true", help="forget what the ledger has")
     args = parser.parse_args()

@@ -12,11 +12,11 @@ from gradtts_interp.corpus.speakers import EMOTIONS, N_SPEAKERS, speaker_voice
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.intelligibility import phone_error_rate, plain_phones, recognise_phones
 from gradtts_interp.evaluation.speakers import cosine_similarity
-from gradtts_interp.pitch.contour import prosody_vector
-from gradtts_interp.speech import Speech
+from gradtts_interp.pitch.contour import Contour, prosody_vector
 
 FOREIGN = "resources/references/foreign"
 SPEAKER_SENTENCES = 3
+RECORDINGS = ", recordings"
 FACTORS = {"F0 level": "semitones", "F0 range": "f0_range", "rate": "rate", "energy": "energy_db"}
 
 
@@ -114,29 +114,34 @@ def warps(bench: Bench, index: int) -> list[dict]:
 
 
 def emotions(bench: Bench, index: int) -> list[dict]:
-    """Do the five emotions of a speaker differ as designed: order of F0 level, range, rate, energy."""
-    measured: dict[str, np.ndarray] = {}
+    """Do the five emotions of a speaker differ as designed: order of F0 level, range, rate, energy.
+
+    The recordings that the model learnt from are measured alike: what they do not do, the model cannot have learnt.
+    """
+    model, recordings = {}, {}
     for emotion in EMOTIONS:
         style = bench.tts.style(speaker=index, emotion=emotion)
-        speeches = [bench.render(bench.sentence(i), style) for i in range(2)]
-        measured[emotion] = np.mean([_manner(s) for s in speeches], axis=0)
+        spoken = [bench.render(bench.sentence(i), style) for i in range(2)]
+        model[emotion] = np.mean([_manner(s.contour, len(s.durations)) for s in spoken], axis=0)
+        recordings[emotion] = np.mean([_manner(*heard) for heard in bench.bank(index, emotion)], axis=0)
     rows = []
-    for place, (factor, key) in enumerate(FACTORS.items()):
-        pairs = [(a, b) for a in EMOTIONS for b in EMOTIONS if EMOTIONS[a][key] < EMOTIONS[b][key]]
-        right = [float(measured[a][place] < measured[b][place]) for a, b in pairs]
-        row = {"condition": factor, "item": f"speaker {index}", "whole order right": float(all(right))}
-        row["pairs right"] = float(np.mean(right))
-        lowest, highest = (pick(EMOTIONS, key=lambda e: EMOTIONS[e][key]) for pick in (min, max))
-        found = [pick(measured, key=lambda e: measured[e][place]) for pick in (min, max)]
-        row["lowest and highest right"] = float(found == [lowest, highest])
-        rows.append(row)
+    for ending, measured in (("", model), (RECORDINGS, recordings)):
+        for place, (factor, key) in enumerate(FACTORS.items()):
+            pairs = [(a, b) for a in EMOTIONS for b in EMOTIONS if EMOTIONS[a][key] < EMOTIONS[b][key]]
+            right = [float(measured[a][place] < measured[b][place]) for a, b in pairs]
+            row = {"condition": factor + ending, "item": f"speaker {index}", "whole order right": float(all(right))}
+            row["pairs right"] = float(np.mean(right))
+            lowest, highest = (pick(EMOTIONS, key=lambda e: EMOTIONS[e][key]) for pick in (min, max))
+            found = [pick(measured, key=lambda e: measured[e][place]) for pick in (min, max)]
+            row["lowest and highest right"] = float(found == [lowest, highest])
+            rows.append(row)
     return rows
 
 
-def _manner(speech: Speech) -> np.ndarray:
+def _manner(contour: Contour, tokens: int) -> np.ndarray:
     """F0 level, F0 spread, tokens per second, level in dB."""
-    level, spread, energy, _ = prosody_vector(speech.contour)
-    return np.array([level, spread, len(speech.durations) / speech.seconds, energy])
+    level, spread, energy, _ = prosody_vector(contour)
+    return np.array([level, spread, tokens * contour.frame_rate_hz / len(contour), energy])
 
 
 def encoder(bench: Bench, index: int) -> list[dict]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
+
+logger = logging.getLogger(__name__)
 
 LONGEST = 240
 """Characters; a longer sentence is divided at commas and the like, then between words."""
@@ -44,5 +47,8 @@ def _divided(sentence: str) -> Iterator[str]:
             length = sum(len(w) + 1 for w in part)
         part.append(word)
         length += len(word) + 1
-    if part and any(c.isalnum() for c in " ".join(part)):
-        yield " ".join(part)
+    rest = " ".join(part)
+    if any(c.isalnum() for c in rest):
+        yield rest
+    elif rest:
+        logger.warning("%.40r is left out: there is nothing in it to speak", rest)
