@@ -18,7 +18,7 @@ PYTEST_FLAGS ?=
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow lint docs corpus train-demo train-vocoder-demo benchmark benchmark-quality test-scale clean
+.PHONY: help demo test test-slow lint docs corpus train-demo train-vocoder-demo tune-vocoder-demo benchmark benchmark-quality test-scale clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
@@ -54,6 +54,14 @@ train-vocoder-demo: $(VENV)/.train  ## train the demo vocoder on the corpus
 		--seconds $(SECONDS_VOCODER) --batch 8 --mel-noise 0.1 --refinement-rounds 32
 	mkdir -p checkpts/hifigan-demo
 	cp $(RUNS)/vocoder/vocoder/* checkpts/hifigan-demo/
+
+tune-vocoder-demo: $(VENV)/.train  ## train the demo vocoder further, half on mels of the demo acoustic model
+	sed -n 's/^{"id": "\([^"]*\)".*"split": "train".*/wavs\/\1.wav/p' $(CORPUS)/manifest.jsonl > $(CORPUS)/train_wavs.txt
+	$(BIN)/gradtts-interp predict-mels --checkpoint checkpts/demo --corpus $(CORPUS) --out $(RUNS)/mels --limit 300
+	$(BIN)/gradtts-interp train-vocoder --wavs $(CORPUS)/train_wavs.txt --mels $(RUNS)/mels --out $(RUNS)/vocoder-tuned \
+		--start-from checkpts/hifigan-demo --seconds $(SECONDS_VOCODER) --batch 8 --mel-noise 0.1 \
+		--spectral-share 0 --refinement-rounds 32
+	cp $(RUNS)/vocoder-tuned/vocoder/* checkpts/hifigan-demo/
 
 train-demo: $(VENV)/.train  ## train the demo acoustic model on the corpus, and export it
 	$(BIN)/gradtts-interp train --corpus $(CORPUS) --out $(RUNS)/acoustic --seconds $(SECONDS_ACOUSTIC)
