@@ -171,7 +171,7 @@ def weak_sentences(tables: Mapping[str, Table]) -> tuple[str, ...]:
 
 
 def _beaten(tables: Mapping[str, Table], table: str, key: str, label: str) -> list[str]:
-    """A sentence where another condition is better than the default, whatever the intervals."""
+    """A sentence where another condition is better than the default in the digits shown, whatever the intervals."""
     own = _cell(tables, table, "default", key)
     if own is None:
         return []
@@ -182,9 +182,11 @@ def _beaten(tables: Mapping[str, Table], table: str, key: str, label: str) -> li
         and line.name not in ("default", HALF)
         and (cell := _cell(tables, table, line.name, key)) is not None
     ]
-    if not others or min(others)[0] >= own.mean:
+    if not others:
         return []
     best, name = min(others)
+    if best >= own.mean or number(best) == number(own.mean):
+        return []
     return [
         f"{label[0].upper()}{label[1:]}: {name} {number(best)} is below the "
         f"default's {number(own.mean)} ({_MODE_TEXTS[table]})."

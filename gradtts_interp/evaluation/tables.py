@@ -15,6 +15,9 @@ from gradtts_interp.evaluation.ledger import json_line
 from gradtts_interp.files import atomic_path
 
 ANCHOR, CONDITION = "anchor", "condition"
+ROUNDING = 1e-12
+"""Below this a mean is 0 but for the rounding of its sum."""
+
 Row = Mapping[str, Any]
 
 
@@ -143,7 +146,7 @@ def _interval(rows: Sequence[Row], key: str) -> Interval | None:
 
 def number(value: float) -> str:
     """A number with three digits that count, without an exponent where it can be avoided."""
-    if value == 0:
+    if abs(value) < ROUNDING:
         return "0"
     if abs(value) < 0.0005:
         return f"{value:.1g}"
