@@ -14,9 +14,10 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.training.data import EMOTIONS, Corpus, Item, load_items
 from gradtts_interp.training.filelist import load_filelist
-from gradtts_interp.training.loop import PARTS, TrainConfig, Trainer
-from gradtts_interp.training.mix import Mixer, parse_mix
-from gradtts_interp.training.start import add_pitch, add_speakers, model_from_checkpoint, n_speakers
+from gradtts_interp.training.loop import TrainConfig, Trainer
+from gradtts_interp.training.mix import Mixer
+from gradtts_interp.training.mix_config import parse_mix
+from gradtts_interp.training.start import PARTS, add_pitch, add_speakers, model_from_checkpoint, n_speakers
 
 logger = logging.getLogger(__name__)
 

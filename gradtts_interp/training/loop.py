@@ -23,21 +23,17 @@ from gradtts_interp.files import atomic_path
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.training import state
 from gradtts_interp.training.losses import Diffusion, Losses, draw_diffusion, training_losses
-from gradtts_interp.training.mix import KINDS, Batch, MixConfig, Mixer
+from gradtts_interp.training.mix import KINDS, Batch, Mixer
+from gradtts_interp.training.mix_config import MixConfig
 from gradtts_interp.training.records import RunLog
 from gradtts_interp.training.signals import StopSignal
+from gradtts_interp.training.start import parameters_to_train
 from gradtts_interp.training.validation import write_sample
 
 logger = logging.getLogger(__name__)
 
 LOG_EVERY = 50
 LOSSES = ("duration", "prior", "diffusion", "pitch")
-PARTS = {
-    "durations": ("encoder.proj_w.", "encoder.duration_style."),
-    "pitch": ("pitch_predictor.",),
-    "prosody": ("encoder.proj_w.", "encoder.duration_style.", "pitch_predictor."),
-}
-"""Parts that can be trained alone, by the prefixes of their weights; they need no score network."""
 PATIENCE = 20
 """Steps in a row without a finite loss and gradient before a run gives up."""
 
@@ -67,7 +63,8 @@ class TrainConfig:
         mixed_precision: ``no``, ``bf16`` or ``fp16``.
         seed: Of data, noise and initial weights.
         mix: The training mix.
-        only: A key of :data:`PARTS` that is trained alone, all other weights staying as they are; "" for none.
+        only: A key of :data:`~gradtts_interp.training.start.PARTS` that is trained alone, all else staying as it is; ""
+            for all.
     """
 
     batch_size: int = 8
@@ -169,7 +166,7 @@ class Trainer:
         self.stopped_by: int | None = None
         self.loss_module = LossModule(model)
         optimiser = torch.optim.AdamW(
-            _trained(model, config.only),
+            parameters_to_train(model, config.only),
             lr=config.learning_rate,
             betas=(0.9, 0.99),
             weight_decay=config.weight_decay,
@@ -391,19 +388,6 @@ class Trainer:
         self.ema.optimization_step = saved.values["ema_steps"]
         self.progress = Progress(saved.values["step"], saved.values["seconds"])
         logger.info("resumed from %s at step %d", found[-1], self.progress.step)
-
-
-def _trained(model: GradTTS, only: str) -> list[nn.Parameter]:
-    """Parameters to be trained; all others are frozen."""
-    if only and only not in PARTS:
-        raise InputError(f"part {only!r} to be trained alone: expected one of {', '.join(PARTS)}")
-    prefixes = PARTS.get(only, ("",))
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name.startswith(prefixes))
-    found = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if only and not all(any(n.startswith(prefix) for n, _ in model.named_parameters()) for prefix in prefixes):
-        raise InputError(f"part {only!r} to be trained alone: the model has no such part; expected a pitch predictor")
-    return found
 
 
 def swap_references(batch: Batch) -> Batch:

@@ -32,7 +32,8 @@ from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.training.data import Corpus, Item, load_items
 from gradtts_interp.training.filelist import load_filelist
 from gradtts_interp.training.losses import Cropper, prior_of_batch, read_references
-from gradtts_interp.training.mix import MixConfig, Mixer, collate
+from gradtts_interp.training.mix import Mixer, collate
+from gradtts_interp.training.mix_config import MixConfig
 from gradtts_interp.training.signals import StopSignal
 from gradtts_interp.training.start import model_from_checkpoint
 

@@ -6,13 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from gradtts_interp.checkpoints import INDEX, load_model, read_index
-from gradtts_interp.errors import CheckpointError
+from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.models.grad_tts import GradTTS
 
 SPEAKERS = "style_encoder.speakers.weight"
 PITCH_PARTS = ("pitch_predictor.", "encoder.duration_style.", "decoder.estimator.pitch_conv.")
+
+
+PARTS = {
+    "durations": ("encoder.proj_w.", "encoder.duration_style."),
+    "pitch": ("pitch_predictor.",),
+    "prosody": ("encoder.proj_w.", "encoder.duration_style.", "pitch_predictor."),
+}
+"""Parts that can be trained alone, by the prefixes of their weights; they need no score network."""
 
 
 def model_from_checkpoint(source: str | Path, *, new_speakers: int = 0) -> GradTTS:
@@ -84,3 +93,27 @@ def add_pitch(model: GradTTS) -> GradTTS:
 def n_speakers(model: GradTTS) -> int:
     """Rows of the model's speaker table."""
     return model.settings.style.n_speakers if model.settings.style else 0
+
+
+def parameters_to_train(model: GradTTS, only: str) -> list[nn.Parameter]:
+    """Choose what a run trains, and freeze all else.
+
+    Args:
+        model: The model, whose parameters are marked.
+        only: A key of :data:`PARTS`; "" for all of the model.
+
+    Returns:
+        The parameters that are trained.
+
+    Raises:
+        InputError: There is no such part, or the model lacks it.
+    """
+    if only and only not in PARTS:
+        raise InputError(f"part {only!r} to be trained alone: expected one of {', '.join(PARTS)}")
+    prefixes = PARTS.get(only, ("",))
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.startswith(prefixes))
+    found = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if only and not all(any(n.startswith(prefix) for n, _ in model.named_parameters()) for prefix in prefixes):
+        raise InputError(f"part {only!r} to be trained alone: the model has no such part; expected a pitch predictor")
+    return found

@@ -18,8 +18,9 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.training import loop
 from gradtts_interp.training.data import Corpus
-from gradtts_interp.training.loop import PARTS, Progress, Trainer, rate_factor, swap_references
+from gradtts_interp.training.loop import Progress, Trainer, rate_factor, swap_references
 from gradtts_interp.training.mix import Mixer
+from gradtts_interp.training.start import PARTS
 from gradtts_interp.training.state import checkpoints
 
 
