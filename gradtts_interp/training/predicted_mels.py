@@ -181,7 +181,6 @@ def run(args: argparse.Namespace) -> int:
     wanted = {n: i for n, i in zip(names, items, strict=True) if len(i.styles) == 1}
     chosen = np.random.default_rng(args.seed).permutation(sorted(wanted))[: args.limit].tolist()
     missing = {wanted[name].id: name for name in chosen if not (args.out / f"{name}.npy").is_file()}
-    args.out.mkdir(parents=True, exist_ok=True)
     lacking = [item for item in items if item.id in missing]
     settings = {"steps": args.steps, "start_time": args.start_time, "batch_size": args.batch_size, "seed": args.seed}
     found = predict_mels(model, lacking, references=items, **settings)
