@@ -48,15 +48,16 @@ docs: $(VENV)/.docs  ## the documentation, into docs/_build/html; the examples i
 corpus: $(VENV)/.base  ## build the demo corpus (needs flite: apt-get install flite)
 	$(BIN)/gradtts-interp corpus build --out $(CORPUS)
 
-train-vocoder-demo: $(VENV)/.train  ## train the demo vocoder on the corpus
-	sed -n 's/^{"id": "\([^"]*\)".*"split": "train".*/wavs\/\1.wav/p' $(CORPUS)/manifest.jsonl > $(CORPUS)/train_wavs.txt
+$(CORPUS)/train_wavs.txt: $(CORPUS)/manifest.jsonl
+	sed -n 's/^{"id": "\([^"]*\)".*"split": "train".*/wavs\/\1.wav/p' $< > $@
+
+train-vocoder-demo: $(VENV)/.train $(CORPUS)/train_wavs.txt  ## train the demo vocoder on the corpus
 	$(BIN)/gradtts-interp train-vocoder --wavs $(CORPUS)/train_wavs.txt --out $(RUNS)/vocoder \
 		--seconds $(SECONDS_VOCODER) --batch 8 --mel-noise 0.1 --refinement-rounds 32
 	mkdir -p checkpts/hifigan-demo
 	cp $(RUNS)/vocoder/vocoder/* checkpts/hifigan-demo/
 
-tune-vocoder-demo: $(VENV)/.train  ## train the demo vocoder further, half on mels of the demo acoustic model
-	sed -n 's/^{"id": "\([^"]*\)".*"split": "train".*/wavs\/\1.wav/p' $(CORPUS)/manifest.jsonl > $(CORPUS)/train_wavs.txt
+tune-vocoder-demo: $(VENV)/.train $(CORPUS)/train_wavs.txt  ## train the demo vocoder further, half on mels of the demo acoustic model
 	$(BIN)/gradtts-interp predict-mels --checkpoint checkpts/demo --corpus $(CORPUS) --out $(RUNS)/mels --limit 300
 	$(BIN)/gradtts-interp train-vocoder --wavs $(CORPUS)/train_wavs.txt --mels $(RUNS)/mels --out $(RUNS)/vocoder-tuned \
 		--start-from checkpts/hifigan-demo --seconds $(SECONDS_VOCODER) --batch 8 --mel-noise 0.1 \

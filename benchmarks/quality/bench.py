@@ -23,7 +23,8 @@ from gradtts_interp.sampling import DEFAULT_SOLVER, DEFAULT_STEPS
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
 from gradtts_interp.training.data import load_entries
-from gradtts_interp.training.filelist import read_features
+from gradtts_interp.training.export import bank_of_entries
+from gradtts_interp.training.filelist import Features
 from gradtts_interp.units import ratio_to_semitones
 from gradtts_interp.vocoder import GriffinLimVocoder
 
@@ -105,11 +106,11 @@ class Bench:
 
     def bank(self, speaker: int, emotion: str) -> list[tuple[Contour, int]]:
         """Contours and numbers of tokens of the training recordings of a named speaker in an emotion."""
-        said = [e for e in self.entries if (e["kind"], e["split"]) == ("bank", "train")]
-        chosen = [e for e in said if (e["speaker"], e["emotion"]) == (speaker, emotion)]
-        files = [self.corpus / "features" / f"{e['id']}.npz" for e in chosen]
-        heard = [read_features(file, self.mel.frame_rate_hz).contour for file in files]
-        return [(contour, len(e["tokens"])) for contour, e in zip(heard, chosen, strict=True)]
+        return [(features.contour, len(entry["tokens"])) for entry, features in self._bank[speaker, emotion]]
+
+    @functools.cached_property
+    def _bank(self) -> dict[tuple[int, str], list[tuple[dict[str, Any], Features]]]:
+        return bank_of_entries(self.entries, self.corpus, self.mel.frame_rate_hz)
 
     def log_mel(self, audio: NDArray) -> torch.Tensor:
         """Log-mel of samples, (M, T)."""

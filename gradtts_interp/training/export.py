@@ -8,6 +8,7 @@ import os
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.torch import load_file
@@ -102,14 +103,31 @@ def bank_of_corpus(folder: Path, model: GradTTS) -> StyleBank:
     Raises:
         InputError: The corpus has no speakers.
     """
-    spoken: dict[tuple[int, str], list[Features]] = defaultdict(list)
-    for entry in load_entries(folder):
-        if entry["kind"] == "bank" and entry["split"] == "train":
-            features = read_features(folder / "features" / f"{entry['id']}.npz", model.settings.mel.frame_rate_hz)
-            spoken[entry["speaker"], entry["emotion"]].append(features)
+    spoken = bank_of_entries(load_entries(folder), folder, model.settings.mel.frame_rate_hz)
     if not spoken:
         raise InputError(f"{folder}: the corpus has no items of named speakers")
-    return bank_of_recordings(spoken)
+    return bank_of_recordings({key: [features for _, features in heard] for key, heard in spoken.items()})
+
+
+def bank_of_entries(
+    entries: list[dict[str, Any]], folder: Path, frame_rate_hz: float
+) -> dict[tuple[int, str], list[tuple[dict[str, Any], Features]]]:
+    """Training utterances of a built corpus's named speakers.
+
+    Args:
+        entries: Entries of the manifest.
+        folder: The corpus.
+        frame_rate_hz: Of the model's mels.
+
+    Returns:
+        Entry and features of each, by speaker and emotion.
+    """
+    spoken: dict[tuple[int, str], list[tuple[dict[str, Any], Features]]] = defaultdict(list)
+    for entry in entries:
+        if entry["kind"] == "bank" and entry["split"] == "train":
+            features = read_features(folder / "features" / f"{entry['id']}.npz", frame_rate_hz)
+            spoken[entry["speaker"], entry["emotion"]].append((entry, features))
+    return spoken
 
 
 def bank_of_filelist(path: Path, model: GradTTS, *, cache: Path, first: int = 0) -> StyleBank:

@@ -206,10 +206,7 @@ def diffusion_errors(
     crop = Cropper(frames)
     mask, target, mean = crop(valid), crop(mel), crop(mu)
     x_t = diffuse(target, mean, t, noise, model.schedule)
-    assert reading.context.share is not None
-    share = crop(reading.context.share.flatten(1, 2)).unflatten(1, (2, 1))
-    context = replace(reading.context, share=share)
-    score = model.score(x_t, mask, mean, t, context=context, prosody=crop(reading.prosody))
+    score = model.score(x_t, mask, mean, t, context=crop.context(reading.context), prosody=crop(reading.prosody))
     error = (score.float() * noise_level(t, model.schedule)[:, None, None] + noise).square() * mask
     error = error.sum((1, 2)) / (mask.sum((1, 2)) * mel.shape[1]).clamp_min(1)
     if model.settings.prediction == "v":
@@ -246,6 +243,11 @@ class Cropper:
         """Cut (B, C, T) to (B, C, crop)."""
         index = self.frames.clamp_max(x.shape[-1] - 1)
         return x.gather(-1, index[:, None].expand(-1, x.shape[1], -1))
+
+    def context(self, context: StyleContext) -> StyleContext:
+        """Cut the shares (B, 2, 1, T) of the joined styles."""
+        assert context.share is not None
+        return replace(context, share=self(context.share.flatten(1, 2)).unflatten(1, (2, 1)))
 
 
 def prior_of_batch(model: GradTTS, batch: Batch, reading: Conditioning, mel: Tensor) -> Prior:

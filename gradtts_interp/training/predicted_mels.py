@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,10 +79,7 @@ def sample_targets(
     mask = sequence_mask(lengths, max_length=frames)[:, None].float()
     shape = (len(examples), mixer.mel.n_mels, frames)
     noise = torch.from_numpy(np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)).to(device)
-    assert reading.context.share is not None
-    share = crop(reading.context.share.flatten(1, 2)).unflatten(1, (2, 1))
-    context = replace(reading.context, share=share)
-    mu, prosody = crop(prior.mu).float(), crop(reading.prosody)
+    context, mu, prosody = crop.context(reading.context), crop(prior.mu).float(), crop(reading.prosody)
     if start_time < 1:
         t = torch.full((len(examples),), start_time, device=device)
         noise = diffuse(crop(target), mu, t, noise, model.schedule) - mu  # the sampler starts from mu + noise

@@ -15,12 +15,8 @@ from gradtts_interp.models.grad_tts import GradTTS
 SPEAKERS = "style_encoder.speakers.weight"
 PITCH_PARTS = ("pitch_predictor.", "encoder.duration_style.", "decoder.estimator.pitch_conv.")
 
-
-PARTS = {
-    "durations": ("encoder.proj_w.", "encoder.duration_style."),
-    "pitch": ("pitch_predictor.",),
-    "prosody": ("encoder.proj_w.", "encoder.duration_style.", "pitch_predictor."),
-}
+_DURATIONS, _PITCH = ("encoder.proj_w.", "encoder.duration_style."), ("pitch_predictor.",)
+PARTS = {"durations": _DURATIONS, "pitch": _PITCH, "prosody": _DURATIONS + _PITCH}
 """Parts that can be trained alone, by the prefixes of their weights; they need no score network."""
 
 
@@ -110,10 +106,9 @@ def parameters_to_train(model: GradTTS, only: str) -> list[nn.Parameter]:
     """
     if only and only not in PARTS:
         raise InputError(f"part {only!r} to be trained alone: expected one of {', '.join(PARTS)}")
-    prefixes = PARTS.get(only, ("",))
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name.startswith(prefixes))
-    found = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if only and not all(any(n.startswith(prefix) for n, _ in model.named_parameters()) for prefix in prefixes):
+    prefixes, named = PARTS.get(only, ("",)), dict(model.named_parameters())
+    if not all(any(name.startswith(prefix) for name in named) for prefix in prefixes):
         raise InputError(f"part {only!r} to be trained alone: the model has no such part; expected a pitch predictor")
-    return found
+    for name, parameter in named.items():
+        parameter.requires_grad_(name.startswith(prefixes))
+    return [parameter for parameter in named.values() if parameter.requires_grad]
