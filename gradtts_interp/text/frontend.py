@@ -169,12 +169,18 @@ class _Builder:
     def add_word(self, text: str, phones: tuple[str, ...]) -> None:
         if not phones:
             return
+        if not self._pause and self._ends_in_weak_the() and phones[0][-1].isdigit():
+            self.tokens[-1] = "@IY0"
         self._flush()
         if self.word_boundaries and self.words:
             self.tokens.append(SPACE)
         start = len(self.tokens)
         self.tokens += ["@" + phone for phone in phones]
         self.words.append(Word(text, start, len(self.tokens)))
+
+    def _ends_in_weak_the(self) -> bool:
+        """Whether the last word is "the" as the dictionary has it first, which is said so before consonants only."""
+        return bool(self.words) and self.words[-1].text.lower() == "the" and self.tokens[-2:] == ["@DH", "@AH0"]
 
     def add_pause(self, mark: str) -> None:
         if self.words:

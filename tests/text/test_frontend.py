@@ -48,6 +48,31 @@ def test_inline_phones():
     assert result.words[1].text == "{HH AH0 L OW1}" and result.out_of_dictionary == ()
 
 
+@pytest.mark.parametrize("frontend", [DEMO, TextFrontend()], ids=["demo", "default"])
+@pytest.mark.parametrize(
+    ("text", "vowel"),
+    [
+        ("the apple", "IY0"), ("The old man", "IY0"), ("THE hour", "IY0"), ("the FBI", "IY0"), ("the 8th", "IY0"),
+        ("the {AE1 P AH0 L}", "IY0"), ("the 'apple'", "IY0"), ("the book", "AH0"), ("the one", "AH0"),
+        ("the university", "AH0"), ("the US", "AH0"), ("the, apple", "AH0"), ("the", "AH0"), ("{DH AH0} apple", "AH0"),
+    ],
+)  # fmt: skip
+def test_the_goes_by_the_sound_after_it(frontend, text, vowel):
+    tokens = frontend(text).tokens
+    assert tokens[tokens.index("@DH") + 1] == "@" + vowel
+
+
+def test_every_the_of_a_line_goes_by_its_own_neighbour():
+    found = DEMO("The end of the story is the other end of the rope, the author said.")
+    spoken_the = [found.tokens[word.token_start + 1] for word in found.words if word.text.lower() == "the"]
+    assert spoken_the == ["@IY0", "@AH0", "@IY0", "@AH0", "@IY0"]
+
+
+def test_a_the_of_ones_own_is_left_alone(tmp_path):
+    (tmp_path / "more.txt").write_text("THE  DH AH1\n")
+    assert TextFrontend(additions=tmp_path / "more.txt")("the apple").tokens[1] == "@AH1"
+
+
 def test_unknown_words_are_listed_once():
     result = DEMO("The zyxgor met a zyxgor and XQZ.")
     unknown = [(oov.word, oov.how) for oov in result.out_of_dictionary]
