@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from gradtts_interp.corpus.speakers import (
     bank_voices,
     continuous_pitches,
     continuous_voices,
+    suits,
 )
 from gradtts_interp.errors import InputError
 
@@ -26,7 +27,8 @@ Points = tuple[tuple[float, float], ...]
 
 GRID_BANK_PITCH_SHARE = 0.1
 GRID_UTTERANCES = 2
-SAME_BASE_SHARE = 0.6
+BANK_BLEND_SHARE = 0.3
+"""Of the blends, so many are between two styles of named speakers."""
 HELD_OUT_SEED_OFFSET = 77
 
 
@@ -50,16 +52,16 @@ class BuildSettings:
     """
 
     seed: int = 0
-    sentences: int = 1000
-    held_out: int = 60
-    bank_utterances: int = 16
-    grid: int = 4200
-    blends: int = 2600
-    voices: int = 32
-    pitches: int = 96
+    sentences: int = 11200
+    held_out: int = 320
+    bank_utterances: int = 30
+    grid: int = 5000
+    blends: int = 3400
+    voices: int = 96
+    pitches: int = 128
     test_voices: int = 8
     test_pitches: int = 8
-    test_utterances: int = 4
+    test_utterances: int = 1
     valid_share: float = 0.02
 
     def __post_init__(self) -> None:
@@ -111,124 +113,119 @@ class Item:
     emotion: str | None = None
 
 
-@dataclass(frozen=True)
-class Spoken:
-    """Which sentences can be used: tokens by base voice and sentence key.
-
-    Attributes:
-        train: base -> sentence key -> tokens.
-        test: The same of held-out sentences.
-    """
-
-    train: Mapping[str, Mapping[str, tuple[str, ...]]]
-    test: Mapping[str, Mapping[str, tuple[str, ...]]]
-
-
-def make_plan(settings: BuildSettings, spoken: Spoken) -> list[Item]:
+def make_plan(settings: BuildSettings, *, train: int, held_out: int) -> list[Item]:
     """Decide all items of a corpus.
+
+    Items of all kinds are shuffled, so that whatever part of a corpus is there is a small corpus.
 
     Args:
         settings: Sizes and seed.
-        spoken: Sentences that were spoken and labelled well.
+        train: Number of training sentences, whose keys are ``train-00000`` and so on.
+        held_out: Number of held-out sentences, ``test-00000`` and so on.
 
     Returns:
-        Items: bank, grid, blend, test.
+        The items.
 
     Raises:
-        InputError: A base voice has no usable sentence.
+        InputError: There are no sentences, or too few styles to blend.
     """
+    if not train or (settings.held_out and not held_out):
+        raise InputError(f"{train} training and {held_out} held-out sentences; expected at least 1 of each")
     random = np.random.default_rng([settings.seed, 21])
     voices = {**bank_voices(), **continuous_voices(settings.seed, n=settings.voices)}
     pitches = continuous_pitches(settings.seed, n=settings.pitches)
-    for sentences in (spoken.train, spoken.test):
-        for base in {voice.base for voice in voices.values()}:
-            if not sentences.get(base):
-                raise InputError(f"base voice {base!r} has no usable sentence; expected at least 1")
-    bank = _bank(settings, spoken, random)
-    grid = _grid(settings, spoken, random, voices, pitches)
-    cells = list({(item.a.voice, item.a.pitch): item.a for item in (*bank, *grid)}.values())
-    blends = _blends(settings, spoken, random, cells)
-    return [*bank, *grid, *blends, *_tests(settings, spoken, random)]
+    keys = _keys(train, random)
+    bank = _bank(settings, keys, random)
+    grid = _grid(settings, keys, random, voices, pitches)
+    blends = _blends(settings, keys, random, bank, grid)
+    items = [*bank, *grid, *blends, *_tests(settings, held_out)]
+    return [items[i] for i in random.permutation(len(items))]
 
 
-def _bank(settings: BuildSettings, spoken: Spoken, random: np.random.Generator) -> list[Item]:
+def _keys(count: int, random: np.random.Generator) -> Iterator[str]:
+    """Keys of training sentences without end, each once before any comes again."""
+    while True:
+        for number in random.permutation(count):
+            yield f"train-{number:05d}"
+
+
+def _bank(settings: BuildSettings, keys: Iterator[str], random: np.random.Generator) -> list[Item]:
     """Each speaker in each emotion."""
     items = []
     for speaker in range(N_SPEAKERS):
         for emotion in EMOTIONS:
             style = _bank_style(speaker, emotion)
-            keys = _sentences(spoken.train[style.factors.base], settings.bank_utterances, random)
-            for number, key in enumerate(keys):
+            for number in range(settings.bank_utterances):
                 name = f"bank-s{speaker:02d}-{emotion}-{number:02d}"
                 split = _split(settings, random)
-                items.append(Item(name, "bank", split, key, style, speaker=speaker, emotion=emotion))
+                items.append(Item(name, "bank", split, next(keys), style, speaker=speaker, emotion=emotion))
     return items
 
 
 def _grid(
     settings: BuildSettings,
-    spoken: Spoken,
+    keys: Iterator[str],
     random: np.random.Generator,
     voices: Mapping[str, Voice],
     pitches: Mapping[str, Pitch],
 ) -> list[Item]:
     """Free combinations of ``GRID_UTTERANCES`` sentences each; some take a speaker's pitch style to another voice."""
-    free = [(v, p) for v in voices for p in pitches]
-    lent = [(v, p) for v in voices for p in bank_pitches() if not p.startswith(f"{v}-")]
+    known = {**pitches, **bank_pitches()}
+    free = [(v, p) for v in voices for p in pitches if suits(voices[v], known[p])]
+    lent = [(v, p) for v in voices for p in bank_pitches() if not p.startswith(f"{v}-") and suits(voices[v], known[p])]
     count = -(-settings.grid // GRID_UTTERANCES)
     n_lent = min(len(lent), round(GRID_BANK_PITCH_SHARE * count))
     n_free = min(len(free), count - n_lent)
     pairs = [*_choose(free, n_free, random), *_choose(lent, n_lent, random)]
-    known = {**pitches, **bank_pitches()}
     items: list[Item] = []
     for voice, pitch in pairs:
         style = StyleKey(voice, pitch, Factors.of(voices[voice], known[pitch]))
-        for key in _sentences(spoken.train[style.factors.base], GRID_UTTERANCES, random):
-            split = _split(settings, random)
-            items.append(Item(f"grid-{len(items):04d}", "grid", split, key, style))
+        for _ in range(GRID_UTTERANCES):
+            items.append(Item(f"grid-{len(items):04d}", "grid", _split(settings, random), next(keys), style))
     return items[: settings.grid]
 
 
 def _blends(
-    settings: BuildSettings, spoken: Spoken, random: np.random.Generator, cells: Sequence[StyleKey]
+    settings: BuildSettings,
+    keys: Iterator[str],
+    random: np.random.Generator,
+    bank: Sequence[Item],
+    grid: Sequence[Item],
 ) -> list[Item]:
-    """Two styles that both occur elsewhere, so that each has references."""
-    if settings.blends and len(cells) < 2:
-        raise InputError(f"{settings.blends} blends of {len(cells)} styles; expected at least 2 styles")
+    """Two styles that both occur elsewhere, so that each has references; a share that moves keeps the formants."""
+    of_bank, of_all = (list({(i.a.voice, i.a.pitch): i.a for i in items}.values()) for items in (bank, [*bank, *grid]))
+    if settings.blends and len(of_all) < 2:
+        raise InputError(f"{settings.blends} blends of {len(of_all)} styles; expected at least 2 styles")
     items: list[Item] = []
     while len(items) < settings.blends:
-        a = cells[int(random.integers(len(cells)))]
-        same = random.uniform() < SAME_BASE_SHARE
-        others = [c for c in cells if c != a and (c.factors.base == a.factors.base) == same]
-        if not others:
-            others = [c for c in cells if c != a]
-        b = others[int(random.integers(len(others)))]
-        of_a, of_b = spoken.train[a.factors.base], spoken.train[b.factors.base]
-        shared = [key for key, tokens in of_a.items() if of_b.get(key) == tokens]
-        if not shared:
-            raise InputError(f"no sentence has equal tokens for {a.factors.base} and {b.factors.base}; expected some")
-        key = shared[int(random.integers(len(shared)))]
-        name, split = f"blend-{len(items):04d}", _split(settings, random)
-        items.append(Item(name, "blend", split, key, a, b, draw_share(random)))
+        cells = of_bank if random.uniform() < BANK_BLEND_SHARE and len(of_bank) > 1 else of_all
+        a, share = cells[int(random.integers(len(cells)))], draw_share(random)
+        moves = share[0][1] != share[-1][1]
+        order = (cells[i] for i in random.permutation(len(cells)))
+        b = next((c for c in order if c != a and not (moves and c.factors.formant != a.factors.formant)), None)
+        if b is None:
+            continue
+        items.append(Item(f"blend-{len(items):04d}", "blend", _split(settings, random), next(keys), a, b, share))
     return items
 
 
-def _tests(settings: BuildSettings, spoken: Spoken, random: np.random.Generator) -> list[Item]:
+def _tests(settings: BuildSettings, held_out: int) -> list[Item]:
     """Held-out sentences: once each by the speakers in turn, then by held-out voices and pitch styles."""
     items = []
-    for number in range(settings.held_out):
+    for number in range(min(settings.held_out, held_out)):
         speaker = number % N_SPEAKERS
         style = _bank_style(speaker, "neutral")
-        key = f"test-{number:04d}"
-        if key in spoken.test[style.factors.base]:
-            items.append(Item(f"test-{number:03d}", "test", "test", key, style, speaker=speaker, emotion="neutral"))
+        name, key = f"test-{number:03d}", f"test-{number:05d}"
+        items.append(Item(name, "test", "test", key, style, speaker=speaker, emotion="neutral"))
+    random = np.random.default_rng([settings.seed, 22])
     seed = settings.seed + HELD_OUT_SEED_OFFSET
     voices = continuous_voices(seed, n=settings.test_voices, prefix="h")
+    pitches = continuous_pitches(seed, n=settings.test_pitches, prefix="q")
     for voice_key, voice in voices.items():
-        for pitch_key, pitch in continuous_pitches(seed, n=settings.test_pitches, prefix="q").items():
+        for pitch_key, pitch in pitches.items():
             style = StyleKey(voice_key, pitch_key, Factors.of(voice, pitch))
-            keys = _sentences(spoken.test[voice.base], settings.test_utterances, random)
-            for number, key in enumerate(keys):
+            for number in range(settings.test_utterances if suits(voice, pitch) else 0):
+                key = f"test-{int(random.integers(held_out)):05d}"
                 items.append(Item(f"test-{voice_key}-{pitch_key}-{number}", "test", "test", key, style))
     return items
 
@@ -264,12 +261,6 @@ def share_at(points: Points, relative_time: np.ndarray) -> np.ndarray:
 def _bank_style(speaker: int, emotion: str) -> StyleKey:
     voice, pitch = f"s{speaker}", f"s{speaker}-{emotion}"
     return StyleKey(voice, pitch, Factors.of(bank_voices()[voice], bank_pitches()[pitch]))
-
-
-def _sentences(of_base: Mapping[str, Any], count: int, random: np.random.Generator) -> list[str]:
-    """Draw sentence keys, distinct as far as they reach."""
-    keys = sorted(of_base)
-    return [keys[int(i)] for i in random.choice(len(keys), size=count, replace=count > len(keys))]
 
 
 def _choose(options: Sequence[tuple[str, str]], count: int, random: np.random.Generator) -> list[tuple[str, str]]:

@@ -1,230 +1,205 @@
-"""Voice conversion by WORLD: one recording becomes many voices and prosodies, and exact blends of two of them."""
+"""Sentences spoken by the teacher in any style, or between two: audio with exactly known durations, F0 and level.
+
+Nothing is imitated: F0, durations and level are given to the network, a blend is the network's own speech in the mixed
+style, and a share that moves inside the utterance is a crossfade of renders that have the same durations and contour.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 
 from gradtts_interp.config import MelConfig
-from gradtts_interp.corpus.speakers import Factors
-from gradtts_interp.corpus.world import BASE_LOG_F0_STD, Floats, WorldFeatures, half_hop_seconds
+from gradtts_interp.corpus.speakers import Factors, mix_factors
+from gradtts_interp.corpus.teacher import F0_PER_FRAME, FRAME_SAMPLES, SAMPLE_RATE_HZ, Contours, Script, Teacher
 from gradtts_interp.errors import InputError
+from gradtts_interp.pitch.contour import SPEECH_RANGE_DB, fill_unvoiced, frame_energy_db
 from gradtts_interp.units import db_to_amplitude_ratio
 
-REFERENCE_LOG_F0_STD = 0.15
-"""Standard deviation of log-F0 at ``f0_range`` 1."""
+Floats = NDArray[np.float64]
 
-F0_LIMITS_HZ = (62.0, 480.0)
+FRAME_SECONDS = FRAME_SAMPLES / SAMPLE_RATE_HZ
+LEVEL_DB = -26.0
+"""Mean level of the speech frames at ``energy_db`` 0."""
 HIGHEST_PEAK = 0.98
-
-HIGHEST_SOURCE_HZ = 7400.0
-TILT_NATS_PER_HZ = 0.7e-3
-"""The base voices end at 8 kHz; above ``HIGHEST_SOURCE_HZ`` the log power envelope is continued with this tilt."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """One side of a rendering: an analysis, the times of its tokens, and what to make of it.
-
-    Attributes:
-        features: The analysis.
-        boundaries_seconds: Start of the first token and end of each token (L + 1,).
-        factors: Voice and prosody wanted.
-    """
-
-    features: WorldFeatures
-    boundaries_seconds: Floats
-    factors: Factors
+F0_LIMITS_HZ = (55.0, 500.0)
+LARGEST_DEVIATION = 3.0
+"""Of log-F0 from its mean, in standard deviations; beyond lie slips of the predicted contour."""
+LEADING_FRAMES, TRAILING_FRAMES = 4, 6
+LONGEST_FINAL_MARK = 6
+"""Frames of the last punctuation mark; the network would wait for half a second."""
+STEP_SECONDS = 0.03
+"""Length of the crossfade where a share jumps."""
+LARGEST_NODE_GAP = 0.5
+"""Shares of renders that are crossfaded lie at most so far apart."""
 
 
 @dataclass(frozen=True)
 class Rendering:
-    """Speech made by WORLD with its exact prosody on the mel grid.
+    """Speech with its exact prosody on the mel's frame grid.
 
     Attributes:
-        audio: Samples (N,), N = 256 T.
+        audio: Samples (256 T,) at the mel's rate.
+        durations: Frames of each token (L,), each at least 1; they sum to T.
         f0_hz: F0 (T,), interpolated through unvoiced frames.
         voiced: Whether a frame is voiced (T,).
+        share: Share of the second style (T,).
     """
 
     audio: Floats
-    f0_hz: Floats
+    durations: NDArray[np.int64]
+    f0_hz: NDArray[np.float32]
     voiced: NDArray[np.bool_]
-
-
-def frame_durations(boundaries_seconds: Floats, *, rate: float, config: MelConfig) -> NDArray[np.int64]:
-    """Turn token boundaries into whole mel frames.
-
-    Cumulative boundaries are scaled by ``1 / rate`` and rounded, so that errors do not add up; each token gets at least
-    one frame.
-
-    Args:
-        boundaries_seconds: Start of the first token and end of each (L + 1,).
-        rate: Factor on speed.
-        config: The mel contract.
-
-    Returns:
-        Frames of each token (L,), all >= 1.
-
-    Raises:
-        InputError: ``rate`` is not positive or boundaries do not rise.
-    """
-    if not rate > 0:
-        raise InputError(f"rate {rate}; expected > 0")
-    if len(boundaries_seconds) < 2 or np.any(np.diff(boundaries_seconds) <= 0):
-        raise InputError("token boundaries do not rise; expected each token to have a length")
-    ends = (np.asarray(boundaries_seconds)[1:] - boundaries_seconds[0]) * config.frame_rate_hz / rate
-    rounded = np.rint(ends).astype(np.int64)
-    index = np.arange(1, len(rounded) + 1)
-    # Each end at least one frame after the one before: a running maximum in coordinates where that is "not falling".
-    return np.diff(np.maximum.accumulate(np.maximum(rounded - index, 0)) + index, prepend=0)
+    share: Floats
 
 
 def render(
-    a: Source,
-    durations: NDArray[np.int64],
+    teacher: Teacher,
+    script: Script,
+    a: Factors,
     *,
-    b: Source | None = None,
-    share: Floats | None = None,
+    b: Factors | None = None,
+    share: Sequence[tuple[float, float]] = ((0.0, 0.0), (1.0, 0.0)),
     config: MelConfig | None = None,
 ) -> Rendering:
-    """Render one style, or a blend of two.
-
-    For a share s of B, per frame: log-F0, warped log envelope, aperiodicity and level are (1 - s) A + s B after each
-    side was mapped to the target's time by its token boundaries; voiced is what the side with the larger share is.
+    """Speak a sentence.
 
     Args:
-        a: First style.
-        durations: Mel frames of each token (L,).
-        b: Second style with the same tokens, if any.
-        share: Share of B at each half-hop frame (2 T + 1,), in [0, 1]; needed with ``b``.
+        teacher: Who speaks.
+        script: What is said.
+        a: The style, or the first of two.
+        b: The second style.
+        share: Points (relative time, share of ``b``) joined by straight lines; a step has two points at one time.
         config: The mel contract.
 
     Returns:
-        Audio of exactly ``sum(durations) * hop_samples`` samples with its prosody.
+        The speech.
 
     Raises:
-        InputError: Token counts differ, ``b`` and ``share`` are not given together, or ``share`` has another length or
-            leaves [0, 1].
+        InputError: A share that moves between styles of other formants, a share without ``b``, or no voiced frame.
     """
-    import pyworld
-
-    config = config or MelConfig()
-    frames = int(np.sum(durations))
-    share = _checked_share(a, b, share, durations, 2 * frames + 1)
-    track = _map_to_target(a, durations, config)
-    if b is not None:
-        track = _blend(track, _map_to_target(b, durations, config), share)
-    f0 = np.where(track.voiced, np.exp(track.log_f0), 0.0)
-    audio = pyworld.synthesize(
-        f0,
-        np.ascontiguousarray(np.exp(track.log_sp)),
-        np.ascontiguousarray(track.aperiodicity),
-        config.sample_rate_hz,
-        1000.0 * half_hop_seconds(config),
-    )
-    samples = frames * config.hop_samples
-    audio = np.pad(audio, (0, max(0, samples - len(audio))))[:samples]
+    config, b = config or MelConfig(), b or a
+    times, shares = (np.array(column, dtype=np.float64) for column in zip(*share, strict=True))
+    if b is a and shares.any():
+        raise InputError(f"share {tuple(share)} with one style; expected a second one")
+    moves = bool(np.ptp(shares))
+    if moves and a.formant != b.formant:
+        raise InputError(f"a moving share between formants {a.formant:g} and {b.formant:g}; expected the same")
+    mean = float(np.trapezoid(shares, times))
+    middle = mix_factors(a, b, mean)
+    durations = _durations(teacher, script, a, b, mean)
+    points = F0_PER_FRAME * int(durations.sum())
+    share_at = np.interp((np.arange(points) + 0.5) / points, times, shares)
+    predicted = teacher.contours(script, _style(teacher, script, middle), durations)
+    f0_hz, voiced = _contour(predicted.f0_hz, a, b, share_at)
+    asked = replace(predicted, f0_hz=f0_hz / middle.formant)
+    nodes = _nodes(shares)
+    parts = [_speak(teacher, script, asked, mix_factors(a, b, node), config) for node in nodes]
+    seconds = durations.sum() * FRAME_SECONDS / middle.formant
+    frames = round(seconds * config.frame_rate_hz)
+    audio = _crossfade([_fitted(part, frames * config.hop_samples) for part in parts], nodes, times, shares, config)
     peak = float(np.abs(audio).max())
-    if peak > HIGHEST_PEAK:
-        audio = audio * (HIGHEST_PEAK / peak)
-    return Rendering(audio, np.exp(track.log_f0[1::2]).astype(np.float32), track.voiced[1::2])
-
-
-@dataclass(frozen=True)
-class _Track:
-    """WORLD's parameters at the target's half-hop frames (J,) and (J, F)."""
-
-    log_f0: Floats
-    voiced: NDArray[np.bool_]
-    log_sp: Floats
-    aperiodicity: Floats
-
-
-def _map_to_target(source: Source, durations: NDArray[np.int64], config: MelConfig) -> _Track:
-    """Read a source at the target's time, with its factors applied."""
-    import pyworld
-
-    features, factors = source.features, source.factors
-    half_hop = half_hop_seconds(config)
-    target = np.arange(2 * int(durations.sum()) + 1) / 2.0
-    ends = np.concatenate(([0], np.cumsum(durations)))
-    place = np.interp(target, ends, source.boundaries_seconds) / half_hop
-    place = np.clip(place, 0, len(features.f0_hz) - 1.001)
-    left = place.astype(np.int64)
-    part = (place - left)[:, None]
-    nearest = np.rint(place).astype(np.int64)
-    log_sp = (1 - part) * features.log_sp[left] + part * features.log_sp[left + 1]
-    n_fft = 2 * (log_sp.shape[1] - 1)
-    aperiodicity = pyworld.decode_aperiodicity(
-        np.ascontiguousarray(features.band_aperiodicity[nearest], dtype=np.float64), config.sample_rate_hz, n_fft
-    )
-    gain = 2.0 * math.log(float(db_to_amplitude_ratio(factors.energy_db)))
-    log_f0 = shape_log_f0(features, factors)
-    return _Track(
-        log_f0=np.interp(place, np.arange(len(log_f0)), log_f0),
-        voiced=features.voiced[nearest],
-        log_sp=_warp(log_sp, factors.warp, config, tilt=TILT_NATS_PER_HZ) + gain,
-        aperiodicity=_warp(aperiodicity, factors.warp, config, tilt=0.0),
+    centres = (np.arange(frames) + 0.5) / config.frame_rate_hz * middle.formant / FRAME_SECONDS * F0_PER_FRAME - 0.5
+    nearest = np.clip(np.rint(centres).astype(np.int64), 0, points - 1)
+    on_frames = np.exp(np.interp(centres, np.arange(points), np.log(fill_unvoiced(f0_hz, voiced))))
+    return Rendering(
+        audio=audio * min(1.0, HIGHEST_PEAK / peak),
+        durations=_on_grid(durations, script, frames),
+        f0_hz=fill_unvoiced(on_frames, voiced[nearest]),
+        voiced=voiced[nearest],
+        share=np.interp((np.arange(frames) + 0.5) / frames, times, shares),
     )
 
 
-def shape_log_f0(features: WorldFeatures, factors: Factors) -> Floats:
-    """Give a contour another level and range: ``log(level) + range * scale * (log F0 - mean over voiced)``.
+def _durations(teacher: Teacher, script: Script, a: Factors, b: Factors, share: float) -> NDArray[np.int64]:
+    """Frames of each symbol, blended in log, before the formants are moved by playing faster or slower."""
+    logs = []
+    for factors in (a, b):
+        frames = teacher.durations(script, _style(teacher, script, factors)).astype(np.float64)
+        final = script.owner[:-1] == script.tokens - 1
+        frames[:-1] = np.where(final, np.minimum(frames[:-1], LONGEST_FINAL_MARK), frames[:-1])
+        logs.append(np.log(frames / factors.rate))
+    frames = np.exp((1 - share) * logs[0] + share * logs[1])
+    frames[0], frames[-1] = LEADING_FRAMES, TRAILING_FRAMES
+    frames *= a.formant ** (1 - share) * b.formant**share
+    # Ends are rounded, not lengths, so that the rate is kept though a frame is long.
+    ends = np.rint(np.cumsum(frames))
+    return np.maximum(1, np.diff(ends, prepend=0.0)).astype(np.int64)
 
-    ``scale`` brings the base voice to ``REFERENCE_LOG_F0_STD``, so that a range means the same for every voice.
 
-    Args:
-        features: Analysis (J,).
-        factors: ``f0_level_hz`` and ``f0_range`` wanted.
+def _style(teacher: Teacher, script: Script, factors: Factors) -> NDArray[np.float32]:
+    return teacher.style(script, factors.timbre, factors.prosody, factors.nuance)
 
-    Returns:
-        Natural log-F0 (J,), within ``F0_LIMITS_HZ``.
+
+def _contour(predicted_hz: NDArray, a: Factors, b: Factors, share: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Give a predicted contour the level and spread that are asked for; returns F0 in Hz and where it is voiced.
+
+    The network's contours fall off towards unvoiced sounds. Such flanks keep their form: they are moved by the factor
+    of the nearest voiced frame.
     """
-    log_f0 = np.log(np.asarray(features.f0_hz, dtype=np.float64))
-    centred = log_f0 - log_f0[features.voiced].mean()
-    scale = factors.f0_range * REFERENCE_LOG_F0_STD / BASE_LOG_F0_STD[features.base]
-    return np.clip(math.log(factors.f0_level_hz) + scale * centred, *np.log(F0_LIMITS_HZ))
+    heard = predicted_hz[predicted_hz > 40.0]
+    if not len(heard):
+        raise InputError("no voiced frame was predicted; expected a sentence with a vowel")
+    voiced = predicted_hz > max(40.0, 0.6 * float(np.median(heard)))
+    log_f0 = np.log(predicted_hz[voiced].astype(np.float64))
+    shape = np.clip((log_f0 - log_f0.mean()) / max(log_f0.std(), 0.03), -LARGEST_DEVIATION, LARGEST_DEVIATION)
+    shape = (shape - shape.mean()) / max(shape.std(), 0.1)
+    level = (1 - share) * math.log(a.f0_level_hz) + share * math.log(b.f0_level_hz)
+    spread = (1 - share) * a.f0_spread + share * b.f0_spread
+    asked = np.clip(level[voiced] + spread[voiced] * shape, *np.log(F0_LIMITS_HZ))
+    where = np.flatnonzero(voiced)
+    factor = np.exp(np.interp(np.arange(len(predicted_hz)), where, asked - log_f0))
+    return predicted_hz * factor, voiced
 
 
-def _warp(spectrum: Floats, warp: float, config: MelConfig, *, tilt: float) -> Floats:
-    """Move a spectrum (J, F) along frequency: value at f from f / warp; continued with a tilt above the base's band."""
-    bins = spectrum.shape[1]
-    bin_hz = config.sample_rate_hz / 2 / (bins - 1)
-    wanted_hz = np.arange(bins) * bin_hz / warp
-    place = np.minimum(wanted_hz, HIGHEST_SOURCE_HZ) / bin_hz
-    left = place.astype(np.int64)
-    part = place - left
-    warped = (1 - part) * spectrum[:, left] + part * spectrum[:, left + 1]
-    return warped - tilt * np.maximum(wanted_hz - HIGHEST_SOURCE_HZ, 0.0)
+def _speak(teacher: Teacher, script: Script, asked: Contours, factors: Factors, config: MelConfig) -> Floats:
+    """One render at the mel's rate, its formants moved by playing faster or slower, at the level asked for."""
+    effort = math.log(db_to_amplitude_ratio(factors.energy_db))
+    contours = replace(asked, energy=asked.energy + effort * (asked.energy > 0))
+    audio = teacher.speak(script, _style(teacher, script, factors), contours)
+    audio = soxr.resample(audio.astype(np.float64), SAMPLE_RATE_HZ * factors.formant, config.sample_rate_hz)
+    energy = frame_energy_db(audio, config)
+    level = float(energy[energy >= energy.max() - SPEECH_RANGE_DB].mean())
+    return audio * float(db_to_amplitude_ratio(LEVEL_DB + factors.energy_db - level))
 
 
-def _blend(a: _Track, b: _Track, share: Floats) -> _Track:
-    """Interpolate two tracks per frame; voicing from the side with the larger share."""
-    column = share[:, None]
-    return _Track(
-        log_f0=(1 - share) * a.log_f0 + share * b.log_f0,
-        voiced=np.where(share <= 0.5, a.voiced, b.voiced),
-        log_sp=(1 - column) * a.log_sp + column * b.log_sp,
-        aperiodicity=(1 - column) * a.aperiodicity + column * b.aperiodicity,
+def _nodes(shares: Floats) -> Floats:
+    """Shares that are rendered: the ends of the range the share moves in, and what lies between in even parts."""
+    low, high = float(shares.min()), float(shares.max())
+    jumps = np.abs(np.diff(shares)).max() == high - low and len(shares) == 4 and high > low
+    count = 2 if jumps and high - low == 1 else 1 + math.ceil((high - low) / LARGEST_NODE_GAP)
+    return np.linspace(low, high, count)
+
+
+def _crossfade(parts: list[Floats], nodes: Floats, times: Floats, shares: Floats, config: MelConfig) -> Floats:
+    """Mix renders sample by sample by how near the share lies to the share of each."""
+    if len(parts) == 1:
+        return parts[0]
+    samples = len(parts[0])
+    half_step = 0.5 * STEP_SECONDS * config.sample_rate_hz / samples
+    apart = times + half_step * np.array(
+        [
+            -1.0 if i + 1 < len(times) and times[i + 1] == t else 1.0 if i and times[i - 1] == t else 0.0
+            for i, t in enumerate(times)
+        ]
     )
+    share = np.interp((np.arange(samples) + 0.5) / samples, apart, shares)
+    weights = np.stack([np.interp(share, nodes, row) for row in np.eye(len(nodes))])
+    return np.einsum("ns,ns->s", weights, np.stack(parts))
 
 
-def _checked_share(
-    a: Source, b: Source | None, share: Floats | None, durations: NDArray[np.int64], points: int
-) -> Floats:
-    """Check that the parts of a blend fit together; return the share (zeros without B)."""
-    for side in (a,) if b is None else (a, b):
-        if len(side.boundaries_seconds) != len(durations) + 1:
-            tokens = len(side.boundaries_seconds) - 1
-            raise InputError(f"{tokens} tokens in a source; expected {len(durations)} as durations")
-    if (b is None) != (share is None):
-        raise InputError("a blend needs both a second source and its share; expected both or none")
-    if share is None:
-        return np.zeros(points)
-    if np.shape(share) != (points,) or not (np.min(share) >= 0 and np.max(share) <= 1):
-        raise InputError(f"share of shape {np.shape(share)}; expected ({points},) within [0, 1]")
-    return np.asarray(share, dtype=np.float64)
+def _fitted(audio: Floats, samples: int) -> Floats:
+    """Cut or pad to a number of samples."""
+    return np.pad(audio[:samples], (0, max(0, samples - len(audio))))
+
+
+def _on_grid(durations: NDArray[np.int64], script: Script, frames: int) -> NDArray[np.int64]:
+    """Frames of the mel for each of our tokens, from the network's frames for each symbol."""
+    of_tokens = np.bincount(script.owner, weights=durations, minlength=script.tokens)
+    ends = np.rint(np.cumsum(of_tokens) / durations.sum() * frames)
+    return np.diff(ends, prepend=0.0).astype(np.int64)

@@ -9,22 +9,32 @@ from typing import Any
 
 import numpy as np
 
-from gradtts_interp.corpus.flite import VOICES
 from gradtts_interp.errors import InputError
 from gradtts_interp.units import semitones_to_ratio
+
+Weights = tuple[float, ...]
+"""Weight of each base voice, in the order of :data:`gradtts_interp.corpus.teacher.VOICES`; they sum to 1."""
+Nuance = tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True)
 class Voice:
-    """Timbre: a base voice with its formants moved.
+    """Timbre, with the way of moving that goes with it.
 
     Attributes:
-        base: flite's voice.
-        warp: Factor on all formant frequencies; above 1 is a shorter vocal tract.
+        timbre: Mix of the base voices in what the decoder reads.
+        prosody: Mix of the base voices in what durations and the shapes of F0 and energy are predicted from.
+        formant: Factor on all formant frequencies; above 1 is a shorter vocal tract.
+        f0_hz: Level at which this timbre sounds natural.
+        nuance: Random directions added to the timbre, each as (seed, size), see
+            :meth:`gradtts_interp.corpus.teacher.Teacher.style`.
     """
 
-    base: str
-    warp: float
+    timbre: Weights
+    prosody: Weights
+    formant: float
+    f0_hz: float
+    nuance: Nuance = ()
 
 
 @dataclass(frozen=True)
@@ -32,37 +42,67 @@ class Pitch:
     """Prosody, apart from timbre.
 
     Attributes:
-        f0_level_hz: Geometric mean of F0.
-        f0_range: Factor on the spread of log-F0; 1 is a standard deviation of about ``rendering.REFERENCE_LOG_F0_STD``.
-        rate: Factor on speed.
+        f0_level_hz: Geometric mean of F0 over voiced frames.
+        f0_spread: Standard deviation of log-F0 (natural) over voiced frames.
+        rate: Factor on the speed that the voice has by itself.
         energy_db: Change of level.
     """
 
     f0_level_hz: float
-    f0_range: float
+    f0_spread: float
     rate: float
     energy_db: float
 
 
 @dataclass(frozen=True)
 class Factors:
-    """Everything that WORLD changes in one rendering: a ``Voice`` and a ``Pitch`` side by side."""
+    """Everything that is decided of one rendering: a ``Voice`` and a ``Pitch`` side by side."""
 
-    base: str
-    warp: float
+    timbre: Weights
+    prosody: Weights
+    formant: float
     f0_level_hz: float
-    f0_range: float
+    f0_spread: float
     rate: float
     energy_db: float
+    nuance: Nuance = ()
 
     @classmethod
     def of(cls, voice: Voice, pitch: Pitch) -> Factors:
         """Join a timbre and a prosody."""
-        return cls(**dataclasses.asdict(voice), **dataclasses.asdict(pitch))
+        return cls(voice.timbre, voice.prosody, voice.formant, **dataclasses.asdict(pitch), nuance=voice.nuance)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the factors as plain JSON values."""
         return dataclasses.asdict(self)
+
+
+def mix_factors(a: Factors, b: Factors, share: float) -> Factors:
+    """Mix two styles: weights, spread and level linearly, frequencies and speed in log.
+
+    Args:
+        a: First style.
+        b: Second style.
+        share: Of ``b``, 0 to 1.
+
+    Returns:
+        The style between them; exactly ``a`` or ``b`` at the ends.
+    """
+    if share in (0, 1):
+        return (a, b)[int(share)]
+    values: dict[str, Any] = {}
+    for f in dataclasses.fields(Factors):
+        if f.name == "nuance":
+            values[f.name] = tuple((n, (1 - share) * w) for n, w in a.nuance) + tuple(
+                (n, share * w) for n, w in b.nuance
+            )
+            continue
+        of_a, of_b = np.asarray(getattr(a, f.name)), np.asarray(getattr(b, f.name))
+        if f.name in ("formant", "f0_level_hz", "rate"):
+            values[f.name] = float(of_a ** (1 - share) * of_b**share)
+        else:
+            values[f.name] = ((1 - share) * of_a + share * of_b).tolist()
+    return Factors(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
 
 
 EMOTIONS: dict[str, dict[str, float]] = {
@@ -73,38 +113,62 @@ EMOTIONS: dict[str, dict[str, float]] = {
     "surprise": {"semitones": 4.0, "f0_range": 1.6, "rate": 1.0, "energy_db": 2.0},
 }
 
-# Base voice, formant warp, F0 level in Hz and F0 range of each speaker, by index.
-_SPEAKERS: tuple[tuple[str, float, float, float], ...] = (
-    ("slt", 0.86, 150.0, 0.8),
-    ("slt", 0.95, 180.0, 1.1),
-    ("slt", 1.05, 215.0, 0.9),
-    ("slt", 1.15, 255.0, 1.2),
-    ("rms", 0.86, 88.0, 0.9),
-    ("rms", 0.95, 112.0, 1.2),
-    ("rms", 1.05, 145.0, 0.7),
-    ("rms", 1.15, 205.0, 1.0),
-    ("awb", 0.86, 95.0, 1.1),
-    ("awb", 0.95, 122.0, 0.8),
-    ("awb", 1.15, 190.0, 1.0),
-    ("awb", 1.05, 160.0, 1.3),
-    ("kal16", 0.95, 105.0, 1.0),
-    ("kal16", 0.86, 85.0, 0.8),
-    ("kal16", 1.05, 135.0, 1.2),
-    ("kal16", 1.15, 235.0, 0.9),
-)
-N_SPEAKERS = len(_SPEAKERS)
+BASE_F0_HZ = (215.0, 215.0, 200.0, 195.0, 98.0)
+"""Level at which each base voice sounds natural, in the order of the weights."""
 
-WARP_RANGE = (0.82, 1.18)
-F0_LEVEL_RANGE_HZ = (82.0, 300.0)
-F0_RANGE_RANGE = (0.4, 1.5)
+FORMANTS = (0.93, 0.965, 1.0, 1.035, 1.07)
+"""Formant factors of unnamed voices: a few values, so that styles of equal formants exist for every voice."""
+FORMANT_SHARES = (0.14, 0.2, 0.32, 0.2, 0.14)
+LARGEST_EXTRAPOLATION = 0.25
+LARGEST_NUANCE = 0.35
+SUITING_SEMITONES = 8.0
+"""How far a level of F0 may lie from the one that is natural for a voice."""
+
+REFERENCE_LOG_F0_STD = 0.15
+"""Standard deviation of log-F0 at a range of 1."""
+F0_LEVEL_RANGE_HZ = (78.0, 320.0)
+F0_RANGE_RANGE = (0.4, 1.7)
 RATE_RANGE = (0.85, 1.2)
 ENERGY_RANGE_DB = (-5.0, 5.0)
+
+# Timbre as weights of (alpha, gongitsune, nezumi, tebukuro, kumo), formant factor, F0 level in Hz and range, by index.
+_SPEAKERS: tuple[tuple[Weights, float, float, float], ...] = (
+    ((0.0, 1.0, 0.0, 0.0, 0.0), 1.0, 205.0, 1.0),
+    ((0.0, 0.0, 0.0, 0.0, 1.0), 1.0, 98.0, 1.0),
+    ((0.0, 0.0, 1.0, 0.0, 0.0), 1.0, 190.0, 1.1),
+    ((0.0, 0.5, 0.0, 0.0, 0.5), 1.0, 140.0, 0.9),
+    ((0.0, 0.0, 0.0, 0.0, 1.0), 0.93, 88.0, 0.8),
+    ((0.0, 1.0, 0.0, 0.0, 0.0), 1.07, 240.0, 1.2),
+    ((0.0, 0.0, 0.5, 0.0, 0.5), 1.0, 130.0, 1.2),
+    ((0.5, 0.0, 0.5, 0.0, 0.0), 1.07, 250.0, 0.9),
+    ((0.0, 0.0, 0.0, 0.3, 0.7), 0.965, 115.0, 1.1),
+    ((0.0, 0.7, 0.0, 0.3, 0.0), 1.0, 180.0, 0.8),
+    ((0.0, 1.1, 0.0, 0.0, -0.1), 1.0, 220.0, 1.1),
+    ((0.0, 0.0, 1.0, 0.0, 0.0), 1.07, 225.0, 1.3),
+    ((0.0, -0.1, 0.0, 0.0, 1.1), 1.0, 105.0, 1.0),
+    ((0.5, 0.0, 0.0, 0.0, 0.5), 1.035, 155.0, 1.0),
+    ((0.0, 0.5, 0.5, 0.0, 0.0), 0.93, 165.0, 1.2),
+    ((0.0, 0.3, 0.0, 0.0, 0.7), 1.07, 120.0, 0.8),
+)
+N_SPEAKERS = len(_SPEAKERS)
+_USUAL_PROSODY: Weights = (0.0, 0.5, 0.0, 0.0, 0.5)
+
+
+def natural_f0_hz(timbre: Weights, formant: float) -> float:
+    """Level of F0 that is natural for a timbre: that of its base voices, higher for a shorter vocal tract."""
+    log_f0 = sum(weight * math.log(f0_hz) for weight, f0_hz in zip(timbre, BASE_F0_HZ, strict=True))
+    return round(math.exp(log_f0) * formant**1.5, 2)
+
+
+def suits(voice: Voice, pitch: Pitch) -> bool:
+    """Whether a pitch style lies within :data:`SUITING_SEMITONES` of a voice's natural level."""
+    return abs(math.log(pitch.f0_level_hz / voice.f0_hz)) <= SUITING_SEMITONES * math.log(2) / 12
 
 
 def speaker_voice(speaker: int) -> Voice:
     """Return the timbre of a speaker of the bank; an unknown index is an error that names it."""
-    base, warp, _, _ = _SPEAKERS[_checked(speaker)]
-    return Voice(base, warp)
+    timbre, formant, level_hz, _ = _SPEAKERS[_checked(speaker)]
+    return Voice(timbre, _USUAL_PROSODY, formant, level_hz)
 
 
 def speaker_pitch(speaker: int, emotion: str = "neutral") -> Pitch:
@@ -125,7 +189,8 @@ def speaker_pitch(speaker: int, emotion: str = "neutral") -> Pitch:
         raise InputError(f"emotion {emotion!r}; expected one of {sorted(EMOTIONS)}")
     change = EMOTIONS[emotion]
     level_hz *= float(semitones_to_ratio(change["semitones"]))
-    return Pitch(level_hz, f0_range * change["f0_range"], change["rate"], change["energy_db"])
+    spread = REFERENCE_LOG_F0_STD * f0_range * change["f0_range"]
+    return Pitch(round(level_hz, 4), round(spread, 4), change["rate"], change["energy_db"])
 
 
 def bank_voices() -> dict[str, Voice]:
@@ -138,8 +203,8 @@ def bank_pitches() -> dict[str, Pitch]:
     return {f"s{i}-{emotion}": speaker_pitch(i, emotion) for i in range(N_SPEAKERS) for emotion in EMOTIONS}
 
 
-def continuous_voices(seed: int, *, n: int = 24, prefix: str = "c") -> dict[str, Voice]:
-    """Draw timbres: base voices in turn, warps uniform in ``WARP_RANGE``.
+def continuous_voices(seed: int, *, n: int = 96, prefix: str = "c") -> dict[str, Voice]:
+    """Draw voices: mixes of the base voices, carried a little beyond them, with a nuance of their own.
 
     Args:
         seed: Same seed, same voices.
@@ -150,11 +215,20 @@ def continuous_voices(seed: int, *, n: int = 24, prefix: str = "c") -> dict[str,
         Voices by key.
     """
     random = np.random.default_rng([seed, 11])
-    warps = random.uniform(*WARP_RANGE, size=n)
-    return {f"{prefix}{i:02d}": Voice(VOICES[i % len(VOICES)], round(float(w), 4)) for i, w in enumerate(warps)}
+    voices = {}
+    for i in range(n):
+        mix = random.dirichlet((0.3, 0.6, 0.4, 0.1, 0.7))
+        mix = mix + random.uniform(0, LARGEST_EXTRAPOLATION) * (mix - 1 / len(mix)) * (mix.max() > 0.6)
+        timbre = tuple(round(float(w), 4) for w in mix / mix.sum())
+        lean = round(float(random.uniform(0.25, 0.75)), 4)
+        formant = float(random.choice(FORMANTS, p=FORMANT_SHARES))
+        nuance = ((int(random.integers(2**31)), round(float(random.uniform(0, LARGEST_NUANCE)), 4)),)
+        prosody = (0.0, lean, 0.0, 0.0, round(1 - lean, 4))
+        voices[f"{prefix}{i:02d}"] = Voice(timbre, prosody, formant, natural_f0_hz(timbre, formant), nuance)
+    return voices
 
 
-def continuous_pitches(seed: int, *, n: int = 48, prefix: str = "p") -> dict[str, Pitch]:
+def continuous_pitches(seed: int, *, n: int = 128, prefix: str = "p") -> dict[str, Pitch]:
     """Draw prosodies: level log-uniform, range, rate and energy uniform.
 
     Levels are stratified, so that few draws also cover the whole range.
@@ -172,6 +246,7 @@ def continuous_pitches(seed: int, *, n: int = 48, prefix: str = "p") -> dict[str
     low, high = (math.log(x) for x in F0_LEVEL_RANGE_HZ)
     levels = np.exp(low + place * (high - low))
     columns = [random.uniform(*limits, size=n) for limits in (F0_RANGE_RANGE, RATE_RANGE, ENERGY_RANGE_DB)]
+    columns[0] = columns[0] * REFERENCE_LOG_F0_STD
     rows = np.stack([levels, *columns], axis=1)
     return {f"{prefix}{i:02d}": Pitch(*(round(float(x), 4) for x in row)) for i, row in enumerate(rows)}
 
