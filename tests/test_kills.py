@@ -96,7 +96,6 @@ def test_training_goes_on(start, tmp_path):
     kill_often("training", lambda: start(train, data, out), lambda: shutil.rmtree(out), check)
 
 
-@pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
 def test_a_corpus_is_built_on(start, tmp_path):
     out = tmp_path / "corpus"
     finish(start(corpus, tmp_path / "undisturbed"))

@@ -1,1 +1,1 @@
-"""The demo corpus: sentences, flite, labels, WORLD, and the builder that joins them."""
+"""The demo corpus: its sentences, styles and teacher, and the builder that joins them."""

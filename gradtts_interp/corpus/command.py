@@ -1,4 +1,4 @@
-"""The commands ``gradtts-interp corpus build`` and ``gradtts-interp corpus stats``."""
+"""The commands ``gradtts-interp corpus build``, ``corpus texts`` and ``corpus stats``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from gradtts_interp.corpus.build import build_corpus
 from gradtts_interp.corpus.plan import BuildSettings
 from gradtts_interp.corpus.statistics import corpus_statistics, read_manifest, tables_of, write_statistics
+from gradtts_interp.corpus.texts import write_texts
 
 logger = logging.getLogger(__name__)
 
@@ -31,13 +32,15 @@ _HELP = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``build`` and ``stats`` with their options to a parser.
+    """Add ``build``, ``texts`` and ``stats`` with their options to a parser.
 
     Args:
         parser: Parser of ``gradtts-interp corpus``.
     """
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    build = actions.add_parser("build", help="speak, analyse and render the demo corpus (needs flite)")
+    build = actions.add_parser(
+        "build", help="render the demo corpus (needs the extra corpus and the teacher's packages)"
+    )
     build.add_argument("--out", type=Path, required=True, help="folder of the corpus; a stopped build goes on there")
     build.add_argument("--jobs", type=int, default=None, help="processes (default: all cores)")
     build.add_argument("--quiet", action="store_true", help="no progress bars")
@@ -45,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         option = "--" + f.name.replace("_", "-")
         text = f"{_HELP[f.name]} (default: %(default)s)"
         build.add_argument(option, type=type(f.default), default=f.default, help=text)
+    actions.add_parser("texts", help="choose the sentences anew from WordNet (Debian's wordnet-base), into the package")
     stats = actions.add_parser("stats", help="hours, speakers, phones and prosody of a corpus, as tables and plots")
     stats.add_argument("corpus", type=Path, help="corpus folder, or a manifest (.jsonl or .jsonl.xz)")
     stats.add_argument("--out", type=Path, help="folder of statistics.md and statistics.png (default: the corpus)")
@@ -61,6 +65,9 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.action == "stats":
         return _stats(args)
+    if args.action == "texts":
+        write_texts()
+        return 0
     values = {f.name: getattr(args, f.name) for f in dataclasses.fields(BuildSettings)}
     manifest = build_corpus(args.out, BuildSettings(**values), jobs=args.jobs, progress=not args.quiet)
     logger.info("wrote %s", manifest)

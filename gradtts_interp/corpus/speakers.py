@@ -88,7 +88,7 @@ def mix_factors(a: Factors, b: Factors, share: float) -> Factors:
     Returns:
         The style between them; exactly ``a`` or ``b`` at the ends.
     """
-    if share in (0, 1):
+    if share in (0, 1) or a == b:
         return (a, b)[int(share)]
     values: dict[str, Any] = {}
     for f in dataclasses.fields(Factors):

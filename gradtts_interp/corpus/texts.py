@@ -142,7 +142,7 @@ def _by_coverage(pool: Sequence[str], count: int) -> list[str]:
 
 
 def write_texts(
-    *, folder: Path = DATA, wordnet: Path = WORDNET, train: int = 10500, grammar: int = 700, seed: int = 0
+    folder: Path = DATA, *, wordnet: Path = WORDNET, train: int = 10500, grammar: int = 700, seed: int = 0
 ) -> None:
     """Choose the sentences anew and write the lists.
 

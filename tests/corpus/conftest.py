@@ -1,46 +1,64 @@
-"""A voice-like signal for tests without flite, and its analysis."""
+"""A teacher that hums: the interface of the real one, whose packages the tests do not need."""
 
 import numpy as np
 import pytest
 
 from gradtts_interp.corpus.speakers import Factors
-from gradtts_interp.corpus.world import WorldFeatures, analyse
+from gradtts_interp.corpus.teacher import FRAME_SAMPLES, SAMPLE_RATE_HZ, Contours, Script, spell
 
-RATE = 22050
+SYMBOLS = 40
 
 
-def voice_like(*, f0_hz: float = 150.0, seconds: float = 1.0, seed: int = 0) -> np.ndarray:
-    """Pulses with a slow pitch movement through two formants, between two short silences."""
-    samples = int(seconds * RATE)
-    time = np.arange(samples) / RATE
-    f0 = f0_hz * np.exp(0.1 * np.sin(2 * np.pi * 2.5 * time))
-    phase = 2 * np.pi * np.cumsum(f0) / RATE
-    audio = np.zeros(samples)
-    for k in range(1, int(7000 / f0_hz)):
-        hz = k * f0_hz
-        level = np.exp(-(((hz - 600) / 250) ** 2)) + 0.6 * np.exp(-(((hz - 1800) / 300) ** 2)) + 0.01
-        audio += level * np.sin(k * phase)
-    audio[: RATE // 10] *= 0
-    audio[-RATE // 10 :] *= 0
-    audio += 1e-4 * np.random.default_rng(seed).normal(size=samples)
-    return 0.2 * audio / np.abs(audio).max()
+class HummingTeacher:
+    """Speaks pulses of the asked F0 through one formant that the first weight of the timbre moves."""
+
+    def script(self, tokens):
+        letters = [(index, letter) for index, token in enumerate(tokens) for letter in spell(token)]
+        owner = [0, *(index for index, _ in letters), len(tokens) - 1]
+        return Script(
+            np.array([0, *(ord(letter) % SYMBOLS + 1 for _, letter in letters), 0]), np.array(owner), len(tokens)
+        )
+
+    def style(self, script, timbre, prosody, nuance=()):
+        values = [*timbre, *prosody, sum(size for _, size in nuance)]
+        return np.array([values], dtype=np.float32)
+
+    def durations(self, script, style, speed=1.0):
+        return 2.0 + script.symbols % 3 + (style[0, 9] > 0.5)
+
+    def contours(self, script, style, durations):
+        points = 2 * int(durations.sum())
+        f0_hz = 130 + 25 * np.sin(np.arange(points) / 9)
+        f0_hz[:12] = f0_hz[-12:] = 3.0
+        f0_hz[12:16] = 30.0  # a flank
+        return Contours(durations, f0_hz.astype(np.float32), np.where(f0_hz > 40, 5.0, -8.0).astype(np.float32))
+
+    def speak(self, script, style, contours):
+        samples = FRAME_SAMPLES * int(contours.durations.sum())
+        time = (np.arange(samples) + 0.5) / samples * len(contours.f0_hz) - 0.5
+        f0_hz = np.interp(time, np.arange(len(contours.f0_hz)), contours.f0_hz)
+        phase = 2 * np.pi * np.cumsum(f0_hz) / SAMPLE_RATE_HZ
+        formant = 700 + 900 * float(style[0, 0])
+        audio = sum(
+            np.exp(-(((k * f0_hz - formant) / 300) ** 2)) * np.sin(k * phase) for k in range(1, 20)
+        ) + 0.3 * np.sin(phase)
+        level = np.interp(time, np.arange(len(contours.energy)), np.where(contours.f0_hz > 40, 1.0, 1e-3))
+        return (0.1 * level * audio).astype(np.float32)
 
 
 @pytest.fixture(scope="session")
-def make_voice():
-    return voice_like
+def teacher():
+    return HummingTeacher()
 
 
 @pytest.fixture(scope="session")
-def features() -> WorldFeatures:
-    return analyse(voice_like(), "slt")
-
-
-@pytest.fixture(scope="session")
-def other_features() -> WorldFeatures:
-    return analyse(voice_like(f0_hz=100.0, seconds=1.2, seed=1), "rms")
-
-
-@pytest.fixture
 def plain() -> Factors:
-    return Factors("slt", warp=1.0, f0_level_hz=150.0, f0_range=0.5, rate=1.0, energy_db=0.0)
+    return Factors(
+        timbre=(0.0, 1.0, 0.0, 0.0, 0.0),
+        prosody=(0.0, 0.5, 0.0, 0.0, 0.5),
+        formant=1.0,
+        f0_level_hz=150.0,
+        f0_spread=0.1,
+        rate=1.0,
+        energy_db=0.0,
+    )

@@ -1,23 +1,17 @@
-"""Statistics of a manifest, and that the committed manifest is what its seed gives."""
+"""Statistics of a manifest."""
 
 import argparse
 import json
 import lzma
-import shutil
 from pathlib import Path
 
 import pytest
 
 from gradtts_interp.corpus import command
-from gradtts_interp.corpus.build import build_corpus
-from gradtts_interp.corpus.flite import VOICES
-from gradtts_interp.corpus.plan import BuildSettings, Spoken, make_plan
-from gradtts_interp.corpus.sentences import held_out_sentences, training_sentences
 from gradtts_interp.corpus.statistics import corpus_statistics, phones_of, read_manifest, tables_of
 from gradtts_interp.errors import InputError
 
 COMMITTED = Path(__file__).parents[2] / "resources" / "corpus" / "manifest-seed0.jsonl.xz"
-DEFAULTS = BuildSettings()
 
 
 def entry(name, **others):
@@ -89,32 +83,3 @@ def test_the_committed_corpus_is_as_large_as_it_should_be(committed):
     found = corpus_statistics(committed)
     assert found.hours >= 6 and len(found.speakers) == 16 and len(found.emotions) == 5
     assert len(found.phones.counts) == 39 and min(found.phones.counts.values()) >= 200
-
-
-def test_the_committed_manifest_is_what_seed_zero_gives(committed):
-    """Everything that the seed decides: the plan follows from sentences and tokens, and no sound is needed."""
-    texts = {"train": training_sentences(DEFAULTS.sentences, seed=0, held_out=DEFAULTS.held_out)}
-    texts["test"] = held_out_sentences(DEFAULTS.held_out, seed=0)
-    keys = {part: {text: f"{part}-{i:04d}" for i, text in enumerate(lines)} for part, lines in texts.items()}
-    # Tokens of every sentence by every voice; where none was spoken, a voice that said the same words stands in.
-    tokens: dict[str, dict[str, dict[str, tuple]]] = {part: {base: {} for base in VOICES} for part in keys}
-    for part, of_text in keys.items():
-        for key in of_text.values():
-            for base in VOICES:
-                tokens[part][base][key] = ("same",)
-    plan = make_plan(DEFAULTS, Spoken(tokens["train"], tokens["test"]))
-    assert [item.id for item in plan] == [e["id"] for e in committed]
-    for item, line in zip(plan, committed, strict=True):
-        assert item.split == line["split"]
-        if item.b is None:
-            assert {**item.a.to_dict()} == {name: line[name] for name in ("voice", "pitch", "factors")}
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
-def test_the_same_seed_gives_the_same_manifest(tmp_path):
-    small = BuildSettings(sentences=6, held_out=2, bank_utterances=1, grid=8, blends=6, test_voices=1, test_pitches=1)
-    one, two = (build_corpus(tmp_path / n, small, jobs=j, progress=False) for n, j in (("one", 1), ("two", 2)))
-    assert one.read_bytes() == two.read_bytes()
-    wav = "wavs/blend-0003.wav"
-    assert (one.parent / wav).read_bytes() == (two.parent / wav).read_bytes()

@@ -1,68 +1,83 @@
 import numpy as np
 import pytest
 
-from gradtts_interp.corpus.flite import VOICES
 from gradtts_interp.corpus.speakers import (
     EMOTIONS,
     F0_LEVEL_RANGE_HZ,
-    F0_RANGE_RANGE,
+    FORMANTS,
     N_SPEAKERS,
     RATE_RANGE,
-    WARP_RANGE,
+    Factors,
     bank_pitches,
     bank_voices,
     continuous_pitches,
     continuous_voices,
+    mix_factors,
+    natural_f0_hz,
     speaker_pitch,
     speaker_voice,
+    suits,
 )
 from gradtts_interp.errors import InputError
 from gradtts_interp.units import ratio_to_semitones
 
 
-def test_sixteen_speakers_are_four_bases_by_four_warps():
+def test_sixteen_speakers_differ_and_their_weights_sum_to_one():
     voices = list(bank_voices().values())
     assert len(voices) == N_SPEAKERS == 16
-    assert len({(v.base, v.warp) for v in voices}) == 16
-    assert {v.base for v in voices} == set(VOICES)
-    assert len({speaker_pitch(i).f0_level_hz for i in range(16)}) == 16
+    assert len({(v.timbre, v.formant) for v in voices}) == 16
+    assert all(sum(v.timbre) == pytest.approx(1) and sum(v.prosody) == pytest.approx(1) for v in voices)
 
 
-def test_speakers_of_the_main_command_differ_in_base_and_by_at_least_eight_semitones():
-    assert speaker_voice(12).base != speaker_voice(10).base
-    assert ratio_to_semitones(speaker_pitch(10).f0_level_hz / speaker_pitch(12).f0_level_hz) >= 8
+def test_speakers_of_the_main_command_can_be_crossfaded_and_are_ten_semitones_apart():
+    assert speaker_voice(12).formant == speaker_voice(10).formant
+    assert ratio_to_semitones(speaker_pitch(10).f0_level_hz / speaker_pitch(12).f0_level_hz) >= 10
+    distance = np.abs(np.subtract(speaker_voice(12).timbre, speaker_voice(10).timbre)).sum()
+    assert distance >= 2
 
 
-def test_larger_warp_goes_with_higher_pitch_in_each_base():
-    for base in VOICES:
-        of_base = [i for i in range(N_SPEAKERS) if speaker_voice(i).base == base]
-        own = sorted((speaker_voice(i).warp, speaker_pitch(i).f0_level_hz) for i in of_base)
-        assert [level for _, level in own] == sorted(level for _, level in own)
+def test_every_speaker_suits_each_of_its_manners():
+    for key, pitch in bank_pitches().items():
+        assert suits(bank_voices()[key.partition("-")[0]], pitch)
 
 
 def test_emotions_change_prosody_and_not_timbre():
     assert set(EMOTIONS) == {"neutral", "happy", "sad", "angry", "surprise"}
     neutral, surprise, sad = (speaker_pitch(3, e) for e in ("neutral", "surprise", "sad"))
-    assert ratio_to_semitones(surprise.f0_level_hz / neutral.f0_level_hz) == pytest.approx(4.0)
-    assert sad.f0_range < neutral.f0_range < surprise.f0_range
+    assert ratio_to_semitones(surprise.f0_level_hz / neutral.f0_level_hz) == pytest.approx(4.0, abs=1e-4)
+    assert sad.f0_spread < neutral.f0_spread < surprise.f0_spread
     assert sad.rate < 1 and sad.energy_db < 0
     assert len(bank_pitches()) == 80
 
 
 def test_continuous_styles_are_deterministic_in_range_and_cover_it():
     voices, pitches = continuous_voices(5), continuous_pitches(5)
-    assert (len(voices), len(pitches)) == (24, 48)
+    assert (len(voices), len(pitches)) == (96, 128)
     assert voices == continuous_voices(5) and pitches == continuous_pitches(5)
     assert voices != continuous_voices(6) and pitches != continuous_pitches(6)
-    assert all(WARP_RANGE[0] <= v.warp <= WARP_RANGE[1] for v in voices.values())
-    for name, (low, high) in {
-        "f0_level_hz": F0_LEVEL_RANGE_HZ,
-        "f0_range": F0_RANGE_RANGE,
-        "rate": RATE_RANGE,
-    }.items():
+    assert {v.formant for v in voices.values()} == set(FORMANTS)
+    assert all(sum(v.timbre) == pytest.approx(1, abs=3e-4) and min(v.timbre) > -0.1 for v in voices.values())
+    for name, (low, high) in {"f0_level_hz": F0_LEVEL_RANGE_HZ, "rate": RATE_RANGE}.items():
         values = np.array([getattr(p, name) for p in pitches.values()])
         assert low <= values.min() and values.max() <= high
         assert values.max() - values.min() > 0.8 * (high - low)
+
+
+def test_a_voice_suits_levels_near_its_own():
+    voice, pitches = speaker_voice(1), continuous_pitches(0)
+    near = [p.f0_level_hz for p in pitches.values() if suits(voice, p)]
+    assert near and max(near) < 1.6 * voice.f0_hz and min(near) > 0.6 * voice.f0_hz
+    assert natural_f0_hz((0, 1, 0, 0, 0), 1.07) > natural_f0_hz((0, 1, 0, 0, 0), 1.0)
+
+
+def test_mixed_factors_are_between_and_exact_at_the_ends(plain):
+    other = Factors((1.0, 0.0, 0.0, 0.0, 0.0), plain.prosody, 1.07, 600.0, 0.2, 0.5, 4.0, nuance=((7, 0.4),))
+    assert mix_factors(plain, other, 0.0) is plain and mix_factors(plain, other, 1.0) is other
+    half = mix_factors(plain, other, 0.5)
+    assert half.f0_level_hz == pytest.approx(300) and half.rate == pytest.approx(0.5**0.5)
+    assert half.timbre == pytest.approx((0.5, 0.5, 0, 0, 0)) and half.energy_db == pytest.approx(2)
+    assert half.nuance == ((7, 0.2),)
+    assert mix_factors(plain, plain, 0.3) == plain
 
 
 def test_keys_carry_the_prefix():

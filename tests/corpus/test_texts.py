@@ -1,0 +1,86 @@
+from collections import Counter
+
+import pytest
+
+from gradtts_interp.corpus.texts import (
+    choose_texts,
+    held_out_texts,
+    new_words,
+    training_texts,
+    wordnet_examples,
+    words_of,
+    write_texts,
+)
+from gradtts_interp.errors import InputError
+from gradtts_interp.text.lexicon import Lexicon
+
+WORDS = "cat dog sun moon hill lake tree bird song rain wind snow road door lamp book fish milk ring rose".split()
+LINES = [
+    f'00001 00 a 01 x 0 | a gloss; "the old {a} saw a {b} by the lake"; "{a} and {b}"\n'
+    for a in WORDS
+    for b in WORDS
+    if a != b
+]
+
+
+@pytest.fixture
+def wordnet(tmp_path):
+    for part in ("adj", "adv", "noun", "verb"):
+        (tmp_path / f"data.{part}").write_text("  1 licence\n" + "".join(LINES if part == "noun" else []))
+    return tmp_path
+
+
+def test_the_lists_are_large_enough_and_never_meet():
+    train, held_out = training_texts(), held_out_texts()
+    assert len(set(train)) == len(train) >= 10_000 and len(held_out) >= 300
+    assert len({word for text in train for word in words_of(text)}) >= 12_000
+    assert not set(train) & set(held_out)
+    unseen = new_words(held_out, train)
+    assert sum(bool(unseen & set(words_of(text))) for text in held_out) >= 200
+
+
+def test_the_lists_hold_questions_commas_and_numbers_and_can_be_spoken():
+    train = training_texts()
+    assert sum("?" in text for text in train) > 200 and sum("," in text for text in train) > 200
+    assert sum(bool({"seven", "twelve", "twenty"} & set(words_of(text))) for text in train) > 20
+    lexicon = Lexicon.default()
+    assert all(word in lexicon for text in (*train, *held_out_texts()) for word in words_of(text))
+
+
+def test_whatever_part_comes_first_holds_the_most_sounds():
+    phones = Counter(
+        p for text in training_texts()[:300] for w in words_of(text) for p in Lexicon.default().lookup(w)[0]
+    )
+    assert len(phones) >= 66
+
+
+def test_examples_become_sentences(wordnet):
+    found = wordnet_examples(wordnet)
+    assert found[0] == "The old cat saw a dog by the lake."
+    assert len(found) == len(WORDS) * (len(WORDS) - 1)  # the short example is left out
+
+
+def test_held_out_words_are_never_trained_on(wordnet):
+    examples = [
+        *wordnet_examples(wordnet),
+        "The old zebra saw a quilt by the lake.",
+        "My aunt wove a quilt for the fair.",
+    ]
+    train, held_out = choose_texts(examples, train=100, held_out=4, seed=0)
+    assert len(train) == 100 and len(held_out) == 4 and not set(train) & set(held_out)
+    assert {"quilt", "zebra"} <= {w for text in held_out for w in words_of(text)} or "zebra" not in str(train)
+    assert choose_texts(examples, train=100, held_out=4, seed=0) == (train, held_out)
+    with pytest.raises(InputError, match="are left to train on; expected at least 1000"):
+        choose_texts(examples, train=1000, held_out=4, seed=0)
+
+
+def test_lists_are_written_whole(wordnet, tmp_path):
+    out = tmp_path / "lists"
+    out.mkdir()
+    write_texts(out, wordnet=wordnet, train=20, grammar=5, seed=0)
+    assert len((out / "train.txt").read_text().splitlines()) == 25
+
+
+def test_missing_wordnet_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"data.adj: no such file; expected WordNet's"):
+        wordnet_examples(tmp_path)
