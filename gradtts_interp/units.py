@@ -34,13 +34,3 @@ def power_to_db(power: NDArray | float, floor_db: float = -100.0) -> NDArray:
 def db_to_amplitude_ratio(db: NDArray | float) -> NDArray:
     """Convert a level change in decibels to the factor on the samples."""
     return np.power(10.0, np.asarray(db) / 20.0)
-
-
-def seconds_to_frames(seconds: float, frame_rate_hz: float) -> int:
-    """Index of the frame nearest to a time in seconds."""
-    return int(round(seconds * frame_rate_hz))
-
-
-def frames_to_seconds(frames: int | NDArray, frame_rate_hz: float) -> float | NDArray:
-    """Time in seconds of a frame index."""
-    return frames / frame_rate_hz

@@ -1,4 +1,4 @@
-"""The house keeps its shape: imports point one way, files stay small, and what is imported is declared."""
+"""The house keeps its shape: imports point one way, and what is imported is declared."""
 
 import ast
 import re
@@ -35,7 +35,6 @@ LAYERS = (
 RANK = {unit: rank for rank, units in enumerate(LAYERS) for unit in units}
 # Conveniences that import when they are called: `speech.plot()`, and what a notebook shows.
 ON_CALL = {("streaming", "pipeline"), ("speech", "plots"), ("speech", "notebook"), ("styles", "notebook")}
-LONGEST_FILE = 400  # lines
 # Where the name to import differs from the name to install.
 DISTRIBUTIONS = {"parselmouth": "praat-parselmouth", "pyworld": "pyworld-prebuilt"}
 
@@ -121,11 +120,6 @@ def test_only_commands_print():
         prints = [n for n in calls if isinstance(n.func, ast.Name) and n.func.id == "print"]
         wrong += [f"{relative(path)}:{n.lineno} prints; use logging" for n in prints]
     assert not wrong
-
-
-def test_a_file_can_be_read_in_one_sitting():
-    lengths = {relative(path): len(path.read_text(encoding="utf-8").splitlines()) for path in EVERY_FILE}
-    assert not {name: lines for name, lines in lengths.items() if lines > LONGEST_FILE}, "more than one subject"
 
 
 def test_every_module_says_what_it_is():

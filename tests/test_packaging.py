@@ -66,5 +66,3 @@ def test_without_a_checkpoint_it_says_where_to_get_one(elsewhere):
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     for word in ("checkpts/demo", "GRADTTS_INTERP_CHECKPOINT", "-c"):
         assert word in done.stderr
-    done = elsewhere[0]("benchmark")
-    assert done.returncode == 2 and "part of the repository" in done.stderr

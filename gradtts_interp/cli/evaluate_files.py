@@ -1,23 +1,26 @@
-"""``evaluate contours``, ``pair`` and ``corpus``: measure recordings that are there."""
+"""``evaluate contours``, ``pair``, ``corpus`` and ``voice``: measure recordings that exist."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
-from gradtts_interp.audio import read_audio
+from gradtts_interp.audio import read_audio, require_speech
 from gradtts_interp.cli.evaluate_output import (
     LEDGER,
     Finding,
     add_measuring,
     add_output,
     add_recognisers,
+    add_speaker_encoder,
     command_line,
     cores,
     count,
@@ -47,13 +50,20 @@ from gradtts_interp.evaluation.kaldi import KaldiUtterance, write_kaldi
 from gradtts_interp.evaluation.ledger import Ledger, Record
 from gradtts_interp.evaluation.manifest import FilePair, read_manifest
 from gradtts_interp.evaluation.measures import ALIGNMENTS
-from gradtts_interp.evaluation.plans import BLEND_PLAN, FILES_PLAN
+from gradtts_interp.evaluation.plans import BLEND_PLAN, FILES_PLAN, voice_plan
 from gradtts_interp.evaluation.report import Report
 from gradtts_interp.evaluation.runner import Work, run_items
+from gradtts_interp.evaluation.signals import encoder_of
+from gradtts_interp.evaluation.tables import CONDITION
+from gradtts_interp.evaluation.voice import describe_voice
+from gradtts_interp.evaluation.voice_models import TransformersClassifier
 
 
 def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
-    """Declare the flags of one of the three commands."""
+    """Declare the flags of one of the commands."""
+    if name == "voice":
+        _voice_arguments(parser)
+        return
     {"contours": _contours_arguments, "pair": _pair_arguments, "corpus": _corpus_arguments}[name](parser)
     parser.add_argument(
         "--vocoder",
@@ -61,13 +71,13 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
         help="vocoder of the anchor 'through the vocoder', or none (default: that of checkpts/demo where it is)",
     )
     add_measuring(parser)
-    add_output(parser, out=f"out/evaluate/{name}")
+    add_output(parser, out=f"out/evaluate/{name}", resumable=name == "corpus")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run one of the three; exit status 0, or 1 when a file failed."""
+    """Run one of the commands; exit status 0, or 1 when a file failed."""
     require_writable(Path(args.out))
-    return {"contours": _contours, "pair": _pair, "corpus": _corpus}[args.command](args)
+    return {"contours": _contours, "pair": _pair, "corpus": _corpus, "voice": _voice}[args.command](args)
 
 
 # -- contours -------------------------------------------------------------------------------------------------------
@@ -75,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _contours_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("reference", metavar="REF.wav", help="the recording")
-    parser.add_argument("synthesis", metavar="SYN.wav", help="what shall be like it")
+    parser.add_argument("synthesis", metavar="SYN.wav", help="the synthesis to compare with it")
     parser.add_argument(
         "--textgrid",
         nargs="*",
@@ -162,7 +172,7 @@ def _compare(args: argparse.Namespace, pairs: list[FilePair], problems: list[str
         "examples": shown,
         "pairs": args.manifest if args.command == "corpus" else [args.reference, args.synthesis, args.textgrid],
     }
-    with Ledger(Path(args.out) / LEDGER, decides, restart=args.restart or args.command == "contours") as ledger:
+    with Ledger(Path(args.out) / LEDGER, decides, restart=args.command == "contours" or args.restart) as ledger:
         records = run_items(pairs, Work(settings.open, compare_files), ledger, jobs=jobs, name="files")
     examples = () if args.no_report else file_examples(pairs[:shown], Path(args.out), MEL)
     if getattr(args, "kaldi", False):
@@ -249,7 +259,59 @@ def _share_of(args: argparse.Namespace) -> NDArray[Any]:
     return values
 
 
-# -- all three ------------------------------------------------------------------------------------------------------
+# -- voice ----------------------------------------------------------------------------------------------------------
+
+
+def _voice_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recordings", nargs="+", metavar="FILE", help="recordings of speech, one voice each")
+    parser.add_argument(
+        "--classifier",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="folder of an audio classifier of transformers with safetensors, such as one of gender or of age (extra "
+        "voices); repeatable",
+    )
+    add_speaker_encoder(parser)
+    parser.add_argument("--device", default="cpu", help="of --classifier: auto, cpu, cuda, cuda:1, mps (default: cpu)")
+    add_output(parser, out="out/evaluate/voice", resumable=False)
+
+
+def _voice(args: argparse.Namespace) -> int:
+    folder = speaker_encoder_of(args)
+    encoder = encoder_of(folder)
+    device = device_of(args.device)
+    classifiers = {Path(path).name: TransformersClassifier(path, device=device) for path in args.classifier}
+    records = []
+    for path in tqdm(args.recordings, desc="recordings", unit="file", disable=None, file=sys.stderr):
+        start = time.perf_counter()
+        try:
+            samples = read_audio(path, MEL.sample_rate_hz)
+            require_speech(samples, path)
+            audio = samples.numpy()
+            found, notes = describe_voice(audio, MEL.sample_rate_hz, encoder=encoder, classifiers=classifiers)
+        except InputError as error:
+            records.append(Record(path, [], time.perf_counter() - start, error=str(error)))
+            continue
+        row = {"table": "voice", "item": path, "kind": CONDITION, "condition": Path(path).name, **found}
+        seconds = time.perf_counter() - start
+        records.append(Record(path, [row], seconds, notes=[f"{path}: {note}" for note in notes]))
+    report = Report(
+        title="Voices",
+        facts=(
+            ("date", today()),
+            ("command", command_line(args)),
+            ("speaker encoder", folder or "none"),
+            ("classifiers", ", ".join(f"{path} ({fingerprint(path)})" for path in args.classifier) or "none"),
+            ("machine", machine()),
+        ),
+        notes=_notes(records),
+    )
+    plan = voice_plan([row for record in records for row in record.rows])
+    return write_finding(Finding((plan,), records, report, {"command": command_line(args)}), args)
+
+
+# -- all of them ------------------------------------------------------------------------------------------------------
 
 
 def _settings(args: argparse.Namespace, shown: tuple[str, ...]) -> FileSettings:

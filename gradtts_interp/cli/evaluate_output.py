@@ -53,11 +53,19 @@ class Finding:
     problems: Sequence[str] = ()
 
 
-def add_output(parser: argparse.ArgumentParser, *, out: str) -> None:
-    """Declare the flags of output and measuring."""
+def add_output(parser: argparse.ArgumentParser, *, out: str, resumable: bool = True) -> None:
+    """Declare the flags of output.
+
+    Args:
+        parser: Where to add them.
+        out: Default folder.
+        resumable: Whether a stopped run goes on, so that there is something to begin anew.
+    """
     group = parser.add_argument_group("output and machine")
     group.add_argument("--out", default=out, metavar="FOLDER", help="where to write (default: %(default)s)")
-    group.add_argument("--restart", action="store_true", help="begin anew instead of going on where a stopped run was")
+    if resumable:
+        help_text = "begin anew instead of going on where a stopped run was"
+        group.add_argument("--restart", action="store_true", help=help_text)
     group.add_argument("--json", action="store_true", help="print the summary as JSON instead of tables")
     group.add_argument(
         "--audio",
@@ -69,11 +77,16 @@ def add_output(parser: argparse.ArgumentParser, *, out: str) -> None:
 
 
 def add_measuring(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags that decide how is measured."""
+    """Declare the flags that say how to measure."""
     group = parser.add_argument_group("measuring")
     group.add_argument("--tracker", choices=tuple(TRACKERS), default="dio", help="F0 tracker (default: %(default)s)")
     group.add_argument("--floor", type=float, default=60.0, metavar="HZ", help="lowest F0 (default: %(default)g)")
     group.add_argument("--ceiling", type=float, default=500.0, metavar="HZ", help="highest F0 (default: %(default)g)")
+    add_speaker_encoder(group)
+
+
+def add_speaker_encoder(group: argparse._ActionsContainer) -> None:
+    """Declare the flag that names the speaker encoder."""
     group.add_argument(
         "--speaker-encoder",
         metavar="FOLDER",
@@ -82,7 +95,7 @@ def add_measuring(parser: argparse.ArgumentParser) -> None:
 
 
 def listening_of(args: argparse.Namespace) -> dict[str, Any]:
-    """How is measured, as the flags of :func:`add_measuring` say; a wrong range is told before any file is read."""
+    """Settings of the measures from the flags of :func:`add_measuring`; a wrong range fails before any file is read."""
     require_f0_range(args.floor, args.ceiling, MelConfig())
     return {"tracker": args.tracker, "floor_hz": args.floor, "ceiling_hz": args.ceiling}
 

@@ -30,8 +30,6 @@ VERBS = {
     "predict-mels": ("gradtts_interp.training.predicted_mels", "make mels of recordings that a vocoder is trained on"),
     "train-vocoder": ("gradtts_interp.training.vocoder_command", "train a HiFi-GAN vocoder"),
     "train-speaker-encoder": ("gradtts_interp.training.speaker_command", "train the encoder of timbre for evaluations"),
-    "benchmark": ("gradtts_interp.cli.benchmark", "run a benchmark of the repository"),
-    "completion": ("gradtts_interp.cli.completion", "print a completion script for a shell"),
 }
 DESCRIPTION = "Speak a sentence while moving from one speaking style to another, and measure what is heard."
 EPILOG = """\
@@ -65,17 +63,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return report_errors(lambda: modules[args.verb].run(args))
 
 
-def make_parser(
-    argv: Sequence[str] = (), *, every_verb: bool = False
-) -> tuple[argparse.ArgumentParser, dict[str, ModuleType]]:
+def make_parser(argv: Sequence[str] = ()) -> tuple[argparse.ArgumentParser, dict[str, ModuleType]]:
     """Make the parser of the command.
 
     Args:
         argv: Arguments; the verb among them gets its flags.
-        every_verb: Give all verbs their flags, which imports everything.
 
     Returns:
-        The parser, and the modules of the verbs that have flags.
+        The parser, and the module of that verb by its name.
     """
     parser = argparse.ArgumentParser(
         prog="gradtts-interp",
@@ -90,7 +85,7 @@ def make_parser(
     for name, (module, text) in VERBS.items():
         described = text[0].upper() + text[1:] + "."
         verb = verbs.add_parser(name, help=text, description=described, formatter_class=HelpFormatter)
-        if every_verb or name == chosen:
+        if name == chosen:
             modules[name] = importlib.import_module(module)
             modules[name].add_arguments(verb)
     return parser, modules

@@ -256,32 +256,9 @@ def correlation(a: NDArray[Any], b: NDArray[Any]) -> float | None:
     return float(np.clip(np.corrcoef(a, b)[0, 1], -1.0, 1.0))
 
 
-def resample_nearest(contour: Contour, frame_rate_hz: float, frames: int) -> Contour:
-    """Read a contour on another frame grid, each new frame from the nearest old one.
-
-    Nothing is averaged across voiced and unvoiced frames. Frame ``i`` is centred at ``(i + 0.5) / frame_rate_hz``.
-
-    Args:
-        contour: The contour (T,).
-        frame_rate_hz: Frames per second of the answer.
-        frames: Its length (T').
-
-    Returns:
-        Contour (T',).
-
-    Raises:
-        InputError: The contour is empty, or the new grid is.
-    """
-    if len(contour) == 0 or frames < 1 or frame_rate_hz <= 0:
-        raise InputError(f"{len(contour)} frames onto {frames} at {frame_rate_hz:g} Hz; expected at least 1 on both")
-    places = (np.arange(frames) + 0.5) / frame_rate_hz * contour.frame_rate_hz - 0.5
-    return at_frames(contour, np.clip(np.rint(places), 0, len(contour) - 1).astype(int), frame_rate_hz)
-
-
-def at_frames(contour: Contour, index: NDArray[Any], frame_rate_hz: float | None = None) -> Contour:
+def at_frames(contour: Contour, index: NDArray[Any]) -> Contour:
     """The contour read at some of its frames (T',), such as an alignment gives."""
-    rate = contour.frame_rate_hz if frame_rate_hz is None else frame_rate_hz
-    return Contour(contour.f0_hz[index], contour.voiced[index], contour.energy_db[index], rate)
+    return Contour(contour.f0_hz[index], contour.voiced[index], contour.energy_db[index], contour.frame_rate_hz)
 
 
 def require_same_frames(reference: Contour, other: Contour) -> None:
@@ -297,7 +274,7 @@ def require_same_frames(reference: Contour, other: Contour) -> None:
     if abs(reference.frame_rate_hz - other.frame_rate_hz) > FRAME_RATE_TOLERANCE * reference.frame_rate_hz:
         raise InputError(
             f"frame rates {reference.frame_rate_hz:g} and {other.frame_rate_hz:g} Hz: expected one grid; "
-            "resample the audio, or the contour with resample_nearest"
+            "resample the audio"
         )
     if len(reference) != len(other) or len(reference) == 0:
         raise InputError(f"frames differ: {len(reference)}, {len(other)}; expected equal numbers > 0, or align first")

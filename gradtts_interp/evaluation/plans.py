@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gradtts_interp.evaluation.grid import FREQUENCY, MIX, REFERENCE, TIME
 from gradtts_interp.evaluation.tables import Column, Plan
@@ -219,3 +220,43 @@ BLEND_PLAN = Plan(
         TO_B,
     ),
 )
+
+
+def voice_plan(rows: Sequence[Mapping[str, Any]]) -> Plan:
+    """The table of ``evaluate voice``: measures of the voice, and a column for each label of each classifier.
+
+    Args:
+        rows: What was measured; a classifier's columns are those whose names hold a colon.
+
+    Returns:
+        The table.
+    """
+    labels = dict.fromkeys(key for row in rows for key in row if ": " in key)
+    of_classifiers = (Column(label, label, definition="Probability, by the classifier named.") for label in labels)
+    return Plan(
+        "voice",
+        "Voices",
+        "What each recording's voice sounds like. These are measures of sound: none identifies a person.",
+        (
+            Column("f0_hz", "F0", "Hz", definition="Median over voiced frames, by Praat."),
+            Column(
+                "tract_cm",
+                "vocal tract",
+                "cm",
+                definition="Apparent length, from the spacing of the first four formants.",
+            ),
+            Column(
+                "formant_factor",
+                "formant factor",
+                definition="Of all formants against the nearest base voice that the encoder knows; above 1 the vocal "
+                "tract is shorter.",
+            ),
+            Column(
+                "speaker_similarity",
+                "nearest speaker: cosine",
+                definition="Cosine to the nearest speaker that the encoder knows; its number is in results.csv.",
+            ),
+            Column("female", "female", definition="Probability that the nearest base voice is a woman's."),
+            *of_classifiers,
+        ),
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.envelope import DB_PER_NEPER, TINIEST_POWER, envelope_distance, power_envelope
+from gradtts_interp.evaluation.envelope import DB_PER_NEPER, TINIEST_POWER, power_envelope
 from gradtts_interp.pitch.contour import SPEECH_RANGE_DB, Contour
 
 MCD_ORDER = 34
@@ -20,25 +19,6 @@ MCD_ALPHA = 0.45
 
 FLOOR_BELOW_PEAK_DB = 80.0
 """Bins further below the loudest bin of their frame count as this far below, so that no level is special."""
-
-
-@dataclass(frozen=True)
-class SpectralErrors:
-    """Spectra against a reference; None without a frame.
-
-    Attributes:
-        mcd_db: Mel-cepstral distortion, mean over frames.
-        envelope_db: Distance of level-free envelopes, mean over frames.
-        n: Frames compared.
-    """
-
-    mcd_db: float | None
-    envelope_db: float | None
-    n: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, the number of frames as ``n_spectral``."""
-        return {"mcd_db": self.mcd_db, "envelope_db": self.envelope_db, "n_spectral": self.n}
 
 
 def mel_cepstrum(
@@ -123,27 +103,6 @@ def mel_cepstral_distortion(a: NDArray[Any], b: NDArray[Any], active: NDArray[An
     if not active.any():
         return None
     return float(DB_PER_NEPER * np.sqrt(2 * np.square(a[1:] - b[1:]).sum(0))[active].mean())
-
-
-def spectral_errors(
-    cepstra: tuple[NDArray[Any], NDArray[Any]], envelopes: tuple[NDArray[Any], NDArray[Any]], active: NDArray[Any]
-) -> SpectralErrors:
-    """Mel-cepstral distortion and envelope distance over the same frames.
-
-    Args:
-        cepstra: Of the reference and of the other, each (D, T), by :func:`mel_cepstrum`.
-        envelopes: The same, each (D', T), by :func:`~gradtts_interp.evaluation.envelope.log_envelope`.
-        active: Frames that count (T,) bool, such as :func:`speech_frames` of both.
-
-    Returns:
-        Both, and the number of frames.
-
-    Raises:
-        InputError: Shapes differ.
-    """
-    mcd = mel_cepstral_distortion(*cepstra, active)
-    envelope = envelope_distance(*envelopes, np.asarray(active, dtype=bool))
-    return SpectralErrors(mcd, None if np.isnan(envelope) else envelope, int(np.count_nonzero(active)))
 
 
 def speech_frames(contour: Contour) -> NDArray[np.bool_]:

@@ -1,10 +1,8 @@
-"""Several F0 trackers behind one function, and where they disagree, frame by frame."""
+"""Several F0 trackers behind one function."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,6 @@ from numpy.typing import NDArray
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.contours import F0Errors, VoicingErrors, f0_errors, voicing_errors
 from gradtts_interp.pitch.contour import (
     Contour,
     extract_contour,
@@ -22,39 +19,11 @@ from gradtts_interp.pitch.contour import (
     frame_energy_db,
     require_f0_range,
 )
-from gradtts_interp.units import ratio_to_cents
 
 DEFAULT_METHOD = "dio"
 FLOOR_HZ, CEILING_HZ = 60.0, 500.0
 PYIN_FRAME_SAMPLES = 2048
 PRAAT_STEPS_PER_HOP = 8
-
-
-@dataclass(frozen=True)
-class TrackerAgreement:
-    """Two trackers on the same samples.
-
-    Attributes:
-        first: Name of the one taken as reference.
-        second: Name of the other.
-        f0: Pitch of the second against the first.
-        voicing: Voicing of the second against the first.
-        cents: Difference of each frame (T,), 0 where one of them is unvoiced.
-        both_voiced: Frames (T,) where ``cents`` was measured.
-        same_voicing: Frames (T,) where both are voiced or both unvoiced.
-    """
-
-    first: str
-    second: str
-    f0: F0Errors
-    voicing: VoicingErrors
-    cents: NDArray[np.float64]
-    both_voiced: NDArray[np.bool_]
-    same_voicing: NDArray[np.bool_]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, without the frames."""
-        return {"first": self.first, "second": self.second, **self.f0.to_dict(), **self.voicing.to_dict()}
 
 
 def track_f0(
@@ -83,7 +52,7 @@ def track_f0(
         Contour of N // hop frames (N after resampling).
 
     Raises:
-        InputError: The method is unknown or not installed, the range is no range, or the samples are not finite or
+        InputError: The method is unknown or not installed, the range is empty, or the samples are not finite or
             shorter than a frame.
 
     Source: Morise 2009 (DIO), 2017 (Harvest); Mauch & Dixon 2014 (pYIN); Boersma 1993 (Praat's autocorrelation).
@@ -94,44 +63,6 @@ def track_f0(
     require_f0_range(floor_hz, ceiling_hz, config)
     samples = _samples_on_grid(audio, sample_rate_hz, config)
     return TRACKERS[method](samples, config, floor_hz, ceiling_hz)
-
-
-def compare_trackers(
-    audio: NDArray[Any],
-    sample_rate_hz: int,
-    methods: Sequence[str] = ("dio", "harvest", "pyin", "praat"),
-    *,
-    config: MelConfig | None = None,
-    floor_hz: float = FLOOR_HZ,
-    ceiling_hz: float = CEILING_HZ,
-) -> tuple[TrackerAgreement, ...]:
-    """Run several trackers on the same samples and compare each two, frame by frame.
-
-    Args:
-        audio: Samples (N,).
-        sample_rate_hz: Their rate.
-        methods: At least two different names in :data:`TRACKERS`.
-        config: Mel contract, which gives the grid.
-        floor_hz: Lowest F0 searched, the same for all.
-        ceiling_hz: Highest F0 searched.
-
-    Returns:
-        Agreement of each pair, in the order of ``methods``.
-
-    Raises:
-        InputError: Fewer than two methods, or one of them cannot track these samples.
-    """
-    if len(methods) < 2 or len(set(methods)) != len(methods):
-        raise InputError(f"trackers {', '.join(methods) or 'none'}: expected at least two different ones")
-    options: dict[str, Any] = {"config": config, "floor_hz": floor_hz, "ceiling_hz": ceiling_hz}
-    found = {method: track_f0(audio, sample_rate_hz, method, **options) for method in methods}
-    return tuple(_agreement(a, found[a], b, found[b]) for a, b in combinations(methods, 2))
-
-
-def _agreement(first: str, a: Contour, second: str, b: Contour) -> TrackerAgreement:
-    both = np.asarray(a.voiced & b.voiced)
-    cents = np.where(both, ratio_to_cents(b.f0_hz.astype(np.float64) / a.f0_hz), 0.0)
-    return TrackerAgreement(first, second, f0_errors(a, b), voicing_errors(a, b), cents, both, a.voiced == b.voiced)
 
 
 def _samples_on_grid(audio: NDArray[Any], sample_rate_hz: int, config: MelConfig) -> NDArray[np.float64]:

@@ -1,8 +1,10 @@
-"""Other people's models by path: transformers recognisers and classifiers of audio, speechbrain's speaker encoders."""
+"""Other people's models by path: recognisers and classifiers of audio in the format of transformers.
+
+A folder is data: its weights are read from safetensors alone, no code of it is run, and nothing is downloaded.
+"""
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,6 @@ from safetensors import SafetensorError
 
 from gradtts_interp.errors import InputError
 
-SPEECHBRAIN_RATE_HZ = 16000
 WHISPER_SECONDS = 30.0
 """What Whisper hears at once; it goes on beyond that only when it may say times."""
 
@@ -79,24 +80,30 @@ class TransformersClassifier:
     """Any audio-classification model of transformers, such as one of gender, age or emotion.
 
     Args:
-        path: Folder of the model; nothing is downloaded.
+        path: Folder of the model with its weights as safetensors; nothing is downloaded, and no code of the folder run.
+        device: Where it works.
 
     Raises:
         InputError: transformers is not installed, or the folder is missing or holds no such model.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, device: str | torch.device = "cpu") -> None:
         try:
             from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
         except ImportError as error:
             raise InputError(f"{path} needs transformers: pip install gradtts-interp[voices]") from error
-        _require_folder(path)
+        require_model_folder(path)
+        options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         try:
-            options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
             self.extractor: Any = AutoFeatureExtractor.from_pretrained(str(path), **options)
-            self.model: Any = AutoModelForAudioClassification.from_pretrained(str(path), **options).eval()
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"{path}: {error}; expected an audio-classification model of transformers") from error
+            model: Any = AutoModelForAudioClassification.from_pretrained(str(path), use_safetensors=True, **options)
+        except (OSError, ValueError, KeyError, AttributeError, ImportError, SafetensorError) as error:
+            said = str(error).strip().partition("\n")[0]
+            raise InputError(
+                f"{path}: {said}; expected an audio-classification model of transformers in safetensors"
+            ) from error
+        self.model = model.float().eval().to(device)
+        self.device = device
 
     @torch.no_grad()
     def classify(self, audio: NDArray, sample_rate_hz: int) -> dict[str, float]:
@@ -111,38 +118,14 @@ class TransformersClassifier:
         """
         rate = int(self.extractor.sampling_rate)
         inputs = self.extractor(_resampled(audio, sample_rate_hz, rate), sampling_rate=rate, return_tensors="pt")
-        chances = self.model(**inputs).logits[0].float().softmax(-1).tolist()
+        chances = (
+            self.model(**{name: value.to(self.device) for name, value in inputs.items()})
+            .logits[0]
+            .float()
+            .softmax(-1)
+            .tolist()
+        )
         return {self.model.config.id2label[i]: chance for i, chance in enumerate(chances)}
-
-
-class SpeechBrainEncoder:
-    """A speaker encoder of speechbrain, such as its ECAPA-TDNN.
-
-    Args:
-        path: Folder with ``hyperparams.yaml`` and weights; nothing is downloaded.
-
-    Raises:
-        InputError: speechbrain is not installed, or the folder is missing or holds no encoder.
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        try:
-            from speechbrain.inference.speaker import EncoderClassifier
-        except ImportError as error:
-            raise InputError(f"{path} needs speechbrain: pip install gradtts-interp[voices]") from error
-        _require_folder(path)
-        try:
-            with tempfile.TemporaryDirectory() as links:  # it links what it loads into a folder of its own
-                self.model: Any = EncoderClassifier.from_hparams(source=str(Path(path).resolve()), savedir=links)
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"{path}: {error}; expected a speaker encoder of speechbrain") from error
-
-    @torch.no_grad()
-    def embed(self, audio: NDArray, sample_rate_hz: int) -> NDArray[np.float32]:
-        """Unit vector (E,) of samples (N,)."""
-        samples = torch.from_numpy(_resampled(audio, sample_rate_hz, SPEECHBRAIN_RATE_HZ))
-        embedding = self.model.encode_batch(samples[None]).flatten().float()
-        return torch.nn.functional.normalize(embedding, dim=0).numpy()
 
 
 def require_model_folder(path: str | Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from gradtts_interp.evaluation.signals import Listener
 from gradtts_interp.evaluation.textgrid import TextGrid, write_textgrid
 from gradtts_interp.evaluation.views import View
 
+ROOT = Path(__file__).parents[2]
 FRAMES = RATE_HZ // 2 // 256
 
 
@@ -329,3 +331,48 @@ def test_a_run_of_other_settings_is_not_mixed_in(run, wavs):
     status, _, err = run("corpus", wavs / "m.csv", "-j", 1, "--tracker", "harvest")
     assert status == 2 and "give another --out, or --restart" in err
     assert run("corpus", wavs / "m.csv", "-j", 1, "--tracker", "harvest", "--restart")[0] == 0
+
+
+class FakeClassifier:
+    """A classifier of age that hears nothing but the pitch."""
+
+    def __init__(self, path, *, device):
+        self.path, self.device = path, device
+
+    def classify(self, audio, sample_rate_hz):
+        assert sample_rate_hz == RATE_HZ and audio.ndim == 1
+        return {"child": 0.25, "adult": 0.75}
+
+
+def test_voices_are_described(wavs, capsys, monkeypatch):
+    pytest.importorskip("parselmouth")
+    monkeypatch.setattr("gradtts_interp.cli.evaluate_files.TransformersClassifier", FakeClassifier)
+    (wavs / "age").mkdir()
+    files = [str(wavs / f"{name}.wav") for name in ("low", "whisper", "silent")]
+    argv = ["evaluate", "voice", *files, "--classifier", str(wavs / "age"), "--out", str(wavs / "out"), "--json"]
+    assert main([*argv, "--speaker-encoder", "none"]) == 1
+    out, err = capsys.readouterr()
+    summary = json.loads(out)
+    low, whisper = summary["tables"][0]["lines"]
+    assert low["name"] == "low.wav" and low["cells"]["f0_hz"]["mean"] == pytest.approx(150, rel=0.02)
+    assert low["cells"]["tract_cm"] is not None and low["cells"]["age: adult"]["mean"] == 0.75
+    assert whisper["cells"]["f0_hz"] is None and "F0 and vocal tract are left out" in err
+    assert [failure["item"] for failure in summary["failed"]] == [files[2]]
+    assert (wavs / "out" / "report.html").is_file()
+
+
+def test_the_encoder_says_which_voice_is_nearest(wavs, capsys):
+    argv = ["evaluate", "voice", str(wavs / "low.wav"), "--out", str(wavs / "out"), "--json", "--no-report"]
+    encoder = str(ROOT / "checkpts" / "speaker-demo")
+    assert main([*argv, "--speaker-encoder", encoder]) == 0
+    cells = json.loads(capsys.readouterr().out)["tables"][0]["lines"][0]["cells"]
+    assert 0 <= cells["female"]["mean"] <= 1 and 0.5 < cells["formant_factor"]["mean"] < 2
+    with (wavs / "out" / "results.csv").open() as stream:
+        (row,) = csv.DictReader(stream)
+    assert row["base"] in ("slt", "rms", "awb", "kal16") and row["speaker"].isdigit()
+
+
+def test_a_folder_that_is_no_classifier(wavs, capsys):
+    argv = ["evaluate", "voice", str(wavs / "low.wav"), "--classifier", str(wavs / "none"), "--out", str(wavs / "out")]
+    assert main(argv) == 2
+    assert "none" in capsys.readouterr().err

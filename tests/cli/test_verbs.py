@@ -1,4 +1,4 @@
-"""The verbs beside synthesize: help, card of a checkpoint, benchmarks, completion, and errors of the machine."""
+"""The verbs beside synthesize: help, card of a checkpoint, and errors of the machine."""
 
 import errno
 import json
@@ -9,7 +9,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gradtts_interp.cli import benchmark
 from gradtts_interp.cli.main import VERBS, main, report_errors
 
 
@@ -48,29 +47,6 @@ def test_no_card_of_nothing(tmp_path, capsys):
     assert main(["info", str(tmp_path / "none")]) == 2
     err = capsys.readouterr().err
     assert err.startswith("error: ") and "none" in err and err.count("\n") == 1
-
-
-def test_benchmarks_are_listed_run_and_missed(capsys, monkeypatch, tmp_path):
-    assert main(["benchmark"]) == 0
-    assert "quality" in capsys.readouterr().out.split()
-    assert main(["benchmark", "magic"]) == 2
-    assert "expected one of" in capsys.readouterr().err
-    folder = tmp_path / "benchmarks" / "mine"
-    folder.mkdir(parents=True)
-    (folder / "run.py").write_text("import sys\nsys.exit(int(sys.argv[1]))\n")
-    monkeypatch.setattr(benchmark, "ROOT", tmp_path)
-    assert main(["benchmark", "mine", "3"]) == 3
-    monkeypatch.setattr(benchmark, "ROOT", tmp_path / "site-packages")
-    assert main(["benchmark"]) == 2
-    assert "part of the repository" in capsys.readouterr().err
-
-
-def test_completion_knows_verbs_and_flags(capsys):
-    assert main(["completion", "bash"]) == 0
-    script = capsys.readouterr().out
-    assert "synthesize" in script and "--reference2" in script and "dpm++" in script
-    done = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from gradtts_interp.evaluation.contours import (
     duration_errors,
     energy_errors,
     f0_errors,
-    resample_nearest,
     voicing_errors,
 )
 from gradtts_interp.pitch.contour import ENERGY_FLOOR_DB, Contour
@@ -206,14 +205,3 @@ def test_durations():
     for bad in (-0.1, np.nan):
         with pytest.raises(InputError, match="expected seconds >= 0"):
             duration_errors([0.1], [bad])
-
-
-def test_another_grid_is_read_at_the_nearest_frame():
-    a = contour([100.0, 200.0, 300.0, 400.0], [True, False, True, False], rate=100.0)
-    half = resample_nearest(a, 200.0, 8)
-    assert half.f0_hz.tolist() == [100, 100, 200, 200, 300, 300, 400, 400]
-    assert half.voiced.tolist() == [True, True, False, False, True, True, False, False]
-    same = resample_nearest(a, 100.0, 6)
-    assert same.f0_hz.tolist() == [100, 200, 300, 400, 400, 400]
-    with pytest.raises(InputError, match="expected at least 1"):
-        resample_nearest(contour([]), 100.0, 4)

@@ -18,8 +18,8 @@ from gradtts_interp.evaluation.speakers import (
     cosine_similarity,
     similarity_to_styles,
 )
-from gradtts_interp.evaluation.voice_correlates import tract_length_cm, voice_correlates
-from gradtts_interp.evaluation.voice_models import SpeechBrainEncoder, TransformersClassifier
+from gradtts_interp.evaluation.voice import tract_length_cm, voice_correlates
+from gradtts_interp.evaluation.voice_models import TransformersClassifier
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "checkpts" / "speaker-demo"
@@ -145,12 +145,9 @@ def test_correlates_follow_formants_and_pitch(recordings):
 
 def test_missing_packages_and_folders_are_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "transformers", None)
-    monkeypatch.setitem(sys.modules, "speechbrain.inference.speaker", None)
     monkeypatch.setitem(sys.modules, "parselmouth", None)
     with pytest.raises(InputError, match="age-model needs transformers: pip install"):
         TransformersClassifier("age-model")
-    with pytest.raises(InputError, match="ecapa needs speechbrain: pip install"):
-        SpeechBrainEncoder("ecapa")
     with pytest.raises(InputError, match="acoustic correlates need Praat"):
         voice_correlates(noise(), RATE)
 
@@ -178,8 +175,12 @@ def fake_package(name, **names):
 
 
 def test_a_transformers_classifier_gets_its_own_rate(monkeypatch, tmp_path):
+    asked = []
+
     def loader(result):
-        return SimpleNamespace(from_pretrained=lambda path, local_files_only, trust_remote_code: result)
+        return SimpleNamespace(
+            from_pretrained=lambda path, local_files_only, trust_remote_code, **more: asked.append(more) or result
+        )
 
     fake = fake_package(
         "transformers",
@@ -187,18 +188,9 @@ def test_a_transformers_classifier_gets_its_own_rate(monkeypatch, tmp_path):
         AutoModelForAudioClassification=loader(FakeClassifier()),
     )
     monkeypatch.setitem(sys.modules, "transformers", fake)
+    (tmp_path / "config.json").write_text("{}")
     chances = TransformersClassifier(tmp_path).classify(noise(), RATE)
     assert chances == pytest.approx({"female": 0.25, "male": 0.75})
+    assert {"use_safetensors": True} in asked, "a pickle would be read"
     with pytest.raises(InputError, match="no such folder"):
         TransformersClassifier(tmp_path / "none")
-
-
-def test_a_speechbrain_encoder_gives_unit_vectors(monkeypatch, tmp_path):
-    model = SimpleNamespace(encode_batch=lambda samples: samples[:, None, :4])
-    fake = SimpleNamespace(from_hparams=lambda source, savedir: model)
-    for name in ("speechbrain", "speechbrain.inference"):
-        monkeypatch.setitem(sys.modules, name, fake_package(name))
-    speaker = fake_package("speechbrain.inference.speaker", EncoderClassifier=fake)
-    monkeypatch.setitem(sys.modules, "speechbrain.inference.speaker", speaker)
-    embedding = SpeechBrainEncoder(tmp_path).embed(noise(), RATE)
-    assert embedding.shape == (4,) and np.linalg.norm(embedding) == pytest.approx(1, abs=1e-5)

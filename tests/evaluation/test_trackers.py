@@ -7,7 +7,7 @@ import pytest
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.trackers import TRACKERS, compare_trackers, track_f0
+from gradtts_interp.evaluation.trackers import TRACKERS, track_f0
 
 CONFIG = MelConfig()
 RATE = CONFIG.sample_rate_hz
@@ -75,16 +75,6 @@ def test_another_rate_is_brought_to_the_grid(method):
     assert abs(1200 * np.log2(np.median(contour.f0_hz[contour.voiced]) / 150)) < 2
 
 
-def test_two_trackers_frame_by_frame():
-    found = compare_trackers(harmonics(GLIDE), RATE, ("dio", "praat"))
-    assert len(found) == 1 and (found[0].first, found[0].second) == ("dio", "praat")
-    assert found[0].cents.shape == found[0].both_voiced.shape == found[0].same_voicing.shape == (FRAMES,)
-    assert found[0].f0.f0_rms_cents == pytest.approx(np.sqrt(np.square(found[0].cents[found[0].both_voiced]).mean()))
-    assert found[0].voicing.vde == pytest.approx(1 - found[0].same_voicing.mean())
-    assert np.abs(found[0].cents[EDGE:-EDGE]).max() < 5
-    assert found[0].to_dict()["n_f0"] == found[0].both_voiced.sum()
-
-
 def test_a_low_ceiling_is_heeded():
     high = harmonics(np.full(len(T), 300.0))
     for method in TRACKERS:
@@ -107,8 +97,6 @@ def test_bad_input_is_named():
         track_f0(tone, 0)
     with pytest.raises(InputError, match=r"shape \(2, "):
         track_f0(np.stack([tone, tone]), RATE)
-    with pytest.raises(InputError, match="at least two different"):
-        compare_trackers(tone, RATE, ("dio", "dio"))
     with pytest.raises(InputError, match="Praat cannot track"):
         track_f0(tone[:300], RATE, "praat")
 

@@ -1,10 +1,12 @@
-"""Acoustic correlates of gender and age, where no classifier is at hand: F0 level and apparent vocal-tract length.
+"""What a voice sounds like: F0 level and apparent vocal-tract length, the nearest known voice, and classifiers by path.
 
-They are measures of sound, not of persons: a low F0 and a long tract are *commonly* a man's.
+F0 and tract are the acoustic correlates of gender and age. They are measures of sound, not of persons: a low F0 and a
+long tract are *commonly* a man's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.speakers import SpeakerEncoder
+from gradtts_interp.evaluation.voice_models import TransformersClassifier
 
 SPEED_OF_SOUND_CM_PER_SECOND = 35000.0
 FORMANTS = 4
@@ -87,3 +91,49 @@ def tract_length_cm(formants_hz: NDArray) -> float:
     place = np.arange(len(formants_hz)) + 0.5
     spacing_hz = float(place @ np.asarray(formants_hz, dtype=np.float64) / (place @ place))
     return SPEED_OF_SOUND_CM_PER_SECOND / (2 * spacing_hz)
+
+
+def describe_voice(
+    audio: NDArray,
+    sample_rate_hz: int,
+    *,
+    encoder: SpeakerEncoder | None = None,
+    classifiers: Mapping[str, TransformersClassifier] | None = None,
+) -> tuple[dict[str, Any], list[str]]:
+    """Everything that can be said of the voice of one recording.
+
+    Args:
+        audio: Samples (N,).
+        sample_rate_hz: Their rate.
+        encoder: Says which voice it knows is nearest; left out if None.
+        classifiers: Other people's models by name, such as of gender or age.
+
+    Returns:
+        Values by name: ``f0_hz``, ``tract_cm``; ``speaker``, ``speaker_similarity``, ``base``, ``formant_factor`` and
+        ``female`` (a probability) of the encoder; ``<name>: <label>`` (a probability) of each classifier. Beside
+        them, notes on what could not be measured.
+
+    Raises:
+        InputError: The audio is silent, too short, or not finite.
+    """
+    found: dict[str, Any] = {}
+    notes = []
+    try:
+        correlates = voice_correlates(audio, sample_rate_hz)
+        found |= {"f0_hz": correlates.f0_hz, "tract_cm": correlates.tract_cm}
+    except InputError as error:
+        notes.append(f"{error}; F0 and vocal tract are left out")
+    if encoder is not None:
+        identity = encoder.identify(audio, sample_rate_hz)
+        chance = identity.gender_probability
+        found |= {
+            "speaker": identity.speaker,
+            "speaker_similarity": identity.similarity[identity.speaker],
+            "base": identity.base,
+            "formant_factor": identity.warp,
+            "female": chance if identity.gender == "female" else 1 - chance,
+        }
+    for name, classifier in (classifiers or {}).items():
+        chances = classifier.classify(audio, sample_rate_hz)
+        found |= {f"{name}: {label}": chance for label, chance in chances.items()}
+    return found, notes
