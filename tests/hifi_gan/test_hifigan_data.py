@@ -19,11 +19,11 @@ def make(source, shortest=4096):
 
 def test_segments_are_exact_pieces_of_the_recordings(recordings):
     corpus = make(recordings)
-    batch = corpus.batch(8, 4096, torch.Generator().manual_seed(0))
+    batch = corpus.batch(8, 4096, torch.Generator().manual_seed(0)).audio
     assert batch.shape == (8, 4096) and batch.dtype == torch.float32
-    again = corpus.batch(8, 4096, torch.Generator().manual_seed(0))
+    again = corpus.batch(8, 4096, torch.Generator().manual_seed(0)).audio
     assert torch.equal(batch, again)
-    pieces = [r.tobytes() for r in corpus.training + corpus.held_out]
+    pieces = [r.samples.tobytes() for r in corpus.training + corpus.held_out]
     for row in batch:
         assert any((row * 32768).numpy().astype(np.int16).tobytes() in piece for piece in pieces)
 
@@ -31,7 +31,7 @@ def test_segments_are_exact_pieces_of_the_recordings(recordings):
 def test_every_start_can_be_drawn(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.arange(12, dtype=np.int16), RATE)
     corpus = make(tmp_path, 10)
-    rows = corpus.batch(100, 10, torch.Generator().manual_seed(0))
+    rows = corpus.batch(100, 10, torch.Generator().manual_seed(0)).audio
     assert set((rows[:, 0] * 32768).int().tolist()) == {0, 1, 2}
 
 
@@ -78,9 +78,9 @@ def test_what_cannot_be_trained_on_is_named(tmp_path):
 
 def test_validation_is_the_middle_of_held_out_speech(recordings):
     corpus = make(recordings)
-    rows = corpus.validation(2, 4096)
+    rows = corpus.validation(2, 4096).audio
     assert rows.shape[1] == 4096
-    assert torch.equal(rows, corpus.validation(2, 4096))
+    assert torch.equal(rows, corpus.validation(2, 4096).audio)
 
 
 @pytest.fixture
@@ -99,10 +99,10 @@ def paired(recordings, mels):
 
 def test_predicted_mels_are_cut_with_their_samples(recordings, mels):
     corpus = paired(recordings, mels)
-    assert len(corpus.pairs) == 2
-    audio, mel = corpus.predicted(12, 16, torch.Generator().manual_seed(0))
+    assert len(corpus.paired) == 2
+    audio, _, mel = corpus.predicted(12, 16, torch.Generator().manual_seed(0))
     assert audio.shape == (12, 4096) and mel.shape == (12, 80, 16)
-    whole = [(samples, min(len(samples) // 256, m.shape[1])) for samples, m in corpus.pairs]
+    whole = [(recording.samples, recording.frames(256)) for recording in corpus.paired]
     for row, plane in zip(audio, mel, strict=True):
         first = int(plane[0, 0])
         assert torch.equal(plane[0], torch.arange(first, first + 16).float())

@@ -93,8 +93,8 @@ def test_a_share_of_the_batch_is_given_predicted_mels(tiny, recordings, tmp_path
     corpus = Corpus(recordings, sample_rate_hz=22050, shortest=config.segment + 1024, mels=folder)
     mel = partial(log_mel, config=MelConfig())
     trainer = Trainer(config, corpus, mel_function=mel, budget=Budget(steps=2))
-    audio, mels = trainer._batch()
-    assert audio.shape == (4, 1, 2048) and mels.shape == (4, 80, 8)
+    audio, _, mels = trainer._batch()
+    assert audio.shape == (4, 2048) and mels.shape == (4, 80, 8)
     assert [bool((plane == -3).all()) for plane in mels] == [False, True, True, True]
     assert trainer.step()["skipped"] == 0
 
