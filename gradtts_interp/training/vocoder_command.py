@@ -1,7 +1,7 @@
 """``gradtts-interp train-vocoder``: train a HiFi-GAN, or a generator with a harmonic source, on recordings.
 
-This command, not the package `hifigan`, knows the log-mel and the pitch tracker of gradtts_interp, so that there is only
-one of each.
+This command, not the package `hifigan`, knows the log-mel and the pitch tracker of gradtts_interp, so that there is
+only one of each.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ Two signals are known before any network is asked: a train of pulses whose phase
 noise. A stack of ConvNeXt blocks over mel frames gives each bin of their short-time spectra a bounded gain, and the
 pulses a phase; the two spectra are added and inverted. Nothing iterates, and nothing can move the pitch.
 
-Source: of the source and its filters, Wang, Takaki, Yamagishi 2019, "Neural source-filter waveform models"; of pulses in
-closed form, Winham and Steiglitz 1970; of blocks and inverse transform, Siuzdak 2023, "Vocos".
+Source: of the source and its filters, Wang, Takaki, Yamagishi 2019, "Neural source-filter waveform models"; of pulses
+in closed form, Winham and Steiglitz 1970; of blocks and inverse transform, Siuzdak 2023, "Vocos".
 """
 
 from __future__ import annotations
@@ -179,10 +179,10 @@ class HarmonicGenerator(nn.Module):
         Args:
             gains: What :meth:`gains` gave.
             pulses: Pulse train (B, N).
-            noise: White noise (B, N), or several draws of it (..., B, N).
+            noise: White noise (B, N).
 
         Returns:
-            Samples of the shape of ``noise``.
+            Samples (B, N).
         """
         log_pulses, phase, log_noise = gains
         source = self._analyse(pulses)
@@ -192,7 +192,7 @@ class HarmonicGenerator(nn.Module):
         return self._synthesise(source * filtered + breath)
 
     def _frames(self, audio: Tensor) -> Tensor:
-        """Cut samples (..., N) into windowed frames (..., T, n_fft), centred as those of the mel."""
+        """Cut samples (B, N) into windowed frames (B, T, n_fft), centred as those of the mel."""
         pad = (self.config.n_fft - self.config.hop_samples) // 2
         padded = functional.pad(audio, (pad, pad))
         return padded.unfold(-1, self.config.n_fft, self.config.hop_samples) * self.window.to(audio)
@@ -201,7 +201,7 @@ class HarmonicGenerator(nn.Module):
         return torch.fft.rfft(self._frames(audio))
 
     def _synthesise(self, spectrum: Tensor) -> Tensor:
-        """Overlap and add spectra (..., T, bins); returns samples (..., N)."""
+        """Overlap and add spectra (B, T, bins); returns samples (B, N)."""
         config = self.config
         hop, overlap, frames = config.hop_samples, config.n_fft // config.hop_samples, spectrum.shape[-2]
         window = self.window.to(spectrum.real)

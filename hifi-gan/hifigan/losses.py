@@ -59,19 +59,20 @@ def stft_loss(
 ) -> Tensor:
     """Spectral convergence plus log-magnitude distance, mean over resolutions.
 
-    Two draws of the same speech that differ in their noise make this a *spectral energy distance*: half of what the two
-    differ from each other is taken off. It is least where the generated noise is distributed as the recorded one; the
-    plain distance is least where there is too little of it, and harmonics in its place.
+    Another draw of the same speech, which differs in its noise alone, makes this a *spectral energy distance*: what the
+    two differ from each other is taken off. Its gradient vanishes where the generated noise is distributed as the
+    recorded one; that of the plain distance where there is too little of it, and harmonics in its place.
 
     Args:
         fake: Generated samples (B, N).
         real: Recorded samples (B, N).
         resolutions: Points of the transform, hop, window, in samples.
         floor: Magnitudes below count as this.
-        other: The same speech with other noise (B, N), or None.
+        other: The same speech with other noise (B, N), or None; no gradient reaches it, since by symmetry that of
+            ``fake`` stands for both.
 
     Returns:
-        Loss, shape ().
+        Loss, shape (); near 0 at best with ``other``, and it may be below.
 
     Source: Yamamoto et al. 2020, Parallel WaveGAN, section 2.2; of the energy distance, Gritsenko et al. 2020, "A
         Spectral Energy Distance for Parallel Speech Synthesis".
@@ -79,15 +80,14 @@ def stft_loss(
     total = fake.new_zeros(())
     for resolution in resolutions:
         y = _magnitude(real, *resolution, floor)
-        norm, log = y.norm().clamp(min=MAGNITUDE_FLOOR), y.log()
+        norm = y.norm().clamp(min=MAGNITUDE_FLOOR)
         x = _magnitude(fake, *resolution, floor)
-        total = total + (y - x).norm() / norm + functional.l1_loss(x.log(), log)
+        log = x.log()
+        total = total + (y - x).norm() / norm + functional.l1_loss(log, y.log())
         if other is not None:
-            z = _magnitude(other, *resolution, floor)
-            of_other = (y - z).norm() / norm + functional.l1_loss(z.log(), log)
-            between = (x - z).norm() / norm + functional.l1_loss(x.log(), z.log())
-            total = total + of_other - between
-    return total / len(resolutions) / (1 if other is None else 2)
+            z = _magnitude(other.detach(), *resolution, floor)
+            total = total - (z - x).norm() / norm - functional.l1_loss(log, z.log())
+    return total / len(resolutions)
 
 
 def _magnitude(audio: Tensor, n_fft: int, hop: int, window: int, floor: float) -> Tensor:

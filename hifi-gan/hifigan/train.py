@@ -101,8 +101,8 @@ class TrainingConfig:
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
 
-# What a generator with a harmonic source is trained with. It knows periods beforehand, so that spectrograms tell what it
-# lacks; and with a mel loss as heavy as HiFi-GAN's the discriminators would say nothing.
+# What a generator with a harmonic source is trained with. It knows periods beforehand, so that spectrograms tell what
+# it lacks; and with a mel loss as heavy as HiFi-GAN's the discriminators would say nothing.
 HARMONIC = TrainingConfig(
     generator=CONFIGS["harmonic"],
     batch=12,
@@ -110,7 +110,7 @@ HARMONIC = TrainingConfig(
     spectral_rate=1e-3,
     adversarial_rate=3e-4,
     periods=(),
-    windows=(2048, 1024, 512, 256),
+    windows=(2048, 1024, 256),
     mel_weight=10.0,
     late_mel_weight=3.0,
     stft_weight=4.0,
@@ -241,8 +241,9 @@ class Trainer:
         noise = torch.randn((2, *pulses.shape), generator=self.random).to(self.device)
         with self._autocast():
             gains = self.generator.gains(segments.mel, f0_hz, voiced)
-        fake, other = self.generator.filter(gains, pulses, noise)[:, :, None]
-        return fake, other
+        with torch.no_grad():
+            other = self.generator.filter(gains, pulses, noise[1])
+        return self.generator.filter(gains, pulses, noise[0])[:, None], other[:, None]
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16)
@@ -325,7 +326,7 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self, size: int = 16) -> dict[str, float]:
-        """Return mel and STFT distances of the averaged generator on held-out speech, and errors of its pitch reader."""
+        """Return mel and STFT distances of the averaged generator on held-out speech, and how well it reads pitch."""
         samples = min(self.corpus.shortest, 32768) // self.config.generator.hop_samples
         segments = self.corpus.validation(size, samples * self.config.generator.hop_samples)
         audio = segments.audio.to(self.device)
