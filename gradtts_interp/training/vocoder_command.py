@@ -122,6 +122,8 @@ def build_trainer(args: argparse.Namespace, mel_config: MelConfig) -> Trainer:
     """Make the trainer, resumed when the run's folder holds a state."""
     names = {field.name for field in dataclasses.fields(TrainingConfig)} - {"generator"}
     settings = {name: value for name, value in vars(args).items() if name in names and value is not None}
+    if args.windows is not None:
+        settings["windows"] = tuple(args.windows)
     source = _vocoder_to_start_from(args.start_from, mel_config)
     generator: AnyConfig = source.generator.config if source else CONFIGS[args.config]
     harmonic = isinstance(generator, HarmonicConfig)

@@ -121,3 +121,44 @@ def test_mels_that_serve_nothing_are_named(recordings, mels, tmp_path):
     np.save(mels / "0.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match="0.npy cannot be read"):
         paired(recordings, mels)
+
+
+def ramp(path, samples):
+    """A contour whose F0 tells the frame."""
+    frames = len(samples) // 256
+    return np.stack([np.arange(1, frames + 1), np.arange(frames) % 2]).astype(np.float32)
+
+
+def test_contours_are_cut_with_their_samples(recordings, mels):
+    corpus = Corpus(recordings, sample_rate_hz=RATE, shortest=4096, mels=mels, contour_of=ramp)
+    draw = torch.Generator().manual_seed(0)
+    for segments in (corpus.batch(12, 4096, draw), corpus.predicted(12, 16, draw), corpus.validation(2, 4096)):
+        assert segments.contour.shape == (len(segments.audio), 2, 16)
+        for row, contour in zip(segments.audio, segments.contour, strict=True):
+            first = int(contour[0, 0]) - 1
+            assert torch.equal(contour[0], torch.arange(first + 1, first + 17).float())
+            samples = (row * 32768).numpy().astype(np.int16)
+            pieces = [r.samples[first * 256 : (first + 16) * 256] for r in corpus.training + corpus.held_out]
+            assert any(np.array_equal(piece, samples) for piece in pieces)
+    assert corpus.batch(1, 4096, draw).mel is None and corpus.predicted(1, 16, draw).mel is not None
+
+
+def test_recordings_wait_for_their_contours(recordings, caplog):
+    ready = {"0.wav": ramp, "1.wav": lambda path, samples: ramp(path, samples)[:, :9]}
+    corpus = Corpus(
+        recordings,
+        sample_rate_hz=RATE,
+        shortest=4096,
+        contour_of=lambda path, samples: ready[path.name](path, samples) if path.name in ready else None,
+    )
+    assert len(corpus.training) + len(corpus.held_out) == 1
+    assert "1.wav left aside: its contour has 9 frames only" in caplog.text
+    ready["2.wav"] = ramp
+    assert corpus.refresh() == 1
+    assert len(corpus.training) + len(corpus.held_out) == 2
+
+
+def test_a_corpus_is_read_by_its_manifest(recordings, tmp_path):
+    entries = [{"wav": f"wavs/{name}.wav", "split": split} for name, split in (("0", "train"), ("1", "test"))]
+    (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, entries)) + "\n")
+    assert [path.name for path in list_recordings(tmp_path)] == ["0.wav"]
