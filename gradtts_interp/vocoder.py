@@ -60,6 +60,11 @@ class MelDecoder(nn.Module):
         self.mel_config = mel_config
 
     @property
+    def kind(self) -> str:
+        """Name of what decodes."""
+        return type(self).__name__
+
+    @property
     def device(self) -> torch.device:
         """Where the vocoder computes."""
         return next((tensor.device for tensor in [*self.parameters(), *self.buffers()]), torch.device("cpu"))

@@ -19,7 +19,8 @@ logger = logging.getLogger(__name__)
 SUFFIXES = (".wav", ".flac")
 # One file in so many is held out, by a hash of its name, so the choice survives a growing corpus.
 HOLD_OUT_EVERY = 50
-MANIFEST = "manifest.jsonl"
+# Of a corpus, and of one that is being built, whose last line may be half written.
+MANIFEST, PARTIAL_MANIFEST = "manifest.jsonl", "manifest.partial.jsonl"
 ContourFunction = Callable[[Path, np.ndarray], "np.ndarray | None"]
 
 
@@ -232,7 +233,7 @@ def list_recordings(source: Path) -> list[Path]:
 
     A manifest holds one recording a line: a path alone or before the first ``|``, or a JSON object with the path under
     ``wav``, ``audio`` or ``path``; an object whose ``split`` is not ``train`` is left aside. Paths are relative to the
-    manifest. A folder with a ``manifest.jsonl`` is read by it.
+    manifest. A folder with a ``manifest.jsonl``, or a ``manifest.partial.jsonl`` while it is being built, is read by it.
 
     Args:
         source: Folder or manifest.
@@ -243,8 +244,7 @@ def list_recordings(source: Path) -> list[Path]:
     Raises:
         ValueError: ``source`` does not exist, or a line of the manifest names no path.
     """
-    if (source / MANIFEST).is_file():
-        source = source / MANIFEST
+    source = next((source / name for name in (MANIFEST, PARTIAL_MANIFEST) if (source / name).is_file()), source)
     if source.is_dir():
         found = (path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES)
         return sorted(path for path in found if not path.name.startswith("."))
@@ -255,7 +255,10 @@ def list_recordings(source: Path) -> list[Path]:
 
 def _manifest_names(manifest: Path) -> Iterator[str]:
     """Yield the path of each line."""
-    for number, line in enumerate(manifest.read_text(encoding="utf-8").splitlines(), 1):
+    lines = manifest.read_text(encoding="utf-8").splitlines(keepends=True)
+    if manifest.name == PARTIAL_MANIFEST:
+        lines = [line for line in lines if line.endswith("\n")]
+    for number, line in enumerate(lines, 1):
         line = line.strip()
         if line.startswith("{"):
             entry = json.loads(line)

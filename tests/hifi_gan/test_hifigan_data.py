@@ -162,3 +162,12 @@ def test_a_corpus_is_read_by_its_manifest(recordings, tmp_path):
     entries = [{"wav": f"wavs/{name}.wav", "split": split} for name, split in (("0", "train"), ("1", "test"))]
     (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, entries)) + "\n")
     assert [path.name for path in list_recordings(tmp_path)] == ["0.wav"]
+
+
+def test_a_growing_corpus_is_read_as_far_as_it_goes(recordings, tmp_path):
+    partial = tmp_path / "manifest.partial.jsonl"
+    partial.write_text('{"wav": "wavs/0.wav", "split": "train"}\n{"wav": "wavs/1.wav", "sp')
+    corpus = make(tmp_path)
+    assert len(corpus.training) + len(corpus.held_out) == 1
+    partial.write_text('{"wav": "wavs/0.wav", "split": "train"}\n{"wav": "wavs/1.wav", "split": "train"}\n')
+    assert corpus.refresh() == 1
