@@ -232,8 +232,9 @@ def list_recordings(source: Path) -> list[Path]:
     """List the recordings of a folder or manifest, sorted.
 
     A manifest holds one recording a line: a path alone or before the first ``|``, or a JSON object with the path under
-    ``wav``, ``audio`` or ``path``; an object whose ``split`` is not ``train`` is left aside. Paths are relative to the
-    manifest. A folder with a ``manifest.jsonl``, or a ``manifest.partial.jsonl`` while it is being built, is read by it.
+    ``wav``, ``audio`` or ``path``, or an ``id`` that stands for ``wavs/ID.wav``; an object whose ``split`` is not
+    ``train`` is left aside. Paths are relative to the manifest. A folder with a ``manifest.jsonl``, or a
+    ``manifest.partial.jsonl`` while it is being built, is read by it.
 
     Args:
         source: Folder or manifest.
@@ -263,8 +264,10 @@ def _manifest_names(manifest: Path) -> Iterator[str]:
         if line.startswith("{"):
             entry = json.loads(line)
             name = next((entry[key] for key in ("wav", "audio", "path") if key in entry), None)
+            if name is None and "id" in entry:
+                name = f"wavs/{entry['id']}.wav"
             if name is None:
-                raise ValueError(f"{manifest} line {number} has none of wav, audio, path: {sorted(entry)}")
+                raise ValueError(f"{manifest} line {number} has none of wav, audio, path, id: {sorted(entry)}")
             if entry.get("split", "train") == "train":
                 yield name
         elif line and not line.startswith("#"):
