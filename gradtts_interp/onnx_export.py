@@ -4,6 +4,10 @@
 its shape and voicing from those, laid out by :func:`gradtts_interp.models.pitch_predictor.lay_out`; ``estimator.onnx``
 the score of one step for two styles under a share map; ``vocoder.onnx`` the generator's audio. One sentence at a time
 (batch 1), any length.
+
+A vocoder with a harmonic source is exported as its networks: ``vocoder.onnx`` gives log gain and phase of the pulses
+and log gain of the noise, ``vocoder_pitch.onnx`` log F0 and the logit of voicing where no contour is given. The two
+sources, whose phase must be summed in double precision, and the transforms are those of :mod:`hifigan.harmonic`.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from gradtts_interp.models.pitch_predictor import POSITIONS, PitchPredictor
 from gradtts_interp.models.style_context import StyleContext
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.vocoder import Vocoder
+from hifigan import HarmonicGenerator
 
 TOLERANCE = 1e-3
 OPSET = 18
@@ -93,6 +98,18 @@ class GeneratorGraph(nn.Module):
         return self.generator(mel)[:, 0]
 
 
+class GainsGraph(nn.Module):
+    """Filters of a harmonic source: log-mel (1, M, T), F0 in Hz and voicing (1, T) to gains (1, T, bins)."""
+
+    def __init__(self, generator: HarmonicGenerator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, mel: Tensor, f0_hz: Tensor, voiced: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Decide log gain and phase of the pulses, and log gain of the noise."""
+        return self.generator.gains(mel, f0_hz, voiced)
+
+
 def encoder_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
     """Inputs of :class:`EncoderGraph` for a text of ``length`` ids."""
     draw = torch.Generator().manual_seed(length)
@@ -133,11 +150,17 @@ def generator_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
     return {"mel": torch.randn(1, tts.model.settings.n_feats, length, generator=draw) - 5}
 
 
+def gains_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
+    """Inputs of :class:`GainsGraph` for ``length`` frames."""
+    f0_hz = torch.linspace(100.0, 200.0, length)[None]
+    return {**generator_inputs(tts, length), "f0_hz": f0_hz, "voiced": (f0_hz < 150).float()}
+
+
 def export_onnx(tts: GradTTSInterpPipeline, folder: str | Path) -> dict[str, float]:
     """Write the networks of a pipeline as ONNX, each compared with torch at a length that it was not exported with.
 
     Args:
-        tts: Pipeline with style attention and a HiFi-GAN, on the CPU, in fp32.
+        tts: Pipeline with style attention and a trained vocoder, on the CPU, in fp32.
         folder: Where to write; each file appears whole or not at all.
 
     Returns:
@@ -153,14 +176,20 @@ def export_onnx(tts: GradTTSInterpPipeline, folder: str | Path) -> dict[str, flo
     except ImportError as error:
         raise InputError(f"ONNX export needs the extra onnx: pip install 'gradtts-interp[onnx]' ({error})") from error
     if not tts.model.has_style or not isinstance(tts.vocoder, Vocoder):
-        raise InputError("ONNX export: expected a checkpoint with style attention and a HiFi-GAN vocoder")
+        raise InputError("ONNX export: expected a checkpoint with style attention and a trained vocoder")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     networks: dict[str, tuple[nn.Module, Callable[[GradTTSInterpPipeline, int], Named], dict[str, dict[int, str]]]] = {
         "text_encoder": (EncoderGraph(tts.model), encoder_inputs, {"ids": {1: "tokens"}}),
         "estimator": (EstimatorGraph(tts.model), estimator_inputs, _estimator_axes()),
-        "vocoder": (GeneratorGraph(tts.vocoder), generator_inputs, {"mel": {2: "frames"}}),
     }
+    generator = tts.vocoder.generator
+    if isinstance(generator, HarmonicGenerator):
+        axes = {"mel": {2: "frames"}, "f0_hz": {1: "frames"}, "voiced": {1: "frames"}}
+        networks["vocoder"] = (GainsGraph(generator), gains_inputs, axes)
+        networks["vocoder_pitch"] = (generator.pitch, generator_inputs, {"mel": {2: "frames"}})
+    else:
+        networks["vocoder"] = (GeneratorGraph(tts.vocoder), generator_inputs, {"mel": {2: "frames"}})
     if tts.model.pitch_predictor is not None:
         networks["pitch"] = (PitchGraph(tts.model.pitch_predictor), pitch_inputs, {"features": {2: "frames"}})
     errors = {}
@@ -225,6 +254,7 @@ def _contract(tts: GradTTSInterpPipeline, errors: dict[str, float]) -> dict[str,
         "beta_min": settings.beta_min,
         "beta_max": settings.beta_max,
         "frame_multiple": tts.model.frame_multiple,
+        "vocoder": {"kind": tts.vocoder.kind, **tts.vocoder.generator.config.to_dict()},
         "phase_refinement_rounds_left_out": tts.vocoder.refinement_rounds,
         "largest_difference_from_torch": errors,
     }

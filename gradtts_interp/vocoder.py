@@ -1,4 +1,4 @@
-"""From log-mel back to a waveform: HiFi-GAN, or Griffin-Lim where no network is wanted."""
+"""From log-mel back to a waveform: a harmonic source under a filter, HiFi-GAN, or Griffin-Lim without a network."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 import torchaudio
 from safetensors import SafetensorError
@@ -18,8 +19,10 @@ from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import atomic_path, read_json, read_torch, require_same_shapes
 from gradtts_interp.griffin_lim import EDGE_FRAMES, INVERSE_ROUNDS, MelInverse, refine_phase
 from gradtts_interp.models.precision import arithmetic
-from hifigan import CONFIGS, Generator, GeneratorConfig
+from gradtts_interp.pitch.contour import fill_unvoiced
+from hifigan import CONFIGS, AnyConfig, Generator, GeneratorConfig, HarmonicConfig, HarmonicGenerator
 from hifigan.generator import to_fused
+from hifigan.harmonic import centre_phase
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -35,6 +38,16 @@ _OFFICIAL_MEL_FIELDS = {
 }
 
 
+PitchContour = tuple[Tensor, Tensor]
+"""F0 in Hz, > 0 everywhere, and voicing from 0 to 1, of each mel frame: (T,) each."""
+
+KINDS: dict[str, type[GeneratorConfig] | type[HarmonicConfig]] = {
+    "hifigan": GeneratorConfig,
+    "harmonic": HarmonicConfig,
+}
+"""Configuration of a generator by its kind, as a saved vocoder names it."""
+
+
 class MelDecoder(nn.Module):
     """What every vocoder of this library does; a subclass says how one mel is decoded.
 
@@ -47,6 +60,11 @@ class MelDecoder(nn.Module):
         self.mel_config = mel_config
 
     @property
+    def kind(self) -> str:
+        """Name of what decodes."""
+        return type(self).__name__
+
+    @property
     def device(self) -> torch.device:
         """Where the vocoder computes."""
         return next((tensor.device for tensor in [*self.parameters(), *self.buffers()]), torch.device("cpu"))
@@ -56,43 +74,57 @@ class MelDecoder(nn.Module):
         """Type of its weights; a diffusers pipeline asks for it."""
         return next((tensor.dtype for tensor in [*self.parameters(), *self.buffers()]), torch.float32)
 
-    def forward(self, mel: Tensor, mel_config: MelConfig) -> Tensor:
+    def forward(self, mel: Tensor, mel_config: MelConfig, contour: PitchContour | None = None) -> Tensor:
         """Decode log-mels of one length.
 
         Args:
             mel: Log-mel (M, T) or (B, M, T).
             mel_config: The contract that ``mel`` was made by.
+            contour: F0 in Hz and voicing, (T,) or (B, T) each. A vocoder with a harmonic source gives the audio exactly
+                this F0, and reads one from the mel if None; the others follow the mel alone.
 
         Returns:
             Samples (N,) or (B, N) in [-1, 1], N = T * hop_samples.
 
         Raises:
             CheckpointError: The contracts differ.
-            InputError: ``mel`` has another shape, no frames, or values that are not finite.
+            InputError: ``mel`` has another shape, no frames, or values that are not finite; or the contour does not
+                belong to it.
         """
         self.mel_config.require_same(mel_config, "the vocoder", "the mel")
         self._check(mel)
-        audio = self._decode(mel if mel.ndim == 3 else mel[None])
+        rows = mel if mel.ndim == 3 else mel[None]
+        if contour is not None:
+            _check_contour(contour, mel)
+            contour = (contour[0].reshape(len(rows), -1), contour[1].reshape(len(rows), -1))
+        audio = self._decode(rows, contour)
         return audio if mel.ndim == 3 else audio[0]
 
-    def decode(self, mels: Sequence[Tensor], mel_config: MelConfig) -> list[Tensor]:
+    def decode(
+        self, mels: Sequence[Tensor], mel_config: MelConfig, contours: Sequence[PitchContour] | None = None
+    ) -> list[Tensor]:
         """Decode log-mels of several lengths, each at its own, so that padding never reaches the audio.
 
         Args:
             mels: Log-mels (M, T), T differing.
             mel_config: The contract that they were made by.
+            contours: F0 in Hz and voicing of each, see :meth:`forward`.
 
         Returns:
             Samples (N,) of each, equal to what it gives alone.
         """
-        return [self(mel, mel_config) for mel in mels]
+        if contours is None:
+            return [self(mel, mel_config) for mel in mels]
+        return [self(mel, mel_config, contour) for mel, contour in zip(mels, contours, strict=True)]
 
     @property
     def context_frames(self) -> int:
         """Frames on each side that a frame's samples depend on."""
         raise NotImplementedError
 
-    def decode_chunks(self, mel: Tensor, mel_config: MelConfig, *, chunk_frames: int = 512) -> Iterator[Tensor]:
+    def decode_chunks(
+        self, mel: Tensor, mel_config: MelConfig, contour: PitchContour | None = None, *, chunk_frames: int = 512
+    ) -> Iterator[Tensor]:
         """Decode a mel of any length in pieces, each with its context on both sides, which is then thrown away.
 
         Memory depends on the piece and its context, not on the length of the mel.
@@ -100,22 +132,34 @@ class MelDecoder(nn.Module):
         Args:
             mel: Log-mel (M, T).
             mel_config: The contract that ``mel`` was made by.
+            contour: F0 in Hz and voicing (T,), see :meth:`forward`.
             chunk_frames: Frames of a piece; the last may be shorter.
 
         Yields:
             Tensor: Samples of each piece; in a row they are those of the mel decoded at once, but for rounding.
 
         Raises:
-            InputError: ``chunk_frames`` is below 1, or the mel is no (M, T).
+            InputError: ``chunk_frames`` is below 1, or the mel is no (M, T), or the contour does not belong to it.
         """
         if chunk_frames < 1 or mel.ndim != 2:
             raise InputError(f"chunks of {chunk_frames} frames of a mel {tuple(mel.shape)}; expected >= 1 and (M, T)")
-        hop, frames, context = self.mel_config.hop_samples, mel.shape[1], self.context_frames
+        self.mel_config.require_same(mel_config, "the vocoder", "the mel")
+        if contour is not None:
+            _check_contour(contour, mel)
+        yield from self._decode_chunks(mel, contour, chunk_frames)
+
+    def _decode_chunks(self, mel: Tensor, contour: PitchContour | None, chunk_frames: int) -> Iterator[Tensor]:
+        hop = self.mel_config.hop_samples
+        for kept, piece in self._pieces(mel.shape[1], chunk_frames):
+            audio = self(mel[:, piece], self.mel_config)
+            yield audio[(kept.start - piece.start) * hop : (kept.stop - piece.start) * hop]
+
+    def _pieces(self, frames: int, chunk_frames: int) -> Iterator[tuple[slice, slice]]:
+        """Yield the frames of each piece, without and with their context."""
+        context = self.context_frames
         for start in range(0, frames, chunk_frames):
             stop = min(start + chunk_frames, frames)
-            first = max(0, start - context)
-            audio = self(mel[:, first : min(stop + context, frames)], mel_config)
-            yield audio[(start - first) * hop : (stop - first) * hop]
+            yield slice(start, stop), slice(max(0, start - context), min(stop + context, frames))
 
     def _check(self, mel: Tensor) -> None:
         bins = self.mel_config.n_mels
@@ -125,50 +169,88 @@ class MelDecoder(nn.Module):
         if strange:
             raise InputError(f"{strange} of {mel.numel()} mel values are NaN or infinite")
 
-    def _decode(self, mel: Tensor) -> Tensor:
-        """Decode (B, M, T) to (B, N)."""
+    def _decode(self, mel: Tensor, contour: PitchContour | None) -> Tensor:
+        """Decode (B, M, T), with a contour (B, T) or without, to (B, N)."""
         raise NotImplementedError
 
 
 class Vocoder(MelDecoder):
-    """HiFi-GAN with fused weights, for inference; gradients pass from audio to mel.
+    """A trained generator, HiFi-GAN or one with a harmonic source, for inference; gradients pass from audio to mel.
 
     Args:
         config: Shape of the generator.
         mel_config: The mel contract it was trained on.
-        refinement_rounds: Rounds of :func:`~gradtts_interp.griffin_lim.refine_phase` after the generator; 0 for a
-            generator trained to the end, as the official ones are.
+        refinement_rounds: Rounds of :func:`~gradtts_interp.griffin_lim.refine_phase` after a HiFi-GAN; 0 for one
+            trained to the end, as the official ones are, and for a harmonic source, whose phase is right.
     """
 
     window: Tensor
 
-    def __init__(
-        self, config: GeneratorConfig, mel_config: MelConfig | None = None, *, refinement_rounds: int = 0
-    ) -> None:
+    def __init__(self, config: AnyConfig, mel_config: MelConfig | None = None, *, refinement_rounds: int = 0) -> None:
         super().__init__(mel_config or MelConfig())
         if isinstance(refinement_rounds, bool) or not isinstance(refinement_rounds, int) or refinement_rounds < 0:
             raise InputError(f"refinement rounds {refinement_rounds!r}: expected a whole number >= 0; 0 is off")
+        if refinement_rounds and isinstance(config, HarmonicConfig):
+            raise InputError(f"refinement rounds {refinement_rounds} for a harmonic source; expected 0")
         self.refinement_rounds = refinement_rounds
-        self.inverse = MelInverse(self.mel_config)
+        self.inverse = MelInverse(self.mel_config) if refinement_rounds else None
         self.register_buffer("window", torch.hann_window(self.mel_config.window_samples), persistent=False)
         if (config.hop_samples, config.num_mels) != (self.mel_config.hop_samples, self.mel_config.n_mels):
             raise CheckpointError(
                 f"generator makes {config.hop_samples} samples of {config.num_mels} bins; the mel contract has "
                 f"{self.mel_config.hop_samples} and {self.mel_config.n_mels}"
             )
-        self.generator = Generator(config).fuse().eval()
+        if isinstance(config, HarmonicConfig):
+            for name in ("sample_rate_hz", "n_fft", "fmin_hz", "fmax_hz"):
+                mine, theirs = getattr(config, name), getattr(self.mel_config, name)
+                if mine != theirs:
+                    raise CheckpointError(f"generator has {name} {mine}; the mel contract has {theirs}")
+            self.generator: Generator | HarmonicGenerator = HarmonicGenerator(config).eval()
+        else:
+            self.generator = Generator(config).fuse().eval()
         self.precision = "fp32"  # of the generator's arithmetic
+
+    @property
+    def kind(self) -> str:
+        """Kind of the generator, a name of :data:`KINDS`."""
+        return "harmonic" if isinstance(self.generator, HarmonicGenerator) else "hifigan"
 
     @property
     def context_frames(self) -> int:
         """Frames on each side that a frame's samples depend on: of the generator, and four for each refinement."""
         return generator_context(self.generator.config) + _transform_context(self.mel_config, self.refinement_rounds)
 
-    def _decode(self, mel: Tensor) -> Tensor:
+    @torch.no_grad()
+    def read_contour(self, mel: Tensor) -> PitchContour:
+        """Read F0 and voicing from mels, as is done where no contour is given.
+
+        Args:
+            mel: Log-mel (M, T) or (B, M, T).
+
+        Returns:
+            F0 in Hz, interpolated through unvoiced frames, and voicing, 0 or 1; (T,) or (B, T) each.
+
+        Raises:
+            InputError: The generator has no harmonic source.
+        """
+        if not isinstance(self.generator, HarmonicGenerator):
+            raise InputError("a HiFi-GAN reads no contour; expected a vocoder with a harmonic source")
+        rows = mel if mel.ndim == 3 else mel[None]
+        log_f0, voicing = self.generator.pitch(rows.to(self.generator.window))
+        voiced = voicing > 0
+        pairs = zip(log_f0.exp().cpu().numpy(), voiced.cpu().numpy(), strict=True)
+        f0_hz = torch.from_numpy(np.stack([fill_unvoiced(f0, flags) for f0, flags in pairs])).to(log_f0)
+        if mel.ndim == 2:
+            return f0_hz[0], voiced[0].to(f0_hz)
+        return f0_hz, voiced.to(f0_hz)
+
+    def _decode(self, mel: Tensor, contour: PitchContour | None) -> Tensor:
+        if isinstance(self.generator, HarmonicGenerator):
+            return self._decode_harmonic(mel, contour or self.read_contour(mel))
         parameter = next(self.parameters())
         with arithmetic(self.precision, parameter.device):
             audio = self.generator(mel.to(parameter))[:, 0].to(parameter.dtype)
-        if self.refinement_rounds == 0:
+        if self.inverse is None or self.refinement_rounds == 0:
             return audio
         magnitude = self.inverse(mel)
         # Above the highest filter the mel is silent and the generator is not: what it learnt of that band stays.
@@ -181,14 +263,48 @@ class Vocoder(MelDecoder):
             covered=self.inverse.covered,
         )
 
+    def _decode_harmonic(
+        self, mel: Tensor, contour: PitchContour, *, first_frame: int = 0, start_phase: Tensor | None = None
+    ) -> Tensor:
+        window = self.generator.window
+        f0_hz, voiced = (part.to(window.device) for part in contour)
+        with arithmetic(self.precision, window.device):
+            audio = self.generator(
+                mel.to(window), f0_hz, voiced.to(window), first_frame=first_frame, start_phase=start_phase
+            )
+        return audio[:, 0].clamp(-1.0, 1.0)
+
+    def _decode_chunks(self, mel: Tensor, contour: PitchContour | None, chunk_frames: int) -> Iterator[Tensor]:
+        if not isinstance(self.generator, HarmonicGenerator):
+            yield from super()._decode_chunks(mel, contour, chunk_frames)
+            return
+        self._check(mel)
+        config = self.generator.config
+        pieces = list(self._pieces(mel.shape[1], chunk_frames))
+        f0_hz, voiced = contour or self._read_in_pieces(mel, pieces)
+        phase = centre_phase(f0_hz[None], config.sample_rate_hz, config.hop_samples)[0]
+        for kept, piece in pieces:
+            part, first = (f0_hz[None, piece], voiced[None, piece]), piece.start
+            audio = self._decode_harmonic(mel[None, :, piece], part, first_frame=first, start_phase=phase[None, first])
+            yield audio[0, (kept.start - first) * config.hop_samples : (kept.stop - first) * config.hop_samples]
+
+    def _read_in_pieces(self, mel: Tensor, pieces: Sequence[tuple[slice, slice]]) -> PitchContour:
+        """Read the contour of a long mel; gaps between voiced frames are filled over the whole."""
+        found = [(self.read_contour(mel[:, piece]), kept.start - piece.start, kept) for kept, piece in pieces]
+        parts = [[track[at : at + kept.stop - kept.start] for track in pair] for pair, at, kept in found]
+        f0_hz, voiced = (torch.cat(tracks) for tracks in zip(*parts, strict=True))
+        filled = fill_unvoiced(f0_hz.cpu().numpy(), voiced.cpu().numpy() > 0)
+        return torch.from_numpy(filled).to(f0_hz), voiced
+
     @classmethod
     def from_generator(
         cls, generator: nn.Module, mel_config: MelConfig | None = None, *, refinement_rounds: int = 0
     ) -> Vocoder:
         """Copy a generator in training (weight-normed or fused) into a vocoder."""
         config = generator.config
-        if not isinstance(config, GeneratorConfig):
-            raise InputError(f"generator has a configuration of {type(config).__name__}; expected GeneratorConfig")
+        if not isinstance(config, GeneratorConfig | HarmonicConfig):
+            name = type(config).__name__
+            raise InputError(f"generator has a configuration of {name}; expected GeneratorConfig or HarmonicConfig")
         vocoder = cls(config, mel_config, refinement_rounds=refinement_rounds)
         _load(vocoder.generator, generator.state_dict(), "the generator")
         return vocoder
@@ -198,7 +314,7 @@ class Vocoder(MelDecoder):
         """Load a vocoder of this library.
 
         Args:
-            folder: Holds ``config.json`` (mel contract and generator) and ``model.safetensors``.
+            folder: Holds ``config.json`` (kind, generator and mel contract) and ``model.safetensors``.
 
         Returns:
             The vocoder on the CPU.
@@ -209,7 +325,7 @@ class Vocoder(MelDecoder):
         folder = Path(folder)
         values = read_json(folder / CONFIG_FILE)
         try:
-            config = GeneratorConfig.from_dict(values["generator"])
+            config = KINDS[values.get("kind", "hifigan")].from_dict(values["generator"])
             mel_config = MelConfig.from_dict(values["mel"])
             vocoder = cls(config, mel_config, refinement_rounds=values.get("refinement_rounds", 0))
         except (KeyError, TypeError, ValueError) as error:
@@ -235,6 +351,7 @@ class Vocoder(MelDecoder):
         with atomic_path(folder / WEIGHTS_FILE) as temporary:
             save_file(state, temporary)
         values = {
+            "kind": self.kind,
             "generator": self.generator.config.to_dict(),
             "mel": self.mel_config.to_dict(),
             "refinement_rounds": self.refinement_rounds,
@@ -299,7 +416,7 @@ class GriffinLimVocoder(MelDecoder):
         return _transform_context(self.mel_config, self.iterations)
 
     @torch.no_grad()
-    def _decode(self, mel: Tensor) -> Tensor:
+    def _decode(self, mel: Tensor, contour: PitchContour | None) -> Tensor:
         config = self.mel_config
         frames = mel.shape[-1]
         magnitude = nn.functional.pad(self.inverse(mel), (EDGE_FRAMES, EDGE_FRAMES), mode="replicate")
@@ -326,8 +443,10 @@ VOCODERS: dict[str, Callable[..., MelDecoder]] = {
 }
 
 
-def generator_context(config: GeneratorConfig) -> int:
+def generator_context(config: AnyConfig) -> int:
     """Frames on each side that a generator's samples depend on: the reach of all its convolutions, rounded up."""
+    if isinstance(config, HarmonicConfig):
+        return (config.blocks + 1) * (config.kernel // 2) + config.n_fft // config.hop_samples
     reach, rate = 3.0, 1  # of conv_pre, in frames; samples a frame
     for up, kernel in zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True):
         reach += math.ceil(kernel / up) / rate
@@ -336,6 +455,15 @@ def generator_context(config: GeneratorConfig) -> int:
         blocks = zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True)
         reach += max(sum((size - 1) // 2 * (d + plain) for d in dilations) for size, dilations in blocks) / rate
     return math.ceil(reach + 3.0 / rate)
+
+
+def _check_contour(contour: PitchContour, mel: Tensor) -> None:
+    f0_hz, voiced = contour
+    shape = (*mel.shape[:-2], mel.shape[-1])
+    if f0_hz.shape != shape or voiced.shape != shape:
+        raise InputError(f"contour of shapes {tuple(f0_hz.shape)}, {tuple(voiced.shape)}; expected {shape} as the mel")
+    if not (torch.isfinite(f0_hz).all() and (f0_hz > 0).all()):
+        raise InputError("contour with an F0 that is not finite and > 0; expected unvoiced frames interpolated")
 
 
 def _transform_context(config: MelConfig, rounds: int) -> int:

@@ -1,5 +1,7 @@
 """ONNX files answer as torch does, at lengths they were not made with."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.text.frontend import TextFrontend
 from gradtts_interp.vocoder import Vocoder
-from hifigan import GeneratorConfig
+from hifigan import GeneratorConfig, HarmonicConfig
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="make test-scale installs the extra onnx")
 pytest.importorskip("onnxscript", reason="make test-scale installs the extra onnx")
@@ -31,6 +33,15 @@ def test_the_files_equal_torch(exported):
     assert set(errors) == {"text_encoder", "pitch", "estimator", "vocoder"}
     assert max(errors.values()) < 1e-3
     assert (folder / "onnx.json").exists()
+
+
+def test_a_harmonic_source_is_exported_as_its_networks(exported, tmp_path):
+    vocoder = Vocoder(HarmonicConfig(width=16, blocks=2, pitch_width=8, pitch_blocks=1))
+    torch.nn.init.normal_(vocoder.generator.leave.weight, std=0.3)
+    tts = GradTTSInterpPipeline(exported[0].model, vocoder, exported[0].frontend)
+    errors = onnx_export.export_onnx(tts, tmp_path)
+    assert {"vocoder", "vocoder_pitch"} <= set(errors) and max(errors.values()) < 1e-3
+    assert json.loads((tmp_path / "onnx.json").read_text())["vocoder"]["kind"] == "harmonic"
 
 
 def test_the_step_loop_is_outside(exported):
@@ -57,5 +68,5 @@ def test_a_difference_is_refused_and_leaves_no_file(exported, tmp_path, monkeypa
 
 
 def test_a_pipeline_without_a_generator_is_refused(tmp_path):
-    with pytest.raises(InputError, match="style attention and a HiFi-GAN"):
+    with pytest.raises(InputError, match="style attention and a trained vocoder"):
         onnx_export.export_onnx(tiny_pipeline(), tmp_path)

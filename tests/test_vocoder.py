@@ -13,7 +13,7 @@ from gradtts_interp.audio import log_mel
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.vocoder import VOCODERS, GriffinLimVocoder, Vocoder
-from hifigan import CONFIGS, Generator, GeneratorConfig
+from hifigan import CONFIGS, Generator, GeneratorConfig, HarmonicConfig
 from hifigan.generator import to_official
 
 MEL = MelConfig()
@@ -219,3 +219,101 @@ def test_vocoders_are_named_and_made_alike(vocoder, tmp_path):
     vocoder.save_pretrained(tmp_path)
     assert isinstance(VOCODERS["hifigan"](tmp_path), Vocoder)
     assert VOCODERS["hifigan"](tmp_path).device == torch.device("cpu")
+
+
+# -- a harmonic source ------------------------------------------------------------------------------------------------
+
+HARMONIC = HarmonicConfig(width=16, blocks=2, pitch_width=8, pitch_blocks=1)
+
+
+@pytest.fixture
+def harmonic():
+    torch.manual_seed(0)
+    made = Vocoder(HARMONIC)
+    for weight in (made.generator.leave.weight, made.generator.pitch.leave.weight):
+        torch.nn.init.normal_(weight, std=0.3)
+    return made
+
+
+def contour_of(frames, f0_hz=150.0):
+    steps = torch.linspace(0, 1, frames)
+    return f0_hz * torch.exp(0.5 * steps), (steps * 5 % 1 < 0.7).float()
+
+
+def test_harmonic_vocoder_round_trip(harmonic, tmp_path):
+    mel, contour = torch.randn(80, 30) - 5, contour_of(30)
+    audio = harmonic(mel, MEL, contour)
+    harmonic.save_pretrained(tmp_path)
+    values = json.loads((tmp_path / "config.json").read_text())
+    assert values["kind"] == harmonic.kind == "harmonic" and values["generator"] == HARMONIC.to_dict()
+    again = Vocoder.from_pretrained(tmp_path)
+    assert torch.equal(again(mel, MEL, contour), audio)
+    assert torch.equal(Vocoder.from_generator(harmonic.generator)(mel, MEL, contour), audio)
+    assert Vocoder(TINY).kind == "hifigan"
+    for kind, message in (("choir", "no vocoder configuration: 'choir'"), ("hifigan", "lacks 'resblock'")):
+        (tmp_path / "config.json").write_text(json.dumps(values | {"kind": kind}))
+        with pytest.raises(CheckpointError, match=message):
+            Vocoder.from_pretrained(tmp_path)
+
+
+def test_harmonic_vocoder_follows_the_contour(harmonic):
+    mels = [torch.randn(80, frames) - 5 for frames in (1, 40, 12)]
+    contours = [contour_of(mel.shape[1]) for mel in mels]
+    with torch.inference_mode():
+        many = harmonic.decode(mels, MEL, contours)
+        singles = [harmonic(mel, MEL, contour) for mel, contour in zip(mels, contours, strict=True)]
+        other = harmonic(mels[1], MEL, contour_of(40, 220.0))
+        batch = harmonic(torch.stack([mels[1]] * 2), MEL, tuple(torch.stack([part] * 2) for part in contours[1]))
+    assert [len(audio) for audio in many] == [256, 40 * 256, 12 * 256]
+    assert all(torch.equal(a, b) for a, b in zip(many, singles, strict=True))
+    assert all(audio.abs().max() <= 1 for audio in many)
+    assert not torch.allclose(other, many[1], atol=1e-3)
+    assert torch.allclose(batch[1], many[1], atol=1e-5)
+
+
+def test_harmonic_vocoder_reads_a_contour_where_none_is_given(harmonic):
+    mel = torch.randn(80, 40) - 5
+    f0_hz, voiced = harmonic.read_contour(mel)
+    assert f0_hz.shape == voiced.shape == (40,) and set(voiced.tolist()) <= {0.0, 1.0}
+    assert torch.isfinite(f0_hz).all() and (f0_hz > 0).all()
+    with torch.inference_mode():
+        assert torch.equal(harmonic(mel, MEL), harmonic(mel, MEL, (f0_hz, voiced)))
+        assert harmonic(torch.stack([mel] * 2), MEL).shape == (2, 40 * 256)
+    with pytest.raises(InputError, match="a HiFi-GAN reads no contour"):
+        Vocoder(TINY).read_contour(mel)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_pieces_of_a_harmonic_vocoder_are_the_whole(harmonic, given):
+    mel, contour = torch.randn(80, 230) - 5, contour_of(230) if given else None
+    with torch.inference_mode():
+        whole = harmonic(mel, MEL, contour)
+        pieces = list(harmonic.decode_chunks(mel, MEL, contour, chunk_frames=60))
+    assert [len(piece) for piece in pieces] == [60 * 256] * 3 + [50 * 256]
+    assert torch.allclose(torch.cat(pieces), whole, atol=1e-4)
+
+
+def test_contours_that_do_not_belong_to_the_mel(harmonic):
+    mel, (f0_hz, voiced) = torch.zeros(80, 10), contour_of(10)
+    with pytest.raises(InputError, match=r"contour of shapes \(9,\), \(10,\); expected \(10,\) as the mel"):
+        harmonic(mel, MEL, (f0_hz[1:], voiced))
+    with pytest.raises(InputError, match=r"expected \(1, 10\) as the mel"):
+        harmonic(mel[None], MEL, (f0_hz, voiced))
+    for wrong in (0.0, float("nan")):
+        with pytest.raises(InputError, match="F0 that is not finite and > 0"):
+            harmonic(mel, MEL, (f0_hz * wrong, voiced))
+        with pytest.raises(InputError, match="F0 that is not finite and > 0"):
+            next(harmonic.decode_chunks(mel, MEL, (f0_hz * wrong, voiced)))
+
+
+def test_harmonic_vocoder_refuses_other_contracts_and_refinement():
+    with pytest.raises(InputError, match="refinement rounds 3 for a harmonic source; expected 0"):
+        Vocoder(HARMONIC, refinement_rounds=3)
+    with pytest.raises(CheckpointError, match="generator has fmax_hz 8000.0; the mel contract has 7600"):
+        Vocoder(HARMONIC, dataclasses.replace(MEL, fmax_hz=7600))
+
+
+def test_gradient_passes_a_harmonic_source(harmonic):
+    mel = (torch.randn(80, 12) - 5).requires_grad_()
+    harmonic(mel, MEL, contour_of(12)).square().sum().backward()
+    assert torch.isfinite(mel.grad).all() and mel.grad.abs().max() > 0

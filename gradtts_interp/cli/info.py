@@ -71,7 +71,7 @@ def card_of(checkpoint: Path) -> dict[str, Any]:
         "checkpoint": str(checkpoint.resolve()),
         "kind": "gradtts-interp folder" if folder else "official Grad-TTS file",
         "acoustic_parameters": sum(p.numel() for p in model.parameters()),
-        "vocoder": type(pipeline.vocoder).__name__,
+        "vocoder": pipeline.vocoder.kind,
         "vocoder_parameters": sum(p.numel() for p in pipeline.vocoder.parameters()),
         "bytes_on_disk": _size(folder) if folder else checkpoint.stat().st_size,
         "sample_rate_hz": mel.sample_rate_hz,

@@ -1,6 +1,7 @@
-"""``gradtts-interp train-vocoder``: train a HiFi-GAN on a folder of recordings.
+"""``gradtts-interp train-vocoder``: train a HiFi-GAN, or a generator with a harmonic source, on recordings.
 
-This command, not the package `hifigan`, knows the log-mel of gradtts_interp, so that there is only one.
+This command, not the package `hifigan`, knows the log-mel and the pitch tracker of gradtts_interp, so that there is
+only one of each.
 """
 
 from __future__ import annotations
@@ -12,21 +13,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from gradtts_interp.audio import log_mel
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
+from gradtts_interp.pitch.contour import extract_contour, fill_unvoiced
 from gradtts_interp.training.signals import StopSignal
 from gradtts_interp.vocoder import Vocoder
-from hifigan.config import CONFIGS
+from hifigan.config import CONFIGS, AnyConfig, HarmonicConfig
 from hifigan.data import Corpus
-from hifigan.train import CONTEXT_FRAMES, STATE_FILE, Budget, Trainer, TrainingConfig
+from hifigan.train import CONTEXT_FRAMES, HARMONIC, STATE_FILE, Budget, Trainer, TrainingConfig
 
 logger = logging.getLogger(__name__)
 
 DEFAULTS = TrainingConfig()
+FEATURES = "features"
+FULL_SCALE = 32768.0
 BOARD_EVERY = 10
 _HELP = {
     "batch": "segments of a batch",
@@ -37,7 +43,9 @@ _HELP = {
     "spectral_share": "share of the budget without discriminators",
     "divisor": "divides the discriminators' published channels; 1 is as published",
     "scales": "discriminators by scale; 3 is as published",
+    "window_channels": "channels of the first convolution of the discriminators by spectrogram",
     "mel_weight": "weight of the mel distance",
+    "late_mel_weight": "weight of the mel distance in the second half of what is trained with discriminators",
     "feature_weight": "weight of the feature distance",
     "stft_weight": "weight of the multi-resolution STFT loss; 0 is as published",
     "mel_noise": "greatest deviation of the noise on the recordings' mels, in nats",
@@ -50,7 +58,13 @@ _HELP = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("--wavs", type=Path, required=True, help="folder of 22.05 kHz wav or flac files, or a manifest")
+    parser.add_argument(
+        "--wavs",
+        type=Path,
+        required=True,
+        help="folder of 22.05 kHz wav or flac files, a manifest, or a corpus folder; for a generator with a harmonic "
+        "source F0 is read from the corpus's features, and tracked where there are none",
+    )
     parser.add_argument(
         "--mels", type=Path, help="folder of 'gradtts-interp predict-mels': a share of the batch is given these mels"
     )
@@ -73,8 +87,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="rounds of phase refinement the exported vocoder asks for; 32 helps a generator trained for an hour",
     )
     for name, text in _HELP.items():
-        default = getattr(DEFAULTS, name)
-        parser.add_argument("--" + name.replace("_", "-"), type=type(default), default=default, help=text)
+        plain, harmonic = getattr(DEFAULTS, name), getattr(HARMONIC, name)
+        shown = f"{harmonic:g}" if plain in (harmonic, None) else f"{plain:g}, harmonic {harmonic:g}"
+        kind = int if isinstance(harmonic, int) else float
+        parser.add_argument("--" + name.replace("_", "-"), type=kind, help=f"{text} (default: {shown})")
+    parser.add_argument("--windows", type=int, nargs="+", help="points of the discriminators by spectrogram")
     parser.add_argument("--float32", action="store_true", help="compute convolutions in float32, not bfloat16")
 
 
@@ -104,14 +121,24 @@ def run(args: argparse.Namespace) -> int:
 def build_trainer(args: argparse.Namespace, mel_config: MelConfig) -> Trainer:
     """Make the trainer, resumed when the run's folder holds a state."""
     names = {field.name for field in dataclasses.fields(TrainingConfig)} - {"generator"}
-    settings = {name: value for name, value in vars(args).items() if name in names}
+    settings = {name: value for name, value in vars(args).items() if name in names and value is not None}
+    if args.windows is not None:
+        settings["windows"] = tuple(args.windows)
     source = _vocoder_to_start_from(args.start_from, mel_config)
-    generator = source.generator.config if source else CONFIGS[args.config]
-    config = TrainingConfig(generator=generator, bfloat16=not args.float32, **settings)
+    generator: AnyConfig = source.generator.config if source else CONFIGS[args.config]
+    harmonic = isinstance(generator, HarmonicConfig)
+    defaults = HARMONIC if harmonic else DEFAULTS
+    config = dataclasses.replace(defaults, generator=generator, bfloat16=not args.float32, **settings)
     shortest = config.segment + 2 * CONTEXT_FRAMES * generator.hop_samples
-    rate, hop = mel_config.sample_rate_hz, generator.hop_samples
-    corpus = Corpus(args.wavs, sample_rate_hz=rate, shortest=shortest, mels=args.mels, hop=hop)
-    values = (corpus.hours, len(corpus.held_out), len(corpus.pairs))
+    corpus = Corpus(
+        args.wavs,
+        sample_rate_hz=mel_config.sample_rate_hz,
+        shortest=shortest,
+        mels=args.mels,
+        hop=generator.hop_samples,
+        contour_of=partial(read_contour, config=mel_config) if harmonic else None,
+    )
+    values = (corpus.hours, len(corpus.held_out), len(corpus.paired))
     logger.info("%.2f h of speech, %d recordings held out, %d with a predicted mel", *values)
     budget = Budget(args.steps, args.seconds)
     mel_function = partial(log_mel, config=mel_config)
@@ -122,6 +149,39 @@ def build_trainer(args: argparse.Namespace, mel_config: MelConfig) -> Trainer:
     elif source is not None:
         trainer.start_from(source.generator.state_dict())
     return trainer
+
+
+def read_contour(path: Path, samples: NDArray[np.int16], *, config: MelConfig) -> NDArray[np.float32] | None:
+    """Read the contour of a recording from the features beside it, or track it where there is no such folder.
+
+    Args:
+        path: The recording; in a corpus ``wavs/NAME.wav``, with ``features/NAME.npz`` beside ``wavs``.
+        samples: Its samples (N,).
+        config: The mel contract.
+
+    Returns:
+        F0 in Hz, > 0 everywhere, and voicing, 0 or 1, (2, T), float32; None while a corpus that is being built has no
+        features of it.
+
+    Raises:
+        InputError: The features hold no contour.
+    """
+    folder = path.parent.parent / FEATURES
+    if not folder.is_dir():
+        contour = extract_contour(samples.astype(np.float64) / FULL_SCALE, config)
+        return np.stack([contour.f0_hz, contour.voiced.astype(np.float32)])
+    features = folder / f"{path.stem}.npz"
+    if not features.is_file():
+        return None
+    try:
+        with np.load(features, allow_pickle=False) as arrays:
+            f0_hz, voiced = arrays["f0_hz"].astype(np.float64), arrays["voiced"].astype(bool)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{features} holds no contour: {error}; expected f0_hz and voiced (T,)") from error
+    if f0_hz.ndim != 1 or f0_hz.shape != voiced.shape:
+        raise InputError(f"{features} holds f0_hz {f0_hz.shape} and voiced {voiced.shape}; expected one shape (T,)")
+    voiced &= np.isfinite(f0_hz) & (f0_hz > 0)
+    return np.stack([fill_unvoiced(f0_hz, voiced), voiced.astype(np.float32)])
 
 
 def _vocoder_to_start_from(path: Path | None, mel_config: MelConfig) -> Vocoder | None:

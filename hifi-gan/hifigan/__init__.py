@@ -1,6 +1,7 @@
-"""HiFi-GAN: generator, discriminators, losses and training; knows nothing of the package that uses it."""
+"""HiFi-GAN and a generator with a harmonic source: networks, losses and training; knows nothing of what uses it."""
 
-from hifigan.config import CONFIGS, GeneratorConfig
+from hifigan.config import CONFIGS, AnyConfig, GeneratorConfig, HarmonicConfig
 from hifigan.generator import Generator
+from hifigan.harmonic import HarmonicGenerator
 
-__all__ = ["CONFIGS", "Generator", "GeneratorConfig"]
+__all__ = ["CONFIGS", "AnyConfig", "Generator", "GeneratorConfig", "HarmonicConfig", "HarmonicGenerator"]

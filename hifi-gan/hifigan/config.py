@@ -1,4 +1,4 @@
-"""Shapes of the generator: the three published ones and a small one for two CPU cores."""
+"""Shapes of the generator: the three published ones, a small one, and one with a harmonic source."""
 
 from __future__ import annotations
 
@@ -88,11 +88,79 @@ class GeneratorConfig:
         return cls(**{f.name: values[f.name] for f in dataclasses.fields(cls) if f.name in values})
 
 
+@dataclass(frozen=True)
+class HarmonicConfig:
+    """Shape of a generator with a harmonic source, and of the mel it reads.
+
+    Attributes:
+        width: Channels of the network over frames.
+        blocks: ConvNeXt blocks.
+        kernel: Frames under each convolution, odd.
+        expansion: Channels inside a block, as a multiple of its width.
+        reach: Bound of a log gain, in nats on either side of what the mel says.
+        pitch_width: Channels of the network that reads F0 and voicing from a mel.
+        pitch_blocks: Its blocks.
+        num_mels: Mel bins (M).
+        n_fft: Points of the transform, a multiple of the hop.
+        hop_samples: Samples made from one mel frame.
+        sample_rate_hz: Samples per second.
+        fmin_hz: Lower edge of the lowest mel filter.
+        fmax_hz: Upper edge of the highest mel filter.
+    """
+
+    width: int = 256
+    blocks: int = 6
+    kernel: int = 7
+    expansion: int = 3
+    reach: float = 6.0
+    pitch_width: int = 128
+    pitch_blocks: int = 3
+    num_mels: int = 80
+    n_fft: int = 1024
+    hop_samples: int = 256
+    sample_rate_hz: int = 22050
+    fmin_hz: float = 0.0
+    fmax_hz: float = 8000.0
+
+    def __post_init__(self) -> None:
+        """Check that the shapes fit each other."""
+        if self.hop_samples < 1 or self.n_fft % self.hop_samples or (self.n_fft - self.hop_samples) % 2:
+            raise ValueError(f"n_fft {self.n_fft} with hop {self.hop_samples}; expected a multiple, an even rest")
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel of {self.kernel} frames; expected an odd number")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> HarmonicConfig:
+        """Build from a mapping.
+
+        Args:
+            values: Every field of this class.
+
+        Returns:
+            The configuration.
+
+        Raises:
+            ValueError: A field is missing or unknown, or the fields do not fit each other.
+        """
+        known = {f.name for f in dataclasses.fields(cls)}
+        if set(values) != known:
+            differ = sorted(known ^ set(values))
+            raise ValueError(f"harmonic generator configuration: {differ} missing or unknown; it has {sorted(values)}")
+        return cls(**values)
+
+
+AnyConfig = GeneratorConfig | HarmonicConfig
+
 _V3_DILATIONS = ((1, 2), (2, 6), (3, 12))
 
-CONFIGS: dict[str, GeneratorConfig] = {
+CONFIGS: dict[str, AnyConfig] = {
     "v1": GeneratorConfig(),
     "v2": GeneratorConfig(upsample_initial_channel=128),
     "v3": GeneratorConfig("2", (8, 8, 4), (16, 16, 8), 256, (3, 5, 7), _V3_DILATIONS),
     "demo": GeneratorConfig("2", (8, 8, 4), (16, 16, 8), 192, (3, 5, 7), _V3_DILATIONS),
+    "harmonic": HarmonicConfig(),
 }

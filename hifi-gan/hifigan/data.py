@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -18,6 +19,42 @@ logger = logging.getLogger(__name__)
 SUFFIXES = (".wav", ".flac")
 # One file in so many is held out, by a hash of its name, so the choice survives a growing corpus.
 HOLD_OUT_EVERY = 50
+# Of a corpus, and of one that is being built, whose last line may be half written.
+MANIFEST, PARTIAL_MANIFEST = "manifest.jsonl", "manifest.partial.jsonl"
+ContourFunction = Callable[[Path, np.ndarray], "np.ndarray | None"]
+
+
+class Recording(NamedTuple):
+    """One recording and what is known of each of its mel frames.
+
+    Attributes:
+        samples: Samples (N,), int16.
+        contour: F0 in Hz, > 0 everywhere, and voicing, (2, T), float32; None where no network reads it.
+        mel: Predicted log-mel (M, T), float16, or None.
+    """
+
+    samples: np.ndarray
+    contour: np.ndarray | None = None
+    mel: np.ndarray | None = None
+
+    def frames(self, hop: int) -> int:
+        """Frames that the samples and all that is known of them have."""
+        known = [part.shape[1] for part in (self.contour, self.mel) if part is not None]
+        return min([len(self.samples) // hop, *known])
+
+
+class Segments(NamedTuple):
+    """Pieces of recordings.
+
+    Attributes:
+        audio: Samples (B, N), float32 in [-1, 1].
+        contour: F0 in Hz and voicing (B, 2, T), or None.
+        mel: Predicted log-mels (B, M, T), or None.
+    """
+
+    audio: Tensor
+    contour: Tensor | None = None
+    mel: Tensor | None = None
 
 
 class Corpus:
@@ -30,44 +67,66 @@ class Corpus:
         mels: Folder of predicted log-mels, ``NAME.npy`` (M, T) or (1, M, T) for recording ``NAME.wav``; recordings
             without one serve with their own mel alone.
         hop: Samples of a mel frame.
+        contour_of: Gives F0 and voicing (2, T) of a file and its samples, or None while they are not there yet: the
+            file is then asked for again at the next ``refresh``. Segments begin at a frame where this is given.
     """
 
     def __init__(
-        self, source: str | Path, *, sample_rate_hz: int, shortest: int, mels: Path | None = None, hop: int = 256
+        self,
+        source: str | Path,
+        *,
+        sample_rate_hz: int,
+        shortest: int,
+        mels: Path | None = None,
+        hop: int = 256,
+        contour_of: ContourFunction | None = None,
     ) -> None:
         self.source = Path(source)
         self.sample_rate_hz = sample_rate_hz
         self.shortest = shortest
-        self.mels, self.hop = mels, hop
+        self.mels, self.hop, self.contour_of = mels, hop, contour_of
         self._seen: set[Path] = set()
-        self.training: list[np.ndarray] = []
-        self.held_out: list[np.ndarray] = []
-        self.pairs: list[tuple[np.ndarray, np.ndarray]] = []
+        self.training: list[Recording] = []
+        self.held_out: list[Recording] = []
         self.refresh()
         if not self.training:
             raise ValueError(f"{source} holds no recording of at least {shortest} samples at {sample_rate_hz} Hz")
-        if mels is not None and not self.pairs:
+        if mels is not None and not self.paired:
             raise ValueError(f"{mels} holds no mel NAME.npy of a training recording of {source}")
 
     @property
     def hours(self) -> float:
         """Hours of training audio."""
-        return sum(len(x) for x in self.training) / self.sample_rate_hz / 3600
+        return sum(len(x.samples) for x in self.training) / self.sample_rate_hz / 3600
+
+    @property
+    def paired(self) -> list[Recording]:
+        """Training recordings with a predicted mel."""
+        return [recording for recording in self.training if recording.mel is not None]
 
     def refresh(self) -> int:
         """Read files that have appeared since; returns their number."""
         fresh = [path for path in list_recordings(self.source) if path not in self._seen]
-        self._seen.update(fresh)
+        before = len(self._seen)
         for path in fresh:
             samples = self._read(path)
-            if samples is not None:
-                held_out = zlib.crc32(path.name.encode()) % HOLD_OUT_EVERY == 0
-                (self.held_out if held_out else self.training).append(samples)
-                mel = None if held_out else self._read_mel(path)
-                if mel is not None:
-                    self.pairs.append((samples, mel))
-        self._ends = np.cumsum([len(samples) for samples in self.training])
-        return len(fresh)
+            contour = None
+            if samples is not None and self.contour_of is not None:
+                contour = self.contour_of(path, samples)
+                if contour is None:
+                    continue
+            self._seen.add(path)
+            if samples is None:
+                continue
+            if contour is not None and contour.shape[1] < self.shortest // self.hop:
+                logger.warning("%s left aside: its contour has %d frames only", path, contour.shape[1])
+                continue
+            if zlib.crc32(path.name.encode()) % HOLD_OUT_EVERY == 0:
+                self.held_out.append(Recording(samples, contour))
+            else:
+                self.training.append(Recording(samples, contour, self._read_mel(path)))
+        self._ends = np.cumsum([len(recording.samples) for recording in self.training])
+        return len(self._seen) - before
 
     def _read(self, path: Path) -> np.ndarray | None:
         """Return int16 samples (N,), or None with a warning when the file cannot be used."""
@@ -93,7 +152,7 @@ class Corpus:
             raise ValueError(f"{path} holds an array {mel.shape}; expected finite log-mels (M, T)")
         return mel.astype(np.float16)
 
-    def predicted(self, size: int, frames: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def predicted(self, size: int, frames: int, generator: torch.Generator) -> Segments:
         """Cut random segments of recordings with a predicted mel, on the frames of the mel.
 
         Args:
@@ -102,58 +161,80 @@ class Corpus:
             generator: Source of randomness.
 
         Returns:
-            Samples (B, T * hop), float32 in [-1, 1], and predicted log-mels (B, M, T).
+            Segments of T * hop samples with their predicted mels.
 
         Raises:
             ValueError: No recording with a predicted mel is so long.
         """
-        long = [(samples, mel) for samples, mel in self.pairs if self._paired_frames(samples, mel) >= frames]
+        long = [recording for recording in self.paired if recording.frames(self.hop) >= frames]
         if not long:
             raise ValueError(f"{self.mels}: no mel has {frames} frames; expected some as long as a segment")
         draws = torch.rand((size, 2), generator=generator, dtype=torch.float64).tolist()
-        rows, mels = [], []
-        for which, where in draws:
-            samples, mel = long[int(which * len(long))]
-            first = int(where * (self._paired_frames(samples, mel) - frames + 1))
-            rows.append(samples[first * self.hop : (first + frames) * self.hop])
-            mels.append(mel[:, first : first + frames])
-        return torch.from_numpy(np.stack(rows)).float() / 32768.0, torch.from_numpy(np.stack(mels)).float()
+        chosen = [long[int(which * len(long))] for which, _ in draws]
+        firsts = [int(at * (r.frames(self.hop) - frames + 1)) for r, (_, at) in zip(chosen, draws, strict=True)]
+        return self._cut(chosen, firsts, frames)
 
-    def _paired_frames(self, samples: np.ndarray, mel: np.ndarray) -> int:
-        return min(len(samples) // self.hop, mel.shape[1])
-
-    def batch(self, size: int, samples: int, generator: torch.Generator) -> Tensor:
+    def batch(self, size: int, samples: int, generator: torch.Generator) -> Segments:
         """Cut random segments; long recordings are drawn more often.
 
         Args:
             size: Segments (B).
-            samples: Samples of each (N), at most ``shortest``.
+            samples: Samples of each (N), at most ``shortest``; whole frames where there are contours.
             generator: Source of randomness.
 
         Returns:
-            Segments (B, N), float32, in [-1, 1].
+            Segments without mels.
         """
         draws = torch.rand((size, 2), generator=generator, dtype=torch.float64).numpy()
+        places = np.searchsorted(self._ends, draws[:, 0] * self._ends[-1], side="right")
+        chosen = [self.training[int(place)]._replace(mel=None) for place in places]
+        if self.contour_of is not None:
+            frames = samples // self.hop
+            rest = [recording.frames(self.hop) - frames for recording in chosen]
+            firsts = [int(start * (free + 1)) for free, start in zip(rest, draws[:, 1], strict=True)]
+            return self._cut(chosen, firsts, frames)
         rows = np.empty((size, samples), np.int16)
-        for row, (where, start) in zip(rows, draws, strict=True):
-            recording = self.training[int(np.searchsorted(self._ends, where * self._ends[-1], side="right"))]
-            first = int(start * (len(recording) - samples + 1))
-            row[:] = recording[first : first + samples]
-        return torch.from_numpy(rows).float() / 32768.0
+        for row, recording, start in zip(rows, chosen, draws[:, 1], strict=True):
+            first = int(start * (len(recording.samples) - samples + 1))
+            row[:] = recording.samples[first : first + samples]
+        return Segments(_floats(rows))
 
-    def validation(self, size: int, samples: int) -> Tensor:
-        """Return the middles of up to ``size`` held-out recordings (of training ones if none is held out), (B, N)."""
-        recordings = (self.held_out or self.training)[:size]
-        starts = [(len(recording) - samples) // 2 for recording in recordings]
-        rows = [recording[s : s + samples] for recording, s in zip(recordings, starts, strict=True)]
-        return torch.from_numpy(np.stack(rows)).float() / 32768.0
+    def validation(self, size: int, samples: int) -> Segments:
+        """Return the middles of up to ``size`` held-out recordings (of training ones if none is held out)."""
+        recordings = [recording._replace(mel=None) for recording in (self.held_out or self.training)[:size]]
+        if self.contour_of is not None:
+            frames = samples // self.hop
+            firsts = [(recording.frames(self.hop) - frames) // 2 for recording in recordings]
+            return self._cut(recordings, firsts, frames)
+        starts = [(len(recording.samples) - samples) // 2 for recording in recordings]
+        rows = [recording.samples[s : s + samples] for recording, s in zip(recordings, starts, strict=True)]
+        return Segments(_floats(np.stack(rows)))
+
+    def _cut(self, recordings: Sequence[Recording], firsts: Sequence[int], frames: int) -> Segments:
+        """Cut the same number of frames out of each recording, and what is known of them."""
+        pairs = list(zip(recordings, firsts, strict=True))
+        rows = [r.samples[first * self.hop : (first + frames) * self.hop] for r, first in pairs]
+        contours = [r.contour[:, first : first + frames] for r, first in pairs if r.contour is not None]
+        mels = [r.mel[:, first : first + frames] for r, first in pairs if r.mel is not None]
+        return Segments(
+            _floats(np.stack(rows)),
+            torch.from_numpy(np.stack(contours)).float() if contours else None,
+            torch.from_numpy(np.stack(mels)).float() if mels else None,
+        )
+
+
+def _floats(samples: np.ndarray) -> Tensor:
+    """Return int16 samples as float32 in [-1, 1]."""
+    return torch.from_numpy(samples).float() / 32768.0
 
 
 def list_recordings(source: Path) -> list[Path]:
     """List the recordings of a folder or manifest, sorted.
 
     A manifest holds one recording a line: a path alone or before the first ``|``, or a JSON object with the path under
-    ``wav``, ``audio`` or ``path``. Paths are relative to the manifest.
+    ``wav``, ``audio`` or ``path``, or an ``id`` that stands for ``wavs/ID.wav``; an object whose ``split`` is not
+    ``train`` is left aside. Paths are relative to the manifest. A folder with a ``manifest.jsonl``, or a
+    ``manifest.partial.jsonl`` while it is being built, is read by it.
 
     Args:
         source: Folder or manifest.
@@ -164,6 +245,7 @@ def list_recordings(source: Path) -> list[Path]:
     Raises:
         ValueError: ``source`` does not exist, or a line of the manifest names no path.
     """
+    source = next((source / name for name in (MANIFEST, PARTIAL_MANIFEST) if (source / name).is_file()), source)
     if source.is_dir():
         found = (path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES)
         return sorted(path for path in found if not path.name.startswith("."))
@@ -174,13 +256,19 @@ def list_recordings(source: Path) -> list[Path]:
 
 def _manifest_names(manifest: Path) -> Iterator[str]:
     """Yield the path of each line."""
-    for number, line in enumerate(manifest.read_text(encoding="utf-8").splitlines(), 1):
+    lines = manifest.read_text(encoding="utf-8").splitlines(keepends=True)
+    if manifest.name == PARTIAL_MANIFEST:
+        lines = [line for line in lines if line.endswith("\n")]
+    for number, line in enumerate(lines, 1):
         line = line.strip()
         if line.startswith("{"):
             entry = json.loads(line)
             name = next((entry[key] for key in ("wav", "audio", "path") if key in entry), None)
+            if name is None and "id" in entry:
+                name = f"wavs/{entry['id']}.wav"
             if name is None:
-                raise ValueError(f"{manifest} line {number} has none of wav, audio, path: {sorted(entry)}")
-            yield name
+                raise ValueError(f"{manifest} line {number} has none of wav, audio, path, id: {sorted(entry)}")
+            if entry.get("split", "train") == "train":
+                yield name
         elif line and not line.startswith("#"):
             yield line.split("|")[0]

@@ -1,4 +1,4 @@
-"""The two families of discriminators: by period and by scale."""
+"""The families of discriminators: by period and by scale, as published, and by spectrogram, which is cheap on a CPU."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ _SCALE_LAYERS = (
     (1024, 41, 1, 16),
     (1024, 5, 1, 1),
 )
+# Kernel and stride over (bins, frames) of each convolution of a spectrogram.
+_SPECTROGRAM_LAYERS = (((7, 3), (2, 1)), ((5, 3), (2, 2)), ((5, 3), (2, 1)), ((5, 3), (2, 2)), ((3, 3), (1, 1)))
+SPECTROGRAM_FLOOR = 1e-3
 Judgement = tuple[Tensor, list[Tensor]]
 
 
@@ -79,21 +82,67 @@ class ScaleDiscriminator(nn.Module):
         return _judge(self.convs, self.conv_post, audio)
 
 
+class SpectrogramDiscriminator(nn.Module):
+    """Judges log-magnitudes of one short-time transform, as a picture.
+
+    Args:
+        n_fft: Points of the transform, which are its window; the hop is a quarter.
+        channels: Of the first convolution; those after have up to four times as many.
+
+    Source: Jang et al. 2021, "UnivNet", section 2.2; narrower, and with strides over bins and frames.
+    """
+
+    window: Tensor
+
+    def __init__(self, n_fft: int, channels: int) -> None:
+        super().__init__()
+        self.n_fft = n_fft
+        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+        self.convs = nn.ModuleList()
+        before = 1
+        for index, (kernel, stride) in enumerate(_SPECTROGRAM_LAYERS):
+            after = channels * min(4, 2 ** (index // 2))
+            padding = (kernel[0] // 2, kernel[1] // 2)
+            self.convs.append(parametrizations.weight_norm(nn.Conv2d(before, after, kernel, stride, padding=padding)))
+            before = after
+        self.conv_post = parametrizations.weight_norm(nn.Conv2d(before, 1, (3, 3), padding=1))
+
+    def forward(self, audio: Tensor) -> Judgement:
+        """Judge (B, 1, N); returns scores (B, S) and the features of each layer."""
+        samples = audio[:, 0].float()
+        window = self.window.to(samples)
+        spectrum = torch.stft(samples, self.n_fft, self.n_fft // 4, window=window, return_complex=True)
+        power = torch.view_as_real(spectrum).square().sum(-1)
+        log = 0.5 * power.clamp(min=SPECTROGRAM_FLOOR**2).log()
+        return _judge(self.convs, self.conv_post, 0.5 * log[:, None])
+
+
 class Discriminators(nn.Module):
-    """All discriminators of HiFi-GAN behind one call.
+    """All discriminators behind one call.
 
     Args:
         divisor: Divides the published channels; 1 is the published size, 8 suits a CPU.
         periods: Periods judged.
         scales: Number of scales, each half the rate of the one before.
+        windows: Points of the transform of each discriminator by spectrogram.
+        window_channels: Channels of their first convolution.
 
     Source: Kong et al. 2020, HiFi-GAN, section 2.3.
     """
 
-    def __init__(self, divisor: int = 1, *, periods: Sequence[int] = PERIODS, scales: int = 3) -> None:
+    def __init__(
+        self,
+        divisor: int = 1,
+        *,
+        periods: Sequence[int] = PERIODS,
+        scales: int = 3,
+        windows: Sequence[int] = (),
+        window_channels: int = 16,
+    ) -> None:
         super().__init__()
         self.mpd = nn.ModuleList(PeriodDiscriminator(period, divisor) for period in periods)
         self.msd = nn.ModuleList(ScaleDiscriminator(divisor, spectral=index == 0) for index in range(scales))
+        self.mrd = nn.ModuleList(SpectrogramDiscriminator(n_fft, window_channels) for n_fft in windows)
         self.pool = nn.AvgPool1d(4, 2, padding=2)
 
     def forward(self, audio: Tensor) -> list[Judgement]:
@@ -103,13 +152,14 @@ class Discriminators(nn.Module):
             audio: Samples (B, 1, N).
 
         Returns:
-            Scores and features of each discriminator, those by period first.
+            Scores and features of each discriminator, those by period first, those by spectrogram last.
         """
+        whole = audio
         judgements = [discriminator(audio) for discriminator in self.mpd]
         for index, discriminator in enumerate(self.msd):
             audio = audio if index == 0 else self.pool(audio)
             judgements.append(discriminator(audio))
-        return judgements
+        return judgements + [discriminator(whole) for discriminator in self.mrd]
 
 
 def _judge(convs: nn.ModuleList, last: nn.Module, x: Tensor) -> Judgement:

@@ -20,19 +20,22 @@ from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 
 from hifigan import losses
-from hifigan.config import CONFIGS, GeneratorConfig
-from hifigan.data import Corpus
+from hifigan.config import CONFIGS, AnyConfig, HarmonicConfig
+from hifigan.data import Corpus, Segments
 from hifigan.discriminators import PERIODS, Discriminators
 from hifigan.generator import Generator
+from hifigan.harmonic import HarmonicGenerator, centre_phase, pulse_train
 
 logger = logging.getLogger(__name__)
 
 # Frames read on either side of a segment so that its mel has no edge in it.
 CONTEXT_FRAMES = 2
+# The reader of pitch learns from one segment in so many, which is enough for it.
+PITCH_EVERY = 3
 STATE_FILE = "state.pt"
 LOG_FILE = "log.jsonl"
 # What a resumed training must share with the one before.
-NETWORK_SETTINGS = ("generator", "divisor", "periods", "scales")
+NETWORK_SETTINGS = ("generator", "divisor", "periods", "scales", "windows", "window_channels")
 MelFunction = Callable[[Tensor], Tensor]
 
 
@@ -53,7 +56,11 @@ class TrainingConfig:
         divisor: Divides the discriminators' published channels.
         periods: Periods of the discriminators by period.
         scales: Number of discriminators by scale.
+        windows: Points of the transforms of the discriminators by spectrogram.
+        window_channels: Channels of their first convolution.
         mel_weight: Weight of the mel distance.
+        late_mel_weight: Weight of the mel distance in the second half of what is trained with discriminators; the same
+            if None.
         feature_weight: Weight of the feature distance.
         stft_weight: Weight of the multi-resolution STFT loss.
         mel_noise: Greatest deviation of noise put on the recordings' mels, in nats, so that predicted mels decode well.
@@ -65,7 +72,7 @@ class TrainingConfig:
         patience: Steps in a row with a non-finite loss before giving up.
     """
 
-    generator: GeneratorConfig = field(default_factory=lambda: CONFIGS["demo"])
+    generator: AnyConfig = field(default_factory=lambda: CONFIGS["demo"])
     batch: int = 16
     segment: int = 8192
     spectral_rate: float = 2e-3
@@ -77,7 +84,10 @@ class TrainingConfig:
     divisor: int = 4
     periods: tuple[int, ...] = PERIODS
     scales: int = 0
+    windows: tuple[int, ...] = ()
+    window_channels: int = 16
     mel_weight: float = 45.0
+    late_mel_weight: float | None = None
     feature_weight: float = 2.0
     stft_weight: float = 2.0
     mel_noise: float = 0.0
@@ -91,6 +101,23 @@ class TrainingConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
+
+
+# What a generator with a harmonic source is trained with. It knows periods beforehand, so that spectrograms tell what
+# it lacks; and with a mel loss as heavy as HiFi-GAN's the discriminators would say nothing.
+HARMONIC = TrainingConfig(
+    generator=CONFIGS["harmonic"],
+    batch=12,
+    segment=16384,
+    spectral_rate=1e-3,
+    adversarial_rate=3e-4,
+    periods=(),
+    windows=(2048, 1024, 256),
+    mel_weight=10.0,
+    late_mel_weight=3.0,
+    stft_weight=4.0,
+    clip=20.0,
+)
 
 
 @dataclass(frozen=True)
@@ -133,9 +160,16 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.config, self.corpus, self.mel, self.budget = config, corpus, mel_function, budget
         self.device = torch.device(device)
-        self.generator = Generator(config.generator).to(self.device)
+        network = HarmonicGenerator if isinstance(config.generator, HarmonicConfig) else Generator
+        self.generator = network(config.generator).to(self.device)
         self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval()
-        self.judges = Discriminators(config.divisor, periods=config.periods, scales=config.scales).to(self.device)
+        self.judges = Discriminators(
+            config.divisor,
+            periods=config.periods,
+            scales=config.scales,
+            windows=config.windows,
+            window_channels=config.window_channels,
+        ).to(self.device)
         self.optimizers = {
             name: torch.optim.AdamW(module.parameters(), config.spectral_rate, betas=config.betas, fused=True)
             for name, module in (("generator", self.generator), ("judges", self.judges))
@@ -154,16 +188,15 @@ class Trainer:
         began = time.monotonic()
         adversarial = self.share >= self.config.spectral_share
         self._set_rate(self.config.adversarial_rate if adversarial else self.config.spectral_rate)
-        audio, mel = self._batch()
-        with self._autocast():
-            fake = self.generator(mel)
-        fake = fake.float()
+        segments = self._batch()
+        audio = segments.audio[:, None]
+        fake, other = self._generate(segments)
         report, finite = {}, True
         if adversarial:
             loss = self._judges_loss(audio, fake.detach())
             report["discriminators"] = loss.item()
             finite = self._update("judges", self.judges, loss)
-        loss, parts = self._generator_loss(audio, fake, adversarial)
+        loss, parts = self._generator_loss(segments, fake, other, adversarial)
         report.update(parts)
         finite = self._update("generator", self.generator, loss) and finite
         if finite:
@@ -175,21 +208,44 @@ class Trainer:
         self.seconds += time.monotonic() - began
         return {**report, "skipped": float(not finite)}
 
-    def _batch(self) -> tuple[Tensor, Tensor]:
-        """Return segments (B, 1, N) and their mels (B, M, T): own ones, perhaps with noise, and predicted ones."""
+    def _batch(self) -> Segments:
+        """Return segments (B, N) and their mels (B, M, T): own ones, perhaps with noise, and predicted ones."""
         config, hop = self.config, self.config.generator.hop_samples
         margin = CONTEXT_FRAMES * hop
-        n_predicted = round(config.predicted_share * config.batch) if self.corpus.pairs else 0
-        audio = self.corpus.batch(config.batch - n_predicted, config.segment + 2 * margin, self.random).to(self.device)
+        n_predicted = round(config.predicted_share * config.batch) if self.corpus.paired else 0
+        own = self.corpus.batch(config.batch - n_predicted, config.segment + 2 * margin, self.random)
+        audio = own.audio.to(self.device)
         mel = self.mel(audio)[..., CONTEXT_FRAMES:-CONTEXT_FRAMES]
         if self.config.mel_noise:
             level = self.config.mel_noise * torch.rand((len(mel), 1, 1), generator=self.random)
             mel = mel + (level * torch.randn(mel.shape, generator=self.random)).to(self.device)
         audio = audio[:, margin:-margin]
-        if n_predicted:
-            heard, predicted = self.corpus.predicted(n_predicted, config.segment // hop, self.random)
-            audio, mel = (torch.cat(p) for p in ((audio, heard.to(audio)), (mel, predicted.to(mel))))
-        return audio[:, None], mel
+        contour = None if own.contour is None else own.contour[..., CONTEXT_FRAMES:-CONTEXT_FRAMES].to(self.device)
+        if not n_predicted:
+            return Segments(audio, contour, mel)
+        heard = self.corpus.predicted(n_predicted, config.segment // hop, self.random)
+        assert heard.mel is not None
+        if contour is not None and heard.contour is not None:
+            contour = torch.cat([contour, heard.contour.to(contour)])
+        audio, mel = (torch.cat(p) for p in ((audio, heard.audio.to(audio)), (mel, heard.mel.to(mel))))
+        return Segments(audio, contour, mel)
+
+    def _generate(self, segments: Segments) -> tuple[Tensor, Tensor | None]:
+        """Return generated samples (B, 1, N), and where there is a noise source the same with other noise."""
+        if not isinstance(self.generator, HarmonicGenerator):
+            with self._autocast():
+                return self.generator(segments.mel).float(), None
+        assert segments.contour is not None
+        config, (f0_hz, voiced) = self.generator.config, segments.contour.unbind(1)
+        start = torch.rand(len(f0_hz), generator=self.random, dtype=torch.float64).to(self.device)
+        phase = centre_phase(f0_hz, config.sample_rate_hz, config.hop_samples, start=start)
+        pulses = pulse_train(f0_hz, phase, config.sample_rate_hz, config.hop_samples)
+        noise = torch.randn((2, *pulses.shape), generator=self.random).to(self.device)
+        with self._autocast():
+            gains = self.generator.gains(segments.mel, f0_hz, voiced)
+        with torch.no_grad():
+            other = self.generator.filter(gains, pulses, noise[1])
+        return self.generator.filter(gains, pulses, noise[0])[:, None], other[:, None]
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16)
@@ -201,13 +257,24 @@ class Trainer:
         fake_half = [(scores.chunk(2)[1].float(), []) for scores, _ in judgements]
         return losses.discriminator_loss(real_half, fake_half)
 
-    def _generator_loss(self, real: Tensor, fake: Tensor, adversarial: bool) -> tuple[Tensor, dict[str, float]]:
-        config = self.config
-        parts = {
-            "mel": config.mel_weight * functional.l1_loss(self.mel(fake[:, 0]), self.mel(real[:, 0])),
-            "stft": config.stft_weight * losses.stft_loss(fake[:, 0], real[:, 0]),
-        }
+    def _generator_loss(
+        self, segments: Segments, fake: Tensor, other: Tensor | None, adversarial: bool
+    ) -> tuple[Tensor, dict[str, float]]:
+        config, audio = self.config, segments.audio
+        late = adversarial and self.share >= 0.5 * (1 + config.spectral_share)
+        mel_weight = config.mel_weight
+        if late and config.late_mel_weight is not None:
+            mel_weight = config.late_mel_weight
+        parts = {"mel": mel_weight * functional.l1_loss(self.mel(fake[:, 0]), self.mel(audio))}
+        if other is None:
+            parts["stft"] = config.stft_weight * losses.stft_loss(fake[:, 0], audio)
+        else:
+            resolutions, floor = losses.HARMONIC_RESOLUTIONS, losses.HARMONIC_FLOOR
+            distance = losses.stft_loss(fake[:, 0], audio, resolutions, floor=floor, other=other[:, 0])
+            parts["stft"] = config.stft_weight * distance
+            parts |= self._pitch_loss(segments)
         if adversarial:
+            real = audio[:, None]
             self.judges.requires_grad_(False)
             with self._autocast():
                 with torch.no_grad():
@@ -217,6 +284,19 @@ class Trainer:
             parts["adversarial"] = losses.generator_loss(of_fake)
             parts["features"] = config.feature_weight * losses.feature_loss(of_real, of_fake)
         return torch.stack(list(parts.values())).sum(), {name: part.item() for name, part in parts.items()}
+
+    def _pitch_loss(self, segments: Segments) -> dict[str, Tensor]:
+        """How far F0 (nats, on voiced frames) and voicing as read from the mel are from the contour."""
+        assert segments.contour is not None and isinstance(self.generator, HarmonicGenerator)
+        assert segments.mel is not None
+        f0_hz, voiced = segments.contour[::PITCH_EVERY].unbind(1)
+        with self._autocast():
+            log_f0, voicing = self.generator.pitch(segments.mel[::PITCH_EVERY])
+        distance = (log_f0 - f0_hz.log()).abs() * voiced
+        return {
+            "pitch": distance.sum() / voiced.sum().clamp(min=1),
+            "voicing": functional.binary_cross_entropy_with_logits(voicing, voiced),
+        }
 
     def _update(self, name: str, module: torch.nn.Module, loss: Tensor) -> bool:
         """Step one optimizer unless the loss or a gradient is not finite; says whether it stepped."""
@@ -249,14 +329,25 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self, size: int = 16) -> dict[str, float]:
-        """Return mel and STFT distances of the averaged generator on held-out speech."""
+        """Return mel and STFT distances of the averaged generator on held-out speech, and how well it reads pitch."""
         samples = min(self.corpus.shortest, 32768) // self.config.generator.hop_samples
-        audio = self.corpus.validation(size, samples * self.config.generator.hop_samples).to(self.device)
+        segments = self.corpus.validation(size, samples * self.config.generator.hop_samples)
+        audio = segments.audio.to(self.device)
         mel = self.mel(audio)
-        fake = self.averaged(mel)[:, 0]
+        if segments.contour is None:
+            fake = self.averaged(mel)[:, 0]
+            stft = losses.stft_loss(fake, audio)
+            return {"mel_l1": functional.l1_loss(self.mel(fake), mel).item(), "stft": stft.item()}
+        f0_hz, voiced = segments.contour.to(self.device).unbind(1)
+        fake = self.averaged(mel, f0_hz, voiced)[:, 0]
+        log_f0, voicing = self.averaged.pitch(mel)
+        cents = 1200 / math.log(2) * (log_f0 - f0_hz.log()).abs()[voiced > 0.5]
+        stft = losses.stft_loss(fake, audio, losses.HARMONIC_RESOLUTIONS, floor=losses.HARMONIC_FLOOR)
         return {
             "mel_l1": functional.l1_loss(self.mel(fake), mel).item(),
-            "stft": losses.stft_loss(fake, audio).item(),
+            "stft": stft.item(),
+            "pitch_cents": cents.median().item() if len(cents) else 0.0,
+            "voicing_errors": ((voicing > 0) != (voiced > 0.5)).float().mean().item(),
         }
 
     def start_from(self, state: dict[str, Tensor]) -> None:
@@ -265,7 +356,10 @@ class Trainer:
         Args:
             state: State dict of a generator of the same shape, fused or not.
         """
-        self.generator.load_weights(state)
+        if isinstance(self.generator, HarmonicGenerator):
+            self.generator.load_state_dict(state)
+        else:
+            self.generator.load_weights(state)
         self.averaged.load_state_dict(self.generator.state_dict())
 
     def save(self, folder: Path) -> None:
@@ -300,8 +394,8 @@ class Trainer:
         state = torch.load(folder / STATE_FILE, map_location=self.device, weights_only=True)
         mine = self.config.to_dict()
         for name in NETWORK_SETTINGS:
-            if mine[name] != state["config"][name]:
-                before = state["config"][name]
+            before = state["config"].get(name, mine[name])
+            if mine[name] != before:
                 raise ValueError(f"{folder}: saved with {name} = {before}, now {mine[name]}; choose another folder")
         for name in ("generator", "averaged", "judges"):
             getattr(self, name).load_state_dict(state[name])

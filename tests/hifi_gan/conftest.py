@@ -1,12 +1,14 @@
 """Small recordings and a small training."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import soundfile
 import torch
 
-from hifigan import GeneratorConfig
-from hifigan.train import TrainingConfig
+from hifigan import GeneratorConfig, HarmonicConfig
+from hifigan.train import HARMONIC, TrainingConfig
 
 RATE = 22050
 
@@ -32,3 +34,20 @@ def tiny():
         generator=generator, batch=2, segment=2048, divisor=32, periods=(2, 3), scales=2, spectral_share=0.5,
         bfloat16=False, mel_noise=0.1, rate_warmup_steps=2,
     )  # fmt: skip
+
+
+@pytest.fixture
+def tiny_harmonic():
+    """A training of a tiny generator with a harmonic source."""
+    torch.set_num_threads(1)
+    return dataclasses.replace(
+        HARMONIC,
+        generator=HarmonicConfig(width=16, blocks=2, pitch_width=8, pitch_blocks=1),
+        batch=2,
+        segment=4096,
+        windows=(512,),
+        window_channels=4,
+        spectral_share=0.5,
+        bfloat16=False,
+        rate_warmup_steps=2,
+    )

@@ -19,11 +19,11 @@ def make(source, shortest=4096):
 
 def test_segments_are_exact_pieces_of_the_recordings(recordings):
     corpus = make(recordings)
-    batch = corpus.batch(8, 4096, torch.Generator().manual_seed(0))
+    batch = corpus.batch(8, 4096, torch.Generator().manual_seed(0)).audio
     assert batch.shape == (8, 4096) and batch.dtype == torch.float32
-    again = corpus.batch(8, 4096, torch.Generator().manual_seed(0))
+    again = corpus.batch(8, 4096, torch.Generator().manual_seed(0)).audio
     assert torch.equal(batch, again)
-    pieces = [r.tobytes() for r in corpus.training + corpus.held_out]
+    pieces = [r.samples.tobytes() for r in corpus.training + corpus.held_out]
     for row in batch:
         assert any((row * 32768).numpy().astype(np.int16).tobytes() in piece for piece in pieces)
 
@@ -31,7 +31,7 @@ def test_segments_are_exact_pieces_of_the_recordings(recordings):
 def test_every_start_can_be_drawn(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.arange(12, dtype=np.int16), RATE)
     corpus = make(tmp_path, 10)
-    rows = corpus.batch(100, 10, torch.Generator().manual_seed(0))
+    rows = corpus.batch(100, 10, torch.Generator().manual_seed(0)).audio
     assert set((rows[:, 0] * 32768).int().tolist()) == {0, 1, 2}
 
 
@@ -62,7 +62,7 @@ def test_manifests_of_both_kinds(recordings, tmp_path):
     objects.write_text(json.dumps({"wav": "wavs/2.wav", "text": "x"}) + "\n")
     assert make(objects).hours > 0
     objects.write_text(json.dumps({"text": "x"}) + "\n")
-    with pytest.raises(ValueError, match=r"line 1 has none of wav, audio, path: \['text'\]"):
+    with pytest.raises(ValueError, match=r"line 1 has none of wav, audio, path, id: \['text'\]"):
         list_recordings(objects)
 
 
@@ -78,9 +78,9 @@ def test_what_cannot_be_trained_on_is_named(tmp_path):
 
 def test_validation_is_the_middle_of_held_out_speech(recordings):
     corpus = make(recordings)
-    rows = corpus.validation(2, 4096)
+    rows = corpus.validation(2, 4096).audio
     assert rows.shape[1] == 4096
-    assert torch.equal(rows, corpus.validation(2, 4096))
+    assert torch.equal(rows, corpus.validation(2, 4096).audio)
 
 
 @pytest.fixture
@@ -99,10 +99,10 @@ def paired(recordings, mels):
 
 def test_predicted_mels_are_cut_with_their_samples(recordings, mels):
     corpus = paired(recordings, mels)
-    assert len(corpus.pairs) == 2
-    audio, mel = corpus.predicted(12, 16, torch.Generator().manual_seed(0))
+    assert len(corpus.paired) == 2
+    audio, _, mel = corpus.predicted(12, 16, torch.Generator().manual_seed(0))
     assert audio.shape == (12, 4096) and mel.shape == (12, 80, 16)
-    whole = [(samples, min(len(samples) // 256, m.shape[1])) for samples, m in corpus.pairs]
+    whole = [(recording.samples, recording.frames(256)) for recording in corpus.paired]
     for row, plane in zip(audio, mel, strict=True):
         first = int(plane[0, 0])
         assert torch.equal(plane[0], torch.arange(first, first + 16).float())
@@ -121,3 +121,53 @@ def test_mels_that_serve_nothing_are_named(recordings, mels, tmp_path):
     np.save(mels / "0.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match="0.npy cannot be read"):
         paired(recordings, mels)
+
+
+def ramp(path, samples):
+    """A contour whose F0 tells the frame."""
+    frames = len(samples) // 256
+    return np.stack([np.arange(1, frames + 1), np.arange(frames) % 2]).astype(np.float32)
+
+
+def test_contours_are_cut_with_their_samples(recordings, mels):
+    corpus = Corpus(recordings, sample_rate_hz=RATE, shortest=4096, mels=mels, contour_of=ramp)
+    draw = torch.Generator().manual_seed(0)
+    for segments in (corpus.batch(12, 4096, draw), corpus.predicted(12, 16, draw), corpus.validation(2, 4096)):
+        assert segments.contour.shape == (len(segments.audio), 2, 16)
+        for row, contour in zip(segments.audio, segments.contour, strict=True):
+            first = int(contour[0, 0]) - 1
+            assert torch.equal(contour[0], torch.arange(first + 1, first + 17).float())
+            samples = (row * 32768).numpy().astype(np.int16)
+            pieces = [r.samples[first * 256 : (first + 16) * 256] for r in corpus.training + corpus.held_out]
+            assert any(np.array_equal(piece, samples) for piece in pieces)
+    assert corpus.batch(1, 4096, draw).mel is None and corpus.predicted(1, 16, draw).mel is not None
+
+
+def test_recordings_wait_for_their_contours(recordings, caplog):
+    ready = {"0.wav": ramp, "1.wav": lambda path, samples: ramp(path, samples)[:, :9]}
+    corpus = Corpus(
+        recordings,
+        sample_rate_hz=RATE,
+        shortest=4096,
+        contour_of=lambda path, samples: ready[path.name](path, samples) if path.name in ready else None,
+    )
+    assert len(corpus.training) + len(corpus.held_out) == 1
+    assert "1.wav left aside: its contour has 9 frames only" in caplog.text
+    ready["2.wav"] = ramp
+    assert corpus.refresh() == 1
+    assert len(corpus.training) + len(corpus.held_out) == 2
+
+
+def test_a_corpus_is_read_by_its_manifest(recordings, tmp_path):
+    entries = [{"id": name, "split": split} for name, split in (("0", "train"), ("1", "test"))]
+    (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, entries)) + "\n")
+    assert [path.name for path in list_recordings(tmp_path)] == ["0.wav"]
+
+
+def test_a_growing_corpus_is_read_as_far_as_it_goes(recordings, tmp_path):
+    partial = tmp_path / "manifest.partial.jsonl"
+    partial.write_text('{"wav": "wavs/0.wav", "split": "train"}\n{"wav": "wavs/1.wav", "sp')
+    corpus = make(tmp_path)
+    assert len(corpus.training) + len(corpus.held_out) == 1
+    partial.write_text('{"wav": "wavs/0.wav", "split": "train"}\n{"wav": "wavs/1.wav", "split": "train"}\n')
+    assert corpus.refresh() == 1

@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from hifigan.discriminators import PERIODS, Discriminators, PeriodDiscriminator
-from hifigan.losses import discriminator_loss, feature_loss, generator_loss, stft_loss
+from hifigan.losses import (
+    HARMONIC_RESOLUTIONS,
+    _magnitude,
+    discriminator_loss,
+    feature_loss,
+    generator_loss,
+    stft_loss,
+)
 
 
 def test_published_size_has_the_published_parameters():
@@ -71,3 +78,44 @@ def test_stft_loss_is_zero_for_equal_and_finite_for_silence():
     silent = torch.zeros(2, 4096, requires_grad=True)
     stft_loss(silent, torch.zeros(2, 4096)).backward()
     assert torch.isfinite(silent.grad).all()
+
+
+@pytest.mark.parametrize("resolution", [(512, 128, 512), (256, 64, 256), (512, 120, 400)])
+def test_magnitudes_and_their_gradient_are_those_of_torch(resolution):
+    n_fft, hop, window = resolution
+    ours = torch.randn(2, 3000, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    theirs = ours.detach().clone().requires_grad_()
+    found = _magnitude(ours, n_fft, hop, window, 1e-5)
+    spectrum = torch.stft(theirs, n_fft, hop, window, torch.hann_window(window), return_complex=True)
+    expected = spectrum.abs().transpose(1, 2)
+    assert torch.allclose(found, expected, atol=1e-5)
+    weight = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1))
+    (found * weight).sum().backward()
+    (expected * weight).sum().backward()
+    assert torch.allclose(ours.grad, theirs.grad, atol=1e-3)
+
+
+def test_energy_distance_asks_for_all_of_the_noise():
+    """The plain distance prefers a quiet tone to noise of the right level; the energy distance does not."""
+    draw = torch.Generator().manual_seed(0)
+    real, one, other = (torch.randn(4, 16384, generator=draw) for _ in range(3))
+    gain = torch.ones((), requires_grad=True)
+
+    def slope(level, with_other):
+        fake = gain * level * one
+        distance = stft_loss(fake, real, HARMONIC_RESOLUTIONS, other=level * other if with_other else None)
+        return float(torch.autograd.grad(distance, gain)[0])
+
+    assert slope(0.7, True) < -0.2 and slope(1.4, True) > 0.2
+    assert abs(slope(1.0, True)) < 0.05
+    assert slope(1.0, False) > 0.1
+
+
+def test_spectrogram_discriminators_come_last():
+    judges = Discriminators(32, periods=(2,), scales=1, windows=(512, 256), window_channels=4)
+    judgements = judges(torch.randn(2, 1, 4096))
+    assert [len(features) for _, features in judgements] == [6, 8, 6, 6]
+    scores, features = judgements[-1]
+    assert scores.shape[0] == 2 and features[0].shape[1] == 4
+    silent = judges(torch.zeros(2, 1, 4096))
+    assert all(torch.isfinite(scores).all() for scores, _ in silent)

@@ -14,6 +14,8 @@ import torch
 
 from gradtts_interp.audio import log_mel
 from gradtts_interp.config import MelConfig
+from gradtts_interp.training.vocoder_command import read_contour
+from hifigan import HarmonicConfig
 from hifigan.data import Corpus
 from hifigan.generator import to_fused
 from hifigan.train import LOG_FILE, STATE_FILE, Budget, Trainer
@@ -22,7 +24,9 @@ COMMAND = Path(__file__).parents[2] / "hifi-gan" / "train.py"
 
 
 def make(config, recordings, **budget):
-    corpus = Corpus(recordings, sample_rate_hz=22050, shortest=config.segment + 1024)
+    contour_of = partial(read_contour, config=MelConfig()) if isinstance(config.generator, HarmonicConfig) else None
+    shortest = config.segment + 1024
+    corpus = Corpus(recordings, sample_rate_hz=22050, shortest=shortest, contour_of=contour_of)
     mel = partial(log_mel, config=MelConfig())
     return Trainer(config, corpus, mel_function=mel, budget=Budget(**budget))
 
@@ -32,7 +36,9 @@ def weights(trainer):
     return [value for part in parts for value in part.state_dict().values()]
 
 
-def test_resumed_equals_uninterrupted(tiny, recordings, tmp_path):
+@pytest.mark.parametrize("kind", ["tiny", "tiny_harmonic"])
+def test_resumed_equals_uninterrupted(kind, recordings, tmp_path, request):
+    tiny = request.getfixturevalue(kind)
     whole = make(tiny, recordings, steps=4)
     reports = [whole.step() for _ in range(4)]
     assert "discriminators" not in reports[1]
@@ -93,9 +99,41 @@ def test_a_share_of_the_batch_is_given_predicted_mels(tiny, recordings, tmp_path
     corpus = Corpus(recordings, sample_rate_hz=22050, shortest=config.segment + 1024, mels=folder)
     mel = partial(log_mel, config=MelConfig())
     trainer = Trainer(config, corpus, mel_function=mel, budget=Budget(steps=2))
-    audio, mels = trainer._batch()
-    assert audio.shape == (4, 1, 2048) and mels.shape == (4, 80, 8)
+    audio, _, mels = trainer._batch()
+    assert audio.shape == (4, 2048) and mels.shape == (4, 80, 8)
     assert [bool((plane == -3).all()) for plane in mels] == [False, True, True, True]
+    assert trainer.step()["skipped"] == 0
+
+
+def test_harmonic_source_learns_level_and_pitch(tiny_harmonic, recordings):
+    config = dataclasses.replace(tiny_harmonic, spectral_share=1.0)
+    trainer = make(config, recordings, steps=60)
+    before = trainer.validate()
+    reports = [trainer.step() for _ in range(60)]
+    after = trainer.validate()
+    assert after["mel_l1"] < 0.8 * before["mel_l1"] and after["stft"] < before["stft"]
+    assert after["pitch_cents"] < 0.2 * before["pitch_cents"]
+    assert {"mel", "stft", "pitch", "voicing", "skipped"} == set(reports[-1])
+
+
+def test_mel_weighs_less_late(tiny_harmonic, recordings):
+    config = dataclasses.replace(tiny_harmonic, spectral_share=0.0, mel_weight=1000.0, late_mel_weight=0.0)
+    trainer = make(config, recordings, steps=4)
+    reports = [trainer.step() for _ in range(4)]
+    assert [report["mel"] > 0 for report in reports] == [True, True, False, False]
+
+
+def test_harmonic_source_is_trained_on_predicted_mels(tiny_harmonic, recordings, tmp_path):
+    folder = tmp_path / "mels"
+    folder.mkdir()
+    for name in "012":
+        np.save(folder / f"{name}.npy", np.full((80, 86), -3.0))
+    contour_of = partial(read_contour, config=MelConfig())
+    shortest = tiny_harmonic.segment + 1024
+    corpus = Corpus(recordings, sample_rate_hz=22050, shortest=shortest, mels=folder, contour_of=contour_of)
+    trainer = Trainer(tiny_harmonic, corpus, mel_function=partial(log_mel, config=MelConfig()), budget=Budget(steps=2))
+    audio, contour, mels = trainer._batch()
+    assert audio.shape == (2, 4096) and contour.shape == (2, 2, 16) and bool((mels[1] == -3).all())
     assert trainer.step()["skipped"] == 0
 
 
@@ -158,10 +196,12 @@ def test_what_does_not_fit_is_named(tiny, recordings, tmp_path):
 
 
 @pytest.mark.slow
-def test_command_trains_resumes_and_exports(recordings, tmp_path):
+@pytest.mark.parametrize("config", ["demo", "harmonic"])
+def test_command_trains_resumes_and_exports(config, recordings, tmp_path):
     from gradtts_interp.vocoder import Vocoder
 
-    arguments = ["--wavs", recordings, "--out", tmp_path / "run", "--batch", "2", "--segment", "2048"]
+    arguments = ["--wavs", recordings, "--out", tmp_path / "run", "--batch", "2", "--segment", "4096"]
+    arguments += ["--config", config]
     for steps in ("2", "3"):
         done = subprocess.run([sys.executable, COMMAND, *arguments, "--steps", steps], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

@@ -1,0 +1,71 @@
+"""Contours of recordings: the teacher's own where a corpus has them, tracked elsewhere; defaults by generator."""
+
+import argparse
+
+import numpy as np
+import pytest
+import soundfile
+
+from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.training.vocoder_command import add_arguments, build_trainer, read_contour
+
+MEL = MelConfig()
+SAMPLES = (3000 * np.sin(2 * np.pi * 150 * np.arange(22050) / 22050)).astype(np.int16)
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    for name in ("wavs", "features"):
+        (tmp_path / name).mkdir()
+    soundfile.write(tmp_path / "wavs" / "a.wav", SAMPLES, 22050)
+    return tmp_path
+
+
+def test_contour_of_a_corpus_is_the_teachers(corpus):
+    f0_hz, voiced = np.full(86, 200.0, np.float32), np.ones(86, bool)
+    f0_hz[10:20], voiced[10:20] = 0.0, False
+    f0_hz[20:] = 400.0
+    np.savez(corpus / "features" / "a.npz", f0_hz=f0_hz, voiced=voiced)
+    found = read_contour(corpus / "wavs" / "a.wav", SAMPLES, config=MEL)
+    assert found.shape == (2, 86) and found.dtype == np.float32
+    assert np.array_equal(found[1], voiced)
+    assert found[0, 0] == 200 and found[0, 30] == 400 and 200 < found[0, 14] < 400
+
+
+def test_contour_of_plain_recordings_is_tracked(tmp_path):
+    f0_hz, voiced = read_contour(tmp_path / "a.wav", SAMPLES, config=MEL)
+    assert len(f0_hz) == len(SAMPLES) // 256 and voiced[10:-10].all()
+    assert np.abs(f0_hz[10:-10] - 150).max() < 1
+
+
+def test_features_that_are_not_there_yet_or_wrong(corpus):
+    path = corpus / "wavs" / "a.wav"
+    assert read_contour(path, SAMPLES, config=MEL) is None
+    features = corpus / "features" / "a.npz"
+    np.savez(features, f0_hz=np.ones(86))
+    with pytest.raises(InputError, match=r"a.npz holds no contour.*expected f0_hz and voiced"):
+        read_contour(path, SAMPLES, config=MEL)
+    np.savez(features, f0_hz=np.ones(86), voiced=np.ones(85, bool))
+    with pytest.raises(InputError, match=r"f0_hz \(86,\) and voiced \(85,\); expected one shape"):
+        read_contour(path, SAMPLES, config=MEL)
+    features.write_bytes(b"half")
+    with pytest.raises(InputError, match="a.npz holds no contour"):
+        read_contour(path, SAMPLES, config=MEL)
+
+
+def trainer_of(corpus, *flags):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return build_trainer(
+        parser.parse_args(["--wavs", str(corpus / "wavs"), "--out", str(corpus / "run"), "--steps", "1", *flags]), MEL
+    )
+
+
+def test_each_generator_has_its_own_defaults(corpus):
+    np.savez(corpus / "features" / "a.npz", f0_hz=np.full(86, 150.0), voiced=np.ones(86, bool))
+    plain, harmonic = trainer_of(corpus).config, trainer_of(corpus, "--config", "harmonic").config
+    assert (plain.mel_weight, plain.windows, plain.batch) == (45, (), 16)
+    assert (harmonic.mel_weight, harmonic.late_mel_weight, harmonic.periods, harmonic.batch) == (10, 3, (), 12)
+    chosen = trainer_of(corpus, "--config", "harmonic", "--windows", "512", "256", "--mel-weight", "5").config
+    assert (chosen.windows, chosen.mel_weight, chosen.late_mel_weight) == ((512, 256), 5, 3)
