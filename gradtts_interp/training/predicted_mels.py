@@ -72,7 +72,7 @@ def sample_targets(
     batch = collate(list(examples), mixer.config, mixer.mel).to(device)
     reading = read_references(model, batch)
     target = model.normalise(batch.mel)
-    prior = prior_of_batch(model, batch, reading, target)
+    prior = prior_of_batch(model, batch, reading.pooled, target)
     lengths = batch.lengths if longest is None else batch.lengths.clamp_max(longest)
     frames = fix_length(int(lengths.max()), model.frame_multiple)
     crop = Cropper(torch.arange(frames, device=device).expand(len(examples), -1))
