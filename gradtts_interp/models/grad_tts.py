@@ -118,6 +118,24 @@ class GradTTS(ModelMixin, ConfigMixin):
         """Undo :meth:`normalise`."""
         return mel * self.settings.mel_std + self.settings.mel_mean
 
+    def to_diffusion(self, mel: Tensor, mu: Tensor) -> Tensor:
+        """Bring the residual around the prior to about unit spread, as the diffusion sees it.
+
+        Args:
+            mel: Normalised mel (B, M, T).
+            mu: Prior mean (B, M, T).
+
+        Returns:
+            The mean plus the residual over ``residual_std``, (B, M, T).
+        """
+        std = self.settings.residual_std
+        return mel if std == 1 else mu + (mel - mu) / std
+
+    def from_diffusion(self, x: Tensor, mu: Tensor) -> Tensor:
+        """Undo :meth:`to_diffusion`."""
+        std = self.settings.residual_std
+        return x if std == 1 else mu + (x - mu) * std
+
     def encode(self, ids: Tensor, lengths: Tensor, style: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Text to prior means per token.
 

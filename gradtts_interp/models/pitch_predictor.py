@@ -40,6 +40,7 @@ DROPOUT = 0.1
 WINDOW_SPREAD_BINS = 0.75
 """Spread of the Hann window's main lobe, in bins of the Fourier transform."""
 SMALLEST_SPREAD = 0.2
+F0_LIMITS_HZ = (20.0, 2000.0)
 ENERGY_WEIGHT = 0.2
 """Of an error of 4 dB, beside one of a spread of the pitch."""
 LARGEST_STRETCH = 3.0
@@ -253,6 +254,19 @@ def asked_prosody(numbers: Tensor, flag: Tensor, contour: Tensor | None) -> Tens
     return torch.cat(asked, dim=1)
 
 
+def asked_f0_hz(pitch: Tensor) -> tuple[Tensor, Tensor]:
+    """Pitch that is asked for, in the units of a vocoder.
+
+    Args:
+        pitch: Voicing (0 or 1) and log-F0 in the units of the prosody vector (B, 2, T).
+
+    Returns:
+        F0 in Hz, in [20, 2000], and voicing (bool), (B, T).
+    """
+    log_f0 = pitch[:, 1].float() * float(PROSODY_STD[0]) + float(PROSODY_MEAN[0])
+    return torch.exp(log_f0).clamp(*F0_LIMITS_HZ), pitch[:, 0] > 0.5
+
+
 class PitchPlanes(nn.Module):
     """From a contour to planes over the mel bins: where its harmonics lie, its voicing, and its height."""
 
@@ -275,7 +289,7 @@ class PitchPlanes(nn.Module):
         between two, fading where filters are wider than harmonics are apart.
         """
         voiced, log_f0 = pitch[:, :1].float(), pitch[:, 1:].float()
-        period = 1 / torch.exp(log_f0 * float(PROSODY_STD[0]) + float(PROSODY_MEAN[0])).clamp(20, 2000)
+        period = 1 / asked_f0_hz(pitch)[0][:, None]
         cycles, blur = self.centres[:, None] * period, self.spreads[:, None] * period
         comb = torch.cos(2 * math.pi * cycles) * torch.exp(-2 * (math.pi * blur).square())
         flat = torch.stack([voiced, log_f0 * voiced], dim=1).expand(-1, -1, comb.shape[1], -1)

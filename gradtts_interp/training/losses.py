@@ -252,7 +252,7 @@ def diffusion_errors(
     frames = batch.start[:, None] + torch.arange(noise.shape[2], device=mel.device)[None]
     crop = Cropper(frames)
     mask, target, mean = crop(valid), crop(mel), crop(mu)
-    x_t = diffuse(target, mean, t, noise, model.schedule)
+    x_t = diffuse(model.to_diffusion(target, mean), mean, t, noise, model.schedule)
     score = model.score(x_t, mask, mean, t, context=crop.context(reading.context), prosody=crop(reading.prosody))
     error = (score.float() * noise_level(t, model.schedule)[:, None, None] + noise).square() * mask
     error = error.sum((1, 2)) / (mask.sum((1, 2)) * mel.shape[1]).clamp_min(1)
