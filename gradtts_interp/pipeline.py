@@ -30,6 +30,7 @@ from gradtts_interp.interpolation.scoring import Frames, make_score
 from gradtts_interp.interpolation.shares import Share, ShareMap
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.models.pitch_predictor import asked_f0_hz
+from gradtts_interp.pitch.contour import fill_unvoiced
 from gradtts_interp.placement import Prepared, given_durations, layout_of, stack_shares, token_spans
 from gradtts_interp.results import speech_of
 from gradtts_interp.sampling import SamplingOptions, choose_sampler, generators_of
@@ -390,8 +391,11 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         on_device, mel_config = [m.to(self.device) for m in mels], self.model.settings.mel
         if pitch is None or "contours" not in signature(self.vocoder.decode).parameters:
             return self.vocoder.decode(on_device, mel_config)
-        f0_hz, voiced = asked_f0_hz(pitch)
-        contours = [(f0_hz[i, : m.shape[1]], voiced[i, : m.shape[1]]) for i, m in enumerate(mels)]
+        contours = []
+        for mel, hertz, voicing in zip(mels, asked_f0_hz(pitch[:, 1]).cpu(), pitch[:, 0].cpu(), strict=True):
+            frames = mel.shape[1]
+            f0_hz = fill_unvoiced(hertz[:frames].numpy(), voicing[:frames].numpy() > 0)
+            contours.append((torch.from_numpy(f0_hz).to(self.device), voicing[:frames].float().to(self.device)))
         return self.vocoder.decode(on_device, mel_config, contours=contours)
 
     def _require_speaking_prior(

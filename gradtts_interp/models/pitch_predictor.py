@@ -254,17 +254,9 @@ def asked_prosody(numbers: Tensor, flag: Tensor, contour: Tensor | None) -> Tens
     return torch.cat(asked, dim=1)
 
 
-def asked_f0_hz(pitch: Tensor) -> tuple[Tensor, Tensor]:
-    """Pitch that is asked for, in the units of a vocoder.
-
-    Args:
-        pitch: Voicing (0 or 1) and log-F0 in the units of the prosody vector (B, 2, T).
-
-    Returns:
-        F0 in Hz, in [20, 2000], and voicing (bool), (B, T).
-    """
-    log_f0 = pitch[:, 1].float() * float(PROSODY_STD[0]) + float(PROSODY_MEAN[0])
-    return torch.exp(log_f0).clamp(*F0_LIMITS_HZ), pitch[:, 0] > 0.5
+def asked_f0_hz(log_f0: Tensor) -> Tensor:
+    """Log-F0 in the units of the prosody vector, of any shape, to Hz in :data:`F0_LIMITS_HZ`."""
+    return torch.exp(log_f0.float() * float(PROSODY_STD[0]) + float(PROSODY_MEAN[0])).clamp(*F0_LIMITS_HZ)
 
 
 class PitchPlanes(nn.Module):
@@ -289,7 +281,7 @@ class PitchPlanes(nn.Module):
         between two, fading where filters are wider than harmonics are apart.
         """
         voiced, log_f0 = pitch[:, :1].float(), pitch[:, 1:].float()
-        period = 1 / asked_f0_hz(pitch)[0][:, None]
+        period = 1 / asked_f0_hz(log_f0)
         cycles, blur = self.centres[:, None] * period, self.spreads[:, None] * period
         comb = torch.cos(2 * math.pi * cycles) * torch.exp(-2 * (math.pi * blur).square())
         flat = torch.stack([voiced, log_f0 * voiced], dim=1).expand(-1, -1, comb.shape[1], -1)
