@@ -132,6 +132,40 @@ def expand(values: Tensor, durations: Tensor, *, frames: int | None = None) -> T
     return torch.where(inside.unsqueeze(1), values.gather(2, token), values.new_zeros(()))
 
 
+def expand_rows(rows: Tensor, durations: Tensor, frames: int) -> Tensor:
+    """Repeat each token's row over its frames: as :func:`expand`, in the order of axes that linear layers want.
+
+    Args:
+        rows: Of each token (B, L, C).
+        durations: Frames of each token (B, L).
+        frames: Length of the answer (T).
+
+    Returns:
+        (B, T, C); padding repeats the last token.
+    """
+    batch, length, channels = rows.shape
+    first = torch.arange(batch, device=rows.device)[:, None] * length
+    return torch.nn.functional.embedding(
+        frame_tokens(durations, frames) + first, rows.reshape(batch * length, channels)
+    )
+
+
+def frame_tokens(durations: Tensor, frames: int) -> Tensor:
+    """Token of each frame, (B, T), from frames per token (B, L); padding gets the last token."""
+    ends = durations.cumsum(-1)
+    at = torch.arange(frames, device=durations.device).expand(len(ends), -1).contiguous()
+    return torch.searchsorted(ends, at, right=True).clamp_max(durations.shape[1] - 1)
+
+
+def token_mean(values: Tensor, durations: Tensor) -> Tensor:
+    """Mean of the values (B, T) of each token's frames, laid out over them again (B, T); padding is left out."""
+    frames = values.shape[1]
+    token = frame_tokens(durations, frames)
+    inside = sequence_mask(durations.sum(1), max_length=frames).to(values.dtype)
+    sums = values.new_zeros(durations.shape).scatter_add(1, token, values * inside)
+    return (sums / durations.clamp_min(1)).gather(1, token)
+
+
 def warp_frames(source: Sequence[int], target: Sequence[int]) -> NDArray[np.int64]:
     """Frames of one reading of a text that correspond to those of another.
 

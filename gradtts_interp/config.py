@@ -9,6 +9,8 @@ from typing import Any
 
 from gradtts_interp.errors import CheckpointError, InputError
 
+PRIORS = ("token", "frame")
+
 
 @dataclass(frozen=True)
 class MelConfig:
@@ -132,6 +134,14 @@ class ModelConfig:
         pe_scale: Factor on diffusion time before its position code (1 or 1000).
         patch: 1 official; 2 folds 2x2 mel points into channels.
         prediction: What the network answers: ``"score"`` (official), ``"epsilon"`` (the noise), or ``"v"`` (velocity).
+        prior: What the diffusion starts around: ``"token"`` (official), a vector a phone; ``"frame"``, the mean mel
+            that a network over frames predicts from phones, durations, pitch, energy and style. It needs ``style``
+            with ``pitch``.
+        prior_width: Channels of a frame prior.
+        prior_phone_layers: Blocks over phones of a frame prior.
+        prior_frame_layers: Blocks over frames of a frame prior.
+        timbre_width: Channels of the encoder that gives a frame prior the pooled style.
+        residual_std: Spread of the mel around its prior, which the diffusion sees divided by it; 1 official.
         mel_mean: Subtracted from log-mels before the network.
         mel_std: Divides log-mels before the network.
         add_blank: Whether blanks are interspersed between tokens.
@@ -158,12 +168,27 @@ class ModelConfig:
     pe_scale: float = 1000
     patch: int = 1
     prediction: str = "score"
+    prior: str = "token"
+    prior_width: int = 256
+    prior_phone_layers: int = 5
+    prior_frame_layers: int = 8
+    timbre_width: int = 192
+    residual_std: float = 1.0
     mel_mean: float = 0.0
     mel_std: float = 1.0
     add_blank: bool = True
     word_boundaries: bool = True
     style: StyleConfig | None = None
     mel: MelConfig = field(default_factory=MelConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse priors that there are not."""
+        if self.prior not in PRIORS:
+            raise InputError(f"prior {self.prior!r}: expected one of {', '.join(PRIORS)}")
+        if self.prior == "frame" and (self.style is None or not self.style.pitch):
+            raise InputError("model configuration: a frame prior needs style with pitch, which it reads per frame")
+        if not 0 < self.residual_std < math.inf:
+            raise InputError(f"residual_std {self.residual_std}: expected a finite number > 0")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""

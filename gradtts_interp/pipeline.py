@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from diffusers import DiffusionPipeline
@@ -22,12 +23,14 @@ from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.attention_maps import AttentionMapRecorder, MapOptions
 from gradtts_interp.interpolation.attention_record import StyleMassRecorder
 from gradtts_interp.interpolation.mechanisms import MECHANISMS, make_plan
-from gradtts_interp.interpolation.noise import NoiseTuning
+from gradtts_interp.interpolation.noise import NOISE, NoiseTuning
 from gradtts_interp.interpolation.noise_run import TuningRun, split_noise
 from gradtts_interp.interpolation.reading import blend_durations, encode_styles, pad_ids, read_style
 from gradtts_interp.interpolation.scoring import Frames, make_score
 from gradtts_interp.interpolation.shares import Share, ShareMap
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
+from gradtts_interp.models.pitch_predictor import asked_f0_hz
+from gradtts_interp.pitch.contour import fill_unvoiced
 from gradtts_interp.placement import Prepared, given_durations, layout_of, stack_shares, token_spans
 from gradtts_interp.results import speech_of
 from gradtts_interp.sampling import SamplingOptions, choose_sampler, generators_of
@@ -42,6 +45,21 @@ DEFAULT_MECHANISMS_BY_PITCH = ("prosody", "attention")
 DEFAULT_MECHANISMS_OFFICIAL = ("prior", "score")
 
 StepCallback = Callable[["GradTTSInterpPipeline", int, float, dict[str, Tensor]], "dict[str, Tensor] | None"]
+
+
+class Drawn(NamedTuple):
+    """What a sampler gave.
+
+    Attributes:
+        mel: Log-mels (B, M, T).
+        noise: What each was made from, (M, T_i).
+        pitch: Voicing (0 or 1) and normalised log-F0 that were asked for, (B, 2, T); None for a model that predicts no
+            contour.
+    """
+
+    mel: Tensor
+    noise: list[Tensor]
+    pitch: Tensor | None
 
 
 class GradTTSInterpPipeline(DiffusionPipeline):
@@ -197,7 +215,8 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             b: Second style.
             share: How much of ``b`` speaks where; needed with ``b``.
             mechanisms: Names in :data:`~gradtts_interp.interpolation.mechanisms.MECHANISMS` and ``noise``; or one.
-            num_inference_steps: Steps of the sampler.
+            num_inference_steps: Steps of the sampler; 0 speaks the prior mean, to which the score network then adds
+                nothing (a checkpoint with a frame prior only).
             solver: Name of the sampler; what is None is filled in by
                 :func:`~gradtts_interp.sampling.choose_sampler`.
             guidance: Classifier-free guidance towards the style; 0 is off.
@@ -234,6 +253,8 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         ):  # the same by the law of swapping, and all below may take the first style's pitch
             a, b, share = b, a, ~share
         options = SamplingOptions(*choose_sampler(num_inference_steps, solver), guidance, temperature)
+        if options.steps == 0:
+            self._require_speaking_prior(guidance, mechanisms, noise_tuning)
         tokenized = [self.frontend(line) for line in lines]
         styles = [a or Style(name="default")] + ([b] if b is not None else [])
         prepared = self.prepare(tokenized, styles, share, length_scale=length_scale, durations=durations)
@@ -244,11 +265,11 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         if seed is None and generator is None:
             seed = int(torch.randint(2**31, ()))
         generators = generators_of(len(lines), seed, generator)
-        recorder = self._recorder(output_attention, tokenized, styles, prepared)
+        recorder = self._recorder(output_attention and options.steps > 0, tokenized, styles, prepared)
         with recorder or nullcontext():
-            mel, noise = self.sample(prepared, chosen, options, generators, callback_on_step_end, tuning, recorder)
-        mels = [m[:, :n].cpu() for m, n in zip(mel, prepared.lengths.tolist(), strict=True)]
-        audio = self.vocoder.decode([m.to(self.device) for m in mels], self.model.settings.mel)
+            drawn = self.sample(prepared, chosen, options, generators, callback_on_step_end, tuning, recorder)
+        mels = [m[:, :n].cpu() for m, n in zip(drawn.mel, prepared.lengths.tolist(), strict=True)]
+        audio = self._decode(mels, drawn.pitch)
         settings = {
             "styles": [s.name for s in styles],
             "share": named_share.name if named_share else None,
@@ -263,7 +284,9 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             "seed": seed,
         }
         results = [
-            speech_of(self.model, i, tokenized[i], prepared, mels[i], audio[i], noise[i], settings, recorder, tuning)
+            speech_of(
+                self.model, i, tokenized[i], prepared, mels[i], audio[i], drawn.noise[i], settings, recorder, tuning
+            )
             for i in range(len(lines))
         ]
         results = [speech.reversed_styles() for speech in results] if exchanged else results
@@ -318,8 +341,8 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         callback: StepCallback | None = None,
         tuning: TuningRun | None = None,
         recorder: StyleMassRecorder | None = None,
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Turn noise into log-mels (B, M, T); also the noise of each item, (M, T_i)."""
+    ) -> Drawn:
+        """Turn noise into log-mels."""
         model = self.model
         multiple = model.frame_multiple
         alone = torch.tensor([fix_length(int(n), multiple) for n in prepared.lengths], device=self.device)
@@ -331,9 +354,12 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         if prepared.maps is not None:
             shares = stack_shares(prepared.maps, total, self.device)
         plan = make_plan(readings, shares, mechanisms)
+        noise = standard_noise(plan.mu, generators)
+        kept = [z[:, :n].cpu() for z, n in zip(noise, prepared.lengths.tolist(), strict=True)]
+        if options.steps == 0:
+            return Drawn(model.denormalise(plan.mu), kept, plan.pitch)
         score = make_score(model, plan, frames, guidance=options.guidance)
         score = recorder.watch(score) if isinstance(recorder, AttentionMapRecorder) else score
-        noise = standard_noise(plan.mu, generators)
         if tuning is not None:
             noise = tuning.begin(
                 noise, model, score, options, plan=plan, frames=frames, readings=readings, shares=shares
@@ -358,7 +384,33 @@ class GradTTSInterpPipeline(DiffusionPipeline):
                 generator=generators,
             )
         kept = [z[:, :n].cpu() for z, n in zip(noise, prepared.lengths.tolist(), strict=True)]
-        return model.denormalise(x), kept
+        return Drawn(model.denormalise(model.from_diffusion(x, plan.mu)), kept, plan.pitch)
+
+    def _decode(self, mels: list[Tensor], pitch: Tensor | None) -> list[Tensor]:
+        """Decode log-mels (M, T_i), with the pitch that was asked for (B, 2, T) where the vocoder reads one."""
+        on_device, mel_config = [m.to(self.device) for m in mels], self.model.settings.mel
+        if pitch is None or "contours" not in signature(self.vocoder.decode).parameters:
+            return self.vocoder.decode(on_device, mel_config)
+        contours = []
+        for mel, hertz, voicing in zip(mels, asked_f0_hz(pitch[:, 1]).cpu(), pitch[:, 0].cpu(), strict=True):
+            frames = mel.shape[1]
+            f0_hz = fill_unvoiced(hertz[:frames].numpy(), voicing[:frames].numpy() > 0)
+            contours.append((torch.from_numpy(f0_hz).to(self.device), voicing[:frames].float().to(self.device)))
+        return self.vocoder.decode(on_device, mel_config, contours=contours)
+
+    def _require_speaking_prior(
+        self, guidance: float, mechanisms: Sequence[str] | None, noise_tuning: NoiseTuning | None
+    ) -> None:
+        """Raise unless the prior can be spoken alone, as no steps mean."""
+        if self.model.frame_prior is None:
+            raise InputError(
+                "0 steps speak the prior mean, and that of this checkpoint says nothing of how a phone moves; expected "
+                "1 step or more, or a checkpoint with a frame prior"
+            )
+        others = [name for name in ("score", NOISE) if mechanisms is not None and name in mechanisms]
+        if guidance > 0 or others or noise_tuning is not None:
+            asked = others or (["guidance"] if guidance > 0 else [NOISE])
+            raise InputError(f"0 steps ask the score network nothing; expected 1 step or more with {', '.join(asked)}")
 
     def _recorder(
         self, wanted: bool | MapOptions, texts: list[TokenizedText], styles: list[Style], prepared: Prepared

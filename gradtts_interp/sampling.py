@@ -40,7 +40,7 @@ class SamplingOptions:
     """How the noise becomes a mel.
 
     Attributes:
-        steps: Network evaluations (for one branch).
+        steps: Network evaluations (for one branch); 0 gives the prior mean.
         solver: Name in :data:`~gradtts_interp.diffusion.samplers.SAMPLERS`.
         guidance: 0 is off; see :func:`~gradtts_interp.interpolation.scoring.make_score`.
         temperature: Divides the initial noise, as in Grad-TTS.
@@ -53,7 +53,8 @@ class SamplingOptions:
 
     def __post_init__(self) -> None:
         """Refuse what no sampler can do."""
-        check_steps(self.steps)
+        if isinstance(self.steps, bool) or self.steps != 0:
+            check_steps(self.steps)
         sampler_by_name(self.solver)
         if not 0 < self.temperature < float("inf"):
             raise InputError(f"temperature {self.temperature}: expected a number > 0; 1.5 is usual")

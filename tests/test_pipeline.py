@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny import TINY, StubVocoder, tiny_bank, tiny_model, tiny_style
+from tiny import TINY, TINY_FRAME, StubVocoder, tiny_bank, tiny_model, tiny_style
 from tiny import tiny_pipeline as make_pipeline
 
 from gradtts_interp import pipeline as pipeline_module
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.interpolation import shares
+from gradtts_interp.interpolation.noise import NoiseTuning
 from gradtts_interp.interpolation.reading import EncodedStyle, encode_styles, pad_ids
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.pipeline import GradTTSInterpPipeline, Prepared, SamplingOptions
@@ -77,8 +78,8 @@ class TestOfficialFile:
             monkeypatch.setattr(pipeline_module, "standard_noise", lambda *_, noise=noise: noise)
             prepared = Prepared([encoded], frames, frames.sum(1), None)
             with torch.no_grad():
-                mel, _ = official.sample(prepared, (), SamplingOptions(10, temperature=1.5), [torch.Generator()])
-            torch.testing.assert_close(mel, golden["euler_10"][row], atol=1e-3, rtol=0)
+                drawn = official.sample(prepared, (), SamplingOptions(10, temperature=1.5), [torch.Generator()])
+            torch.testing.assert_close(drawn.mel, golden["euler_10"][row], atol=1e-3, rtol=0)
 
     @pytest.mark.parametrize("mechanisms", [("prior",), ("score",), ("prior", "score"), None])
     def test_two_speakers(self, official, mechanisms):
@@ -218,6 +219,112 @@ class TestOptions:
         assert pipeline.device.type == "cpu" and not pipeline.model.training
 
 
+def tiny_vocoder() -> Vocoder:
+    return Vocoder(
+        GeneratorConfig(
+            upsample_rates=(8, 8, 4),
+            upsample_kernel_sizes=(16, 16, 8),
+            upsample_initial_channel=16,
+            resblock_kernel_sizes=(3,),
+            resblock_dilation_sizes=((1,),),
+            resblock="2",
+        )
+    )
+
+
+class PitchVocoder(StubVocoder):
+    """Keeps the contours that it is given."""
+
+    def decode(self, mels, mel_config, contours=None):
+        self.contours = contours
+        return super().decode(mels, mel_config)
+
+
+@pytest.fixture(scope="module")
+def frame_pipeline():
+    frontend = TextFrontend(add_blank=TINY.add_blank, word_boundaries=TINY.word_boundaries)
+    pipeline = GradTTSInterpPipeline(tiny_model(TINY_FRAME), PitchVocoder(), frontend)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+class TestFramePrior:
+    def test_no_steps_speak_the_prior_mean_whatever_the_seed(self, frame_pipeline):
+        one, other = (frame_pipeline(TEXT, A, num_inference_steps=0, seed=seed) for seed in (3, 4))
+        assert np.array_equal(one.mel, other.mel) and one.settings["steps"] == 0
+        sampled = frame_pipeline(TEXT, A, **QUICK)
+        assert np.array_equal(one.durations, sampled.durations) and np.abs(one.mel - sampled.mel).max() > 1e-2
+
+    def test_no_steps_record_no_attention(self, frame_pipeline):
+        assert frame_pipeline(TEXT, A, num_inference_steps=0, output_attention=True).attention is None
+
+    @pytest.mark.parametrize(
+        ("options", "name"),
+        [({"guidance": 1.0}, "guidance"), ({"mechanisms": ("prior", "score")}, "score"), ({"noise": True}, "noise")],
+    )
+    def test_no_steps_ask_the_score_network_nothing(self, frame_pipeline, options, name):
+        if options.pop("noise", False):
+            options["noise_tuning"] = NoiseTuning()
+        with pytest.raises(InputError, match=f"0 steps ask the score network nothing; .* with {name}"):
+            frame_pipeline(TEXT, A, B, share=shares.ramp(), num_inference_steps=0, **options)
+
+    def test_the_text_is_encoded_once_and_the_prior_asked_once_for_two_styles(self, frame_pipeline, monkeypatch):
+        calls = []
+        for part in (frame_pipeline.model.frame_prior, frame_pipeline.model.encoder):
+            name = "read" if part is frame_pipeline.model.encoder else "forward"
+            inner = getattr(part, name)
+            monkeypatch.setattr(part, name, lambda *a, f=inner, n=name: calls.append(n) or f(*a))
+        frame_pipeline(TEXT, A, B, share=shares.ramp(), num_inference_steps=0)
+        assert calls == ["read", "forward"]
+        calls.clear()
+        frame_pipeline(TEXT, A, B, share=shares.bands(0.0, 1000.0), num_inference_steps=0)
+        assert calls == ["read", "forward", "forward"]
+
+    def test_pitch_of_one_style_and_voice_of_the_other(self, frame_pipeline):
+        """The mean is that of B's voice, and its pitch, level and range, A's."""
+        blend = frame_pipeline(TEXT, A, B, share=shares.pitch(), num_inference_steps=0)
+        f0_hz, voiced = frame_pipeline.vocoder.contours[0]
+        durations = [blend.durations.tolist()]
+        frame_pipeline(TEXT, A, num_inference_steps=0, durations=durations)
+        own_hz, own_voiced = frame_pipeline.vocoder.contours[0]
+        levels = [float(hz[v > 0].log().median()) for hz, v in ((f0_hz, voiced), (own_hz, own_voiced))]
+        assert levels[0] == pytest.approx(levels[1], abs=0.15)
+        ends = [frame_pipeline(TEXT, s, num_inference_steps=0, durations=durations).mel for s in (A, B)]
+        assert min(np.abs(blend.mel - end).max() for end in ends) > 1e-2
+
+    def test_all_styles_have_the_pitch_that_is_asked_for_where_shares_differ_over_bins(self, frame_pipeline):
+        """Where B alone is heard, the mean is that of B's voice, with the F0 of A, who has the lowest bins."""
+        options = {"num_inference_steps": 0, "durations": [[6] * len(frame_pipeline.frontend(TEXT).ids)]}
+        low = frame_pipeline(TEXT, A, B, share=shares.bands(1000.0, 8000.0), mechanisms=("prosody",), **options)
+        both = frame_pipeline(TEXT, A, B, share=shares.bands(1000.0, 8000.0), **options)
+        assert np.abs(low.mel - both.mel)[60:].max() < 1e-4 < np.abs(low.mel - both.mel)[:20].max()
+
+    def test_the_vocoder_gets_the_pitch_that_was_asked_for(self, frame_pipeline):
+        speeches = frame_pipeline(["Go.", "A calm day."], A, **QUICK)
+        for speech, (f0_hz, voiced) in zip(speeches, frame_pipeline.vocoder.contours, strict=True):
+            assert f0_hz.shape == voiced.shape == (speech.mel.shape[1],)
+            assert (f0_hz >= 20).all() and set(voiced.tolist()) <= {0.0, 1.0}
+        frame_pipeline(TEXT, A, B, share=shares.ramp(), mechanisms="score", **QUICK)  # each branch has its own
+        assert len(frame_pipeline.vocoder.contours) == 1
+
+    def test_a_residual_is_seen_divided_by_its_spread(self):
+        narrow = make_pipeline(replace(TINY_FRAME, residual_std=0.1))
+        wide = make_pipeline(TINY_FRAME)
+        mean, far, near = (
+            p(TEXT, A, **o).mel for p, o in ((wide, {"num_inference_steps": 0}), (wide, QUICK), (narrow, QUICK))
+        )
+        np.testing.assert_allclose(near - mean, 0.1 * (far - mean), atol=1e-4)
+
+    def test_it_is_saved_and_loaded(self, tmp_path):
+        frontend = TextFrontend(add_blank=TINY.add_blank, word_boundaries=TINY.word_boundaries)
+        pipeline = GradTTSInterpPipeline(tiny_model(TINY_FRAME), tiny_vocoder(), frontend)
+        pipeline.save_pretrained(tmp_path)
+        again = GradTTSInterpPipeline.from_pretrained(tmp_path)
+        assert again.model.settings == TINY_FRAME
+        one, other = (p(TEXT, A, num_inference_steps=0).mel for p in (pipeline, again))
+        np.testing.assert_allclose(one, other, atol=5e-2)  # half precision on disk
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -226,7 +333,7 @@ class TestOptions:
         ({"a": None, "b": B, "share": shares.ramp()}, "second style tiny 2: expected a first style"),
         ({"a": None}, "style default: this checkpoint reads references"),
         ({"solver": "rk45"}, "unknown solver 'rk45'"),
-        ({"num_inference_steps": 0}, "steps: expected a whole number of at least 1, got 0"),
+        ({"num_inference_steps": 0}, "0 steps speak the prior mean, and that of this checkpoint"),
         ({"num_inference_steps": -3}, "at least 1, got -3"),
         ({"num_inference_steps": 2.5}, r"got 2\.5"),
         ({"guidance": -1.0}, r"guidance -1\.0"),
@@ -281,16 +388,7 @@ class TestStyles:
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    vocoder = Vocoder(
-        GeneratorConfig(
-            upsample_rates=(8, 8, 4),
-            upsample_kernel_sizes=(16, 16, 8),
-            upsample_initial_channel=16,
-            resblock_kernel_sizes=(3,),
-            resblock_dilation_sizes=((1,),),
-            resblock="2",
-        )
-    )
+    vocoder = tiny_vocoder()
     frontend = TextFrontend(add_blank=TINY.add_blank, word_boundaries=TINY.word_boundaries)
     pipeline = GradTTSInterpPipeline(tiny_model(), vocoder, frontend, tiny_bank())
     pipeline.set_progress_bar_config(disable=True)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gradtts_interp.config import MelConfig, ModelConfig, StyleConfig
 from gradtts_interp.models.blocks import Rezero
+from gradtts_interp.models.convnext import ConvNeXtBlock
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.contour import Contour, prosody_vector
@@ -37,6 +38,8 @@ TINY = ModelConfig(
     style=TINY_STYLE,
 )
 
+TINY_FRAME = replace(TINY, prior="frame", prior_width=32, prior_phone_layers=2, prior_frame_layers=2, timbre_width=24)
+
 
 def open_gates(model: GradTTS) -> GradTTS:
     """Give the parts that start at zero random values, and tokens about four frames each."""
@@ -49,6 +52,9 @@ def open_gates(model: GradTTS) -> GradTTS:
         if estimator.pitch_planes is not None:
             torch.nn.init.normal_(estimator.pitch_conv.weight, std=0.1)
             torch.nn.init.normal_(model.encoder.duration_style.weight, std=0.3)
+        for block in model.modules():
+            if isinstance(block, ConvNeXtBlock) and block.film is not None:
+                torch.nn.init.normal_(block.film.weight, std=0.3)
         for module in model.modules():
             if isinstance(module, Rezero):
                 torch.nn.init.constant_(module.g, 0.3)

@@ -181,6 +181,7 @@ def _items() -> list[Item]:
                 mel=draw.normal(-6, 0.5, (80, length)).astype(np.float16),
                 f0_hz=np.full(length, 150.0, dtype=np.float32),
                 voiced=np.ones(length, dtype=bool),
+                energy_db=np.full(length, -25.0, dtype=np.float32),
                 prosody=np.zeros(4, dtype=np.float32),
                 styles=pair,
                 share=np.linspace(0, 1, length, dtype=np.float32) if len(pair) == 2 else None,

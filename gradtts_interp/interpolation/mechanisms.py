@@ -4,20 +4,22 @@ A :class:`Plan` says what the network evaluations of a sampling step read. It st
 one with the larger mean share (of equals, one that does not depend on their order), so that a share of 0 or 1 gives a
 single style exactly, whichever mechanisms are used.
 
-Each mechanism is a function from a plan to a plan; :data:`MECHANISMS` names them.
+Each mechanism is a function from a plan to a plan; :data:`MECHANISMS` names them. The prior means come last, when it
+is known what else each evaluation reads: those of a frame prior depend on its pitch and energy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.models.pitch_predictor import asked_prosody
+from gradtts_interp.models.pitch_predictor import PITCH_CHANNELS, PITCH_FROM, asked_prosody
 from gradtts_interp.models.style_context import StyleContext, StyleTokens, join
 
 LOW_BAND_BINS = 11  # mel bins whose centres lie below about 400 Hz: where F0 is
@@ -29,18 +31,27 @@ class StyleReading:
     """One style as the networks read it, for a batch of texts.
 
     Attributes:
-        mu: Prior mean (B, M, T).
+        mu: Prior mean (B, M, T); None with a frame prior, whose mean depends on the prosody asked for.
         tokens: Style tokens, None for a model without style attention.
         prosody: Normalised prosody with its flag (B, 5), or None.
         speaker: Official speaker plane (B, M, T), or None.
-        contour: Predicted shape of the pitch and its voicing (B, 2, T), for a model that predicts them.
+        contour: Predicted shape of the pitch and its voicing (B, 2, T), and energy (B, 3, T), for a model that predicts
+            them.
+        mean: Of a frame prior: from a pooled style per frame (B, E, T) and the prosody asked for (B, 8, T) to the prior
+            mean of these texts (B, M, T), whatever the style.
     """
 
-    mu: Tensor
+    mu: Tensor | None
     tokens: StyleTokens | None = None
     prosody: Tensor | None = None
     speaker: Tensor | None = None
     contour: Tensor | None = None
+    mean: Callable[[Tensor, Tensor], Tensor] | None = None
+
+    @property
+    def frames(self) -> int:
+        """Frames of the target (T)."""
+        return (self.contour if self.mu is None else self.mu).shape[-1]  # type: ignore[union-attr]
 
 
 @dataclass(frozen=True)
@@ -87,18 +98,20 @@ class Branch:
     """What one network evaluation reads, and how much its score counts.
 
     Attributes:
-        mu: Prior mean the network is shown (B, M, T).
+        voice: Number of the style whose prior mean the network is shown, or the shares (B, n, M, T) of all.
         context: Style tokens, or None.
-        prosody: Prosody per frame (B, 5, T) or (B, 7, T), or None.
+        prosody: Prosody per frame (B, 5, T), (B, 7, T) or (B, 8, T), or None.
         speaker: Speaker plane (B, M, T), or None.
         weight: Share of its score (B, M, T), or None for all.
+        mu: The prior mean (B, M, T); None until the plan is complete.
     """
 
-    mu: Tensor
+    voice: int | Tensor
     context: StyleContext | None
     prosody: Tensor | None
     speaker: Tensor | None
     weight: Tensor | None = None
+    mu: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -106,27 +119,76 @@ class Plan:
     """The network evaluations of one sampling step.
 
     Attributes:
-        mu: Mean of the diffusion (B, M, T).
         branches: Evaluations; their scores are added by weight.
         blended: Parts that are blended already, so that ``score`` does not take them apart again.
     """
 
-    mu: Tensor
     branches: tuple[Branch, ...]
     blended: frozenset[str] = frozenset()
+
+    @cached_property
+    def mu(self) -> Tensor:
+        """Mean of the diffusion (B, M, T): under scores that were learnt around different means, the blend of those."""
+        parts = [b.mu if b.weight is None else b.mu * b.weight for b in self.branches]  # type: ignore[operator]
+        return sum(parts[1:], start=parts[0])  # type: ignore[return-value,arg-type]
+
+    @cached_property
+    def pitch(self) -> Tensor | None:
+        """Voicing (0 or 1) and normalised log-F0 that are asked for (B, 2, T); None where no contour is."""
+        asked = [b.prosody for b in self.branches if b.prosody is not None and b.prosody.shape[1] > PITCH_FROM]
+        if not asked:
+            return None
+        pitch = [p[:, PITCH_FROM : PITCH_FROM + PITCH_CHANNELS] for p in asked]
+        if len(pitch) == 1:
+            return pitch[0]
+        low = [b.weight[:, :LOW_BAND_BINS].mean(1, keepdim=True) for b in self.branches]  # type: ignore[index]
+        blend = sum(p * w for p, w in zip(pitch, low, strict=True))
+        return torch.cat([(blend[:, :1] > 0.5).to(blend.dtype), blend[:, 1:]], dim=1)  # type: ignore[index,union-attr]
 
 
 Mechanism = Callable[[Plan, "tuple[StyleReading, ...]", Shares], Plan]
 
 
-def single(reading: StyleReading) -> Branch:
+def single(styles: tuple[StyleReading, ...], number: int = 0) -> Branch:
     """A branch that reads one style alone."""
+    reading = styles[number]
     return Branch(
-        mu=reading.mu,
+        voice=number,
         context=None if reading.tokens is None else join([reading.tokens]),
         prosody=None if reading.prosody is None else _prosody_per_frame((reading,), None),
         speaker=reading.speaker,
     )
+
+
+def with_means(plan: Plan, styles: tuple[StyleReading, ...]) -> Plan:
+    """Compute the prior mean of each branch."""
+    return replace(plan, branches=tuple(replace(b, mu=_mean(styles, b)) for b in plan.branches))
+
+
+def _mean(styles: tuple[StyleReading, ...], branch: Branch) -> Tensor:
+    """Prior mean of a branch.
+
+    Means of tokens are mixed by bin and frame. A frame prior is asked once, for pooled styles that are mixed frame by
+    frame, so that formants glide instead of two sets fading into each other; where shares differ over the bins, once
+    for each style, and the answers are mixed. All of them have the pitch and the energy of the branch.
+    """
+    voice, read = branch.voice, styles[0].mean
+    if read is None:
+        if isinstance(voice, int):
+            return styles[voice].mu  # type: ignore[return-value]
+        return _weighted([s.mu for s in styles], voice)  # type: ignore[misc]
+    assert branch.prosody is not None
+    pooled = [s.tokens.pooled[..., None] for s in styles]  # type: ignore[union-attr]
+    if isinstance(voice, int):
+        return read(pooled[voice], branch.prosody)
+    over_time = voice[:, :, :1]
+    mixed = _weighted(pooled, over_time)
+    level = (voice == over_time).flatten(1).all(1)
+    if level.all():
+        return read(mixed, branch.prosody)
+    # An item whose shares are the same at all bins is mixed as it is alone, whatever else is in the batch.
+    each = [torch.where(level[:, None, None], mixed, p) for p in pooled]
+    return _weighted([read(p, branch.prosody) for p in each], voice)
 
 
 def _prosody_per_frame(styles: tuple[StyleReading, ...], shares: Tensor | None) -> Tensor:
@@ -135,26 +197,27 @@ def _prosody_per_frame(styles: tuple[StyleReading, ...], shares: Tensor | None) 
     The pitch contour is blended like its level: shapes without height are mixed, then set to the blended level and
     range, so that half-way between two voices lies at the geometric mean of their F0 everywhere.
     """
-    frames = styles[0].mu.shape[-1]
+    frames = styles[0].frames
     numbers = [s.prosody[:, :4, None].expand(-1, -1, frames) for s in styles]  # type: ignore[index]
     contours = [s.contour for s in styles if s.contour is not None]
     flag = torch.stack([s.prosody[:, 4] for s in styles]).amin(0)[:, None, None].expand(-1, 1, frames)  # type: ignore[index]
     if shares is None:
         return asked_prosody(numbers[0], flag, contours[0] if contours else None)
     parts = [n * w for n, w in zip(numbers, shares.unbind(1), strict=True)]
-    shapes = [c * w[:, :1] for c, w in zip(contours, shares.unbind(1), strict=False)]
+    # Shape and voicing go by the share of the F0 level, energy by its own.
+    order = [0, 0, 2]
+    shapes = [c * w[:, order[: c.shape[1]]] for c, w in zip(contours, shares.unbind(1), strict=False)]
     contour = sum(shapes[1:], start=shapes[0]) if shapes else None
     return asked_prosody(sum(parts[1:], start=parts[0]), flag, contour)
 
 
 def prior(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
     """Blend the prior means, and the official speaker planes, per bin and frame."""
-    mu = _weighted([s.mu for s in styles], shares.plane)
     speaker = None
     if styles[0].speaker is not None:
         speaker = _weighted([s.speaker for s in styles], shares.plane)  # type: ignore[misc]
-    branches = tuple(replace(b, mu=mu, speaker=speaker) for b in plan.branches)
-    return replace(plan, mu=mu, branches=branches, blended=plan.blended | {"prior"})
+    branches = tuple(replace(b, voice=shares.plane, speaker=speaker) for b in plan.branches)
+    return replace(plan, branches=branches, blended=plan.blended | {"prior"})
 
 
 def prosody(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
@@ -180,11 +243,11 @@ def score(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
     """Evaluate the network once per style and blend the scores; parts already blended stay so."""
     kept = plan.branches[0]
     branches = []
-    for i, style in enumerate(styles):
-        own = single(style)
+    for i in range(len(styles)):
+        own = single(styles, i)
         branches.append(
             Branch(
-                mu=kept.mu if "prior" in plan.blended else own.mu,
+                voice=kept.voice if "prior" in plan.blended else own.voice,
                 context=kept.context if "attention" in plan.blended else own.context,
                 prosody=kept.prosody if "prosody" in plan.blended else own.prosody,
                 speaker=kept.speaker if "prior" in plan.blended else own.speaker,
@@ -194,9 +257,7 @@ def score(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
     # A style that nobody hears is not evaluated: 0 and 1 then cost one evaluation and equal the single style exactly.
     heard = [b for b in branches if b.weight is not None and bool(b.weight.any())]
     branches = [replace(heard[0], weight=None)] if len(heard) == 1 else heard
-    # Scores that were learnt around different means need the mean of the same blend under them.
-    mu = _weighted([s.mu for s in styles], shares.plane)
-    return replace(plan, mu=mu, branches=tuple(branches), blended=plan.blended | {"score"})
+    return replace(plan, branches=tuple(branches), blended=plan.blended | {"score"})
 
 
 MECHANISMS: dict[str, Mechanism] = {"prior": prior, "prosody": prosody, "attention": attention, "score": score}
@@ -221,20 +282,18 @@ def make_plan(styles: Iterable[StyleReading], shares: Shares | None, mechanisms:
     if unknown:
         raise InputError(f"mechanism {unknown[0]!r}: expected one of {', '.join(MECHANISMS)}")
     if shares is None:
-        branch = single(styles[0])
-        return Plan(branch.mu, (branch,))
+        return with_means(Plan((single(styles),)), styles)
     rank = torch.stack([_fingerprint(s) for s in styles], dim=1)
     plan = _dominant_plan(styles, shares.dominant(rank))
     for name, mechanism in MECHANISMS.items():
         if name in wanted:
             plan = mechanism(plan, styles, shares)
-    return plan
+    return with_means(plan, styles)
 
 
 def _dominant_plan(styles: tuple[StyleReading, ...], hard: Shares) -> Plan:
     """The plan that reads each item's dominant style alone."""
-    branch = single(styles[int(hard.mean[0].argmax())])
-    plan = Plan(branch.mu, (branch,))
+    plan = Plan((single(styles, int(hard.mean[0].argmax())),))
     if (hard.mean == hard.mean[:1]).all():
         return plan
     plan = prior(plan, styles, hard)
@@ -247,7 +306,7 @@ def _dominant_plan(styles: tuple[StyleReading, ...], hard: Shares) -> Plan:
 
 def _fingerprint(reading: StyleReading) -> Tensor:
     """A number (B,) of what a style is, so that a tie between styles does not depend on their order."""
-    total = reading.mu.float().sum((1, 2))
+    total = torch.zeros(()) if reading.mu is None else reading.mu.float().sum((1, 2))
     if reading.speaker is not None:
         total = total + reading.speaker[..., 0].float().sum(1)
     if reading.tokens is not None:

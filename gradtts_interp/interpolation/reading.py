@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import StyleReading
 from gradtts_interp.interpolation.shares import PitchRegion
+from gradtts_interp.models.frame_prior import PhoneEncoder
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.pitch_predictor import contour_of
 from gradtts_interp.models.style_context import StyleTokens
@@ -40,17 +42,18 @@ class EncodedStyle:
     """One style with the text encoder's answer for each text.
 
     Attributes:
-        means: Prior mean per token (B, M, L).
+        means: Prior mean per token (B, M, L); None with a frame prior.
         logw: Log durations (B, 1, L).
         mask: (B, 1, L).
         tokens: Style tokens (B, S, D), or None.
         prosody: Normalised prosody with its flag (B, 5), or None.
         speaker: Official speaker embedding (1, E), or None.
-        hidden: Hidden states of the text encoder (B, D, L), or None where nothing is predicted from them.
+        hidden: Hidden states of the text encoder (B, D, L), or None where nothing is predicted from them. With a frame
+            prior they are the same for all styles.
         skew: Of the reference's F0 (B,), see :func:`~gradtts_interp.pitch.contour.f0_skew`; None with ``hidden``.
     """
 
-    means: Tensor
+    means: Tensor | None
     logw: Tensor
     mask: Tensor
     tokens: StyleTokens | None
@@ -89,7 +92,9 @@ def encode_styles(
     """
     if not model.has_style:
         return [_encode_official(model, texts, style) for style in styles]
-    answers = []
+    # A frame prior's text is the same in all styles.
+    text = model.encoder.read(texts.ids, texts.lengths) if isinstance(model.encoder, PhoneEncoder) else None
+    answers, size = [], len(texts.lengths)
     for i, style in enumerate(styles):
         if style.mel is None or style.contour is None or style.prosody is None:
             raise InputError(f"style {style.name}: this checkpoint reads references, and the style has none")
@@ -98,11 +103,17 @@ def encode_styles(
             role = "pitch" if i == 0 else "rest"
             prosody = styles[0].prosody  # type: ignore[assignment]
         tokens = _style_tokens(model, style, role, prosody, pitch)
-        pooled = tokens.pooled.expand(len(texts.lengths), -1)
-        means, logw, mask, hidden = model.read_text(texts.ids, texts.lengths, pooled)
-        vector = _prosody_input(style.prosody, model.device).expand(len(texts.lengths), -1)
+        pooled = tokens.pooled.expand(size, -1)
+        vector = _prosody_input(style.prosody, model.device).expand(size, -1)
         skew = torch.full_like(vector[:, 0], f0_skew(style.contour))
-        answers.append(EncodedStyle(means, logw, mask, _repeat(tokens, len(texts.lengths)), vector, None, hidden, skew))
+        means: Tensor | None = None
+        if text is not None:
+            assert isinstance(model.encoder, PhoneEncoder)
+            mask, hidden = text.mask, text.hidden
+            logw = model.encoder.durations(text, pooled, _prosody_input(prosody, model.device).expand(size, -1))
+        else:
+            means, logw, mask, hidden = model.read_text(texts.ids, texts.lengths, pooled)
+        answers.append(EncodedStyle(means, logw, mask, _repeat(tokens, size), vector, None, hidden, skew))
     return answers
 
 
@@ -192,11 +203,13 @@ def read_style(model: GradTTS, style: EncodedStyle, durations: Tensor, frames: i
         speaker = plane.expand(len(durations), -1, -1)
     contour = None
     if model.pitch_predictor is not None and style.hidden is not None and style.skew is not None:
-        contour = contour_of(model.pitch_predictor(style.hidden, durations, frames), durations, style.skew)
+        pooled = (style.tokens.pooled,) if model.frame_prior is not None and style.tokens is not None else ()
+        contour = contour_of(model.pitch_predictor(style.hidden, durations, frames, *pooled), durations, style.skew)
     return StyleReading(
-        mu=expand(style.means, durations, frames=frames),
+        mu=None if style.means is None else expand(style.means, durations, frames=frames),
         tokens=style.tokens,
         prosody=style.prosody,
         speaker=speaker,
         contour=contour,
+        mean=None if model.frame_prior is None else partial(model.frame_prior, style.hidden, durations),
     )

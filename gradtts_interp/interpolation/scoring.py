@@ -49,12 +49,14 @@ def make_score(model: GradTTS, plan: Plan, frames: Frames, *, guidance: float = 
         raise InputError(f"guidance {guidance}: expected a number >= 0; 0 is off")
     branches = list(plan.branches)
     if guidance > 0:
-        branches.append(_null_branch(model, replace(plan.branches[0], mu=plan.mu)))
+        branches.append(_null_branch(model, plan))
     weights = [b.weight for b in plan.branches]
     if any(w is None for w in weights) and len(weights) > 1:
         raise ValueError("several branches need a weight each")
     stacked = _stack(branches)
-    count = len(branches)
+    if stacked.mu is None:
+        raise ValueError("a plan without prior means; expected one that make_plan gave")
+    mu, count = stacked.mu, len(branches)
 
     def repeat(x: Tensor) -> Tensor:
         return x.repeat(count, *[1] * (x.dim() - 1))
@@ -65,7 +67,7 @@ def make_score(model: GradTTS, plan: Plan, frames: Frames, *, guidance: float = 
         answers = model.score(
             repeat(x),
             mask,
-            stacked.mu,
+            mu,
             repeat(t),
             stacked.speaker,
             context=stacked.context,
@@ -84,13 +86,14 @@ def make_score(model: GradTTS, plan: Plan, frames: Frames, *, guidance: float = 
     return score
 
 
-def _null_branch(model: GradTTS, branch: Branch) -> Branch:
+def _null_branch(model: GradTTS, plan: Plan) -> Branch:
     """The same prior, with the style of nobody."""
+    branch = plan.branches[0]
     if model.style_encoder is None:
         raise InputError("guidance: this checkpoint has no null style; leave guidance at 0")
     prosody = None if branch.prosody is None else torch.zeros_like(branch.prosody)
-    context = join([model.style_encoder.null_style(branch.mu.shape[0])])
-    return Branch(mu=branch.mu, context=context, prosody=prosody, speaker=branch.speaker)
+    context = join([model.style_encoder.null_style(len(plan.mu))])
+    return replace(branch, context=context, prosody=prosody, weight=None, mu=plan.mu)
 
 
 def _stack(branches: list[Branch]) -> Branch:
@@ -102,7 +105,8 @@ def _stack(branches: list[Branch]) -> Branch:
         return None if values[0] is None else torch.cat(values)  # type: ignore[arg-type]
 
     return Branch(
-        mu=torch.cat([b.mu for b in branches]),
+        voice=branches[0].voice,
+        mu=cat([b.mu for b in branches]),
         context=stack_contexts([b.context for b in branches]),
         prosody=cat([b.prosody for b in branches]),
         speaker=cat([b.speaker for b in branches]),

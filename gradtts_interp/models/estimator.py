@@ -16,7 +16,7 @@ from gradtts_interp.models.blocks import (
     fold,
     unfold,
 )
-from gradtts_interp.models.pitch_predictor import PITCH_CHANNELS, PITCH_PLANES, PitchPlanes
+from gradtts_interp.models.pitch_predictor import PITCH_CHANNELS, PITCH_FROM, PITCH_PLANES, PitchPlanes
 from gradtts_interp.models.style_attention import StyleCrossAttention
 from gradtts_interp.models.style_context import StyleContext
 
@@ -75,6 +75,7 @@ class Estimator(nn.Module):
         self.style_attn = nn.ModuleDict()
         self.prosody_mlp: nn.Module | None = None
         self.pitch_planes: PitchPlanes | None = None
+        self.contour_channels = 0
         if style is None:
             return
         dim, middle, top = widths[1:]
@@ -92,6 +93,7 @@ class Estimator(nn.Module):
             self.prosody_conv = nn.Conv2d(PROSODY_PLANES * self.patch**2, dim, 1, bias=False)
             nn.init.zeros_(self.prosody_conv.weight)
         if style.pitch:
+            self.contour_channels = PITCH_CHANNELS + (1 if config.prior == "frame" else 0)
             self.pitch_planes = PitchPlanes(config.mel)
             self.pitch_conv = nn.Conv2d(PITCH_PLANES * self.patch**2, dim, 1, bias=False)
             nn.init.zeros_(self.pitch_conv.weight)
@@ -104,7 +106,7 @@ class Estimator(nn.Module):
     @property
     def prosody_channels(self) -> int:
         """Channels of the prosody per frame that is read."""
-        return PROSODY_SIZE + 1 + (PITCH_CHANNELS if self.pitch_planes is not None else 0)
+        return PROSODY_SIZE + 1 + self.contour_channels
 
     def forward(
         self,
@@ -128,8 +130,8 @@ class Estimator(nn.Module):
             speaker: Official speaker embedding (B, E), or a plane (B, M, T) that is already mapped and blended.
             context: Style tokens and shares; None for none.
             prosody: Normalised prosody per frame (B, 5, T), the last channel 1 where it is given; None for none.
-                (B, 7, T) with voicing and log-F0 for a model that reads pitch, see
-                :func:`~gradtts_interp.models.pitch_predictor.asked_prosody`.
+                (B, 7, T) with voicing and log-F0 for a model that reads pitch, and (B, 8, T) with the energy, which the
+                frame prior alone reads, see :func:`~gradtts_interp.models.pitch_predictor.asked_prosody`.
             region: (B, 1, T), 1 on the frames that exist when the item is alone; None counts padding into
                 statistics as the official network does.
 
@@ -187,4 +189,6 @@ class Estimator(nn.Module):
         h = self.prosody_conv(fold(planes, self.patch))
         if self.pitch_planes is None:
             return h
-        return h + self.pitch_conv(fold(self.pitch_planes(prosody[:, PROSODY_SIZE + 1 :]), self.patch))
+        return h + self.pitch_conv(
+            fold(self.pitch_planes(prosody[:, PITCH_FROM : PITCH_FROM + PITCH_CHANNELS]), self.patch)
+        )

@@ -15,7 +15,8 @@ from gradtts_interp.config import ModelConfig
 from gradtts_interp.diffusion.schedule import LinearSchedule, noise_level, signal
 from gradtts_interp.errors import InputError
 from gradtts_interp.models.estimator import Estimator
-from gradtts_interp.models.pitch_predictor import PitchPredictor
+from gradtts_interp.models.frame_prior import FramePrior, PhoneEncoder
+from gradtts_interp.models.pitch_predictor import ContourPredictor, PitchPredictor
 from gradtts_interp.models.precision import arithmetic
 from gradtts_interp.models.style_attention import StyleCrossAttention
 from gradtts_interp.models.style_context import StyleContext
@@ -70,12 +71,27 @@ class GradTTS(ModelMixin, ConfigMixin):
             self.spk_emb = nn.Embedding(self.settings.n_spks, self.settings.spk_emb_dim)
         pooled = self.settings.spk_emb_dim if style else 0
         pitched = style is not None and style.pitch
-        self.encoder = TextEncoder(self.settings, style_channels=pooled, style_durations=pitched)
-        self.pitch_predictor = PitchPredictor(self.settings.n_enc_channels + pooled) if pitched else None
+        framed = self.settings.prior == "frame"
+        self.encoder: TextEncoder | PhoneEncoder
+        self.pitch_predictor: PitchPredictor | ContourPredictor | None = None
+        self.frame_prior: FramePrior | None = None
+        if framed:
+            self.encoder = PhoneEncoder(self.settings, pooled)
+            self.pitch_predictor = ContourPredictor(self.settings.prior_width, pooled)
+            self.frame_prior = FramePrior(self.settings, pooled)
+        else:
+            self.encoder = TextEncoder(self.settings, style_channels=pooled, style_durations=pitched)
+            if pitched:
+                self.pitch_predictor = PitchPredictor(self.settings.n_enc_channels + pooled)
         self.decoder = Decoder(self.settings)
-        self.style_encoder = (
-            StyleEncoder(style, n_mels=self.settings.n_feats, pooled_channels=pooled) if style else None
-        )
+        self.style_encoder: StyleEncoder | None = None
+        if style:
+            self.style_encoder = StyleEncoder(
+                style,
+                n_mels=self.settings.n_feats,
+                pooled_channels=pooled,
+                timbre_width=self.settings.timbre_width if framed else 0,
+            )
         self.schedule = LinearSchedule(self.settings.beta_min, self.settings.beta_max)
         self.precision = "fp32"  # of the score network's arithmetic; see `models.precision`
 
@@ -102,6 +118,24 @@ class GradTTS(ModelMixin, ConfigMixin):
         """Undo :meth:`normalise`."""
         return mel * self.settings.mel_std + self.settings.mel_mean
 
+    def to_diffusion(self, mel: Tensor, mu: Tensor) -> Tensor:
+        """Bring the residual around the prior to about unit spread, as the diffusion sees it.
+
+        Args:
+            mel: Normalised mel (B, M, T).
+            mu: Prior mean (B, M, T).
+
+        Returns:
+            The mean plus the residual over ``residual_std``, (B, M, T).
+        """
+        std = self.settings.residual_std
+        return mel if std == 1 else mu + (mel - mu) / std
+
+    def from_diffusion(self, x: Tensor, mu: Tensor) -> Tensor:
+        """Undo :meth:`to_diffusion`."""
+        std = self.settings.residual_std
+        return x if std == 1 else mu + (x - mu) * std
+
     def encode(self, ids: Tensor, lengths: Tensor, style: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Text to prior means per token.
 
@@ -113,10 +147,12 @@ class GradTTS(ModelMixin, ConfigMixin):
         Returns:
             Means (B, M, L), log durations (B, 1, L), mask (B, 1, L).
         """
+        assert isinstance(self.encoder, TextEncoder), "a frame prior has no means of tokens alone"
         return self.encoder(ids, lengths, style)
 
     def read_text(self, ids: Tensor, lengths: Tensor, style: Tensor | None = None) -> TextReading:
         """As :meth:`encode`, with the hidden states that pitch is predicted from."""
+        assert isinstance(self.encoder, TextEncoder), "a frame prior encodes a text without a style"
         return self.encoder.read(ids, lengths, style)
 
     def score(

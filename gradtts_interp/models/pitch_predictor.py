@@ -18,13 +18,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gradtts_interp.alignment import expand, sequence_mask
+from gradtts_interp.alignment import expand, expand_rows, frame_tokens, sequence_mask, token_mean
 from gradtts_interp.config import MelConfig
+from gradtts_interp.models.convnext import ConvNeXtBlock
 from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD
 from gradtts_interp.pitch.masks import filter_centres_hz
 
 PITCH_PLANES = 3
 PITCH_CHANNELS = 2  # voicing and log-F0 per frame, after the prosody vector and its flag
+PITCH_FROM = 5  # the first of them
+PLACES = 5
+CONTOUR_KERNEL = 9
+CONTOUR_LAYERS = 3
+ENERGY_FLOOR = -8.0
+"""Lowest energy that is told apart, in units of the prosody vector: about -60 dB."""
 POSITIONS = 4
 KERNEL = 5
 LAYERS = 3
@@ -33,6 +40,9 @@ DROPOUT = 0.1
 WINDOW_SPREAD_BINS = 0.75
 """Spread of the Hann window's main lobe, in bins of the Fourier transform."""
 SMALLEST_SPREAD = 0.2
+F0_LIMITS_HZ = (20.0, 2000.0)
+ENERGY_WEIGHT = 0.2
+"""Of an error of 4 dB, beside one of a spread of the pitch."""
 LARGEST_STRETCH = 3.0
 """A contour is stretched to unit spread at most so much: a word of one tone must not become a yodel."""
 
@@ -43,10 +53,13 @@ class PredictedPitch(NamedTuple):
     Attributes:
         shape: Log-F0 of about zero mean and unit spread (B, T).
         voicing: Logit of a frame being voiced (B, T).
+        energy: Level of the frame's token above the utterance's, in units of the prosody vector's third number (B, T);
+            None from a predictor that says nothing of it.
     """
 
     shape: Tensor
     voicing: Tensor
+    energy: Tensor | None = None
 
 
 class PitchPredictor(nn.Module):
@@ -90,6 +103,68 @@ class PitchPredictor(nn.Module):
         return PredictedPitch(shape, voicing)
 
 
+class ContourPredictor(nn.Module):
+    """Pitch, voicing and energy per frame from hidden states without a style, and a pooled style.
+
+    Args:
+        channels: Width of the hidden states (D).
+        style_channels: Width of the pooled style (E).
+    """
+
+    def __init__(self, channels: int, style_channels: int) -> None:
+        super().__init__()
+        self.tokens = nn.Linear(channels, INNER_CHANNELS)
+        self.places = nn.Linear(PLACES, INNER_CHANNELS)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.blocks = nn.ModuleList(
+            ConvNeXtBlock(INNER_CHANNELS, kernel=CONTOUR_KERNEL, layers=CONTOUR_LAYERS, style_channels=style_channels)
+            for _ in range(CONTOUR_LAYERS)
+        )
+        self.norm = nn.LayerNorm(INNER_CHANNELS)
+        self.out = nn.Linear(INNER_CHANNELS, 3)
+
+    def forward(self, hidden: Tensor, durations: Tensor, frames: int, style: Tensor) -> PredictedPitch:
+        """Predict a contour.
+
+        Args:
+            hidden: Of each token (B, D, L).
+            durations: Frames of each token (B, L).
+            frames: Length of the answer (T).
+            style: Pooled style (B, E).
+
+        Returns:
+            Shape, voicing, and energy that is the same all through a token, (B, T); of no meaning on padding.
+        """
+        mask = sequence_mask(durations.sum(1), max_length=frames)[..., None].to(hidden.dtype)
+        places = token_places(durations, frames).transpose(1, 2).to(hidden.dtype)
+        h = expand_rows(self.tokens(hidden.transpose(1, 2)), durations, frames) + self.places(places)
+        h = self.dropout(h * mask)
+        for block in self.blocks:
+            h = block(h, mask, style[:, None])
+        shape, voicing, energy = self.out(self.norm(h)).float().unbind(-1)
+        return PredictedPitch(shape, voicing, token_mean(energy, durations))
+
+
+def token_places(durations: Tensor, frames: int) -> Tensor:
+    """Where each frame lies in its token and in the utterance.
+
+    Args:
+        durations: Frames of each token (B, L).
+        frames: Length of the answer (T).
+
+    Returns:
+        (B, 5, T): the place of the frame's centre in the token in (0, 1), the reciprocal and the logarithm of the
+        token's frames, the place in the utterance in (0, 1), and the logarithm of the utterance's frames minus 5.
+    """
+    token = frame_tokens(durations, frames)
+    start = (durations.cumsum(1) - durations).gather(1, token)
+    duration = durations.gather(1, token).clamp_min(1).float()
+    centre = torch.arange(frames, device=durations.device) + 0.5
+    whole = durations.sum(1, keepdim=True).clamp_min(1).float()
+    length = (whole.log() - 5).expand_as(duration)
+    return torch.stack([(centre - start) / duration, 1 / duration, duration.log(), centre / whole, length], dim=1)
+
+
 def lay_out(hidden: Tensor, durations: Tensor, frames: int) -> Tensor:
     """Lay hidden states out over frames, with where each frame lies.
 
@@ -127,14 +202,15 @@ def contour_of(predicted: PredictedPitch, durations: Tensor, skew: Tensor) -> Te
             :func:`~gradtts_interp.pitch.contour.f0_skew`.
 
     Returns:
-        Shape, and probability of voicing, (B, 2, T).
+        Shape, and probability of voicing, (B, 2, T); and energy (B, 3, T) where it is predicted.
     """
     probability = predicted.voicing.sigmoid()
     inside = sequence_mask(durations.sum(1), max_length=predicted.shape.shape[1])
     voiced = ((probability > 0.5) & inside).to(predicted.shape.dtype)
     shape = standardise(predicted.shape, voiced, most=LARGEST_STRETCH)
     median = shape.where(voiced > 0, torch.nan).nanmedian(dim=1, keepdim=True).values.nan_to_num()
-    return torch.stack([shape - median + skew[:, None], probability], dim=1)
+    channels = [shape - median + skew[:, None], probability]
+    return torch.stack(channels if predicted.energy is None else [*channels, predicted.energy], dim=1)
 
 
 def standardise(log_f0: Tensor, voiced: Tensor, *, most: float = math.inf) -> Tensor:
@@ -160,17 +236,27 @@ def asked_prosody(numbers: Tensor, flag: Tensor, contour: Tensor | None) -> Tens
     Args:
         numbers: Normalised prosody vectors per frame (B, 4, T).
         flag: 1 where they are given (B, 1, T).
-        contour: Shape and probability of voicing (B, 2, T), for a model that predicts them.
+        contour: Shape and probability of voicing (B, 2, T), for a model that predicts them; a third channel is the
+            energy above the utterance's level.
 
     Returns:
-        (B, 5, T), or (B, 7, T) with voicing (0 or 1) and log-F0 in the units of the prosody vector's first number.
+        (B, 5, T); or (B, 7, T) with voicing (0 or 1) and log-F0 in the units of the prosody vector's first number; or
+        (B, 8, T) with the energy in the units of its third number, at least :data:`ENERGY_FLOOR`.
     """
     if contour is None:
         return torch.cat([numbers, flag], dim=1)
-    shape, probability = contour[:, :1], contour[:, 1:]
+    shape, probability = contour[:, :1], contour[:, 1:2]
     spread = (numbers[:, 1:2] * float(PROSODY_STD[1]) + float(PROSODY_MEAN[1])).clamp_min(0)
     log_f0 = numbers[:, :1] + shape * spread / float(PROSODY_STD[0])
-    return torch.cat([numbers, flag, (probability > 0.5).to(numbers.dtype) * flag, log_f0], dim=1)
+    asked = [numbers, flag, (probability > 0.5).to(numbers.dtype) * flag, log_f0]
+    if contour.shape[1] > PITCH_CHANNELS:
+        asked.append((numbers[:, 2:3] + contour[:, 2:3]).clamp_min(ENERGY_FLOOR))
+    return torch.cat(asked, dim=1)
+
+
+def asked_f0_hz(log_f0: Tensor) -> Tensor:
+    """Log-F0 in the units of the prosody vector, of any shape, to Hz in :data:`F0_LIMITS_HZ`."""
+    return torch.exp(log_f0.float() * float(PROSODY_STD[0]) + float(PROSODY_MEAN[0])).clamp(*F0_LIMITS_HZ)
 
 
 class PitchPlanes(nn.Module):
@@ -195,7 +281,7 @@ class PitchPlanes(nn.Module):
         between two, fading where filters are wider than harmonics are apart.
         """
         voiced, log_f0 = pitch[:, :1].float(), pitch[:, 1:].float()
-        period = 1 / torch.exp(log_f0 * float(PROSODY_STD[0]) + float(PROSODY_MEAN[0])).clamp(20, 2000)
+        period = 1 / asked_f0_hz(log_f0)
         cycles, blur = self.centres[:, None] * period, self.spreads[:, None] * period
         comb = torch.cos(2 * math.pi * cycles) * torch.exp(-2 * (math.pi * blur).square())
         flat = torch.stack([voiced, log_f0 * voiced], dim=1).expand(-1, -1, comb.shape[1], -1)
@@ -203,23 +289,29 @@ class PitchPlanes(nn.Module):
 
 
 def pitch_losses(
-    predicted: PredictedPitch, log_f0: Tensor, voiced: Tensor, valid: Tensor, items: Tensor
+    predicted: PredictedPitch, log_f0: Tensor, voiced: Tensor, valid: Tensor, *, energy: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Losses of predicted contours against measured ones.
 
     Args:
-        predicted: Shape and voicing (B, T).
+        predicted: Shape, voicing and perhaps energy (B, T).
         log_f0: Measured, in any logarithm (B, T).
         voiced: 1 on voiced frames (B, T).
         valid: 1 on frames of the utterance (B, T).
-        items: 1 for items that count (B,).
+        energy: Energy as it is predicted (B, T), where it is.
 
     Returns:
-        Sum of smooth absolute errors of the shape over voiced frames plus of binary cross entropies of the voicing
-        over all frames, and the number of frames that count; both ().
+        Sum of smooth absolute errors of the shape over voiced frames, of binary cross entropies of the voicing over all
+        frames, and of absolute errors of the energy times :data:`ENERGY_WEIGHT`; and the number of frames; both ().
     """
     voiced = voiced * valid
     target = standardise(log_f0, voiced, most=1 / SMALLEST_SPREAD)
     shape = functional.smooth_l1_loss(predicted.shape, target, reduction="none") * voiced
     voicing = functional.binary_cross_entropy_with_logits(predicted.voicing, voiced, reduction="none") * valid
-    return ((shape + voicing) * items[:, None]).sum(), (valid * items[:, None]).sum()
+    error = (shape + voicing).sum()
+    if energy is not None and predicted.energy is not None:
+        error = (
+            error
+            + ENERGY_WEIGHT * (functional.smooth_l1_loss(predicted.energy, energy, reduction="none") * valid).sum()
+        )
+    return error, valid.sum()

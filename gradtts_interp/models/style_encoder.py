@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from gradtts_interp.config import StyleConfig
 from gradtts_interp.models.style_context import StyleTokens
+from gradtts_interp.models.timbre_encoder import TimbreEncoder
 
 ROLES = {"whole": 0, "pitch": 1, "rest": 2}
 PROSODY_INPUT = 5  # four numbers and a flag that they are given
@@ -35,9 +36,16 @@ class StyleEncoder(nn.Module):
 
     No token looks beyond its own patch: a mask on the reference plane is then a mask on tokens, and nothing
     of what it hides leaks through a neighbour.
+
+    Args:
+        config: Shape.
+        n_mels: Mel bins (M).
+        pooled_channels: Width of the pooled style (E).
+        timbre_width: Channels of the :class:`~gradtts_interp.models.timbre_encoder.TimbreEncoder` that the pooled style
+            comes from, as a frame prior has it; 0: it is the mean of the patches and knows the prosody vector.
     """
 
-    def __init__(self, config: StyleConfig, *, n_mels: int, pooled_channels: int) -> None:
+    def __init__(self, config: StyleConfig, *, n_mels: int, pooled_channels: int, timbre_width: int = 0) -> None:
         super().__init__()
         self.config = config
         width = config.width
@@ -49,6 +57,11 @@ class StyleEncoder(nn.Module):
         self.emotion = nn.Linear(config.emotion_dim, width) if config.emotion_dim else None
         self.null = nn.Parameter(torch.randn(width) * 0.02)
         self.null_pooled = nn.Parameter(torch.zeros(pooled_channels))
+        self.timbre: TimbreEncoder | None = None
+        if timbre_width:
+            names = {"n_speakers": config.n_speakers, "emotion_dim": config.emotion_dim}
+            self.timbre = TimbreEncoder(n_mels, timbre_width, pooled_channels, **names)
+            return
         self.pool = nn.Linear(width, pooled_channels)
         self.pool_prosody = nn.Linear(PROSODY_INPUT, pooled_channels)
         self.pool_out = nn.Sequential(nn.Mish(), nn.Linear(pooled_channels, pooled_channels))
@@ -80,13 +93,14 @@ class StyleEncoder(nn.Module):
                 numbers of roles (B,), see :data:`ROLES`.
             speaker: Row of the speaker table (B,), -1 where unknown.
             emotion: Emotion vectors (B, E), all zero where unknown.
-            prosody: Normalised prosody vectors with their flag, (B, 5).
+            prosody: Normalised prosody vectors with their flag, (B, 5); not read where a timbre encoder pools.
 
         Returns:
             Tokens (B, S, D): patches frequency-major, then speaker, emotion.
         """
         pb, pf = self.config.patch_bins, self.config.patch_frames
         inside = (torch.arange(mel.shape[2], device=mel.device)[None] < lengths[:, None]).to(mel.dtype)[:, None]
+        reference = mel
         mel = functional.pad(mel * inside, (0, -mel.shape[2] % pf, 0, -mel.shape[1] % pb))
         patches = rearrange(mel, "b (f pb) (k pk) -> b f k (pb pk)", pb=pb, pk=pf)
         tokens = self.patches(patches) + self.bins.weight[None, :, None]
@@ -102,6 +116,9 @@ class StyleEncoder(nn.Module):
             tokens = torch.cat([tokens, extra[:, None]], dim=1)
             weight = torch.cat([weight, known[:, None].to(weight.dtype)], dim=1)
             summary = summary + extra * known[:, None]
+        if self.timbre is not None:
+            pooled = self.timbre(reference, lengths, mask=mask, speaker=speaker, emotion=emotion)
+            return StyleTokens(tokens=tokens, weight=weight, pooled=pooled)
         pooled = self.pool(summary)
         if prosody is not None:
             pooled = pooled + self.pool_prosody(prosody)

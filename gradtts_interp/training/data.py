@@ -17,6 +17,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.pitch.contour import Contour, normalise_prosody, prosody_vector
 from gradtts_interp.text.symbols import SYMBOL_TO_ID, ids_of
 
+PARTIAL_MANIFEST = "manifest.partial.jsonl"
 EMOTIONS = ("neutral", "happy", "sad", "angry", "surprise")
 
 
@@ -53,6 +54,7 @@ class Item:
         mel: Log-mel (M, T) as float16.
         f0_hz: (T,).
         voiced: (T,) bool.
+        energy_db: Level of each frame in dB re full scale (T,).
         prosody: Normalised prosody vector (4,).
         styles: One style, or two for a blend.
         share: Share of the second style (T,), for a blend.
@@ -67,6 +69,7 @@ class Item:
     mel: NDArray[np.float16]
     f0_hz: NDArray[np.float32]
     voiced: NDArray[np.bool_]
+    energy_db: NDArray[np.float32]
     prosody: NDArray[np.float32]
     styles: tuple[StyleRef, ...]
     share: NDArray[np.float32] | None
@@ -134,7 +137,7 @@ def load_items(folder: str | Path, splits: tuple[str, ...] = ("train",), *, add_
 
 
 def load_entries(folder: str | Path) -> list[dict[str, Any]]:
-    """Read the manifest of a built corpus.
+    """Read the manifest of a built corpus, or what there is of it while the corpus is being built.
 
     Args:
         folder: The corpus.
@@ -145,11 +148,17 @@ def load_entries(folder: str | Path) -> list[dict[str, Any]]:
     Raises:
         InputError: No manifest, or a damaged line, named.
     """
-    manifest = Path(folder) / "manifest.jsonl"
+    manifest, growing = Path(folder) / "manifest.jsonl", Path(folder) / PARTIAL_MANIFEST
+    unfinished = not manifest.is_file() and growing.is_file()
+    if unfinished:
+        manifest = growing
     if not manifest.is_file():
         raise InputError(f"{manifest}: no manifest; expected a corpus made by 'gradtts-interp corpus build'")
     try:
-        lines = manifest.read_text(encoding="utf-8").splitlines()
+        text = manifest.read_text(encoding="utf-8")
+        lines = text.splitlines()
+        if unfinished and not text.endswith("\n"):
+            lines = lines[:-1]  # the builder is writing it
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{manifest} cannot be read: {error}; expected lines of JSON in UTF-8") from error
     entries = []
@@ -189,6 +198,7 @@ def _read_item(folder: Path, entry: dict, add_blank: bool) -> Item:
         mel=arrays["mel"],
         f0_hz=arrays["f0_hz"],
         voiced=arrays["voiced"].astype(bool),
+        energy_db=arrays["energy_db"],
         prosody=normalise_prosody(prosody_vector(contour)),
         styles=styles,
         share=arrays["share"].astype(np.float32) if entry["kind"] == "blend" else None,

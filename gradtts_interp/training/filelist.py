@@ -161,6 +161,7 @@ def _item(
         mel=features.mel,
         f0_hz=features.contour.f0_hz,
         voiced=features.contour.voiced,
+        energy_db=features.contour.energy_db,
         prosody=normalise_prosody(prosody_vector(features.contour)),
         styles=(StyleRef(f"s{line.speaker}", f"s{line.speaker}-{line.emotion}"),),
         share=None,

@@ -27,13 +27,13 @@ from gradtts_interp.training.mix import KINDS, Batch, Mixer
 from gradtts_interp.training.mix_config import MixConfig
 from gradtts_interp.training.records import RunLog
 from gradtts_interp.training.signals import StopSignal
-from gradtts_interp.training.start import parameters_to_train
+from gradtts_interp.training.start import PARTS, parameters_to_train
 from gradtts_interp.training.validation import write_sample
 
 logger = logging.getLogger(__name__)
 
 LOG_EVERY = 50
-LOSSES = ("duration", "prior", "diffusion", "pitch")
+LOSSES = ("duration", "prior", "diffusion", "pitch", "alignment")
 PATIENCE = 20
 """Steps in a row without a finite loss and gradient before a run gives up."""
 
@@ -63,8 +63,8 @@ class TrainConfig:
         mixed_precision: ``no``, ``bf16`` or ``fp16``.
         seed: Of data, noise and initial weights.
         mix: The training mix.
-        only: A key of :data:`~gradtts_interp.training.start.PARTS` that is trained alone, all else staying as it is; ""
-            for all.
+        only: A key of :data:`~gradtts_interp.training.start.PARTS`, or
+            :data:`~gradtts_interp.training.start.SCORE`, that is trained alone, all else staying as it is; "" for all.
     """
 
     batch_size: int = 8
@@ -120,7 +120,7 @@ class LossModule(nn.Module):
 
 @dataclass(frozen=True)
 class Part:
-    """What a part of the global batch gave: losses (4,), errors and kinds of its items, whether all was finite."""
+    """What a part of the global batch gave: losses (5,), errors and kinds of its items, whether all was finite."""
 
     losses: torch.Tensor
     per_kind: torch.Tensor
@@ -275,7 +275,7 @@ class Trainer:
         return Part(each, losses.per_kind, batch.kind, finite)
 
     def _diffusion(self, seed: int, step: int, size: int, offset: int = 0) -> Diffusion | None:
-        if self.config.only:
+        if self.config.only in PARTS:
             return None
         shape = (self.model.settings.n_feats, self.config.mix.crop_frames)
         return draw_diffusion(seed, step, size=size, shape=shape, offset=offset, of=self.config.batch_size)
@@ -325,7 +325,8 @@ class Trainer:
                 losses = self.loss_module(batch, diffusion)
                 swapped = self.loss_module(swap_references(batch), diffusion)
                 values = {name: getattr(losses, name) for name in LOSSES}
-                for name, value in {**values, "swapped": swapped.diffusion}.items():
+                effect = swapped.prior if diffusion is None else swapped.diffusion
+                for name, value in {**values, "swapped": effect}.items():
                     found[f"valid/{name}"] = found.get(f"valid/{name}", 0.0) + float(value) / batches
         return found
 

@@ -1,4 +1,4 @@
-"""The three losses of Grad-TTS (duration, prior, diffusion) on the training mix, and that of the pitch predictor."""
+"""The three losses of Grad-TTS (duration, prior, diffusion) on the training mix, and those of contour and alignment."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor, distributed
 
-from gradtts_interp.alignment import maximum_path, sequence_mask
+from gradtts_interp.alignment import expand_rows, frame_tokens, maximum_path, sequence_mask, token_mean
 from gradtts_interp.diffusion.schedule import diffuse, noise_level, signal
+from gradtts_interp.models.frame_prior import PhoneEncoder
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.models.pitch_predictor import pitch_losses
-from gradtts_interp.models.style_context import StyleContext, StyleTokens, join
+from gradtts_interp.models.pitch_predictor import (
+    ENERGY_FLOOR,
+    PITCH_FROM,
+    ContourPredictor,
+    pitch_losses,
+)
+from gradtts_interp.models.style_context import StyleContext, join
 from gradtts_interp.training.mix import Batch
 
 T_MIN = 1e-5
@@ -25,10 +31,12 @@ class Losses:
 
     Attributes:
         duration: Mean squared error of log durations.
-        prior: Negative log-likelihood of the mel under the prior, per value, without its constant.
+        prior: Negative log-likelihood of the mel under the prior, per value, without its constant; with a frame prior
+            the absolute error is added.
         diffusion: Score-matching loss: squared error of the noise, or of v for a model that answers v.
-        pitch: Error of the predicted pitch contours; 0 for a model that predicts none.
-        total: Sum of the four.
+        pitch: Error of the predicted contours; 0 for a model that predicts none.
+        alignment: Error of the token means by which a model with a frame prior aligns recordings; 0 for others.
+        total: Sum of the five.
         per_kind: Diffusion error per item (B,), for logs by kind of reference.
     """
 
@@ -36,6 +44,7 @@ class Losses:
     prior: Tensor
     diffusion: Tensor
     pitch: Tensor
+    alignment: Tensor
     total: Tensor
     per_kind: Tensor
 
@@ -61,8 +70,10 @@ class Prior:
         mu: Means per frame (B, M, T).
         duration_error: Sum over the tokens of all items but one-sided ones of the squared error of log durations, ().
         tokens: Number of those tokens, ().
-        hidden: The text encoder's hidden states with the first style (B, D, L).
+        hidden: The text encoder's hidden states, with the first style where it reads one, (B, D, L).
         durations: Frames of each token (B, L).
+        pooled: The first style, which gives the pitch, as text encoder and contour predictor read it (B, E).
+        alignment: Error of the token means, ().
     """
 
     mu: Tensor
@@ -70,15 +81,49 @@ class Prior:
     tokens: Tensor
     hidden: Tensor
     durations: Tensor
+    pooled: Tensor
+    alignment: Tensor
 
 
 @dataclass(frozen=True)
 class Conditioning:
-    """What the networks read of a batch's references."""
+    """What the networks read of a batch's references.
 
-    styles: tuple[StyleTokens, StyleTokens]
+    Attributes:
+        pooled: Pooled style of each reference (B, E).
+        context: Joint context of the score network over the whole target.
+        prosody: Prosody per frame (B, 5, T); (B, 7, T) with the target's own pitch for a model that reads it; (B, 8, T)
+            with its energy for one with a frame prior.
+    """
+
+    pooled: tuple[Tensor, Tensor]
     context: StyleContext
     prosody: Tensor
+
+
+def pooled_references(model: GradTTS, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Pooled styles (B, E) of both references of each item, all that a frame prior reads of them.
+
+    Args:
+        model: Model with a frame prior.
+        batch: Training batch.
+
+    Returns:
+        Of A and of B; that of a reference of which nothing can be read is 0.
+    """
+    assert model.style_encoder is not None and model.style_encoder.timbre is not None
+    size = batch.ids.shape[0]
+    seen = (batch.reference_mask.flatten(2).amax(-1) > 0).flatten().nonzero()[:, 0]
+    lengths = batch.reference_lengths.flatten(0, 1)[seen]
+    found = model.style_encoder.timbre(
+        model.normalise(batch.reference.flatten(0, 1)[seen]),
+        lengths,
+        mask=batch.reference_mask.flatten(0, 1)[seen],
+        speaker=batch.speaker.flatten()[seen],
+        emotion=batch.emotion.flatten(0, 1)[seen],
+    )
+    pooled = found.new_zeros(2 * size, found.shape[1]).index_copy(0, seen, found)
+    return pooled[:size], pooled[size:]
 
 
 def read_references(model: GradTTS, batch: Batch) -> Conditioning:
@@ -89,8 +134,7 @@ def read_references(model: GradTTS, batch: Batch) -> Conditioning:
         batch: Training batch.
 
     Returns:
-        Styles, joint context over the whole target, prosody per frame (B, 5, T), or (B, 7, T) with the target's own
-        contour for a model that reads pitch.
+        Pooled styles, context and prosody.
     """
     encoder = model.style_encoder
     assert encoder is not None
@@ -114,11 +158,11 @@ def read_references(model: GradTTS, batch: Batch) -> Conditioning:
     prosody_share = torch.where(alone < 0, batch.share[:, None] * shared[:, 0], alone.to(batch.share.dtype))
     prosody = batch.prosody[0][..., None] * (1 - prosody_share) + batch.prosody[1][..., None] * prosody_share
     kept = encoder.drop(styles, batch.null)
-    if model.pitch_predictor is not None:
-        prosody = torch.cat([prosody, batch.pitch], dim=1)
+    asked = model.prosody_channels - prosody.shape[1]
+    prosody = torch.cat([prosody, batch.pitch[:, :asked]], dim=1)
     known = batch.prosody_known * (~batch.null).float()
     return Conditioning(
-        styles=(styles[0], styles[1]), context=join(kept, share), prosody=prosody * known[:, None, None]
+        pooled=(styles[0].pooled, styles[1].pooled), context=join(kept, share), prosody=prosody * known[:, None, None]
     )
 
 
@@ -160,21 +204,24 @@ def training_losses(model: GradTTS, batch: Batch, diffusion: Diffusion | None) -
     Returns:
         The losses; on several processes their mean over processes is the loss of the global batch.
     """
-    reading = read_references(model, batch)
     mel = model.normalise(batch.mel)
-    prior = prior_of_batch(model, batch, reading, mel)
+    reading = None
+    if diffusion is not None or model.frame_prior is None:
+        reading = read_references(model, batch)
+    prior = prior_of_batch(model, batch, reading.pooled if reading else pooled_references(model, batch), mel)
     mu, duration_loss = prior.mu, prior.duration_error / shared_count(prior.tokens).clamp_min(1)
     valid = sequence_mask(batch.lengths, max_length=mel.shape[2])[:, None].to(mel.dtype)
     # A prior of one style alone is not the target's: such items teach the score network only.
     taught = valid * (batch.side < 0)[:, None, None]
-    prior_loss = 0.5 * ((mel - mu).square() * taught).sum() / (shared_count(taught.sum()).clamp_min(1) * mel.shape[1])
+    distance = 0.5 * (mel - mu).square() + (0 if model.frame_prior is None else (mel - mu).abs())
+    prior_loss = (distance * taught).sum() / (shared_count(taught.sum()).clamp_min(1) * mel.shape[1])
     error = torch.zeros(len(mel), device=mel.device)
-    if diffusion is not None:
+    if diffusion is not None and reading is not None:
         error = diffusion_errors(model, batch, reading, diffusion, mel=mel, mu=mu, valid=valid)
     loss = error.mean()
     pitch_loss = pitch_loss_of_batch(model, batch, prior, valid[:, 0])
-    total = duration_loss + prior_loss + loss + pitch_loss
-    return Losses(duration_loss, prior_loss, loss, pitch_loss, total, error.detach())
+    total = duration_loss + prior_loss + loss + pitch_loss + prior.alignment
+    return Losses(duration_loss, prior_loss, loss, pitch_loss, prior.alignment, total, error.detach())
 
 
 def diffusion_errors(
@@ -205,7 +252,7 @@ def diffusion_errors(
     frames = batch.start[:, None] + torch.arange(noise.shape[2], device=mel.device)[None]
     crop = Cropper(frames)
     mask, target, mean = crop(valid), crop(mel), crop(mu)
-    x_t = diffuse(target, mean, t, noise, model.schedule)
+    x_t = diffuse(model.to_diffusion(target, mean), mean, t, noise, model.schedule)
     score = model.score(x_t, mask, mean, t, context=crop.context(reading.context), prosody=crop(reading.prosody))
     error = (score.float() * noise_level(t, model.schedule)[:, None, None] + noise).square() * mask
     error = error.sum((1, 2)) / (mask.sum((1, 2)) * mel.shape[1]).clamp_min(1)
@@ -216,12 +263,20 @@ def diffusion_errors(
 
 def pitch_loss_of_batch(model: GradTTS, batch: Batch, prior: Prior, valid: Tensor) -> Tensor:
     """Error of the contours predicted for the first style, which gives the pitch of all items but blends."""
-    if model.pitch_predictor is None:
+    predictor, frames = model.pitch_predictor, valid.shape[1]
+    if predictor is None:
         return torch.zeros((), device=valid.device)
-    predicted = model.pitch_predictor(prior.hidden, prior.durations, valid.shape[1])
-    voiced, log_f0 = batch.pitch.unbind(1)
-    error, frames = pitch_losses(predicted, log_f0, voiced, valid, 1 - batch.shared)
-    return error / shared_count(frames).clamp_min(1)
+    taught = (batch.shared == 0).nonzero()[:, 0]
+    hidden, durations = prior.hidden[taught], prior.durations[taught]
+    level = None
+    if isinstance(predictor, ContourPredictor):
+        predicted = predictor(hidden, durations, frames, prior.pooled[taught])
+        level = token_mean(batch.pitch[taught, 2], durations).clamp_min(ENERGY_FLOOR) - batch.level[taught, None]
+    else:
+        predicted = predictor(hidden, durations, frames)
+    voiced, log_f0 = batch.pitch[taught, 0], batch.pitch[taught, 1]
+    error, count = pitch_losses(predicted, log_f0, voiced, valid[taught], energy=level)
+    return error / shared_count(count).clamp_min(1)
 
 
 def shared_count(count: Tensor) -> Tensor:
@@ -250,46 +305,77 @@ class Cropper:
         return replace(context, share=self(context.share.flatten(1, 2)).unflatten(1, (2, 1)))
 
 
-def prior_of_batch(model: GradTTS, batch: Batch, reading: Conditioning, mel: Tensor) -> Prior:
-    """Prior means and the error of the durations; both styles of a blend are encoded and mixed by share.
+def prior_of_batch(model: GradTTS, batch: Batch, pooled: tuple[Tensor, Tensor], mel: Tensor) -> Prior:
+    """Prior means and the error of the durations.
 
     Args:
         model: Model with a style encoder.
         batch: Training batch; durations that are all 0 are unknown and found by monotonic alignment search.
-        reading: What the networks read of the references.
+        pooled: Pooled styles of A and B (B, E).
         mel: Normalised targets (B, M, T).
 
     Returns:
         The prior.
     """
-    size = batch.ids.shape[0]
-    null = model.style_encoder.null_pooled.expand(size, -1)  # type: ignore[union-attr]
-    a, b = (s.pooled for s in reading.styles)
+    null = model.style_encoder.null_pooled.expand(batch.ids.shape[0], -1)  # type: ignore[union-attr]
+    a, b = pooled
     alone = batch.side[:, None]
     chosen = [torch.where(alone < 0, own, torch.where(alone == 0, a, b)) for own in (a, b)]
-    pooled = [torch.where(batch.null_text[:, None], null, c) for c in chosen]
-    mu, logw, mask, hidden = model.read_text(batch.ids.repeat(2, 1), batch.id_lengths.repeat(2), torch.cat(pooled))
+    a, b = (torch.where(batch.null_text[:, None], null, c) for c in chosen)
     valid = sequence_mask(batch.lengths, max_length=mel.shape[2])
     mean_share = (batch.share * valid).sum(1) / batch.lengths
+    build = _token_prior if model.frame_prior is None else _frame_prior
+    return build(model, batch, (a, b), mel, mean_share)
+
+
+def _token_prior(model: GradTTS, batch: Batch, pooled: tuple[Tensor, Tensor], mel: Tensor, mean_share: Tensor) -> Prior:
+    """Both styles of a blend are encoded, and mixed by share."""
+    size = batch.ids.shape[0]
+    mu, logw, mask, hidden = model.read_text(batch.ids.repeat(2, 1), batch.id_lengths.repeat(2), torch.cat(pooled))
     logw = logw[:size] * (1 - mean_share)[:, None, None] + logw[size:] * mean_share[:, None, None]
-    token_mask = mask[:size, 0]
-    taught = token_mask * (batch.side < 0)[:, None]
-    durations = batch.durations
-    if int(durations.sum()) == 0:
-        durations = align(mu[:size].detach(), mel, token_mask, valid)
-    target = torch.log(durations.clamp_min(1).to(mel.dtype))
-    duration_error = ((logw[:, 0] - target).square() * taught).sum()
+    durations = _durations(batch, mu[:size], mel, mask[:size, 0])
+    error, tokens = _duration_error(batch, logw, durations, mask[:size, 0])
     token = frame_tokens(durations, mel.shape[2])[:, None].expand(-1, mel.shape[1], -1)
     share = batch.share[:, None]
     mixed = mu[:size].gather(-1, token) * (1 - share) + mu[size:].gather(-1, token) * share
-    return Prior(mixed, duration_error, taught.sum(), hidden[:size], durations)
+    return Prior(mixed, error, tokens, hidden[:size], durations, pooled[0], mel.new_zeros(()))
 
 
-def frame_tokens(durations: Tensor, frames: int) -> Tensor:
-    """Token of each frame, (B, T), from frames per token (B, L); padding gets the last token."""
-    ends = durations.cumsum(-1)
-    at = torch.arange(frames, device=durations.device).expand(len(ends), -1).contiguous()
-    return torch.searchsorted(ends, at, right=True).clamp_max(durations.shape[1] - 1)
+def _frame_prior(model: GradTTS, batch: Batch, pooled: tuple[Tensor, Tensor], mel: Tensor, mean_share: Tensor) -> Prior:
+    """The text is encoded once; pooled styles are mixed frame by frame; pitch and energy are the target's own."""
+    encoder, frames = model.encoder, mel.shape[2]
+    assert isinstance(encoder, PhoneEncoder) and model.frame_prior is not None
+    text = encoder.read(batch.ids, batch.id_lengths)
+    logw = [encoder.durations(text, style, numbers) for style, numbers in zip(pooled, batch.prosody, strict=True)]
+    mixed = logw[0] * (1 - mean_share)[:, None, None] + logw[1] * mean_share[:, None, None]
+    one = torch.where((batch.share[:, :1] > 0) & (batch.shared[:, None] == 0), pooled[1], pooled[0])
+    means = encoder.token_means(text, one)
+    durations = _durations(batch, means, mel, text.mask[:, 0])
+    error, tokens = _duration_error(batch, mixed, durations, text.mask[:, 0])
+    share = batch.share[:, None]
+    style = pooled[0][..., None] * (1 - share) + pooled[1][..., None] * share
+    energy = token_mean(batch.pitch[:, 2], durations).clamp_min(ENERGY_FLOOR)[:, None]
+    unread = mel.new_zeros(len(mel), PITCH_FROM, frames)
+    mu = model.frame_prior(text.hidden, durations, style, torch.cat([unread, batch.pitch[:, :2], energy], dim=1))
+    laid = expand_rows(means.transpose(1, 2), durations, frames).transpose(1, 2)
+    taught = sequence_mask(batch.lengths, max_length=frames) * (1 - batch.shared[:, None])
+    alignment = ((mel - laid).square() * taught[:, None]).sum() * 0.5
+    alignment = alignment / (shared_count(taught.sum()).clamp_min(1) * mel.shape[1])
+    return Prior(mu, error, tokens, text.hidden, durations, pooled[0], alignment)
+
+
+def _durations(batch: Batch, means: Tensor, mel: Tensor, token_mask: Tensor) -> Tensor:
+    """Durations of a batch (B, L), found by the means of its tokens (B, M, L) where they are unknown."""
+    if int(batch.durations.sum()) > 0:
+        return batch.durations
+    return align(means.detach().float(), mel, token_mask, sequence_mask(batch.lengths, max_length=mel.shape[2]))
+
+
+def _duration_error(batch: Batch, logw: Tensor, durations: Tensor, token_mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum of squared errors of log-durations (B, 1, L) over the tokens that count, and their number."""
+    taught = token_mask * (batch.side < 0)[:, None]
+    target = torch.log(durations.clamp_min(1).to(taught.dtype))
+    return ((logw[:, 0].to(taught.dtype) - target).square() * taught).sum(), taught.sum()
 
 
 @torch.no_grad()

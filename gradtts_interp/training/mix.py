@@ -70,7 +70,9 @@ class Batch:
         prosody_known: (B,) 1 where the score network gets the prosody.
         side: (B,) style that the text encoder and the prosody numbers follow alone, 0 (A) or 1 (B); -1: as shared.
         kind: (B,) index into :data:`KINDS`.
-        pitch: Voicing (0 or 1) and log-F0 of the target, the latter in the units of the prosody vector (B, 2, T).
+        pitch: Voicing (0 or 1), log-F0 and energy of the target, the latter two in the units of the prosody vector
+            (B, 3, T).
+        level: Energy of the whole target in the same units (B,).
     """
 
     ids: Tensor
@@ -94,6 +96,7 @@ class Batch:
     side: Tensor
     kind: Tensor
     pitch: Tensor
+    level: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """Move all tensors."""
@@ -118,6 +121,7 @@ class Mixer:
         self, corpus: Corpus, config: MixConfig, mel: MelConfig, *, seed: int = 0, target_split: str | None = None
     ) -> None:
         self.corpus, self.config, self.mel, self.seed = corpus, config, mel, seed
+        self._window: tuple[tuple[int, int], list[dict]] = ((-1, 0), [])
         self.singles = [i for i in corpus.singles if target_split in (None, i.split)]
         self.blends = [i for i in corpus.blends if target_split in (None, i.split)]
         possible = (bool(self.singles), bool(self.singles) and corpus.has_duals, bool(self.blends))
@@ -150,10 +154,17 @@ class Mixer:
             first = step * whole + offset
             return collate([self.example(first + i) for i in range(size)], self.config, self.mel)
         window, place = divmod(step, buckets)
-        drawn = [self.example(window * buckets * whole + i) for i in range(buckets * whole)]
-        drawn.sort(key=lambda example: example["target"].frames)
+        drawn = self._sorted_window(window, buckets * whole)
         start = int(np.random.default_rng([self.seed, window, 7]).permutation(buckets)[place]) * whole + offset
         return collate(drawn[start : start + size], self.config, self.mel)
+
+    def _sorted_window(self, window: int, size: int) -> list[dict]:
+        """Examples of several batches in a row by length, drawn once for all of them."""
+        if self._window[0] != (window, size):
+            drawn = [self.example(window * size + i) for i in range(size)]
+            drawn.sort(key=lambda example: example["target"].frames)
+            self._window = (window, size), drawn
+        return self._window[1]
 
     def example(self, index: int) -> dict:
         """Example number ``index`` of the endless stream."""
@@ -324,10 +335,12 @@ def collate(examples: list[dict], config: MixConfig, mel: MelConfig) -> Batch:
         side=flags["side"],
         kind=flags["kind"],
         pitch=stack([_pitch(t) for t in targets], frames),
+        level=torch.tensor([float(t.prosody[2]) for t in targets]),
     )
 
 
 def _pitch(item: Item) -> NDArray[np.float32]:
-    """Voicing and log-F0 of an item (2, T), as :class:`Batch` has them."""
+    """Voicing, log-F0 and energy of an item (3, T), as :class:`Batch` has them."""
     log_f0 = (np.log(item.f0_hz) - PROSODY_MEAN[0]) / PROSODY_STD[0]
-    return np.stack([item.voiced.astype(np.float32), log_f0.astype(np.float32)])
+    energy = (item.energy_db - PROSODY_MEAN[2]) / PROSODY_STD[2]
+    return np.stack([item.voiced, log_f0, energy]).astype(np.float32)

@@ -72,7 +72,7 @@ def sample_targets(
     batch = collate(list(examples), mixer.config, mixer.mel).to(device)
     reading = read_references(model, batch)
     target = model.normalise(batch.mel)
-    prior = prior_of_batch(model, batch, reading, target)
+    prior = prior_of_batch(model, batch, reading.pooled, target)
     lengths = batch.lengths if longest is None else batch.lengths.clamp_max(longest)
     frames = fix_length(int(lengths.max()), model.frame_multiple)
     crop = Cropper(torch.arange(frames, device=device).expand(len(examples), -1))
@@ -82,13 +82,14 @@ def sample_targets(
     context, mu, prosody = crop.context(reading.context), crop(prior.mu).float(), crop(reading.prosody)
     if start_time < 1:
         t = torch.full((len(examples),), start_time, device=device)
-        noise = diffuse(crop(target), mu, t, noise, model.schedule) - mu  # the sampler starts from mu + noise
+        known = model.to_diffusion(crop(target), mu)
+        noise = diffuse(known, mu, t, noise, model.schedule) - mu  # the sampler starts from mu + noise
 
     def score(x: Tensor, t: Tensor) -> Tensor:
         return model.score(x, mask, mu, t, context=context, prosody=prosody, region=mask).float()
 
     sampled = unipc(score, model.schedule, noise, mu, mask, steps, start_time=start_time)
-    mels = model.denormalise(sampled).float().cpu()
+    mels = model.denormalise(model.from_diffusion(sampled, mu)).float().cpu()
     return [mel[:, : int(length)] for mel, length in zip(mels, lengths, strict=True)]
 
 

@@ -12,12 +12,15 @@ from gradtts_interp.checkpoints import INDEX, load_model, read_index
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.models.grad_tts import GradTTS
 
-SPEAKERS = "style_encoder.speakers.weight"
+SPEAKERS = ("style_encoder.speakers.weight", "style_encoder.timbre.speakers.weight")
 PITCH_PARTS = ("pitch_predictor.", "encoder.duration_style.", "decoder.estimator.pitch_conv.")
 
 _DURATIONS, _PITCH = ("encoder.proj_w.", "encoder.duration_style."), ("pitch_predictor.",)
-PARTS = {"durations": _DURATIONS, "pitch": _PITCH, "prosody": _DURATIONS + _PITCH}
+_PRIOR = ("encoder.", "frame_prior.", "pitch_predictor.", "style_encoder.timbre.", "style_encoder.null_pooled")
+PARTS = {"durations": _DURATIONS, "pitch": _PITCH, "prosody": _DURATIONS + _PITCH, "prior": _PRIOR}
 """Parts that can be trained alone, by the prefixes of their weights; they need no score network."""
+SCORE = "score"
+"""Name of all that is none of the prior's: the score network, and the style tokens that it reads."""
 
 
 def model_from_checkpoint(source: str | Path, *, new_speakers: int = 0) -> GradTTS:
@@ -53,13 +56,13 @@ def add_speakers(model: GradTTS, new_speakers: int) -> GradTTS:
     """
     state, style = model.state_dict(), model.settings.style
     assert style is not None
+    tables = [name for name in SPEAKERS if name in state]
     wider = replace(model.settings, style=replace(style, n_speakers=style.n_speakers + new_speakers))
     grown = GradTTS(wider.to_dict())
-    if style.n_speakers:
-        known = state[SPEAKERS]
-        state[SPEAKERS] = torch.cat([known, known.mean(0, keepdim=True).expand(new_speakers, -1)])
-    else:
-        state[SPEAKERS] = grown.state_dict()[SPEAKERS]
+    for name in tables:
+        state[name] = torch.cat([state[name], state[name].mean(0, keepdim=True).expand(new_speakers, -1)])
+    if not tables:
+        state |= {name: value for name, value in grown.state_dict().items() if name in SPEAKERS}
     grown.load_state_dict(state)
     return grown.train()
 
@@ -96,7 +99,7 @@ def parameters_to_train(model: GradTTS, only: str) -> list[nn.Parameter]:
 
     Args:
         model: The model, whose parameters are marked.
-        only: A key of :data:`PARTS`; "" for all of the model.
+        only: A key of :data:`PARTS`, or :data:`SCORE`; "" for all of the model.
 
     Returns:
         The parameters that are trained.
@@ -104,11 +107,14 @@ def parameters_to_train(model: GradTTS, only: str) -> list[nn.Parameter]:
     Raises:
         InputError: There is no such part, or the model lacks it.
     """
-    if only and only not in PARTS:
-        raise InputError(f"part {only!r} to be trained alone: expected one of {', '.join(PARTS)}")
+    if only and only not in (*PARTS, SCORE):
+        raise InputError(f"part {only!r} to be trained alone: expected one of {', '.join((*PARTS, SCORE))}")
     prefixes, named = PARTS.get(only, ("",)), dict(model.named_parameters())
+    if only == SCORE:
+        prefixes = _PRIOR  # all but these
     if not all(any(name.startswith(prefix) for name in named) for prefix in prefixes):
-        raise InputError(f"part {only!r} to be trained alone: the model has no such part; expected a pitch predictor")
+        expected = "a frame prior" if only in ("prior", SCORE) else "a pitch predictor"
+        raise InputError(f"part {only!r} to be trained alone: the model has no such part; expected {expected}")
     for name, parameter in named.items():
-        parameter.requires_grad_(name.startswith(prefixes))
+        parameter.requires_grad_(name.startswith(prefixes) != (only == SCORE))
     return [parameter for parameter in named.values() if parameter.requires_grad]

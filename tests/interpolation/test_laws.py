@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tiny import tiny_style
+from tiny import TINY, TINY_FRAME, tiny_style
+from tiny import tiny_pipeline as make_pipeline
 
 from gradtts_interp.interpolation import shares
 
@@ -25,6 +26,11 @@ SHARES = {
     "bands": shares.bands(0.0, 1000.0),
 }
 each_mechanism = pytest.mark.parametrize("mechanisms", MECHANISMS, ids="+".join)
+
+
+@pytest.fixture(scope="module", params=["token", "frame"])
+def tiny_pipeline(request):
+    return make_pipeline({"token": TINY, "frame": TINY_FRAME}[request.param])
 
 
 def render(pipeline, a, b=None, share=None, text=TEXT, **options):

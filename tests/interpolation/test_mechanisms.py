@@ -9,7 +9,15 @@ import torch
 from tiny import TINY, tiny_model, tiny_style
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.interpolation.mechanisms import MECHANISMS, Plan, Shares, StyleReading, make_plan, single
+from gradtts_interp.interpolation.mechanisms import (
+    MECHANISMS,
+    Plan,
+    Shares,
+    StyleReading,
+    make_plan,
+    single,
+    with_means,
+)
 from gradtts_interp.interpolation.reading import encode_styles, pad_ids, read_style
 from gradtts_interp.interpolation.scoring import Frames, make_score, stack_contexts
 from gradtts_interp.models.blocks import RegionGroupNorm, Rezero
@@ -201,10 +209,10 @@ def test_gradient_flows_through_the_score(model, readings, mechanisms):
 @torch.no_grad()
 def test_guidance_moves_away_from_the_null_style(model, readings):
     plan = make_plan(readings[:1], None, ())
-    null = single(
-        StyleReading(plan.mu, model.style_encoder.null_style(1), torch.zeros(1, 5), contour=torch.zeros(1, 2, FRAMES))
+    null = StyleReading(
+        plan.mu, model.style_encoder.null_style(1), torch.zeros(1, 5), contour=torch.zeros(1, 2, FRAMES)
     )
-    conditional, unconditional = score_of(model, plan), score_of(model, Plan(plan.mu, (null,)))
+    conditional, unconditional = score_of(model, plan), score_of(model, make_plan([null], None, ()))
     assert (conditional - unconditional).abs().max() > 1e-2
     assert torch.equal(score_of(model, plan, guidance=0.0), conditional)
     torch.testing.assert_close(
@@ -245,7 +253,9 @@ def test_what_a_checkpoint_cannot_do():
     with pytest.raises(InputError, match="no null style"):
         make_score(official, make_plan([reading], None, ()), WHOLE, guidance=1.0)
     with pytest.raises(ValueError, match="need a weight each"):
-        make_score(official, Plan(reading.mu, (single(reading), single(reading))), WHOLE)
+        make_score(official, with_means(Plan((single((reading,)),) * 2), (reading,)), WHOLE)
+    with pytest.raises(ValueError, match="a plan without prior means"):
+        make_score(official, Plan((single((reading,)),)), WHOLE)
 
 
 def test_styles_must_hold_what_the_model_reads(model):

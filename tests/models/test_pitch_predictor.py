@@ -12,6 +12,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import Shares, make_plan
 from gradtts_interp.interpolation.reading import encode_styles, pad_ids, read_style
 from gradtts_interp.models.pitch_predictor import (
+    ENERGY_WEIGHT,
     PitchPlanes,
     PitchPredictor,
     PredictedPitch,
@@ -87,15 +88,26 @@ def test_planes_peak_on_harmonics(f0_hz):
     assert torch.equal(planes[0, 1, :, 0], torch.ones(mel.n_mels))
 
 
-def test_losses_are_zero_for_the_measured_contour_and_leave_blends_out():
-    log_f0, voiced = torch.randn(2, 30), (torch.rand(2, 30) > 0.3).float()
-    target = standardise(log_f0, voiced)
+def test_losses_are_zero_for_the_measured_contour():
+    log_f0, voiced, valid = torch.randn(2, 30), (torch.rand(2, 30) > 0.3).float(), torch.ones(2, 30)
+    valid[1, 20:] = 0
+    target = standardise(log_f0, voiced * valid)
     right = PredictedPitch(target, (voiced * 2 - 1) * 50)
-    error, frames = pitch_losses(right, log_f0, voiced, torch.ones(2, 30), torch.tensor([1.0, 0.0]))
-    assert float(error) == pytest.approx(0.0, abs=1e-4) and int(frames) == 30
-    wrong = PredictedPitch(target + torch.tensor([[0.0], [9.0]]), right.voicing)
-    assert float(pitch_losses(wrong, log_f0, voiced, torch.ones(2, 30), torch.tensor([1.0, 0.0]))[0]) < 1e-3
-    assert float(pitch_losses(wrong, log_f0, voiced, torch.ones(2, 30), torch.ones(2))[0]) > 30
+    error, frames = pitch_losses(right, log_f0, voiced, valid)
+    assert float(error) == pytest.approx(0.0, abs=1e-4) and int(frames) == 50
+    padding = PredictedPitch(target + 9 * (1 - valid), right.voicing)
+    assert float(pitch_losses(padding, log_f0, voiced, valid)[0]) < 1e-3
+    assert float(pitch_losses(PredictedPitch(target + 9, right.voicing), log_f0, voiced, valid)[0]) > 30
+
+
+def test_an_energy_counts_where_it_is_predicted():
+    log_f0, voiced, valid = torch.randn(1, 30), torch.ones(1, 30), torch.ones(1, 30)
+    silent = PredictedPitch(standardise(log_f0, voiced), voiced * 50)
+    energy = torch.randn(1, 30)
+    assert float(pitch_losses(silent, log_f0, voiced, valid, energy=energy)[0]) < 1e-3
+    right, wrong = (silent._replace(energy=energy + by) for by in (0, 3))
+    errors = [float(pitch_losses(p, log_f0, voiced, valid, energy=energy)[0]) for p in (right, wrong)]
+    assert errors[0] < 1e-3 and errors[1] == pytest.approx(30 * 2.5 * ENERGY_WEIGHT, rel=1e-3)
 
 
 def plan_of(share, mechanisms=("prosody",)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,8 @@ TINY = ModelConfig(
     ),
 )
 
+FRAME = replace(TINY, prior="frame", prior_width=32, prior_phone_layers=2, prior_frame_layers=2, timbre_width=24)
+
 
 def fake_item(index: int, styles: tuple[StyleRef, ...], *, split: str = "train", kind: str = "grid") -> Item:
     """An utterance whose mel and F0 tell its first style and whose text is its own."""
@@ -52,6 +55,7 @@ def fake_item(index: int, styles: tuple[StyleRef, ...], *, split: str = "train",
         mel=mel.astype(np.float16),
         f0_hz=np.full(frames, 100.0 + 20 * level, dtype=np.float32),
         voiced=np.arange(frames) % 5 > 0,
+        energy_db=rng.normal(-27, 3, frames).astype(np.float32),
         prosody=np.full(4, 0.1 * level, dtype=np.float32),
         styles=styles,
         share=np.linspace(0, 1, frames, dtype=np.float32) if len(styles) == 2 else None,

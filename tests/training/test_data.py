@@ -57,6 +57,17 @@ def test_missing_manifest(tmp_path):
         load_items(tmp_path)
 
 
+def test_a_corpus_that_is_being_built_gives_what_there_is(corpus_folder):
+    whole = (corpus_folder / "manifest.jsonl").read_text()
+    (corpus_folder / "manifest.jsonl").rename(corpus_folder / "manifest.partial.jsonl")
+    entries = load_entries(corpus_folder)
+    assert len(entries) == len(whole.splitlines())
+    (corpus_folder / "manifest.partial.jsonl").write_text(whole[:-20])  # the last line is being written
+    assert load_entries(corpus_folder) == entries[:-1]
+    (corpus_folder / "manifest.jsonl").write_text("")
+    assert load_entries(corpus_folder) == []
+
+
 def test_damaged_line_is_named(corpus_folder):
     with open(corpus_folder / "manifest.jsonl", "a") as manifest:
         manifest.write("{half\n")

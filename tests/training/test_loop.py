@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_corpus import MIX, TINY, fake_item, fake_items
+from fake_corpus import FRAME, MIX, TINY, fake_item, fake_items
 from safetensors.torch import load_file
 
 from gradtts_interp.config import MelConfig
@@ -20,7 +20,7 @@ from gradtts_interp.training import loop
 from gradtts_interp.training.data import Corpus
 from gradtts_interp.training.loop import Progress, Trainer, rate_factor, swap_references
 from gradtts_interp.training.mix import Mixer
-from gradtts_interp.training.start import PARTS
+from gradtts_interp.training.start import PARTS, SCORE
 from gradtts_interp.training.state import checkpoints
 
 
@@ -163,7 +163,7 @@ def test_validation_is_fixed_and_leaves_no_trace(make_model, mixer, config, tmp_
     before = weights(trainer)
     first, second = trainer.validate(), trainer.validate()
     assert first == second and set(first) == {
-        f"valid/{k}" for k in ("diffusion", "prior", "duration", "pitch", "swapped")
+        f"valid/{k}" for k in ("diffusion", "prior", "duration", "pitch", "alignment", "swapped")
     }
     assert equal(before, weights(trainer))
 
@@ -272,8 +272,14 @@ def test_parts_of_a_batch_add_up_to_its_gradient(make_model, mixer, config, tmp_
         Trainer(make_model(), mixer, dataclasses.replace(config, accumulate=3), tmp_path / "3")
 
 
-@pytest.mark.parametrize("only", sorted(PARTS))
-def test_parts_trained_alone_leave_all_else_as_it_was(only, make_model, mixer, config, tmp_path):
+TRAINED_ALONE = [(only, "frame") for only in sorted(PARTS)] + [(o, "token") for o in sorted(PARTS) if o != "prior"]
+
+
+@pytest.mark.parametrize(("only", "prior"), TRAINED_ALONE)
+def test_parts_trained_alone_leave_all_else_as_it_was(only, prior, make_model, mixer, config, tmp_path):
+    def make_model(seed=0, make=make_model):
+        return make(seed, settings=FRAME if prior == "frame" else TINY)
+
     model = make_model()
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
     trainer = Trainer(model, mixer, dataclasses.replace(config, only=only, learning_rate=1e-2), tmp_path)
@@ -289,9 +295,33 @@ def test_parts_trained_alone_leave_all_else_as_it_was(only, make_model, mixer, c
         Trainer(make_model(), mixer, config, tmp_path)
 
 
+def test_the_score_network_is_trained_around_a_prior_that_stays(make_model, mixer, config, tmp_path):
+    model = make_model(settings=FRAME)
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    trainer = Trainer(model, mixer, dataclasses.replace(config, only=SCORE, learning_rate=1e-2), tmp_path)
+    values = trainer._step()
+    changed = {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
+    assert changed and not any(name.startswith(PARTS["prior"]) for name in changed)
+    assert any(name.startswith("decoder.") for name in changed) and values["diffusion"] > 0
+
+
+def test_a_frame_prior_learns_alone(make_model, mixer, config, tmp_path):
+    settings = dataclasses.replace(config, learning_rate=1e-2, steps=40, only="prior")
+    trainer = Trainer(make_model(settings=FRAME), mixer, settings, tmp_path)
+    before = trainer.validate()
+    trainer.train()
+    after = trainer.validate()
+    for name in ("prior", "duration", "pitch", "alignment"):
+        assert after[f"valid/{name}"] < 0.9 * before[f"valid/{name}"], name
+    assert after["valid/swapped"] > after["valid/prior"] and after["valid/diffusion"] == 0
+
+
 def test_a_part_that_the_model_lacks_cannot_be_trained_alone(make_model, mixer, config, tmp_path):
     plain = dataclasses.replace(TINY, style=dataclasses.replace(TINY.style, pitch=False))
     with pytest.raises(InputError, match="'pitch' to be trained alone: the model has no such part"):
         Trainer(make_model(settings=plain), mixer, dataclasses.replace(config, only="pitch"), tmp_path)
+    for only in ("prior", SCORE):
+        with pytest.raises(InputError, match=f"'{only}' to be trained alone: .* expected a frame prior"):
+            Trainer(make_model(), mixer, dataclasses.replace(config, only=only), tmp_path)
     with pytest.raises(InputError, match="'gates' to be trained alone: expected one of durations, pitch, prosody"):
         Trainer(make_model(), mixer, dataclasses.replace(config, only="gates"), tmp_path)

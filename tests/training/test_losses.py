@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from fake_corpus import MIX, TINY
+from fake_corpus import FRAME, MIX, TINY
 
 from gradtts_interp.diffusion.schedule import diffuse, noise_level, signal
 from gradtts_interp.training import losses as module
@@ -13,23 +13,20 @@ from gradtts_interp.training.losses import (
     Cropper,
     align,
     draw_diffusion,
-    frame_tokens,
+    pooled_references,
     prior_of_batch,
     read_references,
     shared_count,
     training_losses,
 )
+from gradtts_interp.training.mix import KINDS
+from gradtts_interp.training.start import PARTS
 
 SHAPE = (80, MIX.crop_frames)
 
 
 def noise_of(size, step=0):
     return draw_diffusion(0, step, size=size, shape=SHAPE)
-
-
-def test_frame_tokens_follow_durations():
-    durations = torch.tensor([[2, 0, 3, 0], [1, 1, 1, 2]])
-    assert frame_tokens(durations, 6).tolist() == [[0, 0, 2, 2, 2, 3], [0, 1, 2, 3, 3, 3]]
 
 
 def test_cropper_cuts_the_same_frames_and_repeats_the_last():
@@ -51,12 +48,14 @@ def test_noise_depends_on_seed_step_and_place_alone():
     assert abs(float(many.mean())) < 0.01 and abs(float(many.std()) - 1) < 0.01
 
 
-def test_losses_are_finite_and_sum_up(make_model, mixer):
+@pytest.mark.parametrize("settings", [TINY, FRAME], ids=["token", "frame"])
+def test_losses_are_finite_and_sum_up(settings, make_model, mixer):
     batch = mixer.batch(0, 6)
-    found = training_losses(make_model(), batch, noise_of(6))
+    found = training_losses(make_model(settings=settings), batch, noise_of(6))
     assert found.per_kind.shape == (6,) and not found.per_kind.requires_grad
     assert torch.isfinite(found.total) and float(found.duration) > 0 and float(found.diffusion) > 0
-    assert torch.allclose(found.total, found.duration + found.prior + found.diffusion + found.pitch)
+    parts = (found.duration, found.prior, found.diffusion, found.pitch, found.alignment)
+    assert torch.allclose(found.total, sum(parts))
     assert torch.allclose(found.diffusion, found.per_kind.mean())
 
 
@@ -84,7 +83,7 @@ def test_v_loss_is_the_squared_error_of_v(make_model, mixer, monkeypatch):
     )
     found = training_losses(model, batch, diffusion)
     mel = model.normalise(batch.mel)
-    mu = prior_of_batch(model, batch, read_references(model, batch), mel).mu
+    mu = prior_of_batch(model, batch, read_references(model, batch).pooled, mel).mu
     crop = Cropper(batch.start[:, None] + torch.arange(SHAPE[1])[None])
     t = diffusion.t[:, None, None]
     valid = (torch.arange(mel.shape[2])[None] < batch.lengths[:, None])[:, None].float()
@@ -151,12 +150,72 @@ def test_one_sided_items_get_prior_and_prosody_of_one_style(make_model, mixer):
     numbers = reading.prosody[:, :5]
     assert torch.allclose(numbers[..., 0], sided.prosody[side, torch.arange(4)])
     assert torch.allclose(numbers, numbers[..., :1].expand_as(numbers))
-    assert torch.equal(reading.prosody[:, 5:], sided.pitch)
+    assert torch.equal(reading.prosody[:, 5:], sided.pitch[:, :2])
     alone = dataclasses.replace(
         sided, side=torch.full((4,), -1), share=side[:, None].float().expand_as(batch.share), shared=torch.ones(4)
     )
-    plain = prior_of_batch(model, alone, read_references(model, alone), mel).mu
-    assert torch.allclose(prior_of_batch(model, sided, reading, mel).mu, plain, atol=1e-5)
+    plain = prior_of_batch(model, alone, read_references(model, alone).pooled, mel).mu
+    assert torch.allclose(prior_of_batch(model, sided, reading.pooled, mel).mu, plain, atol=1e-5)
+
+
+def test_a_frame_prior_reads_target_contour_and_reference_timbre(make_model, mixer):
+    model, batch = make_model(settings=FRAME).eval(), mixer.batch(1, 4)
+    mel, pooled = model.normalise(batch.mel), pooled_references(model, batch)
+    mu = prior_of_batch(model, batch, pooled, mel).mu
+    higher = dataclasses.replace(batch, pitch=batch.pitch + torch.tensor([0.0, 1.0, 0.0])[:, None])
+    louder = dataclasses.replace(batch, pitch=batch.pitch + torch.tensor([0.0, 0.0, 1.0])[:, None])
+    numbers = dataclasses.replace(batch, prosody=batch.prosody + 1)
+    for other in (higher, louder):
+        assert not torch.allclose(prior_of_batch(model, other, pooled, mel).mu, mu)
+    assert torch.equal(prior_of_batch(model, numbers, pooled, mel).mu, mu)
+    assert not torch.allclose(prior_of_batch(model, batch, pooled[::-1], mel).mu, mu)
+
+
+def test_pooled_references_are_those_of_the_style_encoder_and_skip_what_is_hidden(make_model, mixer):
+    model, batch = make_model(settings=FRAME).eval(), mixer.batch(0, 6)
+    short, whole = pooled_references(model, batch), read_references(model, batch).pooled
+    hidden = (batch.kind == KINDS.index("matched")).nonzero()[:, 0]
+    torch.testing.assert_close(short[0], whole[0])
+    seen = [i for i in range(6) if i not in hidden]
+    torch.testing.assert_close(short[1][seen], whole[1][seen])
+    assert (short[1][hidden] == 0).all() and len(hidden)
+
+
+def test_a_blend_mixes_pooled_styles_frame_by_frame(make_model, mixer):
+    """At share 0 and 1 the mean is that of one style alone; texts and contours are the same."""
+    model, batch = make_model(settings=FRAME).eval(), mixer.batch(0, 3)
+    mel, (a, b) = model.normalise(batch.mel), pooled_references(model, batch)
+    half = (torch.arange(mel.shape[2]) >= 20).float().expand(3, -1)
+    batch = dataclasses.replace(batch, shared=torch.ones(3))
+    moving, first, second = (
+        prior_of_batch(model, dataclasses.replace(batch, share=share), (a, b + 1), mel).mu
+        for share in (half, torch.zeros_like(half), torch.ones_like(half))
+    )
+    reach = 4 * FRAME.prior_frame_layers
+    torch.testing.assert_close(moving[..., : 20 - reach], first[..., : 20 - reach], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(moving[..., 20 + reach :], second[..., 20 + reach :], atol=1e-5, rtol=1e-5)
+
+
+def test_contours_are_taught_by_single_styles_only(make_model, mixer):
+    model, batch = make_model(settings=FRAME).eval(), mixer.batch(0, 4)
+    batch = dataclasses.replace(batch, shared=torch.tensor([0.0, 0.0, 1.0, 1.0]))
+    wrong = dataclasses.replace(batch, pitch=batch.pitch.clone(), level=batch.level.clone())
+    wrong.pitch[2:] = -wrong.pitch[2:]
+    wrong.level[2:] += 1
+    assert torch.equal(training_losses(model, batch, None).pitch, training_losses(model, wrong, None).pitch)
+    wrong.level[0] += 1
+    assert not torch.equal(training_losses(model, batch, None).pitch, training_losses(model, wrong, None).pitch)
+    blends = dataclasses.replace(batch, shared=torch.ones(4))
+    assert float(training_losses(model, blends, None).pitch) == 0
+
+
+def test_the_prior_alone_needs_no_score_network_and_teaches_all_of_itself(make_model, mixer):
+    model = make_model(settings=FRAME)
+    found = training_losses(model, mixer.batch(0, 8), None)
+    found.total.backward()
+    lacking = [n for n, p in model.named_parameters() if n.startswith(PARTS["prior"]) and p.grad is None]
+    others = [n for n, p in model.named_parameters() if not n.startswith(PARTS["prior"]) and p.grad is not None]
+    assert lacking == [] == others and float(found.diffusion) == 0 < float(found.alignment)
 
 
 def test_alignment_finds_the_durations_of_separable_tokens():
@@ -166,13 +225,18 @@ def test_alignment_finds_the_durations_of_separable_tokens():
     assert align(mu, mel, torch.ones(1, 3), valid).tolist() == [[2, 1, 3]]
 
 
-def test_unknown_durations_are_aligned(make_model, mixer):
-    model, batch = make_model().eval(), mixer.batch(0, 3)
+@pytest.mark.parametrize("settings", [TINY, FRAME], ids=["token", "frame"])
+def test_unknown_durations_are_aligned(settings, make_model, mixer):
+    model, batch = make_model(settings=settings).eval(), mixer.batch(0, 3)
     batch = dataclasses.replace(batch, share=torch.zeros_like(batch.share))
     unknown = dataclasses.replace(batch, durations=torch.zeros_like(batch.durations))
     mel = model.normalise(batch.mel)
     valid = (torch.arange(mel.shape[2])[None] < batch.lengths[:, None])[:, None]
-    known, found = (prior_of_batch(model, b, read_references(model, b), mel) for b in (batch, unknown))
+    if settings.prior == "frame":  # its mean is not what it aligns by
+        found = prior_of_batch(model, unknown, pooled_references(model, unknown), mel)
+        assert torch.equal(found.durations.sum(1), batch.lengths) and torch.isfinite(found.alignment)
+        return
+    known, found = (prior_of_batch(model, b, read_references(model, b).pooled, mel) for b in (batch, unknown))
     errors = [float((((mel - prior.mu) ** 2) * valid).sum()) for prior in (known, found)]
     assert errors[1] < errors[0]  # the best monotonic path is better than any other, the true one included
     assert torch.isfinite(found.duration_error) and int(found.tokens) == int(batch.id_lengths.sum())

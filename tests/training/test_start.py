@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from tiny import TINY, tiny_model
+from tiny import TINY, TINY_FRAME, tiny_model
 
 from gradtts_interp.checkpoints import save_model
 from gradtts_interp.errors import CheckpointError
@@ -20,15 +20,19 @@ def test_a_run_starts_from_the_weights_of_a_checkpoint(tmp_path):
         assert torch.equal(model.state_dict()[name], value), name
 
 
-def test_new_speakers_follow_those_of_the_checkpoint(tmp_path):
-    known = tiny_model()
+@pytest.mark.parametrize("settings", [TINY, TINY_FRAME], ids=["token", "frame"])
+def test_new_speakers_follow_those_of_the_checkpoint(settings, tmp_path):
+    known = tiny_model(settings)
     save_model(known, tmp_path, dtype=torch.float32)
     model = model_from_checkpoint(tmp_path, new_speakers=3)
-    rows, before = model.state_dict()[SPEAKERS], known.state_dict()[SPEAKERS]
-    assert n_speakers(model) == n_speakers(known) + 3 == len(rows)
-    assert torch.equal(rows[: len(before)], before)
-    assert torch.allclose(rows[len(before) :], before.mean(0))
-    others = {name: value for name, value in known.state_dict().items() if name != SPEAKERS}
+    tables = [name for name in SPEAKERS if name in known.state_dict()]
+    assert len(tables) == (2 if settings.prior == "frame" else 1)
+    for table in tables:
+        rows, before = model.state_dict()[table], known.state_dict()[table]
+        assert n_speakers(model) == n_speakers(known) + 3 == len(rows)
+        assert torch.equal(rows[: len(before)], before)
+        assert torch.allclose(rows[len(before) :], before.mean(0))
+    others = {name: value for name, value in known.state_dict().items() if name not in SPEAKERS}
     assert all(torch.equal(model.state_dict()[name], value) for name, value in others.items())
 
 
