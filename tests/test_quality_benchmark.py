@@ -19,7 +19,7 @@ from benchmarks.quality.report import TARGETS, correlation, page, table, targets
 from benchmarks.quality.run import TASKS, Job, result_of  # noqa: E402
 from gradtts_interp.audio import log_mel, read_audio  # noqa: E402
 from gradtts_interp.config import MelConfig  # noqa: E402
-from gradtts_interp.corpus.speakers import EMOTIONS  # noqa: E402
+from gradtts_interp.corpus.speakers import EMOTIONS, main_base, speaker_voice  # noqa: E402
 from gradtts_interp.errors import InputError  # noqa: E402
 from gradtts_interp.evaluation.ledger import Record  # noqa: E402
 from gradtts_interp.pitch.contour import Contour  # noqa: E402
@@ -118,12 +118,15 @@ def test_manner_is_measured_from_contour_and_tokens():
 
 
 def test_neighbours_are_the_nearest_of_the_same_base():
-    def entry(base, warp):
-        return {"factors": {"base": base, "warp": warp}}
+    def entry(base, formant):
+        return {"factors": {"timbre": np.eye(5)[base], "formant": formant}}
 
-    bench = type("Bench", (), {"unseen": [entry("rms", 0.9), entry("slt", 1.16), entry("awb", 1.1)]})()
+    kumo, gongitsune, tebukuro = 4, 1, 3
+    bench = type("Bench", (), {"unseen": [entry(kumo, 0.95), entry(gongitsune, 1.16), entry(tebukuro, 1.0)]})()
     found = speech.between_neighbours(bench)
-    assert [(low, high) for _, low, high in found] == [(4, 5), (11, 10)]
+    voices = [(speaker_voice(low), speaker_voice(high)) for _, low, high in found]
+    assert [(low.formant, high.formant) for low, high in voices] == [(0.93, 0.965)]
+    assert all(main_base(voice.timbre) == kumo for pair in voices for voice in pair)
 
 
 def test_failed_items_are_named_and_leave_the_others():

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from benchmarks.quality.bench import Bench, f0_spread, level_semitones
-from gradtts_interp.corpus.speakers import EMOTIONS, N_SPEAKERS, speaker_voice
+from gradtts_interp.corpus.speakers import EMOTIONS, N_SPEAKERS, main_base, speaker_voice
+from gradtts_interp.corpus.teacher import VOICES
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.intelligibility import phone_error_rate, plain_phones, recognise_phones
 from gradtts_interp.evaluation.speakers import cosine_similarity
@@ -87,8 +88,8 @@ def speakers(bench: Bench, index: int) -> list[dict]:
         voice = speaker_voice(speaker)
         row = {"condition": condition, "item": f"speaker {speaker}, sentence {sentence}"}
         row["top-1 of 16"] = float(found.speaker == speaker)
-        row["base voice"] = float(found.base == voice.base)
-        row["formant factor, error"] = abs(found.warp - voice.warp)
+        row["base voice"] = float(found.base == VOICES[main_base(voice.timbre)])
+        row["formant factor, error"] = abs(found.warp - voice.formant)
         row["similarity to the speaker"] = found.similarity[speaker]
         rows.append(row)
     return rows
@@ -107,7 +108,7 @@ def warps(bench: Bench, index: int) -> list[dict]:
             "condition": "held-out voice",
             "item": entry["id"],
             "between its neighbours": float(below < middle < above),
-            "formant factor, wanted": entry["factors"]["warp"],
+            "formant factor, wanted": entry["factors"]["formant"],
             "formant factor, render": middle,
             "lower neighbour, render": below,
             "upper neighbour, render": above,
@@ -153,8 +154,8 @@ def encoder(bench: Bench, index: int) -> list[dict]:
     named = entry["speaker"] is not None
     row = {"condition": "held-out sentence" if named else "held-out voice", "item": entry["id"]}
     row["top-1 of 16"] = float(found.speaker == entry["speaker"]) if named else None
-    row["base voice"] = float(found.base == entry["factors"]["base"])
-    row["formant factor, error"] = abs(found.warp - entry["factors"]["warp"])
+    row["base voice"] = float(found.base == VOICES[main_base(entry["factors"]["timbre"])])
+    row["formant factor, error"] = abs(found.warp - entry["factors"]["formant"])
     return [row]
 
 
@@ -162,9 +163,10 @@ def between_neighbours(bench: Bench) -> list[tuple[dict, int, int]]:
     """Held-out items whose formant factor lies between those of two speakers, with the nearest two."""
     found = []
     for entry in bench.unseen:
-        base, warp = entry["factors"]["base"], entry["factors"]["warp"]
-        same = {speaker_voice(s).warp: s for s in range(N_SPEAKERS) if speaker_voice(s).base == base}
-        below, above = [w for w in same if w < warp], [w for w in same if w > warp]
+        base, formant = main_base(entry["factors"]["timbre"]), entry["factors"]["formant"]
+        voices = {s: speaker_voice(s) for s in range(N_SPEAKERS)}
+        same = {voice.formant: s for s, voice in voices.items() if main_base(voice.timbre) == base}
+        below, above = [f for f in same if f < formant], [f for f in same if f > formant]
         if below and above:
             found.append((entry, same[max(below)], same[min(above)]))
     return found

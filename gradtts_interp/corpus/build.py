@@ -103,10 +103,8 @@ def tokens_of_text(text: str) -> tuple[tuple[str, ...], list[tuple[str, int, int
         first token, token after its last).
     """
     read = _speaker()[1](text)
-    tokens = [" ", *(phone_of(token) or token for token in read.tokens)]
-    if tokens[-1] not in ".?!,;:":
-        tokens.append(".")
-    return tuple(tokens), [(word.text, word.token_start + 1, word.token_stop + 1) for word in read.words]
+    words = [(word.text, word.token_start, word.token_stop) for word in read.words]
+    return tuple(phone_of(token) or token for token in read.tokens), words
 
 
 def render_item(folder: Path, texts: dict[str, str], item: Item) -> dict[str, Any]:

@@ -160,6 +160,11 @@ def natural_f0_hz(timbre: Weights, formant: float) -> float:
     return round(math.exp(log_f0) * formant**1.5, 2)
 
 
+def main_base(timbre: Weights) -> int:
+    """Number of the base voice with the largest weight."""
+    return max(range(len(timbre)), key=lambda i: timbre[i])
+
+
 def suits(voice: Voice, pitch: Pitch) -> bool:
     """Whether a pitch style lies within :data:`SUITING_SEMITONES` of a voice's natural level."""
     return abs(math.log(pitch.f0_level_hz / voice.f0_hz)) <= SUITING_SEMITONES * math.log(2) / 12

@@ -75,8 +75,8 @@ class TextFrontend:
     Args:
         mode: ``default``, or ``official`` for the exact ids of the official Grad-TTS.
         add_blank: Intersperse the blank id, as official checkpoints expect.
-        word_boundaries: Put a space token between words. Without it the default mode gives the layout of the demo
-            model: a leading space (silence), phones, and exactly one punctuation mark at the end.
+        word_boundaries: Put a space token between words. Without these or without blanks, the default mode gives the
+            layout of corpora with known durations: a leading space (silence), and a punctuation mark at the end.
         additions: File of further pronunciations, ``WORD  PH PH`` a line; they come before the dictionary's.
     """
 
@@ -125,7 +125,7 @@ class TextFrontend:
 
     def _default(self, text: str) -> TokenizedText:
         normalised, warnings = normalise_around_phones(text)
-        builder = _Builder(self.word_boundaries)
+        builder = _Builder(self.word_boundaries, edges=not (self.word_boundaries and self.add_blank))
         unknown: dict[str, Oov] = {}
         spoken: dict[str, Pronunciation] = {}
         for element in _ELEMENT.findall(normalised):
@@ -160,9 +160,9 @@ def _official_words(pieces: Sequence[Piece]) -> tuple[Word, ...]:
 class _Builder:
     """Collects tokens; a pause waits until the next word, so that the strongest of several is kept."""
 
-    def __init__(self, word_boundaries: bool):
-        self.word_boundaries = word_boundaries
-        self.tokens: list[str] = [] if word_boundaries else [SPACE]
+    def __init__(self, word_boundaries: bool, *, edges: bool):
+        self.word_boundaries, self.edges = word_boundaries, edges
+        self.tokens: list[str] = [SPACE] if edges else []
         self.words: list[Word] = []
         self._pause = ""
 
@@ -187,7 +187,7 @@ class _Builder:
             self._pause = min((self._pause, mark), key=PAUSES.index) if self._pause else mark
 
     def finish(self) -> tuple[str, ...]:
-        if not self.word_boundaries:
+        if self.edges:
             self._pause = self._pause or "."
         self._flush()
         return tuple(self.tokens)

@@ -16,6 +16,8 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from gradtts_interp.config import MelConfig
+from gradtts_interp.corpus.speakers import main_base
+from gradtts_interp.corpus.teacher import VOICES
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.speakers import COSINE_SCALE, SpeakerNet, SpeakerSettings
 from gradtts_interp.training.data import load_entries
@@ -38,7 +40,7 @@ class Utterance:
         id: Name in the manifest.
         voice: Name of the voice.
         pitch: Name of the pitch style.
-        base: Base voice.
+        base: Base voice with the largest weight.
         warp: Factor on the formants.
         mel: Log-mel (M, T), float16.
     """
@@ -121,7 +123,8 @@ def read_utterance(folder: Path, entry: dict) -> Utterance:
     except (OSError, KeyError, ValueError) as error:
         raise InputError(f"{path}: {error!r}; expected features of the corpus builder") from error
     factors = entry["factors"]
-    return Utterance(entry["id"], entry["voice"], entry["pitch"], factors["base"], factors["warp"], mel)
+    base = VOICES[main_base(factors["timbre"])]
+    return Utterance(entry["id"], entry["voice"], entry["pitch"], base, factors["formant"], mel)
 
 
 class Drawer:

@@ -17,7 +17,7 @@ from gradtts_interp.training.speakers import (
     train_speaker_net,
 )
 
-VOICES = {"s0": ("rms", 0.9), "s1": ("slt", 1.1), "c00": ("slt", 0.95)}
+VOICES = {"s0": (4, 0.9), "s1": (1, 1.1), "c00": (1, 0.95)}
 
 
 @pytest.fixture
@@ -30,10 +30,10 @@ def corpus_of_voices(tmp_path):
         for number in range(6):
             split = "test" if number == 5 else "train"
             name, pitch = f"{voice}-{number}", f"p{number:02d}"
-            shape = np.exp(-(((np.arange(80) - 40 * warp - 20 * (base == "slt")) / 10) ** 2))
+            shape = np.exp(-(((np.arange(80) - 40 * warp - 20 * (base == 1)) / 10) ** 2))
             mel = -6 + random.uniform(-1, 1) + 3 * shape[:, None] + random.normal(0, 0.3, (80, 60))
             np.savez(tmp_path / "features" / f"{name}.npz", mel=mel.astype(np.float16))
-            factors = {"base": base, "warp": warp}
+            factors = {"timbre": np.eye(5)[base].tolist(), "formant": warp}
             kind = "test" if split == "test" else "grid"
             entry = {"id": name, "kind": kind, "split": split, "voice": voice, "pitch": pitch, "factors": factors}
             lines.append(json.dumps(entry))
