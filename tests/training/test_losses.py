@@ -112,6 +112,20 @@ def test_null_items_read_nothing_of_their_references(make_model, mixer):
     assert kept.reference.grad.abs().max() > 0
 
 
+def test_a_prior_of_no_style_says_nothing_of_pitch_or_energy(make_model, mixer):
+    model, batch = make_model(settings=FRAME).eval(), mixer.batch(0, 4)
+    mel = model.normalise(batch.mel)
+
+    def mean(pitch, nobody):
+        changed = dataclasses.replace(batch, pitch=pitch, null_text=torch.full((4,), nobody))
+        return prior_of_batch(model, changed, pooled_references(model, changed), mel).mu
+
+    other = batch.pitch + torch.tensor([0.0, 1.0, 1.0])[:, None]
+    with torch.no_grad():
+        assert torch.equal(mean(batch.pitch, True), mean(other, True))
+        assert not torch.allclose(mean(batch.pitch, False), mean(other, False))
+
+
 def test_swapping_names_of_a_blend_changes_nothing(make_model, mixer):
     model = make_model().eval()
     with torch.no_grad():
