@@ -35,10 +35,12 @@ def accelerate(model: GradTTS, vocoder: MelDecoder, precision: str, *, compile_m
     if compile_mode not in (None, *COMPILE_MODES):
         raise InputError(f"compile mode {compile_mode!r}: expected one of {', '.join(COMPILE_MODES)}")
     model.precision = choose_precision(precision, model.device)
-    lay_out(model.decoder.estimator, model.precision)
     if isinstance(vocoder, Vocoder):
         vocoder.precision = model.precision
+    if model.decoder is None:
+        return
     estimator = model.decoder.estimator
+    lay_out(estimator, model.precision)
     estimator.__dict__.pop("forward", None)
     if compile_mode is not None:
         plain = estimator.forward

@@ -128,7 +128,7 @@ class ModelConfig:
         enc_dropout: Text-encoder dropout.
         window_size: Reach of relative positions.
         n_feats: Mel bins (M).
-        dec_dim: Base width of the U-Net.
+        dec_dim: Base width of the U-Net; 0 for none, a model of the prior alone, which needs ``prior`` "frame".
         beta_min: Noise schedule at t = 0.
         beta_max: Noise schedule at t = 1.
         pe_scale: Factor on diffusion time before its position code (1 or 1000).

@@ -177,6 +177,8 @@ def export_onnx(tts: GradTTSInterpPipeline, folder: str | Path) -> dict[str, flo
         raise InputError(f"ONNX export needs the extra onnx: pip install 'gradtts-interp[onnx]' ({error})") from error
     if not tts.model.has_style or not isinstance(tts.vocoder, Vocoder):
         raise InputError("ONNX export: expected a checkpoint with style attention and a trained vocoder")
+    if tts.model.decoder is None:
+        raise InputError("ONNX export: this checkpoint is a prior alone; expected one with a score network")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     networks: dict[str, tuple[nn.Module, Callable[[GradTTSInterpPipeline, int], Named], dict[str, dict[int, str]]]] = {

@@ -252,6 +252,8 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             share is not None and exchanged
         ):  # the same by the law of swapping, and all below may take the first style's pitch
             a, b, share = b, a, ~share
+        if num_inference_steps is None and self.model.decoder is None:
+            num_inference_steps = 0
         options = SamplingOptions(*choose_sampler(num_inference_steps, solver), guidance, temperature)
         if options.steps == 0:
             self._require_speaking_prior(guidance, mechanisms, noise_tuning)

@@ -315,6 +315,15 @@ class TestFramePrior:
         )
         np.testing.assert_allclose(near - mean, 0.1 * (far - mean), atol=1e-4)
 
+    def test_a_prior_alone_speaks_without_a_score_network(self, tmp_path):
+        alone = make_pipeline(replace(TINY_FRAME, dec_dim=0))
+        speech = alone(TEXT, A, B, share=shares.ramp())
+        assert speech.settings["steps"] == 0 and np.isfinite(speech.mel).all()
+        assert np.array_equal(speech.mel, alone(TEXT, A, B, share=shares.ramp(), num_inference_steps=0).mel)
+        assert alone.accelerate("bf16") is alone and not alone.model.attn_processors
+        with pytest.raises(InputError, match=r"has no score network; expected 0 steps \(-t 0\)"):
+            alone(TEXT, A, num_inference_steps=4)
+
     def test_it_is_saved_and_loaded(self, tmp_path):
         frontend = TextFrontend(add_blank=TINY.add_blank, word_boundaries=TINY.word_boundaries)
         pipeline = GradTTSInterpPipeline(tiny_model(TINY_FRAME), tiny_vocoder(), frontend)

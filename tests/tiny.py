@@ -43,14 +43,18 @@ TINY_FRAME = replace(TINY, prior="frame", prior_width=32, prior_phone_layers=2, 
 
 def open_gates(model: GradTTS) -> GradTTS:
     """Give the parts that start at zero random values, and tokens about four frames each."""
-    estimator = model.decoder.estimator
     with torch.no_grad():
-        for site in estimator.style_attn.values():
-            torch.nn.init.ones_(site.gate)
-        if estimator.prosody_mlp is not None:
-            torch.nn.init.normal_(estimator.prosody_conv.weight, std=0.3)
-        if estimator.pitch_planes is not None:
-            torch.nn.init.normal_(estimator.pitch_conv.weight, std=0.1)
+        if model.decoder is not None:
+            estimator = model.decoder.estimator
+            for site in estimator.style_attn.values():
+                torch.nn.init.ones_(site.gate)
+            if estimator.prosody_mlp is not None:
+                torch.nn.init.normal_(estimator.prosody_conv.weight, std=0.3)
+            if estimator.pitch_planes is not None:
+                torch.nn.init.normal_(estimator.pitch_conv.weight, std=0.1)
+            # Mels of ordinary size, so that absolute tolerances mean something.
+            estimator.final_conv.weight.mul_(0.2)
+        if model.pitch_predictor is not None:
             torch.nn.init.normal_(model.encoder.duration_style.weight, std=0.3)
         for block in model.modules():
             if isinstance(block, ConvNeXtBlock) and block.film is not None:
@@ -59,7 +63,6 @@ def open_gates(model: GradTTS) -> GradTTS:
             if isinstance(module, Rezero):
                 torch.nn.init.constant_(module.g, 0.3)
         torch.nn.init.constant_(model.encoder.proj_w.proj.bias, 1.3)
-        estimator.final_conv.weight.mul_(0.2)  # mels of ordinary size, so that absolute tolerances mean something
     return model
 
 

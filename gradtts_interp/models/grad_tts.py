@@ -16,7 +16,7 @@ from gradtts_interp.diffusion.schedule import LinearSchedule, noise_level, signa
 from gradtts_interp.errors import InputError
 from gradtts_interp.models.estimator import Estimator
 from gradtts_interp.models.frame_prior import FramePrior, PhoneEncoder
-from gradtts_interp.models.pitch_predictor import ContourPredictor, PitchPredictor
+from gradtts_interp.models.pitch_predictor import PITCH_CHANNELS, PITCH_FROM, ContourPredictor, PitchPredictor
 from gradtts_interp.models.precision import arithmetic
 from gradtts_interp.models.style_attention import StyleCrossAttention
 from gradtts_interp.models.style_context import StyleContext
@@ -83,7 +83,9 @@ class GradTTS(ModelMixin, ConfigMixin):
             self.encoder = TextEncoder(self.settings, style_channels=pooled, style_durations=pitched)
             if pitched:
                 self.pitch_predictor = PitchPredictor(self.settings.n_enc_channels + pooled)
-        self.decoder = Decoder(self.settings)
+        if not (self.settings.dec_dim or framed):
+            raise InputError("dec_dim 0 is no score network; expected one, or prior 'frame', which is spoken alone")
+        self.decoder = Decoder(self.settings) if self.settings.dec_dim else None
         self.style_encoder: StyleEncoder | None = None
         if style:
             self.style_encoder = StyleEncoder(
@@ -102,13 +104,15 @@ class GradTTS(ModelMixin, ConfigMixin):
 
     @property
     def prosody_channels(self) -> int:
-        """Channels of the prosody per frame that :meth:`score` reads."""
+        """Channels of the prosody per frame that the networks read."""
+        if self.decoder is None:
+            return PITCH_FROM + PITCH_CHANNELS + 1
         return self.decoder.estimator.prosody_channels
 
     @property
     def frame_multiple(self) -> int:
         """The number of mel frames the score network takes must be a multiple of this."""
-        return self.decoder.estimator.frame_multiple
+        return 1 if self.decoder is None else self.decoder.estimator.frame_multiple
 
     def normalise(self, mel: Tensor) -> Tensor:
         """Log-mel to the network's scale."""
@@ -167,7 +171,13 @@ class GradTTS(ModelMixin, ConfigMixin):
         prosody: Tensor | None = None,
         region: Tensor | None = None,
     ) -> Tensor:
-        """Score of the noisy mel (B, M, T); arguments as in :meth:`Estimator.forward`."""
+        """Score of the noisy mel (B, M, T); arguments as in :meth:`Estimator.forward`.
+
+        Raises:
+            InputError: The model is a prior alone.
+        """
+        if self.decoder is None:
+            raise InputError("this checkpoint has no score network; expected 0 steps (-t 0), which speak its prior")
         with arithmetic(self.precision, x.device):
             answer = self.decoder.estimator(x, mask, mu, t, speaker, context=context, prosody=prosody, region=region)
         answer = answer.to(x.dtype)
@@ -185,7 +195,7 @@ class GradTTS(ModelMixin, ConfigMixin):
     def attention_sites(self) -> dict[str, StyleCrossAttention]:
         """Cross-attention by site name, in the order of evaluation."""
         order = ("down0", "down1", "down2", "mid", "up0", "up1")
-        sites = self.decoder.estimator.style_attn
+        sites = {} if self.decoder is None else self.decoder.estimator.style_attn
         return {name: sites[name] for name in order if name in sites}
 
     @property

@@ -17,7 +17,15 @@ from gradtts_interp.training.filelist import load_filelist
 from gradtts_interp.training.loop import TrainConfig, Trainer
 from gradtts_interp.training.mix import Mixer
 from gradtts_interp.training.mix_config import parse_mix
-from gradtts_interp.training.start import PARTS, SCORE, add_pitch, add_speakers, model_from_checkpoint, n_speakers
+from gradtts_interp.training.start import (
+    PARTS,
+    SCORE,
+    add_pitch,
+    add_score,
+    add_speakers,
+    model_from_checkpoint,
+    n_speakers,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +44,11 @@ DEMO = ModelConfig(
     word_boundaries=True,
     style=STYLE,
 )
-PRESETS = {"demo": DEMO, "base": replace(DEMO, patch=1, n_enc_channels=192, filter_channels=768, n_enc_layers=6)}
+PRESETS = {
+    "demo": DEMO,
+    "prior": replace(DEMO, dec_dim=0),
+    "base": replace(DEMO, patch=1, n_enc_channels=192, filter_channels=768, n_enc_layers=6),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +66,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--only", choices=sorted([*PARTS, SCORE]), default="", help="train these parts alone, all else staying as it is"
+    )
+    parser.add_argument(
+        "--score-network",
+        metavar="SIZE",
+        help="with --start-from: give a checkpoint with a frame prior a new score network, such as dim=48,patch=2,"
+        "sites=down2+mid",
     )
     parser.add_argument("--preset", choices=sorted(PRESETS), default="demo", help="size of a model that starts anew")
     parser.add_argument("--steps", type=int, default=100_000, help="optimiser steps of the whole run")
@@ -137,8 +155,12 @@ def _read_data(args: argparse.Namespace) -> tuple[GradTTS, list[Item]]:
         raise InputError("--add-pitch goes with --start-from; a model that starts anew has a pitch predictor")
     source = model_from_checkpoint(args.start_from) if args.start_from else None
     torch.manual_seed(args.seed)
+    if args.score_network and source is None:
+        raise InputError("--score-network goes with --start-from; a model that starts anew is as its --preset")
     if source is not None and args.add_pitch:
         source = add_pitch(source)
+    if source is not None and args.score_network:
+        source = add_score(source, args.score_network)
     settings = source.settings if source is not None else PRESETS[args.preset]
     if args.corpus:
         items = load_items(args.corpus, ("train", "valid"), add_blank=settings.add_blank)

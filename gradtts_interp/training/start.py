@@ -89,6 +89,36 @@ def add_pitch(model: GradTTS) -> GradTTS:
     return grown.train()
 
 
+def add_score(model: GradTTS, written: str) -> GradTTS:
+    """Give a model with a frame prior a score network of a chosen size, in the place of its own if it has one.
+
+    Args:
+        model: The model; left as it is.
+        written: ``dim=48,patch=2,sites=down1+down2+mid+up0``: base width of the U-Net, points that are folded, and
+            places of style attention; what is not named is as the model has it, or as usual.
+
+    Returns:
+        A model in training mode with all weights of the first one but those of its score network.
+
+    Raises:
+        InputError: The model has no frame prior, or the size is not written like this.
+    """
+    settings, style = model.settings, model.settings.style
+    if settings.prior != "frame" or style is None:
+        raise InputError("a score network can be added to a model with a frame prior only; train the others whole")
+    try:
+        named = dict(part.split("=") for part in written.split(","))
+        sites = tuple(named.pop("sites").split("+")) if "sites" in named else style.sites
+        numbers = {{"dim": "dec_dim", "patch": "patch"}[name]: int(value) for name, value in named.items()}
+        wanted = replace(settings, style=replace(style, sites=sites), **{"dec_dim": settings.dec_dim or 64, **numbers})
+        grown = GradTTS(wanted.to_dict())
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(f"score network {written!r}: expected such as dim=48,patch=2,sites=down2+mid") from error
+    kept = {name: value for name, value in model.state_dict().items() if not name.startswith("decoder.")}
+    grown.load_state_dict(kept, strict=False)
+    return grown.train()
+
+
 def n_speakers(model: GradTTS) -> int:
     """Rows of the model's speaker table."""
     return model.settings.style.n_speakers if model.settings.style else 0

@@ -7,8 +7,8 @@ import torch
 from tiny import TINY, TINY_FRAME, tiny_model
 
 from gradtts_interp.checkpoints import save_model
-from gradtts_interp.errors import CheckpointError
-from gradtts_interp.training.start import SPEAKERS, add_pitch, model_from_checkpoint, n_speakers
+from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.training.start import SPEAKERS, add_pitch, add_score, model_from_checkpoint, n_speakers
 
 
 def test_a_run_starts_from_the_weights_of_a_checkpoint(tmp_path):
@@ -61,3 +61,28 @@ def test_a_pitch_predictor_added_to_a_checkpoint_changes_nothing_yet(tmp_path):
         assert torch.equal(before, grown.eval().score(x, mask, x, t, prosody=prosody))
         for one, other in zip(*(m.eval().encode(ids, torch.tensor([2]), pooled) for m in (known, grown)), strict=True):
             assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("dim", [0, 8])
+def test_a_score_network_of_another_size_stands_on_the_same_prior(dim):
+    known = tiny_model(dataclasses.replace(TINY_FRAME, dec_dim=dim))
+    grown = add_score(known, "dim=16,patch=1,sites=mid+up0")
+    assert (grown.settings.dec_dim, grown.settings.patch, grown.settings.style.sites) == (16, 1, ("mid", "up0"))
+    assert set(grown.attention_sites) == {"mid", "up0"} and grown.training
+    for name, value in known.state_dict().items():
+        if not name.startswith("decoder."):
+            assert torch.equal(grown.state_dict()[name], value), name
+    assert add_score(known, "dim=8").settings.style == known.settings.style
+
+
+@pytest.mark.parametrize("written", ["48", "dim=x", "width=48", "dim=8,sites=nowhere"])
+def test_a_score_network_must_be_written_right(written):
+    with pytest.raises(InputError, match=r"score network .*: expected such as dim=48,patch=2"):
+        add_score(tiny_model(TINY_FRAME), written)
+
+
+def test_a_score_network_needs_a_frame_prior_and_a_prior_alone_a_frame():
+    with pytest.raises(InputError, match="to a model with a frame prior only"):
+        add_score(tiny_model(TINY), "dim=8")
+    with pytest.raises(InputError, match="dec_dim 0 is no score network"):
+        tiny_model(dataclasses.replace(TINY, dec_dim=0))
