@@ -5,6 +5,10 @@ its shape and voicing from those, laid out by :func:`gradtts_interp.models.pitch
 the score of one step for two styles under a share map; ``vocoder.onnx`` the generator's audio. One sentence at a time
 (batch 1), any length.
 
+A checkpoint with a frame prior has ``prior.onnx`` besides, the mean mel. It and ``pitch.onnx`` read hidden states that
+are repeated over each token's frames, and :func:`gradtts_interp.models.pitch_predictor.token_places`; the energies of
+``pitch.onnx`` are still to be averaged over each token.
+
 A vocoder with a harmonic source is exported as its networks: ``vocoder.onnx`` gives log gain and phase of the pulses
 and log gain of the noise, ``vocoder_pitch.onnx`` log F0 and the logit of voicing where no contour is given. The two
 sources, whose phase must be summed in double precision, and the transforms are those of :mod:`hifigan.harmonic`.
@@ -23,8 +27,9 @@ from torch import Tensor, nn
 
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import atomic_path
+from gradtts_interp.models.frame_prior import PHONE_PLACES, FramePrior, PhoneEncoder
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.models.pitch_predictor import POSITIONS, PitchPredictor
+from gradtts_interp.models.pitch_predictor import PLACES, POSITIONS, ContourPredictor, PitchPredictor
 from gradtts_interp.models.style_context import StyleContext
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.vocoder import Vocoder
@@ -33,6 +38,7 @@ from hifigan import HarmonicGenerator
 TOLERANCE = 1e-3
 OPSET = 18
 Named = dict[str, Tensor]
+Network = tuple[nn.Module, "Callable[[GradTTSInterpPipeline, int], Named]", dict[str, dict[int, str]]]
 
 
 class EncoderGraph(nn.Module):
@@ -40,12 +46,12 @@ class EncoderGraph(nn.Module):
 
     def __init__(self, model: GradTTS) -> None:
         super().__init__()
-        self.encoder = model.encoder
+        self.model = model
 
     def forward(self, ids: Tensor, style: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Encode one text."""
         lengths = torch.ones_like(ids[:, :1]).expand(-1, ids.shape[1]).sum(1)
-        means, logw, _, hidden = self.encoder.read(ids, lengths, style)
+        means, logw, _, hidden = self.model.read_text(ids, lengths, style)
         return means, logw, hidden
 
 
@@ -60,6 +66,45 @@ class PitchGraph(nn.Module):
         """Predict for one sentence."""
         predicted = self.predictor.of_frames(features, torch.ones_like(features[:, :1]))
         return predicted.shape, predicted.voicing
+
+
+class PhoneGraph(nn.Module):
+    """Phone encoder: ids (1, L), style (1, E), prosody (1, 5) to log durations (1, 1, L) and states (1, D, L)."""
+
+    def __init__(self, encoder: PhoneEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, ids: Tensor, style: Tensor, prosody: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode one text."""
+        reading = self.encoder.read(ids, torch.ones_like(ids[:, :1]).expand(-1, ids.shape[1]).sum(1))
+        return self.encoder.durations(reading, style, prosody), reading.hidden
+
+
+class ContourGraph(nn.Module):
+    """Contour predictor: states (1, T, D), places (1, T, 5), style (1, E) to shape, voicing and energy, (1, T) each."""
+
+    def __init__(self, predictor: ContourPredictor) -> None:
+        super().__init__()
+        self.predictor = predictor
+
+    def forward(self, hidden: Tensor, places: Tensor, style: Tensor) -> tuple[Tensor, ...]:
+        """Predict for one sentence."""
+        tokens = self.predictor.tokens(hidden)
+        return tuple(self.predictor.of_frames(tokens, places, torch.ones_like(places[..., :1]), style))  # type: ignore[arg-type]
+
+
+class PriorGraph(nn.Module):
+    """Frame prior: states (1, T, D), places (1, 3, T), style (1, E, T), prosody (1, 8, T) to the mean mel (1, M, T)."""
+
+    def __init__(self, prior: FramePrior) -> None:
+        super().__init__()
+        self.prior = prior
+
+    def forward(self, hidden: Tensor, places: Tensor, style: Tensor, prosody: Tensor) -> Tensor:
+        """Predict for one sentence."""
+        mask = torch.ones_like(hidden[..., :1])
+        return self.prior.of_frames(self.prior.tokens(hidden), places, mask, style, prosody)
 
 
 class EstimatorGraph(nn.Module):
@@ -124,6 +169,33 @@ def pitch_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
     return {"features": torch.randn(1, channels, length, generator=draw)}
 
 
+def phone_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
+    """Inputs of :class:`PhoneGraph` for a text of ``length`` ids."""
+    draw = torch.Generator().manual_seed(length)
+    return {**encoder_inputs(tts, length), "prosody": torch.randn(1, 5, generator=draw)}
+
+
+def contour_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
+    """Inputs of :class:`ContourGraph` for ``length`` frames."""
+    draw, settings = torch.Generator().manual_seed(length), tts.model.settings
+    return {
+        "hidden": torch.randn(1, length, settings.prior_width, generator=draw),
+        "places": torch.rand(1, length, PLACES, generator=draw),
+        "style": torch.randn(1, settings.spk_emb_dim, generator=draw),
+    }
+
+
+def prior_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
+    """Inputs of :class:`PriorGraph` for ``length`` frames."""
+    draw, settings = torch.Generator().manual_seed(length), tts.model.settings
+    return {
+        "hidden": torch.randn(1, length, settings.prior_width, generator=draw),
+        "places": torch.rand(1, PHONE_PLACES, length, generator=draw),
+        "style": torch.randn(1, settings.spk_emb_dim, length, generator=draw),
+        "prosody": torch.randn(1, tts.model.prosody_channels, length, generator=draw),
+    }
+
+
 def estimator_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
     """Inputs of :class:`EstimatorGraph` for ``length`` times the frame multiple, and as many tokens of each style."""
     style = tts.model.settings.style
@@ -181,21 +253,8 @@ def export_onnx(tts: GradTTSInterpPipeline, folder: str | Path) -> dict[str, flo
         raise InputError("ONNX export: this checkpoint is a prior alone; expected one with a score network")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    networks: dict[str, tuple[nn.Module, Callable[[GradTTSInterpPipeline, int], Named], dict[str, dict[int, str]]]] = {
-        "text_encoder": (EncoderGraph(tts.model), encoder_inputs, {"ids": {1: "tokens"}}),
-        "estimator": (EstimatorGraph(tts.model), estimator_inputs, _estimator_axes()),
-    }
-    generator = tts.vocoder.generator
-    if isinstance(generator, HarmonicGenerator):
-        axes = {"mel": {2: "frames"}, "f0_hz": {1: "frames"}, "voiced": {1: "frames"}}
-        networks["vocoder"] = (GainsGraph(generator), gains_inputs, axes)
-        networks["vocoder_pitch"] = (generator.pitch, generator_inputs, {"mel": {2: "frames"}})
-    else:
-        networks["vocoder"] = (GeneratorGraph(tts.vocoder), generator_inputs, {"mel": {2: "frames"}})
-    if tts.model.pitch_predictor is not None:
-        networks["pitch"] = (PitchGraph(tts.model.pitch_predictor), pitch_inputs, {"features": {2: "frames"}})
     errors = {}
-    for name, (network, inputs, axes) in networks.items():
+    for name, (network, inputs, axes) in _networks(tts, tts.vocoder).items():
         path = folder / f"{name}.onnx"
         with atomic_path(path) as temporary:
             _export(network.eval(), inputs(tts, 12), axes, temporary)
@@ -205,6 +264,32 @@ def export_onnx(tts: GradTTSInterpPipeline, folder: str | Path) -> dict[str, flo
     with atomic_path(folder / "onnx.json") as temporary:
         temporary.write_text(json.dumps(_contract(tts, errors), indent=1) + "\n")
     return errors
+
+
+def _networks(tts: GradTTSInterpPipeline, vocoder: Vocoder) -> dict[str, Network]:
+    """Networks by the name of their file, with inputs to try them by and the axes that have any length."""
+    model = tts.model
+    found: dict[str, Network] = {}
+    if isinstance(model.encoder, PhoneEncoder):
+        found["text_encoder"] = (PhoneGraph(model.encoder), phone_inputs, {"ids": {1: "tokens"}})
+    else:
+        found["text_encoder"] = (EncoderGraph(model), encoder_inputs, {"ids": {1: "tokens"}})
+    found["estimator"] = (EstimatorGraph(model), estimator_inputs, _estimator_axes())
+    if isinstance(vocoder.generator, HarmonicGenerator):
+        axes = {"mel": {2: "frames"}, "f0_hz": {1: "frames"}, "voiced": {1: "frames"}}
+        found["vocoder"] = (GainsGraph(vocoder.generator), gains_inputs, axes)
+        found["vocoder_pitch"] = (vocoder.generator.pitch, generator_inputs, {"mel": {2: "frames"}})
+    else:
+        found["vocoder"] = (GeneratorGraph(vocoder), generator_inputs, {"mel": {2: "frames"}})
+    if isinstance(model.pitch_predictor, ContourPredictor):
+        axes = {name: {1: "frames"} for name in ("hidden", "places")}
+        found["pitch"] = (ContourGraph(model.pitch_predictor), contour_inputs, axes)
+    elif model.pitch_predictor is not None:
+        found["pitch"] = (PitchGraph(model.pitch_predictor), pitch_inputs, {"features": {2: "frames"}})
+    if model.frame_prior is not None:
+        axes = {"hidden": {1: "frames"}} | {name: {2: "frames"} for name in ("places", "style", "prosody")}
+        found["prior"] = (PriorGraph(model.frame_prior), prior_inputs, axes)
+    return found
 
 
 def _estimator_axes() -> dict[str, dict[int, str]]:
@@ -253,6 +338,7 @@ def _contract(tts: GradTTSInterpPipeline, errors: dict[str, float]) -> dict[str,
         "mel": settings.mel.to_dict(),
         "mel_mean": settings.mel_mean,
         "mel_std": settings.mel_std,
+        "residual_std": settings.residual_std,
         "beta_min": settings.beta_min,
         "beta_max": settings.beta_max,
         "frame_multiple": tts.model.frame_multiple,

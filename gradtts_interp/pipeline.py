@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -256,7 +255,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             num_inference_steps = 0
         options = SamplingOptions(*choose_sampler(num_inference_steps, solver), guidance, temperature)
         if options.steps == 0:
-            self._require_speaking_prior(guidance, mechanisms, noise_tuning)
+            self.require_speaking_prior(guidance, mechanisms, noise_tuning)
         tokenized = [self.frontend(line) for line in lines]
         styles = [a or Style(name="default")] + ([b] if b is not None else [])
         prepared = self.prepare(tokenized, styles, share, length_scale=length_scale, durations=durations)
@@ -391,7 +390,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
     def _decode(self, mels: list[Tensor], pitch: Tensor | None) -> list[Tensor]:
         """Decode log-mels (M, T_i), with the pitch that was asked for (B, 2, T) where the vocoder reads one."""
         on_device, mel_config = [m.to(self.device) for m in mels], self.model.settings.mel
-        if pitch is None or "contours" not in signature(self.vocoder.decode).parameters:
+        if pitch is None:
             return self.vocoder.decode(on_device, mel_config)
         contours = []
         for mel, hertz, voicing in zip(mels, asked_f0_hz(pitch[:, 1]).cpu(), pitch[:, 0].cpu(), strict=True):
@@ -400,10 +399,19 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             contours.append((torch.from_numpy(f0_hz).to(self.device), voicing[:frames].float().to(self.device)))
         return self.vocoder.decode(on_device, mel_config, contours=contours)
 
-    def _require_speaking_prior(
+    def require_speaking_prior(
         self, guidance: float, mechanisms: Sequence[str] | None, noise_tuning: NoiseTuning | None
     ) -> None:
-        """Raise unless the prior can be spoken alone, as no steps mean."""
+        """Raise unless the prior can be spoken alone, which 0 steps ask for.
+
+        Args:
+            guidance: As for a call.
+            mechanisms: As for a call.
+            noise_tuning: As for a call.
+
+        Raises:
+            InputError: The checkpoint has no frame prior, or something is asked of the score network.
+        """
         if self.model.frame_prior is None:
             raise InputError(
                 "0 steps speak the prior mean, and that of this checkpoint says nothing of how a phone moves; expected "

@@ -58,7 +58,8 @@ def card_of(checkpoint: Path) -> dict[str, Any]:
         checkpoint: A folder of ours, or an official ``.pt`` file.
 
     Returns:
-        Kind, sizes, mel contract, speakers, emotions, training steps, mechanisms and licence; None where unknown.
+        Kind, sizes, mel contract, kind of prior, speakers, emotions, training steps, mechanisms and licence; None where
+        unknown.
 
     Raises:
         CheckpointError: It is missing or damaged.
@@ -78,6 +79,7 @@ def card_of(checkpoint: Path) -> dict[str, Any]:
         "mel": f"{mel.n_mels} bins, {mel.fmin_hz:g} to {mel.fmax_hz:g} Hz, hop {mel.hop_samples}, fft {mel.n_fft}",
         "speakers": pipeline.speakers or [0],
         "emotions": list(pipeline.bank.emotions) if pipeline.bank else [],
+        "prior": model.settings.prior,
         "recordings_as_styles": model.has_style,
         "mechanisms": [m for m in (*MECHANISMS, NOISE) if model.has_style or m not in (*NEED_STYLE_PARTS, NOISE)],
         "training_steps": read_json(folder / INDEX).get("step") if folder else None,

@@ -115,6 +115,9 @@ def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInte
         _require_contour(b if share.pitch.from_second else a)
     pipeline.accelerate(args.precision, compile_mode=args.compile)
     steps, solver = choose_sampler(args.timesteps, args.solver)
+    tuning = parse_tuning(args.noise) if args.noise else None
+    if steps == 0:
+        pipeline.require_speaking_prior(args.guidance, mechanisms, tuning)
     sampling = {
         "num_inference_steps": steps,
         "solver": solver,
@@ -122,7 +125,7 @@ def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInte
         "temperature": args.temperature,
         "length_scale": args.length_scale,
         "seed": args.seed,
-        "noise_tuning": parse_tuning(args.noise) if args.noise else None,
+        "noise_tuning": tuning,
     }
     settings = {
         "mode": mode,

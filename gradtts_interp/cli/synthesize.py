@@ -79,9 +79,10 @@ def _add_sampling(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "-t",
         "--timesteps",
-        type=_count,
+        type=_steps,
         metavar="N",
-        help=f"steps of the sampler (default: {DEFAULT_STEPS} of {DEFAULT_SOLVER}; {OFFICIAL_STEPS} of others)",
+        help=f"steps of the sampler (default: {DEFAULT_STEPS} of {DEFAULT_SOLVER}; {OFFICIAL_STEPS} of others); "
+        "0 speaks the prior mean, which a checkpoint with a frame prior can",
     )
     group.add_argument(
         "--solver",
@@ -217,6 +218,10 @@ def _number(text: str, kind: type, expected: str, *, low: float, high: float = f
 
 def _index(text: str) -> int:
     return int(_number(text, int, "a whole number from 0", low=0, high=2**31 - 1))
+
+
+def _steps(text: str) -> int:
+    return 0 if text == "0" else _count(text)
 
 
 def _count(text: str) -> int:

@@ -143,12 +143,27 @@ class FramePrior(nn.Module):
         """
         frames = prosody.shape[-1]
         mask = sequence_mask(durations.sum(1), max_length=frames)[..., None].to(hidden.dtype)
-        pitch, energy = prosody[:, PITCH_FROM : PITCH_FROM + 2], prosody[:, PITCH_FROM + 2 : PITCH_FROM + 3]
-        planes = self.planes(pitch).to(hidden.dtype)
         places = token_places(durations, frames)[:, :PHONE_PLACES].to(hidden.dtype)
+        tokens = expand_rows(self.tokens(hidden.transpose(1, 2)), durations, frames)
+        return self.of_frames(tokens, places, mask, style, prosody)
+
+    def of_frames(self, tokens: Tensor, places: Tensor, mask: Tensor, style: Tensor, prosody: Tensor) -> Tensor:
+        """Predict from what is laid out over frames.
+
+        Args:
+            tokens: What :attr:`tokens` makes of the hidden state of each frame (B, T, C).
+            places: The first three of :func:`~gradtts_interp.models.pitch_predictor.token_places`, (B, 3, T).
+            mask: 1 on frames of the utterance (B, T, 1).
+            style: As for :meth:`forward`.
+            prosody: As for :meth:`forward`.
+
+        Returns:
+            Mean mel (B, M, T).
+        """
+        pitch, energy = prosody[:, PITCH_FROM : PITCH_FROM + 2], prosody[:, PITCH_FROM + 2 : PITCH_FROM + 3]
+        planes = self.planes(pitch).to(tokens.dtype)
         said = torch.cat([places, planes[:, 1:, 0], 0.25 * energy, planes[:, 0]], dim=1).transpose(1, 2)
-        h = expand_rows(self.tokens(hidden.transpose(1, 2)), durations, frames) + self.features(said)
-        h, moving = h * mask, style.transpose(1, 2)
+        h, moving = (tokens + self.features(said)) * mask, style.transpose(1, 2)
         for block in self.blocks:
             h = block(h, mask, moving)
         return (self.out(self.norm(h)) * mask).transpose(1, 2)

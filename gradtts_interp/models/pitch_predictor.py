@@ -137,12 +137,26 @@ class ContourPredictor(nn.Module):
         """
         mask = sequence_mask(durations.sum(1), max_length=frames)[..., None].to(hidden.dtype)
         places = token_places(durations, frames).transpose(1, 2).to(hidden.dtype)
-        h = expand_rows(self.tokens(hidden.transpose(1, 2)), durations, frames) + self.places(places)
-        h = self.dropout(h * mask)
+        laid = expand_rows(self.tokens(hidden.transpose(1, 2)), durations, frames)
+        found = self.of_frames(laid, places, mask, style)
+        return found._replace(energy=token_mean(found.energy, durations))  # type: ignore[arg-type]
+
+    def of_frames(self, tokens: Tensor, places: Tensor, mask: Tensor, style: Tensor) -> PredictedPitch:
+        """Predict from what is laid out over frames; energies are not yet averaged over tokens.
+
+        Args:
+            tokens: What :attr:`tokens` makes of the hidden state of each frame (B, T, C).
+            places: Where each frame lies (B, T, 5), see :func:`token_places`.
+            mask: 1 on frames of the utterance (B, T, 1).
+            style: Pooled style (B, E).
+
+        Returns:
+            Shape, voicing and energy (B, T).
+        """
+        h = self.dropout((tokens + self.places(places)) * mask)
         for block in self.blocks:
             h = block(h, mask, style[:, None])
-        shape, voicing, energy = self.out(self.norm(h)).float().unbind(-1)
-        return PredictedPitch(shape, voicing, token_mean(energy, durations))
+        return PredictedPitch(*self.out(self.norm(h)).float().unbind(-1))
 
 
 def token_places(durations: Tensor, frames: int) -> Tensor:

@@ -25,6 +25,7 @@ def test_the_card_of_a_folder(checkpoint, capsys):
     card = json.loads(capsys.readouterr().out)
     assert card["speakers"] == [10, 12] and card["emotions"] == ["neutral", "happy"]
     assert card["sample_rate_hz"] == 22050 and card["recordings_as_styles"]
+    assert card["prior"] in ("token", "frame")
     assert card["acoustic_parameters"] > 1000 and card["bytes_on_disk"] > 1000
     assert card["mechanisms"] == ["prior", "prosody", "attention", "score", "noise"]
     (checkpoint / "README.md").write_text("# A card\n\nLicence MIT, of course. More.\n")
