@@ -111,12 +111,6 @@ class Speech:
         parts.append(f"seed {self.settings['seed']}" if self.settings.get("seed") is not None else "")
         return f"Speech({', '.join(part for part in parts if part)})"
 
-    def _repr_html_(self) -> str:
-        """A player and a picture, for notebooks."""
-        from gradtts_interp.notebook import html_of_speech
-
-        return html_of_speech(self)
-
     def to_dict(self) -> dict[str, Any]:
         """Everything but the arrays, as plain JSON values."""
         tuning = {} if self.tuning is None else {"tuning": self.tuning.to_dict()}
@@ -146,7 +140,7 @@ class Speech:
         return path
 
     def plot(self, path: str | Path | None = None, **others: Any) -> Any:
-        """Draw mel, F0 contours and share map; see :func:`gradtts_interp.plots.plot_speech`."""
-        from gradtts_interp.plots import plot_speech
+        """Draw mel, F0 contours and share map; see :func:`gradtts_interp.plots.speech.plot_speech`."""
+        from gradtts_interp.plots.speech import plot_speech
 
         return plot_speech(self, path, **others)

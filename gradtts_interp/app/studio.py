@@ -22,7 +22,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.figures import attention_figure
 from gradtts_interp.files import atomic_path
 from gradtts_interp.pipeline import GradTTSInterpPipeline
-from gradtts_interp.plots import save_figure
+from gradtts_interp.plots.drawing import save_figure
 from gradtts_interp.speech import Speech
 
 Progress = Callable[[float, str], None]

@@ -16,9 +16,9 @@ from gradtts_interp.evaluation.blend import SMALLEST_RANGE_CENTS, RealisedShare,
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
 from gradtts_interp.pitch.statistics import f0_statistics, thirds
-from gradtts_interp.plots import plot_speech
-from gradtts_interp.plots_attention import plot_layers, plot_phonemes
-from gradtts_interp.plots_tuning import plot_tuning_windows
+from gradtts_interp.plots.attention import plot_layers, plot_phonemes
+from gradtts_interp.plots.speech import plot_speech
+from gradtts_interp.plots.tuning import plot_tuning_windows
 from gradtts_interp.speech import Speech
 
 NOT_COMPARED = "A and B alone were not rendered; leave --no-plots out"

@@ -68,7 +68,7 @@ def render_lines(job: Job) -> list[Outcome]:
                 tokens.append(len(job.pipeline.frontend(line.text).ids))
                 ready.append(line)
             except InputError as error:
-                outcomes[line.index] = _failed(line, str(error))
+                outcomes[line.index] = failed(line, str(error))
                 bar.update()
         for batch in length_batches(tokens, job.batch_size):
             for outcome in _render_batch(job, [ready[i] for i in batch]):
@@ -79,19 +79,27 @@ def render_lines(job: Job) -> list[Outcome]:
 
 def _render_batch(job: Job, lines: Sequence[Line]) -> Iterator[Outcome]:
     """Render some sentences at once, or one by one where that fails, so that only the bad one fails."""
-    takes, problem = _try_to_speak(job, lines)
+    takes, problem = try_to_speak(job, lines)
     if problem is None:
         for line, take in zip(lines, takes, strict=True):
             yield _write(job, line, take)
     elif len(lines) == 1:
-        yield _failed(lines[0], problem)
+        yield failed(lines[0], problem)
     else:
         for line in lines:
             yield from _render_batch(job, [line])
 
 
-def _try_to_speak(job: Job, lines: Sequence[Line]) -> tuple[list[Take], str | None]:
-    """Takes of some sentences, or why there are none; what an error held is freed on the way out."""
+def try_to_speak(job: Job, lines: Sequence[Line]) -> tuple[list[Take], str | None]:
+    """Render some sentences at once, or say why not.
+
+    Args:
+        job: The job.
+        lines: One batch.
+
+    Returns:
+        A take of each sentence, and None; or nothing, and the reason. What an error held is freed on the way out.
+    """
     try:
         return speak(job, [line.text for line in lines]), None
     except InputError as error:
@@ -164,15 +172,16 @@ def _write(job: Job, line: Line, take: Take) -> Outcome:
         report = report_of(job, line, take)
         files = write_outputs(job, line, take, report)
     except InputError as error:
-        return _failed(line, str(error))
+        return failed(line, str(error))
     except (OSError, RuntimeError) as error:  # a full disk reaches us through soundfile as a RuntimeError
         if isinstance(error, RuntimeError) and "soundfile" not in type(error).__module__:
             raise
-        return _failed(line, f"cannot write to {job.out}: {getattr(error, 'strerror', None) or error}")
+        return failed(line, f"cannot write to {job.out}: {getattr(error, 'strerror', None) or error}")
     return Outcome(line, report, files)
 
 
-def _failed(line: Line, problem: str) -> Outcome:
+def failed(line: Line, problem: str) -> Outcome:
+    """Say on stderr why a sentence failed, and keep it."""
     problem = " ".join(problem.split())
     _tell(f"error: line {line.number}: {problem}")
     return Outcome(line, None, {}, problem)

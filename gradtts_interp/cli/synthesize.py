@@ -24,6 +24,12 @@ USAGE = "%(prog)s -f FILE [-s A -s2 B] [options]; --help lists them"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of the main job on a parser."""
+    add_speaking_arguments(parser)
+    _add_files(parser.add_argument_group("what is written of each sentence"))
+
+
+def add_speaking_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags of all that speaks: text, styles, blend, sampling, output."""
     parser.usage = USAGE
     parser.formatter_class = argparse.HelpFormatter  # each help text names its default itself
     _add_input(parser.add_argument_group("what to say"))
@@ -138,10 +144,14 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         f"graphs and compile for each length anew (default: not; without a mode: {COMPILE_MODES[0]})",
     )
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    group.add_argument("--threads", type=_count, metavar="N", help="CPU threads (default: torch's choice)")
+    group.add_argument("--json", action="store_true", help="print a machine-readable summary instead of a table")
+
+
+def _add_files(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--batch-size", type=_count, metavar="N", help="sentences rendered at once (default: 1 on a CPU, else 8)"
     )
-    group.add_argument("--threads", type=_count, metavar="N", help="CPU threads (default: torch's choice)")
     group.add_argument(
         "--no-plots", action="store_true", help="no .png, and no plain A and B to compare with: three times as fast"
     )
@@ -151,7 +161,6 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         help="record attention: one more panel, sample_0_attention.npz with mass and maps, and pictures of where in "
         "the references each phoneme looks",
     )
-    group.add_argument("--json", action="store_true", help="print a machine-readable summary instead of a table")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gradtts_interp.evaluation.bootstrap import mean_with_interval
 from gradtts_interp.evaluation.views import View, frames_of_phones
-from gradtts_interp.plots import (
+from gradtts_interp.plots.drawing import (
     BLACK,
     BLUE,
     DB_PER_NAT,
