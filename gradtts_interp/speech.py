@@ -96,12 +96,17 @@ class Speech:
         attention = self.attention and {
             site: {**found, "mass": found["mass"][::-1].copy()} for site, found in self.attention.items()
         }
+        settings = {**self.settings, "styles": self.settings["styles"][::-1]}
+        if settings.get("noise_tuning"):
+            windows = [{**window, "style": 1 - window["style"]} for window in settings["noise_tuning"]["windows"]]
+            settings["noise_tuning"] = {**settings["noise_tuning"], "windows": windows}
         return replace(
             self,
             share=None if self.share is None else 1 - self.share,
             attention=attention,
             attention_maps=self.attention_maps and self.attention_maps.reversed_styles(),
-            settings={**self.settings, "styles": self.settings["styles"][::-1]},
+            tuning=self.tuning and self.tuning.reversed_styles(),
+            settings=settings,
         )
 
     def __repr__(self) -> str:

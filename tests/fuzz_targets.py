@@ -24,7 +24,7 @@ from training.fake_corpus import write_corpus
 from gradtts_interp.app.form import Form, Limits, Voice, flags_of, parser
 from gradtts_interp.audio import read_audio, write_wav
 from gradtts_interp.checkpoints import load_model, load_official, read_index, save_model
-from gradtts_interp.cli.jobs import check_flags, read_lines
+from gradtts_interp.cli.job_flags import check_flags, read_lines
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import read_json, read_torch

@@ -26,6 +26,7 @@ LAYERS = (
     {"placement", "sampling", "speech"},
     {"plots", "results", "acceleration", "streaming"},
     {"pipeline"},
+    {"job"},
     {"evaluation", "corpus", "onnx_export", "scale"},
     {"training"},
     {"cli"},

@@ -34,7 +34,7 @@ from gradtts_interp.cli.evaluate_output import (
     today,
     write_finding,
 )
-from gradtts_interp.cli.jobs import default_checkpoint, device_of, require_writable
+from gradtts_interp.cli.job_flags import default_checkpoint, device_of, require_writable
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.evaluation.comparison import (
     MEL,
@@ -173,7 +173,8 @@ def _compare(args: argparse.Namespace, pairs: list[FilePair], problems: list[str
         "pairs": args.manifest if args.command == "corpus" else [args.reference, args.synthesis, args.textgrid],
     }
     with Ledger(Path(args.out) / LEDGER, decides, restart=args.command == "contours" or args.restart) as ledger:
-        records = run_items(pairs, Work(settings.open, compare_files), ledger, jobs=jobs, name="files")
+        work, alone = Work(settings.open, compare_files), args.command == "contours"
+        records = run_items(pairs, work, ledger, jobs=jobs, name="files", quiet=alone)
     examples = () if args.no_report else file_examples(pairs[:shown], Path(args.out), MEL)
     if getattr(args, "kaldi", False):
         _export(args, pairs, records)

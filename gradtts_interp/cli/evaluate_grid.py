@@ -26,7 +26,7 @@ from gradtts_interp.cli.evaluate_output import (
     today,
     write_finding,
 )
-from gradtts_interp.cli.jobs import default_checkpoint, device_of, read_lines, require_writable
+from gradtts_interp.cli.job_flags import default_checkpoint, device_of, read_lines, require_writable
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.grid import (

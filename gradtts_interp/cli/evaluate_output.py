@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 import gradtts_interp
-from gradtts_interp.cli.jobs import default_checkpoint
+from gradtts_interp.cli.job_flags import default_checkpoint
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.evaluation.intelligibility import POCKETSPHINX, require_recognisers

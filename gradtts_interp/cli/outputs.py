@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from gradtts_interp.audio import write_wav
-from gradtts_interp.cli.jobs import Job, Line
 from gradtts_interp.evaluation.blend import SMALLEST_RANGE_CENTS, RealisedShare, realised_f0_share
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
+from gradtts_interp.job import Job, Line
 from gradtts_interp.pitch.statistics import f0_statistics, thirds
 from gradtts_interp.plots.attention import plot_layers, plot_phonemes
 from gradtts_interp.plots.speech import plot_speech

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
-from gradtts_interp.cli.jobs import Job, Line
 from gradtts_interp.cli.outputs import Take, report_of, write_outputs
 from gradtts_interp.errors import InputError
-from gradtts_interp.interpolation.attention_maps import MapOptions
-from gradtts_interp.sampling import length_batches
+from gradtts_interp.job import Job, Line
+from gradtts_interp.sampling import SamplingOptions, length_batches
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate")
 
-COMPARISON = {"solver": "unipc", "num_inference_steps": 20}
-"""How plain A and B are rendered beside a blend of more steps."""
+COMPARISON = SamplingOptions()
+"""How plain A and B are solved beside a blend of more steps: only contours are taken from them."""
 
 
 @dataclass(frozen=True)
@@ -121,46 +120,37 @@ def is_out_of_memory(error: BaseException) -> bool:
     return any(sign in str(error).lower() for sign in OUT_OF_MEMORY)
 
 
-def speak(job: Job, texts: list[str]) -> list[Take]:
+def speak(job: Job, texts: list[str], *, on_step: Callable[..., Any] | None = None) -> list[Take]:
     """Render texts as the job says, and in A and in B alone where a plot is wanted.
 
     Args:
         job: The job.
         texts: One batch.
+        on_step: Called after each step of the sampler, those of A and B alone included.
 
     Returns:
         A take of each text.
     """
     _name_steps(job, "blend" if job.share else "speech")
     start = time.perf_counter()
-    speeches: list[Speech] = job.pipeline(
-        texts,
-        job.a,
-        job.b,
-        share=job.share,
-        mechanisms=job.mechanisms,
-        output_attention=MapOptions() if job.attention else False,
-        **job.sampling,
-    )
+    speeches = job.speak(texts, on_step=on_step)
     wall_seconds = time.perf_counter() - start
     rtf = wall_seconds / sum(speech.seconds for speech in speeches)
     durations = [speech.durations.tolist() for speech in speeches]
     alone: list[list[Speech] | list[None]] = [[None] * len(texts), [None] * len(texts)]
     if job.plots and job.share is not None:
-        alone = [_alone(job, texts, style, name, durations) for style, name in ((job.a, "A"), (job.b, "B"))]
+        for i, (style, name) in enumerate(((job.a, "A"), (job.b, "B"))):
+            _name_steps(job, f"{name} alone")
+            alone[i] = _comparison(job, style).speak(texts, durations=durations, on_step=on_step)
     return [Take(x, a, b, rtf) for x, a, b in zip(speeches, *alone, strict=True)]
 
 
-def _alone(job: Job, texts: list[str], style: Style | None, name: str, durations: list[list[int]]) -> list[Speech]:
-    """The same texts with the same durations and noise in one style, for comparison.
-
-    Only contours are taken from it, so it is solved by the cheapest solver that has converged.
-    """
-    _name_steps(job, f"{name} alone")
-    sampling = {name: value for name, value in job.sampling.items() if name != "noise_tuning"}
-    if sampling["num_inference_steps"] > COMPARISON["num_inference_steps"]:
-        sampling |= COMPARISON
-    return job.pipeline(texts, style, durations=durations, **sampling)
+def _comparison(job: Job, style: Style | None) -> Job:
+    """One style alone, by the cheapest solver that has converged where the job's own takes more steps."""
+    sampling = job.sampling
+    if sampling.steps > COMPARISON.steps:
+        sampling = replace(sampling, steps=COMPARISON.steps, solver=COMPARISON.solver)
+    return replace(job.alone(style), sampling=sampling)
 
 
 def _name_steps(job: Job, name: str) -> None:

@@ -14,12 +14,13 @@ import soundfile
 import torch
 from tqdm import tqdm
 
-from gradtts_interp.cli.jobs import Job, Line, job_of
+from gradtts_interp.cli.job_flags import job_of
 from gradtts_interp.cli.rendering import failed, try_to_speak
 from gradtts_interp.cli.synthesize import add_speaking_arguments
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.shares import Share
+from gradtts_interp.job import Job, Line
 from gradtts_interp.streaming import shares_of_sentences
 from gradtts_interp.text.sentences import split_sentences
 
@@ -88,7 +89,7 @@ def _with_shares(
         yield from ((line, job.share) for line in sentences)
         return
     assert job.a is not None and job.b is not None
-    scale = job.sampling["length_scale"]
+    scale = job.sampling.length_scale
     ready, seconds = [], []
     for line in sentences:
         try:

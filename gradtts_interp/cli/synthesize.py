@@ -11,13 +11,14 @@ import torch
 
 from gradtts_interp.acceleration import COMPILE_MODES
 from gradtts_interp.cli.blend_flags import add_blend_arguments
-from gradtts_interp.cli.jobs import Job, job_of
+from gradtts_interp.cli.job_flags import job_of
 from gradtts_interp.cli.rendering import Outcome, render_lines
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
 from gradtts_interp.interpolation.noise import NOISE
+from gradtts_interp.job import Job
 from gradtts_interp.models.precision import PRECISIONS
-from gradtts_interp.sampling import DEFAULT_SOLVER, DEFAULT_STEPS, OFFICIAL_SOLVER, OFFICIAL_STEPS
+from gradtts_interp.sampling import DEFAULT_SOLVER, DEFAULT_STEPS, OFFICIAL_SOLVER, OFFICIAL_STEPS, SamplingOptions
 
 USAGE = "%(prog)s -f FILE [-s A -s2 B] [options]; --help lists them"
 
@@ -97,7 +98,7 @@ def _add_sampling(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--guidance",
         type=_not_negative,
-        default=0.0,
+        default=SamplingOptions.guidance,
         metavar="G",
         help="strength of classifier-free guidance towards the styles, a factor from 0, which is off "
         "(default: %(default)s)",
@@ -105,14 +106,14 @@ def _add_sampling(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--temperature",
         type=_positive,
-        default=1.5,
+        default=SamplingOptions.temperature,
         metavar="X",
         help="divides the initial noise, above 0 (default: %(default)s)",
     )
     group.add_argument(
         "--length-scale",
         type=_positive,
-        default=1.0,
+        default=SamplingOptions.length_scale,
         metavar="X",
         help="factor on durations; above 1 is slower (default: %(default)s)",
     )

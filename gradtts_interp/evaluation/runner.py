@@ -49,7 +49,14 @@ class Work:
 
 
 def run_items(
-    items: Sequence[Item], work: Work, ledger: Ledger, *, jobs: int = 1, threads: int = 1, name: str = "items"
+    items: Sequence[Item],
+    work: Work,
+    ledger: Ledger,
+    *,
+    jobs: int = 1,
+    threads: int = 1,
+    name: str = "items",
+    quiet: bool = False,
 ) -> list[Record]:
     """Measure all items that the ledger has not yet.
 
@@ -60,6 +67,7 @@ def run_items(
         jobs: Processes; 1 works in this one.
         threads: CPU threads of torch and of numpy's libraries in each, where there are several.
         name: What stands beside the progress bar, which is on stderr.
+        quiet: Whether the error of an item is left to the caller to tell.
 
     Returns:
         A record of each item, in their order.
@@ -75,7 +83,7 @@ def run_items(
         for record in _records(todo, work, jobs, threads):
             ledger.append(record)
             bar.update()
-            if record.error is not None:
+            if record.error is not None and not quiet:
                 tqdm.write(f"error: {record.id}: {record.error}", file=sys.stderr)
     return [ledger.records[item.id] for item in items]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from torch import Tensor
@@ -39,7 +40,10 @@ def split_noise(
     others = tuple(name for name in mechanisms if name != NOISE)
     if tuning is None and len(others) == len(mechanisms):
         return others, None
-    return others, TuningRun(tuning or NoiseTuning(), styles, pitch=share.pitch if share else None)
+    pitch = share.pitch if share else None
+    tuning = tuning or NoiseTuning()
+    windows = tuning.windows_for(styles=len(styles), by_pitch=pitch is not None)  # so that the record names them
+    return others, TuningRun(replace(tuning, windows=windows), styles, pitch=pitch)
 
 
 class SamplerChoice(Protocol):

@@ -279,6 +279,7 @@ class NoiseTuner:
                 item=i,
                 window=window,
                 objective=self.windows[window].objective,
+                style=self.windows[window].style,
                 t=t,
                 step=self._descents[window].count - 1,
                 loss=float(judged.loss[i]),

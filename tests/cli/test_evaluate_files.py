@@ -146,6 +146,8 @@ def test_files_that_cannot_be_measured(run, wavs, name, words):
     assert status == 2 and summary is None
     last = err.strip().splitlines()[-1]
     assert last.startswith("error: nothing could be measured") and f"{name}.wav" in last and words in last
+    assert err.count(words) == 1, "told twice"
+    assert not (wavs / "out" / "results.csv").exists()
 
 
 def test_a_corpus_with_bad_files_is_measured_without_them(run, wavs):
