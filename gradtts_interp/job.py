@@ -24,7 +24,7 @@ NEED_STYLE_PARTS = ("attention", "prosody")
 
 
 @dataclass(frozen=True)
-class Line:
+class Sentence:
     """A sentence to speak.
 
     Attributes:
@@ -94,7 +94,7 @@ class Job:
     sampling: SamplingOptions = SamplingOptions()
     seed: int = 0
     attention: bool | MapOptions = False
-    lines: tuple[Line, ...] = ()
+    lines: tuple[Sentence, ...] = ()
     out: Path = Path("out")
     batch_size: int = 1
     plots: bool = False

@@ -11,7 +11,7 @@ from typing import Any
 from gradtts_interp.cli.blend_flags import share_of
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.attention_maps import MapOptions
-from gradtts_interp.job import Job, Line, StyleChoice, checked, require_mechanisms
+from gradtts_interp.job import Job, Sentence, StyleChoice, checked, require_mechanisms
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.sampling import SamplingOptions
 from gradtts_interp.styles import Style
@@ -110,7 +110,7 @@ def job_of_form(
             sampling=SamplingOptions(form.steps, form.solver),
             seed=form.seed,
             attention=MapOptions() if records_attention(form, pipeline) else False,
-            lines=(Line(0, 1, text),),
+            lines=(Sentence(0, 1, text),),
             out=out,
             plots=True,
             settings={

@@ -17,7 +17,7 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.interpolation.attention_maps import MapOptions
 from gradtts_interp.interpolation.noise_text import parse_tuning
-from gradtts_interp.job import Job, Line, StyleChoice, checked, require_mechanisms
+from gradtts_interp.job import Job, Sentence, StyleChoice, checked, require_mechanisms
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.sampling import SamplingOptions, choose_sampler
 from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, Vocoder
@@ -122,13 +122,13 @@ def check_flags(args: argparse.Namespace) -> None:
             raise InputError(message)
 
 
-def _lines(args: argparse.Namespace) -> list[Line]:
+def _lines(args: argparse.Namespace) -> list[Sentence]:
     if args.text:
-        return [Line(i, i + 1, text) for i, text in enumerate(args.text)]
+        return [Sentence(i, i + 1, text) for i, text in enumerate(args.text)]
     return read_lines(args.file)
 
 
-def read_lines(path: str | Path) -> list[Line]:
+def read_lines(path: str | Path) -> list[Sentence]:
     """Read sentences, one per line; blank lines and lines that start with ``#`` are left out.
 
     Args:
@@ -159,7 +159,7 @@ def read_lines(path: str | Path) -> list[Line]:
     spoken = [(n, row.strip()) for n, row in enumerate(rows, 1) if row.strip() and not row.lstrip().startswith("#")]
     if not spoken:
         raise InputError(f"{path} holds no sentence; expected one per line")
-    return [Line(i, number, row) for i, (number, row) in enumerate(spoken)]
+    return [Sentence(i, number, row) for i, (number, row) in enumerate(spoken)]
 
 
 # -- machine and files ----------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from gradtts_interp.audio import write_wav
 from gradtts_interp.evaluation.blend import SMALLEST_RANGE_CENTS, RealisedShare, realised_f0_share
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
-from gradtts_interp.job import Job, Line
+from gradtts_interp.job import Job, Sentence
 from gradtts_interp.pitch.statistics import f0_statistics, thirds
 from gradtts_interp.plots.attention import plot_layers, plot_phonemes
 from gradtts_interp.plots.speech import plot_speech
@@ -45,7 +45,7 @@ class Take:
     rtf: float
 
 
-def report_of(job: Job, line: Line, take: Take) -> dict[str, Any]:
+def report_of(job: Job, line: Sentence, take: Take) -> dict[str, Any]:
     """Everything that is known of a sentence, as plain JSON values.
 
     Args:
@@ -105,7 +105,7 @@ def _asked(job: Job, speech: Speech, frames: slice) -> float:
     return float(speech.share[:LOW_BAND_BINS, frames].mean())
 
 
-def write_outputs(job: Job, line: Line, take: Take, report: dict[str, Any]) -> dict[str, Path]:
+def write_outputs(job: Job, line: Sentence, take: Take, report: dict[str, Any]) -> dict[str, Path]:
     """Write the files of a sentence; each appears whole or not at all, the json last.
 
     Args:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from gradtts_interp.cli.outputs import Take, report_of, write_outputs
 from gradtts_interp.errors import InputError
-from gradtts_interp.job import Job, Line
+from gradtts_interp.job import Job, Sentence
 from gradtts_interp.sampling import SamplingOptions, length_batches
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
@@ -36,7 +36,7 @@ class Outcome:
         error: Why it failed, else None.
     """
 
-    line: Line
+    line: Sentence
     report: dict[str, Any] | None
     files: dict[str, Path]
     error: str | None = None
@@ -76,7 +76,7 @@ def render_lines(job: Job) -> list[Outcome]:
     return [outcomes[line.index] for line in job.lines]
 
 
-def _render_batch(job: Job, lines: Sequence[Line]) -> Iterator[Outcome]:
+def _render_batch(job: Job, lines: Sequence[Sentence]) -> Iterator[Outcome]:
     """Render some sentences at once, or one by one where that fails, so that only the bad one fails."""
     takes, problem = try_to_speak(job, lines)
     if problem is None:
@@ -89,7 +89,7 @@ def _render_batch(job: Job, lines: Sequence[Line]) -> Iterator[Outcome]:
             yield from _render_batch(job, [line])
 
 
-def try_to_speak(job: Job, lines: Sequence[Line]) -> tuple[list[Take], str | None]:
+def try_to_speak(job: Job, lines: Sequence[Sentence]) -> tuple[list[Take], str | None]:
     """Render some sentences at once, or say why not.
 
     Args:
@@ -157,7 +157,7 @@ def _name_steps(job: Job, name: str) -> None:
     job.pipeline.set_progress_bar_config(desc=name, unit="step", position=1, leave=False, disable=None)
 
 
-def _write(job: Job, line: Line, take: Take) -> Outcome:
+def _write(job: Job, line: Sentence, take: Take) -> Outcome:
     try:
         report = report_of(job, line, take)
         files = write_outputs(job, line, take, report)
@@ -170,7 +170,7 @@ def _write(job: Job, line: Line, take: Take) -> Outcome:
     return Outcome(line, report, files)
 
 
-def failed(line: Line, problem: str) -> Outcome:
+def failed(line: Sentence, problem: str) -> Outcome:
     """Say on stderr why a sentence failed, and keep it."""
     problem = " ".join(problem.split())
     _tell(f"error: line {line.number}: {problem}")

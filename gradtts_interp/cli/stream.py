@@ -20,7 +20,7 @@ from gradtts_interp.cli.synthesize import add_speaking_arguments
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.shares import Share
-from gradtts_interp.job import Job, Line
+from gradtts_interp.job import Job, Sentence
 from gradtts_interp.streaming import shares_of_sentences
 from gradtts_interp.text.sentences import split_sentences
 
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     job = job_of(args, shlex.join(sys.argv))
     path = Path(job.out) / "stream.wav"
     texts = [(line.number, text) for line in job.lines for text in split_sentences(line.text)]
-    sentences = [Line(i, number, text) for i, (number, text) in enumerate(texts)]
+    sentences = [Sentence(i, number, text) for i, (number, text) in enumerate(texts)]
     told: dict[int, dict] = {}
     seconds = 0.0
     with atomic_path(path) as temporary:
@@ -82,8 +82,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _with_shares(
-    job: Job, sentences: list[Line], told: dict[int, dict], *, whole: bool
-) -> Iterator[tuple[Line, Share | None]]:
+    job: Job, sentences: list[Sentence], told: dict[int, dict], *, whole: bool
+) -> Iterator[tuple[Sentence, Share | None]]:
     """Each sentence that can be read, with its share; those that cannot are told, and the share passes over them."""
     if job.share is None or not whole:
         yield from ((line, job.share) for line in sentences)
