@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Job:
+class TaskItem:
     """One item of a task, as it is sent to another process."""
 
     task: str
@@ -16,7 +16,7 @@ class Job:
 
     @property
     def id(self) -> str:
-        """Name in the ledger."""
+        """Name in the folder of the run."""
         return f"{self.task}/{self.index}"
 
 

@@ -7,6 +7,7 @@ interpolation``.
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +73,22 @@ def section_of(summary: dict[str, Any]) -> str:
         raise InputError("the summary holds no table of an interpolation run")
     facts = summary["facts"]
     count = facts["utterances"].split(":")[0]
-    parts = [f"{facts['date'].split()[0]}, `{facts['command']}`: {count} utterance{'s' * (count != '1')}, "]
+    parts = [
+        f"{facts['date'].split()[0]}, `{_without_folders(facts['command'])}`: {count} utterance{'s' * (count != '1')}, "
+    ]
     parts[0] += f"{facts['sampling']}; mean with 95 % bootstrap interval. {facts['time']}.\n"
     for table in tables:
         parts.append(f"\n**{table['title']}**\n\n{_markdown(table)}")
     weak = " ".join(summary.get("weak") or ["nothing that the tables show."])
     parts.append(f"\nWhat is weak: {weak}\n")
     return "".join(parts)
+
+
+def _without_folders(command: str) -> str:
+    """The command without the folder it wrote into, and without paths of the machine it ran on."""
+    words = shlex.split(command)
+    kept = [w for i, w in enumerate(words) if w != "--out" and (i == 0 or words[i - 1] != "--out")]
+    return shlex.join(Path(w).name if w.startswith("/") else w for w in kept if not w.startswith("--out="))
 
 
 def _markdown(table: dict[str, Any]) -> str:

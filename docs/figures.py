@@ -18,8 +18,9 @@ from gradtts_interp import GradTTSInterpPipeline, shares
 from gradtts_interp.interpolation.attention_maps import MapOptions
 from gradtts_interp.interpolation.share_text import parse_bands, parse_words
 from gradtts_interp.placement import frames_of_reference, layout_of
-from gradtts_interp.plots import SMALL, draw_plane, plot_speech, save_figure
-from gradtts_interp.plots_attention import plot_layers, plot_phonemes
+from gradtts_interp.plots.attention import plot_layers, plot_phonemes
+from gradtts_interp.plots.drawing import SMALL, draw_plane, save_figure
+from gradtts_interp.plots.speech import plot_speech
 from gradtts_interp.speech import Speech
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -196,9 +196,9 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         mechanisms: Sequence[str] | None = None,
         num_inference_steps: int | None = None,
         solver: str | None = None,
-        guidance: float = 0.0,
-        temperature: float = 1.5,
-        length_scale: float = 1.0,
+        guidance: float = SamplingOptions.guidance,
+        temperature: float = SamplingOptions.temperature,
+        length_scale: float = SamplingOptions.length_scale,
         seed: int | None = None,
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
         durations: Sequence[Sequence[int]] | None = None,
@@ -295,7 +295,14 @@ class GradTTSInterpPipeline(DiffusionPipeline):
 
     def stream(self, text: str | Iterable[str], *styles: Style, **options: Any) -> Iterator[Speech]:
         """Speak a long text sentence by sentence; see :func:`gradtts_interp.streaming.stream`."""
-        return stream(self, text, *styles, **options)
+        return stream(self, self.expected_seconds, text, *styles, **options)
+
+    @torch.no_grad()
+    def expected_seconds(self, text: str, styles: Sequence[Style], *, length_scale: float = 1.0) -> float:
+        """How long a sentence will be, before a blend is decided: the mean over the styles, at least one frame."""
+        tokens = [self.frontend(text)]
+        found = [int(self.prepare(tokens, [s], None, length_scale=length_scale).lengths[0]) for s in styles]
+        return max(1, round(sum(found) / len(found))) / self.model.settings.mel.frame_rate_hz
 
     def prepare(
         self,

@@ -37,19 +37,21 @@ def choose_sampler(steps: int | None, solver: str | None) -> tuple[int, str]:
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """How the noise becomes a mel.
+    """How the noise becomes a mel. Pipeline, commands, app, evaluation and benchmarks take their defaults from here.
 
     Attributes:
         steps: Network evaluations (for one branch); 0 gives the prior mean.
         solver: Name in :data:`~gradtts_interp.diffusion.samplers.SAMPLERS`.
         guidance: 0 is off; see :func:`~gradtts_interp.interpolation.scoring.make_score`.
         temperature: Divides the initial noise, as in Grad-TTS.
+        length_scale: Factor on durations; above 1 is slower.
     """
 
-    steps: int = 50
-    solver: str = "euler"
+    steps: int = DEFAULT_STEPS
+    solver: str = DEFAULT_SOLVER
     guidance: float = 0.0
     temperature: float = 1.5
+    length_scale: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse what no sampler can do."""

@@ -96,12 +96,17 @@ class Speech:
         attention = self.attention and {
             site: {**found, "mass": found["mass"][::-1].copy()} for site, found in self.attention.items()
         }
+        settings = {**self.settings, "styles": self.settings["styles"][::-1]}
+        if settings.get("noise_tuning"):
+            windows = [{**window, "style": 1 - window["style"]} for window in settings["noise_tuning"]["windows"]]
+            settings["noise_tuning"] = {**settings["noise_tuning"], "windows": windows}
         return replace(
             self,
             share=None if self.share is None else 1 - self.share,
             attention=attention,
             attention_maps=self.attention_maps and self.attention_maps.reversed_styles(),
-            settings={**self.settings, "styles": self.settings["styles"][::-1]},
+            tuning=self.tuning and self.tuning.reversed_styles(),
+            settings=settings,
         )
 
     def __repr__(self) -> str:
@@ -110,12 +115,6 @@ class Speech:
         parts = [repr(self.text), f"{self.seconds:.2f} s", styles, f"share {share}" if share else ""]
         parts.append(f"seed {self.settings['seed']}" if self.settings.get("seed") is not None else "")
         return f"Speech({', '.join(part for part in parts if part)})"
-
-    def _repr_html_(self) -> str:
-        """A player and a picture, for notebooks."""
-        from gradtts_interp.notebook import html_of_speech
-
-        return html_of_speech(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the arrays, as plain JSON values."""
@@ -146,7 +145,7 @@ class Speech:
         return path
 
     def plot(self, path: str | Path | None = None, **others: Any) -> Any:
-        """Draw mel, F0 contours and share map; see :func:`gradtts_interp.plots.plot_speech`."""
-        from gradtts_interp.plots import plot_speech
+        """Draw mel, F0 contours and share map; see :func:`gradtts_interp.plots.speech.plot_speech`."""
+        from gradtts_interp.plots.speech import plot_speech
 
         return plot_speech(self, path, **others)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from gradtts_interp.errors import InputError
@@ -16,9 +15,6 @@ from gradtts_interp.interpolation.shares import Layout, Share
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
 from gradtts_interp.text.sentences import split_sentences
-
-if TYPE_CHECKING:
-    from gradtts_interp.pipeline import GradTTSInterpPipeline
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,8 @@ def part_of_share(share: Share, start: float, stop: float, seconds: float) -> Sh
 
 
 def stream(
-    tts: GradTTSInterpPipeline,
+    speak: Callable[..., Speech],
+    expected_seconds: Callable[..., float],
     text: str | Iterable[str],
     a: Style | None = None,
     b: Style | None = None,
@@ -82,57 +79,52 @@ def stream(
     """Speak a long text sentence by sentence.
 
     Args:
-        tts: The pipeline.
+        speak: The pipeline, or what else speaks one sentence as it does.
+        expected_seconds: From a sentence, styles and ``length_scale`` to how long the sentence will be.
         text: Text of any length, divided into sentences here; or sentences.
         a: First style.
         b: Second style.
         share: How much of ``b`` speaks where.
         whole_paragraph: The share spans all sentences, by their expected durations, which the text encoder tells first;
             else it is drawn in each sentence anew, and ``text`` may be an endless iterator.
-        **options: Keyword arguments of the pipeline's call, for each sentence; durations are not among them.
+        **options: Keyword arguments of ``speak``, for each sentence; durations are not among them.
 
     Yields:
         Speech: Each sentence, as soon as it is there.
 
     Raises:
-        InputError: There is nothing to speak, or durations were given.
+        InputError: There is nothing to speak, durations were given, or a share without two styles.
     """
     if "durations" in options:
         raise InputError("durations: they belong to one sentence; expected none for a stream")
+    if share is not None and (a is None or b is None):
+        raise InputError("a share needs two styles; expected both, or no share")
     sentences: Iterable[str] = split_sentences(text) if isinstance(text, str) else text
-    if share is None or not whole_paragraph:
-        said = False
-        for sentence in sentences:
-            said = True
-            yield tts(sentence, a, b, share=share, **options)
-        if not said:
-            raise InputError("no text was given")
-        return
-    sentences = list(sentences)
-    if not sentences:
+    parts: Iterable[tuple[str, Share | None]] = ((sentence, share) for sentence in sentences)
+    if share is not None and whole_paragraph:
+        sentences = list(sentences)
+        scale = options.get("length_scale", 1.0)
+        seconds = [expected_seconds(sentence, (a, b), length_scale=scale) for sentence in sentences]
+        parts = zip(sentences, shares_of_sentences(share, seconds), strict=True)
+    said = False
+    for sentence, part in parts:
+        said = True
+        yield speak(sentence, a, b, share=part, **options)
+    if not said:
         raise InputError("no text was given")
-    styles = [style for style in (a, b) if style is not None]
-    frames = [expected_frames(tts, sentence, styles, options.get("length_scale", 1.0)) for sentence in sentences]
-    ends = np.cumsum(frames) / sum(frames)
-    starts = np.concatenate([[0.0], ends[:-1]])
-    seconds = sum(frames) / tts.model.settings.mel.frame_rate_hz
-    for sentence, start, stop in zip(sentences, starts.tolist(), ends.tolist(), strict=True):
-        yield tts(sentence, a, b, share=part_of_share(share, start, stop, seconds), **options)
 
 
-@torch.no_grad()
-def expected_frames(tts: GradTTSInterpPipeline, text: str, styles: list[Style], length_scale: float) -> int:
-    """Frames that a sentence will have, before the blend is decided: the mean over the styles.
+def shares_of_sentences(share: Share, seconds: Sequence[float]) -> list[Share]:
+    """Divide a share over a paragraph among its sentences.
 
     Args:
-        tts: The pipeline.
-        text: The sentence.
-        styles: A and B.
-        length_scale: Factor on durations.
+        share: Drawn over the whole paragraph.
+        seconds: Expected length of each sentence, above 0.
 
     Returns:
-        Frames, at least 1.
+        The part that falls on each sentence.
     """
-    tokens = [tts.frontend(text)]
-    found = [int(tts.prepare(tokens, [style], None, length_scale=length_scale).lengths[0]) for style in styles]
-    return max(1, round(sum(found) / len(found)))
+    total = sum(seconds)
+    ends = np.cumsum(seconds) / total if total else np.empty(0)
+    starts = [0.0, *ends.tolist()]
+    return [part_of_share(share, start, stop, total) for start, stop in zip(starts, starts[1:], strict=False)]

@@ -53,12 +53,6 @@ class Style:
         seconds = len(self.contour) / self.contour.frame_rate_hz
         return f"Style({self.name!r}, F0 {level:.0f} Hz, {seconds:.1f} s)"
 
-    def _repr_html_(self) -> str:
-        """The reference's mel and F0, for notebooks."""
-        from gradtts_interp.notebook import html_of_style
-
-        return html_of_style(self)
-
 
 def style_of_audio(path: str | Path, config: MelConfig) -> Style:
     """Read a recording as a style.

@@ -6,6 +6,7 @@ ones at random, so that the readers' inner parts are reached too.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import pickle
@@ -21,16 +22,18 @@ from hypothesis import strategies as st
 from speaking import harmonic_tone, tiny_pipeline, tiny_vocoder
 from training.fake_corpus import write_corpus
 
-from gradtts_interp.app.form import Form, Limits, Voice, flags_of, parser
+from gradtts_interp.app.form import Form, Limits, command_of, job_of_form
 from gradtts_interp.audio import read_audio, write_wav
 from gradtts_interp.checkpoints import load_model, load_official, read_index, save_model
-from gradtts_interp.cli.jobs import check_flags, read_lines
+from gradtts_interp.cli.job_flags import check_flags, read_lines
+from gradtts_interp.cli.synthesize import add_arguments
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import read_json, read_torch
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.share_text import parse_bands, parse_curve, parse_words
 from gradtts_interp.interpolation.shares import Layout
+from gradtts_interp.job import StyleChoice
 from gradtts_interp.styles import StyleBank
 from gradtts_interp.text.frontend import TextFrontend
 from gradtts_interp.training.data import load_items
@@ -53,11 +56,24 @@ class Target:
     cases: int = 1000
 
 
+class _Flags(argparse.ArgumentParser):
+    """A parser that raises what the readers raise, instead of ending the program."""
+
+    def error(self, message):
+        raise InputError(message)
+
+
+def _job_and_command(form: Form, pipeline: Any, folder: Path) -> None:
+    command_of(form, folder, None, attention=True)
+    job_of_form(form, Limits(), pipeline, out=folder, settings={})
+
+
 def targets(folder: Path) -> dict[str, Target]:
     """All readers, with their files below a folder."""
     files = _files(folder)
     frontends = [TextFrontend(add_blank=False, word_boundaries=False), TextFrontend(mode="official")]
-    flags = parser()
+    flags, pipeline = _Flags(add_help=False), tiny_pipeline()
+    add_arguments(flags)
     layout = Layout(frames=20, mel=MelConfig(), words=((0, 8), (8, 20)), phones=((0, 5), (5, 20)))
 
     def change(name: str, read: Callable[[Path], object]) -> Callable[[Any], object]:
@@ -92,7 +108,7 @@ def targets(folder: Path) -> dict[str, Target]:
         "bands": Target(lambda text: parse_bands(text).render(layout), SHARE_TEXT, 700),
         "share": Target(lambda made: _share(made).render(layout), SHARES, 700),
         "flags": Target(lambda words: check_flags(flags.parse_args(words)), FLAGS, 1000),
-        "form": Target(lambda form: flags_of(form, Limits(), with_attention=True), FORMS, 700),
+        "form": Target(lambda form: _job_and_command(form, pipeline, folder), FORMS, 700),
         "sentences": Target(write("lines.txt", read_lines), st.one_of(st.binary(max_size=200), st.text()), 500),
         "filelist": Target(lambda row: parse_line(row, folder), ROWS, 700),
         "wav": Target(change("wav", lambda _: read_audio(speech)), EDITS, 1000),
@@ -209,18 +225,14 @@ SHARES = st.tuples(
 )
 _WORDS = "-s -s2 --mode --curve --weight --mechanism --text --emotion -t --seed time mix 0:0,1:1 0.5 12 nan -1".split()
 FLAGS = st.lists(st.sampled_from(_WORDS) | st.text(max_size=5), max_size=8)
-VOICES = st.builds(
-    Voice,
-    st.sampled_from(["speaker", "recording", "nobody"]) | st.text(max_size=4),
-    st.none() | st.integers(),
-    st.none() | st.text(max_size=5),
-    st.none() | st.just(Path("x.wav")),
+CHOICES = st.builds(
+    StyleChoice, st.none() | st.integers(), st.none() | st.text(max_size=5), st.none() | st.just("x.wav")
 )
 FORMS = st.builds(
     Form,
     TEXT,
-    VOICES,
-    VOICES,
+    CHOICES,
+    st.none() | CHOICES,
     st.sampled_from(["time", "mix", "frequency"]) | st.text(max_size=4),
     SHARE_TEXT,
     NUMBERS,

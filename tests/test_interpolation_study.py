@@ -16,12 +16,12 @@ import study  # noqa: E402  (of docs/_ext)
 
 from benchmarks.interpolation import tasks  # noqa: E402
 from benchmarks.interpolation.figures import FIGURES  # noqa: E402
-from benchmarks.interpolation.report import PLANS, aims, page, table_of  # noqa: E402
-from benchmarks.interpolation.tasks import DEFAULTS, STATIC, Stage, localisation, swap  # noqa: E402
+from benchmarks.interpolation.report import TABLES, aims, page, table_of  # noqa: E402
+from benchmarks.interpolation.tasks import DEFAULTS, STATIC, StudyContext, localisation, swap  # noqa: E402
 from benchmarks.interpolation.watch import watching  # noqa: E402
-from gradtts_interp.evaluation.grid import FREQUENCY, MIX, TIME, Pair, Voice  # noqa: E402
-from gradtts_interp.evaluation.signals import Listener  # noqa: E402
-from gradtts_interp.evaluation.studio import Studio  # noqa: E402
+from gradtts_interp.evaluation.grid import FREQUENCY, MIX, TIME, Pair, StyleChoice  # noqa: E402
+from gradtts_interp.evaluation.rendering import Renderer  # noqa: E402
+from gradtts_interp.evaluation.signal import Listener  # noqa: E402
 from gradtts_interp.interpolation import shares  # noqa: E402
 from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow  # noqa: E402
 
@@ -85,8 +85,8 @@ def test_aims_say_what_is_reached(results):
 
 def test_the_page_has_each_table_and_a_sweep_is_judged_over_its_weights(results):
     text = page(results)
-    assert all(plan.title in text for plan in PLANS)
-    sweep = table_of(results, PLANS[1]).splitlines()
+    assert all(definition.title in text for definition in TABLES)
+    sweep = table_of(results, TABLES[1]).splitlines()
     assert "| default | 2 | 0 | " in sweep[2]  # F0 share equals the weight, the others' do not
 
 
@@ -124,18 +124,18 @@ def test_a_part_measures_each_condition(pipeline, monkeypatch, tmp_path):
     monkeypatch.setattr(tasks, "SWAPS", conditions)
     monkeypatch.setattr(tasks, "RAMPS", conditions)
     monkeypatch.setattr(tasks, "MIXES", conditions[:1])
-    pair = Pair(0, Voice(path="a.wav"), Voice(path="b.wav"), "Go on.")
-    stage = object.__new__(Stage)
-    stage.bench = type("Bench", (), {"tts": pipeline, "mel": pipeline.model.settings.mel})()
-    stage.studio = Studio(pipeline, Listener(pipeline.model.settings.mel), QUICK, tmp_path)
-    stage.studio._styles = {pair.a: A, pair.b: B}
-    monkeypatch.setattr(Stage, "pair", lambda self, index: pair)
+    pair = Pair(0, StyleChoice(recording="a.wav"), StyleChoice(recording="b.wav"), "Go on.")
+    context = object.__new__(StudyContext)
+    context.context = type("QualityContext", (), {"tts": pipeline, "mel": pipeline.model.settings.mel})()
+    context.renderer = Renderer(pipeline, Listener(pipeline.model.settings.mel), QUICK, tmp_path)
+    context.renderer._styles = {pair.a: A, pair.b: B}
+    monkeypatch.setattr(StudyContext, "pair", lambda self, index: pair)
     with torch.no_grad():
-        rows = swap(stage, 0)
+        rows = swap(context, 0)
         assert [row["condition"] for row in rows] == list(conditions)
         assert rows[2]["loss fell"] == 1 and rows[2]["move"] > 0 and rows[2]["gradients"] > 0
         assert rows[2]["mass gain while tuning"] > 1
-        assert [row["condition"] for row in tasks.ramp(stage, 0)] == list(conditions)
-        sweep = tasks.mix(stage, 0)
+        assert [row["condition"] for row in tasks.ramp(context, 0)] == list(conditions)
+        sweep = tasks.mix(context, 0)
     ends = [row["endpoint"] for row in sweep if "endpoint" in row]
     assert len(ends) == 2 and max(ends) <= 1e-5

@@ -24,17 +24,17 @@ LAYERS = (
     {"models", "styles", "griffin_lim"},
     {"checkpoints", "interpolation", "vocoder"},
     {"placement", "sampling", "speech"},
-    {"plots", "results", "acceleration"},
-    {"plots_tuning", "plots_attention", "streaming"},
+    {"plots", "results", "acceleration", "streaming"},
     {"pipeline"},
+    {"job"},
     {"evaluation", "corpus", "onnx_export", "scale"},
-    {"training", "notebook"},
+    {"training"},
     {"cli"},
     {"app"},
 )
 RANK = {unit: rank for rank, units in enumerate(LAYERS) for unit in units}
-# Conveniences that import when they are called: `speech.plot()`, and what a notebook shows.
-ON_CALL = {("streaming", "pipeline"), ("speech", "plots"), ("speech", "notebook"), ("styles", "notebook")}
+# The one convenience that imports when it is called: `speech.plot()`.
+ON_CALL = {("speech", "plots")}
 # Where the name to import differs from the name to install.
 DISTRIBUTIONS = {"parselmouth": "praat-parselmouth", "pyworld": "pyworld-prebuilt"}
 

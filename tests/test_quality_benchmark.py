@@ -12,16 +12,17 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.common import TaskItem  # noqa: E402
 from benchmarks.quality import copies, speech  # noqa: E402
 from benchmarks.quality import run as run_module  # noqa: E402
 from benchmarks.quality.cards import refreshed  # noqa: E402
 from benchmarks.quality.report import TARGETS, correlation, page, table, targets_table  # noqa: E402
-from benchmarks.quality.run import TASKS, Job, result_of  # noqa: E402
+from benchmarks.quality.run import TASKS, result_of  # noqa: E402
 from gradtts_interp.audio import log_mel, read_audio  # noqa: E402
 from gradtts_interp.config import MelConfig  # noqa: E402
 from gradtts_interp.corpus.speakers import EMOTIONS, main_base, speaker_voice  # noqa: E402
 from gradtts_interp.errors import InputError  # noqa: E402
-from gradtts_interp.evaluation.ledger import Record  # noqa: E402
+from gradtts_interp.evaluation.run import Record  # noqa: E402
 from gradtts_interp.pitch.contour import Contour  # noqa: E402
 from gradtts_interp.vocoder import GriffinLimVocoder  # noqa: E402
 
@@ -88,7 +89,7 @@ def test_the_committed_cards_show_the_committed_results():
 
 
 def test_emotions_are_judged_by_their_design(monkeypatch):
-    class Bench:
+    class QualityContext:
         tts = type("Tts", (), {"style": staticmethod(lambda speaker, emotion: emotion)})()
         sentence = staticmethod(str)
         render = staticmethod(lambda text, style: SimpleNamespace(contour=(style, 1), durations=[]))
@@ -99,7 +100,7 @@ def test_emotions_are_judged_by_their_design(monkeypatch):
         return sign * np.array([EMOTIONS[emotion][key] for key in speech.FACTORS.values()])
 
     monkeypatch.setattr(speech, "_manner", designed)
-    rows = speech.emotions(Bench(), 3)
+    rows = speech.emotions(QualityContext(), 3)
     model, recordings = rows[:4], rows[4:]
     assert [row["condition"] for row in model] == list(speech.FACTORS)
     assert [row["condition"] for row in recordings] == [name + speech.RECORDINGS for name in speech.FACTORS]
@@ -122,8 +123,10 @@ def test_neighbours_are_the_nearest_of_the_same_base():
         return {"factors": {"timbre": np.eye(5)[base], "formant": formant}}
 
     kumo, gongitsune, tebukuro = 4, 1, 3
-    bench = type("Bench", (), {"unseen": [entry(kumo, 0.95), entry(gongitsune, 1.16), entry(tebukuro, 1.0)]})()
-    found = speech.between_neighbours(bench)
+    context = type(
+        "QualityContext", (), {"unseen": [entry(kumo, 0.95), entry(gongitsune, 1.16), entry(tebukuro, 1.0)]}
+    )()
+    found = speech.between_neighbours(context)
     voices = [(speaker_voice(low), speaker_voice(high)) for _, low, high in found]
     assert [(low.formant, high.formant) for low, high in voices] == [(0.93, 0.965)]
     assert all(main_base(voice.timbre) == kumo for pair in voices for voice in pair)
@@ -136,9 +139,9 @@ def test_failed_items_are_named_and_leave_the_others():
 
 
 def test_a_job_runs_the_task_it_names(monkeypatch):
-    task = run_module.Task(lambda bench, index: [{"condition": bench, "item": index}], 5, lambda bench: 3)
+    task = run_module.Task(lambda context, index: [{"condition": context, "item": index}], 5, lambda context: 3)
     monkeypatch.setitem(run_module.TASKS, "ramp", task)
-    assert run_module.measure("b", Job("ramp", 2)) == ([{"condition": "b", "item": 2}], [])
+    assert run_module.measure("b", TaskItem("ramp", 2)) == ([{"condition": "b", "item": 2}], [])
     assert len(run_module.jobs_of("ramp", task, "b", None)) == 3
     assert [job.id for job in run_module.jobs_of("ramp", task, "b", 2)] == ["ramp/0", "ramp/1"]
 
@@ -150,15 +153,15 @@ def test_a_recording_is_its_own_perfect_copy():
     griffin = GriffinLimVocoder(MelConfig(), iterations=4, inverse_rounds=8)
     griffin.refinement_rounds = 0
 
-    class Bench:
+    class QualityContext:
         mel = MelConfig()
         named, unseen = [{"id": "x", "tokens": ["N", "EH1", "V", "ER0"]}], []
         tts = type("Tts", (), {"vocoder": griffin})()
         audio = staticmethod(lambda entry: natural)
         log_mel = staticmethod(lambda audio: log_mel(torch.from_numpy(audio), MelConfig()))
 
-    Bench.griffin = griffin
-    rows = {row["condition"]: row for row in copies.vocoder(Bench(), 0)}
+    QualityContext.griffin = griffin
+    rows = {row["condition"]: row for row in copies.vocoder(QualityContext(), 0)}
     assert set(rows) == {"recording", "shipped vocoder", "Griffin-Lim", "WORLD re-synthesis"}
     measures = ("F0 error (median cents)", "voicing errors", "envelope distance (dB)", "MCD (dB)")
     assert all(rows["recording"][name] == pytest.approx(0, abs=1e-9) for name in measures)

@@ -58,7 +58,7 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path, monkeypatch, capsys):
     calls, out = [], tmp_path / "RESULTS"
 
     def part(name):
-        def rows(scene):
+        def rows(setup):
             """What it is."""
             calls.append(name)
             if name == "f" and calls.count("f") == 1:
@@ -69,7 +69,7 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(run, "PARTS", {name: (name.upper(), part(name)) for name in "ef"})
     monkeypatch.setattr(run.torch, "set_num_threads", lambda _: None)
-    monkeypatch.setattr(run.Scene, "load", lambda *_, **__: None)
+    monkeypatch.setattr(run.SpeedSetup, "load", lambda *_, **__: None)
     monkeypatch.setattr("sys.argv", ["run", "--out", str(out)])
     with pytest.raises(KeyboardInterrupt):
         run.main()

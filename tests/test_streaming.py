@@ -15,7 +15,7 @@ from gradtts_interp import shares
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.shares import Layout
-from gradtts_interp.streaming import part_of_share, stream
+from gradtts_interp.streaming import part_of_share
 from gradtts_interp.text.sentences import LONGEST, split_sentences
 from gradtts_interp.vocoder import GriffinLimVocoder, Vocoder
 from hifigan import CONFIGS, GeneratorConfig
@@ -88,7 +88,7 @@ class TestParagraph:
     def test_each_sentence_anew_takes_an_endless_text(self, tiny_pipeline):
         a, b = tiny_style(1), tiny_style(2)
         endless = itertools.repeat("One two.")
-        spoken = stream(tiny_pipeline, endless, a, b, share=shares.ramp(), whole_paragraph=False, **QUICK)
+        spoken = tiny_pipeline.stream(endless, a, b, share=shares.ramp(), whole_paragraph=False, **QUICK)
         first, second = itertools.islice(spoken, 2)
         alone = tiny_pipeline("One two.", a, b, share=shares.ramp(), **QUICK)
         for speech in (first, second):
@@ -131,6 +131,9 @@ class TestParagraph:
             list(tiny_pipeline.stream("...", tiny_style(1)))
         with pytest.raises(InputError, match="durations: they belong to one sentence"):
             list(tiny_pipeline.stream("One.", tiny_style(1), durations=[[1]]))
+        for styles in ([], [tiny_style(1)]):
+            with pytest.raises(InputError, match="a share needs two styles"):
+                list(tiny_pipeline.stream("One.", *styles, share=shares.ramp()))
 
 
 class TestChunks:

@@ -22,15 +22,14 @@ import numpy as np
 import torch
 
 from benchmarks.ablation.arms import ARMS, Arm, ArmMixer, model_of
-from benchmarks.common import Job, stamp
-from benchmarks.quality.bench import Bench, Setting, f0_spread, level_semitones
+from benchmarks.common import TaskItem, stamp
 from benchmarks.quality.blends import WEIGHTS
+from benchmarks.quality.context import QualityContext, Setting, f0_spread, level_semitones
 from benchmarks.quality.report import column
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.evaluation.blend import linearity, monotonicity, realised_f0_share
 from gradtts_interp.evaluation.bootstrap import mean_with_interval
-from gradtts_interp.evaluation.ledger import Ledger
-from gradtts_interp.evaluation.runner import Work, run_items
+from gradtts_interp.evaluation.run import RunFolder, Work, run_items
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation import shares
 from gradtts_interp.pipeline import GradTTSInterpPipeline
@@ -64,8 +63,8 @@ class Size:
     sweeps: int = 3
 
 
-class ArmBench(Bench):
-    """The quality benchmark's bench with an arm's model in it.
+class ArmContext(QualityContext):
+    """What the quality benchmark shares, with an arm's model in it.
 
     Args:
         setting: Body and corpus.
@@ -85,35 +84,35 @@ class ArmBench(Bench):
         return tuple(n for n in names if n != "prosody" or self.arm.prosody)
 
 
-def following(bench: ArmBench, index: int) -> dict[str, Any]:
+def following(context: ArmContext, index: int) -> dict[str, Any]:
     """F0 of a render against its reference."""
-    style = bench.style(bench.unseen[index])
-    speech = bench.render(bench.sentence(index), style)
+    style = context.style(context.unseen[index])
+    speech = context.render(context.sentence(index), style)
     error = abs(level_semitones(style.contour, speech.contour))
     return {"F0 error to the reference (semitones)": error, "F0 spread (log)": f0_spread(speech.contour)}
 
 
-def dual(bench: ArmBench, index: int) -> dict[str, Any]:
+def dual(context: ArmContext, index: int) -> dict[str, Any]:
     """A's pitch, B's voice."""
-    a, b, text, given, plain = _pair(bench, index)
-    chosen = bench.mechanisms("prosody", "attention")
-    blend = bench.render(text, a, b, share=shares.pitch(), mechanisms=chosen, **given)
+    a, b, text, given, plain = _pair(context, index)
+    chosen = context.mechanisms("prosody", "attention")
+    blend = context.render(text, a, b, share=shares.pitch(), mechanisms=chosen, **given)
     return {
         "dual: F0 error to A (semitones)": abs(level_semitones(a.contour, blend.contour)),
         "dual: F0 error to B (semitones)": abs(level_semitones(b.contour, blend.contour)),
-        "dual: envelope share of B": bench.envelope_share(*plain, blend),
+        "dual: envelope share of B": context.envelope_share(*plain, blend),
     }
 
 
-def sweep(bench: ArmBench, index: int) -> dict[str, Any]:
+def sweep(context: ArmContext, index: int) -> dict[str, Any]:
     """Realised share over 11 weights."""
-    a, b, text, given, plain = _pair(bench, index)
-    chosen = bench.mechanisms("prior", "prosody", "attention")
+    a, b, text, given, plain = _pair(context, index)
+    chosen = context.mechanisms("prior", "prosody", "attention")
     curve, envelope = [], []
     for weight in WEIGHTS:
-        blend = bench.render(text, a, b, share=shares.constant(float(weight)), mechanisms=chosen, **given)
+        blend = context.render(text, a, b, share=shares.constant(float(weight)), mechanisms=chosen, **given)
         curve.append(realised_f0_share(plain[0].contour, plain[1].contour, blend.contour).mean())
-        envelope.append(bench.envelope_share(*plain, blend))
+        envelope.append(context.envelope_share(*plain, blend))
     row: dict[str, Any] = {"F0 curve": curve, "envelope curve": envelope}
     for name, values in (("F0", np.array(curve)), ("envelope", np.array(envelope))):
         usable = bool(np.isfinite(values).all())
@@ -123,19 +122,19 @@ def sweep(bench: ArmBench, index: int) -> dict[str, Any]:
     return row
 
 
-def _pair(bench: ArmBench, index: int) -> tuple[Style, Style, str, dict, list]:
-    a, b = (bench.style(entry) for entry in bench.pairs[index])
-    text = bench.sentence(index)
-    given = {"durations": [bench.render(text, a).durations.tolist()]}
-    return a, b, text, given, [bench.render(text, style, **given) for style in (a, b)]
+def _pair(context: ArmContext, index: int) -> tuple[Style, Style, str, dict, list]:
+    a, b = (context.style(entry) for entry in context.pairs[index])
+    text = context.sentence(index)
+    given = {"durations": [context.render(text, a).durations.tolist()]}
+    return a, b, text, given, [context.render(text, style, **given) for style in (a, b)]
 
 
 SCORES = {"following": following, "dual": dual, "sweep": sweep}
 
 
-def measure(bench: ArmBench, job: Job) -> tuple[list[dict], list[str]]:
+def measure(context: ArmContext, job: TaskItem) -> tuple[list[dict], list[str]]:
     """Rows of one job."""
-    return [{"condition": bench.arm.name, "item": job.id, **SCORES[job.task](bench, job.index)}], []
+    return [{"condition": context.arm.name, "item": job.id, **SCORES[job.task](context, job.index)}], []
 
 
 def main() -> int:
@@ -143,7 +142,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", required=True, help="corpus folder")
     parser.add_argument("--body", default="checkpts/demo", help="checkpoint whose text encoder and U-Net all arms get")
-    parser.add_argument("--runs", default="runs/ablation", help="folder of the trainings and ledgers")
+    parser.add_argument("--runs", default="runs/ablation", help="folder of the trainings and scores")
     parser.add_argument("--out", default="benchmarks/ablation/RESULTS", help="results, without suffix")
     parser.add_argument("--arm", action="append", choices=[a.name for a in ARMS], help="only these (repeatable)")
     for name, value in asdict(Size()).items():
@@ -195,11 +194,13 @@ def _items(corpus: str) -> list:
 def score(arm: Arm, size: Size, setting: Setting, run: Path, seconds: float) -> dict[str, Any]:
     """Score an arm on held-out references."""
     counts = {"following": size.references, "dual": size.pairs, "sweep": size.sweeps}
-    jobs = [Job(task, i) for task, count in counts.items() for i in range(count)]
+    jobs = [TaskItem(task, i) for task, count in counts.items() for i in range(count)]
     settings = {**setting.to_dict(), "size": asdict(size), "arm": asdict(arm)}
     begun = time.monotonic()
-    with Ledger(run / "scores.jsonl", settings) as ledger:
-        records = run_items(jobs, Work(functools.partial(ArmBench, setting, run, arm), measure), ledger, name=arm.name)
+    with RunFolder(run / "scores", settings) as folder:
+        records = run_items(
+            jobs, Work(functools.partial(ArmContext, setting, run, arm), measure), folder, name=arm.name
+        )
     torch.set_grad_enabled(True)
     return {
         "rows": [row for record in records for row in record.rows],

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.interpolation.tasks import DEFAULTS, WORLD
 from gradtts_interp.evaluation.grid import FREQUENCY, MIX, TIME
-from gradtts_interp.evaluation.tables import Column, Plan, markdown, number, tabulate
+from gradtts_interp.evaluation.tables import Column, TableDefinition, markdown, number, tabulate
 from gradtts_interp.interpolation.noise import NOISE
 
 Rows = Sequence[dict[str, Any]]
@@ -26,8 +26,8 @@ COST = (
 )
 SWEEP = "sweep"
 TUNING = "tuning"
-MIX_PLAN = Plan(MIX, "The same share everywhere, at weight 0.5", "", (*SHARES, *COST))
-SWEEP_PLAN = Plan(
+MIX_TABLE = TableDefinition(MIX, "The same share everywhere, at weight 0.5", "", (*SHARES, *COST))
+SWEEP_TABLE = TableDefinition(
     SWEEP,
     "The same share everywhere, weights 0 to 1",
     "",
@@ -39,7 +39,7 @@ SWEEP_PLAN = Plan(
         Column("endpoint", "endpoints", "", "0", "Largest difference of log-mels, weight 0 against A, 1 against B"),
     ),
 )
-RAMP_PLAN = Plan(
+RAMP_TABLE = TableDefinition(
     TIME,
     "From A to B over time",
     "",
@@ -55,7 +55,7 @@ RAMP_PLAN = Plan(
         *COST,
     ),
 )
-SWAP_PLAN = Plan(
+SWAP_TABLE = TableDefinition(
     FREQUENCY,
     "A's pitch, B's voice",
     "",
@@ -71,7 +71,7 @@ SWAP_PLAN = Plan(
         *COST,
     ),
 )
-TUNING_PLAN = Plan(
+TUNING_TABLE = TableDefinition(
     TUNING,
     "What tuning the noise does",
     "",
@@ -88,7 +88,7 @@ TUNING_PLAN = Plan(
         Column("slower", "time", "", "3", "Seconds over those of the untuned blend."),
     ),
 )
-PLANS = (MIX_PLAN, SWEEP_PLAN, RAMP_PLAN, SWAP_PLAN, TUNING_PLAN)
+TABLES = (MIX_TABLE, SWEEP_TABLE, RAMP_TABLE, SWAP_TABLE, TUNING_TABLE)
 
 
 @dataclass(frozen=True)
@@ -172,16 +172,16 @@ def aims(results: dict[str, Any]) -> list[tuple[str, float, bool, int]]:
     return found
 
 
-def table_of(results: dict[str, Any], plan: Plan) -> str:
+def table_of(results: dict[str, Any], definition: TableDefinition) -> str:
     """One table in Markdown."""
     rows = list(results["rows"])
-    if plan is MIX_PLAN:
+    if definition is MIX_TABLE:
         rows = [row for row in rows if row.get("weight") == 0.5]
-    elif plan is SWEEP_PLAN:
+    elif definition is SWEEP_TABLE:
         rows = _sweeps(rows)
-    elif plan is TUNING_PLAN:
+    elif definition is TUNING_TABLE:
         rows = [{**row, "table": TUNING} for row in rows if "mass gain" in row]
-    return markdown(tabulate(plan, rows))
+    return markdown(tabulate(definition, rows))
 
 
 def _sweeps(rows: Rows) -> list[dict[str, Any]]:
@@ -210,7 +210,9 @@ def page(results: dict[str, Any]) -> str:
         "bootstrap intervals over pairs of held-out styles four semitones or more apart; anchors in italics.\n"
     )
     parts = [head, f"## Aims\n\n{aims_table(results)}"]
-    parts += [f"## {plan.title}\n\n{definitions(plan)}\n{table_of(results, plan)}" for plan in PLANS]
+    parts += [
+        f"## {definition.title}\n\n{definitions(definition)}\n{table_of(results, definition)}" for definition in TABLES
+    ]
     return "\n".join(parts)
 
 
@@ -221,6 +223,6 @@ def aims_table(results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def definitions(plan: Plan) -> str:
+def definitions(definition: TableDefinition) -> str:
     """What the columns mean."""
-    return "".join(f"- {c.heading}: {c.definition.rstrip('.')}.\n" for c in plan.columns)
+    return "".join(f"- {c.heading}: {c.definition.rstrip('.')}.\n" for c in definition.columns)

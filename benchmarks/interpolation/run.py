@@ -4,7 +4,7 @@
     python -m benchmarks.interpolation.run --corpus data/demo --quick       # two pairs of each part
 
 Writes ``RESULTS.json`` (rows per pair too), which the documentation reads, and ``RESULTS.md`` (tables). What is
-finished is kept in a ledger named after the weights, so that a stopped run goes on; new weights begin anew.
+finished is kept in a folder named after the weights, so that a stopped run goes on; new weights begin anew.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Job, stamp
+from benchmarks.common import TaskItem, stamp
 from benchmarks.interpolation.report import page
-from benchmarks.interpolation.tasks import TASKS, Rows, Stage
-from benchmarks.quality.bench import Setting
+from benchmarks.interpolation.tasks import TASKS, Rows, StudyContext
+from benchmarks.quality.context import Setting
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.ledger import Ledger, Record
-from gradtts_interp.evaluation.runner import Work, run_items
+from gradtts_interp.evaluation.run import Record, RunFolder, Work, run_items
 from gradtts_interp.files import atomic_path
 
 
@@ -33,32 +32,32 @@ def main() -> int:
     parser.add_argument("--corpus", required=True, help="corpus folder, for its held-out pairs")
     parser.add_argument("--checkpoint", default="checkpts/demo", help="checkpoint folder")
     parser.add_argument("--out", default="benchmarks/interpolation/RESULTS", help="results, without suffix")
-    parser.add_argument("--ledger", default="out/interpolation", help="folder of the ledgers")
+    parser.add_argument("--runs", default="out/interpolation", help="folder of the runs")
     parser.add_argument("--task", action="append", choices=sorted(TASKS), help="only these (repeatable)")
     parser.add_argument("--items", type=int, help="pairs of each task (default: each task's own number)")
     parser.add_argument("--quick", action="store_true", help="two pairs of each task")
     parser.add_argument("--steps", type=int, default=10, help="sampler steps (unipc; default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")
-    parser.add_argument("--restart", action="store_true", help="forget what the ledger has")
+    parser.add_argument("--restart", action="store_true", help="forget what is finished")
     args = parser.parse_args()
     if args.items is not None and args.items < 1:
         raise InputError(f"--items {args.items}: expected at least 1")
     setting = Setting(args.checkpoint, args.corpus, args.steps)
-    available = len(Stage(setting).bench.pairs)  # early errors; other processes load their own
+    available = len(StudyContext(setting).context.pairs)  # early errors; other processes load their own
     names = args.task or list(TASKS)
     counts = {n: args.items or (TASKS[n].quick if args.quick else TASKS[n].items) for n in names}
-    jobs = [Job(name, i) for name in names for i in range(min(counts[name], available))]
+    jobs = [TaskItem(name, i) for name in names for i in range(min(counts[name], available))]
     settings = setting.to_dict()
-    work = Work(functools.partial(Stage, setting), measure)
-    with Ledger(Path(args.ledger) / f"{settings['weights']}.jsonl", settings, restart=args.restart) as ledger:
-        records = run_items(jobs, work, ledger, jobs=args.jobs, name="interpolation")
+    work = Work(functools.partial(StudyContext, setting), measure)
+    with RunFolder(Path(args.runs) / settings["weights"], settings, restart=args.restart) as folder:
+        records = run_items(jobs, work, folder, jobs=args.jobs, name="interpolation")
     write_results(Path(args.out), names, records, settings)
     return int(any(record.error for record in records))
 
 
-def measure(stage: Stage, job: Job) -> tuple[Rows, list[str]]:
+def measure(context: StudyContext, job: TaskItem) -> tuple[Rows, list[str]]:
     """Rows of a pair; where it runs does not matter."""
-    return TASKS[job.task].measure(stage, job.index), []
+    return TASKS[job.task].measure(context, job.index), []
 
 
 def write_results(out: Path, names: list[str], records: list[Record], settings: dict[str, Any]) -> None:

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.interpolation.watch import Watch, watching
-from benchmarks.quality.bench import Bench, Setting, median_f0
-from gradtts_interp.evaluation import measures
+from benchmarks.quality.context import QualityContext, Setting, median_f0
+from gradtts_interp.evaluation import metric_rows
 from gradtts_interp.evaluation.envelope import envelope_distance
-from gradtts_interp.evaluation.grid import FREQUENCY, HALF, MIX, STATIC, TIME, WORLD, Condition, Pair, Voice
-from gradtts_interp.evaluation.signals import Listener
+from gradtts_interp.evaluation.grid import FREQUENCY, HALF, MIX, STATIC, TIME, WORLD, Condition, Pair, StyleChoice
+from gradtts_interp.evaluation.rendering import Endpoints, Renderer, Rendering
+from gradtts_interp.evaluation.signal import Listener
 from gradtts_interp.evaluation.spectral import mel_cepstral_distortion, mel_cepstrum, speech_frames
-from gradtts_interp.evaluation.studio import Plain, Studio, Take
 from gradtts_interp.evaluation.tables import ANCHOR as BASELINE
 from gradtts_interp.evaluation.tables import CONDITION
 from gradtts_interp.interpolation import shares
@@ -49,7 +49,7 @@ SWAPS = (
 LOW_BAND_HZ = 400.0
 
 
-class Stage:
+class StudyContext:
     """Pipeline, held-out pairs and measures, with what is rendered once.
 
     Args:
@@ -57,24 +57,24 @@ class Stage:
     """
 
     def __init__(self, setting: Setting) -> None:
-        self.bench = Bench(setting)
+        self.context = QualityContext(setting)
         sampling = {"num_inference_steps": setting.steps, "solver": setting.solver, "seed": 0}
-        self.studio = Studio(self.bench.tts, Listener(self.bench.mel), sampling, Path("."))
+        self.renderer = Renderer(self.context.tts, Listener(self.context.mel), sampling, Path("."))
 
     def pair(self, index: int) -> Pair:
         """A held-out pair at least four semitones apart, with a sentence."""
-        a, b = (Voice(path=str(self.bench.path(entry))) for entry in self.bench.pairs[index])
-        return Pair(index, a, b, self.bench.sentence(index))
+        a, b = (StyleChoice(recording=str(self.context.path(entry))) for entry in self.context.pairs[index])
+        return Pair(index, a, b, self.context.sentence(index))
 
-    def render(self, pair: Pair, condition: str, share: Share, **options: Any) -> tuple[Take, Watch]:
+    def render(self, pair: Pair, condition: str, share: Share, **options: Any) -> tuple[Rendering, Watch]:
         """Render a blend with the pair's durations and noise, and watch it."""
-        styles, plain, how = self.studio.styles(pair), self.studio.plain(pair), self._how(condition)
+        styles, plain, how = self.renderer.styles(pair), self.renderer.plain(pair), self._how(condition)
         both_read = "attention" in how.get("mechanisms", ("attention",))
-        with watching(self.bench.tts, styles if both_read else None) as watch:
-            take = self.studio.render(
+        with watching(self.context.tts, styles if both_read else None) as watch:
+            rendering = self.renderer.render(
                 condition, pair.text, *styles, share=share, durations=[plain.durations], **options, **how
             )
-        return take, watch
+        return rendering, watch
 
     def _how(self, condition: str) -> dict[str, Any]:
         """Mechanisms of a condition."""
@@ -84,7 +84,7 @@ class Stage:
         if condition in (HALF, STATIC) or names == (DEFAULTS,):
             return {}
         if names[0] == DEFAULTS:
-            return {"mechanisms": (*self.bench.tts.default_mechanisms(shares.pitch()), *names[1:])}
+            return {"mechanisms": (*self.context.tts.default_mechanisms(shares.pitch()), *names[1:])}
         return {"mechanisms": names}
 
 
@@ -93,53 +93,53 @@ class Task:
     """One part of the study.
 
     Attributes:
-        measure: From the stage and the number of a pair to its rows.
+        measure: From the context and the number of a pair to its rows.
         items: Pairs by default.
         quick: Pairs of a quick run.
     """
 
-    measure: Callable[[Stage, int], Rows]
+    measure: Callable[[StudyContext, int], Rows]
     items: int
     quick: int = 2
 
 
-def mix(stage: Stage, index: int) -> Rows:
+def mix(context: StudyContext, index: int) -> Rows:
     """Constant shares: how each mechanism's realised shares grow with the weight, and whether the ends are exact."""
-    pair = stage.pair(index)
-    plain = stage.studio.plain(pair)
+    pair = context.pair(index)
+    plain = context.renderer.plain(pair)
     rows = []
     for condition in MIXES:
         for weight in WEIGHTS:
-            take, watch = stage.render(pair, condition, shares.constant(weight))
-            row = _row(MIX, pair, condition, take, watch) | measures.mean_shares(*_three(plain, take))
+            rendering, watch = context.render(pair, condition, shares.constant(weight))
+            row = _row(MIX, pair, condition, rendering, watch) | metric_rows.mean_shares(*_three(plain, rendering))
             row["weight"] = weight
             end = {0.0: plain.a, 1.0: plain.b}.get(weight)
             if end is not None:
-                row["endpoint"] = measures.largest_difference(end.signal.mel, take.signal.mel)
+                row["endpoint"] = metric_rows.largest_difference(end.signal.mel, rendering.signal.mel)
             rows.append(row)
     return rows
 
 
-def ramp(stage: Stage, index: int) -> Rows:
+def ramp(context: StudyContext, index: int) -> Rows:
     """From A to B over time, from 20 % to 80 %: does the blend follow."""
-    pair = stage.pair(index)
-    plain = stage.studio.plain(pair)
+    pair = context.pair(index)
+    plain = context.renderer.plain(pair)
     course = shares.ramp(0.2, 0.8)
     rows = []
     for condition in RAMPS:
         share = {HALF: shares.step(0.5), STATIC: shares.constant(0.5)}.get(condition, course)
-        take, watch = stage.render(pair, condition, share)
-        three = _three(plain, take)
+        rendering, watch = context.render(pair, condition, share)
+        three = _three(plain, rendering)
         frames = min(signal.frames for signal in three)
-        wanted = course.render(Layout(frames, stage.bench.mel)).weight.mean(0)
-        found = measures.realised_shares(*three)
-        row = _row(TIME, pair, condition, take, watch) | measures.mean_shares(*three)
-        row |= measures.following(*three, wanted)
+        wanted = course.render(Layout(frames, context.context.mel)).weight.mean(0)
+        found = metric_rows.realised_shares(*three)
+        row = _row(TIME, pair, condition, rendering, watch) | metric_rows.mean_shares(*three)
+        row |= metric_rows.following(*three, wanted)
         row["localisation"] = localisation(*(signal.mel for signal in three), wanted)
         row["asked course"] = [float(wanted[part].mean()) for part in _tenths(frames)]
         for name, realised in found.items():
-            row[f"{name} course"] = [measures.mean_or_none(realised, part, fewest=2) for part in _tenths(frames)]
-        rows.append(measures.finite(row))
+            row[f"{name} course"] = [metric_rows.mean_or_none(realised, part, fewest=2) for part in _tenths(frames)]
+        rows.append(metric_rows.finite(row))
     return rows
 
 
@@ -163,36 +163,36 @@ def localisation(a: NDArray, b: NDArray, blend: NDArray, wanted: NDArray) -> flo
     return float(np.mean(parts))
 
 
-def swap(stage: Stage, index: int) -> Rows:
+def swap(context: StudyContext, index: int) -> Rows:
     """A's pitch with B's voice."""
-    pair = stage.pair(index)
-    plain = stage.studio.plain(pair)
+    pair = context.pair(index)
+    plain = context.renderer.plain(pair)
     rows: Rows = []
-    untuned: dict[str, tuple[Take, Watch]] = {}
+    untuned: dict[str, tuple[Rendering, Watch]] = {}
     for condition in SWAPS:
         if condition == WORLD:
-            take, watch = stage.studio.world(pair, Condition(WORLD, FREQUENCY)), Watch()
+            rendering, watch = context.renderer.world(pair, Condition(WORLD, FREQUENCY)), Watch()
         else:
             # A hard split of the mel's bins gives A the low band whatever its pitch is.
             split = {STATIC: shares.constant(0.5), HALF: shares.bands(0, LOW_BAND_HZ, inside=0.0, outside=1.0)}
-            take, watch = stage.render(pair, condition, split.get(condition, shares.pitch()))
-        row = _row(FREQUENCY, pair, condition, take, watch) | nearness(plain, take)
+            rendering, watch = context.render(pair, condition, split.get(condition, shares.pitch()))
+        row = _row(FREQUENCY, pair, condition, rendering, watch) | nearness(plain, rendering)
         base = condition.removesuffix(f" + {NOISE}")
         if base != condition:
-            row |= tuning_row(untuned[base], (take, watch), plain)
-        untuned[condition] = take, watch
-        rows.append(measures.finite(row))
+            row |= tuning_row(untuned[base], (rendering, watch), plain)
+        untuned[condition] = rendering, watch
+        rows.append(metric_rows.finite(row))
     return rows
 
 
-def nearness(plain: Plain, take: Take) -> dict[str, Any]:
-    """How near a take is to A's F0 and to B's envelope, and how near to the others."""
-    a, b, blend = _three(plain, take)
+def nearness(plain: Endpoints, rendering: Rendering) -> dict[str, Any]:
+    """How near a rendering is to A's F0 and to B's envelope, and how near to the others."""
+    a, b, blend = _three(plain, rendering)
     levels = [median_f0(signal.contour) for signal in (a, b, blend)]
     to_a, to_b = (abs(float(ratio_to_cents(levels[2] / level))) for level in levels[:2])
     far = [envelope_distance(s.envelope, blend.envelope, s.contour.voiced & blend.contour.voiced) for s in (a, b)]
     voiced = float(blend.contour.voiced.mean() / max(b.contour.voiced.mean(), 1e-6))
-    return measures.mean_shares(a, b, blend) | {
+    return metric_rows.mean_shares(a, b, blend) | {
         "F0 range": abs(float(ratio_to_cents(levels[1] / levels[0]))),
         "F0 to A": to_a,
         "F0 to B": to_b,
@@ -204,7 +204,7 @@ def nearness(plain: Plain, take: Take) -> dict[str, Any]:
     }
 
 
-def tuning_row(untuned: tuple[Take, Watch], tuned: tuple[Take, Watch], plain: Plain) -> dict[str, Any]:
+def tuning_row(untuned: tuple[Rendering, Watch], tuned: tuple[Rendering, Watch], plain: Endpoints) -> dict[str, Any]:
     """What a tuning did to attention, noise and speech, against the same blend without it."""
     (before, seen_before), (after, seen_after) = untuned, tuned
     assert after.speech is not None and after.speech.tuning is not None and before.speech is not None
@@ -232,21 +232,21 @@ def tuning_row(untuned: tuple[Take, Watch], tuned: tuple[Take, Watch], plain: Pl
     }
 
 
-def _row(mode: str, pair: Pair, condition: str, take: Take, watch: Watch) -> dict[str, Any]:
+def _row(mode: str, pair: Pair, condition: str, rendering: Rendering, watch: Watch) -> dict[str, Any]:
     return {
         "table": mode,
         "kind": BASELINE if condition in (HALF, STATIC, WORLD) else CONDITION,
         "item": pair.id,
         "condition": condition,
-        "seconds": take.seconds,
-        "speech seconds": len(take.signal.audio) / take.rate_hz,
+        "seconds": rendering.seconds,
+        "speech seconds": len(rendering.signal.audio) / rendering.rate_hz,
         "evaluations": watch.evaluations or None,
         "gradients": watch.gradients,
     }
 
 
-def _three(plain: Plain, take: Take) -> tuple[Any, Any, Any]:
-    return plain.a.signal, plain.b.signal, take.signal
+def _three(plain: Endpoints, rendering: Rendering) -> tuple[Any, Any, Any]:
+    return plain.a.signal, plain.b.signal, rendering.signal
 
 
 def _tenths(frames: int) -> list[slice]:

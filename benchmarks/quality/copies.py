@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.quality.bench import Bench
+from benchmarks.quality.context import QualityContext
 from gradtts_interp.evaluation.envelope import envelope_distance, log_envelope
 from gradtts_interp.evaluation.intelligibility import phone_error_rate, plain_phones, recognise_phones
 from gradtts_interp.evaluation.spectral import mel_cepstral_distortion, mel_cepstrum, speech_frames
@@ -16,20 +16,20 @@ from gradtts_interp.pitch.contour import extract_contour
 from gradtts_interp.units import ratio_to_cents
 
 
-def vocoder(bench: Bench, index: int) -> list[dict]:
+def vocoder(context: QualityContext, index: int) -> list[dict]:
     """F0, voicing, envelope, cepstrum and intelligibility of copies of a recording."""
-    entry = (bench.named + bench.unseen)[index]
-    natural = bench.audio(entry)
-    contour = extract_contour(natural, bench.mel)
-    envelope = log_envelope(natural, contour, bench.mel)
-    cepstrum, speech = mel_cepstrum(natural, contour, bench.mel), speech_frames(contour)
+    entry = (context.named + context.unseen)[index]
+    natural = context.audio(entry)
+    contour = extract_contour(natural, context.mel)
+    envelope = log_envelope(natural, contour, context.mel)
+    cepstrum, speech = mel_cepstrum(natural, contour, context.mel), speech_frames(contour)
     reference = plain_phones(entry["tokens"])
     rows = []
-    for condition, copied in copies(bench, natural).items():
-        found = extract_contour(copied, bench.mel)
+    for condition, copied in copies(context, natural).items():
+        found = extract_contour(copied, context.mel)
         both = contour.voiced & found.voiced
         cents = np.abs(ratio_to_cents(found.f0_hz / contour.f0_hz))[both]
-        heard = recognise_phones(copied, bench.mel.sample_rate_hz)
+        heard = recognise_phones(copied, context.mel.sample_rate_hz)
         rows.append(
             {
                 "condition": condition,
@@ -37,25 +37,25 @@ def vocoder(bench: Bench, index: int) -> list[dict]:
                 "F0 error (median cents)": float(np.median(cents)) if both.any() else None,
                 "voicing errors": float((contour.voiced != found.voiced).mean()),
                 "envelope distance (dB)": envelope_distance(
-                    envelope, log_envelope(copied, found, bench.mel), contour.voiced
+                    envelope, log_envelope(copied, found, context.mel), contour.voiced
                 ),
-                "MCD (dB)": mel_cepstral_distortion(cepstrum, mel_cepstrum(copied, found, bench.mel), speech),
+                "MCD (dB)": mel_cepstral_distortion(cepstrum, mel_cepstrum(copied, found, context.mel), speech),
                 "phone error rate": phone_error_rate([reference], [heard]),
             }
         )
     return rows
 
 
-def copies(bench: Bench, natural: NDArray) -> dict[str, NDArray]:
+def copies(context: QualityContext, natural: NDArray) -> dict[str, NDArray]:
     """A recording and its copies: by the shipped vocoder, Griffin-Lim, and WORLD's analysis and synthesis."""
-    mel = bench.log_mel(natural)
-    decoders: dict[str, Callable] = {"shipped vocoder": bench.tts.vocoder, "Griffin-Lim": bench.griffin}
-    if bench.tts.vocoder.refinement_rounds > 0:
-        plain = copy.deepcopy(bench.tts.vocoder)
+    mel = context.log_mel(natural)
+    decoders: dict[str, Callable] = {"shipped vocoder": context.tts.vocoder, "Griffin-Lim": context.griffin}
+    if context.tts.vocoder.refinement_rounds > 0:
+        plain = copy.deepcopy(context.tts.vocoder)
         plain.refinement_rounds = 0
         decoders["shipped vocoder, unrefined"] = plain
-    found = {name: decoder(mel, bench.mel).numpy() for name, decoder in decoders.items()}
-    return {"recording": natural, **found, "WORLD re-synthesis": world_copy(natural, bench.mel.sample_rate_hz)}
+    found = {name: decoder(mel, context.mel).numpy() for name, decoder in decoders.items()}
+    return {"recording": natural, **found, "WORLD re-synthesis": world_copy(natural, context.mel.sample_rate_hz)}
 
 
 def world_copy(natural: NDArray, rate_hz: int) -> NDArray[np.float32]:

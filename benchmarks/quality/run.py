@@ -4,7 +4,7 @@
     python -m benchmarks.quality.cards        # writes the tables into the model cards
 
 Writes ``RESULTS.json`` (all figures, per item too) and ``RESULTS.md`` (tables, and what is reached of the targets).
-What is finished is kept in a ledger named after the weights, so that a stopped run goes on; new weights begin anew.
+What is finished is kept in a folder named after the weights, so that a stopped run goes on; new weights begin anew.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Job, stamp
+from benchmarks.common import TaskItem, stamp
 from benchmarks.quality import blends, copies, speech
-from benchmarks.quality.bench import Bench, Setting
+from benchmarks.quality.context import QualityContext, Setting
 from benchmarks.quality.report import page
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.corpus.speakers import N_SPEAKERS
-from gradtts_interp.evaluation.ledger import Ledger, Record
-from gradtts_interp.evaluation.runner import Work, run_items
+from gradtts_interp.evaluation.run import Record, RunFolder, Work, run_items
 from gradtts_interp.files import atomic_path
 
 
@@ -34,28 +33,28 @@ class Task:
     """One part of the benchmark.
 
     Attributes:
-        measure: From the bench and the number of an item to its rows.
+        measure: From the context and the number of an item to its rows.
         items: Items by default.
-        available: How many items a bench has.
+        available: How many items a context has.
     """
 
-    measure: Callable[[Bench, int], list[dict]]
+    measure: Callable[[QualityContext, int], list[dict]]
     items: int
-    available: Callable[[Bench], int]
+    available: Callable[[QualityContext], int]
 
 
 TASKS = {
-    "intelligibility": Task(speech.intelligibility, 60, lambda bench: len(bench.named)),
-    "vocoder": Task(copies.vocoder, 30, lambda bench: len(bench.named + bench.unseen)),
-    "encoder": Task(speech.encoder, 316, lambda bench: len(bench.named + bench.unseen)),
-    "following": Task(speech.following, 50, lambda bench: len(bench.unseen)),
-    "foreign": Task(speech.foreign, 8, lambda bench: len(speech.foreign_references())),
-    "speakers": Task(speech.speakers, 3 * N_SPEAKERS, lambda bench: speech.SPEAKER_SENTENCES * N_SPEAKERS),
-    "warps": Task(speech.warps, 24, lambda bench: len(speech.between_neighbours(bench))),
-    "emotions": Task(speech.emotions, N_SPEAKERS, lambda bench: N_SPEAKERS),
-    "dual": Task(blends.dual, 20, lambda bench: len(bench.pairs)),
-    "sweep": Task(blends.sweep, 10, lambda bench: len(bench.pairs)),
-    "ramp": Task(blends.ramp, 12, lambda bench: len(bench.pairs)),
+    "intelligibility": Task(speech.intelligibility, 60, lambda context: len(context.named)),
+    "vocoder": Task(copies.vocoder, 30, lambda context: len(context.named + context.unseen)),
+    "encoder": Task(speech.encoder, 316, lambda context: len(context.named + context.unseen)),
+    "following": Task(speech.following, 50, lambda context: len(context.unseen)),
+    "foreign": Task(speech.foreign, 8, lambda context: len(speech.foreign_references())),
+    "speakers": Task(speech.speakers, 3 * N_SPEAKERS, lambda context: speech.SPEAKER_SENTENCES * N_SPEAKERS),
+    "warps": Task(speech.warps, 24, lambda context: len(speech.between_neighbours(context))),
+    "emotions": Task(speech.emotions, N_SPEAKERS, lambda context: N_SPEAKERS),
+    "dual": Task(blends.dual, 20, lambda context: len(context.pairs)),
+    "sweep": Task(blends.sweep, 10, lambda context: len(context.pairs)),
+    "ramp": Task(blends.ramp, 12, lambda context: len(context.pairs)),
 }
 
 
@@ -65,20 +64,20 @@ def main() -> int:
     parser.add_argument("--corpus", required=True, help="corpus folder, for its held-out items")
     parser.add_argument("--checkpoint", default="checkpts/demo", help="checkpoint folder")
     parser.add_argument("--out", default="benchmarks/quality/RESULTS", help="results, without suffix")
-    parser.add_argument("--ledger", default="out/quality", help="folder of the ledgers")
+    parser.add_argument("--runs", default="out/quality", help="folder of the runs")
     parser.add_argument("--task", action="append", choices=sorted(TASKS), help="only these (repeatable)")
     parser.add_argument("--items", type=int, help="items of each task (default: each task's own number)")
     parser.add_argument("--steps", type=int, default=Setting.steps, help=f"sampler steps ({Setting.solver})")
     parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")
-    parser.add_argument("--restart", action="store_true", help="forget what the ledger has")
+    parser.add_argument("--restart", action="store_true", help="forget what is finished")
     args = parser.parse_args()
     setting = Setting(args.checkpoint, args.corpus, args.steps)
-    bench = Bench(setting)  # early errors, and the number of items; other processes load their own
-    jobs = [job for name in args.task or TASKS for job in jobs_of(name, TASKS[name], bench, args.items)]
-    work = Work(functools.partial(Bench, setting), measure)
+    context = QualityContext(setting)  # early errors, and the number of items; other processes load their own
+    jobs = [job for name in args.task or TASKS for job in jobs_of(name, TASKS[name], context, args.items)]
+    work = Work(functools.partial(QualityContext, setting), measure)
     settings = setting.to_dict()
-    with Ledger(Path(args.ledger) / f"{settings['weights']}.jsonl", settings, restart=args.restart) as ledger:
-        records = run_items(jobs, work, ledger, jobs=args.jobs, name="quality")
+    with RunFolder(Path(args.runs) / settings["weights"], settings, restart=args.restart) as folder:
+        records = run_items(jobs, work, folder, jobs=args.jobs, name="quality")
     out = Path(args.out)
     results = json.loads(out.with_suffix(".json").read_text()) if out.with_suffix(".json").exists() else {}
     for name in args.task or TASKS:
@@ -87,14 +86,14 @@ def main() -> int:
     return int(any(record.error for record in records))
 
 
-def jobs_of(name: str, task: Task, bench: Bench, items: int | None) -> list[Job]:
+def jobs_of(name: str, task: Task, context: QualityContext, items: int | None) -> list[TaskItem]:
     """Items of a task, as many as asked for and there are."""
-    return [Job(name, i) for i in range(min(items or task.items, task.available(bench)))]
+    return [TaskItem(name, i) for i in range(min(items or task.items, task.available(context)))]
 
 
-def measure(bench: Bench, job: Job) -> tuple[list[dict], list[str]]:
+def measure(context: QualityContext, job: TaskItem) -> tuple[list[dict], list[str]]:
     """Rows of an item; where it runs does not matter."""
-    return TASKS[job.task].measure(bench, job.index), []
+    return TASKS[job.task].measure(context, job.index), []
 
 
 def result_of(records: list[Record], settings: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.quality.bench import Bench, f0_spread, level_semitones
+from benchmarks.quality.context import QualityContext, f0_spread, level_semitones
 from gradtts_interp.corpus.speakers import EMOTIONS, N_SPEAKERS, main_base, speaker_voice
 from gradtts_interp.corpus.teacher import VOICES
 from gradtts_interp.errors import InputError
@@ -21,38 +21,40 @@ RECORDINGS = ", recordings"
 FACTORS = {"F0 level": "semitones", "F0 range": "f0_range", "rate": "rate", "energy": "energy_db"}
 
 
-def intelligibility(bench: Bench, index: int) -> list[dict]:
+def intelligibility(context: QualityContext, index: int) -> list[dict]:
     """Phone error rate of teacher, vocoded teacher, and model, by PocketSphinx, each against the phones it was given.
 
     The teacher's lexicon and ours differ in a phone of a hundred, such as the vowel of "and".
     """
-    tts, entry = bench.tts, bench.named[index]
-    natural = bench.audio(entry)
-    teacher = bench.log_mel(natural)
-    speech = bench.render(entry["text"], tts.style(speaker=entry["speaker"]))
+    tts, entry = context.tts, context.named[index]
+    natural = context.audio(entry)
+    teacher = context.log_mel(natural)
+    speech = context.render(entry["text"], tts.style(speaker=entry["speaker"]))
     conditions = {
         "teacher": natural,
-        "teacher, vocoder": tts.vocoder(teacher, bench.mel).numpy(),
-        "teacher, Griffin-Lim": bench.griffin(teacher, bench.mel).numpy(),
+        "teacher, vocoder": tts.vocoder(teacher, context.mel).numpy(),
+        "teacher, Griffin-Lim": context.griffin(teacher, context.mel).numpy(),
         "model, vocoder": speech.audio,
-        "model, Griffin-Lim": bench.griffin(torch.from_numpy(speech.mel), bench.mel).numpy(),
+        "model, Griffin-Lim": context.griffin(torch.from_numpy(speech.mel), context.mel).numpy(),
     }
     rows = []
     for condition, audio in conditions.items():
         given = plain_phones(speech.tokens if condition.startswith("model") else entry["tokens"])
-        rate = phone_error_rate([given], [recognise_phones(audio, bench.mel.sample_rate_hz)])
+        rate = phone_error_rate([given], [recognise_phones(audio, context.mel.sample_rate_hz)])
         rows.append({"condition": condition, "item": entry["id"], "phone error rate": rate})
     return rows
 
 
-def following(bench: Bench, index: int) -> list[dict]:
+def following(context: QualityContext, index: int) -> list[dict]:
     """F0 level and spread of a render against those of its held-out reference, and likeness of the voice."""
-    entry = bench.unseen[index]
-    style = bench.style(entry)
-    speech = bench.render(bench.sentence(index), style)
+    entry = context.unseen[index]
+    style = context.style(entry)
+    speech = context.render(context.sentence(index), style)
     error = abs(level_semitones(style.contour, speech.contour))
-    rate = bench.mel.sample_rate_hz
-    likeness = cosine_similarity(bench.encoder.embed(bench.audio(entry), rate), bench.encoder.embed(speech.audio, rate))
+    rate = context.mel.sample_rate_hz
+    likeness = cosine_similarity(
+        context.encoder.embed(context.audio(entry), rate), context.encoder.embed(speech.audio, rate)
+    )
     return [
         {
             "condition": "held-out reference",
@@ -66,25 +68,25 @@ def following(bench: Bench, index: int) -> list[dict]:
     ]
 
 
-def foreign(bench: Bench, index: int) -> list[dict]:
+def foreign(context: QualityContext, index: int) -> list[dict]:
     """F0 level of a render against that of a reference by another synthesiser than the corpus's (espeak-ng)."""
     path = foreign_references()[index]
-    style = bench.tts.style(path)
-    speech = bench.render(bench.sentence(index), style)
+    style = context.tts.style(path)
+    speech = context.render(context.sentence(index), style)
     error = abs(level_semitones(style.contour, speech.contour))
     row = {"condition": "espeak-ng", "item": path.stem, "F0 error (semitones)": error}
     return [{**row, "within 1.5 semitones": float(error <= 1.5)}]
 
 
-def speakers(bench: Bench, index: int) -> list[dict]:
+def speakers(context: QualityContext, index: int) -> list[dict]:
     """Is the render of a named speaker taken for that speaker, by an encoder trained on recordings."""
     speaker, sentence = divmod(index, SPEAKER_SENTENCES)
-    rate = bench.mel.sample_rate_hz
-    natural = next(e for e in bench.named if e["speaker"] == speaker)
-    speech = bench.render(bench.sentence(sentence), bench.tts.style(speaker=speaker))
+    rate = context.mel.sample_rate_hz
+    natural = next(e for e in context.named if e["speaker"] == speaker)
+    speech = context.render(context.sentence(sentence), context.tts.style(speaker=speaker))
     rows = []
-    for condition, audio in (("recording", bench.audio(natural)), ("model", speech.audio)):
-        found = bench.encoder.identify(audio, rate)
+    for condition, audio in (("recording", context.audio(natural)), ("model", speech.audio)):
+        found = context.encoder.identify(audio, rate)
         voice = speaker_voice(speaker)
         row = {"condition": condition, "item": f"speaker {speaker}, sentence {sentence}"}
         row["top-1 of 16"] = float(found.speaker == speaker)
@@ -95,14 +97,14 @@ def speakers(bench: Bench, index: int) -> list[dict]:
     return rows
 
 
-def warps(bench: Bench, index: int) -> list[dict]:
+def warps(context: QualityContext, index: int) -> list[dict]:
     """Does a voice with unseen formants land between its neighbours: two speakers of the same base voice."""
-    entry, low, high = between_neighbours(bench)[index]
-    rate, text = bench.mel.sample_rate_hz, bench.sentence(index)
-    speech = bench.render(text, bench.style(entry))
+    entry, low, high = between_neighbours(context)[index]
+    rate, text = context.mel.sample_rate_hz, context.sentence(index)
+    speech = context.render(text, context.style(entry))
     given = {"durations": [speech.durations.tolist()]}
-    audio = [speech.audio, *(bench.render(text, bench.tts.style(speaker=s), **given).audio for s in (low, high))]
-    middle, below, above = (bench.encoder.identify(a, rate).warp for a in audio)
+    audio = [speech.audio, *(context.render(text, context.tts.style(speaker=s), **given).audio for s in (low, high))]
+    middle, below, above = (context.encoder.identify(a, rate).warp for a in audio)
     return [
         {
             "condition": "held-out voice",
@@ -116,17 +118,17 @@ def warps(bench: Bench, index: int) -> list[dict]:
     ]
 
 
-def emotions(bench: Bench, index: int) -> list[dict]:
+def emotions(context: QualityContext, index: int) -> list[dict]:
     """Do the five emotions of a speaker differ as designed: order of F0 level, range, rate, energy.
 
     The recordings that the model learnt from are measured alike: what they do not do, the model cannot have learnt.
     """
     model, recordings = {}, {}
     for emotion in EMOTIONS:
-        style = bench.tts.style(speaker=index, emotion=emotion)
-        spoken = [bench.render(bench.sentence(i), style) for i in range(2)]
+        style = context.tts.style(speaker=index, emotion=emotion)
+        spoken = [context.render(context.sentence(i), style) for i in range(2)]
         model[emotion] = np.mean([_manner(s.contour, len(s.durations)) for s in spoken], axis=0)
-        recordings[emotion] = np.mean([_manner(*heard) for heard in bench.bank(index, emotion)], axis=0)
+        recordings[emotion] = np.mean([_manner(*heard) for heard in context.bank(index, emotion)], axis=0)
     rows = []
     for ending, measured in (("", model), (RECORDINGS, recordings)):
         for place, (factor, key) in enumerate(FACTORS.items()):
@@ -147,10 +149,10 @@ def _manner(contour: Contour, tokens: int) -> np.ndarray:
     return np.array([level, spread, tokens * contour.frame_rate_hz / len(contour), energy])
 
 
-def encoder(bench: Bench, index: int) -> list[dict]:
+def encoder(context: QualityContext, index: int) -> list[dict]:
     """The encoder of timbre itself, on held-out recordings."""
-    entry = (bench.named + bench.unseen)[index]
-    found = bench.encoder.identify(bench.audio(entry), bench.mel.sample_rate_hz)
+    entry = (context.named + context.unseen)[index]
+    found = context.encoder.identify(context.audio(entry), context.mel.sample_rate_hz)
     named = entry["speaker"] is not None
     row = {"condition": "held-out sentence" if named else "held-out voice", "item": entry["id"]}
     row["top-1 of 16"] = float(found.speaker == entry["speaker"]) if named else None
@@ -159,10 +161,10 @@ def encoder(bench: Bench, index: int) -> list[dict]:
     return [row]
 
 
-def between_neighbours(bench: Bench) -> list[tuple[dict, int, int]]:
+def between_neighbours(context: QualityContext) -> list[tuple[dict, int, int]]:
     """Held-out items whose formant factor lies between those of two speakers, with the nearest two."""
     found = []
-    for entry in bench.unseen:
+    for entry in context.unseen:
         base, formant = main_base(entry["factors"]["timbre"]), entry["factors"]["formant"]
         voices = {s: speaker_voice(s) for s in range(N_SPEAKERS)}
         same = {voice.formant: s for s, voice in voices.items() if main_base(voice.timbre) == base}

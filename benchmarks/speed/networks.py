@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from benchmarks.speed.measure import peak_mib, timed
-from benchmarks.speed.scene import SHORT, Scene
+from benchmarks.speed.setup import SHORT, SpeedSetup
 from gradtts_interp import shares
 from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
 from gradtts_interp.models.grad_tts import GradTTS
@@ -39,9 +39,9 @@ class FullMaps:
         self.maps.append(weights)
 
 
-def attention(scene: Scene) -> Rows:
+def attention(setup: SpeedSetup) -> Rows:
     """One attention site at (20, T/4): time and peak memory of no record, of mass, and of full maps (baseline)."""
-    device, rows = scene.tts.device, []
+    device, rows = setup.tts.device, []
     for frames, keys in ((228, 600), (912, 600), (228, 2400), (912, 2400)):
         site = StyleCrossAttention(128, 128, heads=4, cell=4.0).to(device).eval()
         plane, mask = (
@@ -69,7 +69,7 @@ def attention(scene: Scene) -> Rows:
                 with torch.no_grad():
                     site(plane, mask, context)
 
-            timing, memory = timed(work, runs=2 if scene.quick else 5), None
+            timing, memory = timed(work, runs=2 if setup.quick else 5), None
             full.maps.clear(), masses.clear()
             memory = peak_mib(work)
             rows.append(
@@ -85,7 +85,7 @@ def attention(scene: Scene) -> Rows:
     return rows
 
 
-def tuning(scene: Scene) -> Rows:
+def tuning(setup: SpeedSetup) -> Rows:
     """Noise tuning of a short sentence, by the default sampler: beside plain synthesis (baseline); peak memory."""
     cases = {"no tuning (baseline)": None}
     windows = (NoiseWindow(0.8, 1.0, style=0, region="pitch", steps=4),)
@@ -100,10 +100,10 @@ def tuning(scene: Scene) -> Rows:
 
         def work(chosen=chosen, speech=speech) -> None:
             speech.append(
-                scene.tts(
+                setup.tts(
                     SHORT,
-                    scene.a,
-                    scene.b,
+                    setup.a,
+                    setup.b,
                     share=shares.pitch(),
                     seed=0,
                     noise_tuning=chosen,
@@ -111,7 +111,7 @@ def tuning(scene: Scene) -> Rows:
             )
 
         memory = peak_mib(work)  # and warm-up
-        seconds = timed(work, runs=1 if scene.quick else 2, warm_up=0).best
+        seconds = timed(work, runs=1 if setup.quick else 2, warm_up=0).best
         trace = speech[-1].tuning
         count = len(trace.steps) if trace is not None else 0
         plain = rows[0]["seconds"] if rows else seconds
@@ -128,27 +128,27 @@ def tuning(scene: Scene) -> Rows:
     return rows
 
 
-def training(scene: Scene) -> Rows:
+def training(setup: SpeedSetup) -> Rows:
     """Training steps of the demo's network on made-up utterances, batch 8, crops of 128 frames; baseline eager fp32."""
     config = MixConfig()
-    mixer = Mixer(Corpus(_items()), config, scene.tts.model.settings.mel)
-    size = 2 if scene.quick else 8
-    batch = mixer.batch(0, size).to(scene.tts.device)
+    mixer = Mixer(Corpus(_items()), config, setup.tts.model.settings.mel)
+    size = 2 if setup.quick else 8
+    batch = mixer.batch(0, size).to(setup.tts.device)
     diffusion = draw_diffusion(0, 0, size=size, shape=(80, config.crop_frames))
     rows: Rows = []
     for name, bf16 in (("eager fp32 (baseline)", False), ("bf16 autocast", True)):
-        model = GradTTS(dict(scene.tts.model.config)["settings"]).to(scene.tts.device).train()
+        model = GradTTS(dict(setup.tts.model.config)["settings"]).to(setup.tts.device).train()
         module = LossModule(model)
         optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
 
         def work(module=module, optimiser=optimiser, bf16=bf16) -> None:
-            with torch.autocast(scene.tts.device.type, torch.bfloat16, enabled=bf16):
+            with torch.autocast(setup.tts.device.type, torch.bfloat16, enabled=bf16):
                 loss = module(batch, diffusion).total
             loss.backward()
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
 
-        timing = timed(work, runs=1 if scene.quick else 5)
+        timing = timed(work, runs=1 if setup.quick else 5)
         memory = peak_mib(work)
         frames = size * config.crop_frames
         rows.append(

@@ -9,7 +9,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.speed.measure import timed
-from benchmarks.speed.scene import MIDDLE, Scene
+from benchmarks.speed.setup import MIDDLE, SpeedSetup
 from gradtts_interp.models.precision import bf16_is_fast
 
 SIZE = 2048
@@ -23,23 +23,23 @@ def _matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
     return 2 * SIZE**3 / timed(lambda: a @ b, runs=5, warm_up=2).best / 1e9
 
 
-def evaluation(scene: Scene) -> list[dict[str, Any]]:
+def evaluation(setup: SpeedSetup) -> list[dict[str, Any]]:
     """One evaluation of the score with two styles: rate against a 2048 x 2048 product, and its operators' own time."""
-    device, rows = scene.tts.device, []
-    prepared = scene.prepare([MIDDLE])
+    device, rows = setup.tts.device, []
+    prepared = setup.prepare([MIDDLE])
     for arithmetic, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         if arithmetic == "bf16" and not bf16_is_fast(device):
             continue
-        scene.tts.accelerate(arithmetic)
-        evaluate, _ = scene.step(prepared, ("prior", "prosody", "attention"))
+        setup.tts.accelerate(arithmetic)
+        evaluate, _ = setup.step(prepared, ("prior", "prosody", "attention"))
         with FlopCounterMode(display=False) as counter:
             evaluate()
-        timing = timed(evaluate, runs=2 if scene.quick else 10, warm_up=2)
+        timing = timed(evaluate, runs=2 if setup.quick else 10, warm_up=2)
         rate, peak = counter.get_total_flops() / timing.median / 1e9, _matmul_rate(device, dtype)
         whole = {"arithmetic": arithmetic, "ms": round(1e3 * timing.median, 1), RATE: round(rate, 1)}
         rows.append({"operator": "all", **whole, "share of the product's rate, %": round(100 * rate / peak, 1)})
         rows += [{"operator": name, "arithmetic": arithmetic, **row} for name, row in _operators(evaluate, device)]
-    scene.tts.accelerate("fp32")
+    setup.tts.accelerate("fp32")
     return rows
 
 

@@ -27,13 +27,13 @@ from benchmarks.common import stamp
 from benchmarks.speed import networks, parts
 from benchmarks.speed.profile import evaluation
 from benchmarks.speed.ratios import ratios
-from benchmarks.speed.scene import Scene
+from benchmarks.speed.setup import SpeedSetup
 from benchmarks.speed.solvers import solvers
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.files import atomic_path
 from gradtts_interp.models.precision import bf16_is_fast
 
-PARTS: dict[str, tuple[str, Callable[[Scene], list[dict[str, Any]]]]] = {
+PARTS: dict[str, tuple[str, Callable[[SpeedSetup], list[dict[str, Any]]]]] = {
     "a": ("Solvers", solvers),
     "b": ("One evaluation of the score", parts.steps),
     "c": ("Recording attention", networks.attention),
@@ -58,7 +58,7 @@ def main() -> int:
     torch.set_num_threads(args.threads)
     out = Path(args.out)
     known = json.loads(out.with_suffix(".json").read_text()) if out.with_suffix(".json").exists() else {}
-    scene = Scene.load(args.checkpoint, quick=args.quick)
+    setup = SpeedSetup.load(args.checkpoint, quick=args.quick)
     of = {**_circumstances(args), "commit": stamp()["commit"]}
     print("; ".join(f"{name}: {value}" for name, value in of.items()), flush=True)
     for name in args.part or sorted(PARTS):
@@ -67,7 +67,7 @@ def main() -> int:
             print(f"({name}) {title}: there already; --again measures it anew", flush=True)
             continue
         load, start = round(os.getloadavg()[0], 1), time.perf_counter()
-        rows = part(scene)
+        rows = part(setup)
         took = round(time.perf_counter() - start)
         about = {"title": title, "what": (part.__doc__ or "").strip(), **stamp(), **of}
         known[name] = {**about, "load before": load, "benchmark seconds": took, "rows": rows}

@@ -11,7 +11,7 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.speed.measure import timed
-from benchmarks.speed.scene import BRIEF, SHORT, Scene
+from benchmarks.speed.setup import BRIEF, SHORT, SpeedSetup
 from gradtts_interp.diffusion import diffusers_adapter
 from gradtts_interp.diffusion.diffusers_adapter import evaluation_times
 from gradtts_interp.diffusion.schedule import LinearSchedule, log_snr, time_of_log_snr
@@ -72,42 +72,42 @@ EULER_100 = Case("euler", 100)
 MIX_100 = Case("euler", 100, mechanisms=("score",))
 
 
-def cases(scene: Scene) -> list[Case]:
+def cases(setup: SpeedSetup) -> list[Case]:
     """What is measured; the plain baseline, a score mix of two styles by Euler, first."""
-    if scene.quick:
+    if setup.quick:
         few = [Case("unipc", n) for n in (8, DEFAULT_STEPS)] + [Case("unipc", 12, spacing="Karras")]
-        return [MIX_100, EULER_100, *few, *[Case("unipc", DEFAULT_STEPS, "bf16")] * bf16_is_fast(scene.tts.device)]
+        return [MIX_100, EULER_100, *few, *[Case("unipc", DEFAULT_STEPS, "bf16")] * bf16_is_fast(setup.tts.device)]
     found = [MIX_100, *(Case("euler", n) for n in (10, 20, 50, 100)), Case("euler_maruyama", 100), Case("ml", 100)]
     found += [Case(solver, n) for solver in ("dpm++", "unipc") for n in (6, 8, 10, 12, 14, 16, 18, 20, 24, 28)]
     found += [Case("unipc", n, spacing=name) for n in (12, 20) for name in SPACINGS if name != "ours"]
-    if bf16_is_fast(scene.tts.device):
+    if bf16_is_fast(setup.tts.device):
         found += [Case(DEFAULT_SOLVER, n, "bf16") for n in (16, 18, 20, 24)]
     return found
 
 
-def _solve(scene: Scene, case: Case, text: str, durations: list[int]) -> tuple[Any, float]:
+def _solve(setup: SpeedSetup, case: Case, text: str, durations: list[int]) -> tuple[Any, float]:
     """The mel, and seconds."""
-    scene.tts.accelerate(case.arithmetic)
+    setup.tts.accelerate(case.arithmetic)
     mels: list[Any] = []
     options = {"mechanisms": case.mechanisms, "num_inference_steps": case.steps, "solver": case.solver}
     with mock.patch.object(diffusers_adapter, "evaluation_times", SPACINGS[case.spacing]):
-        timing = timed(lambda: mels.append(scene.mel(text, durations=durations, **options)), runs=1, warm_up=0)
-    scene.tts.accelerate("fp32")
+        timing = timed(lambda: mels.append(setup.mel(text, durations=durations, **options)), runs=1, warm_up=0)
+    setup.tts.accelerate("fp32")
     return mels[0], timing.best
 
 
-def solvers(scene: Scene) -> list[dict[str, Any]]:
+def solvers(setup: SpeedSetup) -> list[dict[str, Any]]:
     """Mean absolute mel error against the first row's, over the distance of A and B; and seconds, without vocoder."""
     found: dict[Case, list[tuple[float, float]]] = defaultdict(list)
-    truth = Case("unipc", 60) if scene.quick else Case("euler", REFERENCE_STEPS)
-    for text in TEXTS[:1] if scene.quick else TEXTS:
-        durations = scene.prepare([text]).durations[0].tolist()
+    truth = Case("unipc", 60) if setup.quick else Case("euler", REFERENCE_STEPS)
+    for text in TEXTS[:1] if setup.quick else TEXTS:
+        durations = setup.prepare([text]).durations[0].tolist()
         plain = {"durations": durations, "num_inference_steps": DEFAULT_STEPS, "solver": DEFAULT_SOLVER}
-        a, b = (scene.mel(text, styles=style, **plain) for style in "ab")  # warm-up, too
-        reference, seconds = _solve(scene, truth, text, durations)
+        a, b = (setup.mel(text, styles=style, **plain) for style in "ab")  # warm-up, too
+        reference, seconds = _solve(setup, truth, text, durations)
         found[truth].append((0.0, seconds))
-        for case in cases(scene):
-            mel, seconds = _solve(scene, case, text, durations)
+        for case in cases(setup):
+            mel, seconds = _solve(setup, case, text, durations)
             error = math.nan if case.mechanisms else float((mel - reference).abs().mean() / (a - b).abs().mean())
             found[case].append((error, seconds))
     means = {case: [sum(values) / len(values) for values in zip(*both, strict=True)] for case, both in found.items()}

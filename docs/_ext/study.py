@@ -35,9 +35,9 @@ class StudyTable(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Make a table of the Markdown one."""
-        from benchmarks.interpolation.report import PLANS, aims_table, table_of
+        from benchmarks.interpolation.report import TABLES, aims_table, table_of
 
-        known, found = {plan.name: plan for plan in PLANS}, results()
+        known, found = {definition.name: definition for definition in TABLES}, results()
         name = self.arguments[0]
         if name != "aims" and name not in known:
             raise self.error(f"study-table {name}: expected aims or one of {', '.join(known)}")

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from gradtts_interp.app.form import Limits
-from gradtts_interp.app.studio import Studio
-from gradtts_interp.cli.jobs import default_checkpoint, device_of, vocoder_of
+from gradtts_interp.app.rendering import FormRenderer
+from gradtts_interp.cli.job_flags import default_checkpoint, device_of, vocoder_of
 from gradtts_interp.errors import InputError
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 
@@ -75,8 +75,8 @@ def run(args: argparse.Namespace) -> int:
     )
     if not _is_loopback(args.host):
         logger.warning("listening on %s: others can reach the app, and it asks for no password", args.host)
-    studio = Studio(pipeline.to(device), checkpoint, vocoder=args.vocoder, limits=limits)
-    page = build(studio)
+    renderer = FormRenderer(pipeline.to(device), checkpoint, vocoder=args.vocoder, limits=limits)
+    page = build(renderer)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"cannot listen on {args.host}:{args.port}: {error}") from error
     finally:
         page.close(verbose=False)
-        studio.close()
+        renderer.close()
     return 0
 
 

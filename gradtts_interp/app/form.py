@@ -1,17 +1,21 @@
-"""What is filled in, and the command line that says the same."""
+"""What is filled in, the job that it means, and the command line that says the same."""
 
 from __future__ import annotations
 
-import argparse
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from gradtts_interp.cli.synthesize import add_arguments
+from gradtts_interp.cli.blend_flags import share_of
 from gradtts_interp.errors import InputError
+from gradtts_interp.interpolation.attention_maps import MapOptions
+from gradtts_interp.job import Job, Sentence, StyleChoice, checked, require_mechanisms
+from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.sampling import SamplingOptions
+from gradtts_interp.styles import Style
 
-SPEAKER, RECORDING, NOBODY = "speaker", "recording", "nobody"
 MODES_OF_TWO = ("time", "frequency", "mix")
 
 
@@ -33,34 +37,17 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Voice:
-    """Where a style comes from.
-
-    Attributes:
-        source: ``speaker``, ``recording`` or ``nobody``.
-        speaker: Number of a speaker.
-        emotion: Emotion of that speaker.
-        recording: A recording that has been checked, under a name of ours.
-    """
-
-    source: str
-    speaker: int | None = None
-    emotion: str | None = None
-    recording: Path | None = None
-
-
-@dataclass(frozen=True)
 class Form:
     """Everything that can be chosen.
 
     Attributes:
         text: The sentence.
-        a: Style A.
-        b: Style B, ``nobody`` for A alone.
+        a: Style A, a recording by the path of its upload.
+        b: Style B, None for A alone.
         mode: How B comes in: ``time``, ``frequency`` or ``mix``.
         curve: Share of B over time, for ``time``.
         weight: Share of B, for ``mix``.
-        bands: Frequency bands with their style, where the command line knows ``--bands``; empty for none.
+        bands: Frequency bands with their style; empty for none.
         pitch_from: Who gives the pitch, for ``frequency``.
         mechanisms: Where the blend takes hold; empty for the checkpoint's choice.
         steps: Of the sampler.
@@ -69,96 +56,124 @@ class Form:
     """
 
     text: str
-    a: Voice
-    b: Voice
+    a: StyleChoice
+    b: StyleChoice | None = None
     mode: str = "time"
     curve: str = "0.2:0,0.8:1"
     weight: float = 0.5
     bands: str = ""
     pitch_from: str = "a"
     mechanisms: tuple[str, ...] = ()
-    steps: int = 20
-    solver: str = "unipc"
+    steps: int = SamplingOptions.steps
+    solver: str = SamplingOptions.solver
     seed: int = 0
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):  # type: ignore[no-untyped-def]
-        raise InputError(message.removeprefix("argument "))
-
-
-def parser() -> argparse.ArgumentParser:
-    """The parser of ``gradtts-interp synthesize``, which raises :class:`InputError` instead of ending the program."""
-    answer = _Parser(add_help=False)
-    add_arguments(answer)
-    return answer
-
-
-def knows_bands() -> bool:
-    """Whether the command line draws shares over frequency bands."""
-    return any("--bands" in action.option_strings for action in parser()._actions)
-
-
-def flags_of(form: Form, limits: Limits, *, with_attention: bool) -> list[str]:
-    """Say a form in flags of ``gradtts-interp synthesize``; recordings by their file's name alone.
+def job_of_form(
+    form: Form, limits: Limits, pipeline: GradTTSInterpPipeline, *, out: Path, settings: Mapping[str, Any]
+) -> Job:
+    """Make a job of what was filled in.
 
     Args:
-        form: What was filled in.
+        form: What was filled in; recordings by their path.
         limits: What is allowed.
-        with_attention: Whether the checkpoint has attention to record.
+        pipeline: Loaded, on its device.
+        out: Folder of the files.
+        settings: What the json says beyond the form.
 
     Returns:
-        The flags.
+        The job.
 
     Raises:
-        InputError: A field is empty, too long or too large.
+        InputError: A field is empty, too long or too large, or names something that the checkpoint has not.
     """
     text = " ".join(form.text.split())
     if not text:
         raise InputError("no text: type a sentence to speak")
     if len(text) > limits.text_characters:
         raise InputError(f"the text has {len(text)} characters; expected at most {limits.text_characters}")
-    if form.steps > limits.steps:
-        raise InputError(f"{form.steps} steps; expected at most {limits.steps}")
-    two = form.b.source != NOBODY
-    flags = [f"--text={text}", *_flags_of_voice(form.a, "A", "")]
-    if two:
-        flags += _flags_of_voice(form.b, "B", "2")
-        flags += _flags_of_blend(form)
-        if with_attention and (not form.mechanisms or "attention" in form.mechanisms):
-            flags.append("--attention")
-    return [*flags, "-t", str(form.steps), "--solver", form.solver, "--seed", str(form.seed)]
+    if not 1 <= form.steps <= limits.steps:
+        raise InputError(f"{form.steps} steps; expected at least 1 and at most {limits.steps}")
+    styles = [_style_of(form.a, "A", pipeline), form.b and _style_of(form.b, "B", pipeline)]
+    share = mechanisms = None
+    if form.b is not None:
+        if form.mode not in MODES_OF_TWO:
+            raise InputError(f"mode {form.mode!r}: expected one of {', '.join(MODES_OF_TWO)}")
+        share, mechanisms = share_of(form.mode, **_blend_of(form)), require_mechanisms(form.mechanisms)
+    return checked(
+        Job(
+            pipeline=pipeline,
+            a=styles[0],
+            b=styles[1],
+            share=share,
+            mechanisms=mechanisms,
+            sampling=SamplingOptions(form.steps, form.solver),
+            seed=form.seed,
+            attention=MapOptions() if records_attention(form, pipeline) else False,
+            lines=(Sentence(0, 1, text),),
+            out=out,
+            plots=True,
+            settings={
+                "mode": form.mode if form.b is not None else "none",
+                "pitch_from": form.pitch_from if share is not None and share.pitch is not None else None,
+                **settings,
+            },
+        )
+    )
 
 
-def _flags_of_voice(voice: Voice, name: str, suffix: str) -> list[str]:
-    if voice.source == RECORDING:
-        if voice.recording is None:
-            raise InputError(f"style {name}: upload or record some speech, or choose a speaker")
-        return [f"--reference{suffix}", voice.recording.name]
-    if voice.source != SPEAKER or voice.speaker is None:
-        raise InputError(f"style {name}: choose a speaker, or upload or record some speech")
-    flags = [f"-s{suffix}", str(voice.speaker)]
-    return [*flags, f"--emotion{suffix}", voice.emotion] if voice.emotion else flags
+def _style_of(choice: StyleChoice, letter: str, pipeline: GradTTSInterpPipeline) -> Style:
+    if choice == StyleChoice():
+        raise InputError(f"style {letter}: choose a speaker, or upload or record some speech")
+    style = choice.load(pipeline)
+    # A recording is known by its file's name, so that no folder of the server is told.
+    return style if choice.recording is None else replace(style, name=Path(choice.recording).name)
 
 
-def _flags_of_blend(form: Form) -> list[str]:
-    if form.mode not in MODES_OF_TWO:
-        raise InputError(f"mode {form.mode!r}: expected one of {', '.join(MODES_OF_TWO)}")
-    flags = ["--mode", form.mode]
+def _blend_of(form: Form) -> dict[str, Any]:
+    """The fields that describe the share, named as in :func:`~gradtts_interp.cli.blend_flags.share_of`."""
+    bands = "".join(form.bands.split()) or None
     if form.mode == "time":
-        flags.append(f"--curve={''.join(form.curve.split())}")
-    elif form.mode == "mix":
-        flags.append(f"--weight={form.weight:g}")
-    elif not form.bands.strip():  # bands in Hz have no pitch to follow
-        flags += ["--pitch-from", form.pitch_from]
-    if form.bands.strip():
-        flags.append(f"--bands={''.join(form.bands.split())}")
-    for mechanism in form.mechanisms:
-        flags += ["--mechanism", mechanism]
-    return flags
+        return {"curve": "".join(form.curve.split()), "bands": bands}
+    if form.mode == "mix":
+        return {"weight": form.weight, "bands": bands}
+    return {"bands": bands} if bands else {"pitch_from": form.pitch_from}  # bands in Hz have no pitch to follow
 
 
-def command_of(flags: Sequence[str], checkpoint: Path, vocoder: str | None) -> str:
-    """The command line that makes the same sound, to be typed where the downloaded files lie."""
-    where = ["-c", str(checkpoint), *(["--vocoder", vocoder] if vocoder else [])]
-    return shlex.join(["gradtts-interp", "synthesize", *flags, *where])
+def records_attention(form: Form, pipeline: GradTTSInterpPipeline) -> bool:
+    """Whether there is attention to record: two styles that are read side by side."""
+    chosen = not form.mechanisms or "attention" in form.mechanisms
+    return form.b is not None and chosen and bool(pipeline.model.attention_sites)
+
+
+def command_of(form: Form, checkpoint: Path, vocoder: str | None, *, attention: bool) -> str:
+    """The command line that makes the same sound, to be typed where the downloaded files lie.
+
+    Args:
+        form: What was filled in; recordings are named by their file's name alone.
+        checkpoint: The checkpoint.
+        vocoder: What ``--vocoder`` said, None for nothing.
+        attention: Whether attention is recorded.
+
+    Returns:
+        The command, quoted for a shell.
+    """
+    flags = [f"--text={' '.join(form.text.split())}", *_flags_of_style(form.a, "")]
+    if form.b is not None:
+        flags += [*_flags_of_style(form.b, "2"), "--mode", form.mode]
+        for name, value in _blend_of(form).items():
+            if value is not None:
+                flags.append(f"--{name.replace('_', '-')}={value if isinstance(value, str) else format(value, 'g')}")
+        for mechanism in form.mechanisms:
+            flags += ["--mechanism", mechanism]
+        flags += ["--attention"] * attention
+    flags += ["-t", str(form.steps), "--solver", form.solver, "--seed", str(form.seed), "-c", str(checkpoint)]
+    flags += ["--vocoder", vocoder] if vocoder else []
+    return shlex.join(["gradtts-interp", "synthesize", *flags])
+
+
+def _flags_of_style(choice: StyleChoice, suffix: str) -> list[str]:
+    if choice.recording is not None:
+        return [f"--reference{suffix}", Path(choice.recording).name]
+    emotion = [f"--emotion{suffix}", choice.emotion] if choice.emotion else []
+    return [f"-s{suffix}", str(choice.speaker), *emotion]

@@ -8,13 +8,16 @@ from typing import Any
 
 import gradio as gr
 
-from gradtts_interp.app.form import MODES_OF_TWO, NOBODY, RECORDING, SPEAKER, Form, Voice, knows_bands
-from gradtts_interp.app.studio import Answer, StoppedError, Studio
+from gradtts_interp.app.form import MODES_OF_TWO, Form
+from gradtts_interp.app.rendering import Answer, FormRenderer, StoppedError
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
 from gradtts_interp.interpolation.noise import NOISE
+from gradtts_interp.job import StyleChoice
+from gradtts_interp.sampling import SamplingOptions
 
+SPEAKER, RECORDING, NOBODY = "speaker", "recording", "nobody"
 FORGET_SECONDS = (300, 3600)
 """How often files are looked through, and at what age they are removed while the app runs."""
 
@@ -43,37 +46,37 @@ CURVE_EDITOR = """
 HEAD = f"<script>{(Path(__file__).parent / 'curve.js').read_text(encoding='utf-8')}</script>"
 
 
-def build(studio: Studio) -> gr.Blocks:
+def build(renderer: FormRenderer) -> gr.Blocks:
     """Make the page.
 
     Args:
-        studio: Renders what is filled in; its folder takes the uploads.
+        renderer: Renders what is filled in; its folder takes the uploads.
 
     Returns:
         The page, to be launched by :mod:`gradtts_interp.app.command`.
     """
-    studio.uploads.mkdir(parents=True, exist_ok=True)
-    os.environ["GRADIO_TEMP_DIR"] = str(studio.uploads)
+    renderer.uploads.mkdir(parents=True, exist_ok=True)
+    os.environ["GRADIO_TEMP_DIR"] = str(renderer.uploads)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     with gr.Blocks(title="gradtts-interp", analytics_enabled=False, delete_cache=FORGET_SECONDS) as page:
         gr.Markdown("# gradtts-interp\nSpeak a sentence while moving from one speaking style to another.")
         with gr.Row():
             with gr.Column():
-                fields = _fields(studio)
+                fields = _fields(renderer)
                 with gr.Row():
                     speak = gr.Button("Speak", variant="primary", elem_id="speak")
                     stop = gr.Button("Stop", variant="stop", elem_id="stop")
             with gr.Column():
                 shown = _shown()
-        _connect(page, studio, fields, speak, stop, shown)
+        _connect(page, renderer, fields, speak, stop, shown)
     return page
 
 
-def _fields(studio: Studio) -> list[Any]:
-    limits = studio.limits
+def _fields(renderer: FormRenderer) -> list[Any]:
+    limits = renderer.limits
     text = gr.Textbox("She wrote a letter.", label="Sentence", max_length=limits.text_characters, elem_id="text")
     with gr.Row():
-        a, b = _voice(studio, "A"), _voice(studio, "B")
+        a, b = _voice(renderer, "A"), _voice(renderer, "B")
     names = list(WAYS)
     mode = gr.Radio(names, value=names[0], label="From A to B", elem_id="mode")
     with gr.Group() as over_time:
@@ -89,10 +92,10 @@ def _fields(studio: Studio) -> list[Any]:
     parts = [over_time, pitch_from, weight]
     mode.change(_show_part, mode, parts, show_progress="hidden", api_visibility="private")
     with gr.Accordion("More", open=False):
-        bands = gr.Textbox(label="Frequency bands in Hz, such as 0-400:a,400-8000:b", visible=knows_bands())
+        bands = gr.Textbox(label="Frequency bands in Hz, such as 0-400:a,400-8000:b")
         mechanisms = gr.CheckboxGroup([*MECHANISMS, NOISE], label="Mechanisms (none: the checkpoint's choice)")
-        steps = gr.Slider(1, limits.steps, 20, step=1, label="Steps", elem_id="steps")
-        solver = gr.Dropdown([*SAMPLERS], value="unipc", label="Solver")
+        steps = gr.Slider(1, limits.steps, SamplingOptions.steps, step=1, label="Steps", elem_id="steps")
+        solver = gr.Dropdown([*SAMPLERS], value=SamplingOptions.solver, label="Solver")
         seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=2**31 - 1)
     return [text, *a, *b, mode, curve, weight, bands, pitch_from, mechanisms, steps, solver, seed]
 
@@ -101,11 +104,11 @@ def _show_part(mode: str) -> list[Any]:
     return [gr.update(visible=mode == name) for name in WAYS]
 
 
-def _voice(studio: Studio, letter: str) -> list[Any]:
+def _voice(renderer: FormRenderer, letter: str) -> list[Any]:
     """Fields of a style: where from, speaker, emotion, recording."""
-    speakers = [str(number) for number in studio.pipeline.speakers]
-    bank = studio.pipeline.bank
-    sources = ([SPEAKER] if speakers else []) + ([RECORDING] if studio.pipeline.model.has_style else [])
+    speakers = [str(number) for number in renderer.pipeline.speakers]
+    bank = renderer.pipeline.bank
+    sources = ([SPEAKER] if speakers else []) + ([RECORDING] if renderer.pipeline.model.has_style else [])
     sources += [NOBODY] if letter == "B" or not sources else []
     usual = {"A": "12", "B": "10"}[letter]
     chosen = usual if usual in speakers else next(iter(speakers), None)
@@ -117,7 +120,7 @@ def _voice(studio: Studio, letter: str) -> list[Any]:
         recording = gr.Audio(
             sources=["upload", "microphone"],
             type="filepath",
-            label=f"Speech in style {letter}, up to {studio.limits.upload_seconds:g} s",
+            label=f"Speech in style {letter}, up to {renderer.limits.upload_seconds:g} s",
             visible=sources[0] == RECORDING,
             buttons=[],
             elem_id=f"recording-{letter}",
@@ -143,18 +146,20 @@ def _shown() -> list[Any]:
     gr.Markdown("### Mel, F0 of A, B and the blend, share of B")
     picture = gr.Image(elem_id="picture", **looks)
     gr.Markdown("### Attention to B, by place in the network")
-    heat_map = gr.Image(elem_id="heat-map", **looks)
+    attention_map = gr.Image(elem_id="attention-map", **looks)
     command = gr.Textbox(label="Makes the same sound", lines=2, elem_id="command", buttons=["copy"], interactive=False)
     files = gr.File(label="Download", file_count="multiple", elem_id="files", interactive=False)
-    return [*players, words, picture, heat_map, command, files]
+    return [*players, words, picture, attention_map, command, files]
 
 
-def _connect(page: gr.Blocks, studio: Studio, fields: list[Any], speak: Any, stop: Any, shown: list[Any]) -> None:
+def _connect(
+    page: gr.Blocks, renderer: FormRenderer, fields: list[Any], speak: Any, stop: Any, shown: list[Any]
+) -> None:
     # The annotations of these handlers tell Gradio what to hand in.
     def on_speak(request: gr.Request, progress: gr.Progress = gr.Progress(), *values: Any) -> list[Any]:  # noqa: B008
         try:
             form = form_of(values)
-            answer = studio.render(form, _visitor(request), lambda part, text: progress(part, desc=text))
+            answer = renderer.render(form, _visitor(request), lambda part, text: progress(part, desc=text))
         except StoppedError:
             raise gr.Error("Stopped.", title="Stopped", duration=5, print_exception=False) from None
         except InputError as error:
@@ -164,10 +169,10 @@ def _connect(page: gr.Blocks, studio: Studio, fields: list[Any], speak: Any, sto
     on_speak.__annotations__ |= {"request": gr.Request, "progress": gr.Progress}
 
     def on_stop(request: gr.Request) -> None:
-        studio.stop(_visitor(request))
+        renderer.stop(_visitor(request))
 
     def on_leave(request: gr.Request) -> None:
-        studio.leave(_visitor(request))
+        renderer.leave(_visitor(request))
 
     on_stop.__annotations__["request"] = on_leave.__annotations__["request"] = gr.Request
     # Progress is told once, where the sound will be.
@@ -193,12 +198,12 @@ def form_of(values: Any) -> Form:
         InputError: A value is missing or of another kind.
     """
     text, *rest = values
-    a, b = _voice_of(rest[:4]), _voice_of(rest[4:8])
+    a, b = _style_of(rest[:4]), _style_of(rest[4:8])
     mode, curve, weight, bands, pitch_from, mechanisms, steps, solver, seed = rest[8:]
     try:
         return Form(
             text=text or "",
-            a=a,
+            a=a or StyleChoice(),
             b=b,
             mode=WAYS.get(mode, mode) if isinstance(mode, str) else MODES_OF_TWO[0],
             curve=curve or "",
@@ -214,19 +219,22 @@ def form_of(values: Any) -> Form:
         raise InputError(f"a field has no usable value: {error}") from None
 
 
-def _voice_of(values: Any) -> Voice:
+def _style_of(values: Any) -> StyleChoice | None:
+    """The style that is chosen; one without speaker and recording where the choice is not complete."""
     source, speaker, emotion, recording = values
-    number = int(speaker) if source == SPEAKER and speaker is not None else None
-    chosen = Path(recording) if source == RECORDING and recording else None
-    return Voice(source or NOBODY, number, emotion if number is not None else None, chosen)
+    if source == SPEAKER and speaker is not None:
+        return StyleChoice(int(speaker), emotion)
+    if source == RECORDING and recording:
+        return StyleChoice(recording=str(recording))
+    return StyleChoice() if source in (SPEAKER, RECORDING) else None
 
 
 def values_of(answer: Answer) -> list[Any]:
     """Values of what is shown, in the order of its fields."""
     sounds = [None if path is None else str(path) for path in answer.sounds]
-    heat_map = None if answer.heat_map is None else str(answer.heat_map)
+    attention_map = None if answer.attention_map is None else str(answer.attention_map)
     files = [str(path) for path in answer.downloads]
-    return [*sounds, summary(answer.report), str(answer.picture), heat_map, answer.command, files]
+    return [*sounds, summary(answer.report), str(answer.picture), attention_map, answer.command, files]
 
 
 def summary(report: dict[str, Any]) -> str:

@@ -89,38 +89,56 @@ def blend_conflicts(args: argparse.Namespace, mode: str) -> dict[str, bool]:
     }
 
 
-def share_of(args: argparse.Namespace, mode: str) -> Share | None:
-    """The share of B that the flags say; None for a single style.
+SHARE_FLAGS = ("weight", "curve", "words", "bands", "pitch_from", "harmonics", "pitch_width")
+
+
+def share_of(
+    mode: str,
+    *,
+    weight: float | None = None,
+    curve: str | None = None,
+    words: str | None = None,
+    bands: str | None = None,
+    pitch_from: str | None = None,
+    harmonics: int | None = None,
+    pitch_width: int | None = None,
+) -> Share | None:
+    """The share of B that flags, or the fields of the app, describe.
 
     Args:
-        args: Flags of :func:`add_blend_arguments`.
         mode: One of :data:`MODES`.
+        weight: Share everywhere, for mode mix; one half if None.
+        curve: Share over time, for mode time; a ramp if None.
+        words: Shares of single words.
+        bands: Shares of frequency bands.
+        pitch_from: Style that gives the pitch in mode frequency, ``a`` or ``b``.
+        harmonics: Multiples of F0 that count as pitch.
+        pitch_width: Mel bins on each side of them.
 
     Returns:
-        The share.
+        The share; None for a single style.
 
     Raises:
-        InputError: A curve, words or bands cannot be read.
+        InputError: A weight, curve, words or bands cannot be read.
     """
     if mode == "none":
         return None
-    bands = None if args.bands is None else _named("--bands", parse_bands, args.bands)
+    by_band = None if bands is None else _named("--bands", parse_bands, bands)
     if mode == "frequency":
-        if bands is not None:
-            return bands
-        width = 1 if args.pitch_width is None else args.pitch_width
-        pitch = shares.pitch(args.harmonics or 1, width)
-        return ~pitch if args.pitch_from == "b" else pitch
+        if by_band is not None:
+            return by_band
+        pitch = shares.pitch(harmonics or 1, 1 if pitch_width is None else pitch_width)
+        return ~pitch if pitch_from == "b" else pitch
     base: Share | None
     if mode == "mix":
-        base = shares.constant(EVEN if args.weight is None else args.weight)
-    elif args.curve is not None:
-        base = _named("--curve", parse_curve, args.curve)
+        base = shares.constant(EVEN if weight is None else weight)
+    elif curve is not None:
+        base = _named("--curve", parse_curve, curve)
     else:
-        base = None if args.words is not None else shares.ramp()
-    share = base if args.words is None else _named("--words", lambda text: parse_words(text, base=base), args.words)
+        base = None if words is not None else shares.ramp()
+    share = base if words is None else _named("--words", lambda text: parse_words(text, base=base), words)
     assert share is not None
-    return share if bands is None else share * bands
+    return share if by_band is None else share * by_band
 
 
 def _named(flag, parse, text: str) -> Share:

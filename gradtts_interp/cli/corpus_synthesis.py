@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gradtts_interp.cli.jobs import default_checkpoint
+from gradtts_interp.cli.job_flags import default_checkpoint
 from gradtts_interp.models.precision import PRECISIONS
 from gradtts_interp.scale import Settings, synthesize_manifest
 

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from gradtts_interp.audio import read_audio, require_speech
-from gradtts_interp.cli.evaluate_output import (
-    LEDGER,
+from gradtts_interp.cli.evaluate_shared import (
     Finding,
     add_measuring,
     add_output,
@@ -34,26 +33,25 @@ from gradtts_interp.cli.evaluate_output import (
     today,
     write_finding,
 )
-from gradtts_interp.cli.jobs import default_checkpoint, device_of, require_writable
+from gradtts_interp.cli.job_flags import default_checkpoint, device_of, require_writable
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.evaluation.comparison import (
     MEL,
     FileSettings,
     compare_files,
-    keep_views,
+    keep_excerpts,
     measure_blend,
     named_phones,
     phones_of,
 )
 from gradtts_interp.evaluation.file_report import blend_example, file_examples, set_figures, set_sentence
 from gradtts_interp.evaluation.kaldi import KaldiUtterance, write_kaldi
-from gradtts_interp.evaluation.ledger import Ledger, Record
 from gradtts_interp.evaluation.manifest import FilePair, read_manifest
-from gradtts_interp.evaluation.measures import ALIGNMENTS
-from gradtts_interp.evaluation.plans import BLEND_PLAN, FILES_PLAN, voice_plan
+from gradtts_interp.evaluation.metric_rows import ALIGNMENTS
 from gradtts_interp.evaluation.report import Report
-from gradtts_interp.evaluation.runner import Work, run_items
-from gradtts_interp.evaluation.signals import encoder_of
+from gradtts_interp.evaluation.run import Record, RunFolder, Work, run_items
+from gradtts_interp.evaluation.signal import encoder_of
+from gradtts_interp.evaluation.table_definitions import BLEND_TABLE, FILES_TABLE, voice_table
 from gradtts_interp.evaluation.tables import CONDITION
 from gradtts_interp.evaluation.voice import describe_voice
 from gradtts_interp.evaluation.voice_models import TransformersClassifier
@@ -172,8 +170,9 @@ def _compare(args: argparse.Namespace, pairs: list[FilePair], problems: list[str
         "examples": shown,
         "pairs": args.manifest if args.command == "corpus" else [args.reference, args.synthesis, args.textgrid],
     }
-    with Ledger(Path(args.out) / LEDGER, decides, restart=args.command == "contours" or args.restart) as ledger:
-        records = run_items(pairs, Work(settings.open, compare_files), ledger, jobs=jobs, name="files")
+    with RunFolder(args.out, decides, restart=args.command == "contours" or args.restart) as folder:
+        work, alone = Work(settings.open, compare_files), args.command == "contours"
+        records = run_items(pairs, work, folder, jobs=jobs, name="files", quiet=alone)
     examples = () if args.no_report else file_examples(pairs[:shown], Path(args.out), MEL)
     if getattr(args, "kaldi", False):
         _export(args, pairs, records)
@@ -186,7 +185,7 @@ def _compare(args: argparse.Namespace, pairs: list[FilePair], problems: list[str
         notes=_notes(records),
     )
     extra = {"command": command_line(args), **figures}
-    return write_finding(Finding((FILES_PLAN,), records, report, extra, problems), args)
+    return write_finding(Finding((FILES_TABLE,), records, report, extra, problems), args)
 
 
 def _export(args: argparse.Namespace, pairs: list[FilePair], records: list[Record]) -> None:
@@ -217,13 +216,13 @@ def _pair_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _pair(args: argparse.Namespace) -> int:
     settings = _settings(args, ())
-    bench = settings.open()
+    context = settings.open()
     files = {"A": args.a, "B": args.b, "blend": args.blend}
     share = _share_of(args)
     name = Path(args.blend).stem
-    rows, signals, notes = measure_blend(bench, files, share, name=name)
+    rows, signals, notes = measure_blend(context, files, share, name=name)
     phones = phones_of(args.textgrid, notes)
-    keep_views(bench, name, {role: (signal, phones) for role, signal in signals.items()})
+    keep_excerpts(context, name, {role: (signal, phones) for role, signal in signals.items()})
     record = Record(name, [row for table in rows.values() for row in table], 0.0, notes=notes)
     example = () if args.no_report else (blend_example(signals, share, MEL, named_phones(phones)),)
     report = Report(
@@ -232,7 +231,7 @@ def _pair(args: argparse.Namespace) -> int:
         examples=example,
         notes=tuple(dict.fromkeys(notes)),
     )
-    finding = Finding((BLEND_PLAN, FILES_PLAN), [record], report, {"command": command_line(args)})
+    finding = Finding((BLEND_TABLE, FILES_TABLE), [record], report, {"command": command_line(args)})
     return write_finding(finding, args)
 
 
@@ -307,8 +306,8 @@ def _voice(args: argparse.Namespace) -> int:
         ),
         notes=_notes(records),
     )
-    plan = voice_plan([row for record in records for row in record.rows])
-    return write_finding(Finding((plan,), records, report, {"command": command_line(args)}), args)
+    definition = voice_table([row for record in records for row in record.rows])
+    return write_finding(Finding((definition,), records, report, {"command": command_line(args)}), args)
 
 
 # -- all of them ------------------------------------------------------------------------------------------------------

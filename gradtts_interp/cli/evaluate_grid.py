@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gradtts_interp.checkpoints import read_index
-from gradtts_interp.cli.evaluate_output import (
-    LEDGER,
+from gradtts_interp.cli.evaluate_shared import (
     Finding,
     add_measuring,
     add_output,
@@ -26,7 +25,7 @@ from gradtts_interp.cli.evaluate_output import (
     today,
     write_finding,
 )
-from gradtts_interp.cli.jobs import default_checkpoint, device_of, read_lines, require_writable
+from gradtts_interp.cli.job_flags import default_checkpoint, device_of, read_lines, require_writable
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.grid import (
@@ -34,7 +33,7 @@ from gradtts_interp.evaluation.grid import (
     REFERENCE,
     SENTENCES,
     GridItem,
-    Voice,
+    StyleChoice,
     conditions_of,
     grid_facts,
     grid_items,
@@ -42,14 +41,13 @@ from gradtts_interp.evaluation.grid import (
     parse_pair,
 )
 from gradtts_interp.evaluation.grid_report import grid_examples, grid_pictures, main_sentences, weak_sentences
-from gradtts_interp.evaluation.grid_run import Desk, GridSettings, measure_item
+from gradtts_interp.evaluation.grid_run import GridContext, GridSettings, measure_item
 from gradtts_interp.evaluation.intelligibility import POCKETSPHINX
 from gradtts_interp.evaluation.kaldi import KaldiUtterance, write_kaldi
-from gradtts_interp.evaluation.ledger import Ledger, Record
-from gradtts_interp.evaluation.plans import GRID_PLANS
+from gradtts_interp.evaluation.rendering import OTHER_SENTENCE
 from gradtts_interp.evaluation.report import Report
-from gradtts_interp.evaluation.runner import Work, run_items
-from gradtts_interp.evaluation.studio import OTHER_SENTENCE
+from gradtts_interp.evaluation.run import Record, RunFolder, Work, run_items
+from gradtts_interp.evaluation.table_definitions import GRID_TABLES
 from gradtts_interp.evaluation.tables import tabulate
 
 UTTERANCES = 6  # about 12 minutes on two cores with the demo checkpoint
@@ -103,20 +101,20 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     require_writable(out)
     device = device_of(args.device)
-    settings, desk = _open(args, device.type, str(device))
-    items = _items(args, desk)
+    settings, context = _open(args, device.type, str(device))
+    items = _items(args, context)
     decides = _decides(args, settings, items)
     jobs = min(args.jobs or (cores() if device.type == "cpu" else 1), len(items))
-    work = Work((lambda: desk) if jobs == 1 else settings.open, measure_item)
-    with Ledger(out / LEDGER, decides, restart=args.restart) as ledger:
-        before = sum(ledger.is_done(item.id) for item in items)
+    work = Work((lambda: context) if jobs == 1 else settings.open, measure_item)
+    with RunFolder(out, decides, restart=args.restart) as folder:
+        before = sum(folder.is_done(item.id) for item in items)
         threads = max(1, cores() // jobs)
-        records = run_items(items, work, ledger, jobs=jobs, threads=threads, name="conditions")
+        records = run_items(items, work, folder, jobs=jobs, threads=threads, name="conditions")
     elapsed = time.monotonic() - start
-    return write_finding(_finding(args, settings, desk, items, records, elapsed, before, jobs), args)
+    return write_finding(_finding(args, settings, context, items, records, elapsed, before, jobs), args)
 
 
-def _open(args: argparse.Namespace, kind: str, device: str) -> tuple[GridSettings, Desk]:
+def _open(args: argparse.Namespace, kind: str, device: str) -> tuple[GridSettings, GridContext]:
     checkpoint = Path(args.checkpoint) if args.checkpoint else default_checkpoint()
     sampling = {
         "num_inference_steps": args.timesteps,
@@ -139,28 +137,30 @@ def _open(args: argparse.Namespace, kind: str, device: str) -> tuple[GridSetting
     return settings, settings.open()
 
 
-def _items(args: argparse.Namespace, desk: Desk) -> list[GridItem]:
-    pipeline = desk.studio.pipeline
+def _items(args: argparse.Namespace, context: GridContext) -> list[GridItem]:
+    pipeline = context.renderer.pipeline
     utterances = args.utterances or (QUICK_UTTERANCES if args.quick else UTTERANCES)
     if args.pairs:
         pairs = [parse_pair(text) for text in args.pairs]
         for pair in pairs:
             for voice in pair:
-                desk.studio.style(voice)
+                context.renderer.style(voice)
     elif pipeline.bank is not None:
         pairs = pairs_of_bank(pipeline.bank, utterances)
     elif len(pipeline.speakers) > 1:
-        pairs = [(Voice(a), Voice(b)) for a, b in zip(pipeline.speakers, pipeline.speakers[1:], strict=False)]
+        pairs = [
+            (StyleChoice(a), StyleChoice(b)) for a, b in zip(pipeline.speakers, pipeline.speakers[1:], strict=False)
+        ]
     else:
         raise InputError("this checkpoint has no speakers to choose from; give --pairs a.wav:b.wav")
     has_style = pipeline.model.has_style
     conditions = conditions_of(args.modes, has_style=has_style, noise=not args.no_noise, quick=args.quick)
-    texts = desk.settings.texts
+    texts = context.settings.texts
     return grid_items(pairs, texts, conditions, utterances=utterances, examples=args.examples)
 
 
 def _decides(args: argparse.Namespace, settings: GridSettings, items: list[GridItem]) -> dict[str, Any]:
-    """What decides the results: a ledger of anything else is refused."""
+    """What decides the results: a run of anything else is refused."""
     return {
         "checkpoint": fingerprint(settings.checkpoint),
         "vocoder": _vocoder_fingerprint(Path(settings.checkpoint)),
@@ -186,13 +186,13 @@ def _vocoder_fingerprint(checkpoint: Path) -> str | None:
 
 
 def _recordings(items: list[GridItem]) -> set[str]:
-    return {voice.path for item in items for voice in (item.pair.a, item.pair.b) if voice.path is not None}
+    return {voice.recording for item in items for voice in (item.pair.a, item.pair.b) if voice.recording is not None}
 
 
 def _finding(
     args: argparse.Namespace,
     settings: GridSettings,
-    desk: Desk,
+    context: GridContext,
     items: list[GridItem],
     records: list[Record],
     elapsed: float,
@@ -200,8 +200,8 @@ def _finding(
     jobs: int,
 ) -> Finding:
     rows = [row for record in records for row in record.rows]
-    plans = [plan for plan in GRID_PLANS if plan.name in (*args.modes, REFERENCE)]
-    tables = {plan.name: tabulate(plan, rows) for plan in plans}
+    definitions = [definition for definition in GRID_TABLES if definition.name in (*args.modes, REFERENCE)]
+    tables = {definition.name: tabulate(definition, rows) for definition in definitions}
     found, weak = main_sentences(tables), weak_sentences(tables)
     busy = sum(record.cpu_seconds for record in records)
     pairs = sorted({f"{item.pair.a.name} and {item.pair.b.name}" for item in items})
@@ -214,7 +214,7 @@ def _finding(
         (
             "measuring",
             f"F0 by {args.tracker}, {args.floor:g} to {args.ceiling:g} "
-            f"Hz; frames of {_frame(desk)}; A, B and "
+            f"Hz; frames of {_frame(context)}; A, B and "
             "blends share durations and noise, so nothing is aligned but 'another sentence'",
         ),
         ("recognisers", ", ".join(recogniser_facts(settings.recognisers)) or "none"),
@@ -230,15 +230,15 @@ def _finding(
         weak=weak,
         facts=facts,
         pictures=grid_pictures(rows),
-        examples=() if args.no_report else grid_examples(items, Path(args.out), desk.studio.listener.mel),
+        examples=() if args.no_report else grid_examples(items, Path(args.out), context.renderer.listener.mel),
         notes=tuple(dict.fromkeys(note for record in records for note in record.notes)),
     )
     _export(args, items)
-    return Finding(plans, records, report, {"command": command_line(args), "found": found, "weak": weak})
+    return Finding(definitions, records, report, {"command": command_line(args), "found": found, "weak": weak})
 
 
-def _frame(desk: Desk) -> str:
-    mel = desk.studio.listener.mel
+def _frame(context: GridContext) -> str:
+    mel = context.renderer.listener.mel
     return f"{mel.hop_samples} samples at {mel.sample_rate_hz} Hz"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from gradtts_interp.cli.jobs import default_checkpoint
+from gradtts_interp.cli.job_flags import default_checkpoint
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 
 

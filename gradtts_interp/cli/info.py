@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from gradtts_interp.checkpoints import INDEX
-from gradtts_interp.cli.jobs import NEED_STYLE_PARTS, default_checkpoint
+from gradtts_interp.cli.job_flags import default_checkpoint
 from gradtts_interp.files import read_json
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
 from gradtts_interp.interpolation.noise import NOISE
+from gradtts_interp.job import NEED_STYLE_PARTS
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 
 CARD = "README.md"

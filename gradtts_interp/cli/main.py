@@ -49,7 +49,8 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
     """Tells defaults, but not that there is none."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default is None or action.default is False or "default:" in (action.help or ""):
+        nothing = action.default is None or action.default is False or action.default in ("", [], ())
+        if nothing or "default:" in (action.help or ""):
             return action.help
         return super()._get_help_string(action)
 

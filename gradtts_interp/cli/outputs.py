@@ -11,14 +11,14 @@ import numpy as np
 import torch
 
 from gradtts_interp.audio import write_wav
-from gradtts_interp.cli.jobs import Job, Line
 from gradtts_interp.evaluation.blend import SMALLEST_RANGE_CENTS, RealisedShare, realised_f0_share
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
+from gradtts_interp.job import Job, Sentence
 from gradtts_interp.pitch.statistics import f0_statistics, thirds
-from gradtts_interp.plots import plot_speech
-from gradtts_interp.plots_attention import plot_layers, plot_phonemes
-from gradtts_interp.plots_tuning import plot_tuning_windows
+from gradtts_interp.plots.attention import plot_layers, plot_phonemes
+from gradtts_interp.plots.speech import plot_speech
+from gradtts_interp.plots.tuning import plot_tuning_windows
 from gradtts_interp.speech import Speech
 
 NOT_COMPARED = "A and B alone were not rendered; leave --no-plots out"
@@ -45,7 +45,7 @@ class Take:
     rtf: float
 
 
-def report_of(job: Job, line: Line, take: Take) -> dict[str, Any]:
+def report_of(job: Job, line: Sentence, take: Take) -> dict[str, Any]:
     """Everything that is known of a sentence, as plain JSON values.
 
     Args:
@@ -105,7 +105,7 @@ def _asked(job: Job, speech: Speech, frames: slice) -> float:
     return float(speech.share[:LOW_BAND_BINS, frames].mean())
 
 
-def write_outputs(job: Job, line: Line, take: Take, report: dict[str, Any]) -> dict[str, Path]:
+def write_outputs(job: Job, line: Sentence, take: Take, report: dict[str, Any]) -> dict[str, Path]:
     """Write the files of a sentence; each appears whole or not at all, the json last.
 
     Args:

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
-from gradtts_interp.cli.jobs import Job, Line
 from gradtts_interp.cli.outputs import Take, report_of, write_outputs
 from gradtts_interp.errors import InputError
-from gradtts_interp.interpolation.attention_maps import MapOptions
-from gradtts_interp.sampling import length_batches
+from gradtts_interp.job import Job, Sentence
+from gradtts_interp.sampling import SamplingOptions, length_batches
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate")
 
-COMPARISON = {"solver": "unipc", "num_inference_steps": 20}
-"""How plain A and B are rendered beside a blend of more steps."""
+COMPARISON = SamplingOptions()
+"""How plain A and B are solved beside a blend of more steps: only contours are taken from them."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Outcome:
         error: Why it failed, else None.
     """
 
-    line: Line
+    line: Sentence
     report: dict[str, Any] | None
     files: dict[str, Path]
     error: str | None = None
@@ -68,7 +67,7 @@ def render_lines(job: Job) -> list[Outcome]:
                 tokens.append(len(job.pipeline.frontend(line.text).ids))
                 ready.append(line)
             except InputError as error:
-                outcomes[line.index] = _failed(line, str(error))
+                outcomes[line.index] = failed(line, str(error))
                 bar.update()
         for batch in length_batches(tokens, job.batch_size):
             for outcome in _render_batch(job, [ready[i] for i in batch]):
@@ -77,21 +76,29 @@ def render_lines(job: Job) -> list[Outcome]:
     return [outcomes[line.index] for line in job.lines]
 
 
-def _render_batch(job: Job, lines: Sequence[Line]) -> Iterator[Outcome]:
+def _render_batch(job: Job, lines: Sequence[Sentence]) -> Iterator[Outcome]:
     """Render some sentences at once, or one by one where that fails, so that only the bad one fails."""
-    takes, problem = _try_to_speak(job, lines)
+    takes, problem = try_to_speak(job, lines)
     if problem is None:
         for line, take in zip(lines, takes, strict=True):
             yield _write(job, line, take)
     elif len(lines) == 1:
-        yield _failed(lines[0], problem)
+        yield failed(lines[0], problem)
     else:
         for line in lines:
             yield from _render_batch(job, [line])
 
 
-def _try_to_speak(job: Job, lines: Sequence[Line]) -> tuple[list[Take], str | None]:
-    """Takes of some sentences, or why there are none; what an error held is freed on the way out."""
+def try_to_speak(job: Job, lines: Sequence[Sentence]) -> tuple[list[Take], str | None]:
+    """Render some sentences at once, or say why not.
+
+    Args:
+        job: The job.
+        lines: One batch.
+
+    Returns:
+        A take of each sentence, and None; or nothing, and the reason. What an error held is freed on the way out.
+    """
     try:
         return speak(job, [line.text for line in lines]), None
     except InputError as error:
@@ -113,66 +120,58 @@ def is_out_of_memory(error: BaseException) -> bool:
     return any(sign in str(error).lower() for sign in OUT_OF_MEMORY)
 
 
-def speak(job: Job, texts: list[str]) -> list[Take]:
+def speak(job: Job, texts: list[str], *, on_step: Callable[..., Any] | None = None) -> list[Take]:
     """Render texts as the job says, and in A and in B alone where a plot is wanted.
 
     Args:
         job: The job.
         texts: One batch.
+        on_step: Called after each step of the sampler, those of A and B alone included.
 
     Returns:
         A take of each text.
     """
     _name_steps(job, "blend" if job.share else "speech")
     start = time.perf_counter()
-    speeches: list[Speech] = job.pipeline(
-        texts,
-        job.a,
-        job.b,
-        share=job.share,
-        mechanisms=job.mechanisms,
-        output_attention=MapOptions() if job.attention else False,
-        **job.sampling,
-    )
+    speeches = job.speak(texts, on_step=on_step)
     wall_seconds = time.perf_counter() - start
     rtf = wall_seconds / sum(speech.seconds for speech in speeches)
     durations = [speech.durations.tolist() for speech in speeches]
     alone: list[list[Speech] | list[None]] = [[None] * len(texts), [None] * len(texts)]
     if job.plots and job.share is not None:
-        alone = [_alone(job, texts, style, name, durations) for style, name in ((job.a, "A"), (job.b, "B"))]
+        for i, (style, name) in enumerate(((job.a, "A"), (job.b, "B"))):
+            _name_steps(job, f"{name} alone")
+            alone[i] = _comparison(job, style).speak(texts, durations=durations, on_step=on_step)
     return [Take(x, a, b, rtf) for x, a, b in zip(speeches, *alone, strict=True)]
 
 
-def _alone(job: Job, texts: list[str], style: Style | None, name: str, durations: list[list[int]]) -> list[Speech]:
-    """The same texts with the same durations and noise in one style, for comparison.
-
-    Only contours are taken from it, so it is solved by the cheapest solver that has converged.
-    """
-    _name_steps(job, f"{name} alone")
-    sampling = {name: value for name, value in job.sampling.items() if name != "noise_tuning"}
-    if sampling["num_inference_steps"] > COMPARISON["num_inference_steps"]:
-        sampling |= COMPARISON
-    return job.pipeline(texts, style, durations=durations, **sampling)
+def _comparison(job: Job, style: Style | None) -> Job:
+    """One style alone, by the cheapest solver that has converged where the job's own takes more steps."""
+    sampling = job.sampling
+    if sampling.steps > COMPARISON.steps:
+        sampling = replace(sampling, steps=COMPARISON.steps, solver=COMPARISON.solver)
+    return replace(job.alone(style), sampling=sampling)
 
 
 def _name_steps(job: Job, name: str) -> None:
     job.pipeline.set_progress_bar_config(desc=name, unit="step", position=1, leave=False, disable=None)
 
 
-def _write(job: Job, line: Line, take: Take) -> Outcome:
+def _write(job: Job, line: Sentence, take: Take) -> Outcome:
     try:
         report = report_of(job, line, take)
         files = write_outputs(job, line, take, report)
     except InputError as error:
-        return _failed(line, str(error))
+        return failed(line, str(error))
     except (OSError, RuntimeError) as error:  # a full disk reaches us through soundfile as a RuntimeError
         if isinstance(error, RuntimeError) and "soundfile" not in type(error).__module__:
             raise
-        return _failed(line, f"cannot write to {job.out}: {getattr(error, 'strerror', None) or error}")
+        return failed(line, f"cannot write to {job.out}: {getattr(error, 'strerror', None) or error}")
     return Outcome(line, report, files)
 
 
-def _failed(line: Line, problem: str) -> Outcome:
+def failed(line: Sentence, problem: str) -> Outcome:
+    """Say on stderr why a sentence failed, and keep it."""
     problem = " ".join(problem.split())
     _tell(f"error: line {line.number}: {problem}")
     return Outcome(line, None, {}, problem)

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import argparse
-import logging
+import json
 import shlex
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import soundfile
+import torch
+from tqdm import tqdm
 
-from gradtts_interp.cli import synthesize
-from gradtts_interp.cli.jobs import job_of
+from gradtts_interp.cli.job_flags import job_of
+from gradtts_interp.cli.rendering import failed, try_to_speak
+from gradtts_interp.cli.synthesize import add_speaking_arguments
+from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
-from gradtts_interp.streaming import stream
+from gradtts_interp.interpolation.shares import Share
+from gradtts_interp.job import Job, Sentence
+from gradtts_interp.streaming import shares_of_sentences
 from gradtts_interp.text.sentences import split_sentences
-
-logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options: those of ``synthesize``, and whether the share spans the whole text."""
-    synthesize.add_arguments(parser)
+    """Declare the command's options: those of all that speaks, and whether the share spans the whole text."""
+    add_speaking_arguments(parser)
     parser.add_argument(
         "--each-sentence",
         action="store_true",
         help="blend within each sentence anew (default: once over the whole text)",
     )
+    parser.set_defaults(batch_size=1, no_plots=True, attention=False)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,33 +43,58 @@ def run(args: argparse.Namespace) -> int:
         args: What the parser of ``add_arguments`` gave.
 
     Returns:
-        Exit status 0.
+        Exit status: 0, or 1 when a sentence failed; the others are in the file.
+
+    Raises:
+        InputError: Nothing could be started, or no sentence could be spoken.
     """
+    if args.threads:
+        torch.set_num_threads(args.threads)
     job = job_of(args, shlex.join(sys.argv))
-    job.pipeline.set_progress_bar_config(disable=True)
-    mel = job.pipeline.model.settings.mel
     path = Path(job.out) / "stream.wav"
-
-    def sentences() -> Iterator[str]:
-        for line in job.lines:
-            yield from split_sentences(line.text)
-
-    spoken = stream(
-        job.pipeline,
-        sentences(),
-        job.a,
-        job.b,
-        share=job.share,
-        whole_paragraph=not args.each_sentence,
-        mechanisms=job.mechanisms,
-        **job.sampling,
-    )
+    texts = [(line.number, text) for line in job.lines for text in split_sentences(line.text)]
+    sentences = [Sentence(i, number, text) for i, (number, text) in enumerate(texts)]
+    told: dict[int, dict] = {}
     seconds = 0.0
     with atomic_path(path) as temporary:
-        with soundfile.SoundFile(temporary, "w", mel.sample_rate_hz, 1, "PCM_16", format="WAV") as wav:
-            for speech in spoken:
+        rate_hz = job.pipeline.model.settings.mel.sample_rate_hz
+        with soundfile.SoundFile(temporary, "w", rate_hz, 1, "PCM_16", format="WAV") as wav:
+            parts = _with_shares(job, sentences, told, whole=not args.each_sentence)
+            for line, share in tqdm(parts, desc="sentences", unit="sentence", disable=None, file=sys.stderr):
+                takes, problem = try_to_speak(replace(job, share=share), [line])
+                if problem is not None:
+                    told[line.index] = failed(line, problem).to_dict()
+                    continue
+                speech = takes[0].speech
                 wav.write(speech.audio)
+                entry = {"line": line.number, "index": line.index, "text": line.text, "start": round(seconds, 4)}
+                told[line.index] = entry | {"seconds": round(speech.seconds, 4)}
                 seconds += speech.seconds
-                logger.info("%.1f s: %s", seconds, speech.text)
-    print(f"{path}: {seconds:.1f} s")
-    return 0
+        bad = sum("error" in entry for entry in told.values())
+        if bad == len(told):
+            raise InputError("no sentence could be spoken")
+    if args.json:
+        summary = {"file": str(path), "seconds": round(seconds, 4), "failed": bad, "device": str(job.pipeline.device)}
+        print(json.dumps({**summary, "sentences": [told[i] for i in sorted(told)]}, indent=1, ensure_ascii=False))
+    else:
+        print(f"{path}: {seconds:.1f} s")
+    return 1 if bad else 0
+
+
+def _with_shares(
+    job: Job, sentences: list[Sentence], told: dict[int, dict], *, whole: bool
+) -> Iterator[tuple[Sentence, Share | None]]:
+    """Each sentence that can be read, with its share; those that cannot are told, and the share passes over them."""
+    if job.share is None or not whole:
+        yield from ((line, job.share) for line in sentences)
+        return
+    assert job.a is not None and job.b is not None
+    scale = job.sampling.length_scale
+    ready, seconds = [], []
+    for line in sentences:
+        try:
+            seconds.append(job.pipeline.expected_seconds(line.text, (job.a, job.b), length_scale=scale))
+            ready.append(line)
+        except InputError as error:
+            told[line.index] = failed(line, str(error)).to_dict()
+    yield from zip(ready, shares_of_sentences(job.share, seconds), strict=True)

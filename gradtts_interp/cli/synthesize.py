@@ -11,19 +11,26 @@ import torch
 
 from gradtts_interp.acceleration import COMPILE_MODES
 from gradtts_interp.cli.blend_flags import add_blend_arguments
-from gradtts_interp.cli.jobs import Job, job_of
+from gradtts_interp.cli.job_flags import job_of
 from gradtts_interp.cli.rendering import Outcome, render_lines
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
 from gradtts_interp.interpolation.noise import NOISE
+from gradtts_interp.job import Job
 from gradtts_interp.models.precision import PRECISIONS
-from gradtts_interp.sampling import DEFAULT_SOLVER, DEFAULT_STEPS, OFFICIAL_SOLVER, OFFICIAL_STEPS
+from gradtts_interp.sampling import DEFAULT_SOLVER, DEFAULT_STEPS, OFFICIAL_SOLVER, OFFICIAL_STEPS, SamplingOptions
 
 USAGE = "%(prog)s -f FILE [-s A -s2 B] [options]; --help lists them"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of the main job on a parser."""
+    add_speaking_arguments(parser)
+    _add_files(parser.add_argument_group("what is written of each sentence"))
+
+
+def add_speaking_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags of all that speaks: text, styles, blend, sampling, output."""
     parser.usage = USAGE
     parser.formatter_class = argparse.HelpFormatter  # each help text names its default itself
     _add_input(parser.add_argument_group("what to say"))
@@ -92,7 +99,7 @@ def _add_sampling(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--guidance",
         type=_not_negative,
-        default=0.0,
+        default=SamplingOptions.guidance,
         metavar="G",
         help="strength of classifier-free guidance towards the styles, a factor from 0, which is off "
         "(default: %(default)s)",
@@ -100,14 +107,14 @@ def _add_sampling(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--temperature",
         type=_positive,
-        default=1.5,
+        default=SamplingOptions.temperature,
         metavar="X",
         help="divides the initial noise, above 0 (default: %(default)s)",
     )
     group.add_argument(
         "--length-scale",
         type=_positive,
-        default=1.0,
+        default=SamplingOptions.length_scale,
         metavar="X",
         help="factor on durations; above 1 is slower (default: %(default)s)",
     )
@@ -139,10 +146,14 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         f"graphs and compile for each length anew (default: not; without a mode: {COMPILE_MODES[0]})",
     )
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    group.add_argument("--threads", type=_count, metavar="N", help="CPU threads (default: torch's choice)")
+    group.add_argument("--json", action="store_true", help="print a machine-readable summary instead of a table")
+
+
+def _add_files(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--batch-size", type=_count, metavar="N", help="sentences rendered at once (default: 1 on a CPU, else 8)"
     )
-    group.add_argument("--threads", type=_count, metavar="N", help="CPU threads (default: torch's choice)")
     group.add_argument(
         "--no-plots", action="store_true", help="no .png, and no plain A and B to compare with: three times as fast"
     )
@@ -152,7 +163,6 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         help="record attention: one more panel, sample_0_attention.npz with mass and maps, and pictures of where in "
         "the references each phoneme looks",
     )
-    group.add_argument("--json", action="store_true", help="print a machine-readable summary instead of a table")
 
 
 def run(args: argparse.Namespace) -> int:

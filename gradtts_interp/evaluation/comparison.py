@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from gradtts_interp.audio import log_mel
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation import measures
-from gradtts_interp.evaluation.intelligibility import Ears, open_ears
+from gradtts_interp.evaluation import metric_rows
+from gradtts_interp.evaluation.excerpt import Excerpt, Phones, folder_name
+from gradtts_interp.evaluation.intelligibility import Recognisers, load_recognisers
 from gradtts_interp.evaluation.manifest import FilePair
-from gradtts_interp.evaluation.signals import Listener, Signal, encoder_of
+from gradtts_interp.evaluation.signal import Listener, Signal, encoder_of
 from gradtts_interp.evaluation.tables import ANCHOR, CONDITION
 from gradtts_interp.evaluation.textgrid import read_phones
-from gradtts_interp.evaluation.views import Phones, View, folder_name
 from gradtts_interp.text import TextFrontend
 from gradtts_interp.vocoder import MelDecoder, Vocoder
 
@@ -37,10 +37,10 @@ class FileSettings:
         listener: How to measure, without mel contract and encoder.
         encoder: Folder of the speaker encoder, None for none.
         vocoder: Folder of the vocoder of the floor, None for none.
-        align: One of :data:`~gradtts_interp.evaluation.measures.ALIGNMENTS`.
+        align: One of :data:`~gradtts_interp.evaluation.metric_rows.ALIGNMENTS`.
         out: Folder of the run.
         shown: Ids that the report shows.
-        recognisers: Who measures intelligibility; see :func:`~gradtts_interp.evaluation.intelligibility.open_ears`.
+        recognisers: Who measures intelligibility, as in :mod:`gradtts_interp.evaluation.intelligibility`.
         language: What they hear, where they know several.
         device: Where they work.
     """
@@ -55,37 +55,37 @@ class FileSettings:
     language: str = "en"
     device: str = "cpu"
 
-    def open(self) -> Bench:
+    def open(self) -> FileContext:
         """Load the models."""
         vocoder = None if self.vocoder is None else Vocoder.from_pretrained(self.vocoder).eval()
         if vocoder is not None:
             MEL.require_same(vocoder.mel_config, "the measures", f"the vocoder {self.vocoder}")
-        ears = open_ears(self.recognisers, TextFrontend(), language=self.language, device=self.device)
-        return Bench(Listener(MEL, encoder=encoder_of(self.encoder), **self.listener), vocoder, ears, self)
+        listeners = load_recognisers(self.recognisers, TextFrontend(), language=self.language, device=self.device)
+        return FileContext(Listener(MEL, encoder=encoder_of(self.encoder), **self.listener), vocoder, listeners, self)
 
 
 @dataclass(frozen=True)
-class Bench:
+class FileContext:
     """What the comparisons of one process share.
 
     Attributes:
         listener: Measures files.
         vocoder: Of the floor, None for none.
-        ears: Recognise what is said.
+        recognisers: Of what is said.
         settings: Settings of the run.
     """
 
     listener: Listener
     vocoder: MelDecoder | None
-    ears: Ears
+    recognisers: Recognisers
     settings: FileSettings
 
 
-def compare_files(bench: Bench, pair: FilePair) -> tuple[Rows, list[str]]:
+def compare_files(context: FileContext, pair: FilePair) -> tuple[Rows, list[str]]:
     """Measure a synthesis against its reference, and the anchors of the reference.
 
     Args:
-        bench: How.
+        context: Models and settings.
         pair: Two files, and others of the same and of another speaker.
 
     Returns:
@@ -94,53 +94,53 @@ def compare_files(bench: Bench, pair: FilePair) -> tuple[Rows, list[str]]:
     Raises:
         InputError: Reference or synthesis cannot be measured.
     """
-    reference = bench.listener.read(pair.reference)
-    synthesis = bench.listener.read(pair.synthesis)
+    reference = context.listener.read(pair.reference)
+    synthesis = context.listener.read(pair.synthesis)
     notes = [*reference.notes, *synthesis.notes]
     grids = [phones_of(path, notes) for path in (pair.reference_textgrid, pair.synthesis_textgrid)]
-    align = bench.settings.align
-    found, taken = measures.aligned_distances(reference, synthesis, align=align, phones=grids)
-    rows = [_row(pair, CONDITION, "synthesis", **found, alignment=taken, **_heard(bench, pair, synthesis, notes))]
+    align = context.settings.align
+    found, taken = metric_rows.aligned_distances(reference, synthesis, align=align, phones=grids)
+    rows = [_row(pair, CONDITION, "synthesis", **found, alignment=taken, **_heard(context, pair, synthesis, notes))]
     known = {"reference with itself": reference}
-    if bench.vocoder is not None:
-        known["reference through the vocoder"] = _vocoded(bench, reference)
+    if context.vocoder is not None:
+        known["reference through the vocoder"] = _vocoded(context, reference)
     for name, signal in known.items():
-        values = {**measures.distances(reference, signal), **_heard(bench, pair, signal, notes)}
+        values = {**metric_rows.distances(reference, signal), **_heard(context, pair, signal, notes)}
         rows.append(_row(pair, ANCHOR, name, **values))
     for name, path in (
         ("another utterance of the speaker", pair.same_speaker),
         ("another speaker", pair.other_speaker),
     ):
         if path is not None:
-            rows += _far(bench, pair, reference, name, path, notes)
-    if pair.id in bench.settings.shown:
-        keep_views(bench, pair.id, {"reference": (reference, grids[0]), "synthesis": (synthesis, grids[1])})
+            rows += _far(context, pair, reference, name, path, notes)
+    if pair.id in context.settings.shown:
+        keep_excerpts(context, pair.id, {"reference": (reference, grids[0]), "synthesis": (synthesis, grids[1])})
     for name, signal in (("reference", reference), ("synthesis", synthesis)):
         if signal.embedding is not None:
             rows.append({"hidden": "embedding", "of": name, "values": signal.embedding.tolist()})
     return rows, notes
 
 
-def _heard(bench: Bench, pair: FilePair, signal: Signal, notes: list[str]) -> dict[str, float]:
+def _heard(context: FileContext, pair: FilePair, signal: Signal, notes: list[str]) -> dict[str, float]:
     """Error rates of recognisers; a text that none can be measured by is noted."""
-    if not bench.settings.recognisers:
+    if not context.settings.recognisers:
         return {}
     try:
         if not pair.text:
             raise InputError("no text")
-        return bench.ears.errors(signal.audio, bench.listener.mel.sample_rate_hz, pair.text)
+        return context.recognisers.errors(signal.audio, context.listener.mel.sample_rate_hz, pair.text)
     except InputError as error:
         note = f"{pair.id}: {error}; measured without intelligibility"
         notes += [] if note in notes else [note]
         return {}
 
 
-def keep_views(bench: Bench, name: str, signals: dict[str, tuple[Signal, Phones]]) -> None:
+def keep_excerpts(context: FileContext, name: str, signals: dict[str, tuple[Signal, Phones]]) -> None:
     """Keep what the report shows of some signals, by role."""
     for role, (signal, phones) in signals.items():
         title = f"{role}: {Path(signal.name).name}"
-        view = View(title, signal.audio, signal.mel, signal.contour, bench.listener.mel, named_phones(phones))
-        view.save(Path(bench.settings.out) / "views" / folder_name(name) / f"{role}.npz")
+        excerpt = Excerpt(title, signal.audio, signal.mel, signal.contour, context.listener.mel, named_phones(phones))
+        excerpt.save(Path(context.settings.out) / "excerpts" / folder_name(name) / f"{role}.npz")
 
 
 def named_phones(phones: Phones) -> Phones:
@@ -150,25 +150,25 @@ def named_phones(phones: Phones) -> Phones:
 
 def _row(pair: FilePair, kind: str, condition: str, **values: Any) -> dict[str, Any]:
     head = {"table": FILES, "item": pair.id, "kind": kind, "condition": condition, "speaker": pair.speaker}
-    return measures.finite({**head, **values})
+    return metric_rows.finite({**head, **values})
 
 
-def _vocoded(bench: Bench, reference: Signal) -> Signal:
-    assert bench.vocoder is not None
+def _vocoded(context: FileContext, reference: Signal) -> Signal:
+    assert context.vocoder is not None
     with torch.no_grad():
-        mel = log_mel(torch.from_numpy(reference.audio), bench.listener.mel)
-        audio = bench.vocoder(mel, bench.listener.mel).float().numpy()
-    return bench.listener.hear(audio, f"{reference.name} through the vocoder")
+        mel = log_mel(torch.from_numpy(reference.audio), context.listener.mel)
+        audio = context.vocoder(mel, context.listener.mel).float().numpy()
+    return context.listener.hear(audio, f"{reference.name} through the vocoder")
 
 
-def _far(bench: Bench, pair: FilePair, reference: Signal, name: str, path: str, notes: list[str]) -> Rows:
+def _far(context: FileContext, pair: FilePair, reference: Signal, name: str, path: str, notes: list[str]) -> Rows:
     """An anchor of other words, aligned by warping; one that cannot be read is noted and left out."""
     try:
-        other = bench.listener.read(path)
+        other = context.listener.read(path)
     except InputError as error:
         notes.append(f"anchor {name!r} of {pair.id} left out: {error}")
         return []
-    return [_row(pair, ANCHOR, f"{name} (DTW)", **measures.warped_distances(reference, other))]
+    return [_row(pair, ANCHOR, f"{name} (DTW)", **metric_rows.warped_distances(reference, other))]
 
 
 def phones_of(path: str | None, notes: list[str]) -> Phones:
@@ -186,12 +186,12 @@ def phones_of(path: str | None, notes: list[str]) -> Phones:
 
 
 def measure_blend(
-    bench: Bench, files: dict[str, str], share: NDArray[Any], *, name: str
+    context: FileContext, files: dict[str, str], share: NDArray[Any], *, name: str
 ) -> tuple[dict[str, Rows], dict[str, Signal], list[str]]:
     """Measure a blend of recordings that share durations.
 
     Args:
-        bench: How.
+        context: Models and settings.
         files: Paths of ``A``, ``B`` and ``blend``.
         share: Share of B that was asked for, (T,) or (M, T).
         name: Of the utterance.
@@ -202,7 +202,7 @@ def measure_blend(
     Raises:
         InputError: A file cannot be measured, or lengths differ by more than a frame.
     """
-    signals = {role: bench.listener.read(path) for role, path in files.items()}
+    signals = {role: context.listener.read(path) for role, path in files.items()}
     frames = {role: signal.frames for role, signal in signals.items()}
     if max(frames.values()) - min(frames.values()) > 1:
         told = ", ".join(f"{role} {count}" for role, count in frames.items())
@@ -216,19 +216,19 @@ def measure_blend(
     wanted = wanted.mean(0) if wanted.ndim == 2 else wanted
     three = (signals["A"], signals["B"], signals["blend"])
     pair = FilePair(name, files["A"], files["blend"])
-    row = {**measures.mean_shares(*three), **measures.following(*three, wanted), **measures.selective(*three)}
+    row = {**metric_rows.mean_shares(*three), **metric_rows.following(*three, wanted), **metric_rows.selective(*three)}
     rows = [_row(pair, CONDITION, "blend", **row)]
     for role, condition in (("A", "A with itself"), ("B", "B (range)")):
         known = (signals["A"], signals["B"], signals[role])
-        values = {**measures.mean_shares(*known), **measures.selective(*known)}
+        values = {**metric_rows.mean_shares(*known), **metric_rows.selective(*known)}
         rows.append(_row(pair, ANCHOR, condition, **values))
-    if bench.vocoder is not None:
-        floor = (signals["A"], signals["B"], _vocoded(bench, signals["A"]).cut(shortest))
-        values = {**measures.mean_shares(*floor), **measures.selective(*floor)}
+    if context.vocoder is not None:
+        floor = (signals["A"], signals["B"], _vocoded(context, signals["A"]).cut(shortest))
+        values = {**metric_rows.mean_shares(*floor), **metric_rows.selective(*floor)}
         rows.append(_row(pair, ANCHOR, "A through the vocoder", **values))
-    to_a = [_row(pair, CONDITION, "blend against A", **measures.distances(signals["A"], signals["blend"]))]
-    to_a.append(_row(pair, CONDITION, "blend against B", **measures.distances(signals["B"], signals["blend"])))
-    to_a.append(_row(pair, ANCHOR, "A with itself", **measures.distances(signals["A"], signals["A"])))
-    to_a.append(_row(pair, ANCHOR, "A against B", **measures.distances(signals["A"], signals["B"])))
+    to_a = [_row(pair, CONDITION, "blend against A", **metric_rows.distances(signals["A"], signals["blend"]))]
+    to_a.append(_row(pair, CONDITION, "blend against B", **metric_rows.distances(signals["B"], signals["blend"])))
+    to_a.append(_row(pair, ANCHOR, "A with itself", **metric_rows.distances(signals["A"], signals["A"])))
+    to_a.append(_row(pair, ANCHOR, "A against B", **metric_rows.distances(signals["A"], signals["B"])))
     notes = [note for signal in signals.values() for note in signal.notes]
     return {"blend": [{**r, "table": "blend"} for r in rows], FILES: to_a}, signals, notes

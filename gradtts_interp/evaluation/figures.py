@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from gradtts_interp.evaluation.bootstrap import mean_with_interval
-from gradtts_interp.evaluation.views import View, frames_of_phones
-from gradtts_interp.plots import (
+from gradtts_interp.evaluation.excerpt import Excerpt, frames_of_phones
+from gradtts_interp.plots.drawing import (
     BLACK,
     BLUE,
     DB_PER_NAT,
@@ -59,14 +59,14 @@ class Trace:
     energy_db: NDArray[np.floating[Any]] | None = None
 
 
-def trace_of(view: View, role: str, label: str | None = None) -> Trace:
-    """Contour of a view, with gaps where it is unvoiced."""
-    contour = view.contour
+def trace_of(excerpt: Excerpt, role: str, label: str | None = None) -> Trace:
+    """Contour of an excerpt, with gaps where it is unvoiced."""
+    contour = excerpt.contour
     f0_hz = np.where(contour.voiced, contour.f0_hz, np.nan)
-    return Trace(role, label or view.name, f0_hz, contour.energy_db)
+    return Trace(role, label or excerpt.name, f0_hz, contour.energy_db)
 
 
-def asked_trace(a: View, b: View, share: NDArray[Any], label: str = "asked for") -> Trace:
+def asked_trace(a: Excerpt, b: Excerpt, share: NDArray[Any], label: str = "asked for") -> Trace:
     """What was asked for: log-F0 and level between A and B by the mean share of each frame.
 
     Args:
@@ -87,52 +87,52 @@ def asked_trace(a: View, b: View, share: NDArray[Any], label: str = "asked for")
     return Trace("reference", label, np.where(voiced, np.exp(log_f0), np.nan), energy)
 
 
-def contour_figure(traces: Sequence[Trace], view: View) -> Figure:
+def contour_figure(traces: Sequence[Trace], excerpt: Excerpt) -> Figure:
     """Draw F0 and level over time with phones, and the mean F0 of each phone.
 
     Args:
         traces: Contours on one frame grid.
-        view: Whose phones and frame grid are used.
+        excerpt: Whose phones and frame grid are used.
 
     Returns:
         The figure; without phones its lowest panel is left out.
     """
-    phones = frames_of_phones(view.phones, view.mel_config.frame_rate_hz)
+    phones = frames_of_phones(excerpt.phones, excerpt.mel_config.frame_rate_hz)
     heights = [2.8, 1.6] + ([2.1] if phones else [])
     figure = _figure(sum(heights) + 0.6)
     panels = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     panels[1].sharex(panels[0])
-    _draw_f0(panels[0], traces, view)
-    _draw_energy(panels[1], traces, view)
+    _draw_f0(panels[0], traces, excerpt)
+    _draw_energy(panels[1], traces, excerpt)
     for axes in panels[:2]:
-        _draw_phones(axes, view, named=axes is panels[0])
-        axes.set_xlim(0, max(len(t.f0_hz) for t in traces) / view.mel_config.frame_rate_hz)
+        _draw_phones(axes, excerpt, named=axes is panels[0])
+        axes.set_xlim(0, max(len(t.f0_hz) for t in traces) / excerpt.mel_config.frame_rate_hz)
     if phones:
         _draw_phone_means(panels[2], traces, phones)
     return figure
 
 
-def planes_figure(views: Sequence[View], share: NDArray[Any] | None) -> Figure:
+def planes_figure(excerpts: Sequence[Excerpt], share: NDArray[Any] | None) -> Figure:
     """Draw mels one above the other on one scale, and the share map below.
 
     Args:
-        views: Utterances on one frame grid.
+        excerpts: Utterances on one frame grid.
         share: Share of B (M, T), left out when None.
 
     Returns:
         The figure.
     """
-    count = len(views) + (share is not None)
+    count = len(excerpts) + (share is not None)
     figure = _figure(1.75 * count + 0.4)
     rows = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
-    top = max(float(view.mel.max()) for view in views)
-    for axes, view in zip(rows, views, strict=False):
-        level_db = (view.mel - top) * DB_PER_NAT
-        image = draw_plane(axes, level_db, view.mel_config, "magma", (-DYNAMIC_RANGE_DB, 0.0))
-        axes.set_title(view.name, fontsize=NORMAL, loc="left", parse_math=False)
+    top = max(float(excerpt.mel.max()) for excerpt in excerpts)
+    for axes, excerpt in zip(rows, excerpts, strict=False):
+        level_db = (excerpt.mel - top) * DB_PER_NAT
+        image = draw_plane(axes, level_db, excerpt.mel_config, "magma", (-DYNAMIC_RANGE_DB, 0.0))
+        axes.set_title(excerpt.name, fontsize=NORMAL, loc="left", parse_math=False)
         _bar(figure, image, axes, "dB")
     if share is not None:
-        image = draw_plane(rows[-1], share, views[0].mel_config, "cividis", (0.0, 1.0))
+        image = draw_plane(rows[-1], share, excerpts[0].mel_config, "cividis", (0.0, 1.0))
         rows[-1].set_title("share of B that was asked for", fontsize=NORMAL, loc="left")
         _bar(figure, image, rows[-1], "share")
     for axes in rows:
@@ -249,9 +249,9 @@ def _bar(figure: Figure, image: Any, axes: Axes, label: str) -> None:
     bar.ax.tick_params(labelsize=SMALL)
 
 
-def _draw_f0(axes: Axes, traces: Sequence[Trace], view: View) -> None:
+def _draw_f0(axes: Axes, traces: Sequence[Trace], excerpt: Excerpt) -> None:
     for trace in traces:
-        times = centres_seconds(len(trace.f0_hz), view.mel_config)
+        times = centres_seconds(len(trace.f0_hz), excerpt.mel_config)
         axes.plot(times, trace.f0_hz, label=trace.label, **STYLES[trace.role])
     seen = np.concatenate([t.f0_hz[np.isfinite(t.f0_hz)] for t in traces])
     scale_f0(axes, seen)
@@ -260,18 +260,18 @@ def _draw_f0(axes: Axes, traces: Sequence[Trace], view: View) -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.09), ncols=5, frameon=False, fontsize=SMALL, borderaxespad=0.1)
 
 
-def _draw_energy(axes: Axes, traces: Sequence[Trace], view: View) -> None:
+def _draw_energy(axes: Axes, traces: Sequence[Trace], excerpt: Excerpt) -> None:
     for trace in traces:
         if trace.energy_db is not None:
-            axes.plot(centres_seconds(len(trace.energy_db), view.mel_config), trace.energy_db, **STYLES[trace.role])
+            axes.plot(centres_seconds(len(trace.energy_db), excerpt.mel_config), trace.energy_db, **STYLES[trace.role])
     axes.set_ylabel("Level (dB)", fontsize=NORMAL)
     axes.set_xlabel("Time (s)", fontsize=NORMAL)
     axes.tick_params(labelsize=SMALL)
     axes.grid(True, axis="y", color="0.9", linewidth=0.8)
 
 
-def _draw_phones(axes: Axes, view: View, *, named: bool) -> None:
-    for name, start, end in view.phones:
+def _draw_phones(axes: Axes, excerpt: Excerpt, *, named: bool) -> None:
+    for name, start, end in excerpt.phones:
         axes.axvline(start, color="0.85", linewidth=0.7, zorder=1)
         if named and end - start > 0.03:
             middle = (start + end) / 2

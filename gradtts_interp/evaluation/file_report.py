@@ -10,28 +10,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradtts_interp.config import MelConfig
+from gradtts_interp.evaluation.excerpt import Excerpt, Phones, folder_name
 from gradtts_interp.evaluation.figures import asked_trace, contour_figure, planes_figure, trace_of
 from gradtts_interp.evaluation.frechet import diversity, frechet_distance
-from gradtts_interp.evaluation.ledger import Record
 from gradtts_interp.evaluation.manifest import FilePair
 from gradtts_interp.evaluation.report import Example, Picture, Player
-from gradtts_interp.evaluation.signals import Signal
+from gradtts_interp.evaluation.run import Record
+from gradtts_interp.evaluation.signal import Signal
 from gradtts_interp.evaluation.tables import number
-from gradtts_interp.evaluation.views import Phones, View, folder_name
 
 
 def file_examples(pairs: Sequence[FilePair], folder: Path, config: MelConfig) -> tuple[Example, ...]:
     """Players and pictures of the pairs that were kept; those that failed are left out."""
     found = []
     for pair in pairs:
-        home = folder / "views" / folder_name(pair.id)
+        home = folder / "excerpts" / folder_name(pair.id)
         if (home / "reference.npz").exists() and (home / "synthesis.npz").exists():
-            views = [View.load(home / f"{role}.npz", config) for role in ("reference", "synthesis")]
-            found.append(_file_example(pair, *views))
+            excerpts = [Excerpt.load(home / f"{role}.npz", config) for role in ("reference", "synthesis")]
+            found.append(_file_example(pair, *excerpts))
     return tuple(found)
 
 
-def _file_example(pair: FilePair, reference: View, synthesis: View) -> Example:
+def _file_example(pair: FilePair, reference: Excerpt, synthesis: Excerpt) -> Example:
     players = tuple(Player(v.name, v.audio, v.mel_config.sample_rate_hz) for v in (reference, synthesis))
     traces = [trace_of(reference, "reference"), trace_of(synthesis, "synthesis")]
     pictures = [
@@ -59,21 +59,21 @@ def blend_example(
     plane = (
         np.broadcast_to(share, (config.n_mels, share.shape[-1]))[:, :frames] if share.ndim == 1 else share[:, :frames]
     )
-    views = {
-        role: View(f"{role}: {Path(s.name).name}", s.audio, s.mel, s.contour, config, phones)
+    excerpts = {
+        role: Excerpt(f"{role}: {Path(s.name).name}", s.audio, s.mel, s.contour, config, phones)
         for role, s in signals.items()
     }
-    traces = [trace_of(views[role], role) for role in ("A", "B", "blend")]
-    traces.append(asked_trace(views["A"], views["B"], plane))
+    traces = [trace_of(excerpts[role], role) for role in ("A", "B", "blend")]
+    traces.append(asked_trace(excerpts["A"], excerpts["B"], plane))
     pictures = (
-        Picture("Contours", "Dashed is what was asked for.", contour_figure(traces, views["blend"])),
+        Picture("Contours", "Dashed is what was asked for.", contour_figure(traces, excerpts["blend"])),
         Picture(
             "Mels and share map",
             "A, blend and B on one scale.",
-            planes_figure([views["A"], views["blend"], views["B"]], plane),
+            planes_figure([excerpts["A"], excerpts["blend"], excerpts["B"]], plane),
         ),
     )
-    players = tuple(Player(v.name, v.audio, config.sample_rate_hz) for v in views.values())
+    players = tuple(Player(v.name, v.audio, config.sample_rate_hz) for v in excerpts.values())
     return Example("The three files", "", players, pictures)
 
 

@@ -62,7 +62,7 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Voice:
+class StyleChoice:
     """A style by what names it.
 
     Attributes:
@@ -95,8 +95,8 @@ class Pair:
     """
 
     index: int
-    a: Voice
-    b: Voice
+    a: StyleChoice
+    b: StyleChoice
     text: str
 
     @property
@@ -188,7 +188,7 @@ def _mechanisms(mode: str, *, has_style: bool, noise: bool, quick: bool) -> Iter
         yield from (("attention", NOISE), ("prosody", "attention", NOISE))
 
 
-def pairs_of_bank(bank: StyleBank, count: int) -> list[tuple[Voice, Voice]]:
+def pairs_of_bank(bank: StyleBank, count: int) -> list[tuple[StyleChoice, StyleChoice]]:
     """Pairs of neutral speakers whose F0 levels are at least four semitones apart.
 
     Args:
@@ -227,10 +227,10 @@ def pairs_of_bank(bank: StyleBank, count: int) -> list[tuple[Voice, Voice]]:
         chosen.append((a, b))
         used[a] += 1
         used[b] += 1
-    return [(Voice(a, "neutral"), Voice(b, "neutral")) for a, b in chosen]
+    return [(StyleChoice(a, "neutral"), StyleChoice(b, "neutral")) for a, b in chosen]
 
 
-def parse_pair(text: str) -> tuple[Voice, Voice]:
+def parse_pair(text: str) -> tuple[StyleChoice, StyleChoice]:
     """Read a pair as on the command line: ``12:10``, ``12/happy:10`` or ``a.wav:b.wav``.
 
     Args:
@@ -249,15 +249,15 @@ def parse_pair(text: str) -> tuple[Voice, Voice]:
     return first, second
 
 
-def _voice(text: str) -> Voice:
+def _voice(text: str) -> StyleChoice:
     number, _, emotion = text.partition("/")
     if number.isdigit():
-        return Voice(int(number), emotion or None)
-    return Voice(path=text)
+        return StyleChoice(int(number), emotion or None)
+    return StyleChoice(recording=text)
 
 
 def grid_items(
-    pairs: Sequence[tuple[Voice, Voice]],
+    pairs: Sequence[tuple[StyleChoice, StyleChoice]],
     texts: Sequence[str],
     conditions: Sequence[Condition],
     *,
@@ -285,5 +285,5 @@ def grid_items(
 
 
 def grid_facts(conditions: Sequence[Condition]) -> list[Any]:
-    """What decides the results of conditions, for the ledger."""
+    """What decides the results of conditions, for the settings of the run."""
     return [[slug(c), list(c.mechanisms or ()), list(c.weights)] for c in conditions]

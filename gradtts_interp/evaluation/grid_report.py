@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gradtts_interp.config import MelConfig
+from gradtts_interp.evaluation.excerpt import Excerpt
 from gradtts_interp.evaluation.figures import (
     asked_trace,
     attention_figure,
@@ -17,10 +18,9 @@ from gradtts_interp.evaluation.figures import (
     trace_of,
 )
 from gradtts_interp.evaluation.grid import DEFAULT, FREQUENCY, HALF, MIX, TIME, GridItem, Pair, slug
-from gradtts_interp.evaluation.plans import SHARE_NAMES
 from gradtts_interp.evaluation.report import Example, Picture, Player
+from gradtts_interp.evaluation.table_definitions import SHARE_NAMES
 from gradtts_interp.evaluation.tables import Table, interval_text, number
-from gradtts_interp.evaluation.views import View
 from gradtts_interp.pitch.statistics import f0_statistics
 
 
@@ -53,23 +53,25 @@ def grid_pictures(rows: Sequence[Mapping[str, Any]]) -> tuple[Picture, ...]:
 def grid_examples(items: Sequence[GridItem], folder: Path, config: MelConfig) -> tuple[Example, ...]:
     """Players and pictures of the pairs that were kept for the report."""
     pairs = {item.pair.id: item.pair for item in items if item.example}
-    return tuple(filter(None, (_example(pair, items, folder / "views" / pair.id, config) for pair in pairs.values())))
+    return tuple(
+        filter(None, (_example(pair, items, folder / "excerpts" / pair.id, config) for pair in pairs.values()))
+    )
 
 
 def _example(pair: Pair, items: Sequence[GridItem], folder: Path, config: MelConfig) -> Example | None:
     if not (folder / "A.npz").exists() or not (folder / "B.npz").exists():
         return None
-    a, b = View.load(folder / "A.npz", config), View.load(folder / "B.npz", config)
+    a, b = Excerpt.load(folder / "A.npz", config), Excerpt.load(folder / "B.npz", config)
     players, pictures = [_player(a), _player(b)], []
     for item in items:
         if item.pair != pair or item.condition is None:
             continue
         for path in sorted(folder.glob(f"{slug(item.condition)}*.npz")):
             if path.stem.removeprefix(slug(item.condition)).lstrip("-w").isdigit() or path.stem == slug(item.condition):
-                view = View.load(path, config)
-                players.append(_player(view, item.condition.mode))
+                excerpt = Excerpt.load(path, config)
+                players.append(_player(excerpt, item.condition.mode))
                 if item.condition.name == "default" and path.stem[-4:] not in ("w020", "w080"):
-                    pictures += _pictures(a, b, view, item.condition.mode)
+                    pictures += _pictures(a, b, excerpt, item.condition.mode)
     title = f"Styles {pair.a.name} and {pair.b.name}"
     return Example(title, pair.text, tuple(players), tuple(pictures))
 
@@ -81,14 +83,14 @@ _MODE_TEXTS = {
 }
 
 
-def _player(view: View, mode: str | None = None) -> Player:
-    median_hz = f0_statistics(view.contour).median_hz
+def _player(excerpt: Excerpt, mode: str | None = None) -> Player:
+    median_hz = f0_statistics(excerpt.contour).median_hz
     note = "unvoiced" if median_hz is None else f"median F0 {median_hz:.0f} Hz"
-    label = view.name if mode is None else f"{_MODE_TEXTS[mode]}: {view.name}"
-    return Player(label, view.audio, view.mel_config.sample_rate_hz, note)
+    label = excerpt.name if mode is None else f"{_MODE_TEXTS[mode]}: {excerpt.name}"
+    return Player(label, excerpt.audio, excerpt.mel_config.sample_rate_hz, note)
 
 
-def _pictures(a: View, b: View, blend: View, mode: str) -> list[Picture]:
+def _pictures(a: Excerpt, b: Excerpt, blend: Excerpt, mode: str) -> list[Picture]:
     what = _MODE_TEXTS[mode]
     traces = [trace_of(a, "A"), trace_of(b, "B"), trace_of(blend, "blend", "blend")]
     if mode == FREQUENCY:
@@ -196,6 +198,6 @@ def _beaten(tables: Mapping[str, Table], table: str, key: str, label: str) -> li
 def _cell(tables: Mapping[str, Table], table: str, line: str, key: str) -> Any:
     if table not in tables:
         return None
-    keys = [column.key for column in tables[table].plan.columns]
+    keys = [column.key for column in tables[table].definition.columns]
     lines = {one.name: one for one in tables[table].lines}
     return lines[line].cells[keys.index(key)] if line in lines and key in keys else None

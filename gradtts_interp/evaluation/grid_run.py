@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gradtts_interp.evaluation import measures
+from gradtts_interp.evaluation import metric_rows
 from gradtts_interp.evaluation.blend import linearity, monotonicity
 from gradtts_interp.evaluation.grid import (
     DEFAULT,
@@ -24,9 +24,9 @@ from gradtts_interp.evaluation.grid import (
     GridItem,
     Pair,
 )
-from gradtts_interp.evaluation.intelligibility import Ears, open_ears
-from gradtts_interp.evaluation.signals import Listener, Signal, encoder_of
-from gradtts_interp.evaluation.studio import Plain, Studio, Take
+from gradtts_interp.evaluation.intelligibility import Recognisers, load_recognisers
+from gradtts_interp.evaluation.rendering import Endpoints, Renderer, Rendering
+from gradtts_interp.evaluation.signal import Listener, Signal, encoder_of
 from gradtts_interp.evaluation.tables import ANCHOR, CONDITION
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.shares import Layout
@@ -38,7 +38,7 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class GridSettings:
-    """What a process needs to open its studio.
+    """What a process needs to load its models.
 
     Attributes:
         checkpoint: Folder or official file.
@@ -46,7 +46,7 @@ class GridSettings:
         sampling: Keyword arguments of the pipeline.
         listener: How to measure, without its encoder.
         encoder: Folder of the speaker encoder, None for none.
-        recognisers: Who measures intelligibility; see :func:`~gradtts_interp.evaluation.intelligibility.open_ears`.
+        recognisers: Who measures intelligibility, as in :mod:`gradtts_interp.evaluation.intelligibility`.
         language: What they hear, where they know several.
         out: Folder of the run.
         textgrids: Whether phones are written beside each wav.
@@ -64,36 +64,36 @@ class GridSettings:
     textgrids: bool = False
     texts: tuple[str, ...] = SENTENCES
 
-    def open(self) -> Desk:
+    def open(self) -> GridContext:
         """Load the models."""
         pipeline = GradTTSInterpPipeline.from_pretrained(self.checkpoint).to(torch.device(self.device))
         pipeline.set_progress_bar_config(disable=True)
         listener = Listener(pipeline.model.settings.mel, encoder=encoder_of(self.encoder), **self.listener)
-        studio = Studio(pipeline, listener, dict(self.sampling), Path(self.out), textgrids=self.textgrids)
-        ears = open_ears(self.recognisers, pipeline.frontend, language=self.language, device=self.device)
-        return Desk(studio, ears, self)
+        renderer = Renderer(pipeline, listener, dict(self.sampling), Path(self.out), textgrids=self.textgrids)
+        listeners = load_recognisers(self.recognisers, pipeline.frontend, language=self.language, device=self.device)
+        return GridContext(renderer, listeners, self)
 
 
 @dataclass(frozen=True)
-class Desk:
+class GridContext:
     """What the items of one process share.
 
     Attributes:
-        studio: Renders.
-        ears: Recognise what was rendered.
+        renderer: Renders.
+        recognisers: Of what was rendered.
         settings: Settings of the run.
     """
 
-    studio: Studio
-    ears: Ears
+    renderer: Renderer
+    recognisers: Recognisers
     settings: GridSettings
 
 
-def measure_item(desk: Desk, item: GridItem) -> tuple[Rows, list[str]]:
+def measure_item(context: GridContext, item: GridItem) -> tuple[Rows, list[str]]:
     """Render and measure one item.
 
     Args:
-        desk: The studio.
+        context: Renderer, recognisers and settings.
         item: Anchors or a condition of one pair.
 
     Returns:
@@ -104,49 +104,49 @@ def measure_item(desk: Desk, item: GridItem) -> tuple[Rows, list[str]]:
     """
     with torch.no_grad():
         if item.condition is None:
-            return _anchors(desk, item)
-        return _MEASURES[item.condition.mode](desk, item, item.condition)
+            return _anchors(context, item)
+        return _MEASURES[item.condition.mode](context, item, item.condition)
 
 
 def _row(item: GridItem, table: str, kind: str, condition: str, **values: Any) -> dict[str, Any]:
     pair = item.pair
     head = {"table": table, "item": pair.id, "kind": kind, "condition": condition}
-    return measures.finite({**head, "a": pair.a.name, "b": pair.b.name, "text": pair.text, **values})
+    return metric_rows.finite({**head, "a": pair.a.name, "b": pair.b.name, "text": pair.text, **values})
 
 
 # -- anchors --------------------------------------------------------------------------------------------------------
 
 
-def _anchors(desk: Desk, item: GridItem) -> tuple[Rows, list[str]]:
+def _anchors(context: GridContext, item: GridItem) -> tuple[Rows, list[str]]:
     """Known cases: A itself, the floor of the vocoder, other noise, another sentence, and B, the range."""
-    studio, pair = desk.studio, item.pair
-    plain = studio.plain(pair)
-    studio.keep(pair, plain.a, view=f"A: {pair.a.name}" if item.example else None)
-    studio.keep(pair, plain.b, view=f"B: {pair.b.name}" if item.example else None)
+    renderer, pair = context.renderer, item.pair
+    plain = renderer.plain(pair)
+    renderer.keep(pair, plain.a, excerpt=f"A: {pair.a.name}" if item.example else None)
+    renderer.keep(pair, plain.b, excerpt=f"B: {pair.b.name}" if item.example else None)
     known = {
         "A with itself": plain.a,
-        "A through the vocoder": studio.vocoded(plain.a, "A-vocoded"),
-        "A, other noise": studio.other_noise(pair),
+        "A through the vocoder": renderer.vocoded(plain.a, "A-vocoded"),
+        "A, other noise": renderer.other_noise(pair),
         "B (range)": plain.b,
     }
     rows = []
-    for name, take in known.items():
-        if take is not plain.a and take is not plain.b:
-            studio.keep(pair, take, like=plain.a)
-        heard = _intelligibility(desk, pair, take)
+    for name, rendering in known.items():
+        if rendering is not plain.a and rendering is not plain.b:
+            renderer.keep(pair, rendering, like=plain.a)
+        heard = _intelligibility(context, pair, rendering)
         known_values = {
-            REFERENCE: measures.distances(plain.a.signal, take.signal),
-            MIX: _middle(plain, take),
-            TIME: measures.voices(*_three(plain, take)),
-            FREQUENCY: measures.selective(*_three(plain, take)),
+            REFERENCE: metric_rows.distances(plain.a.signal, rendering.signal),
+            MIX: _middle(plain, rendering),
+            TIME: metric_rows.voices(*_three(plain, rendering)),
+            FREQUENCY: metric_rows.selective(*_three(plain, rendering)),
         }
         rows += [_row(item, table, ANCHOR, name, **values, **heard) for table, values in known_values.items()]
-    other = next((text for text in desk.settings.texts if text != pair.text), pair.text)
-    sentence = studio.other_sentence(pair, other)
-    studio.keep(pair, sentence)
-    far = measures.warped_distances(plain.a.signal, sentence.signal)
+    other = next((text for text in context.settings.texts if text != pair.text), pair.text)
+    sentence = renderer.other_sentence(pair, other)
+    renderer.keep(pair, sentence)
+    far = metric_rows.warped_distances(plain.a.signal, sentence.signal)
     rows.append(_row(item, REFERENCE, ANCHOR, "A, another sentence (DTW)", **far))
-    voices = measures.voices(*_three(plain, sentence))
+    voices = metric_rows.voices(*_three(plain, sentence))
     rows += [_row(item, table, ANCHOR, "A, another sentence", **voices) for table in (MIX, TIME, FREQUENCY)]
     return rows, [*plain.a.signal.notes, *plain.b.signal.notes]
 
@@ -154,31 +154,33 @@ def _anchors(desk: Desk, item: GridItem) -> tuple[Rows, list[str]]:
 # -- conditions -----------------------------------------------------------------------------------------------------
 
 
-def _sweep(desk: Desk, item: GridItem, condition: Condition) -> tuple[Rows, list[str]]:
+def _sweep(context: GridContext, item: GridItem, condition: Condition) -> tuple[Rows, list[str]]:
     """Constant shares: how the realised share grows with the weight."""
-    studio, pair = desk.studio, item.pair
-    plain = studio.plain(pair)
-    takes: dict[float, Take] = {}
+    renderer, pair = context.renderer, item.pair
+    plain = renderer.plain(pair)
+    renderings: dict[float, Rendering] = {}
     for weight in condition.weights:
         middle = weight == 0.5
-        takes[weight] = _blend(studio, pair, condition, weight, attention=middle and _reads(condition))
+        renderings[weight] = _blend(renderer, pair, condition, weight, attention=middle and _reads(condition))
         shown = item.example and (middle or condition.name == DEFAULT and weight in (0.2, 0.8))
-        studio.keep(pair, takes[weight], view=f"{condition.name}, weight {weight:g}" if shown else None, like=plain.a)
-    points = {weight: _middle(plain, take) for weight, take in takes.items()}
+        renderer.keep(
+            pair, renderings[weight], excerpt=f"{condition.name}, weight {weight:g}" if shown else None, like=plain.a
+        )
+    points = {weight: _middle(plain, rendering) for weight, rendering in renderings.items()}
     rows = [
-        _row(item, "sweep", CONDITION, condition.name, weight=weight, **point, seconds=takes[weight].seconds)
+        _row(item, "sweep", CONDITION, condition.name, weight=weight, **point, seconds=renderings[weight].seconds)
         for weight, point in points.items()
     ]
     row: dict[str, Any] = dict(points.get(0.5, {}))
-    for name in measures.SHARES:
+    for name in metric_rows.SHARES:
         row |= _curve(name, {weight: point.get(f"{name}_share") for weight, point in points.items()})
     for weight, end, name in ((0.0, plain.a, "endpoint_a"), (1.0, plain.b, "endpoint_b")):
-        if weight in takes and takes[weight].speech is not None:
-            row[name] = measures.largest_difference(end.signal.mel, takes[weight].signal.mel)
-    if 0.5 in takes:
-        row |= _intelligibility(desk, pair, takes[0.5])
-    rows.append(_row(item, MIX, CONDITION, condition.name, **row, **_cost(*takes.values())))
-    return rows, [note for take in takes.values() for note in take.signal.notes]
+        if weight in renderings and renderings[weight].speech is not None:
+            row[name] = metric_rows.largest_difference(end.signal.mel, renderings[weight].signal.mel)
+    if 0.5 in renderings:
+        row |= _intelligibility(context, pair, renderings[0.5])
+    rows.append(_row(item, MIX, CONDITION, condition.name, **row, **_cost(*renderings.values())))
+    return rows, [note for rendering in renderings.values() for note in rendering.signal.notes]
 
 
 def _curve(name: str, points: dict[float, float | None]) -> dict[str, float]:
@@ -193,22 +195,22 @@ def _curve(name: str, points: dict[float, float | None]) -> dict[str, float]:
     }
 
 
-def _over_time(desk: Desk, item: GridItem, condition: Condition) -> tuple[Rows, list[str]]:
+def _over_time(context: GridContext, item: GridItem, condition: Condition) -> tuple[Rows, list[str]]:
     """A ramp or step from A to B: whether the realised share follows it."""
-    studio, pair = desk.studio, item.pair
-    plain = studio.plain(pair)
-    take = _blend(studio, pair, condition, attention=item.example and _reads(condition))
-    studio.keep(pair, take, view=condition.name if item.example else None, like=plain.a)
-    assert take.speech is not None and take.speech.share is not None
-    three, wanted = _three(plain, take), take.speech.share.mean(0)
+    renderer, pair = context.renderer, item.pair
+    plain = renderer.plain(pair)
+    rendering = _blend(renderer, pair, condition, attention=item.example and _reads(condition))
+    renderer.keep(pair, rendering, excerpt=condition.name if item.example else None, like=plain.a)
+    assert rendering.speech is not None and rendering.speech.share is not None
+    three, wanted = _three(plain, rendering), rendering.speech.share.mean(0)
     if condition.name == STATIC:  # one style for the whole sentence is measured against the ramp
-        wanted = shares.ramp().render(Layout(len(wanted), studio.listener.mel)).weight.mean(0)
+        wanted = shares.ramp().render(Layout(len(wanted), renderer.listener.mel)).weight.mean(0)
     rows = []
-    for name, share in measures.realised_shares(*three).items():
+    for name, share in metric_rows.realised_shares(*three).items():
         frames = len(share.share)
         for k in range(TIME_BINS):
             part = slice(k * frames // TIME_BINS, (k + 1) * frames // TIME_BINS)
-            value = measures.mean_or_none(share, part, fewest=2)
+            value = metric_rows.mean_or_none(share, part, fewest=2)
             asked = float(wanted[part].mean()) if len(wanted[part]) else None
             rows.append(
                 _row(
@@ -222,23 +224,27 @@ def _over_time(desk: Desk, item: GridItem, condition: Condition) -> tuple[Rows, 
                     asked=asked,
                 )
             )
-    row = {**measures.following(*three, wanted), **measures.voices(*three), **_intelligibility(desk, pair, take)}
-    rows.append(_row(item, TIME, CONDITION, condition.name, **row, **_cost(take), **_tuning(take)))
-    return rows, list(take.signal.notes)
+    row = {
+        **metric_rows.following(*three, wanted),
+        **metric_rows.voices(*three),
+        **_intelligibility(context, pair, rendering),
+    }
+    rows.append(_row(item, TIME, CONDITION, condition.name, **row, **_cost(rendering), **_tuning(rendering)))
+    return rows, list(rendering.signal.notes)
 
 
-def _over_frequency(desk: Desk, item: GridItem, condition: Condition) -> tuple[Rows, list[str]]:
+def _over_frequency(context: GridContext, item: GridItem, condition: Condition) -> tuple[Rows, list[str]]:
     """The pitch of A with the voice of B."""
-    studio, pair = desk.studio, item.pair
-    plain = studio.plain(pair)
+    renderer, pair = context.renderer, item.pair
+    plain = renderer.plain(pair)
     if condition.name == WORLD and (mute := _unvoiced(plain)):
         note = f"{item.id}: {mute} has no voiced frame, so there is no pitch to swap; not measurable"
         return [_row(item, FREQUENCY, CONDITION, condition.name)], [note]
-    take = _blend(studio, pair, condition, attention=item.example and _reads(condition))
-    studio.keep(pair, take, view=condition.name if item.example else None, like=plain.a)
-    row = {**measures.selective(*_three(plain, take)), **_intelligibility(desk, pair, take)}
-    rows = [_row(item, FREQUENCY, CONDITION, condition.name, **row, **_cost(take), **_tuning(take))]
-    return rows, list(take.signal.notes)
+    rendering = _blend(renderer, pair, condition, attention=item.example and _reads(condition))
+    renderer.keep(pair, rendering, excerpt=condition.name if item.example else None, like=plain.a)
+    row = {**metric_rows.selective(*_three(plain, rendering)), **_intelligibility(context, pair, rendering)}
+    rows = [_row(item, FREQUENCY, CONDITION, condition.name, **row, **_cost(rendering), **_tuning(rendering))]
+    return rows, list(rendering.signal.notes)
 
 
 _MEASURES = {MIX: _sweep, TIME: _over_time, FREQUENCY: _over_frequency}
@@ -247,15 +253,19 @@ _MEASURES = {MIX: _sweep, TIME: _over_time, FREQUENCY: _over_frequency}
 # -- parts ----------------------------------------------------------------------------------------------------------
 
 
-def _blend(studio: Studio, pair: Pair, condition: Condition, weight: float = 0.5, *, attention: bool = False) -> Take:
+def _blend(
+    renderer: Renderer, pair: Pair, condition: Condition, weight: float = 0.5, *, attention: bool = False
+) -> Rendering:
     if condition.name == WORLD:
-        return studio.world(pair, condition)
-    return studio.blend(pair, condition, weight, attention=attention)
+        return renderer.world(pair, condition)
+    return renderer.blend(pair, condition, weight, attention=attention)
 
 
-def _unvoiced(plain: Plain) -> str | None:
+def _unvoiced(plain: Endpoints) -> str | None:
     """The style that is nowhere voiced, None where both are voiced somewhere."""
-    return next((n for n, take in (("A", plain.a), ("B", plain.b)) if not take.signal.contour.voiced.any()), None)
+    return next(
+        (n for n, rendering in (("A", plain.a), ("B", plain.b)) if not rendering.signal.contour.voiced.any()), None
+    )
 
 
 def _reads(condition: Condition) -> bool:
@@ -263,25 +273,28 @@ def _reads(condition: Condition) -> bool:
     return condition.name != WORLD and (condition.mechanisms is None or "attention" in condition.mechanisms)
 
 
-def _three(plain: Plain, take: Take) -> tuple[Signal, Signal, Signal]:
-    return plain.a.signal, plain.b.signal, take.signal
+def _three(plain: Endpoints, rendering: Rendering) -> tuple[Signal, Signal, Signal]:
+    return plain.a.signal, plain.b.signal, rendering.signal
 
 
-def _middle(plain: Plain, take: Take) -> dict[str, Any]:
-    three = _three(plain, take)
-    return {**measures.mean_shares(*three), **measures.voices(*three)}
+def _middle(plain: Endpoints, rendering: Rendering) -> dict[str, Any]:
+    three = _three(plain, rendering)
+    return {**metric_rows.mean_shares(*three), **metric_rows.voices(*three)}
 
 
-def _cost(*takes: Take) -> dict[str, Any]:
+def _cost(*renderings: Rendering) -> dict[str, Any]:
     """Mean seconds of a rendering per second of speech, and the highest peak of memory."""
-    peaks = [take.peak_mib for take in takes if take.peak_mib is not None]
-    spoken = sum(len(take.signal.audio) for take in takes) / takes[0].rate_hz
-    return {"rtf": sum(take.seconds for take in takes) / spoken, "peak_mib": max(peaks) if peaks else None}
+    peaks = [rendering.peak_mib for rendering in renderings if rendering.peak_mib is not None]
+    spoken = sum(len(rendering.signal.audio) for rendering in renderings) / renderings[0].rate_hz
+    return {
+        "rtf": sum(rendering.seconds for rendering in renderings) / spoken,
+        "peak_mib": max(peaks) if peaks else None,
+    }
 
 
-def _tuning(take: Take) -> dict[str, Any]:
+def _tuning(rendering: Rendering) -> dict[str, Any]:
     """Loss of a noise tuning before and after, mean over windows."""
-    trace = None if take.speech is None else take.speech.tuning
+    trace = None if rendering.speech is None else rendering.speech.tuning
     if trace is None or not trace.steps:
         return {}
     windows = {step.window for step in trace.steps}
@@ -291,5 +304,5 @@ def _tuning(take: Take) -> dict[str, Any]:
     return {"loss_before": float(np.mean(before)), "loss_after": float(np.mean(after))}
 
 
-def _intelligibility(desk: Desk, pair: Pair, take: Take) -> dict[str, Any]:
-    return desk.ears.errors(take.signal.audio, take.rate_hz, pair.text)
+def _intelligibility(context: GridContext, pair: Pair, rendering: Rendering) -> dict[str, Any]:
+    return context.recognisers.errors(rendering.signal.audio, rendering.rate_hz, pair.text)

@@ -142,7 +142,7 @@ def _error_rate(measure: str, references: Sequence[str], hypotheses: Sequence[st
 
 
 @dataclass(frozen=True)
-class Ears:
+class Recognisers:
     """The recognisers of a run.
 
     Attributes:
@@ -179,9 +179,9 @@ class Ears:
         return found
 
 
-def open_ears(
+def load_recognisers(
     recognisers: Sequence[str], frontend: TextFrontend, *, language: str = "en", device: str | torch.device = "cpu"
-) -> Ears:
+) -> Recognisers:
     """Load recognisers.
 
     Args:
@@ -198,7 +198,7 @@ def open_ears(
     """
     folders = [name for name in recognisers if name != POCKETSPHINX]
     words = TransformersRecogniser(folders[0], language=language, device=device) if folders else None
-    return Ears(frontend if POCKETSPHINX in recognisers else None, words)
+    return Recognisers(frontend if POCKETSPHINX in recognisers else None, words)
 
 
 def require_recognisers(recognisers: Sequence[str]) -> None:

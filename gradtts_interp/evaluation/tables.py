@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradtts_interp.evaluation.bootstrap import Interval, mean_with_interval
-from gradtts_interp.evaluation.ledger import json_line
+from gradtts_interp.evaluation.run import plain
 from gradtts_interp.files import atomic_path
 
 ANCHOR, CONDITION = "anchor", "condition"
@@ -46,7 +47,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TableDefinition:
     """Which rows and measures make a table.
 
     Attributes:
@@ -63,7 +64,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Line:
+class TableLine:
     """One line of a table.
 
     Attributes:
@@ -84,20 +85,20 @@ class Table:
     """A table with its definition.
 
     Attributes:
-        plan: Its definition; only columns with a value are kept.
+        definition: Its definition; only columns with a value are kept.
         lines: Anchors first, then conditions, as they came.
     """
 
-    plan: Plan
-    lines: tuple[Line, ...] = field(default=())
+    definition: TableDefinition
+    lines: tuple[TableLine, ...] = field(default=())
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        columns = self.plan.columns
+        columns = self.definition.columns
         return {
-            "name": self.plan.name,
-            "title": self.plan.title,
-            "text": self.plan.text,
+            "name": self.definition.name,
+            "title": self.definition.title,
+            "text": self.definition.text,
             "columns": [{"key": c.key, "heading": c.heading, "wanted": c.wanted} for c in columns],
             "lines": [
                 {
@@ -114,11 +115,11 @@ class Table:
         }
 
 
-def tabulate(plan: Plan, rows: Sequence[Row]) -> Table:
+def tabulate(definition: TableDefinition, rows: Sequence[Row]) -> Table:
     """Average the rows of a table over utterances.
 
     Args:
-        plan: The table.
+        definition: The table.
         rows: Rows with ``table``, ``condition``, ``kind`` and measures; None or NaN is not measurable and left out
             of a mean. Rows of other tables are passed over.
 
@@ -127,16 +128,17 @@ def tabulate(plan: Plan, rows: Sequence[Row]) -> Table:
     """
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        if row.get("table") == plan.name:
+        if row.get("table") == definition.name:
             groups.setdefault((row["kind"], row["condition"]), []).append(row)
     order = sorted(groups, key=lambda key: key[0] != ANCHOR)
-    cells = {key: [_interval(groups[key], column.key) for column in plan.columns] for key in order}
-    kept = [i for i in range(len(plan.columns)) if any(cells[key][i] is not None for key in order)]
+    cells = {key: [_interval(groups[key], column.key) for column in definition.columns] for key in order}
+    kept = [i for i in range(len(definition.columns)) if any(cells[key][i] is not None for key in order)]
     lines = [
-        Line(name, kind, len(groups[kind, name]), tuple(cells[kind, name][i] for i in kept)) for kind, name in order
+        TableLine(name, kind, len(groups[kind, name]), tuple(cells[kind, name][i] for i in kept))
+        for kind, name in order
     ]
-    columns = tuple(plan.columns[i] for i in kept)
-    return Table(Plan(plan.name, plan.title, plan.text, columns), tuple(lines))
+    columns = tuple(definition.columns[i] for i in kept)
+    return Table(TableDefinition(definition.name, definition.title, definition.text, columns), tuple(lines))
 
 
 def _interval(rows: Sequence[Row], key: str) -> Interval | None:
@@ -166,7 +168,7 @@ def markdown(table: Table, keys: Sequence[str] | None = None) -> str:
     Returns:
         Lines of ``mean [low, high]``, anchors in italics.
     """
-    columns = table.plan.columns
+    columns = table.definition.columns
     chosen = [i for i, c in enumerate(columns) if keys is None or c.key in keys]
     heads = [f"{columns[i].heading}{f', wanted {columns[i].wanted}' if columns[i].wanted else ''}" for i in chosen]
     lines = [f"| | n | {' | '.join(heads)} |", "|---" * (len(chosen) + 2) + "|"]
@@ -198,7 +200,9 @@ def write_rows(rows: Sequence[Row], folder: str | Path) -> dict[str, Path]:
     """
     files = {"jsonl": Path(folder) / "results.jsonl", "csv": Path(folder) / "results.csv"}
     with atomic_path(files["jsonl"]) as temporary:
-        temporary.write_text("".join(json_line(row) for row in rows), encoding="utf-8")
+        temporary.write_text(
+            "".join(json.dumps(plain(row), ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
+        )
     names = list(dict.fromkeys(name for row in rows for name in row))
     with atomic_path(files["csv"]) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from torch import Tensor
@@ -13,7 +14,7 @@ from gradtts_interp.interpolation.key_sets import style_key_sets
 from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS, Plan, Shares, StyleReading
 from gradtts_interp.interpolation.noise import NOISE, NoiseTuning
 from gradtts_interp.interpolation.noise_trace import TuningTrace
-from gradtts_interp.interpolation.noise_tuner import NoiseTuner, Scene
+from gradtts_interp.interpolation.noise_tuner import NoiseTuner, TuningProblem
 from gradtts_interp.interpolation.objectives import Goal, StyleOutcome
 from gradtts_interp.interpolation.outcomes import style_outcomes
 from gradtts_interp.interpolation.scoring import Frames, Score
@@ -39,7 +40,10 @@ def split_noise(
     others = tuple(name for name in mechanisms if name != NOISE)
     if tuning is None and len(others) == len(mechanisms):
         return others, None
-    return others, TuningRun(tuning or NoiseTuning(), styles, pitch=share.pitch if share else None)
+    pitch = share.pitch if share else None
+    tuning = tuning or NoiseTuning()
+    windows = tuning.windows_for(styles=len(styles), by_pitch=pitch is not None)  # so that the record names them
+    return others, TuningRun(replace(tuning, windows=windows), styles, pitch=pitch)
 
 
 class SamplerChoice(Protocol):
@@ -114,9 +118,9 @@ class TuningRun:
             Goal(w.style, w.region, w.outside_weight, at, frames.mask, share, w.queries, LOW_BAND_BINS, outcomes)
             for w, at in zip(windows, sites, strict=True)
         ]
-        scene = Scene(model, score, plan.mu, frames.mask, sets, options.temperature)
+        problem = TuningProblem(model, score, plan.mu, frames.mask, sets, options.temperature)
         sampler = sampler_by_name(options.solver)
-        self._tuner = NoiseTuner(scene, self.tuning, windows, goals, sampler=sampler, steps=options.steps)
+        self._tuner = NoiseTuner(problem, self.tuning, windows, goals, sampler=sampler, steps=options.steps)
         return self._tuner.begin(noise)
 
     def after_step(self, t: float, x: Tensor) -> Tensor | None:

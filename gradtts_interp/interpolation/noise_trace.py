@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class TuningStep:
         move: Distance moved so far in all, as a part of the noise's norm.
         taken: Whether the step was taken: a step that does not lower the loss is not, and the next is half as long.
         seconds: Wall-clock time of the step for the whole batch.
+        style: Number of the style that the window asks for; 0 is A.
     """
 
     item: int
@@ -45,6 +46,7 @@ class TuningStep:
     move: float
     taken: bool
     seconds: float
+    style: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,10 @@ class TuningTrace:
         before, after = ({w: _cut(m, item, frames) for w, m in maps.items()} for maps in (self.before, self.after))
         steps = tuple(s for s in self.steps if s.item == item)
         return TuningTrace(steps, self.stopped, self.seconds, before, after, self.notes)
+
+    def reversed_styles(self) -> TuningTrace:
+        """The same with the two styles named in the opposite order."""
+        return replace(self, steps=tuple(replace(step, style=1 - step.style) for step in self.steps))
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the maps, as plain JSON values."""

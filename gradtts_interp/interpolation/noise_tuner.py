@@ -20,7 +20,7 @@ from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
 from gradtts_interp.interpolation.noise_moves import OPTIMISERS, item_norm, within_move
 from gradtts_interp.interpolation.noise_trace import Maps, TuningStep, TuningTrace
 from gradtts_interp.interpolation.noise_visits import plan_visits, solver_times
-from gradtts_interp.interpolation.objectives import OBJECTIVES, REGIONS, Goal, Judgement, Observation
+from gradtts_interp.interpolation.objectives import OBJECTIVES, REGIONS, Goal, ObjectiveValue, Observation
 from gradtts_interp.interpolation.scoring import Score
 from gradtts_interp.models.grad_tts import GradTTS
 
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Scene:
+class TuningProblem:
     """What is being sampled.
 
     Attributes:
@@ -49,21 +49,21 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Look:
-    """A judgement of one place, off the graph, with the loss's gradient there and the mass it saw."""
+class Measurement:
+    """The objective at one place, off the graph, with the gradient of the loss there and the mass seen."""
 
-    judgement: Judgement
+    value: ObjectiveValue
     gradient: Tensor | None
     mass: dict[str, Tensor]
 
     @property
     def loss(self) -> Tensor:
         """Loss of each item (B,)."""
-        return self.judgement.loss
+        return self.value.loss
 
 
-Measure = Callable[[Tensor], tuple[Judgement, dict[str, Tensor]]]
-"""From a place (B, M, T), a residual or a noise, to its judgement and the mass seen, on the graph."""
+Measure = Callable[[Tensor], tuple[ObjectiveValue, dict[str, Tensor]]]
+"""From a place (B, M, T), a residual or a noise, to the objective and the mass seen, on the graph."""
 
 
 class _SeenEnoughError(Exception):
@@ -79,7 +79,7 @@ class NoiseTuner:
 
     def __init__(
         self,
-        scene: Scene,
+        problem: TuningProblem,
         tuning: NoiseTuning,
         windows: Sequence[NoiseWindow],
         goals: Sequence[Goal],
@@ -87,22 +87,22 @@ class NoiseTuner:
         sampler: Sampler,
         steps: int,
     ) -> None:
-        self.scene, self.tuning, self.windows, self.goals = scene, tuning, tuple(windows), goals
-        _, passed = solver_times(sampler, scene.model.schedule, steps)
+        self.problem, self.tuning, self.windows, self.goals = problem, tuning, tuple(windows), goals
+        _, passed = solver_times(sampler, problem.model.schedule, steps)
         self.visits = plan_visits(self.windows, [1.0, *passed]) if tuning.target == "latent" else {}
-        self._spent = torch.zeros(len(scene.mu), 1, 1, device=scene.mu.device)
+        self._spent = torch.zeros(len(problem.mu), 1, 1, device=problem.mu.device)
         self._records: list[TuningStep] = []
         self._before: dict[int, Maps] = {}
         self._after: dict[int, Maps] = {}
         self._gradients, self._seconds, self._stopped = 0, 0.0, "done"
-        self._descents = [Descent(w, tuning, len(scene.mu), scene.mu) for w in self.windows]
+        self._descents = [Descent(w, tuning, len(problem.mu), problem.mu) for w in self.windows]
         self._notes = self._missed()
 
     # -- what a sampler calls -----------------------------------------------------------------------------------
 
     def begin(self, noise: Tensor) -> Tensor:
         """Tune the noise (B, M, T) the sampler starts from; padding is left as it is."""
-        mask, heat = self.scene.mask, self.scene.temperature
+        mask, heat = self.problem.mask, self.problem.temperature
         if self.tuning.target == "initial":
             tuned = self._tune_initial(noise * mask)
             return torch.where(mask > 0, tuned, noise)
@@ -114,11 +114,11 @@ class NoiseTuner:
         """Tune the noisy mel (B, M, T) at time t; None where no window holds that time."""
         if t not in self.visits:
             return None
-        before = x - self.scene.mu
+        before = x - self.problem.mu
         after = self._tune_at(t, before)
         moved = (after != before).flatten(1).any(1)[:, None, None]
         # Multistep solvers forget their history when the mel is replaced: not without need.
-        return torch.where(moved, (self.scene.mu + after) * self.scene.mask, x) if moved.any() else None
+        return torch.where(moved, (self.problem.mu + after) * self.problem.mask, x) if moved.any() else None
 
     @property
     def trace(self) -> TuningTrace:
@@ -133,10 +133,10 @@ class NoiseTuner:
         for window, count in self.visits.get(t, ()):
             start = residual
 
-            def measure(place: Tensor, window: int = window) -> tuple[Judgement, dict[str, Tensor]]:
-                x = (self.scene.mu + place) * self.scene.mask
+            def measure(place: Tensor, window: int = window) -> tuple[ObjectiveValue, dict[str, Tensor]]:
+                x = (self.problem.mu + place) * self.problem.mask
                 score, mass = self._network(x, t)
-                return self._judge(window, score, mass, x, t), mass
+                return self._objective_value(window, score, mass, x, t), mass
 
             bound = (self.tuning.max_move - self._spent).clamp_min(0)
             residual = self._descend(window, count, start, start, bound, measure, t)
@@ -150,16 +150,16 @@ class NoiseTuner:
             if not self._times_in(spec):
                 continue
 
-            def measure(place: Tensor, window: int = window) -> tuple[Judgement, dict[str, Tensor]]:
+            def measure(place: Tensor, window: int = window) -> tuple[ObjectiveValue, dict[str, Tensor]]:
                 return self._through_solver(sampler, window, place)
 
             noise = self._descend(window, spec.steps, noise, start, bound, measure, 1.0)
         return noise
 
-    def _through_solver(self, sampler: Sampler, window: int, noise: Tensor) -> tuple[Judgement, dict[str, Tensor]]:
+    def _through_solver(self, sampler: Sampler, window: int, noise: Tensor) -> tuple[ObjectiveValue, dict[str, Tensor]]:
         """Judge what the network shows in a window when a short solver starts from a noise; mean over its times."""
-        scene, spec = self.scene, self.windows[window]
-        seen: list[tuple[Judgement, dict[str, Tensor]]] = []
+        problem, spec = self.problem, self.windows[window]
+        seen: list[tuple[ObjectiveValue, dict[str, Tensor]]] = []
 
         def score(x: Tensor, times: Tensor) -> Tensor:
             t = float(times[0])
@@ -168,16 +168,16 @@ class NoiseTuner:
             answer, mass = self._network(x, t)
             assert answer is not None
             if spec.holds(t):
-                seen.append((self._judge(window, answer, mass, x, t), mass))
+                seen.append((self._objective_value(window, answer, mass, x, t), mass))
             return answer
 
-        start = noise * scene.mask / scene.temperature
+        start = noise * problem.mask / problem.temperature
         try:
-            sampler(score, scene.model.schedule, start, scene.mu, scene.mask, self.tuning.solver_steps)
+            sampler(score, problem.model.schedule, start, problem.mu, problem.mask, self.tuning.solver_steps)
         except _SeenEnoughError:
             pass
         parts = [torch.stack([getattr(j, name) for j, _ in seen]).mean(0) for name in ("loss", "inside", "outside")]
-        return Judgement(*parts), seen[-1][1]
+        return ObjectiveValue(*parts), seen[-1][1]
 
     # -- looking and stepping -----------------------------------------------------------------------------------
 
@@ -186,11 +186,11 @@ class NoiseTuner:
         sites = self._observer.sites
         if self._observer.stop:
             with suppress(AllSeenError):
-                self.scene.score(x, batch_time(t, x))
+                self.problem.score(x, batch_time(t, x))
             return None, self._observer.take()
 
         def evaluate(x: Tensor) -> tuple[Tensor, ...]:
-            score = self.scene.score(x, batch_time(t, x))
+            score = self.problem.score(x, batch_time(t, x))
             mass = self._observer.take()
             return (score, *[mass[s] for s in sites])
 
@@ -200,24 +200,26 @@ class NoiseTuner:
             score, *masses = evaluate(x)
         return score, dict(zip(sites, masses, strict=True))
 
-    def _judge(self, window: int, score: Tensor | None, mass: dict[str, Tensor], x: Tensor, t: float) -> Judgement:
-        model, mu = self.scene.model, self.scene.mu
+    def _objective_value(
+        self, window: int, score: Tensor | None, mass: dict[str, Tensor], x: Tensor, t: float
+    ) -> ObjectiveValue:
+        model, mu = self.problem.model, self.problem.mu
         clean = None
         if score is not None:
             clean = mu + (x - mu + noise_level(t, model.schedule) ** 2 * score) / signal(t, model.schedule)
         seen = Observation(mass, None if clean is None else model.denormalise(clean))
         return OBJECTIVES[self.windows[window].objective](seen, self.goals[window])
 
-    def _look(self, place: Tensor, measure: Measure, *, with_gradient: bool) -> Look:
+    def _measured(self, place: Tensor, measure: Measure, *, with_gradient: bool) -> Measurement:
         place = place.detach().requires_grad_(with_gradient)
         with torch.set_grad_enabled(with_gradient):
-            judgement, mass = measure(place)
+            value, mass = measure(place)
             gradient = None
             if with_gradient:
-                (gradient,) = torch.autograd.grad(judgement.loss.sum(), place)
-                gradient = torch.nan_to_num(gradient * self.scene.mask, 0.0, 0.0, 0.0)
-        parts = [x.detach() for x in (judgement.loss, judgement.inside, judgement.outside)]
-        return Look(Judgement(*parts), gradient, {site: m.detach() for site, m in mass.items()})
+                (gradient,) = torch.autograd.grad(value.loss.sum(), place)
+                gradient = torch.nan_to_num(gradient * self.problem.mask, 0.0, 0.0, 0.0)
+        parts = [x.detach() for x in (value.loss, value.inside, value.outside)]
+        return Measurement(ObjectiveValue(*parts), gradient, {site: m.detach() for site, m in mass.items()})
 
     def _descend(
         self, window: int, count: int, place: Tensor, anchor: Tensor, bound: Tensor, measure: Measure, t: float
@@ -226,15 +228,15 @@ class NoiseTuner:
         if self._out_of_budget():
             return place
         descent = self._descents[window]
-        with weights_frozen(self.scene.model), self._watching(window):
+        with weights_frozen(self.problem.model), self._watching(window):
             began = time.perf_counter()
-            here = self._look(place, measure, with_gradient=True)
+            here = self._measured(place, measure, with_gradient=True)
             self._before.setdefault(window, self._maps(window, here))
             for left in range(count, 0, -1):
                 there_at = within_move(
                     place + descent.displacement(here, anchor), anchor, bound, shell=self.tuning.shell
                 )
-                there = self._look(there_at, measure, with_gradient=left > 1)
+                there = self._measured(there_at, measure, with_gradient=left > 1)
                 taken = descent.accept(here, there)
                 place = torch.where(taken[:, None, None], there_at, place)
                 self._gradients += 1
@@ -249,11 +251,11 @@ class NoiseTuner:
 
     @contextmanager
     def _watching(self, window: int) -> Iterator[None]:
-        sets = self.scene.sets if self.scene.sets is not None else self.scene.mu.new_zeros(0, 1, 2)
+        sets = self.problem.sets if self.problem.sets is not None else self.problem.mu.new_zeros(0, 1, 2)
         # A latent's mass is all that an attention objective reads; a solver needs the score to go on.
         stop = self.tuning.target == "latent" and self.windows[window].by_attention
         sites = tuple(self.goals[window].sites)
-        with MassObserver(self.scene.model, sites, sets, len(self.scene.mu), stop=stop) as self._observer:
+        with MassObserver(self.problem.model, sites, sets, len(self.problem.mu), stop=stop) as self._observer:
             yield
 
     def _out_of_budget(self) -> bool:
@@ -270,21 +272,22 @@ class NoiseTuner:
         return (self._spent + item_norm(place - anchor) / item_norm(anchor).clamp_min(1e-6))[:, 0, 0]
 
     def _note(
-        self, window: int, t: float, here: Look, there: Look, taken: Tensor, moved: Tensor, seconds: float
+        self, window: int, t: float, here: Measurement, there: Measurement, taken: Tensor, moved: Tensor, seconds: float
     ) -> None:
         assert here.gradient is not None
-        judged, after, norms = here.judgement, there.loss.tolist(), item_norm(here.gradient)[:, 0, 0].tolist()
+        found, after, norms = here.value, there.loss.tolist(), item_norm(here.gradient)[:, 0, 0].tolist()
         for i in range(len(norms)):
             step = TuningStep(
                 item=i,
                 window=window,
                 objective=self.windows[window].objective,
+                style=self.windows[window].style,
                 t=t,
                 step=self._descents[window].count - 1,
-                loss=float(judged.loss[i]),
+                loss=float(found.loss[i]),
                 loss_after=after[i],
-                mass_in=float(judged.inside[i]),
-                mass_out=float(judged.outside[i]),
+                mass_in=float(found.inside[i]),
+                mass_out=float(found.outside[i]),
                 gradient_norm=norms[i],
                 move=float(moved[i]),
                 taken=bool(taken[i]),
@@ -293,12 +296,12 @@ class NoiseTuner:
             self._records.append(step)
             logger.debug("noise tuning: %s", step)
 
-    def _maps(self, window: int, look: Look) -> Maps:
+    def _maps(self, window: int, measured: Measurement) -> Maps:
         spec, maps = self.windows[window], {}
-        for site, mass in look.mass.items():
+        for site, mass in measured.mass.items():
             own = mass[:, spec.style]
             plane = own.sum(1) if spec.region == "whole" else own[:, REGIONS.index(spec.region)]
-            cell = self.scene.model.attention_sites[site].cell
+            cell = self.problem.model.attention_sites[site].cell
             maps[site] = {"mass": plane.cpu().numpy(), "cell": cell}
         return maps
 
@@ -306,7 +309,7 @@ class NoiseTuner:
         if self.tuning.target == "latent":
             return [t for t in self.visits if window.holds(t)]
         evaluated, _ = solver_times(
-            sampler_by_name(self.tuning.solver), self.scene.model.schedule, self.tuning.solver_steps
+            sampler_by_name(self.tuning.solver), self.problem.model.schedule, self.tuning.solver_steps
         )
         return [t for t in evaluated if window.holds(t)]
 
@@ -332,13 +335,13 @@ class Descent:
         self.active = torch.ones(items, dtype=torch.bool, device=like.device)
         self.count = 0
 
-    def displacement(self, here: Look, anchor: Tensor) -> Tensor:
+    def displacement(self, here: Measurement, anchor: Tensor) -> Tensor:
         """Where to go from here (B, M, T)."""
         assert here.gradient is not None
         size = (self.rate * self.active)[:, None, None] * item_norm(anchor)
         return self.optimiser(here.gradient, size)
 
-    def accept(self, here: Look, there: Look) -> Tensor:
+    def accept(self, here: Measurement, there: Measurement) -> Tensor:
         """Which items' steps lowered the loss enough to be taken (B,)."""
         taken = self.active & (here.loss - there.loss > self.early_stop)
         self.vain = torch.where(taken, 0, self.vain + 1)
@@ -361,19 +364,19 @@ def weights_frozen(model: torch.nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def _merge(taken: Tensor, there: Look, here: Look) -> Look:
-    """The look at each item's place: there where its step was taken, else here."""
+def _merge(taken: Tensor, there: Measurement, here: Measurement) -> Measurement:
+    """What was measured at each item's place: there where its step was taken, else here."""
 
     def pick(new: Tensor, old: Tensor) -> Tensor:
         return torch.where(taken.reshape(-1, *[1] * (new.dim() - 1)), new, old)
 
-    judgement = Judgement(
+    value = ObjectiveValue(
         pick(there.loss, here.loss),
-        pick(there.judgement.inside, here.judgement.inside),
-        pick(there.judgement.outside, here.judgement.outside),
+        pick(there.value.inside, here.value.inside),
+        pick(there.value.outside, here.value.outside),
     )
     gradient = here.gradient
     if there.gradient is not None and here.gradient is not None:
         gradient = pick(there.gradient, here.gradient)
     mass = {site: pick(there.mass[site], old) for site, old in here.mass.items()}
-    return replace(here, judgement=judgement, gradient=gradient, mass=mass)
+    return replace(here, value=value, gradient=gradient, mass=mass)

@@ -90,7 +90,7 @@ class Observation:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class ObjectiveValue:
     """A loss for each item, and the two parts it is made of, each (B,)."""
 
     loss: Tensor
@@ -98,10 +98,10 @@ class Judgement:
     outside: Tensor
 
 
-Objective = Callable[[Observation, Goal], Judgement]
+Objective = Callable[[Observation, Goal], ObjectiveValue]
 
 
-def mass_in(seen: Observation, goal: Goal) -> Judgement:
+def mass_in(seen: Observation, goal: Goal) -> ObjectiveValue:
     """Draw attention to the keys of a style's region.
 
     Outside are the style's other keys and the other styles' keys of the same region; the other styles' other keys are
@@ -109,30 +109,30 @@ def mass_in(seen: Observation, goal: Goal) -> Judgement:
     """
     own, others = _own_and_others(seen, goal)
     if goal.region == "whole":
-        return _judge(own.sum(1), others.sum(1), goal.outside_weight)
+        return _objective_value(own.sum(1), others.sum(1), goal.outside_weight)
     wanted = REGIONS.index(goal.region)
-    return _judge(own[:, wanted], own[:, 1 - wanted] + others[:, wanted], goal.outside_weight)
+    return _objective_value(own[:, wanted], own[:, 1 - wanted] + others[:, wanted], goal.outside_weight)
 
 
-def mass_out(seen: Observation, goal: Goal) -> Judgement:
+def mass_out(seen: Observation, goal: Goal) -> ObjectiveValue:
     """Drive attention from the keys of a style's region to the style's other keys."""
     own, others = _own_and_others(seen, goal)
     if goal.region == "whole":
-        return _judge(others.sum(1), own.sum(1), 1.0, inside_weight=goal.outside_weight)
+        return _objective_value(others.sum(1), own.sum(1), 1.0, inside_weight=goal.outside_weight)
     unwanted = REGIONS.index(goal.region)
-    return _judge(own[:, 1 - unwanted], own[:, unwanted], 1.0, inside_weight=goal.outside_weight)
+    return _objective_value(own[:, 1 - unwanted], own[:, unwanted], 1.0, inside_weight=goal.outside_weight)
 
 
-def mass_both(seen: Observation, goal: Goal) -> Judgement:
+def mass_both(seen: Observation, goal: Goal) -> ObjectiveValue:
     """A style's region in and the other styles' same region out, at once and with equal weight."""
     own, others = _own_and_others(seen, goal)
     if goal.region == "whole":
-        return _judge(own.sum(1), others.sum(1), 1.0)
+        return _objective_value(own.sum(1), others.sum(1), 1.0)
     wanted = REGIONS.index(goal.region)
-    return _judge(own[:, wanted], others[:, wanted], 1.0)
+    return _objective_value(own[:, wanted], others[:, wanted], 1.0)
 
 
-def mass_share(seen: Observation, goal: Goal) -> Judgement:
+def mass_share(seen: Observation, goal: Goal) -> ObjectiveValue:
     """Bring each position's mass of each style to its share, whatever the share: mean squared distance.
 
     Nothing moves where attention already obeys, as under shares of 0 and 1.
@@ -146,10 +146,10 @@ def mass_share(seen: Observation, goal: Goal) -> Judgement:
         queries = _query_weight(goal, height, width, everywhere=True).to(mass)
         loss = loss + weight * ((mass - wanted).square().sum(1) * queries).sum((1, 2))
         inside = inside + weight * (torch.minimum(mass, wanted).sum(1) * queries).sum((1, 2))
-    return Judgement(loss, inside, 1 - inside)  # type: ignore[arg-type, operator]
+    return ObjectiveValue(loss, inside, 1 - inside)  # type: ignore[arg-type, operator]
 
 
-def f0_position(seen: Observation, goal: Goal) -> Judgement:
+def f0_position(seen: Observation, goal: Goal) -> ObjectiveValue:
     """Put the energy of the F0 band on the style's F0, its contour laid over the target's frames.
 
     The loss is minus the log of the part of the band's energy on those bins, mean over voiced frames.
@@ -160,16 +160,16 @@ def f0_position(seen: Observation, goal: Goal) -> Judgement:
     counted = goal.mask[:, 0] * style.voiced[:, 0] * (pitch.sum(1) > 0)
     part = (band.softmax(1) * pitch).sum(1)
     inside = _mean_over(part, counted)
-    return Judgement(_mean_over(-(part + 1e-6).log(), counted) * OUTCOME_SCALE, inside, 1 - inside)
+    return ObjectiveValue(_mean_over(-(part + 1e-6).log(), counted) * OUTCOME_SCALE, inside, 1 - inside)
 
 
-def f0_band(seen: Observation, goal: Goal) -> Judgement:
+def f0_band(seen: Observation, goal: Goal) -> ObjectiveValue:
     """Bring the level contour of the F0 band to the style's: mean squared distance."""
     level = seen.mel[:, : goal.low_bins].logsumexp(1)
     return _contour_distance(level, goal.outcomes[goal.style].low_level, goal)
 
 
-def energy(seen: Observation, goal: Goal) -> Judgement:
+def energy(seen: Observation, goal: Goal) -> ObjectiveValue:
     """Bring the level contour to the style's: mean squared distance."""
     return _contour_distance(seen.mel.logsumexp(1), goal.outcomes[goal.style].level, goal)
 
@@ -186,8 +186,10 @@ OBJECTIVES: dict[str, Objective] = {
 ATTENTION_OBJECTIVES = ("mass_in", "mass_out", "mass_both", "mass_share")
 
 
-def _judge(inside: Tensor, outside: Tensor, outside_weight: float, *, inside_weight: float = 1.0) -> Judgement:
-    return Judgement(outside_weight * outside - inside_weight * inside, inside, outside)
+def _objective_value(
+    inside: Tensor, outside: Tensor, outside_weight: float, *, inside_weight: float = 1.0
+) -> ObjectiveValue:
+    return ObjectiveValue(outside_weight * outside - inside_weight * inside, inside, outside)
 
 
 def _own_and_others(seen: Observation, goal: Goal) -> tuple[Tensor, Tensor]:
@@ -211,9 +213,9 @@ def _query_weight(goal: Goal, height: int, width: int, *, everywhere: bool = Fal
     return weight / weight.sum((1, 2), keepdim=True).clamp_min(1e-6)
 
 
-def _contour_distance(level: Tensor, wanted: Tensor, goal: Goal) -> Judgement:
+def _contour_distance(level: Tensor, wanted: Tensor, goal: Goal) -> ObjectiveValue:
     distance = _mean_over((level - wanted).square(), goal.mask[:, 0])
-    return Judgement(distance * OUTCOME_SCALE, torch.zeros_like(distance), distance.sqrt())
+    return ObjectiveValue(distance * OUTCOME_SCALE, torch.zeros_like(distance), distance.sqrt())
 
 
 def _mean_over(values: Tensor, counted: Tensor) -> Tensor:

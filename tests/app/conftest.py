@@ -3,7 +3,7 @@
 import pytest
 from speaking import checkpoint, tone_wav
 
-from gradtts_interp.app.studio import Studio
+from gradtts_interp.app.rendering import FormRenderer
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 
 __all__ = ["checkpoint", "tone_wav"]
@@ -17,8 +17,8 @@ def pipeline(checkpoint):
 
 
 @pytest.fixture
-def studio(pipeline, checkpoint):
-    made = Studio(pipeline, checkpoint)
+def renderer(pipeline, checkpoint):
+    made = FormRenderer(pipeline, checkpoint)
     made.uploads.mkdir()
     yield made
     made.close()

@@ -98,7 +98,7 @@ def says(driver, words):
 
 def is_shown(driver):
     """Wait for picture, heat map and a player, all loaded."""
-    for name in ("picture", "heat-map"):
+    for name in ("picture", "attention-map"):
         wait(
             driver,
             lambda d, n=name: d.execute_script(f"return document.querySelector('#{n} img')?.naturalWidth || 0") > 100,

@@ -12,9 +12,9 @@ from speaking import RATE_HZ, harmonic_tone
 from gradtts_interp.cli.main import main
 from gradtts_interp.evaluation import figures, intelligibility
 from gradtts_interp.evaluation.comparison import MEL
-from gradtts_interp.evaluation.signals import Listener
+from gradtts_interp.evaluation.excerpt import Excerpt
+from gradtts_interp.evaluation.signal import Listener
 from gradtts_interp.evaluation.textgrid import TextGrid, write_textgrid
-from gradtts_interp.evaluation.views import View
 
 ROOT = Path(__file__).parents[2]
 FRAMES = RATE_HZ // 2 // 256
@@ -146,6 +146,8 @@ def test_files_that_cannot_be_measured(run, wavs, name, words):
     assert status == 2 and summary is None
     last = err.strip().splitlines()[-1]
     assert last.startswith("error: nothing could be measured") and f"{name}.wav" in last and words in last
+    assert err.count(words) == 1, "told twice"
+    assert not (wavs / "out" / "results.csv").exists()
 
 
 def test_a_corpus_with_bad_files_is_measured_without_them(run, wavs):
@@ -177,11 +179,11 @@ def test_a_corpus_with_bad_files_is_measured_without_them(run, wavs):
     found = cells(summary)
     assert {"another utterance of the speaker (DTW)", "another speaker (DTW)"} <= set(found)
     assert found["another speaker (DTW)"]["f0_mean_cents"] != 0
-    before = (wavs / "out" / "ledger.jsonl").read_text().count("\n")
+    before = {p: p.stat().st_mtime_ns for p in (wavs / "out" / "items").iterdir()}
     status, again, _ = run("corpus", manifest, "-j", 1)
     assert status == 1 and again["tables"] == summary["tables"]
-    after = (wavs / "out" / "ledger.jsonl").read_text().count("\n")
-    assert after == before + 3, "only what failed is tried again"
+    after = {p: p.stat().st_mtime_ns for p in (wavs / "out" / "items").iterdir()}
+    assert sum(after[p] != before[p] for p in before) == 3, "only what failed is tried again"
 
 
 class Parrot:
@@ -200,7 +202,7 @@ def whisper(wavs, monkeypatch):
     (wavs / "whisper").mkdir()
     (wavs / "whisper" / "config.json").write_text("{}")
     monkeypatch.setattr(intelligibility.importlib.util, "find_spec", lambda name: name)
-    monkeypatch.setattr("gradtts_interp.cli.evaluate_output.metadata.version", lambda name: "5")
+    monkeypatch.setattr("gradtts_interp.cli.evaluate_shared.metadata.version", lambda name: "5")
     monkeypatch.setattr(intelligibility, "TransformersRecogniser", Parrot)
     return wavs / "whisper"
 
@@ -296,8 +298,8 @@ def test_phones_of_a_pair_are_drawn(run, wavs, monkeypatch):
     files = [wavs / f"{name}.wav" for name in ("low", "high", "middle")]
     status, summary, err = run("pair", *files, "--weight", 0.5, "--textgrid", wavs / "p.TextGrid")
     assert status == 0 and drawn == [["AA", "M"]] and "note" not in err
-    view = View.load(wavs / "out" / "views" / "middle" / "blend.npz", MEL)
-    assert [phone[0] for phone in view.phones] == ["AA", "M"]
+    excerpt = Excerpt.load(wavs / "out" / "excerpts" / "middle" / "blend.npz", MEL)
+    assert [phone[0] for phone in excerpt.phones] == ["AA", "M"]
     status, again, err = run("pair", *files, "--weight", 0.5, "--textgrid", wavs / "none.TextGrid")
     assert status == 0 and len(drawn) == 1 and again["tables"] == summary["tables"]
     assert "none.TextGrid cannot be read" in err and "measured without phone times" in err

@@ -10,7 +10,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation import grid_run
 from gradtts_interp.evaluation.grid import (
     Condition,
-    Voice,
+    StyleChoice,
     conditions_of,
     grid_items,
     parse_pair,
@@ -78,10 +78,10 @@ def test_a_quick_run_writes_tables_with_anchors_and_goes_on(run, tmp_path, monke
 def test_a_bad_item_is_told_and_the_others_are_measured(run, monkeypatch):
     whole = grid_run.measure_item
 
-    def measure(desk, item):
+    def measure(context, item):
         if item.condition is not None and item.condition.name == "score":
             raise InputError("this one is bad")
-        return whole(desk, item)
+        return whole(context, item)
 
     monkeypatch.setattr("gradtts_interp.cli.evaluate_grid.measure_item", measure)
     status, summary, err = run("--quick", "-n", 1, "--pairs", "12:10", "--modes", "mix", "--no-report")
@@ -111,7 +111,7 @@ def test_the_grid_has_every_baseline_and_every_id_once():
     assert {("time", "hard half split"), ("time", "static mix"), ("frequency", "WORLD swap")} <= names
     assert {("mix", "score"), ("mix", "attention"), ("time", "prosody + attention + noise")} <= names
     assert all(len(c.weights) == 11 for c in conditions if c.mode == "mix")
-    pairs = [(Voice(1), Voice(2)), (Voice(3, "happy"), Voice(path="a/b.wav"))]
+    pairs = [(StyleChoice(1), StyleChoice(2)), (StyleChoice(3, "happy"), StyleChoice(recording="a/b.wav"))]
     items = grid_items(pairs, ["One.", "Two."], conditions, utterances=4, examples=1)
     assert len({item.id for item in items}) == len(items) == 4 * (1 + len(conditions))
     assert len({(i.pair.a, i.pair.text) for i in items}) == 4, "each pair meets other sentences in time"
@@ -140,7 +140,9 @@ def test_score_after_all_other_mechanisms_changes_nothing(checkpoint):
 
 
 def test_names_of_pairs_and_files():
-    assert parse_pair("12:10") == (Voice(12), Voice(10))
-    assert parse_pair("12/happy: b.wav") == (Voice(12, "happy"), Voice(path="b.wav"))
-    assert Voice(path="x/calm voice.wav").name == "calm_voice" and Voice(12, "happy").name == "12-happy"
+    assert parse_pair("12:10") == (StyleChoice(12), StyleChoice(10))
+    assert parse_pair("12/happy: b.wav") == (StyleChoice(12, "happy"), StyleChoice(recording="b.wav"))
+    assert (
+        StyleChoice(recording="x/calm voice.wav").name == "calm_voice" and StyleChoice(12, "happy").name == "12-happy"
+    )
     assert slug(Condition("prior + score", "time")) == "time-prior-score"

@@ -3,6 +3,7 @@
 After a change that is meant to change the sound, write the snapshot anew: run this file with ``SNAPSHOT=write``.
 """
 
+import functools
 import json
 import os
 import zlib
@@ -63,9 +64,10 @@ def test_the_main_command_says_what_it_said(case, checkpoint_by_name, tmp_path, 
     mels = []
     decode = Vocoder.decode
 
-    def watched(self, given, config):
+    @functools.wraps(decode)
+    def watched(self, given, config, **more):
         mels.extend(mel.detach().cpu().numpy() for mel in given)
-        return decode(self, given, config)
+        return decode(self, given, config, **more)
 
     monkeypatch.setattr(Vocoder, "decode", watched)
     argv = ["synthesize", "-c", str(checkpoint_by_name), "--text", "A small cat.", "-s", "12", "--no-plots"]

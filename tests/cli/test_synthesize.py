@@ -516,10 +516,10 @@ def test_the_default_checkpoint_comes_from_the_environment(run, tmp_path, checkp
 
 
 def test_no_default_checkpoint_is_told_with_the_places_looked_at(run, tmp_path, monkeypatch):
-    from gradtts_interp.cli import jobs
+    from gradtts_interp.cli import job_flags
 
     monkeypatch.delenv("GRADTTS_INTERP_CHECKPOINT", raising=False)
-    monkeypatch.setattr(jobs, "DEMO", Path("checkpts") / "none-such")
+    monkeypatch.setattr(job_flags, "DEMO", Path("checkpts") / "none-such")
     refuses(run("-s", 12, model=""), tmp_path, "none-such", "give -c")
 
 
@@ -530,3 +530,10 @@ def test_the_script_runs_as_a_program_from_any_folder(tmp_path, checkpoint):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert files(tmp_path) == ["sample_0.json", "sample_0.png", "sample_0.wav"]
+
+
+@pytest.mark.parametrize("model", ["none", "damaged"])
+def test_a_wrong_checkpoint_leaves_no_folder(run, tmp_path, model):
+    (tmp_path / "damaged").mkdir()
+    status, _, err = run("-s", 12, model=tmp_path / model)
+    assert status == 2 and len(err) == 1 and not (tmp_path / "out").exists()

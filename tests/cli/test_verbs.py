@@ -20,6 +20,15 @@ def test_help_names_every_verb_and_exit_status(capsys):
     assert "exit status" in out and "130" in out
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_tells_no_default_where_there_is_none(verb, capsys):
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    for nothing in ("(default: )", "(default: None)", "(default: [])", "(default: ())"):
+        assert nothing not in shown
+
+
 def test_the_card_of_a_folder(checkpoint, capsys):
     assert main(["info", str(checkpoint), "--json"]) == 0
     card = json.loads(capsys.readouterr().out)

@@ -4,7 +4,7 @@ import pytest
 
 from gradtts_interp.evaluation.grid import TIME
 from gradtts_interp.evaluation.grid_report import weak_sentences
-from gradtts_interp.evaluation.tables import Column, Plan, tabulate
+from gradtts_interp.evaluation.tables import Column, TableDefinition, tabulate
 
 
 def tables_of(**errors):
@@ -12,7 +12,7 @@ def tables_of(**errors):
         {"table": TIME, "kind": "condition", "condition": name.replace("_", " "), "f0_control_error": error}
         for name, error in errors.items()
     ]
-    return {TIME: tabulate(Plan(TIME, "", "", (Column("f0_control_error", "control error"),)), rows)}
+    return {TIME: tabulate(TableDefinition(TIME, "", "", (Column("f0_control_error", "control error"),)), rows)}
 
 
 def test_a_better_baseline_is_named():

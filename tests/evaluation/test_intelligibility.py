@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation import intelligibility
 from gradtts_interp.evaluation.intelligibility import (
-    Ears,
+    Recognisers,
     character_error_rate,
-    open_ears,
+    load_recognisers,
     phone_error_rate,
     plain_phones,
     plain_words,
@@ -114,15 +114,15 @@ class Parrot:
 
 def test_ears_measure_what_there_are_recognisers_for(monkeypatch):
     audio = np.zeros(4000, dtype=np.float32)
-    assert Ears().errors(audio, 8000, "a cat") == {}
-    words = Ears(words=Parrot("a hat"))
+    assert Recognisers().errors(audio, 8000, "a cat") == {}
+    words = Recognisers(words=Parrot("a hat"))
     assert words.errors(audio, 8000, "A cat!") == {
         "word_error_rate": pytest.approx(1 / 2),
         "character_error_rate": pytest.approx(1 / 5),
     }
     assert words.errors(audio, 8000, "a {K AE1 T}") == {}, "which word inline phones are is not known"
     monkeypatch.setattr(intelligibility, "recognise_phones", lambda audio, rate: ("K", "AE"))
-    assert Ears(TextFrontend()).errors(audio, 8000, "cat") == {"phone_error_rate": pytest.approx(1 / 3)}
+    assert Recognisers(TextFrontend()).errors(audio, 8000, "cat") == {"phone_error_rate": pytest.approx(1 / 3)}
 
 
 def test_recognisers_that_are_not_there_are_named(monkeypatch, tmp_path):
@@ -241,9 +241,9 @@ def test_a_whisper_by_path(tmp_path, languages):
     assert recogniser.rate_hz == 16000
     heard = recogniser.transcribe(audio, 22050)
     assert plain_words(heard) == "hello hello" and recogniser.transcribe(audio, 22050) == heard
-    ears = open_ears([str(tmp_path / "whisper")], TextFrontend())
-    assert ears.errors(audio, 22050, "Hello, hello!") == {"word_error_rate": 0, "character_error_rate": 0}
-    assert ears.errors(audio, 22050, "Hello.")["word_error_rate"] == 1
+    listeners = load_recognisers([str(tmp_path / "whisper")], TextFrontend())
+    assert listeners.errors(audio, 22050, "Hello, hello!") == {"word_error_rate": 0, "character_error_rate": 0}
+    assert listeners.errors(audio, 22050, "Hello.")["word_error_rate"] == 1
     calls = []
     recogniser.pipeline = lambda sound, **options: calls.append((len(sound["raw"]), options)) or {"text": "well"}
     assert recogniser.transcribe(audio, 22050) == recogniser.transcribe(np.tile(audio, 31), 22050) == "well"
@@ -255,7 +255,7 @@ def test_a_whisper_by_path(tmp_path, languages):
 def test_a_ctc_model_by_path(tmp_path):
     recogniser = TransformersRecogniser(save_ctc(tmp_path / "ctc"))
     assert recogniser.transcribe(np.zeros(8000, dtype=np.float32), 16000) == "I"
-    found = Ears(words=recogniser).errors(np.zeros(11025, dtype=np.float32), 22050, "I")
+    found = Recognisers(words=recogniser).errors(np.zeros(11025, dtype=np.float32), 22050, "I")
     assert found == {"word_error_rate": 0, "character_error_rate": 0}
 
 
@@ -265,7 +265,7 @@ def test_models_that_cannot_be_used_are_named(tmp_path):
     with pytest.raises(InputError, match="language 'xx'; expected one of de en"):
         TransformersRecogniser(folder, language="xx")
     weights = load_file(folder / "model.safetensors")
-    (folder / "model.safetensors").unlink()  # the weights are a view of it, which must not be cut
+    (folder / "model.safetensors").unlink()  # the weights are a excerpt of it, which must not be cut
     (folder / "model.safetensors").write_bytes(b"no weights")
     with pytest.raises(InputError, match=r"whisper: .*; expected a speech recogniser of transformers in safetensors"):
         TransformersRecogniser(folder)

@@ -1,6 +1,7 @@
 """The README's table comes from a run's summary, with date, command and what is weak."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def cell(mean, low, high):
 SUMMARY = {
     "facts": {
         "date": "2026-11-21 12:00 UTC",
-        "command": "gradtts-interp evaluate interpolation",
+        "command": "/home/anna/bin/gradtts-interp evaluate interpolation --out /home/anna/run -j 2",
         "utterances": "8: styles 12 and 10",
         "sampling": "unipc, 10 steps",
         "time": "500 s",
@@ -49,7 +50,7 @@ SUMMARY = {
 
 def test_a_section_has_the_table_and_what_is_weak():
     section = readme_table.section_of(SUMMARY)
-    assert "2026-11-21, `gradtts-interp evaluate interpolation`: 8 utterances" in section
+    assert "2026-11-21, `gradtts-interp evaluate interpolation -j 2`: 8 utterances" in section
     assert "| F0: share at 0.5, wanted 0.5 |" in section and "time factor" not in section
     assert "| *A with itself* | 0 |" in section and "| default | 0.400 [0.300, 0.500] |" in section
     assert "nothing |" not in section and "What is weak: Level lags behind." in section
@@ -74,3 +75,8 @@ def test_only_what_is_between_the_marks_changes(tmp_path, monkeypatch):
 def test_the_readme_has_the_marks():
     text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     assert readme_table.with_section(text, "x\n") != ""
+
+
+def test_the_readme_shows_no_path_of_a_machine():
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert not re.findall(r"(?<![\w.:/])/(?:home|root|work|tmp|Users|mnt)/\S*", text)

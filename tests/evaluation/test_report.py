@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.excerpt import Excerpt, folder_name, frames_of_phones
 from gradtts_interp.evaluation.figures import (
     asked_trace,
     attention_figure,
@@ -21,8 +22,7 @@ from gradtts_interp.evaluation.figures import (
     trace_of,
 )
 from gradtts_interp.evaluation.report import Example, Picture, Player, Report, audio_uri, report_html, write_report
-from gradtts_interp.evaluation.tables import Column, Plan, tabulate
-from gradtts_interp.evaluation.views import View, folder_name, frames_of_phones
+from gradtts_interp.evaluation.tables import Column, TableDefinition, tabulate
 from gradtts_interp.pitch.contour import Contour
 
 EVIL = "<script>alert('x')</script>\"&"
@@ -51,7 +51,7 @@ class Page(HTMLParser):
         self.words.append(data)
 
 
-def view(name="A", frames=40, f0_hz=120.0):
+def excerpt(name="A", frames=40, f0_hz=120.0):
     config, rng = MelConfig(), np.random.default_rng(0)
     voiced = np.arange(frames) % 9 > 1
     contour = Contour(np.full(frames, f0_hz, np.float32), voiced, np.full(frames, -20, np.float32), 86.13)
@@ -59,14 +59,14 @@ def view(name="A", frames=40, f0_hz=120.0):
     phones = (("AH0", 0.0, 0.2), ("T", 0.2, 0.4))
     attention = {"mid": {"mass": np.full((2, 10, 10), 0.5), "cell": 8}}
     share = np.tile(np.linspace(0, 1, frames, dtype=np.float32), (80, 1))
-    return View(
+    return Excerpt(
         name, audio, rng.normal(-5, 1, (80, frames)).astype(np.float32), contour, config, phones, share, attention
     )
 
 
 @pytest.fixture(scope="module")
 def page():
-    a, b = view("A"), view("B", f0_hz=200.0)
+    a, b = excerpt("A"), excerpt("B", f0_hz=200.0)
     traces = [trace_of(a, "A"), trace_of(b, "B"), asked_trace(a, b, a.share)]
     pictures = (
         Picture("Contours", EVIL, contour_figure(traces, a)),
@@ -78,7 +78,7 @@ def page():
         EVIL,
         (EVIL,),
         ((EVIL, EVIL),),
-        (tabulate(Plan("t", EVIL, EVIL, (Column("x", EVIL, EVIL, EVIL, EVIL),)), rows),),
+        (tabulate(TableDefinition("t", EVIL, EVIL, (Column("x", EVIL, EVIL, EVIL, EVIL),)), rows),),
         (Picture("Sweep", EVIL, sweep_figure({"F0": {EVIL: {0.0: [0.1, 0.2], 1.0: [0.9]}}})),),
         (Example(EVIL, EVIL, (Player(EVIL, a.audio, 22050, EVIL),), pictures),),
         ((EVIL, EVIL),),
@@ -139,9 +139,9 @@ def test_a_report_of_nothing_is_a_page_too(tmp_path):
 
 
 def test_views_come_back_from_their_file(tmp_path):
-    first = view()
+    first = excerpt()
     first.save(tmp_path / "v.npz")
-    found = View.load(tmp_path / "v.npz", first.mel_config)
+    found = Excerpt.load(tmp_path / "v.npz", first.mel_config)
     assert (found.name, found.phones) == (first.name, first.phones)
     np.testing.assert_array_equal(found.audio, first.audio)
     np.testing.assert_array_equal(found.contour.voiced, first.contour.voiced)
@@ -150,13 +150,13 @@ def test_views_come_back_from_their_file(tmp_path):
     (tmp_path / "bad.npz").write_bytes(b"no")
     for name in ("bad.npz", "none.npz"):
         with pytest.raises(InputError, match=name):
-            View.load(tmp_path / name, first.mel_config)
+            Excerpt.load(tmp_path / name, first.mel_config)
 
 
 def test_pictures_of_unvoiced_speech_and_of_no_phones():
-    whisper = view()
+    whisper = excerpt()
     contour = Contour(whisper.contour.f0_hz, np.zeros(40, bool), whisper.contour.energy_db, 86.13)
-    silent = View("w", whisper.audio, whisper.mel, contour, whisper.mel_config)
+    silent = Excerpt("w", whisper.audio, whisper.mel, contour, whisper.mel_config)
     figure = contour_figure([trace_of(silent, "reference"), trace_of(silent, "synthesis")], silent)
     assert isinstance(figure, Figure) and len(figure.axes) == 2
     assert frames_of_phones([("A", 0.0, 0.1), ("B", 0.1, 0.25)], 100.0) == [("A", slice(0, 10)), ("B", slice(10, 25))]

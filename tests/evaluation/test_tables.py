@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from gradtts_interp.evaluation.tables import Column, Plan, markdown, number, tabulate, write_rows
+from gradtts_interp.evaluation.tables import Column, TableDefinition, markdown, number, tabulate, write_rows
 
-PLAN = Plan(
+PLAN = TableDefinition(
     "t", "Title", "Text.", (Column("x", "error", "cents", "0"), Column("y", "share"), Column("z", "never measured"))
 )
 
@@ -32,7 +32,7 @@ def test_means_are_over_what_was_measured_and_anchors_come_first():
         ("all", "condition", 2),
         ("score", "condition", 1),
     ]
-    assert [c.key for c in table.plan.columns] == ["x", "y"], "a column without any value is left out"
+    assert [c.key for c in table.definition.columns] == ["x", "y"], "a column without any value is left out"
     x, y = table.lines[1].cells
     assert (x.mean, x.n) == (2.0, 2) and 1.0 <= x.low <= x.high <= 3.0
     assert (y.mean, y.n) == (0.5, 1)

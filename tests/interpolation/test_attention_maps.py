@@ -15,7 +15,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.attention_maps import MapOptions
 from gradtts_interp.models.style_attention import StyleAttnProcessor
-from gradtts_interp.plots_attention import plot_layers, plot_phonemes
+from gradtts_interp.plots.attention import plot_layers, plot_phonemes
 
 TEXTS = ["A cat ran.", "Two small dogs were sleeping."]
 A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)

@@ -53,11 +53,11 @@ def mean_mass(seen, style, region):
 
 def test_mass_in_is_minus_inside_plus_gamma_outside():
     seen, goal = observe(logits_of()), goal_of()
-    judged = OBJECTIVES["mass_in"](seen, goal)
+    found = OBJECTIVES["mass_in"](seen, goal)
     inside, outside = mean_mass(seen, 0, 0), mean_mass(seen, 0, 1) + mean_mass(seen, 1, 0)
-    torch.testing.assert_close(judged.inside, inside)
-    torch.testing.assert_close(judged.outside, outside)
-    torch.testing.assert_close(judged.loss, 0.2 * outside - inside)
+    torch.testing.assert_close(found.inside, inside)
+    torch.testing.assert_close(found.outside, outside)
+    torch.testing.assert_close(found.loss, 0.2 * outside - inside)
     rest = OBJECTIVES["mass_in"](seen, replace(goal, style=1, region="rest"))
     torch.testing.assert_close(rest.inside, mean_mass(seen, 1, 1))
     whole = OBJECTIVES["mass_in"](seen, replace(goal, region="whole"))
@@ -79,9 +79,9 @@ def test_mass_share_is_zero_where_attention_obeys():
     goal = goal_of(share=torch.stack([torch.full((BATCH, 80, FRAMES), w) for w in (0.3, 0.7)], dim=1))
     obeying = {s: torch.tensor([0.1, 0.2, 0.3, 0.4])[None, :, None, None].expand_as(x) for s, x in logits_of().items()}
     seen = Observation({s: x.unflatten(1, (2, 2)) for s, x in obeying.items()}, torch.zeros(BATCH, 80, FRAMES))
-    judged = OBJECTIVES["mass_share"](seen, goal)
-    torch.testing.assert_close(judged.loss, torch.zeros(BATCH))
-    torch.testing.assert_close(judged.inside, torch.ones(BATCH))
+    found = OBJECTIVES["mass_share"](seen, goal)
+    torch.testing.assert_close(found.loss, torch.zeros(BATCH))
+    torch.testing.assert_close(found.inside, torch.ones(BATCH))
     off = OBJECTIVES["mass_share"](seen, replace(goal, share=goal.share.flip(1)))
     torch.testing.assert_close(off.loss, torch.full((BATCH,), 2 * 0.4**2))
 
@@ -117,9 +117,9 @@ def test_queries_count_by_share():
     seen = observe(logits_of())
     share = torch.zeros(BATCH, 2, 80, FRAMES)
     share[:, 0, :, :8], share[:, 1, :, 8:] = 1, 1
-    judged = OBJECTIVES["mass_in"](seen, goal_of(share=share, queries="share"))
+    found = OBJECTIVES["mass_in"](seen, goal_of(share=share, queries="share"))
     expected = sum(w * seen.mass[s][:, 0, 0, :, : seen.mass[s].shape[-1] // 2].mean((1, 2)) for s, w in SITES.items())
-    torch.testing.assert_close(judged.inside, expected)
+    torch.testing.assert_close(found.inside, expected)
 
 
 def test_outcome_objectives_have_their_least_at_the_wanted_mel():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.noise_trace import TuningStep, TuningTrace
-from gradtts_interp.plots import BLUE, NORMAL, PIXELS_PER_INCH, SMALL, VERMILION, save_figure
+from gradtts_interp.plots.drawing import BLUE, NORMAL, PIXELS_PER_INCH, SMALL, VERMILION, save_figure
 
 Attention = dict[str, dict[str, Any]]
 PANEL_INCHES = 1.5

@@ -1,4 +1,4 @@
-"""Renders forms, one at a time, into folders that are gone when the visitor is."""
+"""Renders forms, one at a time, into folders that are removed when the visitor leaves."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Any
 import soundfile
 import torch
 
-from gradtts_interp.app.form import Form, Limits, Voice, command_of, flags_of, parser
+from gradtts_interp.app.form import Form, Limits, command_of, job_of_form, records_attention
 from gradtts_interp.audio import read_audio, write_wav
-from gradtts_interp.cli.jobs import Job, job_of
 from gradtts_interp.cli.outputs import Take, report_of, write_outputs
 from gradtts_interp.cli.rendering import COMPARISON, is_out_of_memory, speak
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.figures import attention_figure
 from gradtts_interp.files import atomic_path
+from gradtts_interp.job import Job, StyleChoice
 from gradtts_interp.pipeline import GradTTSInterpPipeline
-from gradtts_interp.plots import save_figure
+from gradtts_interp.plots.drawing import save_figure
 from gradtts_interp.speech import Speech
 
 Progress = Callable[[float, str], None]
@@ -39,7 +39,7 @@ class Answer:
 
     Attributes:
         picture: Mel, contours of A, B and the blend, share map.
-        heat_map: Attention to B by site; None where none was recorded.
+        attention_map: Attention to B by site; None where none was recorded.
         sounds: Wavs of the speech, of A alone and of B alone; None where there is none.
         report: Content of the json.
         command: Reproduces the wav.
@@ -47,14 +47,14 @@ class Answer:
     """
 
     picture: Path
-    heat_map: Path | None
+    attention_map: Path | None
     sounds: tuple[Path, Path | None, Path | None]
     report: dict[str, Any]
     command: str
     downloads: tuple[Path, ...]
 
 
-class Studio:
+class FormRenderer:
     """A loaded checkpoint, and the temporary files of those who use it.
 
     Args:
@@ -174,39 +174,30 @@ class Studio:
         return self.root / f"visitor-{''.join(c for c in visitor if c.isalnum())}"
 
     def _render(self, form: Form, folder: Path, on_step: Callable[..., dict], tell: Progress) -> Answer:
-        form = replace(form, a=self._kept(form.a, folder, "a"), b=self._kept(form.b, folder, "b"))
-        flags = flags_of(form, self.limits, with_attention=bool(self.pipeline.model.attention_sites))
-        command = command_of(flags, self.checkpoint, self.vocoder)
-        args = parser().parse_args([*flags, "-c", str(self.checkpoint), "--device", str(self.pipeline.device)])
-        args.vocoder, args.out = self.vocoder, str(folder)
-        for voice, flag in ((form.a, "reference"), (form.b, "reference2")):
-            setattr(args, flag, str(voice.recording) if voice.recording else None)
-        job = job_of(args, command, pipeline=self.pipeline)
-        job = replace(
-            job,
-            a=_named(job.a, form.a),
-            b=_named(job.b, form.b),
-            sampling={**job.sampling, "callback_on_step_end": on_step},
-        )
-        take = speak(job, [line.text for line in job.lines])[0]
+        form = replace(form, a=self._kept(form.a, folder, "a"), b=form.b and self._kept(form.b, folder, "b"))
+        attention = records_attention(form, self.pipeline)
+        command = command_of(form, self.checkpoint, self.vocoder, attention=attention)
+        settings = {
+            "checkpoint": str(self.checkpoint),
+            "vocoder": self.vocoder or type(self.pipeline.vocoder).__name__,
+            "command": command,
+        }
+        job = job_of_form(form, self.limits, self.pipeline, out=folder, settings=settings)
+        take = speak(job, [line.text for line in job.lines], on_step=on_step)[0]
         tell(1.0, "drawing")
-        return _write(job, take, folder, command, [v.recording for v in (form.a, form.b) if v.recording])
+        recordings = [Path(c.recording) for c in (form.a, form.b) if c is not None and c.recording is not None]
+        return _write(job, take, folder, command, recordings)
 
-    def _kept(self, voice: Voice, folder: Path, letter: str) -> Voice:
-        if voice.source != "recording" or voice.recording is None:
-            return replace(voice, recording=None)
-        return replace(voice, recording=self.accept_recording(voice.recording, folder, f"reference_{letter}"))
-
-
-def _named(style: Any, voice: Voice) -> Any:
-    """A style that is known by its file's name, so that no folder of the server is told."""
-    return replace(style, name=voice.recording.name) if style is not None and voice.recording else style
+    def _kept(self, choice: StyleChoice, folder: Path, letter: str) -> StyleChoice:
+        if choice.recording is None:
+            return choice
+        return StyleChoice(recording=str(self.accept_recording(choice.recording, folder, f"reference_{letter}")))
 
 
 def _steps_watched(form: Form, stop: threading.Event, tell: Progress) -> Callable[..., dict]:
     """A step callback that tells how far we are, and raises when it should stop."""
-    alone = min(form.steps, int(str(COMPARISON["num_inference_steps"])))
-    total = form.steps + (0 if form.b.source == "nobody" else 2 * alone)
+    alone = min(form.steps, COMPARISON.steps)
+    total = form.steps + (0 if form.b is None else 2 * alone)
     done = 0
 
     def on_step(*_: Any) -> dict:
@@ -232,13 +223,13 @@ def _write(job: Job, take: Take, folder: Path, command: str, recordings: Sequenc
     script = folder / "command.txt"
     with atomic_path(script) as temporary:
         temporary.write_text(command + "\n", encoding="utf-8")
-    heat_map = None
+    attention_map = None
     if take.speech.attention:
-        heat_map = folder / "attention.png"
-        save_figure(attention_figure(take.speech.attention, take.speech.seconds), heat_map)
+        attention_map = folder / "attention.png"
+        save_figure(attention_figure(take.speech.attention, take.speech.seconds), attention_map)
     return Answer(
         picture=files["png"],
-        heat_map=heat_map,
+        attention_map=attention_map,
         sounds=(files["wav"], _sound(take.a, folder / "a_alone.wav"), _sound(take.b, folder / "b_alone.wav")),
         report=report,
         command=command,

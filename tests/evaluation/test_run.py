@@ -1,4 +1,4 @@
-"""Items in several processes: order, failures, and going on after a kill."""
+"""The folder of a run, and items in several processes: order, failures, and going on after a kill."""
 
 import contextlib
 import functools
@@ -10,12 +10,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.ledger import Ledger
-from gradtts_interp.evaluation.runner import Work, run_items
+from gradtts_interp.evaluation.run import Record, RunFolder, Work, hash_of, plain, run_items
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,65 @@ def fail_to_set_up():
     raise InputError("no such model")
 
 
+def record(name, **values):
+    return Record(name, [{"x": 1.5, **values}], 0.1)
+
+
+def test_what_is_kept_is_found_again(tmp_path):
+    with RunFolder(tmp_path, {"steps": 10}) as folder:
+        folder.keep(record("one/a b: ä", text="é ü"))
+        folder.keep(record("one/a b; ä"))
+        folder.keep(Record("two", [], 0.1, error="bad"))
+    with RunFolder(tmp_path, {"steps": 10}) as folder:
+        assert folder.is_done("one/a b: ä") and not folder.is_done("two") and not folder.is_done("three")
+        assert folder.records["one/a b: ä"].rows == [{"x": 1.5, "text": "é ü"}] and len(folder.records) == 3
+        folder.keep(record("two"))
+    with RunFolder(tmp_path, {"steps": 10}) as folder:
+        assert folder.is_done("two"), "the last record of an item counts"
+
+
+def test_other_settings_are_refused_and_restart_forgets(tmp_path):
+    with RunFolder(tmp_path, {"steps": 10, "seed": 0}) as folder:
+        folder.keep(record("one"))
+    with pytest.raises(InputError, match="with steps 10, now 20; give another --out"):
+        RunFolder(tmp_path, {"steps": 20, "seed": 0})
+    with RunFolder(tmp_path, {"seed": 0, "steps": 10}) as folder:  # the order of the settings does not count
+        assert folder.is_done("one")
+    with RunFolder(tmp_path, {"steps": 20}, restart=True) as folder:
+        assert not folder.records
+    assert hash_of({"a": 1, "b": (2,)}) == hash_of({"b": [2], "a": 1}) != hash_of({"a": 1, "b": [3]})
+
+
+def test_a_folder_belongs_to_one_process(tmp_path):
+    with RunFolder(tmp_path, {}), pytest.raises(InputError, match="another run is writing"):
+        RunFolder(tmp_path, {})
+
+
+def test_folders_that_hold_no_run(tmp_path):
+    (tmp_path / "run" / "items").mkdir(parents=True)
+    (tmp_path / "run" / "items" / "x.json").write_text("not json")
+    with pytest.raises(InputError, match="x.json: not a record of a run"):
+        RunFolder(tmp_path / "run", {})
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be used"):
+        RunFolder(tmp_path / "file", {})
+
+
+def test_plain_values_hold_no_nan():
+    value = {"a": np.float32("nan"), "b": np.arange(2), "c": (np.bool_(True), float("inf")), "d": 0.5}
+    assert plain(value) == {"a": None, "b": [0, 1], "c": [True, None], "d": 0.5}
+
+
+def test_the_caller_may_tell_errors_itself(tmp_path, capsys):
+    with RunFolder(tmp_path / "run", {}) as folder:
+        run_items([Thing("b", -1)], work(tmp_path), folder, quiet=True)
+    assert "error" not in capsys.readouterr().err
+
+
 def test_rows_come_in_order_and_failures_are_told(tmp_path, capsys):
     items = [Thing("a", 1), Thing("b", -1), Thing("c", 10), Thing("d", 2)]
-    with Ledger(tmp_path / "l.jsonl", {}) as ledger:
-        records = run_items(items, work(tmp_path), ledger)
+    with RunFolder(tmp_path / "run", {}) as folder:
+        records = run_items(items, work(tmp_path), folder)
     assert [r.id for r in records] == ["a", "b", "c", "d"]
     assert records[0].rows == [{"twice": 2}] and records[3].rows == [{"twice": 4}]
     assert records[0].notes == ["seen"] and records[0].error is None
@@ -68,30 +123,30 @@ def test_rows_come_in_order_and_failures_are_told(tmp_path, capsys):
 
 
 def test_what_is_done_is_not_repeated_and_what_failed_is(tmp_path):
-    with Ledger(tmp_path / "l.jsonl", {}) as ledger:
-        run_items([Thing("a", 1), Thing("b", -1)], work(tmp_path), ledger)
-    with Ledger(tmp_path / "l.jsonl", {}) as ledger:
-        records = run_items([Thing("a", 1), Thing("b", 1), Thing("c", 1)], work(tmp_path), ledger)
+    with RunFolder(tmp_path / "run", {}) as folder:
+        run_items([Thing("a", 1), Thing("b", -1)], work(tmp_path), folder)
+    with RunFolder(tmp_path / "run", {}) as folder:
+        records = run_items([Thing("a", 1), Thing("b", 1), Thing("c", 1)], work(tmp_path), folder)
     assert [r.error for r in records] == [None, None, None]
     assert {p.stem: p.read_text() for p in tmp_path.glob("*.mark")} == {"a": "x", "b": "xx", "c": "x"}
 
 
 def test_a_setup_that_fails_and_two_items_of_one_name(tmp_path):
-    with Ledger(tmp_path / "l.jsonl", {}) as ledger:
+    with RunFolder(tmp_path / "run", {}) as folder:
         with pytest.raises(InputError, match="no such model"):
-            run_items([Thing("a")], Work(fail_to_set_up, measure), ledger)
+            run_items([Thing("a")], Work(fail_to_set_up, measure), folder)
         with pytest.raises(InputError, match="same id"):
-            run_items([Thing("a"), Thing("a")], work(tmp_path), ledger)
-        assert run_items([], Work(fail_to_set_up, measure), ledger) == []
+            run_items([Thing("a"), Thing("a")], work(tmp_path), folder)
+        assert run_items([], Work(fail_to_set_up, measure), folder) == []
 
 
 SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
-from test_runner import Ledger, Thing, run_items, work
+from test_run import RunFolder, Thing, run_items, work
 if __name__ == "__main__":
-    with Ledger({folder!r} + "/l.jsonl", {{}}) as ledger:
-        run_items([Thing(str(i), i) for i in range(6)], work({folder!r}, 0.3), ledger, jobs={jobs})
+    with RunFolder({folder!r} + "/run", {{}}) as folder:
+        run_items([Thing(str(i), i) for i in range(6)], work({folder!r}, 0.3), folder, jobs={jobs})
 """
 
 
@@ -108,8 +163,8 @@ def children_of(script):
 def test_processes_share_the_cores(tmp_path, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     items = [Thing(str(i)) for i in range(4)]
-    with Ledger(tmp_path / "l.jsonl", {}) as ledger:
-        records = run_items(items, Work(dict, measure_process), ledger, jobs=2, threads=1)
+    with RunFolder(tmp_path / "run", {}) as folder:
+        records = run_items(items, Work(dict, measure_process), folder, jobs=2, threads=1)
     rows = [record.rows[0] for record in records]
     assert all(row["pid"] != os.getpid() and row["threads"] == 1 and row["omp"] == "1" for row in rows)
     assert "OMP_NUM_THREADS" not in os.environ
@@ -122,18 +177,18 @@ def test_a_killed_run_goes_on_without_repeating_what_is_finished(tmp_path, jobs)
     process = subprocess.Popen(
         [sys.executable, str(script)], stderr=subprocess.DEVNULL, env={**os.environ, "RUN": str(script)}
     )
-    ledger_file, end = tmp_path / "l.jsonl", time.monotonic() + 120
-    while (not ledger_file.exists() or ledger_file.read_bytes().count(b"\n") < 3) and time.monotonic() < end:
+    folder, end = tmp_path / "run", time.monotonic() + 120
+    while len(list(folder.glob("items/*.json"))) < 2 and time.monotonic() < end:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
     time.sleep(0.7 if jobs > 1 else 0)  # a process of the pool ends a little later than the one that was killed
     assert not children_of(script), "processes of a killed run wait for ever"
     finished = {p.stem: p.read_text() for p in tmp_path.glob("*.mark")}
-    with Ledger(ledger_file, {}) as ledger:
-        kept = set(ledger.records)
+    with RunFolder(folder, {}) as opened:
+        kept = set(opened.records)
         assert len(kept) >= 2
-        records = run_items([Thing(str(i), i) for i in range(6)], work(tmp_path), ledger)
+        records = run_items([Thing(str(i), i) for i in range(6)], work(tmp_path), opened)
     assert [r.rows for r in records] == [[{"twice": 2 * i}] for i in range(6)]
     marks = {p.stem: p.read_text() for p in tmp_path.glob("*.mark")}
     assert all(marks[name] == finished[name] == "x" for name in kept)

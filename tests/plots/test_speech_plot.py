@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.pitch.masks import filter_centres_hz
-from gradtts_interp.plots import _word_rows, plot_speech
+from gradtts_interp.plots.speech import _word_rows, plot_speech
 from gradtts_interp.speech import Speech
 
 MEL = MelConfig()

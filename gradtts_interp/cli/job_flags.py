@@ -1,4 +1,4 @@
-"""From flags to a job: sentences, pipeline, styles and share, with one clear error for what does not fit."""
+"""From flags to a job, with one clear error for what does not fit."""
 
 from __future__ import annotations
 
@@ -7,91 +7,35 @@ import logging
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 import gradtts_interp
-from gradtts_interp.cli.blend_flags import blend_conflicts, mode_of, share_of
+from gradtts_interp.cli.blend_flags import SHARE_FLAGS, blend_conflicts, mode_of, share_of
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
-from gradtts_interp.interpolation.mechanisms import MECHANISMS
-from gradtts_interp.interpolation.noise import NOISE
+from gradtts_interp.interpolation.attention_maps import MapOptions
 from gradtts_interp.interpolation.noise_text import parse_tuning
-from gradtts_interp.interpolation.shares import Share
+from gradtts_interp.job import Job, Sentence, StyleChoice, checked, require_mechanisms
 from gradtts_interp.pipeline import GradTTSInterpPipeline
-from gradtts_interp.sampling import choose_sampler
-from gradtts_interp.styles import Style
+from gradtts_interp.sampling import SamplingOptions, choose_sampler
 from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, Vocoder
 
 CHECKPOINT_VARIABLE = "GRADTTS_INTERP_CHECKPOINT"
 DEMO = Path("checkpts") / "demo"
-NEED_STYLE_PARTS = ("attention", "prosody")
 LARGEST_FILE_BYTES = 64 * 2**20
 
 
-@dataclass(frozen=True)
-class Line:
-    """A sentence to speak.
-
-    Attributes:
-        index: Its place among the sentences, from 0; names its files.
-        number: Its line in the file, from 1, for messages.
-        text: The sentence.
-    """
-
-    index: int
-    number: int
-    text: str
-
-
-@dataclass(frozen=True)
-class Job:
-    """Everything the main job needs.
-
-    Attributes:
-        lines: Sentences.
-        pipeline: Loaded, on its device.
-        a: Style A; None for a checkpoint with a single voice.
-        b: Style B, if there are two.
-        mode: One of :data:`~gradtts_interp.cli.blend_flags.MODES`.
-        share: How much of B speaks where; None for a single style.
-        mechanisms: Names, or None for the pipeline's choice.
-        sampling: Keyword arguments of the pipeline: steps, solver and so on.
-        out: Folder.
-        batch_size: Sentences rendered at once.
-        plots: Whether to draw, and to render A and B alone.
-        attention: Whether to record attention.
-        settings: What the json of each sentence says beyond the pipeline's own settings.
-    """
-
-    lines: list[Line]
-    pipeline: GradTTSInterpPipeline
-    a: Style | None
-    b: Style | None
-    mode: str
-    share: Share | None
-    mechanisms: tuple[str, ...] | None
-    sampling: dict[str, Any]
-    out: Path
-    batch_size: int
-    plots: bool
-    attention: bool
-    settings: dict[str, Any]
-
-
-def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInterpPipeline | None = None) -> Job:
+def job_of(args: argparse.Namespace, command_line: str) -> Job:
     """Make a job of parsed flags; cheap checks come first, the checkpoint last.
 
     Args:
         args: Flags of :func:`gradtts_interp.cli.synthesize.add_arguments`.
         command_line: How it was started, for the record.
-        pipeline: Already loaded from ``args.checkpoint``, such as by the app; loaded if None.
 
     Returns:
-        The job.
+        The job; nothing is written yet.
 
     Raises:
         InputError: Flags contradict each other, or something they name cannot be used.
@@ -100,55 +44,55 @@ def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInte
     check_flags(args)
     lines = _lines(args)
     mode = mode_of(args)
-    share = share_of(args, mode)
-    mechanisms = mechanisms_of(args)
+    share = share_of(mode, **{name: getattr(args, name) for name in SHARE_FLAGS})
+    mechanisms = require_mechanisms(args.mechanism)
+    noise_tuning = parse_tuning(args.noise) if args.noise else None
     out = Path(args.out)
     require_writable(out)
     device = device_of(args.device)
     checkpoint = Path(args.checkpoint) if args.checkpoint else default_checkpoint()
-    if pipeline is None:
-        pipeline = GradTTSInterpPipeline.from_pretrained(checkpoint, vocoder=vocoder_of(args.vocoder, checkpoint))
+    pipeline = GradTTSInterpPipeline.from_pretrained(checkpoint, vocoder=vocoder_of(args.vocoder, checkpoint))
     pipeline = pipeline.to(device)
-    a, b = styles_of(args, pipeline)
-    require_parts(args, pipeline)
-    if share is not None and share.pitch is not None:
-        _require_contour(b if share.pitch.from_second else a)
-    pipeline.accelerate(args.precision, compile_mode=args.compile)
-    steps, solver = choose_sampler(args.timesteps, args.solver)
-    tuning = parse_tuning(args.noise) if args.noise else None
+    a, b = (choice and choice.load(pipeline) for choice in choices_of(args))
+    alone = args.timesteps is None and pipeline.model.decoder is None  # a prior alone, which is spoken as it is
+    steps, solver = choose_sampler(0 if alone else args.timesteps, args.solver)
     if steps == 0:
-        pipeline.require_speaking_prior(args.guidance, mechanisms, tuning)
-    sampling = {
-        "num_inference_steps": steps,
-        "solver": solver,
-        "guidance": args.guidance,
-        "temperature": args.temperature,
-        "length_scale": args.length_scale,
-        "seed": args.seed,
-        "noise_tuning": tuning,
-    }
-    settings = {
-        "mode": mode,
-        "pitch_from": (args.pitch_from or "a") if share is not None and share.pitch is not None else None,
-        "checkpoint": str(checkpoint.resolve()),
-        "vocoder": args.vocoder or type(pipeline.vocoder).__name__,
-        "command": command_line,
-    }
-    return Job(
-        lines=lines,
+        pipeline.require_speaking_prior(args.guidance, mechanisms, noise_tuning)
+    job = Job(
         pipeline=pipeline,
         a=a,
         b=b,
-        mode=mode,
         share=share,
         mechanisms=mechanisms,
-        sampling=sampling,
+        noise_tuning=noise_tuning,
+        sampling=SamplingOptions(steps, solver, args.guidance, args.temperature, args.length_scale),
+        seed=args.seed,
+        attention=MapOptions() if args.attention else False,
+        lines=tuple(lines),
         out=out,
         batch_size=args.batch_size or (1 if device.type == "cpu" else 8),
         plots=not args.no_plots,
-        attention=args.attention,
-        settings=settings,
+        settings={
+            "mode": mode,
+            "pitch_from": (args.pitch_from or "a") if share is not None and share.pitch is not None else None,
+            "checkpoint": str(checkpoint.resolve()),
+            "vocoder": args.vocoder or type(pipeline.vocoder).__name__,
+            "command": command_line,
+        },
     )
+    checked(job)
+    pipeline.accelerate(args.precision, compile_mode=args.compile)
+    return job
+
+
+def choices_of(args: argparse.Namespace) -> tuple[StyleChoice | None, StyleChoice | None]:
+    """Styles A and B that the flags name."""
+    named = (
+        StyleChoice(args.speaker, args.emotion, args.reference),
+        StyleChoice(args.speaker2, args.emotion2, args.reference2),
+    )
+    a, b = (None if choice.speaker is None and choice.recording is None else choice for choice in named)
+    return a, b
 
 
 # -- flags ----------------------------------------------------------------------------------------------------------
@@ -181,25 +125,13 @@ def check_flags(args: argparse.Namespace) -> None:
             raise InputError(message)
 
 
-def mechanisms_of(args: argparse.Namespace) -> tuple[str, ...] | None:
-    """Names of mechanisms, each known; None where none were named."""
-    if not args.mechanism:
-        return None
-    for name in args.mechanism:
-        if name not in (*MECHANISMS, NOISE):
-            raise InputError(f"mechanism {name!r}: expected one of {', '.join((*MECHANISMS, NOISE))}")
-    if NOISE in args.mechanism and "attention" not in args.mechanism:
-        raise InputError("mechanism 'noise': it steers attention; expected --mechanism attention beside it")
-    return tuple(dict.fromkeys(args.mechanism))
-
-
-def _lines(args: argparse.Namespace) -> list[Line]:
+def _lines(args: argparse.Namespace) -> list[Sentence]:
     if args.text:
-        return [Line(i, i + 1, text) for i, text in enumerate(args.text)]
+        return [Sentence(i, i + 1, text) for i, text in enumerate(args.text)]
     return read_lines(args.file)
 
 
-def read_lines(path: str | Path) -> list[Line]:
+def read_lines(path: str | Path) -> list[Sentence]:
     """Read sentences, one per line; blank lines and lines that start with ``#`` are left out.
 
     Args:
@@ -230,7 +162,7 @@ def read_lines(path: str | Path) -> list[Line]:
     spoken = [(n, row.strip()) for n, row in enumerate(rows, 1) if row.strip() and not row.lstrip().startswith("#")]
     if not spoken:
         raise InputError(f"{path} holds no sentence; expected one per line")
-    return [Line(i, number, row) for i, (number, row) in enumerate(spoken)]
+    return [Sentence(i, number, row) for i, (number, row) in enumerate(spoken)]
 
 
 # -- machine and files ----------------------------------------------------------------------------------------------
@@ -252,10 +184,12 @@ def device_of(name: str) -> torch.device:
 
 
 def require_writable(folder: Path) -> None:
-    """Make a folder and raise unless a file can be written there."""
+    """Raise unless files can be written into a folder; what is written first makes it, so a wrong command does not."""
+    home = folder
+    while not home.exists() and home != home.parent:
+        home = home.parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=home):
             pass
     except OSError as error:
         raise InputError(f"--out {folder}: cannot write there: {error.strerror or error}") from error
@@ -289,40 +223,3 @@ def vocoder_of(name: str | None, checkpoint: Path) -> MelDecoder | None:
     if not path.exists():
         raise InputError(f"--vocoder {name}: expected hifigan, griffin-lim, or the path of a vocoder")
     return Vocoder.from_pretrained(path) if path.is_dir() else Vocoder.from_official(path)
-
-
-# -- styles ---------------------------------------------------------------------------------------------------------
-
-
-def styles_of(args: argparse.Namespace, pipeline: GradTTSInterpPipeline) -> tuple[Style | None, Style | None]:
-    """Styles A and B of the flags."""
-    if args.speaker is None and args.reference is None:
-        if pipeline.model.has_style or pipeline.model.settings.n_spks > 1:
-            known = f" (it has {len(pipeline.speakers)} speakers)" if pipeline.speakers else ""
-            raise InputError(f"no style: this checkpoint needs -s/--speaker or --reference{known}")
-        return None, None
-    a = pipeline.style(args.reference, speaker=args.speaker, emotion=args.emotion)
-    if args.speaker2 is None and args.reference2 is None:
-        return a, None
-    return a, pipeline.style(args.reference2, speaker=args.speaker2, emotion=args.emotion2)
-
-
-def require_parts(args: argparse.Namespace, pipeline: GradTTSInterpPipeline) -> None:
-    """Raise unless the checkpoint has what the flags work on."""
-    if pipeline.model.has_style:
-        return
-    for name in args.mechanism or ():
-        if name in NEED_STYLE_PARTS:
-            raise InputError(f"mechanism {name!r}: this checkpoint has no style attention; choose among prior, score")
-    if args.attention:
-        raise InputError("--attention: this checkpoint has no style attention")
-    if args.guidance > 0:
-        raise InputError("--guidance: this checkpoint has no null style; leave it at 0")
-
-
-def _require_contour(style: Style | None) -> None:
-    if style is None or style.contour is None:
-        name = "style A" if style is None else style.name
-        raise InputError(
-            f"--mode frequency: {name} has no F0 contour; this checkpoint reads no references; give --bands"
-        )

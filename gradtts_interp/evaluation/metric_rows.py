@@ -26,7 +26,7 @@ from gradtts_interp.evaluation.blend import (
 )
 from gradtts_interp.evaluation.contours import contour_errors, duration_errors, f0_errors
 from gradtts_interp.evaluation.envelope import envelope_distance
-from gradtts_interp.evaluation.signals import Signal
+from gradtts_interp.evaluation.signal import Signal
 from gradtts_interp.evaluation.speakers import cosine_similarity, similarity_to_styles
 from gradtts_interp.evaluation.spectral import mel_cepstral_distortion, speech_frames
 from gradtts_interp.evaluation.time_alignment import (

@@ -22,7 +22,7 @@ MIDDLE = "The quick brown fox jumps over the lazy dog near the river bank."
 
 
 @dataclass
-class Scene:
+class SpeedSetup:
     """A pipeline with two styles far apart.
 
     Attributes:
@@ -38,7 +38,7 @@ class Scene:
     quick: bool
 
     @classmethod
-    def load(cls, checkpoint: str, *, quick: bool) -> Scene:
+    def load(cls, checkpoint: str, *, quick: bool) -> SpeedSetup:
         """Load the checkpoint onto the fastest device."""
         tts = GradTTSInterpPipeline.from_pretrained(checkpoint)
         tts.set_progress_bar_config(disable=True)

@@ -66,7 +66,7 @@ class Setting:
         return {"weights": digest.hexdigest()[:16], "corpus": manifest, "steps": self.steps, "solver": self.solver}
 
 
-class Bench:
+class QualityContext:
     """Pipeline and corpus, with what is computed once.
 
     Args:

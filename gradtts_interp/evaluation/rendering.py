@@ -12,10 +12,10 @@ import torch
 from gradtts_interp.audio import log_mel, write_wav
 from gradtts_interp.evaluation.baselines import world_swap
 from gradtts_interp.evaluation.cost import Cost
-from gradtts_interp.evaluation.grid import Condition, Pair, Voice, slug
-from gradtts_interp.evaluation.signals import Listener, Signal
+from gradtts_interp.evaluation.excerpt import Excerpt, excerpt_of_speech
+from gradtts_interp.evaluation.grid import Condition, Pair, StyleChoice, slug
+from gradtts_interp.evaluation.signal import Listener, Signal
 from gradtts_interp.evaluation.textgrid import to_textgrid, write_textgrid
-from gradtts_interp.evaluation.views import View, view_of_speech
 from gradtts_interp.interpolation import shares
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.speech import Speech
@@ -27,7 +27,7 @@ OTHER_SENTENCE = "A-other-sentence"
 
 
 @dataclass(frozen=True)
-class Take:
+class Rendering:
     """Something rendered, with what was measured of it.
 
     Attributes:
@@ -48,7 +48,7 @@ class Take:
 
 
 @dataclass(frozen=True)
-class Plain:
+class Endpoints:
     """A pair's two styles alone.
 
     Attributes:
@@ -57,19 +57,19 @@ class Plain:
         durations: Frames of each token, which all renderings of the pair have.
     """
 
-    a: Take
-    b: Take
+    a: Rendering
+    b: Rendering
     durations: list[int]
 
 
-class Studio:
+class Renderer:
     """Renders and keeps what was rendered.
 
     Args:
         pipeline: The model under test.
         listener: Measures what was rendered.
         sampling: Keyword arguments of the pipeline: steps, solver, temperature, seed.
-        folder: Where wavs go (``wavs``) and what the report shows (``views``).
+        folder: Where wavs go (``wavs``) and what the report shows (``excerpts``).
         textgrids: Whether a TextGrid of the phones is written beside each wav.
     """
 
@@ -84,26 +84,26 @@ class Studio:
     ) -> None:
         self.pipeline, self.listener, self.sampling, self.folder = pipeline, listener, sampling, folder
         self.textgrids = textgrids
-        self._plain: OrderedDict[str, Plain] = OrderedDict()
-        self._styles: dict[Voice, Style] = {}
+        self._plain: OrderedDict[str, Endpoints] = OrderedDict()
+        self._styles: dict[StyleChoice, Style] = {}
 
-    def style(self, voice: Voice) -> Style:
+    def style(self, voice: StyleChoice) -> Style:
         """The style of a voice; read once."""
         if voice not in self._styles:
-            self._styles[voice] = self.pipeline.style(voice.path, speaker=voice.speaker, emotion=voice.emotion)
+            self._styles[voice] = self.pipeline.style(voice.recording, speaker=voice.speaker, emotion=voice.emotion)
         return self._styles[voice]
 
     def styles(self, pair: Pair) -> tuple[Style, Style]:
         """Styles A and B of a pair."""
         return self.style(pair.a), self.style(pair.b)
 
-    def render(self, name: str, text: str, *styles: Style, **options: Any) -> Take:
+    def render(self, name: str, text: str, *styles: Style, **options: Any) -> Rendering:
         """Render and measure; the settings of the run hold where ``options`` says nothing."""
         with Cost(self.pipeline.device) as cost:
             speech: Speech = self.pipeline(text, *styles, **{**self.sampling, **options})
         return self._take(name, speech, cost)
 
-    def plain(self, pair: Pair) -> Plain:
+    def plain(self, pair: Pair) -> Endpoints:
         """A and B alone, with the durations of the even blend; kept for the conditions that follow."""
         if pair.id not in self._plain:
             a, b = self.styles(pair)
@@ -111,13 +111,13 @@ class Studio:
             with torch.no_grad():
                 prepared = self.pipeline.prepare([tokens], [a, b], shares.constant(0.5))
             durations = prepared.durations[0].tolist()
-            takes = [self.render(n, pair.text, s, durations=[durations]) for n, s in (("A", a), ("B", b))]
-            self._plain[pair.id] = Plain(takes[0], takes[1], durations)
+            renderings = [self.render(n, pair.text, s, durations=[durations]) for n, s in (("A", a), ("B", b))]
+            self._plain[pair.id] = Endpoints(renderings[0], renderings[1], durations)
             while len(self._plain) > KEPT_PAIRS:
                 self._plain.popitem(last=False)
         return self._plain[pair.id]
 
-    def blend(self, pair: Pair, condition: Condition, weight: float = 0.5, *, attention: bool = False) -> Take:
+    def blend(self, pair: Pair, condition: Condition, weight: float = 0.5, *, attention: bool = False) -> Rendering:
         """Render a blend with the durations and the noise of the pair's A and B."""
         name = slug(condition) + (f"-w{round(100 * weight):03d}" if condition.weights else "")
         return self.render(
@@ -130,25 +130,27 @@ class Studio:
             output_attention=attention,
         )
 
-    def other_noise(self, pair: Pair) -> Take:
+    def other_noise(self, pair: Pair) -> Rendering:
         """Style A again with the same durations and other noise."""
         durations = [self.plain(pair).durations]
         seed = self.sampling["seed"] + OTHER_SEED
         return self.render("A-other-noise", pair.text, self.style(pair.a), durations=durations, seed=seed)
 
-    def other_sentence(self, pair: Pair, text: str) -> Take:
+    def other_sentence(self, pair: Pair, text: str) -> Rendering:
         """Another utterance in style A."""
         return self.render(OTHER_SENTENCE, text, self.style(pair.a))
 
-    def vocoded(self, take: Take, name: str) -> Take:
-        """What the vocoder makes of a take's audio."""
+    def vocoded(self, rendering: Rendering, name: str) -> Rendering:
+        """What the vocoder makes of a rendering's audio."""
         config = self.listener.mel
         with Cost(self.pipeline.device) as cost:
-            mel = log_mel(torch.from_numpy(take.signal.audio), config)
+            mel = log_mel(torch.from_numpy(rendering.signal.audio), config)
             audio = self.pipeline.vocoder(mel.to(self.pipeline.device), config).float().cpu().numpy()
-        return Take(name, self.listener.hear(audio, name), None, cost.seconds, cost.peak_mib, config.sample_rate_hz)
+        return Rendering(
+            name, self.listener.hear(audio, name), None, cost.seconds, cost.peak_mib, config.sample_rate_hz
+        )
 
-    def world(self, pair: Pair, condition: Condition) -> Take:
+    def world(self, pair: Pair, condition: Condition) -> Rendering:
         """B with the F0 of A, by WORLD; its time is that of rendering A and B, and of WORLD."""
         plain = self.plain(pair)
         a, b = plain.a.signal, plain.b.signal
@@ -156,36 +158,38 @@ class Studio:
             audio = world_swap(b.audio, b.contour, a.contour, self.listener.mel)
         seconds = cost.seconds + plain.a.seconds + plain.b.seconds
         name, rate_hz = slug(condition), self.listener.mel.sample_rate_hz
-        return Take(name, self.listener.hear(audio, name), None, seconds, cost.peak_mib, rate_hz)
+        return Rendering(name, self.listener.hear(audio, name), None, seconds, cost.peak_mib, rate_hz)
 
-    def keep(self, pair: Pair, take: Take, *, view: str | None = None, like: Take | None = None) -> Path:
-        """Write the wav of a take, and what the report shows of it.
+    def keep(
+        self, pair: Pair, rendering: Rendering, *, excerpt: str | None = None, like: Rendering | None = None
+    ) -> Path:
+        """Write the wav of a rendering, and what the report shows of it.
 
         Args:
             pair: The utterance.
-            take: What was rendered.
-            view: Its title in the report; not shown when None.
-            like: Take whose phones it has, where it was not rendered itself.
+            rendering: What was rendered.
+            excerpt: Its title in the report; not shown when None.
+            like: Rendering whose phones it has, where it was not rendered itself.
 
         Returns:
             Path of the wav.
         """
-        path = self.folder / "wavs" / pair.id / f"{take.name}.wav"
-        write_wav(path, torch.from_numpy(take.signal.audio), self.listener.mel.sample_rate_hz)
-        speech = take.speech or (like.speech if like is not None else None)
+        path = self.folder / "wavs" / pair.id / f"{rendering.name}.wav"
+        write_wav(path, torch.from_numpy(rendering.signal.audio), self.listener.mel.sample_rate_hz)
+        speech = rendering.speech or (like.speech if like is not None else None)
         if self.textgrids and speech is not None:
             write_textgrid(path.with_suffix(".TextGrid"), to_textgrid(speech))
-        if view is not None:
-            self._view(take, view, like).save(self.folder / "views" / pair.id / f"{take.name}.npz")
+        if excerpt is not None:
+            self._view(rendering, excerpt, like).save(self.folder / "excerpts" / pair.id / f"{rendering.name}.npz")
         return path
 
-    def _view(self, take: Take, title: str, like: Take | None) -> View:
-        if take.speech is not None:
-            return replace(view_of_speech(take.speech, title), contour=take.signal.contour)
-        signal = take.signal
-        phones = view_of_speech(like.speech, title).phones if like is not None and like.speech is not None else ()
-        return View(title, signal.audio, signal.mel, signal.contour, self.listener.mel, phones)
+    def _view(self, rendering: Rendering, title: str, like: Rendering | None) -> Excerpt:
+        if rendering.speech is not None:
+            return replace(excerpt_of_speech(rendering.speech, title), contour=rendering.signal.contour)
+        signal = rendering.signal
+        phones = excerpt_of_speech(like.speech, title).phones if like is not None and like.speech is not None else ()
+        return Excerpt(title, signal.audio, signal.mel, signal.contour, self.listener.mel, phones)
 
-    def _take(self, name: str, speech: Speech, cost: Cost) -> Take:
+    def _take(self, name: str, speech: Speech, cost: Cost) -> Rendering:
         signal = self.listener.hear(speech.audio, name, mel=speech.mel)
-        return Take(name, signal, speech, cost.seconds, cost.peak_mib, self.listener.mel.sample_rate_hz)
+        return Rendering(name, signal, speech, cost.seconds, cost.peak_mib, self.listener.mel.sample_rate_hz)

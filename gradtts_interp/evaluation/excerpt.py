@@ -22,7 +22,7 @@ Phones = tuple[tuple[str, float, float], ...]
 
 
 @dataclass(frozen=True)
-class View:
+class Excerpt:
     """One utterance of a report.
 
     Attributes:
@@ -46,7 +46,7 @@ class View:
     attention: dict[str, dict[str, Any]] | None = None
 
     def save(self, path: str | Path) -> None:
-        """Write the view as ``.npz``; the file appears whole or not at all."""
+        """Write the excerpt as ``.npz``; the file appears whole or not at all."""
         arrays: dict[str, Any] = {
             "audio": self.audio.astype(np.float32),
             "mel": self.mel.astype(np.float16),
@@ -64,7 +64,7 @@ class View:
             np.savez_compressed(temporary, **arrays)
 
     @classmethod
-    def load(cls, path: str | Path, mel_config: MelConfig) -> View:
+    def load(cls, path: str | Path, mel_config: MelConfig) -> Excerpt:
         """Read what :meth:`save` wrote.
 
         Args:
@@ -72,7 +72,7 @@ class View:
             mel_config: Mel contract it was made with.
 
         Returns:
-            The view.
+            The excerpt.
 
         Raises:
             InputError: The file is missing or damaged.
@@ -94,7 +94,7 @@ class View:
                 attention={s: {"mass": arrays[f"{s}:mass"], "cell": arrays[f"{s}:cell"]} for s in sites} or None,
             )
         except (OSError, ValueError, KeyError, EOFError) as error:
-            raise InputError(f"{path} cannot be read as a view of an utterance: {error}") from error
+            raise InputError(f"{path} cannot be read as an excerpt of an utterance: {error}") from error
 
 
 def folder_name(name: str) -> str:
@@ -103,10 +103,10 @@ def folder_name(name: str) -> str:
     return plain if plain.strip(".") else "_"
 
 
-def view_of_speech(speech: Speech, name: str) -> View:
+def excerpt_of_speech(speech: Speech, name: str) -> Excerpt:
     """What a report shows of a rendered utterance; a share beside it where it is a blend."""
     phones = tuple(phone for phone in speech.phoneme_times if phone[0])
-    return View(
+    return Excerpt(
         name, speech.audio, speech.mel, speech.contour, speech.mel_config, phones, speech.share, speech.attention
     )
 

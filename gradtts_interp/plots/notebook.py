@@ -1,4 +1,4 @@
-"""How speech and styles show themselves in a notebook: a picture and a player, all inside the page."""
+"""What a notebook shows of speech and styles: a picture and a player, all inside the page."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gradtts_interp.config import MelConfig
-from gradtts_interp.evaluation.report import audio_uri, picture_uri
-from gradtts_interp.plots import draw_plane, plot_speech, scale_f0
+from gradtts_interp.plots.data_uri import audio_uri, picture_uri
+from gradtts_interp.plots.drawing import draw_plane, scale_f0
+from gradtts_interp.plots.speech import plot_speech
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from gradtts_interp.interpolation.attention_maps import AttentionMaps
-from gradtts_interp.plots import LARGE, PIXELS_PER_INCH, SMALL, save_figure
+from gradtts_interp.plots.drawing import LARGE, PIXELS_PER_INCH, SMALL, save_figure
 
 MOST_PHONEMES = 8
 MOST_INTERVALS = 4

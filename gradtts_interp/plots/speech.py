@@ -1,37 +1,40 @@
-"""Pictures of an utterance: mel, F0 contours, share map and attention over one time axis.
-
-Only matplotlib's object interface is used, so no window, backend or global setting is touched.
-"""
+"""Pictures of an utterance: mel, F0 contours, share map and attention over one time axis."""
 
 from __future__ import annotations
 
 import textwrap
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
-from gradtts_interp.config import MelConfig
-from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.attention_record import mass_over_time
 from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
 from gradtts_interp.pitch.contour import Contour
 from gradtts_interp.pitch.masks import filter_centres_hz
 from gradtts_interp.pitch.statistics import f0_statistics
+from gradtts_interp.plots.drawing import (
+    BLACK,
+    BLUE,
+    DB_PER_NAT,
+    DYNAMIC_RANGE_DB,
+    GREEN,
+    LARGE,
+    NORMAL,
+    PIXELS_PER_INCH,
+    SMALL,
+    VERMILION,
+    centres_seconds,
+    draw_plane,
+    save_figure,
+    scale_f0,
+    scale_share,
+)
 from gradtts_interp.speech import Speech
 
-# Okabe and Ito's colours, which all kinds of colour vision tell apart.
-BLUE, VERMILION, BLACK, GREEN = "#0072B2", "#D55E00", "#000000", "#009E73"
-DB_PER_NAT = 20.0 / np.log(10.0)
-DYNAMIC_RANGE_DB = 75.0
-FREQUENCY_TICKS_HZ = (100, 400, 800, 1500, 3000, 6000)
-F0_TICKS_HZ = (50, 60, 70, 80, 90, 100, 120, 140, 160, 180, 200, 240, 280, 320, 360, 400, 450, 500, 600)
-PIXELS_PER_INCH = 100
 WIDTH_INCHES = 12.0
 SECONDS_IN_WIDTH = 7.0
 WIDEST_INCHES = 60.0
@@ -39,7 +42,6 @@ MARGIN_INCHES = 1.6
 LETTER_INCHES = 0.085
 WORD_ROWS = 4
 ROW_POINTS = 13
-SMALL, NORMAL, LARGE = 9, 10, 12
 
 
 def plot_speech(
@@ -89,18 +91,6 @@ def plot_speech(
     return figure
 
 
-def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a figure; the file appears whole or not at all.
-
-    Args:
-        figure: The figure.
-        path: Where to write; the suffix names the format.
-    """
-    with warnings.catch_warnings(), atomic_path(path) as temporary:
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a title may hold any script
-        figure.savefig(temporary, dpi=figure.dpi)
-
-
 def _panels(speech: Speech) -> list[Any]:
     panels = [_draw_mel, _draw_f0]
     if speech.share is not None:
@@ -126,11 +116,6 @@ def _width(speech: Speech) -> float:
 
 def _constant_over_bins(share: NDArray[np.float32]) -> bool:
     return bool(np.ptp(share, axis=0).max() < 1e-6)
-
-
-def centres_seconds(frames: int, config: MelConfig) -> NDArray[np.float64]:
-    """Time of each frame's centre, (T,) in seconds."""
-    return (np.arange(frames, dtype=np.float64) + 0.5) / config.frame_rate_hz
 
 
 # -- panels ---------------------------------------------------------------------------------------------------------
@@ -189,26 +174,6 @@ def _draw_attention(axes: Axes, speech: Speech, a: Speech | None, b: Speech | No
 # -- parts of panels ------------------------------------------------------------------------------------------------
 
 
-def draw_plane(axes: Axes, plane: NDArray[Any], config: MelConfig, colours: str, limits: tuple[float, float]) -> Any:
-    """Draw (M, T) with seconds across and the filters' centre frequencies upwards."""
-    bins, frames = plane.shape
-    image = axes.imshow(
-        plane,
-        origin="lower",
-        aspect="auto",
-        interpolation="nearest",
-        extent=(0.0, frames / config.frame_rate_hz, -0.5, bins - 0.5),
-        cmap=colours,
-        vmin=limits[0],
-        vmax=limits[1],
-    )
-    centres = filter_centres_hz(config)
-    ticks = [f for f in FREQUENCY_TICKS_HZ if centres[0] <= f <= centres[-1]]
-    axes.set_yticks(np.interp(ticks, centres, np.arange(bins)), [f"{f:g}" for f in ticks])
-    axes.set_ylabel("Frequency (Hz)", fontsize=NORMAL)
-    return image
-
-
 def _draw_contour(axes: Axes, speech: Speech, name: str, **line: Any) -> NDArray[Any]:
     """Draw one contour with gaps where it is unvoiced; its voiced values in Hz come back."""
     contour: Contour = speech.contour
@@ -217,29 +182,6 @@ def _draw_contour(axes: Axes, speech: Speech, name: str, **line: Any) -> NDArray
     f0_hz = np.where(contour.voiced, contour.f0_hz, np.nan)
     axes.plot(centres_seconds(len(contour), speech.mel_config), f0_hz, label=label, **line)
     return contour.f0_hz[contour.voiced]
-
-
-def scale_f0(axes: Axes, f0_hz: NDArray[Any]) -> None:
-    """Give axes a logarithmic F0 scale that holds these values in Hz."""
-    low, high = (float(f0_hz.min()), float(f0_hz.max())) if len(f0_hz) else (80.0, 300.0)
-    low, high = low / 1.06, high * 1.06
-    axes.set_yscale("log")
-    axes.set_ylim(low, high)
-    inside = [f for f in F0_TICKS_HZ if low <= f <= high]
-    step = max(1, len(inside) // 7)
-    axes.yaxis.set_major_locator(FixedLocator(inside[::step]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.grid(True, color="0.88", linewidth=0.8)
-
-
-def scale_share(axes: Axes, label: str) -> None:
-    """Give axes the scale of shares of B."""
-    axes.set_ylim(-0.04, 1.04)
-    axes.set_yticks([0.0, 0.5, 1.0], ["0 (A)", "0.5", "1 (B)"])
-    axes.set_ylabel(label, fontsize=NORMAL)
-    axes.grid(True, color="0.88", linewidth=0.8)
 
 
 # -- words and title ------------------------------------------------------------------------------------------------

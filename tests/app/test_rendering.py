@@ -13,26 +13,27 @@ import numpy as np
 import pytest
 import soundfile
 
-from gradtts_interp.app import studio as studio_module
-from gradtts_interp.app.form import NOBODY, RECORDING, SPEAKER, Form, Limits, Voice, flags_of, knows_bands
-from gradtts_interp.app.studio import OUT_OF_MEMORY, StoppedError
+from gradtts_interp.app import rendering as rendering_module
+from gradtts_interp.app.form import Form, Limits, records_attention
+from gradtts_interp.app.rendering import OUT_OF_MEMORY, StoppedError
 from gradtts_interp.cli.main import main as verbs
 from gradtts_interp.errors import InputError
+from gradtts_interp.job import StyleChoice
 
-A, B, ALONE = Voice(SPEAKER, 12), Voice(SPEAKER, 10, "happy"), Voice(NOBODY)
+A, B, ALONE = StyleChoice(12), StyleChoice(10, "happy"), None
 FORM = Form("A cat.", A, B, steps=2)
 
 
-def upload(studio, tone_wav):
-    path = studio.uploads / "someone's tone.wav"
+def upload(renderer, tone_wav):
+    path = renderer.uploads / "someone's tone.wav"
     path.write_bytes(tone_wav.read_bytes())
-    return Voice(RECORDING, recording=path)
+    return StyleChoice(recording=str(path))
 
 
-def test_a_blend_has_picture_sounds_heat_map_and_files(studio):
+def test_a_blend_has_picture_sounds_attention_map_and_files(renderer):
     seen = []
-    answer = studio.render(FORM, "v1", lambda part, text: seen.append((part, text)))
-    assert answer.picture.stat().st_size > 10_000 and answer.heat_map.stat().st_size > 5_000
+    answer = renderer.render(FORM, "v1", lambda part, text: seen.append((part, text)))
+    assert answer.picture.stat().st_size > 10_000 and answer.attention_map.stat().st_size > 5_000
     lengths = [soundfile.info(path).frames for path in answer.sounds]
     assert len(set(lengths)) == 1
     assert [p.name for p in answer.downloads] == ["sample_0.wav", "sample_0.json", "command.txt"]
@@ -50,36 +51,36 @@ def test_a_blend_has_picture_sounds_heat_map_and_files(studio):
         replace(FORM, b=ALONE, text="-f is no flag; $HOME 'quoted'."),
     ],
 )
-def test_the_command_line_shown_makes_the_same_sound(studio, form, tmp_path, monkeypatch):
-    answer = studio.render(form, "v1")
+def test_the_command_line_shown_makes_the_same_sound(renderer, form, tmp_path, monkeypatch):
+    answer = renderer.render(form, "v1")
     monkeypatch.chdir(tmp_path)
     program, *argv = shlex.split(answer.command)
     assert program == "gradtts-interp" and verbs([*argv, "--no-plots"]) == 0
     assert (tmp_path / "out" / "sample_0.wav").read_bytes() == answer.sounds[0].read_bytes()
 
 
-def test_two_recordings_and_the_command_beside_the_downloads(studio, tone_wav, monkeypatch):
-    answer = studio.render(replace(FORM, a=upload(studio, tone_wav), b=upload(studio, tone_wav)), "v1")
+def test_two_recordings_and_the_command_beside_the_downloads(renderer, tone_wav, monkeypatch):
+    answer = renderer.render(replace(FORM, a=upload(renderer, tone_wav), b=upload(renderer, tone_wav)), "v1")
     names = [p.name for p in answer.downloads]
     assert names[3:] == ["reference_a.wav", "reference_b.wav"]
     report = json.loads(answer.downloads[1].read_text())
     assert report["settings"]["styles"] == ["reference_a.wav", "reference_b.wav"]
-    assert str(studio.uploads) not in json.dumps(report) and str(studio.root) not in answer.command
+    assert str(renderer.uploads) not in json.dumps(report) and str(renderer.root) not in answer.command
     sound = answer.sounds[0].read_bytes()
     monkeypatch.chdir(answer.downloads[0].parent)
     assert verbs([*shlex.split(answer.command)[1:], "--no-plots", "--out", "again"]) == 0
     assert Path("again/sample_0.wav").read_bytes() == sound
 
 
-def test_files_of_a_visitor_are_replaced_and_go_with_the_visitor(studio):
-    first = studio.render(replace(FORM, b=ALONE), "v1").sounds[0]
-    other = studio.render(replace(FORM, b=ALONE), "v2").sounds[0]
+def test_files_of_a_visitor_are_replaced_and_go_with_the_visitor(renderer):
+    first = renderer.render(replace(FORM, b=ALONE), "v1").sounds[0]
+    other = renderer.render(replace(FORM, b=ALONE), "v2").sounds[0]
     assert first.parent != other.parent
-    studio.render(replace(FORM, b=ALONE, seed=1), "v1")
-    assert len(list(studio.root.glob("visitor-*"))) == 2
-    studio.leave("v1")
+    renderer.render(replace(FORM, b=ALONE, seed=1), "v1")
+    assert len(list(renderer.root.glob("visitor-*"))) == 2
+    renderer.leave("v1")
     assert not first.parent.exists() and other.exists()
-    assert studio._folder("../../etc").parent == studio.root
+    assert renderer._folder("../../etc").parent == renderer.root
 
 
 @pytest.mark.parametrize(
@@ -98,25 +99,24 @@ def test_files_of_a_visitor_are_replaced_and_go_with_the_visitor(studio):
         ({"mode": "mix", "weight": float("nan")}, "weight"),
         ({"mechanisms": ("magic",)}, "magic"),
         ({"mechanisms": ("noise",)}, "attention"),
-        ({"a": Voice(SPEAKER, 99)}, "speaker 99"),
-        ({"a": Voice(SPEAKER, 12, "bored")}, "bored"),
-        ({"a": Voice(SPEAKER)}, "style A"),
-        ({"a": Voice(RECORDING)}, "style A: upload"),
-        ({"b": Voice(RECORDING)}, "style B: upload"),
+        ({"a": StyleChoice(99)}, "speaker 99"),
+        ({"a": StyleChoice(12, "bored")}, "bored"),
+        ({"a": StyleChoice()}, "style A: choose a speaker, or upload"),
+        ({"b": StyleChoice()}, "style B: choose a speaker, or upload"),
     ],
 )
-def test_a_form_that_cannot_be_spoken_is_refused_in_words(studio, change, word):
+def test_a_form_that_cannot_be_spoken_is_refused_in_words(renderer, change, word):
     with pytest.raises(InputError, match=word):
-        studio.render(replace(FORM, **change), "v1")
+        renderer.render(replace(FORM, **change), "v1")
 
 
-def test_only_uploads_are_read(studio, tone_wav, tmp_path):
-    for path in (tone_wav, Path("/etc/passwd"), studio.uploads / ".." / "elsewhere.wav", studio.uploads):
+def test_only_uploads_are_read(renderer, tone_wav, tmp_path):
+    for path in (tone_wav, Path("/etc/passwd"), renderer.uploads / ".." / "elsewhere.wav", renderer.uploads):
         with pytest.raises(InputError, match="not uploaded here"):
-            studio.accept_recording(path, tmp_path, "x")
-    (studio.uploads / "link.wav").symlink_to(tone_wav)
+            renderer.accept_recording(path, tmp_path, "x")
+    (renderer.uploads / "link.wav").symlink_to(tone_wav)
     with pytest.raises(InputError, match="not uploaded here"):
-        studio.accept_recording(studio.uploads / "link.wav", tmp_path, "x")
+        renderer.accept_recording(renderer.uploads / "link.wav", tmp_path, "x")
 
 
 def huge_header(path, seconds=10**6):
@@ -129,101 +129,100 @@ def huge_header(path, seconds=10**6):
     path.write_bytes(content)
 
 
-def test_uploads_that_are_too_large_too_long_or_no_sound(studio, tmp_path):
-    studio.limits = Limits(upload_bytes=100_000, upload_seconds=2.0)
-    wav = studio.uploads / "x.wav"
+def test_uploads_that_are_too_large_too_long_or_no_sound(renderer, tmp_path):
+    renderer.limits = Limits(upload_bytes=100_000, upload_seconds=2.0)
+    wav = renderer.uploads / "x.wav"
     soundfile.write(wav, np.zeros(100_000), 22050)
     with pytest.raises(InputError, match="larger than"):
-        studio.accept_recording(wav, tmp_path, "x")
+        renderer.accept_recording(wav, tmp_path, "x")
     soundfile.write(wav, np.full(8000 * 3, 0.1), 8000)
     with pytest.raises(InputError, match="lasts 3 s; expected 2 s or less"):
-        studio.accept_recording(wav, tmp_path, "x")
+        renderer.accept_recording(wav, tmp_path, "x")
     for content in (b"", b"RIFF", b"<html>", b"\0" * 1000):
         wav.write_bytes(content)
         with pytest.raises(InputError, match="cannot be used") as caught:
-            studio.accept_recording(wav, tmp_path, "x")
-        assert str(studio.root) not in str(caught.value)
+            renderer.accept_recording(wav, tmp_path, "x")
+        assert str(renderer.root) not in str(caught.value)
     huge_header(wav)
-    studio.accept_recording(wav, tmp_path, "short")  # the promise is not believed: 100 samples are read
+    renderer.accept_recording(wav, tmp_path, "short")  # the promise is not believed: 100 samples are read
     assert soundfile.info(tmp_path / "short.wav").frames == 100
 
 
-def test_a_stop_ends_the_rendering_at_its_next_step(studio):
+def test_a_stop_ends_the_rendering_at_its_next_step(renderer):
     started, errors = threading.Event(), []
 
     def work():
         try:
-            studio.render(replace(FORM, steps=200), "v1", lambda *_: started.set())
+            renderer.render(replace(FORM, steps=200), "v1", lambda *_: started.set())
         except StoppedError as error:
             errors.append(error)
 
     thread = threading.Thread(target=work)
     thread.start()
     assert started.wait(60)
-    studio.stop("someone else")
-    studio.stop("v1")
+    renderer.stop("someone else")
+    renderer.stop("v1")
     thread.join(60)
     assert len(errors) == 1 and not thread.is_alive()
-    assert studio.render(replace(FORM, b=ALONE), "v1").sounds[1] is None  # the next one goes on
+    assert renderer.render(replace(FORM, b=ALONE), "v1").sounds[1] is None  # the next one goes on
 
 
-def test_who_leaves_while_waiting_leaves_no_files(studio, tone_wav):
-    form, errors = replace(FORM, b=upload(studio, tone_wav)), []
+def test_who_leaves_while_waiting_leaves_no_files(renderer, tone_wav):
+    form, errors = replace(FORM, b=upload(renderer, tone_wav)), []
 
     def work():
         try:
-            studio.render(form, "v1")
+            renderer.render(form, "v1")
         except StoppedError as error:
             errors.append(error)
 
     thread = threading.Thread(target=work)
-    with studio._turn:  # another's rendering
+    with renderer._turn:  # another's rendering
         thread.start()
-        while "v1" not in studio._stops:
+        while "v1" not in renderer._stops:
             time.sleep(0.01)
-        studio.leave("v1")
+        renderer.leave("v1")
     thread.join(60)
-    assert len(errors) == 1 and not list(studio.root.glob("visitor-*"))
+    assert len(errors) == 1 and not list(renderer.root.glob("visitor-*"))
 
 
-def test_a_failed_rendering_leaves_no_files(studio, monkeypatch):
+def test_a_failed_rendering_leaves_no_files(renderer, monkeypatch):
     def fail(*_):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(studio_module, "_write", fail)
+    monkeypatch.setattr(rendering_module, "_write", fail)
     with pytest.raises(RuntimeError, match="a bug"):
-        studio.render(replace(FORM, b=ALONE), "v1")
-    assert not list(studio.root.glob("visitor-*"))
+        renderer.render(replace(FORM, b=ALONE), "v1")
+    assert not list(renderer.root.glob("visitor-*"))
 
 
-def test_out_of_memory_and_a_full_disk_become_advice(studio, monkeypatch):
+def test_out_of_memory_and_a_full_disk_become_advice(renderer, monkeypatch):
     def fail(error):
-        def speak(*_):
+        def speak(*_, **__):
             raise error
 
         return speak
 
-    monkeypatch.setattr(studio_module, "speak", fail(RuntimeError("DefaultCPUAllocator: can't allocate memory")))
+    monkeypatch.setattr(rendering_module, "speak", fail(RuntimeError("DefaultCPUAllocator: can't allocate memory")))
     with pytest.raises(InputError, match=OUT_OF_MEMORY[:13]):
-        studio.render(FORM, "v1")
-    monkeypatch.setattr(studio_module, "speak", fail(OSError(28, "No space left on device")))
+        renderer.render(FORM, "v1")
+    monkeypatch.setattr(rendering_module, "speak", fail(OSError(28, "No space left on device")))
     with pytest.raises(InputError, match="No space left"):
-        studio.render(FORM, "v1")
-    monkeypatch.setattr(studio_module, "speak", fail(RuntimeError("a bug")))
+        renderer.render(FORM, "v1")
+    monkeypatch.setattr(rendering_module, "speak", fail(RuntimeError("a bug")))
     with pytest.raises(RuntimeError, match="a bug"):
-        studio.render(FORM, "v1")
+        renderer.render(FORM, "v1")
 
 
-def test_flags_leave_attention_out_where_there_is_none():
-    assert "--attention" in flags_of(FORM, Limits(), with_attention=True)
-    assert "--attention" not in flags_of(FORM, Limits(), with_attention=False)
-    assert "--attention" not in flags_of(replace(FORM, mechanisms=("prior",)), Limits(), with_attention=True)
+def test_attention_is_recorded_where_there_is_some(pipeline):
+    assert records_attention(FORM, pipeline)
+    for change in ({"b": None}, {"mechanisms": ("prior",)}):
+        assert not records_attention(replace(FORM, **change), pipeline)
 
 
-@pytest.mark.skipif(not knows_bands(), reason="this command line has no --bands")
 @pytest.mark.parametrize("mode", ["time", "mix", "frequency"])
-def test_bands_join_every_mode(studio, mode):
-    answer = studio.render(replace(FORM, mode=mode, bands="0-400:a, 400-8000:b"), "v1")
+def test_bands_join_every_mode(renderer, mode):
+    answer = renderer.render(replace(FORM, mode=mode, bands="0-400:a, 400-8000:b"), "v1")
     assert "--bands=0-400:a,400-8000:b" in answer.command and "--pitch-from" not in answer.command
 
 
@@ -256,7 +255,7 @@ def test_the_page_reads_its_fields():
     values = ["Hi.", "speaker", "12", "neutral", None, "nobody", None, None, None]
     rest = ["over time", "0:0,1:1", 0.5, "", "A", ["prior"], 5, "unipc", 3]
     assert form_of([*values, *rest]) == Form(
-        "Hi.", Voice(SPEAKER, 12, "neutral"), Voice(NOBODY), curve="0:0,1:1", mechanisms=("prior",), steps=5, seed=3
+        "Hi.", StyleChoice(12, "neutral"), None, curve="0:0,1:1", mechanisms=("prior",), steps=5, seed=3
     )
     with pytest.raises(InputError, match="no usable value"):
         form_of([*values, *rest[:6], None, "unipc", 3])

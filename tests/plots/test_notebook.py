@@ -7,11 +7,12 @@ import nbclient
 import nbformat
 import pytest
 
+import gradtts_interp
 from gradtts_interp import shares
-from gradtts_interp.notebook import html_of_speech, html_of_style
+from gradtts_interp.plots.notebook import html_of_speech, html_of_style
 from gradtts_interp.styles import Style
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "docs" / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "docs" / "notebooks").glob("*.ipynb"))
 
 
 @pytest.fixture
@@ -23,8 +24,7 @@ def speech(tiny_pipeline):
 def test_speech_tells_plays_and_draws(speech):
     shown = repr(speech)
     assert "'speaker 0 neutral' -> 'speaker 2 neutral'" in shown and "ramp(0.2,0.8)" in shown and "seed 3" in shown
-    page = speech._repr_html_()
-    assert page == html_of_speech(speech)
+    page = html_of_speech(speech)
     assert '<audio controls preload="metadata" src="data:audio/' in page and 'src="data:image/' in page
     assert "<b>cats" not in page and "&lt;b&gt;" in page
     assert not re.search(r"(src|href)=\"(?!data:)", page), "needs other files"
@@ -32,8 +32,17 @@ def test_speech_tells_plays_and_draws(speech):
 
 def test_a_style_is_drawn_where_it_has_a_reference(tiny_pipeline):
     style = tiny_pipeline.style(speaker=0)
-    assert 'src="data:image/' in style._repr_html_()
+    assert 'src="data:image/' in html_of_style(style)
     assert "<img" not in html_of_style(Style("speaker <3>", speaker=3)) and "&lt;3&gt;" in html_of_style(Style("<3>"))
+
+
+def test_a_notebook_gets_a_formatter_and_the_values_know_nothing_of_it(speech, tiny_pipeline):
+    shell = pytest.importorskip("IPython.core.interactiveshell").InteractiveShell()
+    gradtts_interp.load_ipython_extension(shell)
+    for value, shown in ((speech, "<audio"), (tiny_pipeline.style(speaker=0), "<img")):
+        data, _ = shell.display_formatter.format(value)
+        assert shown in data["text/html"] and data["text/plain"] == repr(value)
+        assert not hasattr(value, "_repr_html_")
 
 
 def test_the_pipeline_tells_what_it_is(tiny_pipeline):

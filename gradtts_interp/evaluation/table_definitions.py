@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradtts_interp.evaluation.grid import FREQUENCY, MIX, REFERENCE, TIME
-from gradtts_interp.evaluation.tables import Column, Plan
+from gradtts_interp.evaluation.tables import Column, TableDefinition
 
 SHARE_NAMES = {"f0": "F0", "energy": "level", "envelope": "envelope"}
 
@@ -116,8 +116,8 @@ def _shares(key: str, label: str, wanted: str, definition: str, names: Sequence[
     return tuple(_share(name, key, label, "", wanted, definition) for name in names)
 
 
-GRID_PLANS = (
-    Plan(
+GRID_TABLES = (
+    TableDefinition(
         MIX,
         "The same share everywhere",
         "A constant share of B, swept from 0 to 1. Realised shares are "
@@ -157,7 +157,7 @@ GRID_PLANS = (
             PEAK,
         ),
     ),
-    Plan(
+    TableDefinition(
         TIME,
         "From A to B along the sentence",
         "A ramp from 20 % to 80 % of the sentence, or a step in the middle "
@@ -174,7 +174,7 @@ GRID_PLANS = (
             PEAK,
         ),
     ),
-    Plan(
+    TableDefinition(
         FREQUENCY,
         "Pitch of A, voice of B",
         "F0 should be A's and everything else B's. The WORLD swap renders B "
@@ -189,7 +189,7 @@ GRID_PLANS = (
             PEAK,
         ),
     ),
-    Plan(
+    TableDefinition(
         REFERENCE,
         "Every measure for known cases",
         "What the measures say when the answer is known: A against itself, through the vocoder (the floor of any "
@@ -199,7 +199,7 @@ GRID_PLANS = (
     ),
 )
 
-FILES_PLAN = Plan(
+FILES_TABLE = TableDefinition(
     "files",
     "Against the reference",
     "Every measure of the synthesis, and of known cases: the reference with itself, through the vocoder (the floor), "
@@ -207,7 +207,7 @@ FILES_PLAN = Plan(
     (*DISTANCES, *HEARD),
 )
 
-BLEND_PLAN = Plan(
+BLEND_TABLE = TableDefinition(
     "blend",
     "The blend between A and B",
     "Realised shares are projections on the way from A to B; the three files share durations and noise.",
@@ -222,7 +222,7 @@ BLEND_PLAN = Plan(
 )
 
 
-def voice_plan(rows: Sequence[Mapping[str, Any]]) -> Plan:
+def voice_table(rows: Sequence[Mapping[str, Any]]) -> TableDefinition:
     """The table of ``evaluate voice``: measures of the voice, and a column for each label of each classifier.
 
     Args:
@@ -233,7 +233,7 @@ def voice_plan(rows: Sequence[Mapping[str, Any]]) -> Plan:
     """
     labels = dict.fromkeys(key for row in rows for key in row if ": " in key)
     of_classifiers = (Column(label, label, definition="Probability, by the classifier named.") for label in labels)
-    return Plan(
+    return TableDefinition(
         "voice",
         "Voices",
         "What each recording's voice sounds like. These are measures of sound: none identifies a person.",

@@ -19,18 +19,17 @@ from typing import Any
 import torch
 
 import gradtts_interp
-from gradtts_interp.cli.jobs import default_checkpoint
+from gradtts_interp.cli.job_flags import default_checkpoint
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.evaluation.intelligibility import POCKETSPHINX, require_recognisers
-from gradtts_interp.evaluation.ledger import Record, plain
-from gradtts_interp.evaluation.report import AUDIO_FORMATS, Report, failures_of, write_report
-from gradtts_interp.evaluation.tables import Plan, Table, number, tabulate, write_rows
+from gradtts_interp.evaluation.report import Report, failures_of, write_report
+from gradtts_interp.evaluation.run import Record, plain, write_json
+from gradtts_interp.evaluation.tables import Table, TableDefinition, number, tabulate, write_rows
 from gradtts_interp.evaluation.trackers import TRACKERS
-from gradtts_interp.files import atomic_path
 from gradtts_interp.pitch.contour import require_f0_range
+from gradtts_interp.plots.data_uri import AUDIO_FORMATS
 
-LEDGER = "ledger.jsonl"
 SPEAKER_ENCODER = "speaker-demo"
 
 
@@ -39,14 +38,14 @@ class Finding:
     """What a run found, before it is written.
 
     Attributes:
-        plans: Tables to make of the rows.
+        definitions: Tables to make of the rows.
         records: What became of each item.
         report: The page, without tables and failures.
         extra: Further values of ``summary.json``.
         problems: What is wrong with items that were never begun.
     """
 
-    plans: Sequence[Plan]
+    definitions: Sequence[TableDefinition]
     records: Sequence[Record]
     report: Report
     extra: dict[str, Any]
@@ -155,7 +154,7 @@ def recognisers_of(args: argparse.Namespace) -> tuple[str, ...]:
 
 
 def recogniser_facts(recognisers: Sequence[str]) -> list[str]:
-    """What recognisers are, for the ledger and the report: with versions, and models with a fingerprint."""
+    """Names of recognisers with their versions, and models with a fingerprint."""
     return [
         f"{name} {metadata.version(name)}"
         if name == POCKETSPHINX
@@ -239,7 +238,7 @@ def write_finding(finding: Finding, args: argparse.Namespace) -> int:
     failures = (*(("manifest", problem) for problem in finding.problems), *failures_of(finding.records))
     if not rows:
         raise InputError(f"nothing could be measured: {failures[0][1] if failures else 'there was no item'}")
-    tables = [table for table in (tabulate(one, rows) for one in finding.plans) if table.lines]
+    tables = [table for table in (tabulate(one, rows) for one in finding.definitions) if table.lines]
     files = write_rows(rows, out)
     files["summary"] = out / "summary.json"
     summary = {
@@ -250,8 +249,7 @@ def write_finding(finding: Finding, args: argparse.Namespace) -> int:
         "notes": list(finding.report.notes),
         "tables": [table.to_dict() for table in tables],
     }
-    with atomic_path(files["summary"]) as temporary:
-        temporary.write_text(json.dumps(plain(summary), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(files["summary"], summary)
     if not args.no_report:
         files["report"] = out / "report.html"
         page = replace(finding.report, tables=tuple(tables), failures=failures)
@@ -273,7 +271,7 @@ def _say(
         print(json.dumps({**summary, "files": {k: str(v) for k, v in files.items()}}, indent=1, ensure_ascii=False))
         return
     for table in tables:
-        print(f"{table.plan.title}\n{text_of(table)}\n")
+        print(f"{table.definition.title}\n{text_of(table)}\n")
     print("\n".join(f"{kind}: {path}" for kind, path in files.items()))
     if summary["failed"]:
         print(f"measured: {summary['measured']}, failed: {len(summary['failed'])}", file=sys.stderr)
@@ -283,7 +281,7 @@ def text_of(table: Table) -> str:
     """A table for a terminal: a line for each measure, a column for each condition."""
     heads = ["", *(f"{line.name} (n {line.n})" for line in table.lines)]
     rows = [heads]
-    for i, column in enumerate(table.plan.columns):
+    for i, column in enumerate(table.definition.columns):
         cells = [line.cells[i] for line in table.lines]
         rows.append([column.heading, *("-" if cell is None else number(cell.mean) for cell in cells)])
     widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]

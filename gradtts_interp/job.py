@@ -1,0 +1,202 @@
+"""A job: what is spoken, in which styles, how blended, sampled and written.
+
+The commands, the app and the evaluation make one of what they were told, and all speak by :meth:`Job.speak`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from gradtts_interp.errors import InputError
+from gradtts_interp.interpolation.attention_maps import MapOptions
+from gradtts_interp.interpolation.mechanisms import MECHANISMS
+from gradtts_interp.interpolation.noise import NOISE, NoiseTuning
+from gradtts_interp.interpolation.shares import Share
+from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.sampling import SamplingOptions
+from gradtts_interp.speech import Speech
+from gradtts_interp.styles import Style
+
+NEED_STYLE_PARTS = ("attention", "prosody")
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence to speak.
+
+    Attributes:
+        index: Its place among the sentences, from 0; names its files.
+        number: Its line in the file, from 1, for messages.
+        text: The sentence.
+    """
+
+    index: int
+    number: int
+    text: str
+
+
+@dataclass(frozen=True)
+class StyleChoice:
+    """A style by what names it: a speaker of the checkpoint, or a recording.
+
+    Attributes:
+        speaker: Number of the speaker, None for a recording.
+        emotion: Emotion of that speaker, None for neutral.
+        recording: Path of the recording, None for a speaker.
+    """
+
+    speaker: int | None = None
+    emotion: str | None = None
+    recording: str | None = None
+
+    @property
+    def name(self) -> str:
+        """As in tables and file names."""
+        if self.recording is not None:
+            return "_".join(Path(self.recording).stem.split())
+        return f"{self.speaker}" if self.emotion in (None, "neutral") else f"{self.speaker}-{self.emotion}"
+
+    def load(self, pipeline: GradTTSInterpPipeline) -> Style:
+        """The style itself, from the bank of a checkpoint or from the recording."""
+        return pipeline.style(self.recording, speaker=self.speaker, emotion=self.emotion)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that decides what is heard, and what is written of it.
+
+    Attributes:
+        pipeline: Loaded, on its device.
+        a: Style A; None for a checkpoint with a single voice.
+        b: Style B, if there are two.
+        share: How much of B speaks where; None for a single style.
+        mechanisms: Names, or None for the pipeline's choice.
+        noise_tuning: How mechanism ``noise`` tunes, None for its defaults.
+        sampling: Solver, steps, guidance, temperature, speaking rate.
+        seed: Start of each sentence's noise.
+        attention: Whether to record attention: its mass alone, or the maps that these options describe.
+        lines: Sentences.
+        out: Folder.
+        batch_size: Sentences rendered at once.
+        plots: Whether to draw, and to render A and B alone.
+        settings: What the json of each sentence says beyond the pipeline's own settings.
+    """
+
+    pipeline: GradTTSInterpPipeline
+    a: Style | None
+    b: Style | None = None
+    share: Share | None = None
+    mechanisms: tuple[str, ...] | None = None
+    noise_tuning: NoiseTuning | None = None
+    sampling: SamplingOptions = SamplingOptions()
+    seed: int = 0
+    attention: bool | MapOptions = False
+    lines: tuple[Sentence, ...] = ()
+    out: Path = Path("out")
+    batch_size: int = 1
+    plots: bool = False
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def speak(
+        self,
+        texts: Sequence[str],
+        *,
+        durations: Sequence[Sequence[int]] | None = None,
+        on_step: Callable[..., Any] | None = None,
+    ) -> list[Speech]:
+        """Render texts as one batch.
+
+        Args:
+            texts: Sentences.
+            durations: Frames of each token of each sentence, instead of the predicted ones.
+            on_step: Called after each step of the sampler, as the pipeline's ``callback_on_step_end``.
+
+        Returns:
+            The utterances.
+
+        Raises:
+            InputError: A text cannot be read, or the styles, share and mechanisms do not fit the checkpoint.
+        """
+        return self.pipeline(
+            list(texts),
+            self.a,
+            self.b,
+            share=self.share,
+            mechanisms=self.mechanisms,
+            noise_tuning=self.noise_tuning,
+            num_inference_steps=self.sampling.steps,
+            solver=self.sampling.solver,
+            guidance=self.sampling.guidance,
+            temperature=self.sampling.temperature,
+            length_scale=self.sampling.length_scale,
+            seed=self.seed,
+            output_attention=self.attention,
+            durations=durations,
+            callback_on_step_end=on_step,
+        )
+
+    def alone(self, style: Style | None) -> Job:
+        """The same in one style."""
+        return replace(self, a=style, b=None, share=None, mechanisms=None, noise_tuning=None, attention=False)
+
+
+def checked(job: Job) -> Job:
+    """The job, where the checkpoint has the parts that it works on.
+
+    Args:
+        job: A job.
+
+    Returns:
+        The same job.
+
+    Raises:
+        InputError: A style is missing, or the checkpoint lacks what a mechanism, attention, guidance or a share by
+            pitch needs.
+    """
+    pipeline = job.pipeline
+    if job.a is None and (pipeline.model.has_style or pipeline.model.settings.n_spks > 1):
+        known = f" (it has {len(pipeline.speakers)} speakers)" if pipeline.speakers else ""
+        raise InputError(f"no style: this checkpoint needs -s/--speaker or --reference{known}")
+    if not pipeline.model.has_style:
+        for name in job.mechanisms or ():
+            if name in NEED_STYLE_PARTS:
+                raise InputError(
+                    f"mechanism {name!r}: this checkpoint has no style attention; choose among prior, score"
+                )
+        if job.attention:
+            raise InputError("--attention: this checkpoint has no style attention")
+        if job.sampling.guidance > 0:
+            raise InputError("--guidance: this checkpoint has no null style; leave it at 0")
+    if job.share is not None and job.share.pitch is not None:
+        style = job.b if job.share.pitch.from_second else job.a
+        if style is None or style.contour is None:
+            name = "style A" if style is None else style.name
+            raise InputError(
+                f"--mode frequency: {name} has no F0 contour; this checkpoint reads no references; give --bands"
+            )
+    return job
+
+
+def require_mechanisms(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Names of mechanisms without repetition, None where none were named.
+
+    Args:
+        names: As given.
+
+    Returns:
+        The names.
+
+    Raises:
+        InputError: One is unknown, or ``noise`` stands without ``attention``, which it steers.
+    """
+    if not names:
+        return None
+    for name in names:
+        if name not in (*MECHANISMS, NOISE):
+            raise InputError(f"mechanism {name!r}: expected one of {', '.join((*MECHANISMS, NOISE))}")
+    if NOISE in names and "attention" not in names:
+        raise InputError("mechanism 'noise': it steers attention; expected --mechanism attention beside it")
+    return tuple(dict.fromkeys(names))
