@@ -35,13 +35,13 @@ class TextGrid:
         """Intervals of the tier of phones.
 
         Args:
-            tier: Its name; the first of :data:`PHONE_TIERS` that is there if None, else the only tier.
+            tier: Its name. If None, the first of :data:`PHONE_TIERS` that the grid has, else its only tier.
 
         Returns:
             Labels with start and end in seconds, pauses as empty labels among them.
 
         Raises:
-            InputError: There is no such tier; the message names those that are there.
+            InputError: There is no such tier; the message names the tiers of the grid.
         """
         by_name = {name.lower().split(" - ")[-1]: tier for name, tier in self.intervals.items()}
         if tier is not None and tier in self.intervals:
@@ -134,7 +134,7 @@ def write_textgrid(path: str | Path, grid: TextGrid, *, short: bool = False, enc
         encoding: ``utf-8`` or ``utf-16`` (with a byte order mark).
 
     Raises:
-        InputError: The encoding is another, there is no tier, or times overlap, fall, leave the grid or are not finite.
+        InputError: The encoding is unknown, there is no tier, or times overlap, fall, leave the grid or are not finite.
     """
     if encoding not in ("utf-8", "utf-16"):
         raise InputError(f"TextGrid in {encoding!r}; expected utf-8 or utf-16")
@@ -179,7 +179,7 @@ def _require_textgrid(path: Path) -> None:
         raise InputError(f"{path} is larger than {LARGEST_FILE_BYTES // 2**20} MiB; expected a TextGrid")
     plain = head.replace(b"\x00", b"")
     if not any(mark in plain for mark in (b"ooTextFile", b"ooBinaryFile")) or b"TextGrid" not in plain:
-        raise InputError(f"{path} is no TextGrid: it does not begin as one")
+        raise InputError(f"{path} is not a TextGrid: it does not begin like one")
 
 
 def _new_name(name: str, taken: set[str]) -> str:
