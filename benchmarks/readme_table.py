@@ -43,7 +43,7 @@ def with_section(text: str, section: str) -> str:
 
     Args:
         text: A document with the marks, each once.
-        section: What shall stand between them.
+        section: What to put between them.
 
     Returns:
         The document.

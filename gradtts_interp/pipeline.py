@@ -234,7 +234,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             A :class:`~gradtts_interp.speech.Speech`, or a list of them for several lines.
 
         Raises:
-            InputError: Anything of the above cannot be used.
+            InputError: An argument cannot be used; the message names it.
         """
         lines = [text] if isinstance(text, str) else list(text)
         if not lines:

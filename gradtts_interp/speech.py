@@ -58,7 +58,7 @@ class Speech:
 
     @property
     def contour(self) -> Contour:
-        """F0, voicing and energy of the audio, measured anew from the samples."""
+        """F0, voicing and energy of the audio, measured from the samples."""
         return extract_contour(self.audio, self.mel_config)
 
     @property

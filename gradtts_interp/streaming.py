@@ -86,7 +86,7 @@ def stream(
         b: Second style.
         share: How much of ``b`` speaks where.
         whole_paragraph: The share spans all sentences, by their expected durations, which the text encoder tells first;
-            else it is drawn in each sentence anew, and ``text`` may be an endless iterator.
+            else each sentence has the whole share, and ``text`` may be an endless iterator.
         **options: Keyword arguments of ``speak``, for each sentence; durations are not among them.
 
     Yields:

@@ -19,11 +19,13 @@ from benchmarks.interpolation.figures import FIGURES  # noqa: E402
 from benchmarks.interpolation.report import TABLES, aims, page, table_of  # noqa: E402
 from benchmarks.interpolation.tasks import DEFAULTS, STATIC, StudyContext, localisation, swap  # noqa: E402
 from benchmarks.interpolation.watch import watching  # noqa: E402
-from gradtts_interp.evaluation.grid import FREQUENCY, MIX, TIME, Pair, StyleChoice  # noqa: E402
+from gradtts_interp.evaluation.grid import FREQUENCY, MIX, TIME, Pair  # noqa: E402
 from gradtts_interp.evaluation.rendering import Renderer  # noqa: E402
 from gradtts_interp.evaluation.signal import Listener  # noqa: E402
 from gradtts_interp.interpolation import shares  # noqa: E402
 from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow  # noqa: E402
+from gradtts_interp.job import Job, StyleChoice  # noqa: E402
+from gradtts_interp.sampling import SamplingOptions  # noqa: E402
 
 A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
 QUICK = {"num_inference_steps": 5, "solver": "unipc", "seed": 3}
@@ -127,7 +129,10 @@ def test_a_part_measures_each_condition(pipeline, monkeypatch, tmp_path):
     pair = Pair(0, StyleChoice(recording="a.wav"), StyleChoice(recording="b.wav"), "Go on.")
     context = object.__new__(StudyContext)
     context.context = type("QualityContext", (), {"tts": pipeline, "mel": pipeline.model.settings.mel})()
-    context.renderer = Renderer(pipeline, Listener(pipeline.model.settings.mel), QUICK, tmp_path)
+    job = Job(
+        pipeline, None, sampling=SamplingOptions(QUICK["num_inference_steps"], QUICK["solver"]), seed=QUICK["seed"]
+    )
+    context.renderer = Renderer(job, Listener(pipeline.model.settings.mel), tmp_path)
     context.renderer._styles = {pair.a: A, pair.b: B}
     monkeypatch.setattr(StudyContext, "pair", lambda self, index: pair)
     with torch.no_grad():

@@ -24,11 +24,12 @@ import torch
 from benchmarks.ablation.arms import ARMS, Arm, ArmMixer, model_of
 from benchmarks.common import TaskItem, stamp
 from benchmarks.quality.blends import WEIGHTS
-from benchmarks.quality.context import QualityContext, Setting, f0_spread, level_semitones
+from benchmarks.quality.context import QualityContext, Setting
 from benchmarks.quality.report import column
 from gradtts_interp.cli.main import report_errors
-from gradtts_interp.evaluation.blend import linearity, monotonicity, realised_f0_share
+from gradtts_interp.evaluation import metric_rows
 from gradtts_interp.evaluation.bootstrap import mean_with_interval
+from gradtts_interp.evaluation.contours import f0_spread, level_semitones
 from gradtts_interp.evaluation.run import RunFolder, Work, run_items
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation import shares
@@ -96,11 +97,11 @@ def dual(context: ArmContext, index: int) -> dict[str, Any]:
     """A's pitch, B's voice."""
     a, b, text, given, plain = _pair(context, index)
     chosen = context.mechanisms("prosody", "attention")
-    blend = context.render(text, a, b, share=shares.pitch(), mechanisms=chosen, **given)
+    blend = context.signal(context.render(text, a, b, share=shares.pitch(), mechanisms=chosen, **given))
     return {
         "dual: F0 error to A (semitones)": abs(level_semitones(a.contour, blend.contour)),
         "dual: F0 error to B (semitones)": abs(level_semitones(b.contour, blend.contour)),
-        "dual: envelope share of B": context.envelope_share(*plain, blend),
+        "dual: envelope share of B": metric_rows.mean_shares(*plain, blend)["envelope_share"],
     }
 
 
@@ -108,16 +109,17 @@ def sweep(context: ArmContext, index: int) -> dict[str, Any]:
     """Realised share over 11 weights."""
     a, b, text, given, plain = _pair(context, index)
     chosen = context.mechanisms("prior", "prosody", "attention")
-    curve, envelope = [], []
+    found = {}
     for weight in WEIGHTS:
-        blend = context.render(text, a, b, share=shares.constant(float(weight)), mechanisms=chosen, **given)
-        curve.append(realised_f0_share(plain[0].contour, plain[1].contour, blend.contour).mean())
-        envelope.append(context.envelope_share(*plain, blend))
-    row: dict[str, Any] = {"F0 curve": curve, "envelope curve": envelope}
-    for name, values in (("F0", np.array(curve)), ("envelope", np.array(envelope))):
-        usable = bool(np.isfinite(values).all())
-        row[f"sweep: {name} Spearman"] = monotonicity(WEIGHTS, values) if usable else None
-        row[f"sweep: {name} R2"] = linearity(WEIGHTS, values) if usable else None
+        blend = context.render(text, a, b, share=shares.constant(weight), mechanisms=chosen, **given)
+        found[weight] = metric_rows.mean_shares(*plain, context.signal(blend))
+    row: dict[str, Any] = {}
+    for name, key in (("F0", "f0"), ("envelope", "envelope")):
+        points = {weight: point[f"{key}_share"] for weight, point in found.items()}
+        curve = metric_rows.sweep(key, points)
+        row[f"{name} curve"] = list(points.values())
+        row[f"sweep: {name} Spearman"] = curve.get(f"{key}_monotonicity")
+        row[f"sweep: {name} R2"] = curve.get(f"{key}_linearity")
     row["sweep: F0 distance of A and B (semitones)"] = abs(level_semitones(plain[0].contour, plain[1].contour))
     return row
 
@@ -126,7 +128,7 @@ def _pair(context: ArmContext, index: int) -> tuple[Style, Style, str, dict, lis
     a, b = (context.style(entry) for entry in context.pairs[index])
     text = context.sentence(index)
     given = {"durations": [context.render(text, a).durations.tolist()]}
-    return a, b, text, given, [context.render(text, style, **given) for style in (a, b)]
+    return a, b, text, given, [context.signal(context.render(text, style, **given)) for style in (a, b)]
 
 
 SCORES = {"following": following, "dual": dual, "sweep": sweep}

@@ -4,7 +4,7 @@
     python -m benchmarks.interpolation.run --corpus data/demo --quick       # two pairs of each part
 
 Writes ``RESULTS.json`` (rows per pair too), which the documentation reads, and ``RESULTS.md`` (tables). What is
-finished is kept in a folder named after the weights, so that a stopped run goes on; new weights begin anew.
+finished is kept in a folder named after the weights, so a stopped run can be resumed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--task", action="append", choices=sorted(TASKS), help="only these (repeatable)")
     parser.add_argument("--items", type=int, help="pairs of each task (default: each task's own number)")
     parser.add_argument("--quick", action="store_true", help="two pairs of each task")
-    parser.add_argument("--steps", type=int, default=10, help="sampler steps (unipc; default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=Setting.steps, help="sampler steps (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")
     parser.add_argument("--restart", action="store_true", help="forget what is finished")
     args = parser.parse_args()

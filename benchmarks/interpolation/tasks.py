@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.interpolation.watch import Watch, watching
-from benchmarks.quality.context import QualityContext, Setting, median_f0
+from benchmarks.quality.context import QualityContext, Setting
 from gradtts_interp.evaluation import metric_rows
+from gradtts_interp.evaluation.contours import level_semitones
 from gradtts_interp.evaluation.envelope import envelope_distance
-from gradtts_interp.evaluation.grid import FREQUENCY, HALF, MIX, STATIC, TIME, WORLD, Condition, Pair, StyleChoice
+from gradtts_interp.evaluation.grid import FREQUENCY, HALF, MIX, STATIC, TIME, WORLD, Condition, Pair
 from gradtts_interp.evaluation.rendering import Endpoints, Renderer, Rendering
 from gradtts_interp.evaluation.signal import Listener
 from gradtts_interp.evaluation.spectral import mel_cepstral_distortion, mel_cepstrum, speech_frames
@@ -23,7 +24,8 @@ from gradtts_interp.evaluation.tables import CONDITION
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.noise import NOISE, NoiseTuning, NoiseWindow
 from gradtts_interp.interpolation.shares import Layout, Share
-from gradtts_interp.units import ratio_to_cents
+from gradtts_interp.job import Job, StyleChoice
+from gradtts_interp.sampling import SamplingOptions
 
 Rows = list[dict[str, Any]]
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -58,8 +60,8 @@ class StudyContext:
 
     def __init__(self, setting: Setting) -> None:
         self.context = QualityContext(setting)
-        sampling = {"num_inference_steps": setting.steps, "solver": setting.solver, "seed": 0}
-        self.renderer = Renderer(self.context.tts, Listener(self.context.mel), sampling, Path("."))
+        job = Job(self.context.tts, None, sampling=SamplingOptions(setting.steps, setting.solver))
+        self.renderer = Renderer(job, Listener(self.context.mel), Path("."))
 
     def pair(self, index: int) -> Pair:
         """A held-out pair at least four semitones apart, with a sentence."""
@@ -136,9 +138,9 @@ def ramp(context: StudyContext, index: int) -> Rows:
         row = _row(TIME, pair, condition, rendering, watch) | metric_rows.mean_shares(*three)
         row |= metric_rows.following(*three, wanted)
         row["localisation"] = localisation(*(signal.mel for signal in three), wanted)
-        row["asked course"] = [float(wanted[part].mean()) for part in _tenths(frames)]
+        row["asked course"] = [float(part.mean()) for part in np.array_split(wanted, TENTHS)]
         for name, realised in found.items():
-            row[f"{name} course"] = [metric_rows.mean_or_none(realised, part, fewest=2) for part in _tenths(frames)]
+            row[f"{name} course"] = metric_rows.course(realised, TENTHS)
         rows.append(metric_rows.finite(row))
     return rows
 
@@ -188,12 +190,11 @@ def swap(context: StudyContext, index: int) -> Rows:
 def nearness(plain: Endpoints, rendering: Rendering) -> dict[str, Any]:
     """How near a rendering is to A's F0 and to B's envelope, and how near to the others."""
     a, b, blend = _three(plain, rendering)
-    levels = [median_f0(signal.contour) for signal in (a, b, blend)]
-    to_a, to_b = (abs(float(ratio_to_cents(levels[2] / level))) for level in levels[:2])
+    to_a, to_b = (100 * abs(level_semitones(style.contour, blend.contour)) for style in (a, b))
     far = [envelope_distance(s.envelope, blend.envelope, s.contour.voiced & blend.contour.voiced) for s in (a, b)]
     voiced = float(blend.contour.voiced.mean() / max(b.contour.voiced.mean(), 1e-6))
     return metric_rows.mean_shares(a, b, blend) | {
-        "F0 range": abs(float(ratio_to_cents(levels[1] / levels[0]))),
+        "F0 range": 100 * abs(level_semitones(a.contour, b.contour)),
         "F0 to A": to_a,
         "F0 to B": to_b,
         "nearer by three": float(to_b >= 3 * to_a),
@@ -247,10 +248,6 @@ def _row(mode: str, pair: Pair, condition: str, rendering: Rendering, watch: Wat
 
 def _three(plain: Endpoints, rendering: Rendering) -> tuple[Any, Any, Any]:
     return plain.a.signal, plain.b.signal, rendering.signal
-
-
-def _tenths(frames: int) -> list[slice]:
-    return [slice(k * frames // TENTHS, (k + 1) * frames // TENTHS) for k in range(TENTHS)]
 
 
 TASKS = {FREQUENCY: Task(swap, 20), TIME: Task(ramp, 6), MIX: Task(mix, 4)}

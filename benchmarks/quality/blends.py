@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.quality.context import QualityContext, level_semitones
-from gradtts_interp.evaluation.blend import control_error, linearity, monotonicity, realised_f0_share
+from benchmarks.quality.context import QualityContext
+from gradtts_interp.evaluation import metric_rows
+from gradtts_interp.evaluation.contours import level_semitones
 from gradtts_interp.evaluation.speakers import similarity_to_styles
 from gradtts_interp.interpolation import shares
 
-WEIGHTS = np.linspace(0, 1, 11)
+WEIGHTS = tuple(float(weight) for weight in np.linspace(0, 1, 11))
+FIFTHS = 5
 SWEEPS_OF_EACH_MECHANISM = 3
 DUAL = {"prosody+attention": ("prosody", "attention"), "attention": ("attention",), "prosody": ("prosody",)}
 SWEEP = {"all": None, "attention": ("attention",), "prosody": ("prosody",), "score": ("score",)}
@@ -22,12 +24,12 @@ def dual(context: QualityContext, index: int) -> list[dict]:
     a, b = (context.style(entry) for entry in entries)
     first = context.render(text, a, b, share=shares.pitch(), mechanisms=DUAL["prosody+attention"])
     given = {"durations": [first.durations.tolist()]}
-    plain = [context.render(text, style, **given) for style in (a, b)]
+    plain = [context.signal(context.render(text, style, **given)) for style in (a, b)]
     rate = context.mel.sample_rate_hz
     voices = [context.encoder.embed(context.audio(entry), rate) for entry in entries]
     rows = []
     for condition, mechanisms in DUAL.items():
-        blend = context.render(text, a, b, share=shares.pitch(), mechanisms=mechanisms, **given)
+        blend = context.signal(context.render(text, a, b, share=shares.pitch(), mechanisms=mechanisms, **given))
         to_a, to_b = similarity_to_styles(*voices, context.encoder.embed(blend.audio, rate))
         rows.append(
             {
@@ -35,7 +37,7 @@ def dual(context: QualityContext, index: int) -> list[dict]:
                 "item": _name(entries),
                 "F0 error to A (semitones)": abs(level_semitones(a.contour, blend.contour)),
                 "F0 error to B (semitones)": abs(level_semitones(b.contour, blend.contour)),
-                "envelope share of B": context.envelope_share(*plain, blend),
+                "envelope share of B": metric_rows.mean_shares(*plain, blend)["envelope_share"],
                 "speaker similarity to A": to_a,
                 "speaker similarity to B": to_b,
             }
@@ -48,23 +50,22 @@ def sweep(context: QualityContext, index: int) -> list[dict]:
     entries, text = context.pairs[index], context.sentence(index)
     a, b = (context.style(entry) for entry in entries)
     durations = [context.render(text, a, b, share=shares.constant(0.5)).durations.tolist()]
-    plain = [context.render(text, style, durations=durations) for style in (a, b)]
+    plain = [context.signal(context.render(text, style, durations=durations)) for style in (a, b)]
     rows = []
     for condition, mechanisms in SWEEP.items():
         if mechanisms is not None and index >= SWEEPS_OF_EACH_MECHANISM:
             break
-        f0, envelope = [], []
+        found = {}
         for weight in WEIGHTS:
-            share = shares.constant(float(weight))
+            share = shares.constant(weight)
             blend = context.render(text, a, b, share=share, mechanisms=mechanisms, durations=durations)
-            f0.append(realised_f0_share(plain[0].contour, plain[1].contour, blend.contour).mean())
-            envelope.append(context.envelope_share(*plain, blend))
+            found[weight] = metric_rows.mean_shares(*plain, context.signal(blend))
         row = {"condition": condition, "item": _name(entries)}
-        for name, curve in (("F0", np.array(f0)), ("envelope", np.array(envelope))):
-            usable = np.isfinite(curve).all()
-            row[f"{name} Spearman"] = monotonicity(WEIGHTS, curve) if usable else None
-            row[f"{name} R2"] = linearity(WEIGHTS, curve) if usable else None
-            row[f"{name} at 0.5"] = float(curve[5])
+        for name, key in (("F0", "f0"), ("envelope", "envelope")):
+            curve = metric_rows.sweep(key, {weight: point[f"{key}_share"] for weight, point in found.items()})
+            row[f"{name} Spearman"] = curve.get(f"{key}_monotonicity")
+            row[f"{name} R2"] = curve.get(f"{key}_linearity")
+            row[f"{name} at 0.5"] = found[0.5][f"{key}_share"]
         rows.append(row)
     return rows
 
@@ -74,17 +75,15 @@ def ramp(context: QualityContext, index: int) -> list[dict]:
     entries, text = context.pairs[index], context.sentence(index)
     a, b = (context.style(entry) for entry in entries)
     durations = [context.render(text, a, b, share=shares.ramp()).durations.tolist()]
-    plain = [context.render(text, style, durations=durations) for style in (a, b)]
+    plain = [context.signal(context.render(text, style, durations=durations)) for style in (a, b)]
     rows = []
     for condition, mechanisms in RAMP.items():
         blend = context.render(text, a, b, share=shares.ramp(), mechanisms=mechanisms, durations=durations)
-        realised = realised_f0_share(plain[0].contour, plain[1].contour, blend.contour)
-        frames = len(realised.share)
+        three = (*plain, context.signal(blend))
         row = {"condition": condition, "item": _name(entries)}
-        row["control error"] = control_error(realised, blend.share[0])
-        for k in range(5):
-            row[f"share in fifth {k + 1}"] = realised.mean(slice(k * frames // 5, (k + 1) * frames // 5))
-        rows.append(row)
+        row["control error"] = metric_rows.following(*three, blend.share[0])["f0_control_error"]
+        course = metric_rows.course(metric_rows.realised_shares(*three)["f0"], FIFTHS)
+        rows.append(metric_rows.finite(row | {f"share in fifth {k + 1}": value for k, value in enumerate(course)}))
     return rows
 
 

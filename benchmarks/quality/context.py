@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from gradtts_interp.audio import log_mel, read_audio
 from gradtts_interp.checkpoints import read_index
-from gradtts_interp.evaluation.blend import realised_envelope_share
-from gradtts_interp.evaluation.envelope import log_envelope
+from gradtts_interp.evaluation.signal import Listener, Signal
 from gradtts_interp.evaluation.speakers import SpeakerEncoder
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.contour import Contour
@@ -142,24 +141,11 @@ class QualityContext:
         levels = ((a, b, b["f0"]["mean_hz"] / a["f0"]["mean_hz"]) for a, b in both)
         return [(a, b) for a, b, ratio in levels if abs(ratio_to_semitones(ratio)) >= SMALLEST_LEVEL_DIFFERENCE]
 
-    def envelope_share(self, a: Speech, b: Speech, blend: Speech) -> float:
-        """Mean realised share of B in the envelope, over frames where all three are voiced."""
-        contours = [s.contour for s in (a, b, blend)]
-        envelopes = [log_envelope(s.audio, c, self.mel) for s, c in zip((a, b, blend), contours, strict=True)]
-        active = contours[0].voiced & contours[1].voiced & contours[2].voiced
-        return realised_envelope_share(*envelopes, active).mean()
+    @functools.cached_property
+    def listener(self) -> Listener:
+        """Measures renders as the evaluation does."""
+        return Listener(self.mel)
 
-
-def level_semitones(a: Contour, b: Contour) -> float:
-    """Semitones from the median F0 of A to that of B."""
-    return float(ratio_to_semitones(median_f0(b) / median_f0(a)))
-
-
-def median_f0(contour: Contour) -> float:
-    """Median F0 over voiced frames in Hz, NaN where none is voiced."""
-    return float(np.median(contour.f0_hz[contour.voiced])) if contour.voiced.any() else float("nan")
-
-
-def f0_spread(contour: Contour) -> float:
-    """Standard deviation of log-F0 over voiced frames, NaN where none is voiced."""
-    return float(np.log(contour.f0_hz[contour.voiced]).std()) if contour.voiced.any() else float("nan")
+    def signal(self, speech: Speech) -> Signal:
+        """What is measured of a render."""
+        return self.listener.hear(speech.audio, speech.text, mel=speech.mel)

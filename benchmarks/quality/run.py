@@ -4,7 +4,7 @@
     python -m benchmarks.quality.cards        # writes the tables into the model cards
 
 Writes ``RESULTS.json`` (all figures, per item too) and ``RESULTS.md`` (tables, and what is reached of the targets).
-What is finished is kept in a folder named after the weights, so that a stopped run goes on; new weights begin anew.
+What is finished is kept in a folder named after the weights, so a stopped run can be resumed.
 """
 
 from __future__ import annotations

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.quality.context import QualityContext, f0_spread, level_semitones
+from benchmarks.quality.context import QualityContext
 from gradtts_interp.corpus.speakers import EMOTIONS, N_SPEAKERS, main_base, speaker_voice
 from gradtts_interp.corpus.teacher import VOICES
 from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.contours import f0_spread, level_semitones
 from gradtts_interp.evaluation.intelligibility import phone_error_rate, plain_phones, recognise_phones
 from gradtts_interp.evaluation.speakers import cosine_similarity
 from gradtts_interp.pitch.contour import Contour, prosody_vector

@@ -53,7 +53,7 @@ def main() -> int:
     parser.add_argument("--out", default="benchmarks/RESULTS", help="results, without suffix")
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="CPU threads")
     parser.add_argument("--quick", action="store_true", help="a rehearsal: few repetitions, figures mean little")
-    parser.add_argument("--again", action="store_true", help="measure also what has results of this commit")
+    parser.add_argument("--again", action="store_true", help="repeat parts that have results of this commit")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     out = Path(args.out)
@@ -64,7 +64,7 @@ def main() -> int:
     for name in args.part or sorted(PARTS):
         title, part = PARTS[name]
         if not args.again and all(known.get(name, {}).get(key) == value for key, value in of.items()):
-            print(f"({name}) {title}: there already; --again measures it anew", flush=True)
+            print(f"({name}) {title}: measured already; --again repeats it", flush=True)
             continue
         load, start = round(os.getloadavg()[0], 1), time.perf_counter()
         rows = part(setup)

@@ -126,7 +126,7 @@ def _style_of(choice: StyleChoice, letter: str, pipeline: GradTTSInterpPipeline)
     if choice == StyleChoice():
         raise InputError(f"style {letter}: choose a speaker, or upload or record some speech")
     style = choice.load(pipeline)
-    # A recording is known by its file's name, so that no folder of the server is told.
+    # A recording is named by its file's name alone, so that no path of the server is shown.
     return style if choice.recording is None else replace(style, name=Path(choice.recording).name)
 
 

@@ -175,14 +175,14 @@ def _connect(
         renderer.leave(_visitor(request))
 
     on_stop.__annotations__["request"] = on_leave.__annotations__["request"] = gr.Request
-    # Progress is told once, where the sound will be.
+    # Progress is shown once, where the sound will be.
     speak.click(on_speak, fields, shown, concurrency_limit=1, api_visibility="private", show_progress_on=shown[:1])
     stop.click(on_stop, None, None, queue=False, api_visibility="private")
     page.unload(on_leave)
 
 
 def _visitor(request: gr.Request) -> str:
-    return request.session_hash or "nobody"
+    return request.session_hash or "anonymous"
 
 
 def form_of(values: Any) -> Form:

@@ -88,7 +88,7 @@ class FormRenderer:
         return self.root / "uploads"
 
     def accept_recording(self, path: str | Path, folder: Path, name: str) -> Path:
-        """Take an upload: decode it, and keep what was decoded under a name of ours.
+        """Take an upload: decode it, and keep the decoded sound under a new name.
 
         Args:
             path: Where the server put the upload; anything outside :attr:`uploads` is refused.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,6 @@ from gradtts_interp.evaluation.grid import (
     REFERENCE,
     SENTENCES,
     GridItem,
-    StyleChoice,
     conditions_of,
     grid_facts,
     grid_items,
@@ -49,6 +49,8 @@ from gradtts_interp.evaluation.report import Report
 from gradtts_interp.evaluation.run import Record, RunFolder, Work, run_items
 from gradtts_interp.evaluation.table_definitions import GRID_TABLES
 from gradtts_interp.evaluation.tables import tabulate
+from gradtts_interp.job import StyleChoice
+from gradtts_interp.sampling import SamplingOptions, choose_sampler
 
 UTTERANCES = 6  # about 12 minutes on two cores with the demo checkpoint
 QUICK_UTTERANCES = 2
@@ -75,10 +77,14 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
         "--quick", action="store_true", help="2 utterances, sweeps of 3 weights, single mechanisms, no noise tuning"
     )
     sampling = parser.add_argument_group("sampling")
-    sampling.add_argument("-t", "--timesteps", type=count, default=10, metavar="N", help="steps (default: 10)")
-    sampling.add_argument("--solver", choices=tuple(SAMPLERS), default="unipc", help="sampler (default: %(default)s)")
+    sampling.add_argument("-t", "--timesteps", type=count, metavar="N", help="steps, as of synthesize")
+    sampling.add_argument("--solver", choices=tuple(SAMPLERS), help="sampler, as of synthesize")
     sampling.add_argument(
-        "--temperature", type=float, default=1.5, metavar="X", help="divides the noise (default: 1.5)"
+        "--temperature",
+        type=float,
+        default=SamplingOptions.temperature,
+        metavar="X",
+        help="divides the noise (default: %(default)s)",
     )
     sampling.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise (default: 0)")
     add_measuring(parser)
@@ -116,16 +122,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _open(args: argparse.Namespace, kind: str, device: str) -> tuple[GridSettings, GridContext]:
     checkpoint = Path(args.checkpoint) if args.checkpoint else default_checkpoint()
-    sampling = {
-        "num_inference_steps": args.timesteps,
-        "solver": args.solver,
-        "temperature": args.temperature,
-        "seed": args.seed,
-    }
+    sampling = SamplingOptions(*choose_sampler(args.timesteps, args.solver), temperature=args.temperature)
     settings = GridSettings(
         checkpoint=str(checkpoint),
         device=device,
         sampling=sampling,
+        seed=args.seed,
         listener=listening_of(args),
         encoder=speaker_encoder_of(args),
         recognisers=recognisers_of(args),
@@ -164,7 +166,7 @@ def _decides(args: argparse.Namespace, settings: GridSettings, items: list[GridI
     return {
         "checkpoint": fingerprint(settings.checkpoint),
         "vocoder": _vocoder_fingerprint(Path(settings.checkpoint)),
-        "sampling": settings.sampling,
+        "sampling": asdict(settings.sampling) | {"seed": settings.seed},
         "measuring": settings.listener,
         "speaker encoder": None if settings.encoder is None else fingerprint(settings.encoder),
         "recognisers": recogniser_facts(settings.recognisers),
@@ -205,11 +207,15 @@ def _finding(
     found, weak = main_sentences(tables), weak_sentences(tables)
     busy = sum(record.cpu_seconds for record in records)
     pairs = sorted({f"{item.pair.a.name} and {item.pair.b.name}" for item in items})
+    sampling = settings.sampling
     facts = (
         ("date", today()),
         ("command", command_line(args)),
         ("checkpoint", f"{settings.checkpoint} ({fingerprint(settings.checkpoint)})"),
-        ("sampling", f"{args.solver}, {args.timesteps} steps, temperature {args.temperature:g}, seed {args.seed}"),
+        (
+            "sampling",
+            f"{sampling.solver}, {sampling.steps} steps, temperature {sampling.temperature:g}, seed {args.seed}",
+        ),
         ("utterances", f"{len({item.pair.id for item in items})}: styles {', '.join(pairs)}"),
         (
             "measuring",

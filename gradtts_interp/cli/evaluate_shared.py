@@ -58,12 +58,12 @@ def add_output(parser: argparse.ArgumentParser, *, out: str, resumable: bool = T
     Args:
         parser: Where to add them.
         out: Default folder.
-        resumable: Whether a stopped run goes on, so that there is something to begin anew.
+        resumable: Whether a stopped run can be resumed, so that ``--restart`` means something.
     """
     group = parser.add_argument_group("output and machine")
     group.add_argument("--out", default=out, metavar="FOLDER", help="where to write (default: %(default)s)")
     if resumable:
-        help_text = "begin anew instead of going on where a stopped run was"
+        help_text = "start again instead of resuming a stopped run"
         group.add_argument("--restart", action="store_true", help=help_text)
     group.add_argument("--json", action="store_true", help="print the summary as JSON instead of tables")
     group.add_argument(
@@ -118,7 +118,7 @@ def require_config(folder: str, what: str) -> str:
 
 
 def add_recognisers(parser: argparse.ArgumentParser, *, default: Sequence[str]) -> None:
-    """Declare the flags that say who measures intelligibility."""
+    """Declare the flags that choose recognisers."""
     group = parser.add_argument_group("intelligibility")
     group.add_argument(
         "--recogniser",
@@ -135,7 +135,7 @@ def add_recognisers(parser: argparse.ArgumentParser, *, default: Sequence[str]) 
 
 
 def recognisers_of(args: argparse.Namespace) -> tuple[str, ...]:
-    """Who measures intelligibility, as the flags of :func:`add_recognisers` say.
+    """Recognisers that the flags of :func:`add_recognisers` name.
 
     Args:
         args: The flags.

@@ -17,7 +17,7 @@ from gradtts_interp.job import NEED_STYLE_PARTS
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 
 CARD = "README.md"
-OFFICIAL_LICENCE = "not told by the file; the official files are published with Grad-TTS (MIT)"
+OFFICIAL_LICENCE = "not stated in the file; the official files are published with Grad-TTS (MIT)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +56,7 @@ def card_of(checkpoint: Path) -> dict[str, Any]:
     """What a checkpoint is, as plain JSON values.
 
     Args:
-        checkpoint: A folder of ours, or an official ``.pt`` file.
+        checkpoint: A folder of this library, or an official ``.pt`` file.
 
     Returns:
         Kind, sizes, mel contract, kind of prior, speakers, emotions, training steps, mechanisms and licence; None where

@@ -42,11 +42,11 @@ exit status:
 Results go to stdout, progress and messages to stderr. 'gradtts-interp VERB --help' explains a verb.
 """
 ENVIRONMENT = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.EIO}
-"""Failures of the machine, not of the program."""
+"""Errors that the machine causes, not the program."""
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Tells defaults, but not that there is none."""
+    """Adds the default to a help text where an option has one."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         nothing = action.default is None or action.default is False or action.default in ("", [], ())

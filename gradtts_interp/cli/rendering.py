@@ -27,7 +27,7 @@ COMPARISON = SamplingOptions()
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one sentence.
+    """The result of one sentence.
 
     Attributes:
         line: The sentence.
@@ -51,13 +51,13 @@ class Outcome:
 
 
 def render_lines(job: Job) -> list[Outcome]:
-    """Render all sentences of a job; one that fails is told on stderr and does not stop the others.
+    """Render all sentences of a job. One that fails is reported on stderr and does not stop the others.
 
     Args:
         job: The job.
 
     Returns:
-        What became of each sentence, in order.
+        The result of each sentence, in order.
     """
     outcomes: dict[int, Outcome] = {}
     with tqdm(total=len(job.lines), desc="sentences", unit="sentence", disable=None, file=sys.stderr) as bar:

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--each-sentence",
         action="store_true",
-        help="blend within each sentence anew (default: once over the whole text)",
+        help="blend from A to B in each sentence (default: once over the whole text)",
     )
     parser.set_defaults(batch_size=1, no_plots=True, attention=False)
 
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 def _with_shares(
     job: Job, sentences: list[Sentence], told: dict[int, dict], *, whole: bool
 ) -> Iterator[tuple[Sentence, Share | None]]:
-    """Each sentence that can be read, with its share; those that cannot are told, and the share passes over them."""
+    """Each sentence that can be read, with its share. Those that cannot are reported, and take no part of the share."""
     if job.share is None or not whole:
         yield from ((line, job.share) for line in sentences)
         return

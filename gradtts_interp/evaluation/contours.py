@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.pitch.contour import ENERGY_FLOOR_DB, Contour
-from gradtts_interp.units import CENTS_PER_OCTAVE, ratio_to_cents
+from gradtts_interp.pitch.statistics import f0_statistics
+from gradtts_interp.units import CENTS_PER_OCTAVE, ratio_to_cents, ratio_to_semitones
 
 GROSS_ERROR = 0.2
 """Ratio beyond which an F0 is a gross error."""
@@ -247,6 +248,17 @@ def contour_errors(reference: Contour, other: Contour) -> dict[str, Any]:
     """
     parts = (f0_errors(reference, other), voicing_errors(reference, other), energy_errors(reference, other))
     return {name: value for part in parts for name, value in part.to_dict().items()}
+
+
+def level_semitones(a: Contour, b: Contour) -> float:
+    """Semitones from the median F0 of A to that of B, NaN where one of them is nowhere voiced."""
+    levels = [f0_statistics(contour).median_hz or float("nan") for contour in (a, b)]
+    return float(ratio_to_semitones(levels[1] / levels[0]))
+
+
+def f0_spread(contour: Contour) -> float:
+    """Standard deviation of log-F0 (natural) over voiced frames, NaN where none is voiced."""
+    return float(np.log(contour.f0_hz[contour.voiced]).std()) if contour.voiced.any() else float("nan")
 
 
 def correlation(a: NDArray[Any], b: NDArray[Any]) -> float | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
 from gradtts_interp.interpolation.noise import NOISE
 from gradtts_interp.interpolation.shares import Share
+from gradtts_interp.job import StyleChoice
 from gradtts_interp.pipeline import DEFAULT_MECHANISMS
 from gradtts_interp.styles import StyleBank
 
@@ -59,28 +59,6 @@ class Condition:
         if self.mode == FREQUENCY:
             return shares.pitch()
         return {HALF: shares.step(0.5), STATIC: shares.constant(0.5)}.get(self.name, shares.ramp())
-
-
-@dataclass(frozen=True)
-class StyleChoice:
-    """A style by what names it.
-
-    Attributes:
-        speaker: Number in the checkpoint's bank, None for a recording.
-        emotion: Of that speaker.
-        path: The recording.
-    """
-
-    speaker: int | None = None
-    emotion: str | None = None
-    path: str | None = None
-
-    @property
-    def name(self) -> str:
-        """As in tables and file names."""
-        if self.path is not None:
-            return "_".join(PurePath(self.path).stem.split())
-        return f"{self.speaker}" if self.emotion in (None, "neutral") else f"{self.speaker}-{self.emotion}"
 
 
 @dataclass(frozen=True)
@@ -240,7 +218,7 @@ def parse_pair(text: str) -> tuple[StyleChoice, StyleChoice]:
         The two.
 
     Raises:
-        InputError: It is no pair.
+        InputError: The text does not name two styles.
     """
     parts = text.split(":")
     if len(parts) != 2 or not all(part.strip() for part in parts):

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from gradtts_interp.evaluation import metric_rows
-from gradtts_interp.evaluation.blend import linearity, monotonicity
 from gradtts_interp.evaluation.grid import (
     DEFAULT,
     FREQUENCY,
@@ -30,7 +29,9 @@ from gradtts_interp.evaluation.signal import Listener, Signal, encoder_of
 from gradtts_interp.evaluation.tables import ANCHOR, CONDITION
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.shares import Layout
+from gradtts_interp.job import Job
 from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.sampling import SamplingOptions
 
 TIME_BINS = 10
 Rows = list[dict[str, Any]]
@@ -43,7 +44,8 @@ class GridSettings:
     Attributes:
         checkpoint: Folder or official file.
         device: Where to render.
-        sampling: Keyword arguments of the pipeline.
+        sampling: How the noise becomes a mel.
+        seed: Start of the noise.
         listener: How to measure, without its encoder.
         encoder: Folder of the speaker encoder, None for none.
         recognisers: Who measures intelligibility, as in :mod:`gradtts_interp.evaluation.intelligibility`.
@@ -55,7 +57,8 @@ class GridSettings:
 
     checkpoint: str
     device: str
-    sampling: dict[str, Any]
+    sampling: SamplingOptions
+    seed: int
     listener: dict[str, Any]
     encoder: str | None
     recognisers: tuple[str, ...]
@@ -69,7 +72,8 @@ class GridSettings:
         pipeline = GradTTSInterpPipeline.from_pretrained(self.checkpoint).to(torch.device(self.device))
         pipeline.set_progress_bar_config(disable=True)
         listener = Listener(pipeline.model.settings.mel, encoder=encoder_of(self.encoder), **self.listener)
-        renderer = Renderer(pipeline, listener, dict(self.sampling), Path(self.out), textgrids=self.textgrids)
+        job = Job(pipeline, None, sampling=self.sampling, seed=self.seed)
+        renderer = Renderer(job, listener, Path(self.out), textgrids=self.textgrids)
         listeners = load_recognisers(self.recognisers, pipeline.frontend, language=self.language, device=self.device)
         return GridContext(renderer, listeners, self)
 
@@ -173,7 +177,7 @@ def _sweep(context: GridContext, item: GridItem, condition: Condition) -> tuple[
     ]
     row: dict[str, Any] = dict(points.get(0.5, {}))
     for name in metric_rows.SHARES:
-        row |= _curve(name, {weight: point.get(f"{name}_share") for weight, point in points.items()})
+        row |= metric_rows.sweep(name, {weight: point.get(f"{name}_share") for weight, point in points.items()})
     for weight, end, name in ((0.0, plain.a, "endpoint_a"), (1.0, plain.b, "endpoint_b")):
         if weight in renderings and renderings[weight].speech is not None:
             row[name] = metric_rows.largest_difference(end.signal.mel, renderings[weight].signal.mel)
@@ -181,18 +185,6 @@ def _sweep(context: GridContext, item: GridItem, condition: Condition) -> tuple[
         row |= _intelligibility(context, pair, renderings[0.5])
     rows.append(_row(item, MIX, CONDITION, condition.name, **row, **_cost(*renderings.values())))
     return rows, [note for rendering in renderings.values() for note in rendering.signal.notes]
-
-
-def _curve(name: str, points: dict[float, float | None]) -> dict[str, float]:
-    """How straight and how rising a sweep is; nothing where a weight could not be measured."""
-    if len(points) < 3 or any(share is None for share in points.values()):
-        return {}
-    weights, shares = np.array(list(points)), np.array(list(points.values()), dtype=np.float64)
-    return {
-        f"{name}_sweep_error": float(np.sqrt(np.square(shares - weights).mean())),
-        f"{name}_monotonicity": monotonicity(weights, shares),
-        f"{name}_linearity": linearity(weights, shares),
-    }
 
 
 def _over_time(context: GridContext, item: GridItem, condition: Condition) -> tuple[Rows, list[str]]:
@@ -206,24 +198,11 @@ def _over_time(context: GridContext, item: GridItem, condition: Condition) -> tu
     if condition.name == STATIC:  # one style for the whole sentence is measured against the ramp
         wanted = shares.ramp().render(Layout(len(wanted), renderer.listener.mel)).weight.mean(0)
     rows = []
+    asked = [float(part.mean()) if len(part) else None for part in np.array_split(wanted, TIME_BINS)]
     for name, share in metric_rows.realised_shares(*three).items():
-        frames = len(share.share)
-        for k in range(TIME_BINS):
-            part = slice(k * frames // TIME_BINS, (k + 1) * frames // TIME_BINS)
-            value = metric_rows.mean_or_none(share, part, fewest=2)
-            asked = float(wanted[part].mean()) if len(wanted[part]) else None
-            rows.append(
-                _row(
-                    item,
-                    "course",
-                    CONDITION,
-                    condition.name,
-                    measure=name,
-                    weight=(k + 0.5) / TIME_BINS,
-                    share=value,
-                    asked=asked,
-                )
-            )
+        for k, value in enumerate(metric_rows.course(share, TIME_BINS)):
+            place = {"measure": name, "weight": (k + 0.5) / TIME_BINS, "share": value, "asked": asked[k]}
+            rows.append(_row(item, "course", CONDITION, condition.name, **place))
     row = {
         **metric_rows.following(*three, wanted),
         **metric_rows.voices(*three),

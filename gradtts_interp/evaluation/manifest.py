@@ -17,7 +17,7 @@ LARGEST_FILE_BYTES = 256 * 2**20
 
 @dataclass(frozen=True)
 class FilePair:
-    """A recording and what shall be like it.
+    """A recording and the synthesis to compare with it.
 
     Attributes:
         id: Name, unique in its list.
@@ -43,7 +43,7 @@ class FilePair:
 
 
 def read_manifest(path: str | Path, *, synthesis: str | Path | None = None) -> tuple[list[FilePair], list[str]]:
-    """Read a list of pairs; a bad line is told and left out.
+    """Read a list of pairs; bad lines are reported and left out.
 
     Paths are relative to the manifest. Without ``reference`` a line means ``wavs/<id>.wav`` beside the manifest, as in
     the demo corpus; without ``synthesis`` it means ``<id>.wav`` (or .flac) in the folder given.
@@ -76,7 +76,7 @@ def read_manifest(path: str | Path, *, synthesis: str | Path | None = None) -> t
 
 
 def _lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """Number and fields of each line; the error of a line that is no JSON stands in its place."""
+    """Number and fields of each line; the error of a line that is not JSON stands in its place."""
     if path.suffix not in (".jsonl", ".csv", ".tsv"):
         raise InputError(f"{path}: expected a manifest .jsonl, .csv or .tsv")
     try:

@@ -5,7 +5,7 @@ Nothing is computed here; see :mod:`gradtts_interp.evaluation.blend` and its nei
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from gradtts_interp.evaluation.blend import (
     control_error,
     lag_ms,
     leakage,
+    linearity,
+    monotonicity,
     realised_energy_share,
     realised_envelope_share,
     realised_f0_share,
@@ -100,6 +102,41 @@ def transition(wanted: NDArray[Any]) -> NDArray[np.bool_]:
     """Frames (T,) where the share (T,) moves, with :data:`SEAM_FRAMES` on both sides."""
     moves = np.abs(np.diff(wanted, prepend=wanted[:1])) > 0
     return binary_dilation(moves, iterations=SEAM_FRAMES) if moves.any() else moves
+
+
+def sweep(name: str, points: Mapping[float, float | None]) -> dict[str, float]:
+    """How straight and how rising the realised share is over a sweep of weights.
+
+    Args:
+        name: Of the measure, such as ``f0``; begins the names of the figures.
+        points: Realised share of B at each weight, None where it could not be measured.
+
+    Returns:
+        ``<name>_sweep_error``, ``_monotonicity`` and ``_linearity``; nothing with fewer than three weights, or where
+        one could not be measured.
+    """
+    if len(points) < 3 or any(share is None for share in points.values()):
+        return {}
+    weights, shares = np.array(list(points)), np.array(list(points.values()), dtype=np.float64)
+    return {
+        f"{name}_sweep_error": float(np.sqrt(np.square(shares - weights).mean())),
+        f"{name}_monotonicity": monotonicity(weights, shares),
+        f"{name}_linearity": linearity(weights, shares),
+    }
+
+
+def course(share: RealisedShare, parts: int) -> list[float | None]:
+    """Mean realised share in equal parts of an utterance, None where fewer than two frames were measured.
+
+    Args:
+        share: Of the utterance (T,).
+        parts: How many parts.
+
+    Returns:
+        ``parts`` shares.
+    """
+    edges = np.array_split(np.arange(len(share.share)), parts)
+    return [mean_or_none(share, slice(part[0], part[-1] + 1), fewest=2) if len(part) else None for part in edges]
 
 
 def selective(a: Signal, b: Signal, blend: Signal) -> dict[str, float | None]:

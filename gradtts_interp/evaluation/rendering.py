@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ from gradtts_interp.audio import log_mel, write_wav
 from gradtts_interp.evaluation.baselines import world_swap
 from gradtts_interp.evaluation.cost import Cost
 from gradtts_interp.evaluation.excerpt import Excerpt, excerpt_of_speech
-from gradtts_interp.evaluation.grid import Condition, Pair, StyleChoice, slug
+from gradtts_interp.evaluation.grid import Condition, Pair, slug
 from gradtts_interp.evaluation.signal import Listener, Signal
 from gradtts_interp.evaluation.textgrid import to_textgrid, write_textgrid
 from gradtts_interp.interpolation import shares
-from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.job import Job, StyleChoice
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
 
@@ -66,42 +67,48 @@ class Renderer:
     """Renders and keeps what was rendered.
 
     Args:
-        pipeline: The model under test.
+        job: The model under test, its sampling and seed; styles and blend are those of each rendering.
         listener: Measures what was rendered.
-        sampling: Keyword arguments of the pipeline: steps, solver, temperature, seed.
         folder: Where wavs go (``wavs``) and what the report shows (``excerpts``).
         textgrids: Whether a TextGrid of the phones is written beside each wav.
     """
 
-    def __init__(
-        self,
-        pipeline: GradTTSInterpPipeline,
-        listener: Listener,
-        sampling: dict[str, Any],
-        folder: Path,
-        *,
-        textgrids: bool = False,
-    ) -> None:
-        self.pipeline, self.listener, self.sampling, self.folder = pipeline, listener, sampling, folder
+    def __init__(self, job: Job, listener: Listener, folder: Path, *, textgrids: bool = False) -> None:
+        self.job, self.pipeline, self.listener, self.folder = job, job.pipeline, listener, folder
         self.textgrids = textgrids
         self._plain: OrderedDict[str, Endpoints] = OrderedDict()
         self._styles: dict[StyleChoice, Style] = {}
 
-    def style(self, voice: StyleChoice) -> Style:
-        """The style of a voice; read once."""
-        if voice not in self._styles:
-            self._styles[voice] = self.pipeline.style(voice.recording, speaker=voice.speaker, emotion=voice.emotion)
-        return self._styles[voice]
+    def style(self, choice: StyleChoice) -> Style:
+        """The style that is chosen; read once."""
+        if choice not in self._styles:
+            self._styles[choice] = choice.load(self.pipeline)
+        return self._styles[choice]
 
     def styles(self, pair: Pair) -> tuple[Style, Style]:
         """Styles A and B of a pair."""
         return self.style(pair.a), self.style(pair.b)
 
-    def render(self, name: str, text: str, *styles: Style, **options: Any) -> Rendering:
-        """Render and measure; the settings of the run hold where ``options`` says nothing."""
+    def render(
+        self, name: str, text: str, *styles: Style, durations: Sequence[Sequence[int]] | None = None, **changes: Any
+    ) -> Rendering:
+        """Render and measure.
+
+        Args:
+            name: What it is, fit for a file.
+            text: The sentence.
+            *styles: One style or two.
+            durations: Frames of each token, instead of the predicted ones.
+            **changes: Fields of the job that differ, such as ``share`` and ``mechanisms``.
+
+        Returns:
+            What was rendered, with its measures.
+        """
+        a, b = (*styles, None)[:2]
+        job = replace(self.job, a=a, b=b, **changes)
         with Cost(self.pipeline.device) as cost:
-            speech: Speech = self.pipeline(text, *styles, **{**self.sampling, **options})
-        return self._take(name, speech, cost)
+            (speech,) = job.speak([text], durations=durations)
+        return self._measured(name, speech, cost)
 
     def plain(self, pair: Pair) -> Endpoints:
         """A and B alone, with the durations of the even blend; kept for the conditions that follow."""
@@ -127,13 +134,13 @@ class Renderer:
             share=condition.share(weight),
             mechanisms=condition.mechanisms,
             durations=[self.plain(pair).durations],
-            output_attention=attention,
+            attention=attention,
         )
 
     def other_noise(self, pair: Pair) -> Rendering:
         """Style A again with the same durations and other noise."""
         durations = [self.plain(pair).durations]
-        seed = self.sampling["seed"] + OTHER_SEED
+        seed = self.job.seed + OTHER_SEED
         return self.render("A-other-noise", pair.text, self.style(pair.a), durations=durations, seed=seed)
 
     def other_sentence(self, pair: Pair, text: str) -> Rendering:
@@ -190,6 +197,6 @@ class Renderer:
         phones = excerpt_of_speech(like.speech, title).phones if like is not None and like.speech is not None else ()
         return Excerpt(title, signal.audio, signal.mel, signal.contour, self.listener.mel, phones)
 
-    def _take(self, name: str, speech: Speech, cost: Cost) -> Rendering:
+    def _measured(self, name: str, speech: Speech, cost: Cost) -> Rendering:
         signal = self.listener.hear(speech.audio, name, mel=speech.mel)
         return Rendering(name, signal, speech, cost.seconds, cost.peak_mib, self.listener.mel.sample_rate_hz)

@@ -39,7 +39,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 @dataclass(frozen=True)
 class Record:
-    """What became of one item.
+    """The result of one item.
 
     Attributes:
         id: Name of the item, unique in its run.
@@ -124,7 +124,7 @@ class RunFolder:
         return name in self.records and self.records[name].error is None
 
     def _begin(self) -> None:
-        """Write the settings, or compare them with those that are there."""
+        """Write the settings, or compare them with those of the folder."""
         path = self.folder / SETTINGS
         if not path.exists():
             write_json(path, {"hash": hash_of(self.settings), "settings": self.settings})
@@ -137,7 +137,7 @@ class RunFolder:
         key = changed[0]
         raise InputError(
             f"{self.folder} is of a run with {key} {before.get(key)!r}, now {self.settings.get(key)!r}; "
-            "give another --out, or --restart to begin anew"
+            "give another --out, or --restart to start again"
         )
 
     def _forget(self) -> None:
@@ -161,7 +161,7 @@ def _read_record(path: Path) -> Record:
     try:
         return Record(**json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise InputError(f"{path}: not a record of a run; remove it, or --restart to begin anew") from error
+        raise InputError(f"{path}: not a record of a run; remove it, or --restart to start again") from error
 
 
 def _file_name(name: str) -> str:

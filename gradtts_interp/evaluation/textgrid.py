@@ -1,4 +1,4 @@
-"""Praat TextGrids: phone and word times, read in every format Praat knows, written as text in UTF-8."""
+"""Praat TextGrids: phone and word times, read by Praat itself in every format it knows, written by praatio."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class TextGrid:
         """Intervals of the tier of phones.
 
         Args:
-            tier: Its name; the first of :data:`PHONE_TIERS` that is there if None, else the only tier.
+            tier: Its name. If None, the first of :data:`PHONE_TIERS` that the grid has, else its only tier.
 
         Returns:
             Labels with start and end in seconds, pauses as empty labels among them.
 
         Raises:
-            InputError: There is no such tier; the message names those that are there.
+            InputError: There is no such tier; the message names the tiers of the grid.
         """
         by_name = {name.lower().split(" - ")[-1]: tier for name, tier in self.intervals.items()}
         if tier is not None and tier in self.intervals:
@@ -122,29 +122,49 @@ def read_textgrid(path: str | Path) -> TextGrid:
         raise InputError(f"{path} cannot be read as a TextGrid: {str(error).splitlines()[0]}") from error
 
 
-def write_textgrid(path: str | Path, grid: TextGrid, *, short: bool = False, encoding: str = "utf-8") -> None:
-    """Write a TextGrid as text; the file appears whole or not at all. Needs no extra.
+def write_textgrid(path: str | Path, grid: TextGrid) -> None:
+    """Write a TextGrid as text in UTF-8, by praatio (extra ``eval``); the file appears whole or not at all.
 
     Gaps between intervals, and before and after them, become empty intervals, since Praat's tiers have no gaps.
 
     Args:
         path: Where to write.
         grid: The tiers, at least one.
-        short: Whether to write Praat's short format instead of the long one.
-        encoding: ``utf-8`` or ``utf-16`` (with a byte order mark).
 
     Raises:
-        InputError: The encoding is another, there is no tier, or times overlap, fall, leave the grid or are not finite.
+        InputError: There is no tier, times overlap, fall, leave the grid or are not finite, or praatio is missing.
     """
-    if encoding not in ("utf-8", "utf-16"):
-        raise InputError(f"TextGrid in {encoding!r}; expected utf-8 or utf-16")
+    try:
+        from praatio import textgrid as praat
+    except ImportError as error:
+        raise InputError(f"{path}: writing a TextGrid needs praatio: pip install gradtts-interp[eval]") from error
     if not grid.intervals and not grid.points:
         raise InputError("TextGrid without a tier; expected at least one")
-    if not math.isfinite(grid.end_seconds) or grid.end_seconds <= 0:
-        raise InputError(f"TextGrid that ends at {grid.end_seconds:g} s; expected > 0")
-    text = (_short_text if short else _long_text)(grid)
+    end = grid.end_seconds
+    if not math.isfinite(end) or end <= 0:
+        raise InputError(f"TextGrid that ends at {end:g} s; expected > 0")
+    made = praat.Textgrid(0.0, end)
+    for name, intervals in grid.intervals.items():
+        _require_rising(name, [time for _, *times in intervals for time in times], end)
+        made.addTier(
+            praat.IntervalTier(name, [(start, min(stop, end), label) for label, start, stop in intervals], 0, end)
+        )
+    for name, points in grid.points.items():
+        _require_rising(name, [time for _, time in points], end, strictly=True)
+        made.addTier(praat.PointTier(name, [(time, label) for label, time in points], 0, end))
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding=encoding, newline="\n")
+        made.save(str(temporary), format="long_textgrid", includeBlankSpaces=True)
+
+
+def _require_rising(name: str, times: Sequence[float], end: float, *, strictly: bool = False) -> None:
+    """Raise unless the times of a tier rise from 0 to its end; an interval may start where the one before it stops."""
+    inside = all(math.isfinite(t) and -TIME_TOLERANCE_SECONDS <= t <= end + TIME_TOLERANCE_SECONDS for t in times)
+    steps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    # Starts and stops alternate: every other step is the length of an interval.
+    falls = any(s <= 0 for s in (steps if strictly else steps[::2])) or any(s < -TIME_TOLERANCE_SECONDS for s in steps)
+    if not inside or falls:
+        told = ", ".join(f"{t:g}" for t in times)
+        raise InputError(f"tier {name!r}: times {told} s; expected rising times, 0 to {end:g}")
 
 
 def read_phones(path: str | Path, tier: str | None = None) -> tuple[Interval, ...]:
@@ -179,7 +199,7 @@ def _require_textgrid(path: Path) -> None:
         raise InputError(f"{path} is larger than {LARGEST_FILE_BYTES // 2**20} MiB; expected a TextGrid")
     plain = head.replace(b"\x00", b"")
     if not any(mark in plain for mark in (b"ooTextFile", b"ooBinaryFile")) or b"TextGrid" not in plain:
-        raise InputError(f"{path} is no TextGrid: it does not begin as one")
+        raise InputError(f"{path} is not a TextGrid: it does not begin like one")
 
 
 def _new_name(name: str, taken: set[str]) -> str:
@@ -187,68 +207,3 @@ def _new_name(name: str, taken: set[str]) -> str:
     while answer in taken:
         answer, number = f"{name} ({number})", number + 1
     return answer
-
-
-def _without_gaps(name: str, tier: Sequence[Interval], end: float) -> list[Interval]:
-    """The tier's intervals with empty ones between them, from 0 to the end."""
-    found: list[Interval] = []
-    now = 0.0
-    for label, start, stop in tier:
-        inside = math.isfinite(start) and math.isfinite(stop) and stop <= end + TIME_TOLERANCE_SECONDS
-        if not inside or start < now - TIME_TOLERANCE_SECONDS or stop <= start:
-            times = f"{label!r} from {start:g} to {stop:g} s"
-            raise InputError(f"tier {name!r}: {times}; expected rising times, 0 to {end:g}")
-        if start > now + TIME_TOLERANCE_SECONDS:
-            found.append(("", now, start))
-        found.append((label, found[-1][2] if found else 0.0, min(stop, end)))
-        now = found[-1][2]
-    if now < end - TIME_TOLERANCE_SECONDS or not found:
-        found.append(("", now, end))
-    else:
-        found[-1] = (*found[-1][:2], end)
-    return found
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
-
-
-def _tiers(grid: TextGrid) -> list[tuple[str, str, list[tuple[str, ...]]]]:
-    """Class, name and items (times, then label, as text) of each tier."""
-    found: list[tuple[str, str, list[tuple[str, ...]]]] = []
-    for name, intervals in grid.intervals.items():
-        filled = _without_gaps(name, intervals, grid.end_seconds)
-        found.append(("IntervalTier", name, [(repr(a), repr(b), _quoted(t)) for t, a, b in filled]))
-    for name, points in grid.points.items():
-        times = [time for _, time in points]
-        if not all(math.isfinite(t) and 0 <= t <= grid.end_seconds for t in times) or times != sorted(set(times)):
-            raise InputError(f"tier {name!r}: points at {times}; expected rising times, 0 to {grid.end_seconds:g}")
-        found.append(("TextTier", name, [(repr(float(time)), _quoted(label)) for label, time in points]))
-    return found
-
-
-def _short_text(grid: TextGrid) -> str:
-    end = repr(float(grid.end_seconds))
-    tiers = _tiers(grid)
-    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "0", end, "<exists>", str(len(tiers))]
-    for kind, name, items in tiers:
-        lines += [_quoted(kind), _quoted(name), "0", end, str(len(items)), *(part for item in items for part in item)]
-    return "\n".join(lines) + "\n"
-
-
-_KEYS = {"IntervalTier": ("xmin", "xmax", "text"), "TextTier": ("number", "mark")}
-
-
-def _long_text(grid: TextGrid) -> str:
-    end = repr(float(grid.end_seconds))
-    tiers = _tiers(grid)
-    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {end}"]
-    lines += ["tiers? <exists>", f"size = {len(tiers)}", "item []:"]
-    for i, (kind, name, items) in enumerate(tiers, 1):
-        of = "intervals" if kind == "IntervalTier" else "points"
-        lines += [f"    item [{i}]:", f"        class = {_quoted(kind)}", f"        name = {_quoted(name)}"]
-        lines += ["        xmin = 0", f"        xmax = {end}", f"        {of}: size = {len(items)}"]
-        for j, item in enumerate(items, 1):
-            lines.append(f"        {of} [{j}]:")
-            lines += [f"            {key} = {value}" for key, value in zip(_KEYS[kind], item, strict=True)]
-    return "\n".join(lines) + "\n"

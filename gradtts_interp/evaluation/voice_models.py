@@ -135,7 +135,7 @@ def require_model_folder(path: str | Path) -> None:
         path: The folder.
 
     Raises:
-        InputError: It is no folder, or holds no config.json.
+        InputError: There is no such folder, or it holds no config.json.
     """
     _require_folder(path)
     if not (Path(path) / "config.json").is_file():

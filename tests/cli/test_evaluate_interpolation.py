@@ -10,13 +10,13 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation import grid_run
 from gradtts_interp.evaluation.grid import (
     Condition,
-    StyleChoice,
     conditions_of,
     grid_items,
     parse_pair,
     slug,
 )
 from gradtts_interp.interpolation import shares
+from gradtts_interp.job import StyleChoice
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 
 

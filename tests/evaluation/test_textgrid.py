@@ -78,10 +78,8 @@ def test_praats_own_formats_are_read(tmp_path, text, encoding):
     assert read_textgrid(path) == GRID
 
 
-@pytest.mark.parametrize("short", [False, True])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-def test_praat_reads_what_is_written(tmp_path, short, encoding):
-    write_textgrid(tmp_path / "a.TextGrid", GRID, short=short, encoding=encoding)
+def test_praat_reads_what_is_written(tmp_path):
+    write_textgrid(tmp_path / "a.TextGrid", GRID)
     assert read_textgrid(tmp_path / "a.TextGrid") == GRID
 
 
@@ -126,7 +124,7 @@ def test_what_is_no_textgrid_is_named(tmp_path):
         read_textgrid(path)
     for content in ("", "hello", 'File type = "ooTextFile"\nObject class = "PitchTier"\n'):
         path.write_text(content)
-        with pytest.raises(InputError, match="is no TextGrid"):
+        with pytest.raises(InputError, match="is not a TextGrid"):
             read_textgrid(path)
     path.write_text(LONG[:-200], "utf-8")
     with pytest.raises(InputError, match="cannot be read as a TextGrid"):
@@ -141,13 +139,14 @@ def test_reading_without_the_extra_is_named(tmp_path, monkeypatch):
     real = builtins.__import__
 
     def without(name, *args, **kwargs):
-        if name.startswith("parselmouth"):
+        if name.startswith(("parselmouth", "praatio")):
             raise ImportError(name)
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(InputError, match=r"pip install gradtts-interp\[eval\]"):
-        read_textgrid(tmp_path / "a.TextGrid")
+    for call in (read_textgrid, lambda path: write_textgrid(path, GRID)):
+        with pytest.raises(InputError, match=r"pip install gradtts-interp\[eval\]"):
+            call(tmp_path / "a.TextGrid")
 
 
 @pytest.mark.parametrize(
@@ -172,8 +171,6 @@ def test_writing_nothing_is_named(tmp_path):
         write_textgrid(tmp_path / "a", TextGrid(1.0, {}, {}))
     with pytest.raises(InputError, match="ends at 0 s"):
         write_textgrid(tmp_path / "a", TextGrid(0.0, {"a": ()}, {}))
-    with pytest.raises(InputError, match="expected utf-8 or utf-16"):
-        write_textgrid(tmp_path / "a", GRID, encoding="latin-1")
 
 
 def test_a_kaldi_folder(tmp_path):
