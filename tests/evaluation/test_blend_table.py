@@ -1,4 +1,4 @@
-"""The README's table comes from a run's summary, with date, command and what is weak."""
+"""The table of blends comes from a run's summary, with date, command and what is weak."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from benchmarks import readme_table  # noqa: E402
+from benchmarks.interpolation import blend_table  # noqa: E402
 from gradtts_interp.errors import InputError  # noqa: E402
 
 
@@ -49,34 +49,38 @@ SUMMARY = {
 
 
 def test_a_section_has_the_table_and_what_is_weak():
-    section = readme_table.section_of(SUMMARY)
+    section = blend_table.section_of(SUMMARY)
     assert "2026-11-21, `gradtts-interp evaluate interpolation -j 2`: 8 utterances" in section
     assert "| F0: share at 0.5, wanted 0.5 |" in section and "time factor" not in section
     assert "| *A with itself* | 0 |" in section and "| default | 0.400 [0.300, 0.500] |" in section
     assert "nothing |" not in section and "What is weak: Level lags behind." in section
     with pytest.raises(InputError, match="no table of an interpolation run"):
-        readme_table.section_of({"tables": []})
+        blend_table.section_of({"tables": []})
 
 
 def test_only_what_is_between_the_marks_changes(tmp_path, monkeypatch):
-    text = f"before\n{readme_table.BEGIN}\nold\n{readme_table.END}\nafter\n"
-    found = readme_table.with_section(text, "new\n")
-    assert found == f"before\n{readme_table.BEGIN}\nnew\n{readme_table.END}\nafter\n"
-    assert readme_table.with_section(found, "new\n") == found
+    text = f"before\n{blend_table.BEGIN}\nold\n{blend_table.END}\nafter\n"
+    found = blend_table.with_section(text, "new\n")
+    assert found == f"before\n{blend_table.BEGIN}\nnew\n{blend_table.END}\nafter\n"
+    assert blend_table.with_section(found, "new\n") == found
     with pytest.raises(InputError, match="lacks the marks"):
-        readme_table.with_section("no marks", "new")
+        blend_table.with_section("no marks", "new")
     (tmp_path / "R.md").write_text(text)
     (tmp_path / "s.json").write_text(json.dumps(SUMMARY))
-    monkeypatch.setattr(sys, "argv", ["x", str(tmp_path / "s.json"), "--readme", str(tmp_path / "R.md")])
-    assert readme_table.main() == 0
+    monkeypatch.setattr(sys, "argv", ["x", str(tmp_path / "s.json"), "--document", str(tmp_path / "R.md")])
+    assert blend_table.main() == 0
     assert "| default | 0.400" in (tmp_path / "R.md").read_text()
 
 
-def test_the_readme_has_the_marks():
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    assert readme_table.with_section(text, "x\n") != ""
+ROOT = Path(__file__).parents[2]
 
 
-def test_the_readme_shows_no_path_of_a_machine():
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+def test_the_document_has_the_marks():
+    text = (ROOT / "benchmarks" / "interpolation" / "BLENDS.md").read_text(encoding="utf-8")
+    assert blend_table.with_section(text, "x\n") != ""
+
+
+@pytest.mark.parametrize("name", ["README.md", "benchmarks/interpolation/BLENDS.md"])
+def test_what_is_shown_has_no_path_of_a_machine(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
     assert not re.findall(r"(?<![\w.:/])/(?:home|root|work|tmp|Users|mnt)/\S*", text)

@@ -1,7 +1,7 @@
-"""Write the main table of an interpolation run into the README, between two marks.
+"""Write the main tables of an interpolation run into ``BLENDS.md``, between two marks.
 
-``python -m benchmarks.readme_table out/evaluate/interpolation/summary.json`` after ``gradtts-interp evaluate
-interpolation``.
+``python -m benchmarks.interpolation.blend_table out/evaluate/interpolation/summary.json`` after ``gradtts-interp
+evaluate interpolation``.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def main() -> int:
     """Write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("summary", help="summary.json of a run")
-    parser.add_argument("--readme", default="README.md", help="where the marks stand")
+    parser.add_argument("--document", default=Path(__file__).with_name("BLENDS.md"), help="where the marks stand")
     args = parser.parse_args()
-    path = Path(args.readme)
+    path = Path(args.document)
     text = with_section(path.read_text(encoding="utf-8"), section_of(read_json(args.summary)))
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
