@@ -10,15 +10,18 @@ NEEDS := pyproject.toml constraints.txt
 # Where `make corpus` writes and training reads, and how long training steps, in seconds.
 CORPUS ?= data/demo
 RUNS ?= runs
-SECONDS_ACOUSTIC ?= 5400
-SECONDS_VOCODER ?= 4900
+STEPS_PRIOR ?= 20000
+SECONDS_ACOUSTIC ?= 36000
+SECONDS_VOCODER ?= 14400
+SCORE_NETWORK ?= dim=48,patch=2
+THREADS ?= 2
 TESTS ?= tests
 PYTEST_FLAGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow lint docs corpus train-demo train-vocoder-demo tune-vocoder-demo benchmark benchmark-quality test-scale clean
+.PHONY: help demo test test-slow lint docs corpus train-demo train-vocoder-demo train-prior-demo tune-vocoder-demo benchmark benchmark-quality test-scale clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
@@ -48,24 +51,29 @@ docs: $(VENV)/.docs  ## the documentation, into docs/_build/html; the examples i
 corpus: $(VENV)/.teacher  ## build the demo corpus: 10 hours of speech, 3 hours of two cores
 	$(BIN)/gradtts-interp corpus build --out $(CORPUS)
 
-$(CORPUS)/train_wavs.txt: $(CORPUS)/manifest.jsonl
-	sed -n 's/^{"id": "\([^"]*\)".*"split": "train".*/wavs\/\1.wav/p' $< > $@
-
-train-vocoder-demo: $(VENV)/.train $(CORPUS)/train_wavs.txt  ## train the demo vocoder on the corpus
-	$(BIN)/gradtts-interp train-vocoder --wavs $(CORPUS)/train_wavs.txt --out $(RUNS)/vocoder \
-		--seconds $(SECONDS_VOCODER) --batch 8 --mel-noise 0.1 --refinement-rounds 32
+train-vocoder-demo: $(VENV)/.train  ## train the demo vocoder on the corpus
+	$(BIN)/gradtts-interp train-vocoder --config harmonic --wavs $(CORPUS) --out $(RUNS)/vocoder \
+		--seconds $(SECONDS_VOCODER) --mel-noise 0.1 --threads $(THREADS)
 	mkdir -p checkpts/hifigan-demo
 	cp $(RUNS)/vocoder/vocoder/* checkpts/hifigan-demo/
 
-tune-vocoder-demo: $(VENV)/.train $(CORPUS)/train_wavs.txt  ## train the demo vocoder further, half on mels of the demo acoustic model
+tune-vocoder-demo: $(VENV)/.train  ## train the demo vocoder further, half on mels of the demo acoustic model
 	$(BIN)/gradtts-interp predict-mels --checkpoint checkpts/demo --corpus $(CORPUS) --out $(RUNS)/mels --limit 300
-	$(BIN)/gradtts-interp train-vocoder --wavs $(CORPUS)/train_wavs.txt --mels $(RUNS)/mels --out $(RUNS)/vocoder-tuned \
-		--start-from checkpts/hifigan-demo --seconds $(SECONDS_VOCODER) --batch 8 --mel-noise 0.1 \
-		--spectral-share 0 --refinement-rounds 32
+	$(BIN)/gradtts-interp train-vocoder --wavs $(CORPUS) --mels $(RUNS)/mels --out $(RUNS)/vocoder-tuned \
+		--start-from checkpts/hifigan-demo --seconds $(SECONDS_VOCODER) --mel-noise 0.1 --spectral-share 0 \
+		--threads $(THREADS)
 	cp $(RUNS)/vocoder-tuned/vocoder/* checkpts/hifigan-demo/
 
-train-demo: $(VENV)/.train  ## train the demo acoustic model on the corpus, and export it
-	$(BIN)/gradtts-interp train --corpus $(CORPUS) --out $(RUNS)/acoustic --seconds $(SECONDS_ACOUSTIC)
+train-prior-demo: $(VENV)/.train  ## train durations, contour and the mean mel on the corpus, and export them as a checkpoint
+	$(BIN)/gradtts-interp train --corpus $(CORPUS) --out $(RUNS)/prior --preset prior --only prior \
+		--steps $(STEPS_PRIOR) --batch-size 12 --length-buckets 8 --learning-rate 2e-3 --threads $(THREADS) \
+		--mix matched=0.4 dual=0.2 blend=0.4 null=0 null_text=0.05 drop_prosody=0
+	$(BIN)/gradtts-interp export --run $(RUNS)/prior --corpus $(CORPUS) \
+		--vocoder checkpts/hifigan-demo --out $(RUNS)/draft
+
+train-demo: $(VENV)/.train  ## train the score network on that prior, and export the demo checkpoint
+	$(BIN)/gradtts-interp train --corpus $(CORPUS) --out $(RUNS)/acoustic --start-from $(RUNS)/draft --only score \
+		--score-network $(SCORE_NETWORK) --seconds $(SECONDS_ACOUSTIC) --threads $(THREADS)
 	$(BIN)/gradtts-interp export --run $(RUNS)/acoustic --corpus $(CORPUS) \
 		--vocoder checkpts/hifigan-demo --out checkpts/demo
 
