@@ -1,8 +1,9 @@
-"""The training mix: matched, dual and blended references, drawn per item.
+"""The training mix: matched, dual, blended and openly offered references, drawn per item.
 
 A model that only ever saw matched references has no reason to read pitch from one place and timbre from another,
 nor to have anything between two styles. So part of the items read pitch from one reference and voice from another
-(*dual*), and part are true blends of two styles with a known share over time (*blend*).
+(*dual*), and part are true blends of two styles with a known share over time (*blend*). Where two references are
+offered alike and nothing says which of them is followed (*either*), only the noise can decide.
 
 Every draw is a pure function of a seed and a position, so a resumed run, or one on more processes, sees the same data.
 """
@@ -24,7 +25,9 @@ from gradtts_interp.pitch.masks import pitch_mask
 from gradtts_interp.training.data import EMOTIONS, Corpus, Item, StyleRef
 from gradtts_interp.training.mix_config import MixConfig
 
-KINDS = ("matched", "dual", "blend")
+KINDS = ("matched", "dual", "blend", "either")
+SHORTEST_SIDE = 0.25
+"""Of an utterance that follows one style and then another, each is followed for such a share of it at least."""
 NOTHING_WITHHELD = {"null": False, "null_text": False, "prosody_known": True, "side": -1}
 
 
@@ -57,7 +60,7 @@ class Batch:
         lengths: Target frames (B,).
         start: First frame of the crop (B,).
         share: Share of B over the target's frames (B, T); for references that are not blended: 0 (A) or 1 (dual).
-        shared: (B,) 1 where the share is a share of queries (blend), 0 where keys alone decide.
+        shared: (B,) 1 where the share is a share of queries (blend), 0 where keys alone decide (dual, either).
         reference: Reference log-mels (2, B, M, K).
         reference_lengths: (2, B).
         reference_mask: Readable part of the reference planes (2, B, M, K).
@@ -124,15 +127,16 @@ class Mixer:
         self._window: tuple[tuple[int, int], list[dict]] = ((-1, 0), [])
         self.singles = [i for i in corpus.singles if target_split in (None, i.split)]
         self.blends = [i for i in corpus.blends if target_split in (None, i.split)]
-        possible = (bool(self.singles), bool(self.singles) and corpus.has_duals, bool(self.blends))
+        self.steps = [i for i in self.blends if _is_step(i.share)]
+        possible = (bool(self.singles), bool(self.singles) and corpus.has_duals, bool(self.blends), bool(self.singles))
         self.usual_prosody: dict[StyleRef, NDArray[np.float32]] = {
             style: np.stack([item.prosody for item in items]).mean(0)
             for style, items in corpus.by_style.items()
             if style.emotion.any()
         }
-        weights = np.array((config.matched, config.dual, config.blend)) * possible
+        given = {kind: getattr(config, kind) for kind in KINDS}
+        weights = np.array([*given.values()]) * possible
         if weights.sum() <= 0:
-            given = {"matched": config.matched, "dual": config.dual, "blend": config.blend}
             can = [kind for kind, ok in zip(KINDS, possible, strict=True) if ok]
             raise InputError(f"training mix {given}: expected one of them > 0 for {can or 'any items'}")
         self.kind_shares = weights / weights.sum()
@@ -169,14 +173,15 @@ class Mixer:
     def example(self, index: int) -> dict:
         """Example number ``index`` of the endless stream."""
         rng = np.random.default_rng([self.seed, index])
-        return self._example(rng, KINDS[rng.choice(3, p=self.kind_shares)])
+        return self._example(rng, KINDS[rng.choice(len(KINDS), p=self.kind_shares)])
 
     def example_of(self, kind: str, index: int) -> dict | None:
-        """A draw of one kind with nothing withheld, for pictures; None where the mix has no such kind."""
+        """A draw of one kind, withheld only what the kind withholds, for pictures; None where the mix has no such kind."""
         if self.kind_shares[KINDS.index(kind)] == 0:
             return None
         example = self._example(np.random.default_rng([self.seed, index]), kind)
-        return {**example, **NOTHING_WITHHELD}
+        withheld = {"null_text": True, "prosody_known": False} if kind == "either" else {}
+        return {**example, **NOTHING_WITHHELD, **withheld}
 
     def example_for(self, target: Item, index: int) -> dict:
         """A matched draw for a target of one style, with nothing withheld; ``index`` decides its reference."""
@@ -198,8 +203,8 @@ class Mixer:
             "kind": KINDS.index(kind),
             "start": int(rng.integers(0, max(target.frames - config.crop_frames, 0) + 1)),
             "null": rng.random() < config.null,
-            "null_text": rng.random() < config.null_text,
-            "prosody_known": rng.random() >= config.drop_prosody,
+            "null_text": rng.random() < config.null_text or kind == "either",
+            "prosody_known": rng.random() >= config.drop_prosody and kind != "either",
         }
 
     def _matched(self, rng: np.random.Generator, one_sided: bool = False, *, target: Item | None = None) -> Drawn:
@@ -227,6 +232,27 @@ class Mixer:
             refs, share = refs[::-1], 1 - share
         side = int(share.mean() > 0.5) if one_sided else -1
         return target, refs[0], refs[1], share, side
+
+    def _either(self, rng: np.random.Generator, one_sided: bool) -> Drawn:
+        """Half of these items, as far as the corpus has them, go from one reference to the other."""
+        if self.steps and rng.random() < 0.5:
+            target = _pick(rng, self.steps)
+            followed = [self._reference(rng, _pick(rng, self.corpus.by_style[s])) for s in target.styles]
+            share = target.share
+            assert share is not None
+        else:
+            target = _pick(rng, self.singles)
+            share = np.zeros(target.frames, dtype=np.float32)
+            own = target.styles[0]
+            # The other style differs in pitch alone, in timbre alone, or in both.
+            pools = (self.corpus.by_voice[own.voice], self.corpus.by_pitch[own.pitch], self.singles)
+            others = [i for i in pools[int(rng.integers(3))] if i.styles[0] != own] or self.singles
+            followed = [
+                self._reference(rng, self._other(rng, self.corpus.by_style[own], target)),
+                self._reference(rng, _pick(rng, others)),
+            ]
+        first = int(rng.integers(2))  # the place of a reference tells nothing
+        return target, followed[first], followed[1 - first], 1 - share if first else share, -1
 
     def _other(self, rng: np.random.Generator, candidates: list[Item], target: Item) -> Item:
         """Another utterance than the target: its own frames would leak what is said."""
@@ -265,6 +291,13 @@ class Mixer:
             emotion=style.emotion if keep_emotion else np.zeros(len(EMOTIONS), dtype=np.float32),
             prosody=prosody,
         )
+
+
+def _is_step(share: NDArray | None) -> bool:
+    """Whether a share goes at once from one style to the other, well inside the utterance."""
+    if share is None or not set(np.unique(share)) <= {0.0, 1.0}:
+        return False
+    return bool(SHORTEST_SIDE <= share.mean() <= 1 - SHORTEST_SIDE)
 
 
 def _pick(rng: np.random.Generator, items: list[Item]) -> Item:

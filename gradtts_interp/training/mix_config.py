@@ -17,6 +17,8 @@ class MixConfig:
         matched: One reference of the target's own style.
         dual: Pitch from one reference, voice from another.
         blend: Two styles with a known share over time.
+        either: Two references offered alike, of which the target follows one, or one and then the other; nothing else
+            is said of style, pitch or energy, so that the noise decides.
         null: The style attention reads the null token (for guidance).
         null_text: The text encoder gets the null style.
         drop_prosody: The prosody vector is withheld from the score network.
@@ -33,6 +35,7 @@ class MixConfig:
     matched: float = 0.25
     dual: float = 0.3
     blend: float = 0.45
+    either: float = 0.0
     null: float = 0.1
     null_text: float = 0.05
     drop_prosody: float = 0.25

@@ -115,19 +115,57 @@ def test_blends_may_swap_names_but_mean_the_same(corpus):
     assert swapped == {True, False}
 
 
+def test_references_offered_alike_are_of_the_target_and_of_another_style(corpus):
+    """The target follows one of them, in either place, and nothing else is said of style, pitch or energy."""
+    mixer, places, differing = only(corpus, "either"), set(), set()
+    for i in range(60):
+        example = mixer.example(i)
+        assert example["null_text"] and not example["prosody_known"] and example["side"] == -1
+        assert {example["a"].role, example["b"].role} == {ROLES["whole"]}
+        (own,) = example["target"].styles
+        found = [source_of(corpus, example[k]).styles[0] for k in "ab"]
+        followed = int(example["share"][0])
+        assert found[followed] == own != found[1 - followed]
+        assert source_of(corpus, example["ab"[followed]]).text != example["target"].text
+        places.add(followed)
+        differing.add((found[1 - followed].voice != own.voice, found[1 - followed].pitch != own.pitch))
+    assert places == {0, 1} and differing == {(False, True), (True, False), (True, True)}
+    batch = mixer.batch(0, 8)
+    assert batch.null_text.all() and not batch.prosody_known.any() and not batch.shared.any()
+
+
+def test_half_of_them_go_from_one_reference_to_the_other_where_the_corpus_has_steps():
+    def step(item, at):
+        share = (np.arange(item.frames) >= at * item.frames).astype(np.float32)
+        return replace(item, share=share)
+
+    items = fake_items()
+    blends = [step(item, (0.5, 0.02)[i % 2]) if item.share is not None else item for i, item in enumerate(items)]
+    steps = Corpus(blends)
+    mixer = only(steps, "either")
+    assert mixer.steps and all(0.25 <= item.share.mean() <= 0.75 for item in mixer.steps)
+    drawn = [mixer.example(i) for i in range(60)]
+    both = [e for e in drawn if len(e["target"].styles) == 2]
+    assert 0.3 < len(both) / len(drawn) < 0.7
+    for example in both:
+        of = [source_of(steps, example[k]).styles[0] for k in "ab"]
+        first, second = (of[int(example["share"][place])] for place in (0, -1))
+        assert (first, second) == example["target"].styles
+
+
 def test_shares_of_kinds_follow_the_mix(corpus):
     mixer = Mixer(corpus, replace(PLAIN, matched=0.2, dual=0.3, blend=0.5), MelConfig())
-    kinds = np.bincount([mixer.example(i)["kind"] for i in range(400)], minlength=3) / 400
-    assert np.allclose(kinds, (0.2, 0.3, 0.5), atol=0.08)
+    kinds = np.bincount([mixer.example(i)["kind"] for i in range(400)], minlength=4) / 400
+    assert np.allclose(kinds, (0.2, 0.3, 0.5, 0), atol=0.08)
 
 
 def test_kinds_that_a_corpus_cannot_give_leave_their_share_to_others():
     alone = Corpus([fake_item(i, (STYLES[0],)) for i in range(3)])
     mixer = Mixer(alone, MIX, MelConfig())
-    assert mixer.kind_shares.tolist() == [1.0, 0.0, 0.0]
+    assert mixer.kind_shares.tolist() == [1.0, 0.0, 0.0, 0.0]
     assert mixer.example_of("blend", 0) is None and mixer.example_of("dual", 0) is None
     assert mixer.example_of("matched", 0)["kind"] == 0
-    with pytest.raises(InputError, match=r"expected one of them > 0 for \['matched'\]"):
+    with pytest.raises(InputError, match=r"expected one of them > 0 for \['matched', 'either'\]"):
         Mixer(alone, replace(MIX, matched=0.0), MelConfig())
 
 
@@ -175,6 +213,11 @@ def test_pictures_get_nothing_withheld(corpus):
     example = mixer.example_of("blend", 0)
     assert (example["null"], example["null_text"], example["prosody_known"]) == (False, False, True)
     assert mixer.example(0)["null"] and not mixer.example(0)["prosody_known"]
+
+
+def test_pictures_of_what_is_offered_alike_say_nothing_else(corpus):
+    example = Mixer(corpus, replace(MIX, either=0.5), MelConfig()).example_of("either", 0)
+    assert (example["null"], example["null_text"], example["prosody_known"]) == (False, True, False)
 
 
 def test_dropped_tokens_hide_blocks(corpus):
