@@ -59,9 +59,7 @@ def _give_usual_mode(path: Path) -> None:
     path.chmod(0o666 & ~umask)
 
 
-def read_text(
-    path: str | Path, *, expected: str, largest_bytes: int | None = None, others: Sequence[str] = ()
-) -> str:
+def read_text(path: str | Path, *, expected: str, largest_bytes: int | None = None, others: Sequence[str] = ()) -> str:
     """Read a text file that a person or another program wrote: UTF-8, with or without a byte order mark.
 
     Args:
@@ -71,7 +69,7 @@ def read_text(
         others: Encodings to try when it is no UTF-8; those with a byte order mark only where the file begins with one.
 
     Returns:
-        Its text, with ``\\n`` at the ends of lines whatever the file has there.
+        Its text; its lines end with a line feed, whatever the file has there.
 
     Raises:
         InputError: The file is missing, a folder, too large, binary, or in another encoding.
@@ -104,8 +102,8 @@ def _decoded(path: Path, content: bytes, expected: str, others: Sequence[str]) -
         raise InputError(f"{path} is no UTF-8 text but looks like UTF-16; save it as UTF-8. Expected {expected}")
     line, byte = content[: problem.start].count(b"\n") + 1, content[problem.start : problem.start + 1]
     raise InputError(
-        f"{path} is no UTF-8 text (line {line}, byte {problem.start}); if it is Latin-1 or Windows-1252, where that byte "
-        f"is {byte.decode('cp1252', 'replace')!r}, save it as UTF-8. Expected {expected}"
+        f"{path} is no UTF-8 text (line {line}, byte {problem.start}); if it is Latin-1 or Windows-1252, where that "
+        f"byte is {byte.decode('cp1252', 'replace')!r}, save it as UTF-8. Expected {expected}"
     ) from problem
 
 

@@ -159,7 +159,7 @@ def read_lines(path: str | Path) -> list[Sentence]:
 
 
 def _text_column(path: str | Path, rows: list[tuple[int, str]]) -> list[tuple[int, str]]:
-    """The texts where the rows are a filelist or the metadata of LJSpeech (``id|text|normalised text``); else the rows."""
+    """The texts of a filelist or of LJSpeech's metadata (``id|text|normalised text``); other rows as they are."""
     listed = [_LISTED.match(row) is not None for _, row in rows]
     if not any(listed):
         return rows
@@ -168,8 +168,8 @@ def _text_column(path: str | Path, rows: list[tuple[int, str]]) -> list[tuple[in
         fields = [field.strip() for field in row.split("|")]
         if not is_listed or len(fields) > 4 or not fields[1]:
             raise InputError(
-                f"{path}, line {number}: {row[:60]!r}; expected path|text|speaker in every line, as in the others, or one "
-                "sentence per line in all"
+                f"{path}, line {number}: {row[:60]!r}; expected path|text|speaker in every line, as in the others, or "
+                "one sentence per line in all"
             )
         normalised = len(fields) == 3 and not fields[2].isdigit() and not _AUDIO.search(fields[0])
         found.append((number, fields[2] if normalised and fields[2] else fields[1]))

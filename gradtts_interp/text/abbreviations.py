@@ -74,7 +74,8 @@ STATES = {
 """After a city and a comma, or before a ZIP code."""
 
 STARTERS = frozenset(
-    "A After Although An And As At Before But By Did Do Does For From Has Have He Her His How However I If In Is It Its My "
+    "A After Although An And As At Before But By Did Do Does For From Has Have He Her His How However I If In I"
+    "s It Its My "
     "No Not On One Our She So Some Such That The Their Then There These They This Those To We Were What When Where Who "
     "Why With Yes You Your".split()
 )
@@ -84,12 +85,16 @@ ALSO_WORDS = frozenset("al co est fig mar mass max mon penn sat sun temp wed".sp
 _BEFORE_WORDS = frozenset("vs approx cf incl excl viz".split())
 DAYS_AND_MONTHS = frozenset(CALENDAR.values()) | {"May", *CALENDAR}
 _GIVEN_NAMES = frozenset(
-    "Henry Louis Elizabeth George Charles Edward Richard William James Pius Benedict Leo Gregory Innocent Clement Urban "
+    "Henry Louis Elizabeth George Charles Edward Richard William James Pius Benedict Leo Gregory Innocent Cleme"
+    "nt Urban "
     "Francis Philip Ferdinand Frederick Wilhelm Napoleon Peter Catherine Nicholas Alexander Ivan Ramses Ramesses "
-    "Ptolemy Darius Xerxes Cyrus Constantine Theodosius Otto Maximilian Rudolf Leopold Albert Christian Gustav Gustavus "
-    "Haakon Harald Olav Carl Margrethe Juan Carlos Alfonso Pedro Isabella Victor Emmanuel Umberto Mehmed Selim Suleiman "
+    "Ptolemy Darius Xerxes Cyrus Constantine Theodosius Otto Maximilian Rudolf Leopold Albert Christian Gustav "
+    "Gustavus "
+    "Haakon Harald Olav Carl Margrethe Juan Carlos Alfonso Pedro Isabella Victor Emmanuel Umberto Mehmed Selim "
+    "Suleiman "
     "Murad Hassan Hussein Abdullah Faisal Rama Thutmose Amenhotep Seti Antiochus Robert Stephen Sixtus Julius Boniface "
-    "Celestine Honorius Martin Eugene Adrian Casimir Sigismund Andrew Paul John Mary Anne Joseph Michael Felipe Baldwin "
+    "Celestine Honorius Martin Eugene Adrian Casimir Sigismund Andrew Paul John Mary Anne Joseph Michael Felipe"
+    " Baldwin "
     "Philippe Henri Friedrich Karl Franz Cleopatra Justinian Basil Manuel Beatrix Elisabeth Margaret Christina "
     "Alphonse Artaxerxes Mithridates Boris Thomas David Daniel Samuel Walter Harry Frank Fred Jack Arthur Kenneth "
     "Donald Ronald Anthony Patrick Douglas Matthew Mark Steven Edwin Howard Theodore Benjamin".split()
@@ -98,7 +103,8 @@ _RULER = (
     "King|Queen|Pope|Emperor|Empress|Tsar|Czar|Kaiser|Sultan|Pharaoh|Prince|Princess|Duke|Earl|Shah|Patriarch|Archduke"
 )
 _LABEL = (
-    "World War|War|Chapter|Part|Act|Scene|Volume|Book|Section|Article|Title|Phase|Type|Class|Stage|Grade|Level|Appendix|"
+    "World War|War|Chapter|Part|Act|Scene|Volume|Book|Section|Article|Title|Phase|Type|Class|Stage|Grade|Level"
+    "|Appendix|"
     "Figure|Table|Episode|Season|Super Bowl|Mark|Schedule|Annex|Unit|Lesson|Step|Round|Group|Division|Factor|Category|"
     "Tier|Canto|Psalm|Symphony|Sonata|Concerto|Plate|Exhibit|Zone|Amendment|Rule"
 )
@@ -187,23 +193,34 @@ def _shortened(match: re.Match[str]) -> str:
 
 _WORD_OF_LOWER = {short.lower(): full for short, full in WORDS.items()}
 _NUMBERED_OF_LOWER = {short.lower(): full for short, full in NUMBERED.items()}
-_WITHOUT_STOP = ("Mr", "Mrs", "Ms", "Dr", "Prof", "St", "Mt", "Sgt", "Lt", "Capt", "Ave", "Blvd", "Rd", "Ln", "Ct", "Pkwy",
-                 "Hwy", "ave", "blvd", "rd", "ln", "hwy", "st", "dr", "ct")  # fmt: skip
+_WITHOUT_STOP = ("Mr", "Mrs", "Ms", "Dr", "Prof", "St", "Mt", "Sgt", "Lt", "Capt", "Ave", "Blvd", "Rd", "Ln", "Ct",
+                 "Pkwy", "Hwy", "ave", "blvd", "rd", "ln", "hwy", "st", "dr", "ct")  # fmt: skip
 
 RULES: tuple[Rule, ...] = (
-    (re.compile(rf"\b(?P<name>(?:{_RULER}) (?:[A-Z][a-z]+ )??[A-Z][a-z]+) (?P<roman>{_ROMAN})(?![A-Za-z])"),
-     lambda m: f"{m['name']} the {numbers.ordinal(_value(m['roman']))}"),
+    (
+        re.compile(rf"\b(?P<name>(?:{_RULER}) (?:[A-Z][a-z]+ )??[A-Z][a-z]+) (?P<roman>{_ROMAN})(?![A-Za-z])"),
+        lambda m: f"{m['name']} the {numbers.ordinal(_value(m['roman']))}",
+    ),
     (re.compile(rf"\b(?P<label>(?i:{_LABEL})) (?P<roman>{_ROMAN})(?![A-Za-z]|'[a-rt-z])"), _labelled),
-    (re.compile(rf"\b(?P<roman>{_ROMAN})(?:th|st|nd|rd)? (?=(?i:century|centuries|dynasty|olympi))"),
-     lambda m: f"{numbers.ordinal(_value(m['roman']))} "),
-    (re.compile(r"\b(?P<name>[A-Z][a-z]+) I(?=[,;:)]|'s\b| of [A-Z]|\.?$| (?:reigned|ruled|became|died)\b)"),
-     lambda m: f"{m['name']} the first" if m["name"] in _GIVEN_NAMES else m[0]),
+    (
+        re.compile(rf"\b(?P<roman>{_ROMAN})(?:th|st|nd|rd)? (?=(?i:century|centuries|dynasty|olympi))"),
+        lambda m: f"{numbers.ordinal(_value(m['roman']))} ",
+    ),
+    (
+        re.compile(r"\b(?P<name>[A-Z][a-z]+) I(?=[,;:)]|'s\b| of [A-Z]|\.?$| (?:reigned|ruled|became|died)\b)"),
+        lambda m: f"{m['name']} the first" if m["name"] in _GIVEN_NAMES else m[0],
+    ),
     (re.compile(rf"\b(?P<name>[A-Z][a-z]+) (?P<roman>(?!I\b){_ROMAN})(?![A-Za-z]|'[a-rt-z])"), _after_name),
-    (re.compile(rf"(?<![\w.])({alternatives(PHRASES)})(?![a-z0-9]|(?<=[a-z])/)", re.I), lambda m: PHRASES[m[1].lower()]),
-    (re.compile(rf"\b(?P<short>{alternatives(NUMBERED)})\.\s?(?=[0-9])", re.I),
-     lambda m: _NUMBERED_OF_LOWER[m["short"].lower()] + " "),
+    (
+        re.compile(rf"(?<![\w.])({alternatives(PHRASES)})(?![a-z0-9]|(?<=[a-z])/)", re.I),
+        lambda m: PHRASES[m[1].lower()],
+    ),
+    (
+        re.compile(rf"\b(?P<short>{alternatives(NUMBERED)})\.\s?(?=[0-9])", re.I),
+        lambda m: _NUMBERED_OF_LOWER[m["short"].lower()] + " ",
+    ),
     (re.compile(rf"\b(?P<short>{alternatives({**TITLES, **STREETS})})(?P<stop>\.)(?!\w)"), _street_or_title),
     (re.compile(rf"\b(?P<short>{alternatives(_WITHOUT_STOP)})(?P<stop>)(?![\w.'])"), _street_or_title),
     (re.compile(rf"\b(?P<short>{alternatives(WORDS)})\.(?![\w.])", re.I), _shortened),
-)  # fmt: skip
+)
 """In this order."""

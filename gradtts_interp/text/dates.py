@@ -11,9 +11,7 @@ from gradtts_interp.text.quantities import UNIT
 
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
           "December")  # fmt: skip
-_MONTH = (
-    r"(?P<month>(?:" + "|".join(MONTHS) + r")|(?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\b\.?)"
-)
+_MONTH = r"(?P<month>(?:" + "|".join(MONTHS) + r")|(?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\b\.?)"
 _DAY = r"(?P<day>0?[1-9]|[12][0-9]|3[01])"
 _NTH = r"(?P<nth>\s?(?:st|nd|rd|th))?"
 _YEAR = r"(?P<year>1[0-9]{3}|20[0-9]{2})(?![0-9])(?!,[0-9]{3})"
@@ -129,42 +127,93 @@ RULES: tuple[Rule, ...] = (
     (re.compile(rf"(?<=[0-9apmM.]){_TO}(?=(?:[01]?[0-9]|2[0-4]):[0-5][0-9])"), " to "),
     (re.compile(rf"(?<=[ap]m){_TO}(?=[0-9]{{1,2}}(?:\s?[ap]\.?m|:))", re.I), " to "),
     (re.compile(rf"(?<=[ap]\.m\.){_TO}(?=[0-9]{{1,2}}(?:\s?[ap]\.?m|:))", re.I), " to "),
-    (re.compile(rf"\b([0-9]{{1,2}}){_TO}(?=[0-9]{{1,2}}(?::[0-9]{{2}})?\s?[ap]\.?m\b)", re.I),
-     lambda m: f"{numbers.cardinal(m[1])} to "),
-    (re.compile(rf"\b({alternatives(CALENDAR)})\.?{_TO}({alternatives(CALENDAR)})\b(?!\.?[-\u2013])"),
-     lambda m: f"{CALENDAR[m[1]]} to {CALENDAR[m[2]]}"),
-    (re.compile(r"\b(?P<a>[0-9]{4})(?P<by>[-/.])(?P<b>[0-9]{1,2})(?P=by)(?P<c>[0-9]{1,2})(?:(?P<clock>T)(?=[0-9]{2}:)|(?![0-9]))"),
-     _in_figures),
-    (re.compile(r"(?<![\w./-])(?P<a>[0-9]{1,2})(?P<by>[-/])(?P<b>[0-9]{1,2})(?P=by)(?P<c>[0-9]{4}|[0-9]{2})(?![\w/-])"),
-     _in_figures),
-    (re.compile(r"(?<![\w./-])(?P<a>[0-9]{1,2})(?P<by>\.)(?P<b>[0-9]{1,2})\.(?P<c>[12][0-9]{3})(?![\w/-])"), _in_figures),
-    (re.compile(rf"\b(?P<first>[0-9]{{1,2}})(?:st|nd|rd|th)?{_TO}{_DAY}{_NTH}\s(?:of\s)?{_MONTH}(?:(?P<comma>,?)\s{_YEAR})?(?!\w)",
-                re.I), _day_first),
-    (re.compile(rf"(?<![\w.,:/-]){_DAY}{_NTH}(?:\s|-|\sof\s){_MONTH}(?:(?P<comma>,?)(?:\s|-){_YEAR})?(?![\w])", re.I),
-     _day_first),
-    (re.compile(rf"\b{_MONTH}(?:\s|-){_DAY}{_NTH}{_TO}(?P<last>[0-9]{{1,2}})(?:st|nd|rd|th)?(?:(?P<comma>,)?\s{_YEAR})?(?![\w:-])",
-                re.I), _month_first),
+    (
+        re.compile(rf"\b([0-9]{{1,2}}){_TO}(?=[0-9]{{1,2}}(?::[0-9]{{2}})?\s?[ap]\.?m\b)", re.I),
+        lambda m: f"{numbers.cardinal(m[1])} to ",
+    ),
+    (
+        re.compile(rf"\b({alternatives(CALENDAR)})\.?{_TO}({alternatives(CALENDAR)})\b(?!\.?[-\u2013])"),
+        lambda m: f"{CALENDAR[m[1]]} to {CALENDAR[m[2]]}",
+    ),
+    (
+        re.compile(
+            r"\b(?P<a>[0-9]{4})(?P<by>[-/.])(?P<b>[0-9]{1,2})(?P=by)(?P<c>[0-9]{1,2})(?:(?P<clock>T)"
+            r"(?=[0-9]{2}:)|(?![0-9]))"
+        ),
+        _in_figures,
+    ),
+    (
+        re.compile(
+            r"(?<![\w./-])(?P<a>[0-9]{1,2})(?P<by>[-/])(?P<b>[0-9]{1,2})(?P=by)(?P<c>[0-9]{4}|[0-9]{2})(?![\w/-])"
+        ),
+        _in_figures,
+    ),
+    (
+        re.compile(r"(?<![\w./-])(?P<a>[0-9]{1,2})(?P<by>\.)(?P<b>[0-9]{1,2})\.(?P<c>[12][0-9]{3})(?![\w/-])"),
+        _in_figures,
+    ),
+    (
+        re.compile(
+            rf"\b(?P<first>[0-9]{{1,2}})(?:st|nd|rd|th)?{_TO}{_DAY}{_NTH}\s(?:of\s)?{_MONTH}(?:"
+            rf"(?P<comma>,?)\s{_YEAR})?(?!\w)",
+            re.I,
+        ),
+        _day_first,
+    ),
+    (
+        re.compile(
+            rf"(?<![\w.,:/-]){_DAY}{_NTH}(?:\s|-|\sof\s){_MONTH}(?:(?P<comma>,?)(?:\s|-){_YEAR})?(?![\w])", re.I
+        ),
+        _day_first,
+    ),
+    (
+        re.compile(
+            rf"\b{_MONTH}(?:\s|-){_DAY}{_NTH}{_TO}(?P<last>[0-9]{{1,2}})(?:st|nd|rd|th)?(?:"
+            rf"(?P<comma>,)?\s{_YEAR})?(?![\w:-])",
+            re.I,
+        ),
+        _month_first,
+    ),
     (re.compile(rf"\b{_MONTH}(?:\s|-){_DAY}{_NTH}(?P<comma>,)?(?:\s|-){_YEAR}(?![\w:-])", re.I), _month_first),
     (re.compile(rf"\b{_MONTH}\s{_DAY}{_NTH}(?![\w/:%°-]|[.,][0-9]|\s?[ap]\.?m\b)", re.I), _month_first),
     (re.compile(rf"\b{_MONTH},?\s{_YEAR}(?!\w)", re.I), _month_and_year),
-    (re.compile(rf"(?<=\sin\s)(?P<month>Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)(?![\w.])"), lambda m: _month(m[1])),
+    (
+        re.compile(r"(?<=\sin\s)(?P<month>Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)(?![\w.])"),
+        lambda m: _month(m[1]),
+    ),
     # years
     (re.compile(r"\b([1-4])Q\s?([0-9]{4}|[0-9]{2})\b"), _quarter),
     (re.compile(rf"(?<![\w.,$-]){_AGO}"), _era),
-    (re.compile(r"(?<=\b(?:in|of) |\b(?:by) )(10[1-9][0-9])(?!\w|,[0-9]|\.[0-9]|\s(?:[a-z]+s)\b)", re.I), lambda m: numbers.pairs(m[1])),
-    (re.compile(r"\b(?P<era>AD|A\.D\.)\s(?P<year>[0-9]{1,4})(?!\w)"),
-     lambda m: f"{initialism('AD')} {numbers.pairs(m['year']) if len(m['year']) == 3 else numbers.year(m['year'])}"),
-    (re.compile(rf"(?<![\w.,])'?([12][0-9]{{2}}0|[1-9]0)\s?'?s{_TO}'?([12][0-9]{{2}}0|[1-9]0)'?s\b"),
-     lambda m: " to ".join(numbers.plural(numbers.year(d) if len(d) == 4 else numbers.cardinal(d)) for d in m.groups())),
+    (
+        re.compile(r"(?<=\b(?:in|of) |\b(?:by) )(10[1-9][0-9])(?!\w|,[0-9]|\.[0-9]|\s(?:[a-z]+s)\b)", re.I),
+        lambda m: numbers.pairs(m[1]),
+    ),
+    (
+        re.compile(r"\b(?P<era>AD|A\.D\.)\s(?P<year>[0-9]{1,4})(?!\w)"),
+        lambda m: f"{initialism('AD')} {numbers.pairs(m['year']) if len(m['year']) == 3 else numbers.year(m['year'])}",
+    ),
+    (
+        re.compile(rf"(?<![\w.,])'?([12][0-9]{{2}}0|[1-9]0)\s?'?s{_TO}'?([12][0-9]{{2}}0|[1-9]0)'?s\b"),
+        lambda m: " to ".join(
+            numbers.plural(numbers.year(d) if len(d) == 4 else numbers.cardinal(d)) for d in m.groups()
+        ),
+    ),
     (re.compile(r"(?<![\w.,])'?([12][0-9]{2}0)\s?'?s\b"), _decade),
     (re.compile(r"(?<![0-9.,$])'?\b([1-9]0)'?s\b"), _decade),
-    (re.compile(rf"(?<![\w.,$£€-])(1[0-9]{{3}}|20[0-9]{{2}}){_TO}(1[0-9]{{3}}|20[0-9]{{2}}|[0-9]{{2}})(?![\w-]|[.,:/][0-9])"
-                rf"(?!\s?(?:{UNIT}(?!\w)|=))"), _years),
+    (
+        re.compile(
+            rf"(?<![\w.,$£€-])(1[0-9]{{3}}|20[0-9]{{2}}){_TO}(1[0-9]{{3}}|20[0-9]{{2}}|[0-9]{{2}})(?![\w-]|[.,:/][0-9])"
+            rf"(?!\s?(?:{UNIT}(?!\w)|=))"
+        ),
+        _years,
+    ),
     (re.compile(r"(?<!\w)'([0-9]{2})(?=\s|[,.;]|$)(?!\s*')"), lambda m: _short_year(m[1])),
     # times
     (re.compile(rf"(?<![\w.:]){_CLOCK}{_HALF}?{_ZONE}", re.I), _time),
     (re.compile(rf"(?<![\w.:,$])(?P<hour>[01]?[0-9]|2[0-4])(?:\.(?P<minute>[0-5][0-9]))?{_HALF}{_ZONE}", re.I), _time),
-    (re.compile(r"(?<![\w.:])([0-9]{1,4}):([0-9]{1,4})(?![0-9:])"),
-     lambda m: f"{numbers.cardinal(m[1])} to {numbers.cardinal(m[2])}"),
-)  # fmt: skip
+    (
+        re.compile(r"(?<![\w.:])([0-9]{1,4}):([0-9]{1,4})(?![0-9:])"),
+        lambda m: f"{numbers.cardinal(m[1])} to {numbers.cardinal(m[2])}",
+    ),
+)
 """In this order, before money, measures and numbers."""

@@ -26,7 +26,9 @@ PAUSES = "?!.:;,"
 """Punctuation of the default mode; where several meet, the one that stands first here is kept."""
 _SHOWN_CHARACTERS = 60
 _MAX_CONTROL_SHARE = 0.1
-_ELEMENT = re.compile(rf"""\{{[^{{}}]*\}}|[A-Za-z']*[A-Za-z][A-Za-z']*(?:[{JOINER}-][A-Za-z']+)*|[,;:.!?()\[\]]|--+|-(?=\s|$)""")
+_ELEMENT = re.compile(
+    rf"""\{{[^{{}}]*\}}|[A-Za-z']*[A-Za-z][A-Za-z']*(?:[{JOINER}-][A-Za-z']+)*|[,;:.!?()\[\]]|--+|-(?=\s|$)"""
+)
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,9 @@ class TextFrontend:
             raise _nothing_to_speak(text)
         tokens = builder.finish()
         ids = ids_of(tokens, self.add_blank)
-        return TokenizedText(text, normalised.replace(JOINER, ""), tokens, ids, tuple(builder.words), tuple(unknown.values()), warnings)
+        return TokenizedText(
+            text, normalised.replace(JOINER, ""), tokens, ids, tuple(builder.words), tuple(unknown.values()), warnings
+        )
 
 
 def _official_words(pieces: Sequence[Piece]) -> tuple[Word, ...]:

@@ -123,8 +123,8 @@ def _read_additions(path: Path) -> Iterator[list[str]]:
             raise InputError(f"{path}:{number}: word {word!r} has {received}; {expected}")
         if word and not _WORD.fullmatch(word):
             raise InputError(
-                f"{path}:{number}: word {word!r} can stand in no text after normalisation; expected letters a-z, apostrophes "
-                "and hyphens, such as 'NAIVE' or 'WELL-KNOWN'"
+                f"{path}:{number}: word {word!r} can stand in no text after normalisation; expected letters a-z, "
+                "apostrophes and hyphens, such as 'NAIVE' or 'WELL-KNOWN'"
             )
         if word:
             yield [word.lower(), " ".join(phones)]

@@ -1,7 +1,8 @@
 """The finite-state normaliser that reads what the tables leave: addresses of the net, numbers with letters, signs.
 
 It is ``wetext`` (Apache-2.0), the grammar of NeMo's English text normalisation as compiled transducers. It is loaded
-when the first text needs it and asked for one token at a time: it takes 150 µs a character and some tokens are beyond it.
+when the first text needs it, and asked for one token at a time: a long line would take it 0.3 s, and some tokens are
+beyond it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from functools import lru_cache
 from typing import Any
 
 from gradtts_interp.text.characters import initialism
-
 
 _LONGEST_TOKEN = 100
 
@@ -31,7 +31,8 @@ def read_token(token: str) -> str | None:
         token: What stands between two blanks.
 
     Returns:
-        Words, initialisms marked; None where the library fails or leaves a part unread, and for more than 100 characters.
+        Words, initialisms marked; None where the library fails, leaves a part unread, or has over 100 characters to
+        read.
     """
     if len(token) > _LONGEST_TOKEN:
         return None

@@ -1,6 +1,6 @@
 """Written English to words and punctuation, for the default mode of the frontend.
 
-:data:`RULES` is an ordered table of (pattern, replacement): dates and times, money and measures, abbreviations, numbers.
+:data:`RULES` is an ordered table of patterns and replacements: dates, times, money, measures, abbreviations, numbers.
 What it leaves goes to a library (:mod:`~gradtts_interp.text.library`), and what that cannot read is named in a warning.
 """
 
@@ -19,12 +19,15 @@ from gradtts_interp.text.quantities import NUMBER
 _UNSPOKEN = re.compile(rf"""[^A-Za-z',;:.!?()\[\]" {JOINER}-]""")
 _TAG = re.compile(r"""</?[a-zA-Z][\w:-]*(?:\s+[\w:-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>]+)|=[^\s>]+)*\s*/?>""")
 _EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3}|_{1,3})(?=[^\s*_])([^*_\n]+?)(?<=[^\s*_])\1(?![\w*])")
-_TOP_DOMAINS = ("com|org|net|edu|gov|mil|info|biz|io|ai|app|dev|co|me|tv|uk|us|de|fr|it|es|nl|eu|ca|au|jp|cn|in|ch|at|be|se|"
-                "no|dk|fi|pl|ru|br|mx|ie|nz|za|int|ly|fm|gg|xyz|online|shop|blog|cloud|tech|store|site")  # fmt: skip
+_TOP_DOMAINS = (
+    "com|org|net|edu|gov|mil|info|biz|io|ai|app|dev|co|me|tv|uk|us|de|fr|it|es|nl|eu|ca|au|jp|cn|in|ch|at|be|se|no|dk|fi|"
+    "pl|ru|br|mx|ie|nz|za|int|ly|fm|gg|xyz|online|shop|blog|cloud|tech|store|site"
+)
 _SPOKEN_DOMAINS = frozenset("com org net info biz app dev online shop blog cloud tech store site gov mil".split())
 _ADDRESS_SIGNS = {
     ".": "dot", "/": "slash", "-": "dash", "_": "underscore", ":": "colon", "?": "question mark", "=": "equals",
-    "&": "ampersand", "%": "percent", "#": "hash", "~": "tilde", "+": "plus", "@": "at", ",": "comma", "\\": "backslash",
+    "&": "ampersand", "%": "percent", "#": "hash", "~": "tilde", "+": "plus", "@": "at", ",": "comma",
+    "\\": "backslash",
 }  # fmt: skip
 
 
@@ -212,26 +215,66 @@ RULES: tuple[Rule, ...] = (
     (re.compile(r"(?<=[a-z])([.!?])(?=[A-Z][a-z])"), r"\1 "),
     (re.compile(r"\bPh\.\s?D\b(?:\.(?!\s*$))?"), initialism("PhD")),
     # addresses of the net and of houses
-    (re.compile(r"(?<![\w@])(?:(?:https?|s?ftp|file|ssh|mailto)://?[^\s<>\"]+|www\.[^\s<>\"]+"
-                r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+(?:/[^\s<>\"]*)?"
-                rf"|(?:[a-z0-9-]+\.)+(?:{_TOP_DOMAINS})\b(?!\.[A-Za-z])(?:/[^\s<>\"]*)?|[a-z]{{2,}}(?:\.[a-z]{{2,}})+\b)", re.I), _net_address),
-    (re.compile(rf"(?P<city>\b[A-Z][a-z]+,\s|\b[A-Z][a-z]+\s(?=[A-Z]{{2}},?\s[0-9]{{5}}\b))(?P<code>{alternatives(STATES)})"
-                rf"(?:(?P<between>,?\s)(?P<zip>[0-9]{{5}}(?:-[0-9]{{4}})?))?(?!\w)"), _state),
-    (re.compile(rf"\b([0-9]{{3,4}})(?=\s(?:[NSEW]\.?\s)?(?:(?:[A-Z][\w']*|[0-9]+(?:st|nd|rd|th))\s){{1,3}}(?:{_STREET})\b)"), _house),
-    (re.compile(rf"(?<=[a-z] )([NSEW])\.?(?=\s(?:[A-Z][\w']*|[0-9]+(?:st|nd|rd|th))\s(?:{_STREET})\b)"),
-     lambda m: dict(N="North", S="South", E="East", W="West")[m[1]]),
+    (
+        re.compile(
+            r"(?<![\w@])(?:(?:https?|s?ftp|file|ssh|mailto)://?[^\s<>\"]+|www\.[^\s<>\"]+"
+            r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+(?:/[^\s<>\"]*)?"
+            rf"|(?:[a-z0-9-]+\.)+(?:{_TOP_DOMAINS})\b(?!\.[A-Za-z])(?:/[^\s<>\"]*)?|[a-z]{{2,}}(?:\.[a-z]{{2,}})+\b)",
+            re.I,
+        ),
+        _net_address,
+    ),
+    (
+        re.compile(
+            rf"(?P<city>\b[A-Z][a-z]+,\s|\b[A-Z][a-z]+\s(?=[A-Z]{{2}},?\s[0-9]{{5}}\b))(?P<code>{alternatives(STATES)})"
+            rf"(?:(?P<between>,?\s)(?P<zip>[0-9]{{5}}(?:-[0-9]{{4}})?))?(?!\w)"
+        ),
+        _state,
+    ),
+    (
+        re.compile(
+            rf"\b([0-9]{{3,4}})(?=\s(?:[NSEW]\.?\s)?(?:(?:[A-Z][\w']*|[0-9]+(?:st|nd|rd|th))\s){{1,3}}(?:{_STREET})\b)"
+        ),
+        _house,
+    ),
+    (
+        re.compile(rf"(?<=[a-z] )([NSEW])\.?(?=\s(?:[A-Z][\w']*|[0-9]+(?:st|nd|rd|th))\s(?:{_STREET})\b)"),
+        lambda m: dict(N="North", S="South", E="East", W="West")[m[1]],
+    ),
     # dates and times, then digits that name something
     *dates.RULES,
     (re.compile(r"(?<![\w.,])[0-9]{1,3}(?: [0-9]{3}){2,}(?![\w-])"), lambda m: numbers.number(m[0].replace(" ", ","))),
-    (re.compile(r"\b(ISBN|ISSN|EAN|UPC|ISRC)(?:[- ]?1[03])?(?:\s(?:number\s)?(?:is\s)?|:\s?|#\s?)([0-9X][0-9X \u2013-]{6,}[0-9X])\b"), _book_number),
+    (
+        re.compile(
+            r"\b(ISBN|ISSN|EAN|UPC|ISRC)(?:[- ]?1[03])?(?:\s(?:number\s)?(?:is\s)?|:\s?|#\s?)"
+            r"([0-9X][0-9X \u2013-]{6,}[0-9X])\b"
+        ),
+        _book_number,
+    ),
     (re.compile(r"(?<![\w+])\+[0-9][0-9 ().\u2013-]{6,}[0-9]\b"), _telephone),
     (re.compile(r"(?<!\w)(?:1[-. ])?\([0-9]{3}\)[-. ]{0,2}[0-9]{3}[-. \u2013][0-9]{4}\b"), _telephone),
     (re.compile(r"(?<![\w.,$-])(?:1[-. ])?[0-9]{3}([-. ])[0-9]{3}\1[0-9]{4}(?:-[0-9]{4})?(?![\w-])"), _telephone),
-    (re.compile(r"(?<![\w-])((?:1-)?[0-9]{3})-((?=[A-Z0-9-]*[A-Z])(?:[A-Z]+-?)+[A-Z])\b(?<=\w{4})"), _lettered_telephone),
+    (
+        re.compile(r"(?<![\w-])((?:1-)?[0-9]{3})-((?=[A-Z0-9-]*[A-Z])(?:[A-Z]+-?)+[A-Z])\b(?<=\w{4})"),
+        _lettered_telephone,
+    ),
     (re.compile(r"(?<![\w.,$-])[0-9]{3}-(?:[0-9]{4}|[0-9]{2}-[0-9]{4})(?![\w-])(?!\s[=])"), _telephone),
-    (re.compile(r"(?<![\w.,$-])(?:0[0-9]{2,4}[ -][0-9]{3,4}[ -]?[0-9]{3,4}|[0-9]{4}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4})(?![\w-])"), _telephone),
+    (
+        re.compile(
+            r"(?<![\w.,$-])(?:0[0-9]{2,4}[ -][0-9]{3,4}[ -]?[0-9]{3,4}|[0-9]{4}"
+            r"([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4})(?![\w-])"
+        ),
+        _telephone,
+    ),
     (re.compile(r"(?<=\b(?i:call) |\b(?i:dial) )(?:911|999|112|411|311|988|101)\b"), _digits),
-    (re.compile(r"(?<=\bpin |\bzip )[0-9]{3,}\b|(?<=\bpin is )[0-9]{3,}\b|(?<=\bcode )[0-9]{3,}\b|(?<=\bcode is )[0-9]{3,}\b", re.I), _digits),
+    (
+        re.compile(
+            r"(?<=\bpin |\bzip )[0-9]{3,}\b|(?<=\bpin is )[0-9]{3,}\b|(?<=\bcode )[0-9]{3,}\b|"
+            r"(?<=\bcode is )[0-9]{3,}\b",
+            re.I,
+        ),
+        _digits,
+    ),
     (re.compile(r"(?<![\w.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w.]*[0-9])"), _dotted_digits),
     # equations, money, measures
     (re.compile(_EQUATION), _equation),
@@ -253,12 +296,18 @@ RULES: tuple[Rule, ...] = (
     (re.compile(r"(?<=[0-9])\s?\+\s?(?=[0-9])"), " plus "),
     (re.compile(rf"√\s?(?={NUMBER}|[a-z]\b)"), "the square root of "),
     (re.compile(r"(?<=[0-9A-Za-z)])\^([-+]?)0(?=[0-9])"), r"^\1"),
-    (re.compile(rf"((?<![A-Za-z])[A-Za-z]{{1,2}}|[0-9)]|(?<=[0-9]) )\^([-+]?[0-9]+)"), _power),
+    (re.compile(r"((?<![A-Za-z])[A-Za-z]{1,2}|[0-9)]|(?<=[0-9]) )\^([-+]?[0-9]+)"), _power),
     (re.compile(rf"(?<![\w.])[-−](?={NUMBER})"), "minus "),
     (re.compile(r"±\s?(?=[0-9])"), "plus or minus "),
     (re.compile(r"~\s?(?=[0-9])"), "about "),
-    (re.compile(r"(?<![\w./])([0-9]+)[ -]([0-9]+)/([0-9]+)(?![\w/]|\.[0-9])"), lambda m: numbers.mixed(m[1], m[2], m[3])),
-    (re.compile(r"(?<![\w./])([0-9]+)\s?/\s?([0-9]+)(?:st|nd|rd|th)?(?![\w/]|\.[0-9])", re.I), lambda m: numbers.fraction(m[1], m[2])),
+    (
+        re.compile(r"(?<![\w./])([0-9]+)[ -]([0-9]+)/([0-9]+)(?![\w/]|\.[0-9])"),
+        lambda m: numbers.mixed(m[1], m[2], m[3]),
+    ),
+    (
+        re.compile(r"(?<![\w./])([0-9]+)\s?/\s?([0-9]+)(?:st|nd|rd|th)?(?![\w/]|\.[0-9])", re.I),
+        lambda m: numbers.fraction(m[1], m[2]),
+    ),
     (re.compile(r"(?<![\w.,])([0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}|[0-9]+)(st|nd|rd|th)\b", re.I), _ordinal),
     (re.compile(r"(?<![A-Za-z0-9])([A-Z])\u2013([A-Z])(?![A-Za-z0-9])"), r"\1 to \2"),
     (re.compile(rf"(?<![\w-])({NUMBER})(?:\s-\s|[-\u2013]|\s\u2013\s)(?={NUMBER}(?!-?[A-Za-z-]|[0-9]))"), r"\1 to "),
@@ -266,12 +315,15 @@ RULES: tuple[Rule, ...] = (
     (re.compile(r"(?<=[A-Za-z])[-\u2013](?=[0-9])|(?<=[0-9])[-\u2013](?=[A-Za-z])"), " "),
     (re.compile(r"(?<=[A-Za-z])\u2013(?=[A-Za-z])"), "-"),
     (re.compile(r"(?<![\w.])(?:[A-Za-z]+[0-9]+|[0-9]+[A-Za-z]+)[A-Za-z0-9]*(?![\w])"), _serial),
-    (re.compile(r"(?<![0-9.])[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}(?![0-9])(?:\.[0-9]+)?"), lambda m: f" {numbers.number(m[0])} "),
+    (
+        re.compile(r"(?<![0-9.])[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}(?![0-9])(?:\.[0-9]+)?"),
+        lambda m: f" {numbers.number(m[0])} ",
+    ),
     (re.compile(r"(?<=[0-9]),0(?=[0-9])|(?<=[0-9]),(?=[0-9]{4})"), lambda m: ", " + m[0][1:]),
     (re.compile(r"(?<![0-9.])[0-9]*(?:\.[0-9]+)+"), lambda m: f" {numbers.decimal(m[0])} "),
     (re.compile(r"(?<![0-9])[0-9]{4}(?![0-9])|[0-9]+"), _integer),
     # signs
     (re.compile(r"(?<=[A-Za-z])\.(?=[a-z]{2,})"), " dot "),
     (re.compile(r"\b(and)/(or)\b", re.I), r"\1 \2"),
-)  # fmt: skip
+)
 """In this order; what they leave, the library reads."""

@@ -136,12 +136,18 @@ def number(text: str) -> str:
 
 
 def pairs(digits: str) -> str:
-    """Read the number of a house or an early year: ``"123"`` -> ``"one twenty three"``, ``"708"`` -> "seven oh eight"."""
+    """Read the number of a house or an early year: ``"123"`` -> "one twenty three", ``"708"`` -> "seven oh eight"."""
     if len(digits) == 3 and digits[1:] != "00" and digits[0] != "0":
         rest = f"oh {cardinal(digits[2])}" if digits[1] == "0" else cardinal(digits[1:])
         return f"{cardinal(digits[0])} {rest}"
     if len(digits) == 4 and digits[1:] != "000" and digits[0] != "0":
-        rest = "hundred" if digits[2:] == "00" else f"oh {cardinal(digits[3])}" if digits[2] == "0" else cardinal(digits[2:])
+        rest = (
+            "hundred"
+            if digits[2:] == "00"
+            else f"oh {cardinal(digits[3])}"
+            if digits[2] == "0"
+            else cardinal(digits[2:])
+        )
         return f"{cardinal(digits[:2])} {rest}"
     return cardinal(digits)
 

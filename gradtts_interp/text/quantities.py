@@ -42,7 +42,8 @@ _OTHERS = {
     "fl. oz": "fluid ounce", "lb": "pound", "lbs": "pound", "gal": "gallon", "qt": "quart", "pt": "pint",
     "tsp": "teaspoon", "tbsp": "tablespoon", "sq ft": "square foot", "sq. ft": "square foot", "sqft": "square foot",
     "sq mi": "square mile", "sq. mi": "square mile", "sq m": "square meter", "sq km": "square kilometer",
-    "cu ft": "cubic foot", "cu. ft": "cubic foot", "cu m": "cubic meter", "cc": initialism("cc"), "ha": "hectare", "ac": "acre",
+    "cu ft": "cubic foot", "cu. ft": "cubic foot", "cu m": "cubic meter", "cc": initialism("cc"), "ha": "hectare",
+    "ac": "acre",
     "h": "hour", "hr": "hour", "hrs": "hour", "min": "minute", "mins": "minute", "sec": "second", "secs": "second",
     "yr": "year", "yrs": "year", "mo": "month", "mos": "month", "wk": "week", "wks": "week", "atm": "atmosphere",
     "px": "pixel", "MP": "megapixel", "kn": "knot", "mmHg": "millimeter of mercury", "amu": "atomic mass unit",
@@ -68,7 +69,8 @@ _SHAPE = {"2": "square {}", "3": "cubic {}"}
 _POWER = {"2": "{} squared", "3": "{} cubed"}
 _EXPONENT = r"(?:\^?-?[23]|\^-1)?"
 _BELOW = rf"(?:{alternatives({**UNITS, **_ONLY_BELOW})}){_EXPONENT}"
-UNIT = rf"(?:{alternatives(_AFTER_SPACE_OR_NOT)}){_EXPONENT}(?:[×*](?:{alternatives(UNITS)}){_EXPONENT})?(?:\s?/\s?{_BELOW})?"
+UNIT = rf"(?:{alternatives(_AFTER_SPACE_OR_NOT)}){_EXPONENT}(?:[×*](?:{alternatives(UNITS)}){_EXPONENT})?"
+UNIT += rf"(?:\s?/\s?{_BELOW})?"
 _RANGE = rf"{_SIGN}{_MIXED}(?:\s?(?:-|–|to|×|x)\s?{_SIGN}{_MIXED})?"
 
 
@@ -82,7 +84,7 @@ def amount(written: str) -> str:
         Words.
     """
     both = re.fullmatch(rf"({_SIGN}{_MIXED})\s?(-|–|to|×|x)\s?({_SIGN}{_MIXED})", written)
-    if both and not re.fullmatch(rf"[0-9]+-[0-9]+/[0-9]+", written):
+    if both and not re.fullmatch(r"[0-9]+-[0-9]+/[0-9]+", written):
         between = {"×": "by", "x": "by"}.get(both[2], "to")
         return f"{amount(both[1])} {between} {amount(both[3])}"
     sign = {"-": "minus ", "−": "minus ", "+": "plus ", "±": "plus or minus "}.get(written[:1], "")
@@ -167,22 +169,43 @@ def _bearing(match: re.Match[str]) -> str:
 
 MEASURES: tuple[Rule, ...] = (
     (re.compile(rf"(?<=[0-9])(\s?{UNIT})(?:\s?\u2013\s?|-)(?=[-−]?{NUMBER}\s?{UNIT}(?!\w))"), r"\1 to "),
-    (re.compile(rf"(?<=[a-z])/({_BELOW})(?<=[23])(?!\w)"), lambda m: f" per {_one_unit(m[1], several=False, below=True)}"),
+    (
+        re.compile(rf"(?<=[a-z])/({_BELOW})(?<=[23])(?!\w)"),
+        lambda m: f" per {_one_unit(m[1], several=False, below=True)}",
+    ),
     (re.compile(rf"""\b([0-9]+)'\s?({NUMBER})(?:"|'')"""), lambda m: f"{amount(m[1])} foot {amount(m[2])}"),
     (re.compile(rf"""({NUMBER})°\s?(?:([0-9]+)'\s?)?(?:({NUMBER})"\s?)?([NSEW])(?![\w.])"""), _bearing),
     (re.compile(rf"""({NUMBER})°\s?([0-9]+)'(?:\s?({NUMBER})")?()"""), _bearing),
-    (re.compile(r"\b([0-9]+)\s?h\s?([0-9]{1,2})\s?(?:m|min)?(?!\w)"),
-     lambda m: f"{amount(m[1])} hour{'s' * (m[1] != '1')} {amount(m[2])} minute{'s' * (m[2] != '1')}"),
-    (re.compile(rf"(?<![\w.])(?P<amount>{_RANGE})(?P<glue>\s?|-)(?P<scale>)(?P<unit>in)(?:(?P<stop>\.)(?= [a-z(×]|[,;)])|(?=[,;)]|\.?$| (?:tall|wide|long|high|deep|thick|by|x)\b))"), _measure),
+    (
+        re.compile(r"\b([0-9]+)\s?h\s?([0-9]{1,2})\s?(?:m|min)?(?!\w)"),
+        lambda m: f"{amount(m[1])} hour{'s' * (m[1] != '1')} {amount(m[2])} minute{'s' * (m[2] != '1')}",
+    ),
+    (
+        re.compile(
+            rf"(?<![\w.])(?P<amount>{_RANGE})(?P<glue>\s?|-)(?P<scale>)(?P<unit>in)(?:(?P<stop>\.)(?= [a-z(×]"
+            rf"|[,;)])|(?=[,;)]|\.?$| (?:tall|wide|long|high|deep|thick|by|x)\b))"
+        ),
+        _measure,
+    ),
     (re.compile(rf"(?<![\w.])(?P<amount>{_RANGE})(?P<glue>-?)(?P<scale>)(?P<unit>in)(?P<stop>\.?)(?!\w)"), _measure),
-    (re.compile(rf"(?<![\w.])(?P<amount>{_RANGE})(?P<glue>\s?|-)(?:(?P<scale>{_SCALES})\s)?(?P<unit>{UNIT})(?P<stop>\.(?!\w))?(?![\w'^&])"),
-     _measure),
-    (re.compile(rf"(?<=foot |feet )(?P<amount>{NUMBER})(?P<glue> )(?P<scale>)(?P<unit>in)(?P<stop>\.?)(?!\w)"), _measure),
-    (re.compile(rf"(?<![\w./])({_RANGE})/({alternatives(set(_ONLY_BELOW) - {'d', 'A', 'in'})}|yr|wk|mo|hr)\b"),
-     lambda m: f"{amount(m[1])} per {_one_unit(m[2], several=False, below=True)}"),
+    (
+        re.compile(
+            rf"(?<![\w.])(?P<amount>{_RANGE})(?P<glue>\s?|-)(?:(?P<scale>{_SCALES})\s)?(?P<unit>{UNIT})"
+            rf"(?P<stop>\.(?!\w))?(?![\w'^&])"
+        ),
+        _measure,
+    ),
+    (
+        re.compile(rf"(?<=foot |feet )(?P<amount>{NUMBER})(?P<glue> )(?P<scale>)(?P<unit>in)(?P<stop>\.?)(?!\w)"),
+        _measure,
+    ),
+    (
+        re.compile(rf"(?<![\w./])({_RANGE})/({alternatives(set(_ONLY_BELOW) - {'d', 'A', 'in'})}|yr|wk|mo|hr)\b"),
+        lambda m: f"{amount(m[1])} per {_one_unit(m[2], several=False, below=True)}",
+    ),
     (re.compile(rf"""(?<![\w.'])({_MIXED})"(?!\w)"""), _inches),
-    (re.compile(rf"""(?<![\w.'])([0-9]+)'(?![\w'])"""), _feet),
-)  # fmt: skip
+    (re.compile(r"""(?<![\w.'])([0-9]+)'(?![\w'])"""), _feet),
+)
 
 # -- money ------------------------------------------------------------------------------------------------------------
 
@@ -191,10 +214,13 @@ _SIGN_NAMES = {
     "₩": ("won", ""), "₽": ("rouble", "kopek"), "₺": ("lira", ""), "₪": ("shekel", ""), "₫": ("dong", ""),
     "฿": ("baht", ""), "₱": ("peso", "centavo"), "₦": ("naira", ""), "₴": ("hryvnia", ""), "₿": ("bitcoin", ""),
 }  # fmt: skip
-_COUNTRIES = {"US": initialism("US"), "U.S.": initialism("US"), "A": "Australian", "AU": "Australian", "C": "Canadian", "CA": "Canadian",
-              "NZ": "New Zealand", "HK": "Hong Kong", "S": "Singapore", "NT": "New Taiwan", "MX": "Mexican"}  # fmt: skip
+_COUNTRIES = {
+    "US": initialism("US"), "U.S.": initialism("US"), "A": "Australian", "AU": "Australian", "C": "Canadian",
+    "CA": "Canadian", "NZ": "New Zealand", "HK": "Hong Kong", "S": "Singapore", "NT": "New Taiwan", "MX": "Mexican",
+}  # fmt: skip
 _CODES = {
-    "USD": (initialism("US") + " dollar", "cent"), "EUR": ("euro", "cent"), "GBP": ("pound", "penny"), "JPY": ("yen", ""),
+    "USD": (initialism("US") + " dollar", "cent"), "EUR": ("euro", "cent"), "GBP": ("pound", "penny"),
+    "JPY": ("yen", ""),
     "CHF": ("Swiss franc", ""), "CAD": ("Canadian dollar", "cent"), "AUD": ("Australian dollar", "cent"),
     "NZD": ("New Zealand dollar", "cent"), "HKD": ("Hong Kong dollar", "cent"), "SGD": ("Singapore dollar", "cent"),
     "INR": ("rupee", "paisa"), "CNY": ("yuan", ""), "RMB": ("yuan", ""), "KRW": ("won", ""),
@@ -203,11 +229,14 @@ _CODES = {
     "TRY": ("Turkish lira", ""), "ZAR": ("rand", ""), "BTC": ("bitcoin", ""), "Rs": ("rupee", "paisa"),
     "Rs.": ("rupee", "paisa"),
 }  # fmt: skip
-_PLURALS = {"penny": "pence", "paisa": "paise", "yen": "yen", "won": "won", "yuan": "yuan", "baht": "baht", "dong": "dong",
+_PLURALS = {"penny": "pence", "paisa": "paise", "yen": "yen", "won": "won", "yuan": "yuan", "baht": "baht",
+            "dong": "dong",
             "rand": "rand", "naira": "naira", "Swedish krona": "Swedish kronor", "Norwegian krone": "Norwegian kroner",
             "Danish krone": "Danish kroner", "Turkish lira": "Turkish lira", "lira": "lira", "Brazilian real":
             "Brazilian reais", "bitcoin": "bitcoin", "hryvnia": "hryvnia"}  # fmt: skip
-_MAGNITUDE = rf"(?:(?P<glue>[\s-]?)(?P<scale>(?i:hundred|thousand|million|billion|trillion|mn|bn|tn|mil|[kmbt]))(?![\w]))?"
+_MAGNITUDE = (
+    r"(?:(?P<glue>[\s-]?)(?P<scale>(?i:hundred|thousand|million|billion|trillion|mn|bn|tn|mil|[kmbt]))(?![\w]))?"
+)
 _PER = rf"(?:\s?/\s?(?P<per>{alternatives({**UNITS, **_ONLY_BELOW})})(?![\w/]))?"
 _CODE = alternatives(_CODES)
 _COUNTRY = rf"(?:(?<!\w)(?P<country>{alternatives(_COUNTRIES)}))?"
@@ -257,14 +286,29 @@ def _money(match: re.Match[str]) -> str:
 _SIGNS = re.escape(CURRENCIES)
 _OWN = r"(?:[\s-]?(?P<own>(?i:hundred|thousand|million|billion|trillion|mn|bn|tn|mil|[kmbt]))(?![\w]))?"
 MONEY: tuple[Rule, ...] = (
-    (re.compile(rf"(?P<minus>(?<![\w)])[-−+])?{_COUNTRY}(?P<sign>[{_SIGNS}])\s?(?P<minus2>[-−])?(?P<first>{_MONEY_NUMBER})"
-                rf"(?:{_OWN}\s?(?:-|–)\s?(?P<again>[{_SIGNS}])?(?P<last>{_MONEY_NUMBER}))?(?![0-9]){_MAGNITUDE}{_PER}"),
-     lambda m: _money(m) if not m["minus2"] else "minus " + _money(m)),
-    (re.compile(rf"(?P<minus>(?<![\w)])[-−+])?(?<![\w.,])(?P<first>{_MONEY_NUMBER})"
-                rf"(?:\s?(?:-|–)\s?(?P<last>{_MONEY_NUMBER}))?{_MAGNITUDE}\s?(?:(?P<sign>[{_SIGNS}])(?![0-9])|(?P<code>{_CODE})\b){_PER}"), _money),
-    (re.compile(rf"\b(?P<code>{_CODE})\s?(?P<minus>[-−])?(?P<first>{_MONEY_NUMBER})"
-                rf"(?:\s?(?:-|–)\s?(?P<last>{_MONEY_NUMBER}))?{_MAGNITUDE}{_PER}"), _money),
+    (
+        re.compile(
+            rf"(?P<minus>(?<![\w)])[-−+])?{_COUNTRY}(?P<sign>[{_SIGNS}])\s?(?P<minus2>[-−])?(?P<first>{_MONEY_NUMBER})"
+            rf"(?:{_OWN}\s?(?:-|–)\s?(?P<again>[{_SIGNS}])?(?P<last>{_MONEY_NUMBER}))?(?![0-9]){_MAGNITUDE}{_PER}"
+        ),
+        lambda m: _money(m) if not m["minus2"] else "minus " + _money(m),
+    ),
+    (
+        re.compile(
+            rf"(?P<minus>(?<![\w)])[-−+])?(?<![\w.,])(?P<first>{_MONEY_NUMBER})"
+            rf"(?:\s?(?:-|–)\s?(?P<last>{_MONEY_NUMBER}))?{_MAGNITUDE}\s?(?:(?P<sign>[{_SIGNS}])(?![0-9])|"
+            rf"(?P<code>{_CODE})\b){_PER}"
+        ),
+        _money,
+    ),
+    (
+        re.compile(
+            rf"\b(?P<code>{_CODE})\s?(?P<minus>[-−])?(?P<first>{_MONEY_NUMBER})"
+            rf"(?:\s?(?:-|–)\s?(?P<last>{_MONEY_NUMBER}))?{_MAGNITUDE}{_PER}"
+        ),
+        _money,
+    ),
     (re.compile(rf"(?<![\w.])({NUMBER})\s?¢"), lambda m: f"{numbers.number(m[1])} cent{'' if m[1] == '1' else 's'}"),
-    (re.compile(rf"(?<![\w.])([0-9]{{1,2}})p(?!\w|\.\w)"), lambda m: f"{numbers.number(m[1])} pence"),
-)  # fmt: skip
+    (re.compile(r"(?<![\w.])([0-9]{1,2})p(?!\w|\.\w)"), lambda m: f"{numbers.number(m[1])} pence"),
+)
 """Rules for money; they come before those for measures."""

@@ -27,7 +27,9 @@ LONGEST = 240
 _WINDOW = 2000
 """Characters that the splitter gets at once: its time grows with their square."""
 _GOES_ON = re.compile(rf"(?:[0-9]\s?(?:{alternatives(MEASURED)})|\b(?:{alternatives(WORDS)}))\.$", re.IGNORECASE)
-_NUMBER_FOLLOWS = re.compile(rf"\b(?:{alternatives(set(NUMBERED) - {'No', 'Nos', 'p', 'c', 'Art', 'Tab'})})\.$", re.IGNORECASE)
+_NUMBER_FOLLOWS = re.compile(
+    rf"\b(?:{alternatives(set(NUMBERED) - {'No', 'Nos', 'p', 'c', 'Art', 'Tab'})})\.$", re.IGNORECASE
+)
 _HALF_OF_DAY = re.compile(r"\b[ap]\.m\.$", re.IGNORECASE)
 _DAY = re.compile(rf"(?:{alternatives(DAYS_AND_MONTHS)})\b")
 _ENDS_TOO = re.compile(

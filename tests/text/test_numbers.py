@@ -34,8 +34,8 @@ from gradtts_interp.text import numbers
         (numbers.pairs, "3005", "thirty oh five"),
         (numbers.pairs, "2000", "two thousand"),
         (numbers.number, "124,444,234,854,823,834,553", "one hundred twenty four quintillion four hundred forty four "
-         "quadrillion two hundred thirty four trillion eight hundred fifty four billion eight hundred twenty three million "
-         "eight hundred thirty four thousand five hundred fifty three"),
+         "quadrillion two hundred thirty four trillion eight hundred fifty four billion eight hundred twenty three "
+         "million eight hundred thirty four thousand five hundred fifty three"),
     ],
 )  # fmt: skip
 def test_reading(function, written, spoken):
@@ -45,7 +45,8 @@ def test_reading(function, written, spoken):
 @pytest.mark.parametrize(
     ("over", "under", "spoken"),
     [("1", "2", "one half"), ("3", "2", "three halves"), ("3", "4", "three quarters"), ("2", "3", "two thirds"),
-     ("24", "7", "twenty four seven"), ("9", "11", "nine eleven"), ("1", "0", "one over zero"), ("5", "16", "five sixteenths")],
+     ("24", "7", "twenty four seven"), ("9", "11", "nine eleven"), ("1", "0", "one over zero"),
+     ("5", "16", "five sixteenths")],
 )  # fmt: skip
 def test_fraction(over, under, spoken):
     assert numbers.fraction(over, under) == spoken
@@ -66,7 +67,9 @@ def test_fraction(over, under, spoken):
 def test_words_with_hyphens_and_commas(digits, words, ordinal):
     assert numbers.number_words(digits, andword="and") == words
     assert numbers.ordinal_words(digits, andword="and") == ordinal
-    assert numbers.number_words(digits) == words.replace("thousand and ", "thousand ").replace("hundred and ", "hundred ")
+    assert numbers.number_words(digits) == words.replace("thousand and ", "thousand ").replace(
+        "hundred and ", "hundred "
+    )
 
 
 def test_a_number_without_a_name():

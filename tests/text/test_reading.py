@@ -122,7 +122,8 @@ def test_libraries_are_loaded_by_the_text_that_needs_them():
 
 @pytest.mark.parametrize(
     "line",
-    ["On Jan. 15 2020 Dr. Lee paid $3.50 for 12 kg of flour at 5:30 p.m.; see www.example.org/a_b. ", "1-", "a.b", "$", "1,2",
+    ["On Jan. 15 2020 Dr. Lee paid $3.50 for 12 kg of flour at 5:30 p.m.; see www.example.org/a_b. ", "1-", "a.b", "$",
+     "1,2",
      "{'a'", "<", "_*", "5 ", "I. ", "1/2 ", "(", "x=1 ", "a@b ", "Mr. ", "½", "10:10 "],
 )  # fmt: skip
 def test_a_line_takes_little_time(line):

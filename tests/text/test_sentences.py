@@ -40,7 +40,9 @@ def test_inline_phones_stay_in_one_piece():
     assert all(part.count("{") == part.count("}") for part in parts)
 
 
-@pytest.mark.parametrize("text", ["“Oh!” said Mr. K. at 5 p.m. in the U.S. ", "word ", "a. ", "\" ' b", "x!?;.'\") ", "∯ȹ&ᓰ& a. "])
+@pytest.mark.parametrize(
+    "text", ["“Oh!” said Mr. K. at 5 p.m. in the U.S. ", "word ", "a. ", "\" ' b", "x!?;.'\") ", "∯ȹ&ᓰ& a. "]
+)
 def test_long_text_keeps_every_word_in_little_time(text):
     long = (text * 1000)[:20_000]
     start = time.process_time()
