@@ -174,12 +174,12 @@ def _street_or_title(match: re.Match[str]) -> str:
     house = re.search(r"\b[0-9]+[A-Z]? (?:[NSEW]\.? )?(?:(?:[A-Z][\w'.]*|[0-9]+(?:st|nd|rd|th)) ){1,3}$", before)
     after_name = re.search(r"(?:[A-Z][\w']*\.?|[0-9](?:st|nd|rd|th)) $", before)
     following = re.match(r"\s+([A-Z][A-Za-z']*)", after)
-    before_name = following and following[1] not in STARTERS
+    before_name = following and short.capitalize() in TITLES and (following[1] not in STARTERS or not after_name)
     if short.capitalize() in STREETS and (house or (short[0].isupper() and after_name and not before_name)):
         return STREETS[short.capitalize()] + ("." if stop and ends_sentence(match) else "")
     if short in TITLES and (before_name or (stop and not after_name)):
         return TITLES[short] + ("." if stop and not after.strip() else "")
-    return match[0]
+    return STREETS[short] if stop and short in STREETS and short not in TITLES else match[0]
 
 
 def _shortened(match: re.Match[str]) -> str:

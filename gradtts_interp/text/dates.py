@@ -21,7 +21,8 @@ _ZONES = ("EST|EDT|CST|CDT|MST|MDT|PST|PDT|GMT|UTC|CET|CEST|BST|IST|JST|AEST|ET|
           r"e\.s\.t|e\.d\.t|c\.s\.t|p\.s\.t|p\.d\.t|g\.m\.t|u\.t\.c|est|edt|cst|pst|pdt|gmt|utc")  # fmt: skip
 _HALF = r"(?:\s?(?P<half>[ap]\.?\s?m)(?P<stop>\.(?!\w))?(?!\w))"
 _ZONE = rf"(?:\s(?P<zone>{_ZONES})(?!\w)(?P<zone_stop>\.(?!\w))?)?"
-_CLOCK = r"(?P<hour>[01]?[0-9]|2[0-4])[:](?P<minute>[0-5][0-9])(?::(?P<second>[0-5][0-9])(?:\.[0-9]+)?)?(?![0-9:])"
+_CLOCK = r"(?P<hour>[01]?[0-9]|2[0-4]):(?P<minute>[0-5][0-9])(?::(?P<second>[0-5][0-9])(?:\.[0-9]+)?)?(?![0-9:])"
+_CLOCK += r"(?:\s?h(?!\w))?"
 _TO = r"\s?[-\u2013]\s?"
 
 
@@ -124,6 +125,8 @@ def _years(match: re.Match[str]) -> str:
 
 RULES: tuple[Rule, ...] = (
     # ranges first, so that their dash is not taken for a pause or a sign
+    (re.compile(rf"\b(noon|midnight){_TO}(?=[0-9])", re.I), r"\1 to "),
+    (re.compile(rf"(?<=[0-9apmM.]){_TO}(?=(?:noon|midnight)\b)", re.I), " to "),
     (re.compile(rf"(?<=[0-9apmM.]){_TO}(?=(?:[01]?[0-9]|2[0-4]):[0-5][0-9])"), " to "),
     (re.compile(rf"(?<=[ap]m){_TO}(?=[0-9]{{1,2}}(?:\s?[ap]\.?m|:))", re.I), " to "),
     (re.compile(rf"(?<=[ap]\.m\.){_TO}(?=[0-9]{{1,2}}(?:\s?[ap]\.?m|:))", re.I), " to "),
@@ -182,6 +185,14 @@ RULES: tuple[Rule, ...] = (
         lambda m: _month(m[1]),
     ),
     # years
+    (
+        re.compile(r"(?<![\w./-])((?:19|20)[0-9]{2})/(0[1-9]|1[0-2])(?![\w/-]|\.[0-9])"),
+        lambda m: f"{MONTHS[int(m[2]) - 1]} {numbers.year(m[1])}",
+    ),
+    (
+        re.compile(r"(?<![\w./-])(0?[1-9]|1[0-2])/((?:19|20)[0-9]{2})(?![\w/-]|\.[0-9])"),
+        lambda m: f"{MONTHS[int(m[1]) - 1]} {numbers.year(m[2])}",
+    ),
     (re.compile(r"\b([1-4])Q\s?([0-9]{4}|[0-9]{2})\b"), _quarter),
     (re.compile(rf"(?<![\w.,$-]){_AGO}"), _era),
     (
@@ -193,7 +204,7 @@ RULES: tuple[Rule, ...] = (
         lambda m: f"{initialism('AD')} {numbers.pairs(m['year']) if len(m['year']) == 3 else numbers.year(m['year'])}",
     ),
     (
-        re.compile(rf"(?<![\w.,])'?([12][0-9]{{2}}0|[1-9]0)\s?'?s{_TO}'?([12][0-9]{{2}}0|[1-9]0)'?s\b"),
+        re.compile(rf"(?<![\w.,])'?([12][0-9]{{2}}0|[1-9]0)(?:\s?'?s)?{_TO}'?([12][0-9]{{2}}0|[1-9]0)'?s\b"),
         lambda m: " to ".join(
             numbers.plural(numbers.year(d) if len(d) == 4 else numbers.cardinal(d)) for d in m.groups()
         ),
@@ -208,6 +219,7 @@ RULES: tuple[Rule, ...] = (
         _years,
     ),
     (re.compile(r"(?<!\w)'([0-9]{2})(?=\s|[,.;]|$)(?!\s*')"), lambda m: _short_year(m[1])),
+    (re.compile(r"(?<!\w)'00s\b"), "two thousands"),
     # times
     (re.compile(rf"(?<![\w.:]){_CLOCK}{_HALF}?{_ZONE}", re.I), _time),
     (re.compile(rf"(?<![\w.:,$])(?P<hour>[01]?[0-9]|2[0-4])(?:\.(?P<minute>[0-5][0-9]))?{_HALF}{_ZONE}", re.I), _time),

@@ -54,7 +54,8 @@ def expand(text: str) -> tuple[str, tuple[str, ...]]:
         plain = pattern.sub(replacement, plain)
     plain, unread = _read_rest(plain)
     plain = re.sub(r"\s+", " ", plain)
-    return re.sub(r" ([,;:.!?])", r"\1", plain).strip(), tuple(dict.fromkeys((*markup, *warnings, *unread)))
+    plain = re.sub(r"(?<=[(\[]) | (?=[,;:.!?)\]])", "", plain)
+    return plain.strip(), tuple(dict.fromkeys((*markup, *warnings, *unread)))
 
 
 def _without_markup(text: str) -> tuple[str, list[str]]:
@@ -195,7 +196,8 @@ def _power(match: re.Match[str]) -> str:
     if exponent in ("2", "3"):
         return f"{base} {'squared' if exponent == '2' else 'cubed'}"
     sign = {"-": "minus ", "+": ""}.get(exponent[0], "")
-    return f"{base} to the power of {sign}{numbers.cardinal(exponent.lstrip('+-'))}"
+    plain = exponent.lstrip("+-")
+    return f"{base} to the power of {sign}{numbers.cardinal(plain) if plain.isdigit() else plain}"
 
 
 def _scientific(match: re.Match[str]) -> str:
@@ -213,7 +215,10 @@ def _initials(match: re.Match[str]) -> str:
 _STREET = alternatives({*STREETS, *STREETS.values(), "ave", "hwy", "blvd", "rd", "st"})
 RULES: tuple[Rule, ...] = (
     (re.compile(r"(?<=[a-z])([.!?])(?=[A-Z][a-z])"), r"\1 "),
-    (re.compile(r"\bPh\.\s?D\b(?:\.(?!\s*$))?"), initialism("PhD")),
+    (
+        re.compile(r"\b(?:Ph\.\s?D|(?:B|M|D|LL|Litt|Ed)\.(?:Sc|Eng|Ed|Phil|A|Mus))\b(?:\.(?!\s*$))?"),
+        lambda m: initialism(m[0]) + ("." if m[0].endswith(".") and ends_sentence(m) else ""),
+    ),
     # addresses of the net and of houses
     (
         re.compile(
@@ -294,9 +299,10 @@ RULES: tuple[Rule, ...] = (
     (re.compile(r"(?<=[0-9])\s?÷\s?(?=[0-9])"), " divided by "),
     (re.compile(r"(?<=[0-9])\s?−\s?(?=[0-9])"), " minus "),
     (re.compile(r"(?<=[0-9])\s?\+\s?(?=[0-9])"), " plus "),
+    (re.compile(r"(?<=\^[0-9])\s?-\s?(?=[A-Za-z0-9])"), " minus "),
     (re.compile(rf"√\s?(?={NUMBER}|[a-z]\b)"), "the square root of "),
     (re.compile(r"(?<=[0-9A-Za-z)])\^([-+]?)0(?=[0-9])"), r"^\1"),
-    (re.compile(r"((?<![A-Za-z])[A-Za-z]{1,2}|[0-9)]|(?<=[0-9]) )\^([-+]?[0-9]+)"), _power),
+    (re.compile(r"((?<![A-Za-z])[A-Za-z]{1,2}|[0-9)]|(?<=[0-9]) )\^([-+]?(?:[0-9]+|[a-z]\b))"), _power),
     (re.compile(rf"(?<![\w.])[-−](?={NUMBER})"), "minus "),
     (re.compile(r"±\s?(?=[0-9])"), "plus or minus "),
     (re.compile(r"~\s?(?=[0-9])"), "about "),
@@ -314,6 +320,7 @@ RULES: tuple[Rule, ...] = (
     (re.compile(r"(?<=[0-9])[-\u2013](?=[0-9])"), " "),
     (re.compile(r"(?<=[A-Za-z])[-\u2013](?=[0-9])|(?<=[0-9])[-\u2013](?=[A-Za-z])"), " "),
     (re.compile(r"(?<=[A-Za-z])\u2013(?=[A-Za-z])"), "-"),
+    (re.compile(rf"(?<![\w.])({NUMBER})\s?(bn|mn|tn)(?!\w)"), lambda m: f"{m[1]} {quantities.SCALE[m[2]]}"),
     (re.compile(r"(?<![\w.])(?:[A-Za-z]+[0-9]+|[0-9]+[A-Za-z]+)[A-Za-z0-9]*(?![\w])"), _serial),
     (
         re.compile(r"(?<![0-9.])[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}(?![0-9])(?:\.[0-9]+)?"),

@@ -172,7 +172,10 @@ def fraction(over: str, under: str) -> str:
 def mixed(whole: str, over: str, under: str) -> str:
     """Read a mixed number: ``("2", "1", "2")`` -> ``"two and a half"``; without a whole, the fraction alone."""
     part = fraction(over, under)
-    return f"{cardinal(whole)} and {re.sub('^one ', 'a ', part) if over == '1' else part}" if whole else part
+    if over == "1":
+        part = re.sub("^one (?=[aeiou])", "an ", part)
+        part = re.sub("^one ", "a ", part)
+    return f"{cardinal(whole)} and {part}" if whole else fraction(over, under)
 
 
 def _plain(words: str) -> str:

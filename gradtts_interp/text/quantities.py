@@ -11,9 +11,9 @@ from gradtts_interp.text.characters import CURRENCIES, initialism
 NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}(?![0-9])(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
 _MIXED = rf"(?:[0-9]+(?: |-)[0-9]+/[0-9]+(?![0-9/])|[0-9]+/[0-9]+|{NUMBER})"
 _SIGN = r"(?:(?<![\w)])[-−+±]\s?)?"
-_SCALE = {"k": "thousand", "m": "million", "mm": "million", "mn": "million", "mil": "million", "b": "billion",
+SCALE = {"k": "thousand", "m": "million", "mm": "million", "mn": "million", "mil": "million", "b": "billion",
           "bn": "billion", "t": "trillion", "tn": "trillion"}  # fmt: skip
-_SCALES = "hundred|thousand|million|billion|trillion|dozen"
+_SCALES = "hundred|thousand|million|billion|trillion|lakh|crore|dozen"
 
 # -- units ------------------------------------------------------------------------------------------------------------
 
@@ -149,9 +149,12 @@ def _measure(match: re.Match[str]) -> str:
 
 
 def _inches(match: re.Match[str]) -> str:
-    open_quote = match.string[: match.start()].count('"') % 2
-    if open_quote:
-        return match[0]
+    before = match.string[: match.start()]
+    opened = [
+        found.end() for found in re.finditer(r"""(?:^|[\s(\[])"(?=\S)""", match.string) if found.end() <= match.start()
+    ]
+    if opened and '"' not in before[opened[-1] :]:
+        return match[0]  # it closes a quotation
     return f"{amount(match[1])} inch{'' if match[1] == '1' else 'es'}"
 
 
@@ -170,7 +173,7 @@ def _bearing(match: re.Match[str]) -> str:
 MEASURES: tuple[Rule, ...] = (
     (re.compile(rf"(?<=[0-9])(\s?{UNIT})(?:\s?\u2013\s?|-)(?=[-−]?{NUMBER}\s?{UNIT}(?!\w))"), r"\1 to "),
     (
-        re.compile(rf"(?<=[a-z])/({_BELOW})(?<=[23])(?!\w)"),
+        re.compile(rf"(?<=[a-z])/((?:{_BELOW})(?<=[23])|min|hr|sec|yr|wk|km|kg)(?![\w/])"),
         lambda m: f" per {_one_unit(m[1], several=False, below=True)}",
     ),
     (re.compile(rf"""\b([0-9]+)'\s?({NUMBER})(?:"|'')"""), lambda m: f"{amount(m[1])} foot {amount(m[2])}"),
@@ -234,9 +237,8 @@ _PLURALS = {"penny": "pence", "paisa": "paise", "yen": "yen", "won": "won", "yua
             "rand": "rand", "naira": "naira", "Swedish krona": "Swedish kronor", "Norwegian krone": "Norwegian kroner",
             "Danish krone": "Danish kroner", "Turkish lira": "Turkish lira", "lira": "lira", "Brazilian real":
             "Brazilian reais", "bitcoin": "bitcoin", "hryvnia": "hryvnia"}  # fmt: skip
-_MAGNITUDE = (
-    r"(?:(?P<glue>[\s-]?)(?P<scale>(?i:hundred|thousand|million|billion|trillion|mn|bn|tn|mil|[kmbt]))(?![\w]))?"
-)
+_MONEY_SCALES = "hundred|thousand|million|billion|trillion|lakh|crore|mn|bn|tn|mil|[kmbt]"
+_MAGNITUDE = rf"(?:(?P<glue>[\s-]?)(?P<scale>(?i:{_MONEY_SCALES}))(?!\w))?"
 _PER = rf"(?:\s?/\s?(?P<per>{alternatives({**UNITS, **_ONLY_BELOW})})(?![\w/]))?"
 _CODE = alternatives(_CODES)
 _COUNTRY = rf"(?:(?<!\w)(?P<country>{alternatives(_COUNTRIES)}))?"
@@ -252,7 +254,7 @@ def _price(number: str, names: tuple[str, str], scale: str = "") -> str:
     unit, small = names
     number = re.sub(r"^([0-9]+),([0-9]{2})$", r"\1.\2", number)
     if scale:
-        return f"{numbers.number(number)} {_SCALE.get(scale.lower(), scale.lower())} {_several(unit)}"
+        return f"{numbers.number(number)} {SCALE.get(scale.lower(), scale.lower())} {_several(unit)}"
     whole, _, part = number.replace(",", "").partition(".")
     part = part if len(part) <= 2 else part[:2] + part[2:].rstrip("0")
     if len(part) > 2 or (part and not small and int(part)):
@@ -284,7 +286,7 @@ def _money(match: re.Match[str]) -> str:
 
 
 _SIGNS = re.escape(CURRENCIES)
-_OWN = r"(?:[\s-]?(?P<own>(?i:hundred|thousand|million|billion|trillion|mn|bn|tn|mil|[kmbt]))(?![\w]))?"
+_OWN = rf"(?:[\s-]?(?P<own>(?i:{_MONEY_SCALES}))(?!\w))?"
 MONEY: tuple[Rule, ...] = (
     (
         re.compile(
