@@ -2,7 +2,7 @@
 
 import pytest
 
-from gradtts_interp.cli.jobs import read_lines
+from gradtts_interp.cli.job_flags import read_lines
 from gradtts_interp.errors import InputError
 
 
