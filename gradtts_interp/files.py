@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import pickle
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from gradtts_interp.errors import CheckpointError, InputError
 
@@ -58,6 +57,59 @@ def _give_usual_mode(path: Path) -> None:
     path.chmod(0o666 & ~umask)
 
 
+def read_text(path: str | Path, *, expected: str, largest_bytes: int | None = None, others: Sequence[str] = ()) -> str:
+    """Read a text file that a person or another program wrote: UTF-8, with or without a byte order mark.
+
+    Args:
+        path: The file.
+        expected: What it should hold, for the messages.
+        largest_bytes: Refuse larger files.
+        others: Encodings to try when it is no UTF-8; those with a byte order mark only where the file begins with one.
+
+    Returns:
+        Its text; its lines end with a line feed, whatever the file has there.
+
+    Raises:
+        InputError: The file is missing, a folder, too large, binary, or in another encoding.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; expected {expected}")
+    try:
+        if largest_bytes is not None and path.stat().st_size > largest_bytes:
+            raise InputError(f"{path} is larger than {largest_bytes // 2**20} MiB; expected {expected}")
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}; expected {expected}") from error
+    text = _decoded(path, content, expected, others)
+    if "\0" in text:
+        raise InputError(f"{path} is a binary file; expected {expected}, in UTF-8")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _decoded(path: Path, content: bytes, expected: str, others: Sequence[str]) -> str:
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or _is_sparse(content[:2000])
+    names = [name for name in others if utf16 == name.startswith("utf-16")]
+    problem = None
+    for encoding in (*([] if utf16 else ["utf-8-sig"]), *names):
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError as error:
+            problem = problem or error
+    if problem is None or utf16:
+        raise InputError(f"{path} is no UTF-8 text but looks like UTF-16; save it as UTF-8. Expected {expected}")
+    line, byte = content[: problem.start].count(b"\n") + 1, content[problem.start : problem.start + 1]
+    raise InputError(
+        f"{path} is no UTF-8 text (line {line}, byte {problem.start}); if it is Latin-1 or Windows-1252, where that "
+        f"byte is {byte.decode('cp1252', 'replace')!r}, save it as UTF-8. Expected {expected}"
+    ) from problem
+
+
+def _is_sparse(content: bytes) -> bool:
+    """Whether every second byte or so is zero, as in English text in UTF-16."""
+    return content.count(0) > len(content) // 4
+
+
 def read_json(path: str | Path) -> dict[str, Any]:
     """Read the JSON object of a checkpoint.
 
@@ -96,6 +148,8 @@ def read_torch(path: str | Path) -> Any:
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
+    import torch  # here, since text alone is read without it
+
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

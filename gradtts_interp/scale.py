@@ -22,7 +22,7 @@ import torch
 
 from gradtts_interp.audio import write_wav
 from gradtts_interp.errors import InputError
-from gradtts_interp.files import atomic_path
+from gradtts_interp.files import atomic_path, read_text
 from gradtts_interp.interpolation import shares
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.sampling import generators_of, length_batches
@@ -75,10 +75,8 @@ def read_items(path: Path) -> list[dict[str, Any]]:
     Raises:
         InputError: The file or a line of it cannot be used; the message names the line.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such manifest")
     items, seen = [], set()
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(read_text(path, expected="a manifest of JSON lines").split("\n"), 1):
         if not line.strip():
             continue
         try:

@@ -47,7 +47,7 @@ class TestManifest:
             read_items(write(tmp_path / "m.jsonl", [ROWS[0], ROWS[0]]))
 
     def test_no_manifest(self, tmp_path):
-        with pytest.raises(InputError, match="no such manifest"):
+        with pytest.raises(InputError, match="cannot be read.*expected a manifest"):
             read_items(tmp_path / "none.jsonl")
 
 

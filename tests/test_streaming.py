@@ -34,8 +34,7 @@ class TestSentences:
         text = 'Good day, Mr. Smith. "How are you?" he asked! Pi is 3.14.\n\nA title\n\nThe end'
         assert list(split_sentences(text)) == [
             "Good day, Mr. Smith.",
-            '"How are you?"',
-            "he asked!",
+            '"How are you?" he asked!',
             "Pi is 3.14.",
             "A title",
             "The end",

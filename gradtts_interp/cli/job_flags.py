@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +16,7 @@ import gradtts_interp
 from gradtts_interp.cli.blend_flags import SHARE_FLAGS, blend_conflicts, mode_of, share_of
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.files import read_text
 from gradtts_interp.interpolation.attention_maps import MapOptions
 from gradtts_interp.interpolation.noise_text import parse_tuning
 from gradtts_interp.job import Job, Sentence, StyleChoice, checked, require_mechanisms
@@ -25,6 +27,9 @@ from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, Vocoder
 CHECKPOINT_VARIABLE = "GRADTTS_INTERP_CHECKPOINT"
 DEMO = Path("checkpts") / "demo"
 LARGEST_FILE_BYTES = 64 * 2**20
+_AUDIO = re.compile(r"\.(?:wav|flac|ogg|opus|mp3|m4a|aiff?)$", re.IGNORECASE)
+_LISTED = re.compile(r"[^|]+\.(?:wav|flac|ogg|opus|mp3|m4a|aiff?)\s*\||[^\s|]+\|[^|]*\|", re.IGNORECASE)
+logger = logging.getLogger(__name__)
 
 
 def job_of(args: argparse.Namespace, command_line: str) -> Job:
@@ -135,34 +140,41 @@ def read_lines(path: str | Path) -> list[Sentence]:
     """Read sentences, one per line; blank lines and lines that start with ``#`` are left out.
 
     Args:
-        path: A text file in UTF-8.
+        path: A text file in UTF-8; of a filelist (``path|text|speaker``) the texts are taken.
 
     Returns:
         At least one sentence.
 
     Raises:
-        InputError: The file is missing, a folder, too large, no text, or holds no sentence.
+        InputError: The file is missing, a folder, too large, no text, holds no sentence, or is a
+            filelist in some of its lines.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; expected a text file with one sentence per line")
-    try:
-        if path.stat().st_size > LARGEST_FILE_BYTES:
-            raise InputError(f"{path} is larger than {LARGEST_FILE_BYTES // 2**20} MiB; expected lines of text")
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no UTF-8 text (byte {error.start}); expected one sentence per line") from error
-    if "\0" in text:
-        raise InputError(f"{path} is a binary file; expected UTF-8 text, one sentence per line")
-    rows = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    spoken = [(n, row.strip()) for n, row in enumerate(rows, 1) if row.strip() and not row.lstrip().startswith("#")]
+    text = read_text(path, expected="a text file with one sentence per line", largest_bytes=LARGEST_FILE_BYTES)
+    rows = [(n, row.strip()) for n, row in enumerate(text.split("\n"), 1)]
+    spoken = [(n, row) for n, row in rows if row and not row.startswith("#")]
     if not spoken:
         raise InputError(f"{path} holds no sentence; expected one per line")
+    spoken = _text_column(path, spoken)
     return [Sentence(i, number, row) for i, (number, row) in enumerate(spoken)]
+
+
+def _text_column(path: str | Path, rows: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    """The texts of a filelist or of LJSpeech's metadata (``id|text|normalised text``); other rows as they are."""
+    listed = [_LISTED.match(row) is not None for _, row in rows]
+    if not any(listed):
+        return rows
+    found = []
+    for (number, row), is_listed in zip(rows, listed, strict=True):
+        fields = [field.strip() for field in row.split("|")]
+        if not is_listed or len(fields) > 4 or not fields[1]:
+            raise InputError(
+                f"{path}, line {number}: {row[:60]!r}; expected path|text|speaker in every line, as in the others, or "
+                "one sentence per line in all"
+            )
+        normalised = len(fields) == 3 and not fields[2].isdigit() and not _AUDIO.search(fields[0])
+        found.append((number, fields[2] if normalised and fields[2] else fields[1]))
+    logger.info("%s is a filelist: its column of texts is spoken", path)
+    return found
 
 
 # -- machine and files ----------------------------------------------------------------------------------------------

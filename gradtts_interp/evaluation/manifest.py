@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gradtts_interp.errors import InputError
+from gradtts_interp.files import read_text
 
 FIELDS = ("id", "reference", "synthesis", "speaker", "text", "reference_textgrid", "synthesis_textgrid")
 LARGEST_FILE_BYTES = 256 * 2**20
@@ -79,15 +80,8 @@ def _lines(path: Path) -> Iterator[tuple[int, Any]]:
     """Number and fields of each line; the error of a line that is not JSON stands in its place."""
     if path.suffix not in (".jsonl", ".csv", ".tsv"):
         raise InputError(f"{path}: expected a manifest .jsonl, .csv or .tsv")
-    try:
-        if path.stat().st_size > LARGEST_FILE_BYTES:
-            raise InputError(f"{path} is larger than {LARGEST_FILE_BYTES // 2**20} MiB; split it")
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no UTF-8 text (byte {error.start}); expected a manifest") from error
-    rows = text.splitlines()
+    text = read_text(path, expected="a manifest of pairs", largest_bytes=LARGEST_FILE_BYTES)
+    rows = text.split("\n")
     if path.suffix == ".jsonl":
         for number, row in enumerate(rows, 1):
             if row.strip():

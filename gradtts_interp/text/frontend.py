@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from gradtts_interp.errors import InputError
+from gradtts_interp.text.characters import JOINER
 from gradtts_interp.text.lexicon import Lexicon
-from gradtts_interp.text.normalise import normalise
+from gradtts_interp.text.normalise import expand
 from gradtts_interp.text.official import Piece, pieces_of
 from gradtts_interp.text.pronounce import Pronunciation, pronounce
 from gradtts_interp.text.symbols import ARPABET, PUNCTUATION, SPACE, ids_of
@@ -25,7 +26,9 @@ PAUSES = "?!.:;,"
 """Punctuation of the default mode; where several meet, the one that stands first here is kept."""
 _SHOWN_CHARACTERS = 60
 _MAX_CONTROL_SHARE = 0.1
-_ELEMENT = re.compile(r"""\{[^{}]*\}|[A-Za-z']*[A-Za-z][A-Za-z']*(?:-[A-Za-z']+)*|[,;:.!?()\[\]]|--+|-(?=\s|$)""")
+_ELEMENT = re.compile(
+    rf"""\{{[^{{}}]*\}}|[A-Za-z']*[A-Za-z][A-Za-z']*(?:[{JOINER}-][A-Za-z']+)*|[,;:.!?()\[\]]|--+|-(?=\s|$)"""
+)
 
 
 @dataclass(frozen=True)
@@ -132,9 +135,10 @@ class TextFrontend:
             if element[0] == "{":
                 builder.add_word(element, tuple(element[1:-1].split()))
             elif element[0].isalpha() or element[0] == "'":
-                found = spoken.get(element) or pronounce(element, self.lexicon)
+                found = spoken.get(element) or pronounce(element.replace(JOINER, "-"), self.lexicon)
                 spoken[element] = found
-                word = element if element in self.lexicon else element.strip("'")
+                shown = element.replace(JOINER, "")
+                word = shown if shown in self.lexicon else shown.strip("'")
                 builder.add_word(word, found.phones)
                 if found.how != "dictionary":
                     unknown.setdefault(word, Oov(word, found.phones, found.how))
@@ -144,7 +148,9 @@ class TextFrontend:
             raise _nothing_to_speak(text)
         tokens = builder.finish()
         ids = ids_of(tokens, self.add_blank)
-        return TokenizedText(text, normalised, tokens, ids, tuple(builder.words), tuple(unknown.values()), warnings)
+        return TokenizedText(
+            text, normalised.replace(JOINER, ""), tokens, ids, tuple(builder.words), tuple(unknown.values()), warnings
+        )
 
 
 def _official_words(pieces: Sequence[Piece]) -> tuple[Word, ...]:
@@ -238,7 +244,7 @@ def normalise_around_phones(text: str) -> tuple[str, tuple[str, ...]]:
         elif "{" in part or "}" in part:
             raise InputError(f"unbalanced brace in {_shown(part)}; expected inline phones such as {{HH AH0 L OW1}}")
         else:
-            normalised, new = normalise(part)
+            normalised, new = expand(part)
             parts.append(normalised)
             warnings.update(dict.fromkeys(new))
     joined = " ".join(part for part in parts if part)

@@ -7,11 +7,13 @@ University, under the BSD-style licence in ``data/cmudict.LICENSE``; from https:
 from __future__ import annotations
 
 import lzma
+import re
 from collections.abc import Iterable, Iterator, KeysView, Mapping
 from functools import lru_cache
 from pathlib import Path
 
 from gradtts_interp.errors import InputError
+from gradtts_interp.files import read_text
 
 VOWELS = ("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW")
 CONSONANTS = (
@@ -21,6 +23,7 @@ CONSONANTS = (
 PHONES = frozenset(CONSONANTS) | {vowel + stress for vowel in VOWELS for stress in "012"}
 """The 69 phones of the dictionary: vowels carry a stress digit, consonants do not."""
 
+_WORD = re.compile(r"['-]*[A-Za-z][A-Za-z'.-]*")
 _DATA_FILE = Path(__file__).parent / "data" / "cmudict.txt.xz"
 _OFFICIAL_CHANGES_FILE = Path(__file__).parent / "data" / "cmudict_07b_changes.txt.xz"
 
@@ -93,7 +96,7 @@ class Lexicon:
             New lexicon; this one is unchanged.
 
         Raises:
-            InputError: The file cannot be read, or a line has no phones or an unknown one.
+            InputError: The file cannot be read, or a line has no phones, an unknown one, or no word.
         """
         added = _collect(_read_additions(Path(path)))
         merged = dict(self._entries)
@@ -110,10 +113,7 @@ def _collect(pairs: Iterable[list[str]]) -> dict[str, tuple[str, ...]]:
 
 
 def _read_additions(path: Path) -> Iterator[list[str]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the lexicon additions {path}: {error}") from error
+    lines = read_text(path, expected="lexicon additions, WORD  PH PH a line").split("\n")
     for number, line in enumerate(lines, start=1):
         word, *phones = line.partition("#")[0].split() or [""]
         unknown = [phone for phone in phones if phone not in PHONES]
@@ -121,5 +121,10 @@ def _read_additions(path: Path) -> Iterator[list[str]]:
             received = f"unknown phone {unknown[0]!r}" if unknown else "no phones"
             expected = "expected ARPAbet such as 'HELLO  HH AH0 L OW1'"
             raise InputError(f"{path}:{number}: word {word!r} has {received}; {expected}")
+        if word and not _WORD.fullmatch(word):
+            raise InputError(
+                f"{path}:{number}: word {word!r} can stand in no text after normalisation; expected letters a-z, "
+                "apostrophes and hyphens, such as 'NAIVE' or 'WELL-KNOWN'"
+            )
         if word:
             yield [word.lower(), " ".join(phones)]

@@ -1,96 +1,34 @@
 """Written English to words and punctuation, for the default mode of the frontend.
 
-``RULES`` is the whole behaviour: an ordered table of (pattern, replacement). Letters that are to be named one by one
-come out joined by hyphens (``F-B-I``); everything else that is spoken comes out as words.
+:data:`RULES` is an ordered table of patterns and replacements: dates, times, money, measures, abbreviations, numbers.
+What it leaves goes to a library (:mod:`~gradtts_interp.text.library`), and what that cannot read is named in a warning.
 """
 
 from __future__ import annotations
 
+import html
 import re
-import unicodedata
-from collections.abc import Callable
+from functools import lru_cache
 
-from anyascii import anyascii
+from gradtts_interp.text import abbreviations, dates, numbers, quantities
+from gradtts_interp.text.abbreviations import STATES, STREETS, Rule, alternatives, ends_sentence
+from gradtts_interp.text.characters import JOINER, SIGNS, greek_name, initialism, named, to_plain
+from gradtts_interp.text.library import read_token
+from gradtts_interp.text.quantities import NUMBER
 
-from gradtts_interp.text import numbers
-
-Rule = tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
-
-MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-          "December")  # fmt: skip
-_MONTH = "|".join(MONTHS)
-_NUMBER = r"[0-9][0-9,]*(?:\.[0-9]+)?"
-_SCALE = {"k": "thousand", "m": "million", "mn": "million", "b": "billion", "bn": "billion", "t": "trillion"}
-_CURRENCY = {"$": ("dollar", "cent"), "£": ("pound", "pence"), "€": ("euro", "cent"), "¥": ("yen", "")}
-_TITLES = {
-    "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Dr": "Doctor", "Prof": "Professor", "Gen": "General",
-    "Sen": "Senator", "Rep": "Representative", "Gov": "Governor", "Capt": "Captain", "Lt": "Lieutenant",
-    "Col": "Colonel", "Sgt": "Sergeant", "Rev": "Reverend", "Hon": "Honorable", "Maj": "Major", "Mt": "Mount",
-    "Ft": "Fort", "Drs": "Doctors",
+_UNSPOKEN = re.compile(rf"""[^A-Za-z',;:.!?()\[\]" {JOINER}-]""")
+_TAG = re.compile(r"""</?[a-zA-Z][\w:-]*(?:\s+[\w:-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>]+)|=[^\s>]+)*\s*/?>""")
+_EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3}|_{1,3})(?=[^\s*_])([^*_\n]+?)(?<=[^\s*_])\1(?![\w*])")
+_TOP_DOMAINS = (
+    "com|org|net|edu|gov|mil|info|biz|io|ai|app|dev|co|me|tv|uk|us|de|fr|it|es|nl|eu|ca|au|jp|cn|in|ch|at|be|se|no|dk|fi|"
+    "pl|ru|br|mx|ie|nz|za|int|ly|fm|gg|xyz|online|shop|blog|cloud|tech|store|site"
+)
+_SPOKEN_DOMAINS = frozenset("com org net info biz app dev online shop blog cloud tech store site gov mil".split())
+_ADDRESS_SIGNS = {
+    ".": "dot", "/": "slash", "-": "dash", "_": "underscore", ":": "colon", "?": "question mark", "=": "equals",
+    "&": "ampersand", "%": "percent", "#": "hash", "~": "tilde", "+": "plus", "@": "at", ",": "comma",
+    "\\": "backslash",
 }  # fmt: skip
-_SHORT = {
-    "Jr": "Junior", "Sr": "Senior", "vs": "versus", "etc": "et cetera", "approx": "approximately", "dept": "department",
-    "est": "established", "Inc": "Incorporated", "Ltd": "Limited", "Corp": "Corporation", "Co": "Company",
-    "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Esq": "Esquire", "Jan": "January", "Feb": "February",
-    "Aug": "August", "Sept": "September", "Oct": "October", "Nov": "November", "Dec": "December",
-}  # fmt: skip
-_SHORT_OF_LOWER = {short.lower(): full for short, full in _SHORT.items()}
-_NUMBERED = {"No": "number", "no": "number", "Nos": "numbers", "Fig": "figure", "fig": "figure", "Vol": "volume",
-             "vol": "volume", "p": "page", "pp": "pages", "Ch": "chapter", "ch": "chapter"}  # fmt: skip
-_UNITS = {
-    "km": "kilometer", "cm": "centimeter", "mm": "millimeter", "m": "meter", "kg": "kilogram", "mg": "milligram",
-    "g": "gram", "lb": "pound", "lbs": "pound", "oz": "ounce", "ft": "foot", "mi": "mile", "ml": "milliliter",
-    "l": "liter", "ms": "millisecond", "s": "second", "min": "minute", "h": "hour", "hr": "hour", "hrs": "hour",
-    "Hz": "hertz", "kHz": "kilohertz", "MHz": "megahertz", "GHz": "gigahertz", "dB": "decibel", "KB": "kilobyte",
-    "kB": "kilobyte", "MB": "megabyte", "GB": "gigabyte", "TB": "terabyte", "W": "watt", "kW": "kilowatt",
-    "V": "volt", "mph": "mile per hour", "km/h": "kilometer per hour", "°C": "degree Celsius",
-    "°F": "degree Fahrenheit", "°": "degree",
-}  # fmt: skip
-_SYMBOLS = {
-    "%": "percent", "&": "and", "@": "at", "+": "plus", "=": "equals", "#": "number", "°": "degrees", "×": "times",
-    "÷": "divided by", "<": "less than", ">": "greater than", "$": "dollars", "£": "pounds", "€": "euros", "¥": "yen",
-    "¢": "cents", "©": "copyright", "®": "", "™": "",
-}  # fmt: skip
-_VULGAR = {"¼": " 1/4", "½": " 1/2", "¾": " 3/4", "⅓": " 1/3", "⅔": " 2/3", "…": "... ", "—": " - ", "–": "-",
-           "―": " - "}  # fmt: skip
-_KEPT = frozenset(_SYMBOLS)
-_SPEAKABLE = re.compile(r"[A-Za-z0-9]")
-
-
-def to_plain(text: str) -> tuple[str, tuple[str, ...]]:
-    """Bring text into ASCII plus the signs that the rules know.
-
-    Args:
-        text: Any Unicode text.
-
-    Returns:
-        The text, and a warning for each other script that was transliterated and each character that has no sound.
-    """
-    warnings: dict[str, None] = {}
-    characters: list[str] = []
-    for char in unicodedata.normalize("NFC", text):
-        plain, warning = _plain_character(char)
-        characters.append(plain)
-        if warning:
-            warnings[warning] = None
-    return "".join(characters), tuple(warnings)
-
-
-def _plain_character(char: str) -> tuple[str, str]:
-    if char in _VULGAR:
-        return _VULGAR[char], ""
-    if char in _KEPT or (char.isascii() and char.isprintable()):
-        return char, ""
-    if char.isspace():
-        return " ", ""
-    plain, category = anyascii(char), unicodedata.category(char)
-    named = f"{char!r} (U+{ord(char):04X})"
-    if category in ("Mn", "Cf"):
-        return "", "" if category == "Cf" else f"{named} has no sound of its own and is left out"
-    if category[0] in "CS" or not plain.strip() or (category[0] != "P" and not _SPEAKABLE.search(plain)):
-        return " ", f"{named} has no spoken form and is left out"
-    foreign = category[0] == "L" and not unicodedata.name(char, "").startswith(("LATIN", "FULLWIDTH LATIN"))
-    return plain, f"{named} is transliterated to {plain!r}" if foreign else ""
 
 
 def normalise(text: str) -> tuple[str, tuple[str, ...]]:
@@ -103,153 +41,296 @@ def normalise(text: str) -> tuple[str, tuple[str, ...]]:
         Words of a-z and apostrophes, hyphens and the punctuation ``, ; : . ! ? ( ) [ ] "``; then warnings about
         characters that have no spoken form.
     """
-    text, warnings = to_plain(text)
+    spoken, warnings = expand(text)
+    return spoken.replace(JOINER, ""), warnings
+
+
+@lru_cache(maxsize=512)
+def expand(text: str) -> tuple[str, tuple[str, ...]]:
+    """As :func:`normalise`, with :data:`~gradtts_interp.text.characters.JOINER` between letters named one by one."""
+    marked, markup = _without_markup(text)
+    plain, warnings = to_plain(marked)
     for pattern, replacement in RULES:
-        text = pattern.sub(replacement, text)
-    left_out = sorted(set(re.sub(r"""[A-Za-z',;:.!?()\[\]" -]""", "", text)))
-    warnings += tuple(f"{char!r} (U+{ord(char):04X}) has no spoken form and is left out" for char in left_out)
-    text = re.sub(r"""[^A-Za-z',;:.!?()\[\]"-]+""", " ", text)
-    return re.sub(r" ([,;:.!?])", r"\1", text).strip(), warnings
+        plain = pattern.sub(replacement, plain)
+    plain, unread = _read_rest(plain)
+    plain = re.sub(r"\s+", " ", plain)
+    plain = re.sub(r"(?<=[(\[]) | (?=[,;:.!?)\]])", "", plain)
+    return plain.strip(), tuple(dict.fromkeys((*markup, *warnings, *unread)))
 
 
-def _spelled(match: re.Match[str]) -> str:
-    return "-".join(letter for letter in match[0] if letter.isalpha())
+def _without_markup(text: str) -> tuple[str, list[str]]:
+    """Take away tags and the marks of emphasis, with a warning for each."""
+    if not re.search("[<&*_]", text):
+        return text, []
+    text = re.sub(r"&(?:#[0-9]+|#x[0-9a-fA-F]+|[a-zA-Z]+);", lambda m: html.unescape(m[0]), text)
+    warnings = [f"markup {tag!r} is left out" for tag in _TAG.findall(text)]
+    text = _TAG.sub(" ", text)
+    warnings += [f"{match[1]!r} around {match[2]!r} is left out" for match in _EMPHASIS.finditer(text)]
+    return _EMPHASIS.sub(r"\2", text), warnings
 
 
-def _dotted(match: re.Match[str]) -> str:
-    rest = match.string[match.end() :]
-    stop = "." if not rest.strip() or re.match(r"\s+[A-Z]", rest) and match[0].lower() in ("a.m.", "p.m.") else ""
-    return _spelled(match).upper() + stop
+def _read_rest(text: str) -> tuple[str, list[str]]:
+    """Let the library read the tokens that hold more than words; name what it and the table of signs leave."""
+    warnings: list[str] = []
+
+    def read(match: re.Match[str]) -> str:
+        token = match[0]
+        found = read_token(token) if any(char.isascii() and char.isalnum() for char in token) else None
+        if found:
+            return f" {found} "
+        spoken = re.sub("[0-9]+", lambda m: f" {_serial_number(m[0])} ", token)
+        spoken = re.sub("[\u0370-\u03ff]", lambda m: f" {greek_name(m[0])} ", spoken)
+        spoken = re.sub(f"[{re.escape(''.join(SIGNS))}]", lambda m: f" {SIGNS[m[0]]} ", spoken)
+        spoken = re.sub(r"(?<=\w)_(?=\w)", " underscore ", spoken).replace("\u2013", " - ")
+        warnings.extend(f"{named(char)} has no spoken form and is left out" for char in _UNSPOKEN.findall(spoken))
+        return _UNSPOKEN.sub(" ", spoken)
+
+    return re.sub(rf"""\S*[^A-Za-z',;:.!?()\[\]"\s{JOINER}-]\S*""", read, text), warnings
 
 
-def _street_or_saint(match: re.Match[str]) -> str:
-    before, after = match.string[: match.start()], match.string[match.end() :]
-    if re.search(r"[A-Za-z0-9]\s*$", before) and not re.match(r"\s+[A-Z]", after):
-        return "Street" + ("." if not after.strip() else "")
-    return "Saint" if re.match(r"\s+[A-Z]", after) else "Street"
+# -- telephone numbers and other digits -------------------------------------------------------------------------------
 
 
-def _shortened(match: re.Match[str]) -> str:
-    ends = not match.string[match.end() :].strip()
-    return _SHORT_OF_LOWER[match[1].lower()] + ("." if ends else "")
+def _digits(match: re.Match[str]) -> str:
+    return numbers.spell_digits(match[0])
 
 
-def _date(month: str, day: str, year: str, written: str) -> str:
-    if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31):
-        return written
-    return f"{MONTHS[int(month) - 1]} {numbers.ordinal(str(int(day)))}, {numbers.year(year)}"
+def _digit_groups(written: str) -> str:
+    groups = re.findall("[0-9]+|X", written)
+    return ", ".join("eight hundred" if g == "800" else "X" if g == "X" else numbers.spell_digits(g) for g in groups)
 
 
-def _slashed_date(match: re.Match[str]) -> str:
-    month, day = (match[1], match[2]) if int(match[1]) <= 12 else (match[2], match[1])
-    return _date(month, day, match[3], match[0])
+def _telephone(match: re.Match[str]) -> str:
+    plus = "plus " if match[0].startswith("+") else ""
+    return plus + _digit_groups(match[0])
 
 
-def _month_day(match: re.Match[str]) -> str:
-    month = next(month for month in MONTHS if month.startswith(match[1][:3]))
-    year = f", {numbers.year(match[3])}" if match[3] else ""
-    return f"{month} {numbers.ordinal(str(int(match[2])))}{year}"
+def _lettered_telephone(match: re.Match[str]) -> str:
+    return f"{_digit_groups(match[1])}, {match[2].replace('-', ' ')}"
 
 
-def _time(match: re.Match[str]) -> str:
-    hours, minutes, seconds, half = int(match[1]), match[2], match[3], match[4] or match[5]
-    if hours > 24 or int(minutes) > 59:
-        return match[0]
-    words = [numbers.cardinal(str(hours))]
-    if int(minutes):
-        words.append(numbers.cardinal(minutes) if minutes[0] != "0" else f"oh {numbers.cardinal(minutes[1])}")
-    elif not half:
-        words.append("o'clock" if hours <= 12 else "hundred")
-    if seconds:
-        words.append(f"and {numbers.cardinal(str(int(seconds)))} second{'' if int(seconds) == 1 else 's'}")
-    return " ".join([*words, *([half.upper() + "-M"] if half else [])])
+def _book_number(match: re.Match[str]) -> str:
+    return f"{initialism(match[1])} {_digit_groups(match[2])}"
 
 
-def _money(match: re.Match[str]) -> str:
-    unit, small = _CURRENCY[match[1]]
-    amount, scale = match[2].replace(",", ""), match[3]
-    several = unit if unit == "yen" else f"{unit}s"
-    if scale:
-        return f"{numbers.number(amount)} {_SCALE.get(scale.lower(), scale.lower())} {several}"
-    whole, _, part = amount.partition(".")
-    if len(part) > 2 or (part and not small):
-        return f"{numbers.number(amount)} {several}"
-    cents = int((part + "0")[:2]) if part else 0
-    large = f"{numbers.cardinal(whole)} {unit if int(whole) == 1 else several}"
-    little = f"{numbers.cardinal(str(cents))} {small if cents == 1 or small == 'pence' else small + 's'}"
-    if not cents:
-        return large
-    return little if int(whole) == 0 else f"{large} and {little}"
+def _dotted_digits(match: re.Match[str]) -> str:
+    return " dot ".join(numbers.spell_digits(part) for part in match[0].split("."))
 
 
-def _quantity(match: re.Match[str]) -> str:
-    name = _UNITS[match[2]]
-    first, _, rest = name.partition(" ")
-    if match[1] != "1" and first not in ("hertz", "kilohertz", "megahertz", "gigahertz"):
-        name = f"{'feet' if first == 'foot' else numbers.plural(first)} {rest}".strip()
-    return f"{numbers.number(match[1])} {name}"
+# -- addresses --------------------------------------------------------------------------------------------------------
 
 
-def _decade(match: re.Match[str]) -> str:
-    words = numbers.year(match[1]) if len(match[1]) == 4 else numbers.cardinal(match[1])
-    return numbers.plural(words)
+def _net_address(match: re.Match[str]) -> str:
+    address = match[0]
+    tail = re.search(r"""[.,;:!?)'"\]]*$""", address)
+    address, after = address[: tail.start()], address[tail.start() :]  # type: ignore[union-attr]
+    found = None if re.search("[0-9?=&%_~+]", address) else read_token(address)
+    if found:
+        return found + after
+    pieces = re.findall(r"[A-Za-z]+|[0-9]+|[^A-Za-z0-9]", address)
+    last_dot = max((i for i, piece in enumerate(pieces) if piece == "."), default=-1)
+    words = []
+    for index, piece in enumerate(pieces):
+        if piece.isdigit():
+            words.append(numbers.cardinal(piece) if piece.endswith("00") else numbers.spell_digits(piece))
+        elif piece.isalpha():
+            short = index == last_dot + 1 and len(piece) <= 3 and piece.lower() not in _SPOKEN_DOMAINS
+            words.append(initialism(piece) if short and len(piece) > 1 else piece)
+        else:
+            words.append(_ADDRESS_SIGNS.get(piece, piece))
+    return " ".join(words) + after
+
+
+def _house(match: re.Match[str]) -> str:
+    return numbers.pairs(match[1])
+
+
+def _state(match: re.Match[str]) -> str:
+    zipped = f"{match['between']}{_digit_groups(match['zip'])}" if match["zip"] else ""
+    return f"{match['city']}{STATES[match['code']]}{zipped}"
+
+
+# -- numbers ----------------------------------------------------------------------------------------------------------
+
+
+def _serial_number(digits: str) -> str:
+    if len(digits) > 4 or digits[0] == "0":
+        return numbers.spell_digits(digits)
+    return numbers.pairs(digits) if len(digits) == 4 else numbers.cardinal(digits)
+
+
+def _serial(match: re.Match[str]) -> str:
+    pieces = re.findall("[A-Za-z']+|[0-9]+", match[0])
+    return " ".join(_serial_number(piece) if piece.isdigit() else piece for piece in pieces)
+
+
+def _ordinal(match: re.Match[str]) -> str:
+    digits, suffix = match[1].replace(",", ""), match[2].lower()
+    right = "th" if digits[-2:-1] == "1" else {"1": "st", "2": "nd", "3": "rd"}.get(digits[-1], "th")
+    return numbers.ordinal(digits) if suffix == right else f"{numbers.cardinal(digits)} {suffix}"
 
 
 def _integer(match: re.Match[str]) -> str:
-    return numbers.year(match[0]) if len(match[0]) == 4 else numbers.cardinal(match[0])
+    return f" {numbers.year(match[0]) if len(match[0]) == 4 else numbers.cardinal(match[0])} "
 
 
-def _alternatives(words: object) -> str:
-    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))  # type: ignore[call-overload]
+_OPERATORS = {"-": "minus", "−": "minus", "–": "minus", "+": "plus", "×": "times", "x": "times", "*": "times",
+              "÷": "divided by", "/": "divided by", "=": "equals", "≠": "is not equal to", "≈": "is approximately",
+              "<": "is less than", ">": "is greater than", "≤": "is at most", "≥": "is at least"}  # fmt: skip
+_TERM = rf"(?:(?:{NUMBER}[a-z]?|[a-zA-Z]{{1,2}})(?:\^-?[0-9]+)?(?![\w.]*\w))"
+_SIDE = rf"[-−+]?{_TERM}(?:\s?[-−\u2013+×x*÷/]\s?{_TERM}){{0,8}}"
+_EQUATION = rf"(?<![\w.,]){_SIDE}(?:\s?(?:[=≠≈≤≥]|(?<=\s)[<>](?=\s))\s?{_SIDE}){{1,3}}"
 
 
-def _rule(pattern: str, replacement: str | Callable[[re.Match[str]], str], flags: int = 0) -> Rule:
-    return re.compile(pattern, flags), replacement
+def _equation(match: re.Match[str]) -> str:
+    words, after_term = [], False
+    for part in re.findall(rf"{_TERM}|\S", match[0]):
+        operator = part in _OPERATORS and (after_term or part != "x")
+        words.append(_OPERATORS[part] if operator else part)
+        after_term = not operator
+    return f" {' '.join(words)} "
 
 
+def _power(match: re.Match[str]) -> str:
+    base, exponent = match[1], match[2]
+    if exponent in ("2", "3"):
+        return f"{base} {'squared' if exponent == '2' else 'cubed'}"
+    sign = {"-": "minus ", "+": ""}.get(exponent[0], "")
+    plain = exponent.lstrip("+-")
+    return f"{base} to the power of {sign}{numbers.cardinal(plain) if plain.isdigit() else plain}"
+
+
+def _scientific(match: re.Match[str]) -> str:
+    sign = {"-": "minus ", "−": "minus "}.get(match[2], "")
+    return f"{numbers.number(match[1])} times ten to the power of {sign}{numbers.cardinal(str(int(match[3])))}"
+
+
+# -- the table --------------------------------------------------------------------------------------------------------
+
+
+def _initials(match: re.Match[str]) -> str:
+    return initialism(match[0]) + ("." if ends_sentence(match) else "")
+
+
+_STREET = alternatives({*STREETS, *STREETS.values(), "ave", "hwy", "blvd", "rd", "st"})
 RULES: tuple[Rule, ...] = (
-    # names and short forms
-    _rule(r"[\u2018\u2019`]", "'"),
-    _rule(rf"\b({_alternatives(_TITLES)})\.(?=\s|$)", lambda m: _TITLES[m[1]]),
-    _rule(r"\bSt\.(?=\W|$)", _street_or_saint),
-    _rule(rf"\b({_alternatives(_NUMBERED)})\.\s?(?=[0-9])", lambda m: _NUMBERED[m[1]] + " "),
-    _rule(r"\be\.g\.", "for example"),
-    _rule(r"\bi\.e\.", "that is"),
-    # dates, times, telephone numbers
-    _rule(r"\b([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?(?![0-9])(?:\s*(?:([ap])m\b|([ap])\.m\.(?=\W|$)))?", _time, re.I),
-    _rule(r"\b([0-9]{1,2})\s?(?:([ap])m\b|([ap])\.m\.(?=\W|$))",
-          lambda m: f"{numbers.cardinal(m[1])} {(m[2] or m[3]).upper()}-M", re.I),
-    _rule(r"\b([0-9]{4})-([0-9]{2})-([0-9]{2})\b", lambda m: _date(m[2], m[3], m[1], m[0])),
-    _rule(r"\b([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})\b", _slashed_date),
-    _rule(rf"\b({_MONTH}|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\.?\s([0-3]?[0-9])(?:st|nd|rd|th)?\b(?![.:,]?[0-9])"
-          r"(?:,?\s([12][0-9]{3})\b)?", _month_day),
-    _rule(r"\b([0-9]{3})-([0-9]{4})\b", lambda m: f"{numbers.spell_digits(m[1])}, {numbers.spell_digits(m[2])}"),
-    _rule(r"""\b([0-9])'([0-9]{1,2})(?:"|'')""",
-          lambda m: f"{numbers.cardinal(m[1])} foot {numbers.cardinal(str(int(m[2])))}"),
-    # initials and other short forms
-    _rule(r"\bPh\.\s?D\b(?:\.(?!\s*$))?", "P-H-D"),
-    _rule(r"\b(?:[A-Za-z]\.){2,}(?=\W|$)", _dotted),
-    _rule(r"\b(?:[A-Z]\.)(?=\s(?:[A-Z]\.|[A-Z][a-z]))", lambda m: m[0][0]),
-    _rule(rf"\b({_alternatives(_SHORT)})\.(?=\W|$)", _shortened, re.I),
-    # money, quantities, numbers
-    _rule(r"(?<=[0-9])\s?-\s?(?=[$£€¥][0-9])", " to "),
-    _rule(r"(?<=[A-Za-z])-(?=[0-9])", " "),
-    _rule(r"(?<=[0-9])-(?=[A-Za-z])", " "),
-    _rule(rf"([$£€¥])\s?({_NUMBER})(?:\s?(thousand|million|billion|trillion|[kmbt]n?)\b)?", _money, re.I),
-    _rule(rf"\b({_NUMBER})\s?¢", lambda m: f"{numbers.number(m[1])} cent{'' if m[1] == '1' else 's'}"),
-    _rule(rf"(?<![\w.])-(?={_NUMBER})", "minus "),
-    _rule(r"'?\b([0-9]0|[12][0-9]{2}0)'?s\b", _decade),
-    _rule(rf"\b({_NUMBER})\s?({_alternatives(_UNITS)})(?![\w'])", _quantity),
-    _rule(r"\b([0-9]+)(?:st|nd|rd|th)\b", lambda m: numbers.ordinal(m[1]), re.I),
-    _rule(r"\b([0-9]{1,2})/([0-9]{1,2})\b", lambda m: numbers.fraction(m[1], m[2])),
-    _rule(r"(?<=[0-9])\s?[-\u2013]\s?(?=[0-9])", " to "),
-    _rule(r"\b[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?", lambda m: f" {numbers.number(m[0])} "),
-    _rule(r"(?<![0-9])[0-9]*(?:\.[0-9]+)+", lambda m: f" {numbers.decimal(m[0])} "),
-    _rule(r"(?<![0-9])[0-9]{4}(?![0-9])|[0-9]+", lambda m: f" {_integer(m)} "),
-    # signs and addresses
-    _rule(r"(?<=[A-Za-z])\.(?=[a-z]{2,})", " dot "),
-    _rule(r"(?<=[A-Za-z])/(?=[A-Za-z])", " "),
-    _rule(rf"[{re.escape(''.join(_SYMBOLS))}]", lambda m: f" {_SYMBOLS[m[0]]} "),
-    _rule(r"\bU[SK]\b", lambda m: m[0] if m.string.isupper() else _spelled(m)),
-    _rule(r"\s+", " "),
-)  # fmt: skip
+    (re.compile(r"(?<=[a-z])([.!?])(?=[A-Z][a-z])"), r"\1 "),
+    (
+        re.compile(r"\b(?:Ph\.\s?D|(?:B|M|D|LL|Litt|Ed)\.(?:Sc|Eng|Ed|Phil|A|Mus))\b(?:\.(?!\s*$))?"),
+        lambda m: initialism(m[0]) + ("." if m[0].endswith(".") and ends_sentence(m) else ""),
+    ),
+    # addresses of the net and of houses
+    (
+        re.compile(
+            r"(?<![\w@])(?:(?:https?|s?ftp|file|ssh|mailto)://?[^\s<>\"]+|www\.[^\s<>\"]+"
+            r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+(?:/[^\s<>\"]*)?"
+            rf"|(?:[a-z0-9-]+\.)+(?:{_TOP_DOMAINS})\b(?!\.[A-Za-z])(?:/[^\s<>\"]*)?|[a-z]{{2,}}(?:\.[a-z]{{2,}})+\b)",
+            re.I,
+        ),
+        _net_address,
+    ),
+    (
+        re.compile(
+            rf"(?P<city>\b[A-Z][a-z]+,\s|\b[A-Z][a-z]+\s(?=[A-Z]{{2}},?\s[0-9]{{5}}\b))(?P<code>{alternatives(STATES)})"
+            rf"(?:(?P<between>,?\s)(?P<zip>[0-9]{{5}}(?:-[0-9]{{4}})?))?(?!\w)"
+        ),
+        _state,
+    ),
+    (
+        re.compile(
+            rf"\b([0-9]{{3,4}})(?=\s(?:[NSEW]\.?\s)?(?:(?:[A-Z][\w']*|[0-9]+(?:st|nd|rd|th))\s){{1,3}}(?:{_STREET})\b)"
+        ),
+        _house,
+    ),
+    (
+        re.compile(rf"(?<=[a-z] )([NSEW])\.?(?=\s(?:[A-Z][\w']*|[0-9]+(?:st|nd|rd|th))\s(?:{_STREET})\b)"),
+        lambda m: dict(N="North", S="South", E="East", W="West")[m[1]],
+    ),
+    # dates and times, then digits that name something
+    *dates.RULES,
+    (re.compile(r"(?<![\w.,])[0-9]{1,3}(?: [0-9]{3}){2,}(?![\w-])"), lambda m: numbers.number(m[0].replace(" ", ","))),
+    (
+        re.compile(
+            r"\b(ISBN|ISSN|EAN|UPC|ISRC)(?:[- ]?1[03])?(?:\s(?:number\s)?(?:is\s)?|:\s?|#\s?)"
+            r"([0-9X][0-9X \u2013-]{6,}[0-9X])\b"
+        ),
+        _book_number,
+    ),
+    (re.compile(r"(?<![\w+])\+[0-9][0-9 ().\u2013-]{6,}[0-9]\b"), _telephone),
+    (re.compile(r"(?<!\w)(?:1[-. ])?\([0-9]{3}\)[-. ]{0,2}[0-9]{3}[-. \u2013][0-9]{4}\b"), _telephone),
+    (re.compile(r"(?<![\w.,$-])(?:1[-. ])?[0-9]{3}([-. ])[0-9]{3}\1[0-9]{4}(?:-[0-9]{4})?(?![\w-])"), _telephone),
+    (
+        re.compile(r"(?<![\w-])((?:1-)?[0-9]{3})-((?=[A-Z0-9-]*[A-Z])(?:[A-Z]+-?)+[A-Z])\b(?<=\w{4})"),
+        _lettered_telephone,
+    ),
+    (re.compile(r"(?<![\w.,$-])[0-9]{3}-(?:[0-9]{4}|[0-9]{2}-[0-9]{4})(?![\w-])(?!\s[=])"), _telephone),
+    (
+        re.compile(
+            r"(?<![\w.,$-])(?:0[0-9]{2,4}[ -][0-9]{3,4}[ -]?[0-9]{3,4}|[0-9]{4}"
+            r"([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4})(?![\w-])"
+        ),
+        _telephone,
+    ),
+    (re.compile(r"(?<=\b(?i:call) |\b(?i:dial) )(?:911|999|112|411|311|988|101)\b"), _digits),
+    (
+        re.compile(
+            r"(?<=\bpin |\bzip )[0-9]{3,}\b|(?<=\bpin is )[0-9]{3,}\b|(?<=\bcode )[0-9]{3,}\b|"
+            r"(?<=\bcode is )[0-9]{3,}\b",
+            re.I,
+        ),
+        _digits,
+    ),
+    (re.compile(r"(?<![\w.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w.]*[0-9])"), _dotted_digits),
+    # equations, money, measures
+    (re.compile(_EQUATION), _equation),
+    (re.compile(rf"(?<![\w.])({NUMBER})\s?[eE]([-−+]?)([0-9]{{1,3}})(?![\w])"), _scientific),
+    *quantities.MONEY,
+    (re.compile(r"#(?=[0-9])"), "number "),
+    (re.compile(r"\b([A-Z]{1,3})&([A-Z]{1,3})\b"), lambda m: f"{initialism(m[1])} and {initialism(m[2])}"),
+    (re.compile(r"\b([A-G])#(?!\w)"), r"\1 sharp"),
+    *quantities.MEASURES,
+    # names and abbreviations
+    *abbreviations.RULES,
+    (re.compile(r"\b(?:[A-Za-z]\.){2,}(?=\W|$)|\b(?:[A-Za-z]\.){2,}[A-Za-z]\b(?![.\w])"), _initials),
+    (re.compile(rf"(?<![\w{JOINER}])[A-Z]\.(?=\s(?:[A-Z]\.|[A-Z][a-z]))"), lambda m: m[0][0]),
+    (re.compile(r"\bU[SK]\b"), lambda m: m[0] if m.string.isupper() else initialism(m[0])),
+    # numbers
+    (re.compile(r"(?<=[0-9])\s?[×*]\s?(?=[0-9])"), " times "),
+    (re.compile(r"(?<=[0-9])\s?÷\s?(?=[0-9])"), " divided by "),
+    (re.compile(r"(?<=[0-9])\s?−\s?(?=[0-9])"), " minus "),
+    (re.compile(r"(?<=[0-9])\s?\+\s?(?=[0-9])"), " plus "),
+    (re.compile(r"(?<=\^[0-9])\s?-\s?(?=[A-Za-z0-9])"), " minus "),
+    (re.compile(rf"√\s?(?={NUMBER}|[a-z]\b)"), "the square root of "),
+    (re.compile(r"(?<=[0-9A-Za-z)])\^([-+]?)0(?=[0-9])"), r"^\1"),
+    (re.compile(r"((?<![A-Za-z])[A-Za-z]{1,2}|[0-9)]|(?<=[0-9]) )\^([-+]?(?:[0-9]+|[a-z]\b))"), _power),
+    (re.compile(rf"(?<![\w.])[-−](?={NUMBER})"), "minus "),
+    (re.compile(r"±\s?(?=[0-9])"), "plus or minus "),
+    (re.compile(r"~\s?(?=[0-9])"), "about "),
+    (
+        re.compile(r"(?<![\w./])([0-9]+)[ -]([0-9]+)/([0-9]+)(?![\w/]|\.[0-9])"),
+        lambda m: numbers.mixed(m[1], m[2], m[3]),
+    ),
+    (
+        re.compile(r"(?<![\w./])([0-9]+)\s?/\s?([0-9]+)(?:st|nd|rd|th)?(?![\w/]|\.[0-9])", re.I),
+        lambda m: numbers.fraction(m[1], m[2]),
+    ),
+    (re.compile(r"(?<![\w.,])([0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}|[0-9]+)(st|nd|rd|th)\b", re.I), _ordinal),
+    (re.compile(r"(?<![A-Za-z0-9])([A-Z])\u2013([A-Z])(?![A-Za-z0-9])"), r"\1 to \2"),
+    (re.compile(rf"(?<![\w-])({NUMBER})(?:\s-\s|[-\u2013]|\s\u2013\s)(?={NUMBER}(?!-?[A-Za-z-]|[0-9]))"), r"\1 to "),
+    (re.compile(r"(?<=[0-9])[-\u2013](?=[0-9])"), " "),
+    (re.compile(r"(?<=[A-Za-z])[-\u2013](?=[0-9])|(?<=[0-9])[-\u2013](?=[A-Za-z])"), " "),
+    (re.compile(r"(?<=[A-Za-z])\u2013(?=[A-Za-z])"), "-"),
+    (re.compile(rf"(?<![\w.])({NUMBER})\s?(bn|mn|tn)(?!\w)"), lambda m: f"{m[1]} {quantities.SCALE[m[2]]}"),
+    (re.compile(r"(?<![\w.])(?:[A-Za-z]+[0-9]+|[0-9]+[A-Za-z]+)[A-Za-z0-9]*(?![\w])"), _serial),
+    (
+        re.compile(r"(?<![0-9.])[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}(?![0-9])(?:\.[0-9]+)?"),
+        lambda m: f" {numbers.number(m[0])} ",
+    ),
+    (re.compile(r"(?<=[0-9]),0(?=[0-9])|(?<=[0-9]),(?=[0-9]{4})"), lambda m: ", " + m[0][1:]),
+    (re.compile(r"(?<![0-9.])[0-9]*(?:\.[0-9]+)+"), lambda m: f" {numbers.decimal(m[0])} "),
+    (re.compile(r"(?<![0-9])[0-9]{4}(?![0-9])|[0-9]+"), _integer),
+    # signs
+    (re.compile(r"(?<=[A-Za-z])\.(?=[a-z]{2,})"), " dot "),
+    (re.compile(r"\b(and)/(or)\b", re.I), r"\1 \2"),
+)
+"""In this order; what they leave, the library reads."""

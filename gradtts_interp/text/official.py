@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-import inflect
 from anyascii import anyascii
 
 from gradtts_interp.text.lexicon import Lexicon
+from gradtts_interp.text.numbers import LONGEST_NAMED, number_words, ordinal_words
 from gradtts_interp.text.symbols import PAD, SPACE, SYMBOL_TO_ID
 
-_engine = inflect.engine()
 _INLINE = re.compile(r"(.*?)\{(.+?)\}(.*)")
 _ABBREVIATIONS = (
     ("mrs", "misess"), ("mr", "mister"), ("dr", "doctor"), ("st", "saint"), ("co", "company"), ("jr", "junior"),
@@ -70,13 +69,13 @@ def expand_numbers(text: str) -> str:
         text: Lower-case ASCII text.
 
     Returns:
-        Text without digits, except in numbers beyond the range of ``inflect``.
+        Text without digits, except in numbers of more than 36 digits, which the official code cannot say either.
     """
     text = re.sub("[0-9][0-9,]+[0-9]", lambda match: match[0].replace(",", ""), text)
     text = re.sub("£([0-9,]*[0-9]+)", r"\1 pounds", text)
     text = re.sub(r"\$([0-9.,]*[0-9]+)", _dollars, text)
     text = re.sub(r"[0-9]+\.[0-9]+", lambda match: match[0].replace(".", " point "), text)
-    text = re.sub("[0-9]+(st|nd|rd|th)", lambda match: _words(match[0], andword="and"), text)
+    text = re.sub("([0-9]+)(?:st|nd|rd|th)", _ordinal, text)
     return re.sub("[0-9]+", _integer, text)
 
 
@@ -99,14 +98,17 @@ def _integer(match: re.Match[str]) -> str:
         return f"two thousand {_words(str(value % 100), andword='and')}"
     if value % 100 == 0:
         return f"{_words(str(value // 100), andword='and')} hundred"
-    return str(_engine.number_to_words(str(value), andword="", zero="oh", group=2)).replace(", ", " ")
+    century, rest = divmod(value, 100)
+    return f"{number_words(str(century))} {'oh ' if rest < 10 else ''}{number_words(str(rest))}"
 
 
 def _words(digits: str, *, andword: str = "") -> str:
-    try:
-        return str(_engine.number_to_words(digits, andword=andword))
-    except inflect.NumOutOfRangeError:
-        return digits
+    return number_words(digits, andword=andword) if len(digits.lstrip("0")) <= LONGEST_NAMED else digits
+
+
+def _ordinal(match: re.Match[str]) -> str:
+    digits = match[1]
+    return ordinal_words(digits, andword="and") if len(digits.lstrip("0")) <= LONGEST_NAMED else match[0]
 
 
 def pieces_of(text: str, lexicon: Lexicon) -> tuple[list[Piece], list[str]]:

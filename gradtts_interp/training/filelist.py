@@ -16,7 +16,7 @@ from tqdm import tqdm
 from gradtts_interp.audio import log_mel, read_audio, require_speech
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.files import atomic_path
+from gradtts_interp.files import atomic_path, read_text
 from gradtts_interp.pitch.contour import Contour, extract_contour, normalise_prosody, prosody_vector
 from gradtts_interp.text.frontend import TextFrontend, TokenizedText
 from gradtts_interp.training.data import EMOTIONS, Item, StyleRef
@@ -99,15 +99,6 @@ def parse_line(row: str, folder: Path) -> Line:
     return Line(folder / name, text, int(speaker), emotion)
 
 
-def _read_lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}; expected a filelist") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no text in UTF-8; expected lines path|text|speaker") from error
-
-
 def recordings(path: str | Path, mel: MelConfig, *, cache: str | Path) -> list[tuple[Line, Features]]:
     """Lines of a filelist with the features of their recordings; what cannot be used is skipped with a warning.
 
@@ -127,7 +118,8 @@ def recordings(path: str | Path, mel: MelConfig, *, cache: str | Path) -> list[t
 
 def _usable(path: Path, read: Callable[[Line, int], Read]) -> list[Read]:
     """What ``read`` gives for each line and its number; lines that cannot be used are skipped with a warning."""
-    rows = [(n, row) for n, row in enumerate(_read_lines(path), start=1) if row.strip()]
+    lines = read_text(path, expected="a filelist with lines path|text|speaker").split("\n")
+    rows = [(n, row) for n, row in enumerate(lines, start=1) if row.strip()]
     found: list[Read] = []
     last_error = "the file is empty"
     for number, row in tqdm(rows, desc=path.name, unit="item"):

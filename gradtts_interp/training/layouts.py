@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.files import atomic_path
+from gradtts_interp.files import atomic_path, read_text
 
 NEUTRAL = "neutral"
 
@@ -63,7 +63,7 @@ def esd(folder: Path) -> Iterator[Recording]:
         if table.stem != table.parent.name:
             continue
         audio = {path.stem: path for path in sorted(table.parent.rglob("*.wav"))}
-        for line in _lines(table):
+        for line in _lines(table, ("utf-16", "gbk")):  # some tables of ESD are not in UTF-8
             fields = [field.strip() for field in line.split("\t")]
             if len(fields) == 3:
                 path = audio.get(fields[0], table.parent / fields[2] / f"{fields[0]}.wav")
@@ -143,15 +143,7 @@ def _line(recording: Recording, speakers: dict[str, int], out: Path) -> str:
     return f"{path}|{text}|{speakers[recording.speaker]}|{recording.emotion}"
 
 
-def _lines(path: Path) -> list[str]:
-    """Lines of a text in UTF-8 or, as some files of ESD are, UTF-16 or GBK."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    for encoding in ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "gbk"):
-        try:
-            return [line for line in content.decode(encoding).splitlines() if line.strip()]
-        except UnicodeDecodeError:
-            continue
-    raise InputError(f"{path} is no text in UTF-8, UTF-16 or GBK")
+def _lines(path: Path, others: Sequence[str] = ()) -> list[str]:
+    """Lines of a text that are not empty."""
+    text = read_text(path, expected="transcripts of a corpus", others=others)
+    return [line for line in text.split("\n") if line.strip()]

@@ -48,14 +48,29 @@ def test_shipped_additions_are_valid(request):
     assert Lexicon.default().with_additions(path).lookup("vocoder")
 
 
-@pytest.mark.parametrize(("line", "message"), [("FOO  F UW9", "unknown phone 'UW9'"), ("FOO", "'FOO' has no phones")])
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("FOO  F UW9", "unknown phone 'UW9'"),
+        ("FOO", "'FOO' has no phones"),
+        ("MP3  EH1 M", "word 'MP3' can stand in no text after normalisation; expected letters"),
+        ("naïve  N AA0", "word 'naïve' can stand in no text"),
+        ("''  N AA0", "can stand in no text"),
+    ],
+)
 def test_bad_additions_name_file_line_and_word(tmp_path, line, message):
     path = tmp_path / "bad.txt"
-    path.write_text(f"BAR  B AA1 R\n{line}\n")
+    path.write_text(f"BAR  B AA1 R\n{line}\n", encoding="utf-8")
     with pytest.raises(InputError, match=f"bad.txt:2: .*{message}"):
         Lexicon.default().with_additions(path)
 
 
 def test_missing_additions():
-    with pytest.raises(InputError, match="cannot read the lexicon additions nowhere.txt"):
+    with pytest.raises(InputError, match="nowhere.txt cannot be read: No such file.*expected lexicon additions"):
         Lexicon.default().with_additions("nowhere.txt")
+
+
+@pytest.mark.parametrize("word", ["ZYX", "o'zyx", "'zyx", "zyx-gor", "Z."])
+def test_words_that_a_text_can_hold_are_taken(tmp_path, word):
+    (tmp_path / "more.txt").write_bytes(b"\xef\xbb\xbf" + f"{word}  Z IH1 K\r\n".encode())
+    assert Lexicon.default().with_additions(tmp_path / "more.txt").lookup(word)[0] == ("Z", "IH1", "K")

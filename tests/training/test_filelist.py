@@ -88,7 +88,7 @@ def test_a_filelist_without_any_usable_line(tmp_path):
     with pytest.raises(InputError, match="none.txt cannot be read: No such file"):
         load_filelist(tmp_path / "none.txt", TINY, cache=tmp_path)
     (tmp_path / "list.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="no text in UTF-8"):
+    with pytest.raises(InputError, match="no UTF-8 text"):
         load_filelist(tmp_path / "list.txt", TINY, cache=tmp_path)
 
 

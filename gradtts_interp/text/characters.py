@@ -1,0 +1,115 @@
+"""Any Unicode text to ASCII and the few signs that have a name, before anything is read.
+
+What is lost or changed on the way is named in a warning, except what sounds the same: accents, quotes, dashes.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from anyascii import anyascii
+
+JOINER = "\u2060"
+"""Stands between letters that are named one by one, so that AM the initialism is not taken for a shouted "am"."""
+CURRENCIES = "$£€¥₹₩₽₺₪₫฿₱₦₴₿"
+"""Signs of money that the normaliser reads; ¢ is a unit after a number."""
+SIGNS = {
+    "%": "percent", "&": "and", "@": "at", "+": "plus", "=": "equals", "#": "hash", "°": "degrees", "×": "times",
+    "÷": "divided by", "<": "less than", ">": "greater than", "/": "slash", "*": "asterisk", "^": "to the power of",
+    "~": "tilde", "\\": "backslash", "−": "minus", "$": "dollar", "£": "pound", "€": "euro", "¥": "yen", "₹": "rupee",
+    "₩": "won", "₽": "rouble", "₺": "lira", "₪": "shekel", "₫": "dong", "฿": "baht", "₱": "peso", "₦": "naira",
+    "₴": "hryvnia", "₿": "bitcoin", "¢": "cent", "©": "copyright", "§": "section", "¶": "paragraph", "√": "root",
+    "∞": "infinity", "±": "plus or minus", "≤": "less than or equal to", "≥": "greater than or equal to",
+    "≈": "approximately", "≠": "not equal to", "‰": "per mille", "→": "to", "∑": "sum", "∆": "delta",
+}  # fmt: skip
+"""Names of signs that stand alone; several read otherwise beside numbers."""
+_SAME = {
+    "\u2018": "'", "\u2019": "'", "\u201a": "'", "\u201b": "'", "`": '"', "\u00b4": "'", "\u2032": "'",
+    "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u201f": '"', "«": '"', "»": '"', "\u2033": '"', "‹": "'", "›": "'",
+    "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "\u2013", "\u2014": " - ", "\u2015": " - ",
+    "…": "... ", "\u2044": "/", "\u2215": "/", "✕": "×", "✖": "×",
+    "\u200b": " ", "\u2043": "-", "•": ", ", "·": ", ", "⋅": ", ", "∙": ", ", "‣": ", ",
+    "№": "No. ", "º": "°", "˚": "°", "ª": "a", "Ω": "Ω",
+    "\u00b5": "μ", "Δ": "Δ", "−": "−", "∼": "~", "〜": "~", "♯": "#", "∶": ":", "ı": "i", "\u00ad": "",
+}  # fmt: skip
+_SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-", strict=True))
+_SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
+_SPEAKABLE = re.compile(r"[A-Za-z0-9]")
+_GREEK = re.compile(r"(?<![\u0370-\u03ff])[\u0391-\u03a9\u03b1-\u03c9](?![\u0370-\u03ff])")
+
+
+def to_plain(text: str) -> tuple[str, tuple[str, ...]]:
+    """Bring text into ASCII plus :data:`SIGNS`, single Greek letters and the en dash.
+
+    Superscripts become ``^2``, vulgar fractions `` 7/8``.
+
+    Args:
+        text: Any Unicode text.
+
+    Returns:
+        The text, and a warning for each other script that was transliterated and each character that has no sound.
+    """
+    text = unicodedata.normalize("NFC", text)
+    text = re.sub(f"[{''.join(_SUPERSCRIPTS)}]+", _superscript, text)
+    text = re.sub(r"(?<=\w)[·⋅∙](?=\w)", "×", text)
+    for written, sign in (("<=", "≤"), (">=", "≥"), ("!=", "≠"), (" -> ", " → "), ("+/-", "±"), ("+-", "±")):
+        text = text.replace(written, sign)
+    text = re.sub("(?<=[0-9])[\u00a0\u2009\u202f](?=[0-9]{3}(?![0-9]))", ",", text)
+    text = re.sub("(?<=[0-9]) ?Å(?![a-z])", " angstroms", text)
+    single_greek = {match.start() for match in _GREEK.finditer(text)}
+    warnings: dict[str, None] = {}
+    characters: list[str] = []
+    for index, char in enumerate(text):
+        plain, warning = (char, "") if index in single_greek else _plain_character(char)
+        characters.append(plain)
+        if warning:
+            warnings[warning] = None
+    return re.sub(" +", " ", "".join(characters)), tuple(warnings)
+
+
+def greek_name(letter: str) -> str:
+    """Name of a Greek letter: ``α`` -> ``alpha``."""
+    return unicodedata.name(letter).split()[-1].lower().replace("lamda", "lambda")
+
+
+def named(char: str) -> str:
+    """A character as warnings show it, with its code point."""
+    return f"{char!r} (U+{ord(char):04X})"
+
+
+def initialism(letters: str) -> str:
+    """Mark letters as named one by one: ``p.m.`` -> P, :data:`JOINER`, M."""
+    return JOINER.join(letter.upper() for letter in letters if letter.isalpha())
+
+
+def _superscript(match: re.Match[str]) -> str:
+    digits = "".join(_SUPERSCRIPTS[char] for char in match[0])
+    before = match.string[match.start() - 1] if match.start() else " "
+    # After a figure or a letter it is a power; after a stop or a quotation mark, the number of a note.
+    return f"^{digits}" if before.isalnum() or before in ")]" else f" {digits}"
+
+
+def _plain_character(char: str) -> tuple[str, str]:
+    if char in _SAME:
+        return _SAME[char], ""
+    if char in _SUBSCRIPTS:
+        return _SUBSCRIPTS[char], ""
+    if char in SIGNS or (char.isascii() and char.isprintable()):
+        return char, ""
+    if char.isspace():
+        return " ", ""
+    category = unicodedata.category(char)
+    folded = unicodedata.normalize("NFKC", char)
+    if folded != char and char not in "™℠" and not folded.isspace():
+        fraction = "\u2044" in folded
+        pieces = [_plain_character(part) for part in folded]
+        plain = "".join(piece for piece, _ in pieces)
+        return (f" {plain} " if fraction else plain), next((warning for _, warning in pieces if warning), "")
+    if category in ("Mn", "Cf"):
+        return "", "" if category == "Cf" else f"{named(char)} has no sound of its own and is left out"
+    plain = anyascii(char)
+    if category[0] in "CS" or not plain.strip() or (category[0] != "P" and not _SPEAKABLE.search(plain)):
+        return " ", f"{named(char)} has no spoken form and is left out"
+    foreign = category[0] == "L" and not unicodedata.name(char, "").startswith(("LATIN", "FULLWIDTH LATIN"))
+    return plain, f"{named(char)} is transliterated to {plain!r}" if foreign else ""

@@ -1,0 +1,49 @@
+"""Text files as people and other programs write them."""
+
+import pytest
+
+from gradtts_interp.errors import InputError
+from gradtts_interp.files import read_text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"caf\xc3\xa9\none\n", b"\xef\xbb\xbfcaf\xc3\xa9\r\none\r\n", b"caf\xc3\xa9\rone\r"],
+    ids=["plain", "mark and Windows ends", "old Mac ends"],
+)
+def test_utf8_however_its_lines_end(tmp_path, content):
+    (tmp_path / "a.txt").write_bytes(content)
+    assert read_text(tmp_path / "a.txt", expected="words") == "café\none\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("A cat.\nA café.\n".encode("latin-1"), r"line 2, byte 12.*Latin-1 or Windows-1252.*'é'.*Expected words"),
+        ("A “cat”.\n".encode("cp1252"), "line 1, byte 2.*Windows-1252.*'“'"),
+        ("A cat.\n".encode("utf-16"), "looks like UTF-16; save it as UTF-8. Expected words"),
+        ("A cat.\n".encode("utf-16-le"), "looks like UTF-16"),
+        ("A cat.\n".encode("utf-16-be"), "looks like UTF-16"),
+        (b"A long cat\0 sat", "binary file; expected words, in UTF-8"),
+    ],
+)
+def test_other_encodings_are_named(tmp_path, content, message):
+    (tmp_path / "a.txt").write_bytes(content)
+    with pytest.raises(InputError, match=f"a.txt .*{message}"):
+        read_text(tmp_path / "a.txt", expected="words")
+
+
+def test_other_encodings_where_they_are_allowed(tmp_path):
+    for encoding in ("utf-8", "utf-16", "gbk"):
+        (tmp_path / "a.txt").write_text("happy 开心", encoding=encoding)
+        assert read_text(tmp_path / "a.txt", expected="words", others=("utf-16", "gbk")) == "happy 开心"
+
+
+def test_what_is_no_file_of_text(tmp_path):
+    with pytest.raises(InputError, match="is a folder; expected words"):
+        read_text(tmp_path, expected="words")
+    with pytest.raises(InputError, match="none.txt cannot be read: No such file.*; expected words"):
+        read_text(tmp_path / "none.txt", expected="words")
+    (tmp_path / "large.txt").write_bytes(b"x" * (2**20 + 1))
+    with pytest.raises(InputError, match="larger than 1 MiB; expected words"):
+        read_text(tmp_path / "large.txt", expected="words", largest_bytes=2**20)

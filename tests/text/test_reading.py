@@ -1,0 +1,134 @@
+"""What is read how: published cases, and the table of the docs."""
+
+import csv
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from gradtts_interp.text import normalise
+from gradtts_interp.text.library import read_token
+
+CASES = Path(__file__).parent / "cases" / "text.tsv"
+TABLE = Path(__file__).parents[2] / "docs" / "concepts" / "reading.csv"
+ROWS = [line.split("\t") for line in CASES.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+with TABLE.open(encoding="utf-8", newline="") as stream:
+    READINGS = list(csv.reader(stream))
+
+MISSES = {
+    "978-0": "two numbers with a hyphen are a range: to",
+    "from 2-10": "a range: to",
+    "2-5": "a range: to",
+    "1-8090": "a range: to",
+    "80 s": "80 seconds",
+    "4s": "4 seconds",
+    "1/f-4s": "4 seconds",
+    "2+3 m2": "square meters",
+    "I've 20' and 14/ they're I'm 16c.": "20 feet",
+    '"text 7" text ".': "the mark closes the quotation, it is no inch",
+    "80's": "a decade: eighties",
+    "<pitch=-.3>123?123</pitch>": "markup is not spoken; a warning names it",
+    "ÀÁÂÃ check §- and ƛ, also ɧ": "letters with accents are spoken, as the nearest plain ones",
+    "$12@12%": "12 dollars",
+    "123/261788/2021": "numbers in a path are numbers",
+}
+"""Cases that are read otherwise, and how they are read here."""
+
+
+def plain(text):
+    """Words as the cases compare them: no case, punctuation, hyphens, articles and "and"; single letters joined."""
+    text = re.sub(r"[^a-z' ]", " ", text.lower().replace("-", " "))
+    text = re.sub(r"\boh\b", "o", re.sub(r"\b(and|the|a)\b", " ", text).replace("zero", "o"))
+    return " ".join(re.sub(r"\b([a-z])(?: ([a-z])\b)+", lambda m: m.group().replace(" ", ""), text).split())
+
+
+def test_published_cases():
+    missed = [written for _, written, spoken in ROWS if plain(normalise(written)[0]) != plain(spoken)]
+    assert set(missed) == set(MISSES)
+    assert 1 - len(missed) / len(ROWS) >= 0.92
+
+
+@pytest.mark.parametrize(("kind", "written", "spoken"), READINGS)
+def test_table_of_the_docs(kind, written, spoken):
+    said, warnings = normalise(written)
+    assert said == spoken
+    assert bool(warnings) == (kind == "What is left out, with a warning")
+
+
+def test_every_kind_has_several_members():
+    assert min(Counter(kind for kind, _, _ in READINGS).values()) >= 3
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("We left at 5 p.m. Then we ate.", "We left at five PM. Then we ate."),
+        ("We left at 5 p.m. Monday.", "We left at five PM Monday."),
+        ("He lives in the U.S. He likes it.", "He lives in the US. He likes it."),
+        ("It weighs 10 lbs. The end.", "It weighs ten pounds. The end."),
+        ("He sat. I saw the sun.", "He sat. I saw the sun."),
+        ("I met him on Sun. We talked.", "I met him on Sunday. We talked."),
+        ("Dr. Martin Luther King Jr. Dr. is long.", "Doctor Martin Luther King Junior Drive is long."),
+        ("St. Mary's St. is short.", "Saint Mary's Street is short."),
+        ("He lives at 12 Oak St. It is old.", "He lives at twelve Oak Street. It is old."),
+        ("42 Mulholland Dr. Los Angeles", "forty two Mulholland Drive Los Angeles"),
+        ("Ask Dr. Smith.", "Ask Doctor Smith."),
+        ("World War I was bad.", "World War one was bad."),
+        ("In part I agree.", "In part I agree."),
+        ("Queen Elizabeth I, Charles V. Smith", "Queen Elizabeth the first, Charles V Smith"),
+        ("may 5 people come?", "may five people come?"),
+        ("It was 5 in the morning.", "It was five in the morning."),
+        ("1990 kg", "one thousand nine hundred ninety kilograms"),
+        ("Yes.No", "Yes. No"),
+        ("I AM HERE AT 5 AM", "I AM HERE AT five AM"),
+    ],
+)
+def test_what_stands_beside_it_decides(written, spoken):
+    assert normalise(written)[0] == spoken
+
+
+def test_nothing_is_dropped_without_a_word():
+    assert normalise("a \U0001f600 b ™ c")[1] == (
+        "'\U0001f600' (U+1F600) has no spoken form and is left out",
+        "'™' (U+2122) has no spoken form and is left out",
+    )
+    assert normalise("<i>x</i> | **y**")[1] == (
+        "markup '<i>' is left out",
+        "markup '</i>' is left out",
+        "'**' around 'y' is left out",
+        "'|' (U+007C) has no spoken form and is left out",
+    )
+    assert normalise("one\u200btwo three\u00a0four")[0] == "one two three four"
+
+
+@pytest.mark.parametrize("token", ["12@", "5€", "+44", "x" * 101 + "@y", "\u4f60"])
+def test_the_library_says_when_it_cannot_read(token):
+    assert read_token(token) is None
+    assert normalise(token)[0]
+
+
+def test_libraries_are_loaded_by_the_text_that_needs_them():
+    program = (
+        "import sys, gradtts_interp.text as text; text.normalise('Dr. Smith paid $5 at 5:30 p.m. on May 3.')\n"
+        "assert not {'wetext', 'kaldifst', 'pysbd'} & set(sys.modules), 'loaded too early'\n"
+        "text.normalise('www.example.org'); assert 'wetext' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["On Jan. 15 2020 Dr. Lee paid $3.50 for 12 kg of flour at 5:30 p.m.; see www.example.org/a_b. ", "1-", "a.b", "$",
+     "1,2",
+     "{'a'", "<", "_*", "5 ", "I. ", "1/2 ", "(", "x=1 ", "a@b ", "Mr. ", "½", "10:10 "],
+)  # fmt: skip
+def test_a_line_takes_little_time(line):
+    normalise("www.example.org")  # loads the library
+    line = (line * 2000)[:300]
+    start = time.process_time()
+    normalise(line)
+    assert time.process_time() - start < 0.05
