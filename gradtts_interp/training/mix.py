@@ -176,7 +176,7 @@ class Mixer:
         return self._example(rng, KINDS[rng.choice(len(KINDS), p=self.kind_shares)])
 
     def example_of(self, kind: str, index: int) -> dict | None:
-        """A draw of one kind, with nothing withheld but what the kind withholds, for pictures; None without the kind."""
+        """A draw of one kind, with nothing withheld but by the kind, for pictures; None without the kind."""
         if self.kind_shares[KINDS.index(kind)] == 0:
             return None
         example = self._example(np.random.default_rng([self.seed, index]), kind)
