@@ -149,6 +149,45 @@ def track_f0(
     return np.where((refined >= floor_hz) & (refined <= ceiling_hz), refined, 0.0)
 
 
+def refine_f0(
+    samples: NDArray[np.float64],
+    f0_hz: NDArray[Any],
+    voiced: NDArray[np.bool_],
+    config: MelConfig,
+    *,
+    reach_cents: float = 100.0,
+) -> NDArray[np.float32]:
+    """Move a contour that was asked for onto the pitch that the recording has.
+
+    A synthesiser does not follow its contour to the cent, and from the tenth harmonic on a quarter of a semitone is a
+    good part of the distance between two.
+
+    Args:
+        samples: Samples (N,), full scale at 1.
+        f0_hz: F0 (T,), > 0, at the mel's frames.
+        voiced: Whether a frame is voiced (T,).
+        config: The mel contract.
+        reach_cents: Frames that would move farther take the move of their neighbours.
+
+    Returns:
+        F0 (T,), float32, interpolated through unvoiced frames.
+
+    Source: Morise, Kawahara, Nishiura 2010, instantaneous frequency as in WORLD's StoneMask.
+    """
+    import pyworld
+
+    times = (np.arange(len(f0_hz)) + 0.5) * config.hop_samples / config.sample_rate_hz
+    given = np.ascontiguousarray(f0_hz, dtype=np.float64)
+    found = pyworld.stonemask(np.ascontiguousarray(samples, dtype=np.float64), given, times, config.sample_rate_hz)
+    moves = np.log(np.maximum(found, 1e-3) / given)
+    # Where StoneMask finds nothing it gives back what it was given.
+    sure = np.flatnonzero(voiced & (moves != 0) & (np.abs(moves) * 1200 / np.log(2) <= reach_cents))
+    if len(sure):
+        moves = np.interp(np.arange(len(moves)), sure, moves[sure])
+        given = given * np.exp(np.convolve(np.pad(moves, 1, mode="edge"), (0.25, 0.5, 0.25), mode="valid"))
+    return fill_unvoiced(given, voiced)
+
+
 def frame_energy_db(samples: NDArray[Any], config: MelConfig) -> NDArray[np.float32]:
     """Level of every mel frame's Hann window, dB re full scale.
 

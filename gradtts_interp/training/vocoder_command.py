@@ -21,7 +21,8 @@ from tqdm import tqdm
 from gradtts_interp.audio import log_mel
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.pitch.contour import extract_contour, fill_unvoiced
+from gradtts_interp.files import atomic_path
+from gradtts_interp.pitch.contour import extract_contour, fill_unvoiced, refine_f0
 from gradtts_interp.training.signals import StopSignal
 from gradtts_interp.vocoder import Vocoder
 from hifigan.config import CONFIGS, AnyConfig, HarmonicConfig
@@ -32,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 DEFAULTS = TrainingConfig()
 FEATURES = "features"
+# Contours found for the recordings of a run, so that a resumed one need not find them again.
+CONTOURS = "contours"
 FULL_SCALE = 32768.0
 BOARD_EVERY = 10
 _HELP = {
@@ -62,8 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--wavs",
         type=Path,
         required=True,
-        help="folder of 22.05 kHz wav or flac files, a manifest, or a corpus folder; for a generator with a harmonic "
-        "source F0 is read from the corpus's features, and tracked where there are none",
+        help="folder of 22.05 kHz wav or flac files, a manifest, or a corpus folder; a generator with a harmonic "
+        "source starts from the F0 of the corpus's features, which is tracked where there are none",
     )
     parser.add_argument(
         "--mels", type=Path, help="folder of 'gradtts-interp predict-mels': a share of the batch is given these mels"
@@ -136,7 +139,7 @@ def build_trainer(args: argparse.Namespace, mel_config: MelConfig) -> Trainer:
         shortest=shortest,
         mels=args.mels,
         hop=generator.hop_samples,
-        contour_of=partial(read_contour, config=mel_config) if harmonic else None,
+        contour_of=partial(read_contour, config=mel_config, cache=args.out / CONTOURS) if harmonic else None,
     )
     values = (corpus.hours, len(corpus.held_out), len(corpus.paired))
     logger.info("%.2f h of speech, %d recordings held out, %d with a predicted mel", *values)
@@ -151,13 +154,19 @@ def build_trainer(args: argparse.Namespace, mel_config: MelConfig) -> Trainer:
     return trainer
 
 
-def read_contour(path: Path, samples: NDArray[np.int16], *, config: MelConfig) -> NDArray[np.float32] | None:
+def read_contour(
+    path: Path, samples: NDArray[np.int16], *, config: MelConfig, cache: Path | None = None
+) -> NDArray[np.float32] | None:
     """Read the contour of a recording from the features beside it, or track it where there is no such folder.
+
+    What a corpus has is the contour that its teacher was asked for; it is moved onto the pitch that the recording has,
+    so that every harmonic of the source meets one of the recording.
 
     Args:
         path: The recording; in a corpus ``wavs/NAME.wav``, with ``features/NAME.npz`` beside ``wavs``.
         samples: Its samples (N,).
         config: The mel contract.
+        cache: Folder of contours found before, ``NAME.npy``; what is found now is added.
 
     Returns:
         F0 in Hz, > 0 everywhere, and voicing, 0 or 1, (2, T), float32; None while a corpus that is being built has no
@@ -166,22 +175,37 @@ def read_contour(path: Path, samples: NDArray[np.int16], *, config: MelConfig) -
     Raises:
         InputError: The features hold no contour.
     """
+    kept = None if cache is None else cache / f"{path.stem}.npy"
+    if kept is not None and kept.is_file():
+        return np.load(kept, allow_pickle=False)
     folder = path.parent.parent / FEATURES
-    if not folder.is_dir():
-        contour = extract_contour(samples.astype(np.float64) / FULL_SCALE, config)
-        return np.stack([contour.f0_hz, contour.voiced.astype(np.float32)])
-    features = folder / f"{path.stem}.npz"
-    if not features.is_file():
-        return None
+    audio = samples.astype(np.float64) / FULL_SCALE
+    if folder.is_dir():
+        features = folder / f"{path.stem}.npz"
+        if not features.is_file():
+            return None
+        f0_hz, voiced = _read_features(features)
+        f0_hz = refine_f0(audio, fill_unvoiced(f0_hz, voiced), voiced, config)
+    else:
+        contour = extract_contour(audio, config)
+        f0_hz, voiced = contour.f0_hz, contour.voiced
+    found = np.stack([f0_hz, voiced.astype(np.float32)])
+    if kept is not None:
+        with atomic_path(kept) as temporary:
+            np.save(temporary, found)
+    return found
+
+
+def _read_features(path: Path) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return F0 and voicing (T,) of an item of a corpus."""
     try:
-        with np.load(features, allow_pickle=False) as arrays:
+        with np.load(path, allow_pickle=False) as arrays:
             f0_hz, voiced = arrays["f0_hz"].astype(np.float64), arrays["voiced"].astype(bool)
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{features} holds no contour: {error}; expected f0_hz and voiced (T,)") from error
+        raise InputError(f"{path} holds no contour: {error}; expected f0_hz and voiced (T,)") from error
     if f0_hz.ndim != 1 or f0_hz.shape != voiced.shape:
-        raise InputError(f"{features} holds f0_hz {f0_hz.shape} and voiced {voiced.shape}; expected one shape (T,)")
-    voiced &= np.isfinite(f0_hz) & (f0_hz > 0)
-    return np.stack([fill_unvoiced(f0_hz, voiced), voiced.astype(np.float32)])
+        raise InputError(f"{path} holds f0_hz {f0_hz.shape} and voiced {voiced.shape}; expected one shape (T,)")
+    return f0_hz, voiced & np.isfinite(f0_hz) & (f0_hz > 0)
 
 
 def _vocoder_to_start_from(path: Path | None, mel_config: MelConfig) -> Vocoder | None:

@@ -18,6 +18,7 @@ from gradtts_interp.pitch.contour import (
     frame_energy_db,
     normalise_prosody,
     prosody_vector,
+    refine_f0,
 )
 
 CONFIG = MelConfig()
@@ -173,3 +174,11 @@ def test_skew_places_the_median():
     assert f0_skew(contour_at([150.0, 150.0, 150.0])) == 0.0
     unvoiced = dataclasses.replace(contour_at(f0_hz), voiced=np.zeros(5, dtype=bool))
     assert f0_skew(unvoiced) == 0.0
+
+
+def test_nothing_to_refine_leaves_the_contour():
+    voiced = np.zeros(20, bool)
+    assert np.array_equal(refine_f0(np.zeros(20 * 256), np.full(20, 99.0), voiced, MelConfig()), np.full(20, 150.0))
+    voiced[3:9] = True
+    given = np.full(20, 99.0)
+    assert np.allclose(refine_f0(np.zeros(20 * 256), given, voiced, MelConfig()), given)

@@ -22,15 +22,26 @@ def corpus(tmp_path):
     return tmp_path
 
 
-def test_contour_of_a_corpus_is_the_teachers(corpus):
-    f0_hz, voiced = np.full(86, 200.0, np.float32), np.ones(86, bool)
+def test_contour_of_a_corpus_is_moved_onto_the_recording(corpus):
+    """What was asked for is 40 cents flat, and in one place so far off that it can be no pitch of this recording."""
+    f0_hz, voiced = np.full(86, 150.0 * 2 ** (-40 / 1200)), np.ones(86, bool)
+    f0_hz[60:63] = 190.0
     f0_hz[10:20], voiced[10:20] = 0.0, False
-    f0_hz[20:] = 400.0
     np.savez(corpus / "features" / "a.npz", f0_hz=f0_hz, voiced=voiced)
     found = read_contour(corpus / "wavs" / "a.wav", SAMPLES, config=MEL)
     assert found.shape == (2, 86) and found.dtype == np.float32
     assert np.array_equal(found[1], voiced)
-    assert found[0, 0] == 200 and found[0, 30] == 400 and 200 < found[0, 14] < 400
+    assert np.abs(found[0, 5:55] - 150).max() < 1 and np.abs(found[0, 66:80] - 150).max() < 1
+    assert np.abs(found[0, 60:63] / 190 - 2 ** (40 / 1200)).max() < 0.01
+
+
+def test_contours_are_kept(corpus):
+    np.savez(corpus / "features" / "a.npz", f0_hz=np.full(86, 150.0), voiced=np.ones(86, bool))
+    path, cache = corpus / "wavs" / "a.wav", corpus / "run" / "contours"
+    found = read_contour(path, SAMPLES, config=MEL, cache=cache)
+    assert [kept.name for kept in cache.iterdir()] == ["a.npy"]
+    (corpus / "features" / "a.npz").unlink()
+    assert np.array_equal(read_contour(path, SAMPLES, config=MEL, cache=cache), found)
 
 
 def test_contour_of_plain_recordings_is_tracked(tmp_path):
