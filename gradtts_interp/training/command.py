@@ -17,7 +17,16 @@ from gradtts_interp.training.filelist import load_filelist
 from gradtts_interp.training.loop import TrainConfig, Trainer
 from gradtts_interp.training.mix import Mixer
 from gradtts_interp.training.mix_config import parse_mix
-from gradtts_interp.training.start import PARTS, SCORE, add_pitch, add_speakers, model_from_checkpoint, n_speakers
+from gradtts_interp.training.start import (
+    PARTS,
+    SCORE,
+    SCORE_FIELDS,
+    add_pitch,
+    add_speakers,
+    model_from_checkpoint,
+    n_speakers,
+    renew_score_network,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--only", choices=sorted([*PARTS, SCORE]), default="", help="train these parts alone, all else staying as it is"
+    )
+    parser.add_argument(
+        "--score-network",
+        nargs="*",
+        metavar="NAME=VALUE",
+        help=f"begin the score network of --start-from anew, around its frame prior; names: {', '.join(SCORE_FIELDS)}",
     )
     parser.add_argument("--preset", choices=sorted(PRESETS), default="demo", help="size of a model that starts anew")
     parser.add_argument("--steps", type=int, default=100_000, help="optimiser steps of the whole run")
@@ -135,8 +150,12 @@ def _read_data(args: argparse.Namespace) -> tuple[GradTTS, list[Item]]:
     """The model to train, with a row for each speaker, and the items of both splits."""
     if args.add_pitch and not args.start_from:
         raise InputError("--add-pitch goes with --start-from; a model that starts anew has a pitch predictor")
+    if args.score_network is not None and not args.start_from:
+        raise InputError("--score-network goes with --start-from; a model that starts anew has a new one")
     source = model_from_checkpoint(args.start_from) if args.start_from else None
     torch.manual_seed(args.seed)
+    if source is not None and args.score_network is not None:
+        source = renew_score_network(source, args.score_network)
     if source is not None and args.add_pitch:
         source = add_pitch(source)
     settings = source.settings if source is not None else PRESETS[args.preset]

@@ -7,8 +7,15 @@ import torch
 from tiny import TINY, TINY_FRAME, tiny_model
 
 from gradtts_interp.checkpoints import save_model
-from gradtts_interp.errors import CheckpointError
-from gradtts_interp.training.start import SPEAKERS, add_pitch, model_from_checkpoint, n_speakers
+from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.training import state
+from gradtts_interp.training.start import (
+    SPEAKERS,
+    add_pitch,
+    model_from_checkpoint,
+    n_speakers,
+    renew_score_network,
+)
 
 
 def test_a_run_starts_from_the_weights_of_a_checkpoint(tmp_path):
@@ -61,3 +68,38 @@ def test_a_pitch_predictor_added_to_a_checkpoint_changes_nothing_yet(tmp_path):
         assert torch.equal(before, grown.eval().score(x, mask, x, t, prosody=prosody))
         for one, other in zip(*(m.eval().encode(ids, torch.tensor([2]), pooled) for m in (known, grown)), strict=True):
             assert torch.equal(one, other)
+
+
+def test_a_score_network_begins_anew_around_a_prior_that_stays():
+    known = tiny_model(TINY_FRAME)
+    model = renew_score_network(known, ["dec_dim=24", "patch=4", "sites=mid+up0", "heads=4", "residual_std=0.3"])
+    assert model.training and (model.settings.dec_dim, model.settings.patch) == (24, 4)
+    assert model.settings.residual_std == 0.3 and list(model.attention_sites) == ["mid", "up0"]
+    assert model.settings.prior_width == TINY_FRAME.prior_width
+    for name, value in known.state_dict().items():
+        assert name.startswith("decoder.") or torch.equal(model.state_dict()[name], value), name
+    same = renew_score_network(known, [])
+    assert same.settings == known.settings
+    assert not torch.equal(same.decoder.estimator.final_conv.weight, known.decoder.estimator.final_conv.weight)
+
+
+@pytest.mark.parametrize("written", ["dec_dim=wide", "depth=3", "patch", "residual_std=x"])
+def test_a_score_network_of_no_such_shape_is_refused(written):
+    with pytest.raises(InputError, match=f"score network '{written}': expected name=value, with a name of dec_dim"):
+        renew_score_network(tiny_model(TINY_FRAME), [written])
+
+
+def test_a_score_network_begins_anew_around_a_frame_prior_only():
+    with pytest.raises(InputError, match="around a frame prior only; this model has none"):
+        renew_score_network(tiny_model(), [])
+
+
+def test_a_run_may_be_started_from_another_runs_averaged_weights(tmp_path):
+    known = tiny_model()
+    weights = state.plain(known.state_dict())
+    averaged = {name: value + 1 if value.is_floating_point() else value for name, value in weights.items()}
+    values = {"step": 3, "settings": known.settings.to_dict()}
+    state.write(tmp_path / "step_0000003", state.Checkpoint(weights, averaged, {}, values))
+    model = model_from_checkpoint(tmp_path)
+    assert model.training
+    assert all(torch.equal(value, averaged[name]) for name, value in model.state_dict().items())
