@@ -20,11 +20,12 @@ from gradtts_interp.training.mix_config import parse_mix
 from gradtts_interp.training.start import (
     PARTS,
     SCORE,
+    SCORE_FIELDS,
     add_pitch,
-    add_score,
     add_speakers,
     model_from_checkpoint,
     n_speakers,
+    renew_score_network,
 )
 
 logger = logging.getLogger(__name__)
@@ -69,9 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--score-network",
-        metavar="SIZE",
-        help="with --start-from: give a checkpoint with a frame prior a new score network, such as dim=48,patch=2,"
-        "sites=down2+mid",
+        nargs="*",
+        metavar="NAME=VALUE",
+        help=f"begin the score network of --start-from anew, around its frame prior; names: {', '.join(SCORE_FIELDS)}",
     )
     parser.add_argument("--preset", choices=sorted(PRESETS), default="demo", help="size of a model that starts anew")
     parser.add_argument("--steps", type=int, default=100_000, help="optimiser steps of the whole run")
@@ -153,14 +154,14 @@ def _read_data(args: argparse.Namespace) -> tuple[GradTTS, list[Item]]:
     """The model to train, with a row for each speaker, and the items of both splits."""
     if args.add_pitch and not args.start_from:
         raise InputError("--add-pitch goes with --start-from; a model that starts anew has a pitch predictor")
+    if args.score_network is not None and not args.start_from:
+        raise InputError("--score-network goes with --start-from; a model that starts anew has a new one")
     source = model_from_checkpoint(args.start_from) if args.start_from else None
     torch.manual_seed(args.seed)
-    if args.score_network and source is None:
-        raise InputError("--score-network goes with --start-from; a model that starts anew is as its --preset")
+    if source is not None and args.score_network is not None:
+        source = renew_score_network(source, args.score_network)
     if source is not None and args.add_pitch:
         source = add_pitch(source)
-    if source is not None and args.score_network:
-        source = add_score(source, args.score_network)
     settings = source.settings if source is not None else PRESETS[args.preset]
     if args.corpus:
         items = load_items(args.corpus, ("train", "valid"), add_blank=settings.add_blank)

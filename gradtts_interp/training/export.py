@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.torch import load_file
 
 from gradtts_interp.checkpoints import load_model, read_index, save_model
-from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.pipeline import INDEX
@@ -22,8 +21,7 @@ from gradtts_interp.pitch.contour import prosody_vector
 from gradtts_interp.styles import Style, StyleBank
 from gradtts_interp.training.data import EMOTIONS, load_entries
 from gradtts_interp.training.filelist import Features, read_features, recordings
-from gradtts_interp.training.start import n_speakers
-from gradtts_interp.training.state import checkpoints
+from gradtts_interp.training.start import averaged_model, n_speakers
 
 TYPICAL_FRAMES = 260  # about 3 s: long enough to hear a style, short enough to be cheap
 
@@ -67,27 +65,6 @@ def run(args: argparse.Namespace) -> int:
     with atomic_path(out / INDEX) as temporary:
         temporary.write_text(json.dumps(index, indent=1))
     return 0
-
-
-def averaged_model(folder: Path) -> tuple[GradTTS, int]:
-    """The averaged weights of a run's newest checkpoint, and its step.
-
-    Args:
-        folder: Folder of the run.
-
-    Returns:
-        Model in evaluation mode, and the optimiser step.
-
-    Raises:
-        CheckpointError: The run has no checkpoint.
-    """
-    found = checkpoints(folder)
-    if not found:
-        raise CheckpointError(f"{folder}: no checkpoint; expected the folder of a training run")
-    state = json.loads((found[-1] / "state.json").read_text())
-    model = GradTTS(state["settings"])
-    model.load_state_dict(load_file(found[-1] / "ema.safetensors"))
-    return model.eval(), state["step"]
 
 
 def bank_of_corpus(folder: Path, model: GradTTS) -> StyleBank:

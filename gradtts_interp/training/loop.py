@@ -28,12 +28,13 @@ from gradtts_interp.training.mix_config import MixConfig
 from gradtts_interp.training.records import RunLog
 from gradtts_interp.training.signals import StopSignal
 from gradtts_interp.training.start import PARTS, parameters_to_train
-from gradtts_interp.training.validation import write_sample
+from gradtts_interp.training.validation import SAMPLE_STEPS, write_sample
 
 logger = logging.getLogger(__name__)
 
 LOG_EVERY = 50
 LOSSES = ("duration", "prior", "diffusion", "pitch", "alignment")
+FIGURES = (*LOSSES, "residual")
 PATIENCE = 20
 """Steps in a row without a finite loss and gradient before a run gives up."""
 
@@ -120,7 +121,7 @@ class LossModule(nn.Module):
 
 @dataclass(frozen=True)
 class Part:
-    """What a part of the global batch gave: losses (5,), errors and kinds of its items, whether all was finite."""
+    """What a part of the global batch gave: figures (6,), errors and kinds of its items, whether all was finite."""
 
     losses: torch.Tensor
     per_kind: torch.Tensor
@@ -248,7 +249,7 @@ class Trainer:
         parts = [self._part(step, size, self.offset + i * size) for i in range(config.accumulate)]
         losses = torch.stack([part.losses for part in parts]).mean(0)
         means = self.accelerator.reduce(losses, "mean").tolist()
-        values = {**dict(zip(LOSSES, means, strict=True)), "rate": rate}
+        values = {**dict(zip(FIGURES, means, strict=True)), "rate": rate}
         if not self._update(all(part.finite for part in parts), values):
             self._count_failure(values)
             return values
@@ -271,7 +272,7 @@ class Trainer:
         finite = bool(self.accelerator.gather(losses.total.detach().isfinite().reshape(1)).all())
         if finite:
             self.accelerator.backward(losses.total / config.accumulate)
-        each = torch.stack([getattr(losses, name).detach().float() for name in LOSSES])
+        each = torch.stack([getattr(losses, name).detach().float() for name in FIGURES])
         return Part(each, losses.per_kind, batch.kind, finite)
 
     def _diffusion(self, seed: int, step: int, size: int, offset: int = 0) -> Diffusion | None:
@@ -324,7 +325,7 @@ class Trainer:
                 diffusion = self._diffusion(0, VALIDATION_STEP + i, size)
                 losses = self.loss_module(batch, diffusion)
                 swapped = self.loss_module(swap_references(batch), diffusion)
-                values = {name: getattr(losses, name) for name in LOSSES}
+                values = {name: getattr(losses, name) for name in FIGURES}
                 effect = swapped.prior if diffusion is None else swapped.diffusion
                 for name, value in {**values, "swapped": effect}.items():
                     found[f"valid/{name}"] = found.get(f"valid/{name}", 0.0) + float(value) / batches
@@ -335,7 +336,9 @@ class Trainer:
         path = self.folder / "samples" / f"step_{self.progress.step:07d}.png"
         try:
             with self.averaged() as model, self.accelerator.autocast():
-                picture, figures = write_sample(model, self.valid, path, title=f"step {self.progress.step}")
+                steps = 0 if self.config.only in PARTS else SAMPLE_STEPS
+                title = f"step {self.progress.step}"
+                picture, figures = write_sample(model, self.valid, path, title=title, steps=steps)
             self._log({name: value for name, value in figures.items() if math.isfinite(value)})
             if self.log is not None:
                 self.log.image("sample", picture, self.progress.step)

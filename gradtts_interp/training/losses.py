@@ -38,6 +38,7 @@ class Losses:
         alignment: Error of the token means by which a model with a frame prior aligns recordings; 0 for others.
         total: Sum of the five.
         per_kind: Diffusion error per item (B,), for logs by kind of reference.
+        residual: Spread of what the prior leaves to the score network; ``residual_std`` of the model may be set to it.
     """
 
     duration: Tensor
@@ -47,6 +48,7 @@ class Losses:
     alignment: Tensor
     total: Tensor
     per_kind: Tensor
+    residual: Tensor
 
 
 @dataclass(frozen=True)
@@ -213,15 +215,20 @@ def training_losses(model: GradTTS, batch: Batch, diffusion: Diffusion | None) -
     valid = sequence_mask(batch.lengths, max_length=mel.shape[2])[:, None].to(mel.dtype)
     # A prior of one style alone is not the target's: such items teach the score network only.
     taught = valid * (batch.side < 0)[:, None, None]
-    distance = 0.5 * (mel - mu).square() + (0 if model.frame_prior is None else (mel - mu).abs())
-    prior_loss = (distance * taught).sum() / (shared_count(taught.sum()).clamp_min(1) * mel.shape[1])
+    count = shared_count(taught.sum()).clamp_min(1) * mel.shape[1]
+    squares = ((mel - mu).square() * taught).sum() / count
+    prior_loss = 0.5 * squares
+    if model.frame_prior is not None:
+        prior_loss = prior_loss + ((mel - mu).abs() * taught).sum() / count
     error = torch.zeros(len(mel), device=mel.device)
     if diffusion is not None and reading is not None:
         error = diffusion_errors(model, batch, reading, diffusion, mel=mel, mu=mu, valid=valid)
     loss = error.mean()
     pitch_loss = pitch_loss_of_batch(model, batch, prior, valid[:, 0])
     total = duration_loss + prior_loss + loss + pitch_loss + prior.alignment
-    return Losses(duration_loss, prior_loss, loss, pitch_loss, prior.alignment, total, error.detach())
+    return Losses(
+        duration_loss, prior_loss, loss, pitch_loss, prior.alignment, total, error.detach(), squares.detach().sqrt()
+    )
 
 
 def diffusion_errors(

@@ -60,7 +60,7 @@ def sample_targets(
         model: Model in evaluation mode.
         mixer: Where the examples were drawn.
         examples: Draws of :class:`~gradtts_interp.training.mix.Mixer` (B).
-        steps: Steps of the sampler, UniPC.
+        steps: Steps of the sampler, UniPC; 0 gives the prior means.
         seed: Of the noise.
         start_time: In (0, 1]: 1 starts from noise, less from the target noised up to that time.
         longest: Most frames of a sample; all of the target if None.
@@ -76,6 +76,9 @@ def sample_targets(
     lengths = batch.lengths if longest is None else batch.lengths.clamp_max(longest)
     frames = fix_length(int(lengths.max()), model.frame_multiple)
     crop = Cropper(torch.arange(frames, device=device).expand(len(examples), -1))
+    if steps == 0:
+        means = model.denormalise(crop(prior.mu).float()).cpu()
+        return [mel[:, : int(length)] for mel, length in zip(means, lengths, strict=True)]
     mask = sequence_mask(lengths, max_length=frames)[:, None].float()
     shape = (len(examples), mixer.mel.n_mels, frames)
     noise = torch.from_numpy(np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)).to(device)
@@ -109,7 +112,7 @@ def predict_mels(
         model: Model with a style encoder, in evaluation mode.
         items: Utterances in one style each.
         references: Where references are taken from; ``items`` if None.
-        steps: Steps of the sampler.
+        steps: Steps of the sampler; 0 gives the means of a frame prior.
         start_time: In (0, 1]; see :func:`sample_targets`.
         batch_size: Items sampled together.
         seed: Of references and noise.
@@ -120,7 +123,8 @@ def predict_mels(
     Raises:
         InputError: A setting cannot be used, or no item has one style.
     """
-    if not 0 < start_time <= 1 or steps < 1 or batch_size < 1:
+    fewest = 0 if model.frame_prior is not None else 1
+    if not 0 < start_time <= 1 or steps < fewest or batch_size < 1:
         given = f"start time {start_time}, {steps} steps, batches of {batch_size}"
         raise InputError(f"{given}: expected a time in (0, 1] and whole numbers from 1")
     alone = MixConfig(matched=1.0, dual=0.0, blend=0.0, drop_name=0.0, drop_tokens=0.0)
@@ -142,7 +146,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--filelist", help="recordings of your own: lines path|text|speaker[|emotion]")
     parser.add_argument("--out", type=Path, required=True, help="folder of the mels, NAME.npy for recording NAME.wav")
     parser.add_argument("--limit", type=int, help="so many recordings, drawn at random; those in the folder count")
-    parser.add_argument("--steps", type=int, default=STEPS, help="steps of the sampler")
+    parser.add_argument("--steps", type=int, default=STEPS, help="steps of the sampler; 0: means of a frame prior")
     parser.add_argument(
         "--start-time", type=float, default=START_TIME, help="up to where recordings are noised; 1: nothing is kept"
     )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from gradtts_interp.checkpoints import INDEX, load_model, read_index
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.models.grad_tts import GradTTS
+from gradtts_interp.training.state import checkpoints
 
 SPEAKERS = ("style_encoder.speakers.weight", "style_encoder.timbre.speakers.weight")
 PITCH_PARTS = ("pitch_predictor.", "encoder.duration_style.", "decoder.estimator.pitch_conv.")
@@ -19,6 +24,14 @@ _DURATIONS, _PITCH = ("encoder.proj_w.", "encoder.duration_style."), ("pitch_pre
 _PRIOR = ("encoder.", "frame_prior.", "pitch_predictor.", "style_encoder.timbre.", "style_encoder.null_pooled")
 PARTS = {"durations": _DURATIONS, "pitch": _PITCH, "prosody": _DURATIONS + _PITCH, "prior": _PRIOR}
 """Parts that can be trained alone, by the prefixes of their weights; they need no score network."""
+SCORE_FIELDS: dict[str, Callable[[str], Any]] = {
+    "dec_dim": int,
+    "patch": int,
+    "heads": int,
+    "sites": lambda text: tuple(text.split("+")),
+    "residual_std": float,
+}
+"""What may be changed of a score network that begins anew, and how it is read; names as in the configuration."""
 SCORE = "score"
 """Name of all that is none of the prior's: the score network, and the style tokens that it reads."""
 
@@ -27,7 +40,7 @@ def model_from_checkpoint(source: str | Path, *, new_speakers: int = 0) -> GradT
     """Read a model to be trained further.
 
     Args:
-        source: Checkpoint folder of ours, or its ``model`` folder.
+        source: Checkpoint folder of ours, its ``model`` folder, or the folder of a training run.
         new_speakers: Rows to add to the table of speakers. The checkpoint's own speakers keep their numbers; the new
             ones follow, and start as the mean of the known rows.
 
@@ -38,10 +51,34 @@ def model_from_checkpoint(source: str | Path, *, new_speakers: int = 0) -> GradT
         CheckpointError: The folder cannot be read, or its model has no style encoder.
     """
     source = Path(source)
-    model = load_model(source / read_index(source)["model"] if (source / INDEX).is_file() else source)
+    if checkpoints(source):
+        model, _ = averaged_model(source)
+    else:
+        model = load_model(source / read_index(source)["model"] if (source / INDEX).is_file() else source)
     if model.settings.style is None or model.style_encoder is None:
         raise CheckpointError(f"{source}: this model reads no styles; expected one with a style encoder to start from")
     return add_speakers(model, new_speakers) if new_speakers else model.train()
+
+
+def averaged_model(folder: Path) -> tuple[GradTTS, int]:
+    """The averaged weights of a run's newest checkpoint, and its step.
+
+    Args:
+        folder: Folder of the run.
+
+    Returns:
+        Model in evaluation mode, and the optimiser step.
+
+    Raises:
+        CheckpointError: The run has no checkpoint.
+    """
+    found = checkpoints(folder)
+    if not found:
+        raise CheckpointError(f"{folder}: no checkpoint; expected the folder of a training run")
+    state = json.loads((found[-1] / "state.json").read_text())
+    model = GradTTS(state["settings"])
+    model.load_state_dict(load_file(found[-1] / "ema.safetensors"))
+    return model.eval(), state["step"]
 
 
 def add_speakers(model: GradTTS, new_speakers: int) -> GradTTS:
@@ -89,34 +126,37 @@ def add_pitch(model: GradTTS) -> GradTTS:
     return grown.train()
 
 
-def add_score(model: GradTTS, written: str) -> GradTTS:
-    """Give a model with a frame prior a score network of a chosen size, in the place of its own if it has one.
+def renew_score_network(model: GradTTS, changes: Sequence[str]) -> GradTTS:
+    """Give a model a score network that begins anew, of a shape of its own; all else keeps its weights.
 
     Args:
-        model: The model; left as it is.
-        written: ``dim=48,patch=2,sites=down1+down2+mid+up0``: base width of the U-Net, points that are folded, and
-            places of style attention; what is not named is as the model has it, or as usual.
+        model: A model with a frame prior; left as it is.
+        changes: ``name=value`` each, names of :data:`SCORE_FIELDS`; sites are joined by ``+``.
 
     Returns:
-        A model in training mode with all weights of the first one but those of its score network.
+        The model in training mode.
 
     Raises:
-        InputError: The model has no frame prior, or the size is not written like this.
+        InputError: The model has no frame prior, a name or value is none of these, or no width is given.
     """
-    settings, style = model.settings, model.settings.style
-    if settings.prior != "frame" or style is None:
-        raise InputError("a score network can be added to a model with a frame prior only; train the others whole")
-    try:
-        named = dict(part.split("=") for part in written.split(","))
-        sites = tuple(named.pop("sites").split("+")) if "sites" in named else style.sites
-        numbers = {{"dim": "dec_dim", "patch": "patch"}[name]: int(value) for name, value in named.items()}
-        wanted = replace(settings, style=replace(style, sites=sites), **{"dec_dim": settings.dec_dim or 64, **numbers})
-        grown = GradTTS(wanted.to_dict())
-    except (KeyError, ValueError, TypeError) as error:
-        raise InputError(f"score network {written!r}: expected such as dim=48,patch=2,sites=down2+mid") from error
+    style = model.settings.style
+    if model.frame_prior is None or style is None:
+        raise InputError("a score network begins anew around a frame prior only; this model has none")
+    values: dict[str, Any] = {}
+    for written in changes:
+        name, _, value = (part.strip() for part in written.partition("="))
+        try:
+            values[name] = SCORE_FIELDS[name](value)
+        except (KeyError, ValueError) as error:
+            expected = ", ".join(SCORE_FIELDS)
+            raise InputError(f"score network {written!r}: expected name=value, with a name of {expected}") from error
+    if not values.get("dec_dim", model.settings.dec_dim):
+        raise InputError("the model is a prior alone: expected dec_dim=48 or another width of its score network")
+    of_style = {name: values.pop(name) for name in ("sites", "heads") if name in values}
+    renewed = GradTTS(replace(model.settings, style=replace(style, **of_style), **values).to_dict())
     kept = {name: value for name, value in model.state_dict().items() if not name.startswith("decoder.")}
-    grown.load_state_dict(kept, strict=False)
-    return grown.train()
+    renewed.load_state_dict(kept, strict=False)
+    return renewed.train()
 
 
 def n_speakers(model: GradTTS) -> int:

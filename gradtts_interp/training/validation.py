@@ -83,7 +83,7 @@ class Sampled:
 
 
 def write_sample(
-    model: GradTTS, mixer: Mixer, path: str | Path, *, title: str = ""
+    model: GradTTS, mixer: Mixer, path: str | Path, *, title: str = "", steps: int = SAMPLE_STEPS
 ) -> tuple[NDArray[np.uint8], dict[str, float]]:
     """Sample the fixed draws and write their picture, whole or not at all.
 
@@ -92,11 +92,12 @@ def write_sample(
         mixer: Where the draws come from.
         path: The picture to write.
         title: Over the picture.
+        steps: Steps of the sampler; 0 shows the prior means.
 
     Returns:
         The picture's points (height, width, 3), and the figures of all draws.
     """
-    samples = sample_draws(model, mixer)
+    samples = sample_draws(model, mixer, steps=steps)
     figure = draw(samples, title=title)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -113,7 +114,7 @@ def sample_draws(model: GradTTS, mixer: Mixer, *, steps: int = SAMPLE_STEPS, see
     Args:
         model: Model in evaluation mode.
         mixer: Where the draws come from.
-        steps: Steps of the sampler.
+        steps: Steps of the sampler; 0 shows the prior means.
         seed: Of the noise.
 
     Returns:

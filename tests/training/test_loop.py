@@ -163,7 +163,7 @@ def test_validation_is_fixed_and_leaves_no_trace(make_model, mixer, config, tmp_
     before = weights(trainer)
     first, second = trainer.validate(), trainer.validate()
     assert first == second and set(first) == {
-        f"valid/{k}" for k in ("diffusion", "prior", "duration", "pitch", "alignment", "swapped")
+        f"valid/{k}" for k in ("diffusion", "prior", "duration", "pitch", "alignment", "residual", "swapped")
     }
     assert equal(before, weights(trainer))
 

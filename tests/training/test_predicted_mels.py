@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from fake_corpus import TINY
+from fake_corpus import FRAME, TINY
 
 from gradtts_interp.checkpoints import save_model
 from gradtts_interp.cli.main import main
@@ -31,6 +31,12 @@ def test_little_noise_leaves_the_recording_and_much_does_not(make_model, corpus)
     model = make_model().eval()
     near, far = (distance(model, corpus, steps=2, start_time=t) for t in (0.01, 1.0))
     assert near < 0.15 and far > 3 * near
+
+
+def test_no_steps_give_the_means_of_a_frame_prior(make_model, corpus):
+    model = make_model(settings=FRAME).eval()
+    near, far = (distance(model, corpus, steps=0, start_time=t) for t in (0.01, 1.0))
+    assert near == far
 
 
 def test_padding_and_order_change_no_mel(make_model, corpus):

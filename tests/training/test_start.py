@@ -8,7 +8,14 @@ from tiny import TINY, TINY_FRAME, tiny_model
 
 from gradtts_interp.checkpoints import save_model
 from gradtts_interp.errors import CheckpointError, InputError
-from gradtts_interp.training.start import SPEAKERS, add_pitch, add_score, model_from_checkpoint, n_speakers
+from gradtts_interp.training import state
+from gradtts_interp.training.start import (
+    SPEAKERS,
+    add_pitch,
+    model_from_checkpoint,
+    n_speakers,
+    renew_score_network,
+)
 
 
 def test_a_run_starts_from_the_weights_of_a_checkpoint(tmp_path):
@@ -63,26 +70,45 @@ def test_a_pitch_predictor_added_to_a_checkpoint_changes_nothing_yet(tmp_path):
             assert torch.equal(one, other)
 
 
-@pytest.mark.parametrize("dim", [0, 8])
-def test_a_score_network_of_another_size_stands_on_the_same_prior(dim):
-    known = tiny_model(dataclasses.replace(TINY_FRAME, dec_dim=dim))
-    grown = add_score(known, "dim=16,patch=1,sites=mid+up0")
-    assert (grown.settings.dec_dim, grown.settings.patch, grown.settings.style.sites) == (16, 1, ("mid", "up0"))
-    assert set(grown.attention_sites) == {"mid", "up0"} and grown.training
+def test_a_score_network_begins_anew_around_a_prior_that_stays():
+    known = tiny_model(TINY_FRAME)
+    model = renew_score_network(known, ["dec_dim=24", "patch=4", "sites=mid+up0", "heads=4", "residual_std=0.3"])
+    assert model.training and (model.settings.dec_dim, model.settings.patch) == (24, 4)
+    assert model.settings.residual_std == 0.3 and list(model.attention_sites) == ["mid", "up0"]
+    assert model.settings.prior_width == TINY_FRAME.prior_width
     for name, value in known.state_dict().items():
-        if not name.startswith("decoder."):
-            assert torch.equal(grown.state_dict()[name], value), name
-    assert add_score(known, "dim=8").settings.style == known.settings.style
+        assert name.startswith("decoder.") or torch.equal(model.state_dict()[name], value), name
+    same = renew_score_network(known, [])
+    assert same.settings == known.settings
+    assert not torch.equal(same.decoder.estimator.final_conv.weight, known.decoder.estimator.final_conv.weight)
 
 
-@pytest.mark.parametrize("written", ["48", "dim=x", "width=48", "dim=8,sites=nowhere"])
-def test_a_score_network_must_be_written_right(written):
-    with pytest.raises(InputError, match=r"score network .*: expected such as dim=48,patch=2"):
-        add_score(tiny_model(TINY_FRAME), written)
+@pytest.mark.parametrize("written", ["dec_dim=wide", "depth=3", "patch", "residual_std=x"])
+def test_a_score_network_of_no_such_shape_is_refused(written):
+    with pytest.raises(InputError, match=f"score network '{written}': expected name=value, with a name of dec_dim"):
+        renew_score_network(tiny_model(TINY_FRAME), [written])
 
 
-def test_a_score_network_needs_a_frame_prior_and_a_prior_alone_a_frame():
-    with pytest.raises(InputError, match="to a model with a frame prior only"):
-        add_score(tiny_model(TINY), "dim=8")
+def test_a_prior_alone_gets_the_score_network_that_is_asked_for():
+    alone = tiny_model(dataclasses.replace(TINY_FRAME, dec_dim=0))
+    assert renew_score_network(alone, ["dec_dim=16"]).settings.dec_dim == 16
+    with pytest.raises(InputError, match="a prior alone: expected dec_dim=48"):
+        renew_score_network(alone, ["patch=2"])
     with pytest.raises(InputError, match="dec_dim 0 is no score network"):
         tiny_model(dataclasses.replace(TINY, dec_dim=0))
+
+
+def test_a_score_network_begins_anew_around_a_frame_prior_only():
+    with pytest.raises(InputError, match="around a frame prior only; this model has none"):
+        renew_score_network(tiny_model(), [])
+
+
+def test_a_run_may_be_started_from_another_runs_averaged_weights(tmp_path):
+    known = tiny_model()
+    weights = state.plain(known.state_dict())
+    averaged = {name: value + 1 if value.is_floating_point() else value for name, value in weights.items()}
+    values = {"step": 3, "settings": known.settings.to_dict()}
+    state.write(tmp_path / "step_0000003", state.Checkpoint(weights, averaged, {}, values))
+    model = model_from_checkpoint(tmp_path)
+    assert model.training
+    assert all(torch.equal(value, averaged[name]) for name, value in model.state_dict().items())

@@ -22,6 +22,7 @@ from gradtts_interp.training.loop import TrainConfig
         (["--batch-size", "-1"], "batch size -1: expected numbers > 0"),
         (["--sample-every", "-1"], "sample every -1 steps: expected numbers > 0, or 0 samples"),
         (["--valid", "v.txt"], "--valid v.txt goes with --filelist"),
+        (["--score-network", "dec_dim=8"], "--score-network goes with --start-from"),
         ([], "no manifest"),
     ],
 )

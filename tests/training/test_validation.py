@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from fake_corpus import MIX, STYLES, fake_item
+from fake_corpus import FRAME, MIX, STYLES, fake_item
 from matplotlib.figure import Figure
 
 from gradtts_interp.config import MelConfig
@@ -31,6 +31,14 @@ def test_each_kind_is_sampled_and_measured(make_model, mixer):
     assert np.ptp(blend.share) > 0.9
     assert model.attn_processors == processors
     again = sample_draws(model, mixer, steps=2)
+    assert np.array_equal(found[2].mel, again[2].mel)
+
+
+def test_no_steps_show_the_means_of_a_frame_prior(make_model, mixer):
+    found = sample_draws(make_model(settings=FRAME).eval(), mixer, steps=0)
+    assert [s.kind for s in found] == list(KINDS) and all(np.isfinite(s.mel).all() for s in found)
+    assert all(s.mass.max() == 0 for s in found) and np.isnan(found[0].role_mass).all()
+    again = sample_draws(make_model(settings=FRAME).eval(), mixer, steps=0, seed=1)
     assert np.array_equal(found[2].mel, again[2].mel)
 
 
