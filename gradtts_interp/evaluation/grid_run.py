@@ -74,8 +74,8 @@ class GridSettings:
         listener = Listener(pipeline.model.settings.mel, encoder=encoder_of(self.encoder), **self.listener)
         job = Job(pipeline, None, sampling=self.sampling, seed=self.seed)
         renderer = Renderer(job, listener, Path(self.out), textgrids=self.textgrids)
-        listeners = load_recognisers(self.recognisers, pipeline.frontend, language=self.language, device=self.device)
-        return GridContext(renderer, listeners, self)
+        recognisers = load_recognisers(self.recognisers, pipeline.frontend, language=self.language, device=self.device)
+        return GridContext(renderer, recognisers, self)
 
 
 @dataclass(frozen=True)

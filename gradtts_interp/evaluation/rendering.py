@@ -185,10 +185,10 @@ class Renderer:
         if self.textgrids and speech is not None:
             write_textgrid(path.with_suffix(".TextGrid"), to_textgrid(speech))
         if excerpt is not None:
-            self._view(rendering, excerpt, like).save(self.folder / "excerpts" / pair.id / f"{rendering.name}.npz")
+            self._excerpt(rendering, excerpt, like).save(self.folder / "excerpts" / pair.id / f"{rendering.name}.npz")
         return path
 
-    def _view(self, rendering: Rendered, title: str, like: Rendered | None) -> Excerpt:
+    def _excerpt(self, rendering: Rendered, title: str, like: Rendered | None) -> Excerpt:
         if rendering.speech is not None:
             return replace(excerpt_of_speech(rendering.speech, title), contour=rendering.signal.contour)
         signal = rendering.signal
