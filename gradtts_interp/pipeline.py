@@ -266,7 +266,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         if seed is None and generator is None:
             seed = int(torch.randint(2**31, ()))
         generators = generators_of(len(lines), seed, generator)
-        recorder = self._recorder(output_attention and options.steps > 0, tokenized, styles, prepared)
+        recorder = self._recorder(output_attention if options.steps > 0 else False, tokenized, styles, prepared)
         with recorder or nullcontext():
             drawn = self.sample(prepared, chosen, options, generators, callback_on_step_end, tuning, recorder)
         mels = [m[:, :n].cpu() for m, n in zip(drawn.mel, prepared.lengths.tolist(), strict=True)]

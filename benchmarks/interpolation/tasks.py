@@ -16,7 +16,7 @@ from gradtts_interp.evaluation import metric_rows
 from gradtts_interp.evaluation.contours import level_semitones
 from gradtts_interp.evaluation.envelope import envelope_distance
 from gradtts_interp.evaluation.grid import FREQUENCY, HALF, MIX, STATIC, TIME, WORLD, Condition, Pair
-from gradtts_interp.evaluation.rendering import Endpoints, Renderer, Rendering
+from gradtts_interp.evaluation.rendering import Endpoints, Rendered, Renderer
 from gradtts_interp.evaluation.signal import Listener
 from gradtts_interp.evaluation.spectral import mel_cepstral_distortion, mel_cepstrum, speech_frames
 from gradtts_interp.evaluation.tables import ANCHOR as BASELINE
@@ -68,7 +68,7 @@ class StudyContext:
         a, b = (StyleChoice(recording=str(self.context.path(entry))) for entry in self.context.pairs[index])
         return Pair(index, a, b, self.context.sentence(index))
 
-    def render(self, pair: Pair, condition: str, share: Share, **options: Any) -> tuple[Rendering, Watch]:
+    def render(self, pair: Pair, condition: str, share: Share, **options: Any) -> tuple[Rendered, Watch]:
         """Render a blend with the pair's durations and noise, and watch it."""
         styles, plain, how = self.renderer.styles(pair), self.renderer.plain(pair), self._how(condition)
         both_read = "attention" in how.get("mechanisms", ("attention",))
@@ -170,7 +170,7 @@ def swap(context: StudyContext, index: int) -> Rows:
     pair = context.pair(index)
     plain = context.renderer.plain(pair)
     rows: Rows = []
-    untuned: dict[str, tuple[Rendering, Watch]] = {}
+    untuned: dict[str, tuple[Rendered, Watch]] = {}
     for condition in SWAPS:
         if condition == WORLD:
             rendering, watch = context.renderer.world(pair, Condition(WORLD, FREQUENCY)), Watch()
@@ -187,7 +187,7 @@ def swap(context: StudyContext, index: int) -> Rows:
     return rows
 
 
-def nearness(plain: Endpoints, rendering: Rendering) -> dict[str, Any]:
+def nearness(plain: Endpoints, rendering: Rendered) -> dict[str, Any]:
     """How near a rendering is to A's F0 and to B's envelope, and how near to the others."""
     a, b, blend = _three(plain, rendering)
     to_a, to_b = (100 * abs(level_semitones(style.contour, blend.contour)) for style in (a, b))
@@ -205,7 +205,7 @@ def nearness(plain: Endpoints, rendering: Rendering) -> dict[str, Any]:
     }
 
 
-def tuning_row(untuned: tuple[Rendering, Watch], tuned: tuple[Rendering, Watch], plain: Endpoints) -> dict[str, Any]:
+def tuning_row(untuned: tuple[Rendered, Watch], tuned: tuple[Rendered, Watch], plain: Endpoints) -> dict[str, Any]:
     """What a tuning did to attention, noise and speech, against the same blend without it."""
     (before, seen_before), (after, seen_after) = untuned, tuned
     assert after.speech is not None and after.speech.tuning is not None and before.speech is not None
@@ -233,7 +233,7 @@ def tuning_row(untuned: tuple[Rendering, Watch], tuned: tuple[Rendering, Watch],
     }
 
 
-def _row(mode: str, pair: Pair, condition: str, rendering: Rendering, watch: Watch) -> dict[str, Any]:
+def _row(mode: str, pair: Pair, condition: str, rendering: Rendered, watch: Watch) -> dict[str, Any]:
     return {
         "table": mode,
         "kind": BASELINE if condition in (HALF, STATIC, WORLD) else CONDITION,
@@ -246,7 +246,7 @@ def _row(mode: str, pair: Pair, condition: str, rendering: Rendering, watch: Wat
     }
 
 
-def _three(plain: Endpoints, rendering: Rendering) -> tuple[Any, Any, Any]:
+def _three(plain: Endpoints, rendering: Rendered) -> tuple[Any, Any, Any]:
     return plain.a.signal, plain.b.signal, rendering.signal
 
 

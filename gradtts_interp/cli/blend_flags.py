@@ -6,6 +6,8 @@ The share of B is a product: what follows time (or is the same everywhere) times
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from typing import Any
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
@@ -131,7 +133,7 @@ def share_of(
         return ~pitch if pitch_from == "b" else pitch
     base: Share | None
     if mode == "mix":
-        base = shares.constant(EVEN if weight is None else weight)
+        base = _named("--weight", shares.constant, EVEN if weight is None else weight)
     elif curve is not None:
         base = _named("--curve", parse_curve, curve)
     else:
@@ -141,10 +143,10 @@ def share_of(
     return share if by_band is None else share * by_band
 
 
-def _named(flag, parse, text: str) -> Share:
-    """Parse the value of a flag; an error names the flag."""
+def _named(flag: str, read: Callable[[Any], Share], value: Any) -> Share:
+    """Read the value of a flag; an error names the flag."""
     try:
-        return parse(text)
+        return read(value)
     except InputError as error:
         raise InputError(f"{flag}: {error}") from error
 

@@ -60,8 +60,8 @@ class FileSettings:
         vocoder = None if self.vocoder is None else Vocoder.from_pretrained(self.vocoder).eval()
         if vocoder is not None:
             MEL.require_same(vocoder.mel_config, "the measures", f"the vocoder {self.vocoder}")
-        listeners = load_recognisers(self.recognisers, TextFrontend(), language=self.language, device=self.device)
-        return FileContext(Listener(MEL, encoder=encoder_of(self.encoder), **self.listener), vocoder, listeners, self)
+        recognisers = load_recognisers(self.recognisers, TextFrontend(), language=self.language, device=self.device)
+        return FileContext(Listener(MEL, encoder=encoder_of(self.encoder), **self.listener), vocoder, recognisers, self)
 
 
 @dataclass(frozen=True)

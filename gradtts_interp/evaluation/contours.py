@@ -1,13 +1,13 @@
 """How far two contours on the same frames are apart: pitch, voicing, level, durations.
 
 Frames are paired by index; what differs in timing is aligned first, see
-:mod:`gradtts_interp.evaluation.time_alignment`. A value that cannot be measured is None with its ``n`` 0, never NaN.
+:mod:`gradtts_interp.evaluation.time_alignment`. A value that cannot be measured is None, never NaN, and its number of
+frames is 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -26,105 +26,14 @@ OCTAVE_TOLERANCE_CENTS = 200.0
 
 FEWEST_FOR_CORRELATION = 3
 FRAME_RATE_TOLERANCE = 1e-6
+F0_MEASURES = ("f0_mean_cents", "f0_rms_cents", "f0_rms_octaves_apart_cents", "f0_correlation", "gpe", "octave")
 
 
-@dataclass(frozen=True)
-class F0Errors:
-    """Pitch against a reference, over frames where both are voiced.
-
-    Attributes:
-        f0_mean_cents: Mean error, above 0 where the other is higher; None without a frame.
-        f0_rms_cents: Root mean square of the error.
-        f0_rms_octaves_apart_cents: The same without the frames of octave errors.
-        f0_correlation: Pearson r of log-F0; None with under three frames, or where one of the two is flat.
-        gpe: Share of these frames whose F0 is more than 20 % off.
-        octave: Share of these frames that are octave errors.
-        coverage: Frames where both are voiced, of those where the reference is; None where it never is.
-        n: Frames where both are voiced.
-    """
-
-    f0_mean_cents: float | None
-    f0_rms_cents: float | None
-    f0_rms_octaves_apart_cents: float | None
-    f0_correlation: float | None
-    gpe: float | None
-    octave: float | None
-    coverage: float | None
-    n: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, the number of frames as ``n_f0``."""
-        values = asdict(self)
-        return {**{k: v for k, v in values.items() if k != "n"}, "n_f0": self.n}
+Row = dict[str, Any]
+"""Measures by name, plain JSON values."""
 
 
-@dataclass(frozen=True)
-class VoicingErrors:
-    """Voicing, and pitch with it, over all frames.
-
-    Attributes:
-        vde: Share of frames whose voicing differs.
-        ffe: Share of frames with an error of voicing or a gross error of pitch: ``vde + n_voiced / n * gpe``.
-        n: Frames.
-    """
-
-    vde: float | None
-    ffe: float | None
-    n: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, the number of frames as ``n_frames``."""
-        return {"vde": self.vde, "ffe": self.ffe, "n_frames": self.n}
-
-
-@dataclass(frozen=True)
-class EnergyErrors:
-    """Level against a reference; a constant gain changes neither.
-
-    Attributes:
-        energy_rmse_db: Root mean square of the difference after removing its mean, in dB.
-        energy_correlation: Pearson r of levels in dB; None with under three frames or where one is flat.
-        n: Frames compared: those above the floor in both.
-    """
-
-    energy_rmse_db: float | None
-    energy_correlation: float | None
-    n: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, the number of frames as ``n_energy``."""
-        return {
-            "energy_rmse_db": self.energy_rmse_db,
-            "energy_correlation": self.energy_correlation,
-            "n_energy": self.n,
-        }
-
-
-@dataclass(frozen=True)
-class DurationErrors:
-    """Durations of the same phones in two utterances.
-
-    Attributes:
-        duration_ms: Mean absolute error of phone durations.
-        rate_hz: Phones per second of the other.
-        reference_rate_hz: Phones per second of the reference.
-        rate_ratio: The first over the second; above 1 is faster than the reference.
-        n: Phones.
-    """
-
-    duration_ms: float | None
-    rate_hz: float | None
-    reference_rate_hz: float | None
-    rate_ratio: float | None
-    n: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, the number of phones as ``n_phones``."""
-        values = asdict(self)
-        return {**{k: v for k, v in values.items() if k != "n"}, "n_phones": self.n}
-
-
-def f0_errors(reference: Contour, other: Contour) -> F0Errors:
+def f0_errors(reference: Contour, other: Contour) -> Row:
     """Compare pitch frame by frame where both are voiced.
 
     Args:
@@ -132,7 +41,10 @@ def f0_errors(reference: Contour, other: Contour) -> F0Errors:
         other: What is compared with it, same frames.
 
     Returns:
-        Errors in cents, correlation, gross and octave errors, coverage.
+        ``f0_mean_cents``: mean error, above 0 where the other is higher; ``f0_rms_cents``: its root mean square;
+        ``f0_rms_octaves_apart_cents``: the same without octave errors; ``f0_correlation``: Pearson r of log-F0;
+        ``gpe`` and ``octave``: shares of gross (over 20 %) and of octave errors; ``coverage``: frames where both are
+        voiced, of those where the reference is; ``n_f0``: frames where both are. None where nothing was measured.
 
     Raises:
         InputError: Frames or frame rates differ, or there are none.
@@ -144,24 +56,24 @@ def f0_errors(reference: Contour, other: Contour) -> F0Errors:
     n, voiced = int(both.sum()), int(np.count_nonzero(reference.voiced))
     coverage = n / voiced if voiced else None
     if n == 0:
-        return F0Errors(None, None, None, None, None, None, coverage, 0)
+        return {**dict.fromkeys(F0_MEASURES), "coverage": coverage, "n_f0": 0}
     a, b = (c.f0_hz[both].astype(np.float64) for c in (reference, other))
     cents = ratio_to_cents(b / a)
     octaves = _octave_errors(cents)
     near = cents[~octaves]
-    return F0Errors(
-        f0_mean_cents=float(cents.mean()),
-        f0_rms_cents=float(np.sqrt(np.square(cents).mean())),
-        f0_rms_octaves_apart_cents=float(np.sqrt(np.square(near).mean())) if near.size else None,
-        f0_correlation=correlation(np.log(a), np.log(b)),
-        gpe=float(_gross_errors(a, b).mean()),
-        octave=float(octaves.mean()),
-        coverage=coverage,
-        n=n,
-    )
+    return {
+        "f0_mean_cents": float(cents.mean()),
+        "f0_rms_cents": float(np.sqrt(np.square(cents).mean())),
+        "f0_rms_octaves_apart_cents": float(np.sqrt(np.square(near).mean())) if near.size else None,
+        "f0_correlation": correlation(np.log(a), np.log(b)),
+        "gpe": float(_gross_errors(a, b).mean()),
+        "octave": float(octaves.mean()),
+        "coverage": coverage,
+        "n_f0": n,
+    }
 
 
-def voicing_errors(reference: Contour, other: Contour) -> VoicingErrors:
+def voicing_errors(reference: Contour, other: Contour) -> Row:
     """Compare voicing, and pitch with it, over all frames.
 
     Args:
@@ -169,7 +81,8 @@ def voicing_errors(reference: Contour, other: Contour) -> VoicingErrors:
         other: What is compared with it, same frames.
 
     Returns:
-        VDE and FFE.
+        ``vde``: share of frames whose voicing differs; ``ffe``: share of frames with an error of voicing or a gross
+        error of pitch; ``n_frames``.
 
     Raises:
         InputError: Frames or frame rates differ, or there are none.
@@ -180,10 +93,10 @@ def voicing_errors(reference: Contour, other: Contour) -> VoicingErrors:
     differs = np.asarray(reference.voiced) != np.asarray(other.voiced)
     both = np.asarray(reference.voiced & other.voiced, dtype=bool)
     gross = both & _gross_errors(reference.f0_hz.astype(np.float64), other.f0_hz.astype(np.float64))
-    return VoicingErrors(float(differs.mean()), float((differs | gross).mean()), len(differs))
+    return {"vde": float(differs.mean()), "ffe": float((differs | gross).mean()), "n_frames": len(differs)}
 
 
-def energy_errors(reference: Contour, other: Contour) -> EnergyErrors:
+def energy_errors(reference: Contour, other: Contour) -> Row:
     """Compare frame levels in dB, whatever the gain.
 
     Args:
@@ -191,7 +104,8 @@ def energy_errors(reference: Contour, other: Contour) -> EnergyErrors:
         other: What is compared with it, same frames.
 
     Returns:
-        Errors over the frames that are above :data:`ENERGY_FLOOR_DB` in both.
+        Over the ``n_energy`` frames above :data:`ENERGY_FLOOR_DB` in both: ``energy_rmse_db``, the root mean square of
+        the difference after removing its mean, and ``energy_correlation``, Pearson r of the levels.
 
     Raises:
         InputError: Frames or frame rates differ, there are none, or a level is not finite.
@@ -203,12 +117,13 @@ def energy_errors(reference: Contour, other: Contour) -> EnergyErrors:
     heard = (a > ENERGY_FLOOR_DB) & (b > ENERGY_FLOOR_DB)
     n = int(heard.sum())
     if n == 0:
-        return EnergyErrors(None, None, 0)
+        return {"energy_rmse_db": None, "energy_correlation": None, "n_energy": 0}
     difference = b[heard] - a[heard]
-    return EnergyErrors(float(difference.std()), correlation(a[heard], b[heard]), n)
+    found = {"energy_rmse_db": float(difference.std()), "energy_correlation": correlation(a[heard], b[heard])}
+    return {**found, "n_energy": n}
 
 
-def duration_errors(reference_seconds: Sequence[float], other_seconds: Sequence[float]) -> DurationErrors:
+def duration_errors(reference_seconds: Sequence[float], other_seconds: Sequence[float]) -> Row:
     """Compare the durations of the same phones.
 
     Args:
@@ -216,7 +131,8 @@ def duration_errors(reference_seconds: Sequence[float], other_seconds: Sequence[
         other_seconds: The same phones of the other utterance (P,).
 
     Returns:
-        Mean absolute error in ms and the speaking rates, phones per second of phones.
+        ``duration_ms``: mean absolute error; ``rate_hz`` and ``reference_rate_hz``: phones per second of phones;
+        ``rate_ratio``: the first over the second, above 1 where the other is faster; ``n_phones``.
 
     Raises:
         InputError: Numbers of phones differ, or a duration is negative or not finite.
@@ -227,13 +143,19 @@ def duration_errors(reference_seconds: Sequence[float], other_seconds: Sequence[
     if not (np.isfinite(a).all() and np.isfinite(b).all() and (a >= 0).all() and (b >= 0).all()):
         raise InputError("durations that are negative or not finite; expected seconds >= 0")
     if a.size == 0:
-        return DurationErrors(None, None, None, None, 0)
+        return {**dict.fromkeys(("duration_ms", "rate_hz", "reference_rate_hz", "rate_ratio")), "n_phones": 0}
     rates = [float(x.size / x.sum()) if x.sum() > 0 else None for x in (a, b)]
     ratio = rates[1] / rates[0] if rates[0] and rates[1] else None
-    return DurationErrors(float(np.abs(b - a).mean() * 1000), rates[1], rates[0], ratio, a.size)
+    return {
+        "duration_ms": float(np.abs(b - a).mean() * 1000),
+        "rate_hz": rates[1],
+        "reference_rate_hz": rates[0],
+        "rate_ratio": ratio,
+        "n_phones": a.size,
+    }
 
 
-def contour_errors(reference: Contour, other: Contour) -> dict[str, Any]:
+def contour_errors(reference: Contour, other: Contour) -> Row:
     """Every measure of this module but durations, as one row.
 
     Args:
@@ -246,8 +168,11 @@ def contour_errors(reference: Contour, other: Contour) -> dict[str, Any]:
     Raises:
         InputError: Frames or frame rates differ, or there are none.
     """
-    parts = (f0_errors(reference, other), voicing_errors(reference, other), energy_errors(reference, other))
-    return {name: value for part in parts for name, value in part.to_dict().items()}
+    return {
+        **f0_errors(reference, other),
+        **voicing_errors(reference, other),
+        **energy_errors(reference, other),
+    }
 
 
 def level_semitones(a: Contour, b: Contour) -> float:

@@ -100,7 +100,7 @@ def set_figures(records: Sequence[Record]) -> dict[str, Any]:
     if not sets:
         return {}
     found: dict[str, Any] = {"embeddings": "speaker encoder"}
-    found |= {name: diversity(values).to_dict() for name, values in sets.items()}
+    found |= {name: diversity(values) for name, values in sets.items()}
     if len(sets) == 2 and min(map(len, sets.values())) > 1:
         found["frechet"] = frechet_distance(sets["reference"], sets["synthesis"]).to_dict()
     return {"sets": found}

@@ -40,23 +40,6 @@ class FrechetDistance:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class Diversity:
-    """Spread of a set of embeddings.
-
-    Attributes:
-        mean_distance: Mean Euclidean distance over all pairs; None with one embedding.
-        n: Embeddings.
-    """
-
-    mean_distance: float | None
-    n: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, the number of embeddings as ``n_embeddings``."""
-        return {"diversity": self.mean_distance, "n_embeddings": self.n}
-
-
 def frechet_distance(reference: NDArray[Any], other: NDArray[Any]) -> FrechetDistance:
     """Squared Fréchet distance of two Gaussians fitted to embeddings, without a matrix square root.
 
@@ -89,20 +72,20 @@ def frechet_distance(reference: NDArray[Any], other: NDArray[Any]) -> FrechetDis
     return FrechetDistance(means + covariances, means, covariances, len(a), len(b), a.shape[1], singular)
 
 
-def diversity(embeddings: NDArray[Any]) -> Diversity:
+def diversity(embeddings: NDArray[Any]) -> dict[str, Any]:
     """Mean Euclidean distance over all pairs of a set; 0 where all are the same.
 
     Args:
         embeddings: (n, D), n >= 1.
 
     Returns:
-        The mean and n.
+        ``diversity``, None with one embedding, and ``n_embeddings``.
 
     Raises:
         InputError: The shape is not (n, D) or a value is not finite.
     """
     values = _embeddings(embeddings, least=1)
-    return Diversity(float(pdist(values).mean()) if len(values) > 1 else None, len(values))
+    return {"diversity": float(pdist(values).mean()) if len(values) > 1 else None, "n_embeddings": len(values)}
 
 
 def _short_factor(x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ from gradtts_interp.evaluation.grid import (
     Pair,
 )
 from gradtts_interp.evaluation.intelligibility import Recognisers, load_recognisers
-from gradtts_interp.evaluation.rendering import Endpoints, Renderer, Rendering
+from gradtts_interp.evaluation.rendering import Endpoints, Rendered, Renderer
 from gradtts_interp.evaluation.signal import Listener, Signal, encoder_of
 from gradtts_interp.evaluation.tables import ANCHOR, CONDITION
 from gradtts_interp.interpolation import shares
@@ -74,8 +74,8 @@ class GridSettings:
         listener = Listener(pipeline.model.settings.mel, encoder=encoder_of(self.encoder), **self.listener)
         job = Job(pipeline, None, sampling=self.sampling, seed=self.seed)
         renderer = Renderer(job, listener, Path(self.out), textgrids=self.textgrids)
-        listeners = load_recognisers(self.recognisers, pipeline.frontend, language=self.language, device=self.device)
-        return GridContext(renderer, listeners, self)
+        recognisers = load_recognisers(self.recognisers, pipeline.frontend, language=self.language, device=self.device)
+        return GridContext(renderer, recognisers, self)
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _sweep(context: GridContext, item: GridItem, condition: Condition) -> tuple[
     """Constant shares: how the realised share grows with the weight."""
     renderer, pair = context.renderer, item.pair
     plain = renderer.plain(pair)
-    renderings: dict[float, Rendering] = {}
+    renderings: dict[float, Rendered] = {}
     for weight in condition.weights:
         middle = weight == 0.5
         renderings[weight] = _blend(renderer, pair, condition, weight, attention=middle and _reads(condition))
@@ -234,7 +234,7 @@ _MEASURES = {MIX: _sweep, TIME: _over_time, FREQUENCY: _over_frequency}
 
 def _blend(
     renderer: Renderer, pair: Pair, condition: Condition, weight: float = 0.5, *, attention: bool = False
-) -> Rendering:
+) -> Rendered:
     if condition.name == WORLD:
         return renderer.world(pair, condition)
     return renderer.blend(pair, condition, weight, attention=attention)
@@ -252,16 +252,16 @@ def _reads(condition: Condition) -> bool:
     return condition.name != WORLD and (condition.mechanisms is None or "attention" in condition.mechanisms)
 
 
-def _three(plain: Endpoints, rendering: Rendering) -> tuple[Signal, Signal, Signal]:
+def _three(plain: Endpoints, rendering: Rendered) -> tuple[Signal, Signal, Signal]:
     return plain.a.signal, plain.b.signal, rendering.signal
 
 
-def _middle(plain: Endpoints, rendering: Rendering) -> dict[str, Any]:
+def _middle(plain: Endpoints, rendering: Rendered) -> dict[str, Any]:
     three = _three(plain, rendering)
     return {**metric_rows.mean_shares(*three), **metric_rows.voices(*three)}
 
 
-def _cost(*renderings: Rendering) -> dict[str, Any]:
+def _cost(*renderings: Rendered) -> dict[str, Any]:
     """Mean seconds of a rendering per second of speech, and the highest peak of memory."""
     peaks = [rendering.peak_mib for rendering in renderings if rendering.peak_mib is not None]
     spoken = sum(len(rendering.signal.audio) for rendering in renderings) / renderings[0].rate_hz
@@ -271,7 +271,7 @@ def _cost(*renderings: Rendering) -> dict[str, Any]:
     }
 
 
-def _tuning(rendering: Rendering) -> dict[str, Any]:
+def _tuning(rendering: Rendered) -> dict[str, Any]:
     """Loss of a noise tuning before and after, mean over windows."""
     trace = None if rendering.speech is None else rendering.speech.tuning
     if trace is None or not trace.steps:
@@ -283,5 +283,5 @@ def _tuning(rendering: Rendering) -> dict[str, Any]:
     return {"loss_before": float(np.mean(before)), "loss_after": float(np.mean(after))}
 
 
-def _intelligibility(context: GridContext, pair: Pair, rendering: Rendering) -> dict[str, Any]:
+def _intelligibility(context: GridContext, pair: Pair, rendering: Rendered) -> dict[str, Any]:
     return context.recognisers.errors(rendering.signal.audio, rendering.rate_hz, pair.text)

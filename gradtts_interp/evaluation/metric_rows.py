@@ -146,11 +146,11 @@ def selective(a: Signal, b: Signal, blend: Signal) -> dict[str, float | None]:
     unwanted = None if f0 is None or envelope is None else selectivity(1 - f0, 1 - envelope)
     to_a, to_b = f0_errors(a.contour, blend.contour), f0_errors(b.contour, blend.contour)
     return {
-        "f0_rms_to_a": to_a.f0_rms_cents,
-        "f0_coverage": to_a.coverage,
-        "f0_correlation_to_a": to_a.f0_correlation,
-        "gpe_to_a": to_a.gpe,
-        "f0_rms_to_b": to_b.f0_rms_cents,
+        "f0_rms_to_a": to_a["f0_rms_cents"],
+        "f0_coverage": to_a["coverage"],
+        "f0_correlation_to_a": to_a["f0_correlation"],
+        "gpe_to_a": to_a["gpe"],
+        "f0_rms_to_b": to_b["f0_rms_cents"],
         "envelope_share": envelope,
         "envelope_to_b_db": envelope_distance(b.envelope, blend.envelope, b.contour.voiced & blend.contour.voiced),
         "selectivity": unwanted,
@@ -206,7 +206,7 @@ def _durations(reference: Sequence[Phone], other: Sequence[Phone]) -> dict[str, 
     """Errors of durations of the same phones, pauses left out."""
     spoken = spoken_phones(reference), spoken_phones(other)
     require_same_phones(*spoken)
-    return duration_errors(*([end - start for _, start, end in phones] for phones in spoken)).to_dict()
+    return duration_errors(*([end - start for _, start, end in phones] for phones in spoken))
 
 
 def _along(reference: Signal, other: Signal, alignment: Alignment) -> dict[str, Any]:

@@ -28,7 +28,7 @@ OTHER_SENTENCE = "A-other-sentence"
 
 
 @dataclass(frozen=True)
-class Rendering:
+class Rendered:
     """Something rendered, with what was measured of it.
 
     Attributes:
@@ -58,8 +58,8 @@ class Endpoints:
         durations: Frames of each token, which all renderings of the pair have.
     """
 
-    a: Rendering
-    b: Rendering
+    a: Rendered
+    b: Rendered
     durations: list[int]
 
 
@@ -91,7 +91,7 @@ class Renderer:
 
     def render(
         self, name: str, text: str, *styles: Style, durations: Sequence[Sequence[int]] | None = None, **changes: Any
-    ) -> Rendering:
+    ) -> Rendered:
         """Render and measure.
 
         Args:
@@ -124,7 +124,7 @@ class Renderer:
                 self._plain.popitem(last=False)
         return self._plain[pair.id]
 
-    def blend(self, pair: Pair, condition: Condition, weight: float = 0.5, *, attention: bool = False) -> Rendering:
+    def blend(self, pair: Pair, condition: Condition, weight: float = 0.5, *, attention: bool = False) -> Rendered:
         """Render a blend with the durations and the noise of the pair's A and B."""
         name = slug(condition) + (f"-w{round(100 * weight):03d}" if condition.weights else "")
         return self.render(
@@ -137,27 +137,25 @@ class Renderer:
             attention=attention,
         )
 
-    def other_noise(self, pair: Pair) -> Rendering:
+    def other_noise(self, pair: Pair) -> Rendered:
         """Style A again with the same durations and other noise."""
         durations = [self.plain(pair).durations]
         seed = self.job.seed + OTHER_SEED
         return self.render("A-other-noise", pair.text, self.style(pair.a), durations=durations, seed=seed)
 
-    def other_sentence(self, pair: Pair, text: str) -> Rendering:
+    def other_sentence(self, pair: Pair, text: str) -> Rendered:
         """Another utterance in style A."""
         return self.render(OTHER_SENTENCE, text, self.style(pair.a))
 
-    def vocoded(self, rendering: Rendering, name: str) -> Rendering:
+    def vocoded(self, rendering: Rendered, name: str) -> Rendered:
         """What the vocoder makes of a rendering's audio."""
         config = self.listener.mel
         with Cost(self.pipeline.device) as cost:
             mel = log_mel(torch.from_numpy(rendering.signal.audio), config)
             audio = self.pipeline.vocoder(mel.to(self.pipeline.device), config).float().cpu().numpy()
-        return Rendering(
-            name, self.listener.hear(audio, name), None, cost.seconds, cost.peak_mib, config.sample_rate_hz
-        )
+        return Rendered(name, self.listener.hear(audio, name), None, cost.seconds, cost.peak_mib, config.sample_rate_hz)
 
-    def world(self, pair: Pair, condition: Condition) -> Rendering:
+    def world(self, pair: Pair, condition: Condition) -> Rendered:
         """B with the F0 of A, by WORLD; its time is that of rendering A and B, and of WORLD."""
         plain = self.plain(pair)
         a, b = plain.a.signal, plain.b.signal
@@ -165,10 +163,10 @@ class Renderer:
             audio = world_swap(b.audio, b.contour, a.contour, self.listener.mel)
         seconds = cost.seconds + plain.a.seconds + plain.b.seconds
         name, rate_hz = slug(condition), self.listener.mel.sample_rate_hz
-        return Rendering(name, self.listener.hear(audio, name), None, seconds, cost.peak_mib, rate_hz)
+        return Rendered(name, self.listener.hear(audio, name), None, seconds, cost.peak_mib, rate_hz)
 
     def keep(
-        self, pair: Pair, rendering: Rendering, *, excerpt: str | None = None, like: Rendering | None = None
+        self, pair: Pair, rendering: Rendered, *, excerpt: str | None = None, like: Rendered | None = None
     ) -> Path:
         """Write the wav of a rendering, and what the report shows of it.
 
@@ -176,7 +174,7 @@ class Renderer:
             pair: The utterance.
             rendering: What was rendered.
             excerpt: Its title in the report; not shown when None.
-            like: Rendering whose phones it has, where it was not rendered itself.
+            like: Rendered whose phones it has, where it was not rendered itself.
 
         Returns:
             Path of the wav.
@@ -187,16 +185,16 @@ class Renderer:
         if self.textgrids and speech is not None:
             write_textgrid(path.with_suffix(".TextGrid"), to_textgrid(speech))
         if excerpt is not None:
-            self._view(rendering, excerpt, like).save(self.folder / "excerpts" / pair.id / f"{rendering.name}.npz")
+            self._excerpt(rendering, excerpt, like).save(self.folder / "excerpts" / pair.id / f"{rendering.name}.npz")
         return path
 
-    def _view(self, rendering: Rendering, title: str, like: Rendering | None) -> Excerpt:
+    def _excerpt(self, rendering: Rendered, title: str, like: Rendered | None) -> Excerpt:
         if rendering.speech is not None:
             return replace(excerpt_of_speech(rendering.speech, title), contour=rendering.signal.contour)
         signal = rendering.signal
         phones = excerpt_of_speech(like.speech, title).phones if like is not None and like.speech is not None else ()
         return Excerpt(title, signal.audio, signal.mel, signal.contour, self.listener.mel, phones)
 
-    def _measured(self, name: str, speech: Speech, cost: Cost) -> Rendering:
+    def _measured(self, name: str, speech: Speech, cost: Cost) -> Rendered:
         signal = self.listener.hear(speech.audio, name, mel=speech.mel)
-        return Rendering(name, signal, speech, cost.seconds, cost.peak_mib, self.listener.mel.sample_rate_hz)
+        return Rendered(name, signal, speech, cost.seconds, cost.peak_mib, self.listener.mel.sample_rate_hz)

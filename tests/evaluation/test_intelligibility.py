@@ -241,9 +241,9 @@ def test_a_whisper_by_path(tmp_path, languages):
     assert recogniser.rate_hz == 16000
     heard = recogniser.transcribe(audio, 22050)
     assert plain_words(heard) == "hello hello" and recogniser.transcribe(audio, 22050) == heard
-    listeners = load_recognisers([str(tmp_path / "whisper")], TextFrontend())
-    assert listeners.errors(audio, 22050, "Hello, hello!") == {"word_error_rate": 0, "character_error_rate": 0}
-    assert listeners.errors(audio, 22050, "Hello.")["word_error_rate"] == 1
+    recognisers = load_recognisers([str(tmp_path / "whisper")], TextFrontend())
+    assert recognisers.errors(audio, 22050, "Hello, hello!") == {"word_error_rate": 0, "character_error_rate": 0}
+    assert recognisers.errors(audio, 22050, "Hello.")["word_error_rate"] == 1
     calls = []
     recogniser.pipeline = lambda sound, **options: calls.append((len(sound["raw"]), options)) or {"text": "well"}
     assert recogniser.transcribe(audio, 22050) == recogniser.transcribe(np.tile(audio, 31), 22050) == "well"
