@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gradtts_interp.errors import InputError
+from gradtts_interp.interpolation.asked_pitch import PitchRequest
 from gradtts_interp.interpolation.attention_maps import MapOptions
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
 from gradtts_interp.interpolation.noise import NOISE, NoiseTuning
@@ -77,11 +78,13 @@ class Job:
         noise_tuning: How mechanism ``noise`` tunes, None for its defaults.
         sampling: Solver, steps, guidance, temperature, speaking rate.
         seed: Start of each sentence's noise.
+        pitch: F0 of every sentence in place of the styles' own, or shifts of its words; None for neither.
         attention: Whether to record attention: its mass alone, or the maps that these options describe.
         lines: Sentences.
         out: Folder.
         batch_size: Sentences rendered at once.
         plots: Whether to draw, and to render A and B alone.
+        write_pitch: Format in which the realised F0 is written as well; None for not.
         settings: What the json of each sentence says beyond the pipeline's own settings.
     """
 
@@ -93,11 +96,13 @@ class Job:
     noise_tuning: NoiseTuning | None = None
     sampling: SamplingOptions = SamplingOptions()
     seed: int = 0
+    pitch: PitchRequest | None = None
     attention: bool | MapOptions = False
     lines: tuple[Sentence, ...] = ()
     out: Path = Path("out")
     batch_size: int = 1
     plots: bool = False
+    write_pitch: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
 
     def speak(
@@ -133,14 +138,16 @@ class Job:
             temperature=self.sampling.temperature,
             length_scale=self.sampling.length_scale,
             seed=self.seed,
+            pitch=self.pitch,
             output_attention=self.attention,
             durations=durations,
             callback_on_step_end=on_step,
         )
 
     def alone(self, style: Style | None) -> Job:
-        """The same in one style."""
-        return replace(self, a=style, b=None, share=None, mechanisms=None, noise_tuning=None, attention=False)
+        """The same in one style, with the pitch that is its own."""
+        alone = {"b": None, "share": None, "mechanisms": None, "noise_tuning": None, "attention": False, "pitch": None}
+        return replace(self, a=style, **alone)  # type: ignore[arg-type]
 
 
 def checked(job: Job) -> Job:

@@ -19,6 +19,7 @@ from gradtts_interp.diffusion.contract import standard_noise
 from gradtts_interp.diffusion.samplers import sampler_by_name
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
+from gradtts_interp.interpolation.asked_pitch import AskedPitch
 from gradtts_interp.interpolation.attention_maps import AttentionMapRecorder, MapOptions
 from gradtts_interp.interpolation.attention_record import StyleMassRecorder
 from gradtts_interp.interpolation.mechanisms import MECHANISMS, make_plan
@@ -27,6 +28,7 @@ from gradtts_interp.interpolation.noise_run import TuningRun, split_noise
 from gradtts_interp.interpolation.reading import blend_durations, encode_styles, pad_ids, read_style
 from gradtts_interp.interpolation.scoring import Frames, make_score
 from gradtts_interp.interpolation.shares import Share, ShareMap
+from gradtts_interp.markup import AskedOfLines, at_volume, describe, lay_requests, pace, read_marked
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.models.pitch_predictor import asked_f0_hz
 from gradtts_interp.pitch.contour import fill_unvoiced
@@ -37,6 +39,7 @@ from gradtts_interp.speech import Speech
 from gradtts_interp.streaming import stream
 from gradtts_interp.styles import Style, StyleBank, style_of_audio
 from gradtts_interp.text.frontend import TextFrontend, TokenizedText
+from gradtts_interp.text.ssml import Directions
 from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, Vocoder
 
 DEFAULT_MECHANISMS = ("prior", "prosody", "attention")
@@ -202,6 +205,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         seed: int | None = None,
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
         durations: Sequence[Sequence[int]] | None = None,
+        pitch: AskedOfLines = None,
         callback_on_step_end: StepCallback | None = None,
         output_attention: bool | MapOptions = False,
         noise_tuning: NoiseTuning | None = None,
@@ -209,7 +213,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         """Speak.
 
         Args:
-            text: One line or several; several are rendered as one padded batch.
+            text: One line or several, plain or SSML; several are rendered as one padded batch.
             a: First style; the checkpoint's only voice if None (official single-speaker files).
             b: Second style.
             share: How much of ``b`` speaks where; needed with ``b``.
@@ -224,7 +228,9 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             seed: Each line's noise starts from it, so that a line sounds the same alone and in a batch; drawn and
                 noted in the settings if neither it nor ``generator`` is given.
             generator: Instead of ``seed``; a sequence has one for each line.
-            durations: Frames of each token of each line, instead of the predicted ones.
+            durations: Frames of each token of each line, instead of the predicted ones at SSML's rates and pauses.
+            pitch: F0 in place of what the styles would have, such as :func:`~gradtts_interp.pitch.files.read_pitch`
+                gives, or shifts of words; the same for all lines, or one of each.
             callback_on_step_end: ``f(pipeline, step, t, {"latents": x})`` as in diffusers; may return replacements.
             output_attention: Also record the attention mass of each style at every site, mean over heads and steps;
                 with :class:`~gradtts_interp.interpolation.attention_maps.MapOptions` also the maps themselves.
@@ -256,9 +262,11 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         options = SamplingOptions(*choose_sampler(num_inference_steps, solver), guidance, temperature)
         if options.steps == 0:
             self.require_speaking_prior(guidance, mechanisms, noise_tuning)
-        tokenized = [self.frontend(line) for line in lines]
+        tokenized, directions, requests = read_marked(self.frontend, lines, pitch)
         styles = [a or Style(name="default")] + ([b] if b is not None else [])
-        prepared = self.prepare(tokenized, styles, share, length_scale=length_scale, durations=durations)
+        timing = {"length_scale": length_scale, "durations": durations, "directions": directions}
+        prepared = self.prepare(tokenized, styles, share, **timing)  # type: ignore[arg-type]
+        asked = lay_requests(requests, tokenized, prepared.durations, self.model.settings)
         if isinstance(mechanisms, str):
             mechanisms = (mechanisms,)
         chosen = tuple(mechanisms) if mechanisms is not None else self.default_mechanisms(share) if share else ()
@@ -268,7 +276,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         generators = generators_of(len(lines), seed, generator)
         recorder = self._recorder(output_attention if options.steps > 0 else False, tokenized, styles, prepared)
         with recorder or nullcontext():
-            drawn = self.sample(prepared, chosen, options, generators, callback_on_step_end, tuning, recorder)
+            drawn = self.sample(prepared, chosen, options, generators, callback_on_step_end, tuning, recorder, asked)
         mels = [m[:, :n].cpu() for m, n in zip(drawn.mel, prepared.lengths.tolist(), strict=True)]
         audio = self._decode(mels, drawn.pitch)
         settings = {
@@ -283,6 +291,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             "temperature": options.temperature,
             "length_scale": length_scale,
             "seed": seed,
+            "pitch": [describe(request) for request in requests] if any(requests) else None,
         }
         results = [
             speech_of(
@@ -290,6 +299,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             )
             for i in range(len(lines))
         ]
+        results = [at_volume(speech, said) for speech, said in zip(results, directions, strict=True)]
         results = [speech.reversed_styles() for speech in results] if exchanged else results
         return results[0] if isinstance(text, str) else results
 
@@ -300,8 +310,9 @@ class GradTTSInterpPipeline(DiffusionPipeline):
     @torch.no_grad()
     def expected_seconds(self, text: str, styles: Sequence[Style], *, length_scale: float = 1.0) -> float:
         """How long a sentence will be, before a blend is decided: the mean over the styles, at least one frame."""
-        tokens = [self.frontend(text)]
-        found = [int(self.prepare(tokens, [s], None, length_scale=length_scale).lengths[0]) for s in styles]
+        tokens, said, _ = read_marked(self.frontend, [text], None)
+        timing = {"length_scale": length_scale, "directions": said}
+        found = [int(self.prepare(tokens, [s], None, **timing).lengths[0]) for s in styles]  # type: ignore[arg-type]
         return max(1, round(sum(found) / len(found))) / self.model.settings.mel.frame_rate_hz
 
     def prepare(
@@ -312,6 +323,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         *,
         length_scale: float = 1.0,
         durations: Sequence[Sequence[int]] | None = None,
+        directions: Sequence[Directions | None] | None = None,
     ) -> Prepared:
         """Encode texts in each style, decide durations, and draw the share maps on them."""
         settings = self.model.settings
@@ -320,7 +332,8 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         rounding = "ceil" if settings.style is None else "round"
 
         def frames_for(mean: Tensor) -> Tensor:
-            return blend_durations(encoded, mean, length_scale=length_scale, rounding=rounding)
+            frames = blend_durations(encoded, mean, length_scale=length_scale, rounding=rounding)
+            return frames if directions is None else pace(frames, texts, directions, settings)
 
         given = None if durations is None else given_durations(durations, ids.lengths, self.device)
         size = len(texts)
@@ -349,6 +362,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         callback: StepCallback | None = None,
         tuning: TuningRun | None = None,
         recorder: StyleMassRecorder | None = None,
+        asked: Sequence[AskedPitch | None] = (),
     ) -> Drawn:
         """Turn noise into log-mels."""
         model = self.model
@@ -361,7 +375,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         shares = None
         if prepared.maps is not None:
             shares = stack_shares(prepared.maps, total, self.device)
-        plan = make_plan(readings, shares, mechanisms)
+        plan = make_plan(readings, shares, mechanisms, asked)
         noise = standard_noise(plan.mu, generators)
         kept = [z[:, :n].cpu() for z, n in zip(noise, prepared.lengths.tolist(), strict=True)]
         if options.steps == 0:

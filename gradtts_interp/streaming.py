@@ -15,6 +15,7 @@ from gradtts_interp.interpolation.shares import Layout, Share
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
 from gradtts_interp.text.sentences import split_sentences
+from gradtts_interp.text.ssml import is_ssml
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def stream(
         raise InputError("durations: they belong to one sentence; expected none for a stream")
     if share is not None and (a is None or b is None):
         raise InputError("a share needs two styles; expected both, or no share")
-    sentences: Iterable[str] = split_sentences(text) if isinstance(text, str) else text
+    sentences: Iterable[str] = speakable_parts(text) if isinstance(text, str) else text
     parts: Iterable[tuple[str, Share | None]] = ((sentence, share) for sentence in sentences)
     if share is not None and whole_paragraph:
         sentences = list(sentences)
@@ -112,6 +113,11 @@ def stream(
         yield speak(sentence, a, b, share=part, **options)
     if not said:
         raise InputError("no text was given")
+
+
+def speakable_parts(text: str) -> Iterable[str]:
+    """Sentences of a text; one in SSML stays whole, since its tags may span several."""
+    return [text] if is_ssml(text) else split_sentences(text)
 
 
 def shares_of_sentences(share: Share, seconds: Sequence[float]) -> list[Share]:

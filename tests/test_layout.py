@@ -24,11 +24,11 @@ LAYERS = (
     {"models", "styles", "griffin_lim"},
     {"checkpoints", "interpolation", "vocoder"},
     {"placement", "sampling", "speech"},
-    {"plots", "results", "acceleration", "streaming"},
+    {"plots", "results", "acceleration", "streaming", "markup"},
     {"pipeline"},
     {"job"},
     {"evaluation", "corpus", "onnx_export", "scale"},
-    {"training"},
+    {"training", "stimuli"},
     {"cli"},
     {"app"},
 )
@@ -36,7 +36,7 @@ RANK = {unit: rank for rank, units in enumerate(LAYERS) for unit in units}
 # The one convenience that imports when it is called: `speech.plot()`.
 ON_CALL = {("speech", "plots")}
 # Where the name to import differs from the name to install.
-DISTRIBUTIONS = {"parselmouth": "praat-parselmouth", "pyworld": "pyworld-prebuilt"}
+DISTRIBUTIONS = {"parselmouth": "praat-parselmouth", "pyworld": "pyworld-prebuilt", "yaml": "pyyaml"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 EVERY_FILE = [*MODULES, *sorted(HIFIGAN.rglob("*.py")), ROOT / "hifi-gan" / "train.py", ROOT / "inference.py"]

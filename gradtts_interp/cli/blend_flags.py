@@ -39,7 +39,7 @@ def add_blend_arguments(group: argparse._ArgumentGroup) -> None:
         "--words",
         metavar="N-M:W,...",
         help="share of B in words, counted from 1, such as 2-4:b,6:0.5; the other words follow --curve, or --weight in "
-        "mode mix, and are A's without them",
+        "mode mix, and are A's without them; 3:+2st shifts the pitch of word 3 by two semitones",
     )
     bands = ", ".join(f"{name} ({low:g}-{high:g})" for name, (low, high) in BANDS_HZ.items())
     group.add_argument(

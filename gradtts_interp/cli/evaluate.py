@@ -10,6 +10,7 @@ COMMANDS = {
     "pair": ("gradtts_interp.cli.evaluate_files", "measure a blend against its styles A and B"),
     "corpus": ("gradtts_interp.cli.evaluate_files", "compare many pairs of a manifest"),
     "voice": ("gradtts_interp.cli.evaluate_files", "describe voices: pitch, vocal tract, gender and age"),
+    "responses": ("gradtts_interp.cli.evaluate_responses", "fit a psychometric function to listeners' answers"),
     "interpolation": ("gradtts_interp.cli.evaluate_grid", "render a grid of blends with all baselines, and measure it"),
 }
 

@@ -14,6 +14,7 @@ import torch
 
 import gradtts_interp
 from gradtts_interp.cli.blend_flags import SHARE_FLAGS, blend_conflicts, mode_of, share_of
+from gradtts_interp.cli.pitch_flags import pitch_request, split_words
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import read_text
@@ -46,12 +47,15 @@ def job_of(args: argparse.Namespace, command_line: str) -> Job:
         InputError: Flags contradict each other, or something they name cannot be used.
     """
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
+    words, shifts = split_words(args.words)
+    args = argparse.Namespace(**{**vars(args), "words": words})
     check_flags(args)
     lines = _lines(args)
     mode = mode_of(args)
     share = share_of(mode, **{name: getattr(args, name) for name in SHARE_FLAGS})
     mechanisms = require_mechanisms(args.mechanism)
     noise_tuning = parse_tuning(args.noise) if args.noise else None
+    pitch = pitch_request(args.pitch_file, shifts)
     out = Path(args.out)
     require_writable(out)
     device = device_of(args.device)
@@ -72,11 +76,13 @@ def job_of(args: argparse.Namespace, command_line: str) -> Job:
         noise_tuning=noise_tuning,
         sampling=SamplingOptions(steps, solver, args.guidance, args.temperature, args.length_scale),
         seed=args.seed,
+        pitch=pitch,
         attention=MapOptions() if args.attention else False,
         lines=tuple(lines),
         out=out,
         batch_size=args.batch_size or (1 if device.type == "cpu" else 8),
         plots=not args.no_plots,
+        write_pitch=getattr(args, "write_pitch", None),
         settings={
             "mode": mode,
             "pitch_from": (args.pitch_from or "a") if share is not None and share.pitch is not None else None,

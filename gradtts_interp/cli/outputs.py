@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from gradtts_interp.audio import write_wav
+from gradtts_interp.cli.pitch_flags import pitch_report, write_realised
 from gradtts_interp.evaluation.blend import SMALLEST_RANGE_CENTS, RealisedShare, realised_f0_share
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
@@ -64,6 +65,7 @@ def report_of(job: Job, line: Sentence, take: Take) -> dict[str, Any]:
         "settings": settings,
         "seed": settings["seed"],
         **_measures(job, take),
+        **pitch_report(job.pitch, speech),
         "rtf": round(take.rtf, 4),
         "device": str(job.pipeline.device),
     }
@@ -121,6 +123,8 @@ def write_outputs(job: Job, line: Sentence, take: Take, report: dict[str, Any]) 
     stem = job.out / f"sample_{line.index}"
     files = {"wav": stem.with_suffix(".wav")}
     write_wav(files["wav"], torch.from_numpy(speech.audio), speech.mel_config.sample_rate_hz)
+    if job.write_pitch is not None:
+        files["pitch"] = write_realised(speech, stem, job.write_pitch)
     if job.plots:
         files["png"] = stem.with_suffix(".png")
         plot_speech(speech, files["png"], a=take.a, b=take.b)

@@ -18,6 +18,7 @@ from gradtts_interp.job import Job, Sentence
 from gradtts_interp.sampling import SamplingOptions, length_batches
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
+from gradtts_interp.text.ssml import tokenize_line
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate")
 
@@ -64,7 +65,7 @@ def render_lines(job: Job) -> list[Outcome]:
         ready, tokens = [], []
         for line in job.lines:
             try:
-                tokens.append(len(job.pipeline.frontend(line.text).ids))
+                tokens.append(len(tokenize_line(job.pipeline.frontend, line.text)[0].ids))
                 ready.append(line)
             except InputError as error:
                 outcomes[line.index] = failed(line, str(error))

@@ -21,8 +21,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.shares import Share
 from gradtts_interp.job import Job, Sentence
-from gradtts_interp.streaming import shares_of_sentences
-from gradtts_interp.text.sentences import split_sentences
+from gradtts_interp.streaming import shares_of_sentences, speakable_parts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     job = job_of(args, shlex.join(sys.argv))
     path = Path(job.out) / "stream.wav"
-    texts = [(line.number, text) for line in job.lines for text in split_sentences(line.text)]
+    texts = [(line.number, text) for line in job.lines for text in speakable_parts(line.text)]
     sentences = [Sentence(i, number, text) for i, (number, text) in enumerate(texts)]
     told: dict[int, dict] = {}
     seconds = 0.0

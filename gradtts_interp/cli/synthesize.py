@@ -12,6 +12,7 @@ import torch
 from gradtts_interp.acceleration import COMPILE_MODES
 from gradtts_interp.cli.blend_flags import add_blend_arguments
 from gradtts_interp.cli.job_flags import job_of
+from gradtts_interp.cli.pitch_flags import add_asking, add_writing
 from gradtts_interp.cli.rendering import Outcome, render_lines
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
@@ -65,6 +66,7 @@ def _add_styles(group: argparse._ArgumentGroup) -> None:
 
 def _add_blend(group: argparse._ArgumentGroup) -> None:
     add_blend_arguments(group)
+    add_asking(group)
     group.add_argument(
         "--mechanism",
         action="append",
@@ -151,6 +153,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_files(group: argparse._ArgumentGroup) -> None:
+    add_writing(group)
     group.add_argument(
         "--batch-size", type=_count, metavar="N", help="sentences rendered at once (default: 1 on a CPU, else 8)"
     )

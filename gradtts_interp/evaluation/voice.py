@@ -40,7 +40,7 @@ def voice_correlates(audio: NDArray, sample_rate_hz: int) -> Correlates:
     """Measure F0 level and apparent vocal-tract length through Praat (extra ``eval``).
 
     A uniform tube of length L, closed at one end, resonates at (2i - 1) c / 4L. The spacing c / 2L is fitted to the
-    median formants by least squares. Of :data:`CEILINGS_HZ` the one with the steadiest formants counts.
+    median formants by least squares.
 
     Args:
         audio: Samples (N,).
@@ -52,8 +52,34 @@ def voice_correlates(audio: NDArray, sample_rate_hz: int) -> Correlates:
     Raises:
         InputError: Praat's library is not installed, or no frame is voiced or has four formants.
 
-    Source: Reby & McComb 2003 (spacing); Escudero et al. 2009 (ceiling); Praat's autocorrelation pitch, Burg formants.
+    Source: Reby & McComb 2003 (spacing); Praat's autocorrelation pitch.
     """
+    f0_hz, formants_hz = _pitch_and_formants(audio, sample_rate_hz)
+    return Correlates(f0_hz, tract_length_cm(formants_hz))
+
+
+def median_formants(audio: NDArray, sample_rate_hz: int) -> NDArray[np.float64]:
+    """Median F1 to F4 over voiced frames, through Praat (extra ``eval``).
+
+    Of :data:`CEILINGS_HZ` the one with the steadiest formants counts.
+
+    Args:
+        audio: Samples (N,).
+        sample_rate_hz: Their rate.
+
+    Returns:
+        Formants in order (4,), Hz.
+
+    Raises:
+        InputError: Praat's library is not installed, or no frame is voiced or has four formants.
+
+    Source: Escudero et al. 2009 (ceiling); Praat's Burg formants.
+    """
+    return _pitch_and_formants(audio, sample_rate_hz)[1]
+
+
+def _pitch_and_formants(audio: NDArray, sample_rate_hz: int) -> tuple[float, NDArray[np.float64]]:
+    """Median F0 over voiced frames, and median formants there (FORMANTS,)."""
     try:
         import parselmouth
     except ImportError as error:
@@ -69,7 +95,7 @@ def voice_correlates(audio: NDArray, sample_rate_hz: int) -> Correlates:
     if not tracks:
         raise InputError(f"no voiced frame among {len(times)} has {FORMANTS} formants; expected clear vowels")
     steadiest = min(tracks, key=lambda track: float(np.log(track).std(0).mean()))
-    return Correlates(float(np.median(f0[f0 > 0])), tract_length_cm(np.median(steadiest, axis=0)))
+    return float(np.median(f0[f0 > 0])), np.median(steadiest, axis=0)
 
 
 def _formants(sound: Any, times: NDArray, ceiling_hz: float) -> NDArray[np.float64]:

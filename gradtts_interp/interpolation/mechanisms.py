@@ -10,7 +10,7 @@ is known what else each evaluation reads: those of a frame prior depend on its p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gradtts_interp.errors import InputError
+from gradtts_interp.interpolation.asked_pitch import AskedPitch, ask_pitch
 from gradtts_interp.models.pitch_predictor import PITCH_CHANNELS, PITCH_FROM, asked_prosody
 from gradtts_interp.models.style_context import StyleContext, StyleTokens, join
 
@@ -263,13 +264,19 @@ def score(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
 MECHANISMS: dict[str, Mechanism] = {"prior": prior, "prosody": prosody, "attention": attention, "score": score}
 
 
-def make_plan(styles: Iterable[StyleReading], shares: Shares | None, mechanisms: Iterable[str]) -> Plan:
+def make_plan(
+    styles: Iterable[StyleReading],
+    shares: Shares | None,
+    mechanisms: Iterable[str],
+    asked: Sequence[AskedPitch | None] = (),
+) -> Plan:
     """Plan the network evaluations for styles under shares.
 
     Args:
         styles: n readings for the same texts and durations.
         shares: Shares of n styles; None for a single style.
         mechanisms: Names in :data:`MECHANISMS`; their order does not matter.
+        asked: Pitch of each item in place of what the styles would have, or None for an item.
 
     Returns:
         The plan.
@@ -282,13 +289,18 @@ def make_plan(styles: Iterable[StyleReading], shares: Shares | None, mechanisms:
     if unknown:
         raise InputError(f"mechanism {unknown[0]!r}: expected one of {', '.join(MECHANISMS)}")
     if shares is None:
-        return with_means(Plan((single(styles),)), styles)
+        return with_means(_with_pitch(Plan((single(styles),)), asked), styles)
     rank = torch.stack([_fingerprint(s) for s in styles], dim=1)
     plan = _dominant_plan(styles, shares.dominant(rank))
     for name, mechanism in MECHANISMS.items():
         if name in wanted:
             plan = mechanism(plan, styles, shares)
-    return with_means(plan, styles)
+    return with_means(_with_pitch(plan, asked), styles)
+
+
+def _with_pitch(plan: Plan, asked: Sequence[AskedPitch | None]) -> Plan:
+    """The plan with the pitch that is asked for, whoever's it would be."""
+    return replace(plan, branches=tuple(replace(b, prosody=ask_pitch(b.prosody, asked)) for b in plan.branches))
 
 
 def _dominant_plan(styles: tuple[StyleReading, ...], hard: Shares) -> Plan:

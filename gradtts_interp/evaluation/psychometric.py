@@ -1,0 +1,242 @@
+"""From answers of listeners to figures: the psychometric function, its point of subjective equality and slope."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from gradtts_interp.errors import InputError
+
+LARGEST_LAPSE = 0.05
+STEEPEST = 100.0
+"""Steepest function that is searched, as the rate of the logistic times the range of shares."""
+RESAMPLES = 400
+FEWEST_LEVELS = 3
+SECOND = {"b": 1.0, "1": 1.0, "a": 0.0, "0": 0.0}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers of listeners.
+
+    Attributes:
+        share: Share of B of what was heard (n,).
+        response: 1 where B was answered, 0 where A (n,); or the rating.
+        participant: Who answered (n,).
+    """
+
+    share: NDArray[np.float64]
+    response: NDArray[np.float64]
+    participant: NDArray[np.str_]
+
+    @property
+    def is_rating(self) -> bool:
+        """Whether the answers are ratings instead of one of two."""
+        return not bool(np.isin(self.response, (0.0, 1.0)).all())
+
+    def of(self, participant: str) -> Answers:
+        """Those of one participant."""
+        chosen = self.participant == participant
+        return Answers(self.share[chosen], self.response[chosen], self.participant[chosen])
+
+
+@dataclass(frozen=True)
+class Psychometric:
+    """A psychometric function ``lapse + (1 - 2 lapse) / (1 + exp(-rate (share - pse)))``, with 95 % intervals.
+
+    Attributes:
+        pse: Point of subjective equality: the share of B at which A and B are answered alike.
+        pse_low: Lower end of its interval.
+        pse_high: Upper end.
+        slope: Probability of answering B per unit of share, at the point of subjective equality.
+        slope_low: Lower end of its interval.
+        slope_high: Upper end.
+        jnd: Half of the way from 25 % to 75 % of B, lapses aside.
+        rate: Of the logistic.
+        lapse: Answers that have nothing to do with what was heard, of A and of B alike.
+        n: Number of answers.
+    """
+
+    pse: float
+    pse_low: float
+    pse_high: float
+    slope: float
+    slope_low: float
+    slope_high: float
+    jnd: float
+    rate: float
+    lapse: float
+    n: int
+
+    def at(self, share: ArrayLike) -> NDArray[np.float64]:
+        """Probability of answering B at shares (n,)."""
+        return _probability(np.asarray(share, dtype=np.float64), self.pse, self.rate, self.lapse)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def read_answers(paths: Sequence[str | Path], *, second: str = "B") -> Answers:
+    """Read answers as the jsPsych experiments save them, or any CSV with the same columns.
+
+    Args:
+        paths: Files with columns ``share`` and ``response`` (A or B, 0 or 1, or a rating), and optionally
+            ``participant``; the file's name stands for it where there is none.
+        second: What stands in ``response`` where B was answered, beside B and 1.
+
+    Returns:
+        All answers.
+
+    Raises:
+        InputError: A file cannot be read, lacks a column, or a value is no share or no answer; the message names the
+            line.
+    """
+    share: list[float] = []
+    response: list[float] = []
+    participant: list[str] = []
+    for path in map(Path, paths):
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                rows = csv.DictReader(file)
+                missing = {"share", "response"} - set(rows.fieldnames or ())
+                if missing:
+                    raise InputError(f"{path} has columns {rows.fieldnames}; expected share and response")
+                for row in rows:
+                    where = f"{path}, line {rows.line_num}"
+                    share.append(_number(row["share"], f"{where}: share"))
+                    response.append(_response(row["response"], second, where))
+                    participant.append(row.get("participant") or path.stem)
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if not share:
+        raise InputError(f"no answer in {', '.join(map(str, paths))}; expected one a row")
+    return Answers(np.array(share), np.array(response), np.array(participant))
+
+
+def _number(text: str | None, what: str) -> float:
+    try:
+        value = float(text or "")
+    except ValueError:
+        value = np.nan
+    if not np.isfinite(value):
+        raise InputError(f"{what} {text!r} is no number")
+    return value
+
+
+def _response(text: str | None, second: str, where: str) -> float:
+    written = (text or "").strip()
+    if written == second:
+        return 1.0
+    return SECOND[written.lower()] if written.lower() in SECOND else _number(text, f"{where}: response")
+
+
+def fit_psychometric(answers: Answers, *, seed: int = 0, resamples: int = RESAMPLES) -> Psychometric:
+    """Fit a logistic function with lapses by maximum likelihood.
+
+    Intervals are of the bootstrap: participants are drawn anew where there are several, since their answers are not
+    independent, and answers from the fitted function where there is one.
+
+    Args:
+        answers: Answers of one of two.
+        seed: Of the bootstrap.
+        resamples: Number of its samples.
+
+    Returns:
+        The function.
+
+    Raises:
+        InputError: The answers are ratings, are of fewer than 3 shares, or are all the same.
+
+    Source: Wichmann & Hill 2001 a, b (lapses, bootstrap).
+    """
+    if answers.is_rating:
+        strange = answers.response[~np.isin(answers.response, (0.0, 1.0))][0]
+        raise InputError(f"response {strange:g}: expected A or B, 0 or 1; ratings have no psychometric function")
+    levels, index = np.unique(answers.share, return_inverse=True)
+    if len(levels) < FEWEST_LEVELS:
+        raise InputError(f"answers at {len(levels)} shares; expected at least {FEWEST_LEVELS}")
+    if np.ptp(answers.response) == 0:
+        raise InputError(f"all {len(answers.response)} answers are the same; expected some of A and some of B")
+    names = np.unique(answers.participant)
+    counts = np.stack([_counts(answers, index, len(levels), name) for name in names])  # (participants, 2, levels)
+    total, second = counts.sum(0)
+    pse, rate, lapse = _fit(levels, total, second)
+    random = np.random.default_rng(seed)
+    found = []
+    for _ in range(resamples):
+        if len(names) > 1:
+            drawn_total, drawn = counts[random.integers(0, len(names), len(names))].sum(0)
+        else:
+            drawn_total = total
+            drawn = random.binomial(total.astype(int), _probability(levels, pse, rate, lapse)).astype(np.float64)
+        if 0 < drawn.sum() < drawn_total.sum():
+            found.append(_fit(levels, drawn_total, drawn, (pse, rate, lapse)))
+    ends = np.percentile([(p, _slope(r, lam)) for p, r, lam in found], (2.5, 97.5), axis=0)
+    return Psychometric(
+        pse=pse,
+        pse_low=float(ends[0, 0]),
+        pse_high=float(ends[1, 0]),
+        slope=_slope(rate, lapse),
+        slope_low=float(ends[0, 1]),
+        slope_high=float(ends[1, 1]),
+        jnd=float(np.log(3) / abs(rate)),
+        rate=rate,
+        lapse=lapse,
+        n=len(answers.response),
+    )
+
+
+def _counts(answers: Answers, index: NDArray[Any], levels: int, name: str) -> NDArray[np.float64]:
+    """Answers, and answers of B, of one participant at each level (2, levels)."""
+    own = answers.participant == name
+    total = np.bincount(index[own], minlength=levels)
+    return np.stack([total, np.bincount(index[own], weights=answers.response[own], minlength=levels)])
+
+
+def _probability(share: NDArray[np.float64], pse: float, rate: float, lapse: float) -> NDArray[np.float64]:
+    return lapse + (1 - 2 * lapse) * expit(rate * (share - pse))
+
+
+def _slope(rate: float, lapse: float) -> float:
+    return (1 - 2 * lapse) * rate / 4
+
+
+def _fit(
+    levels: NDArray[np.float64],
+    total: NDArray[np.float64],
+    second: NDArray[np.float64],
+    start: tuple[float, float, float] | None = None,
+) -> tuple[float, float, float]:
+    """Maximum-likelihood point of subjective equality, rate and lapse; the steepest rate where answers are perfect."""
+    low, width = levels[0], levels[-1] - levels[0]
+    at = (levels - low) / width
+
+    def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        pse, rate, lapse = values
+        core = expit(rate * (at - pse))
+        p = np.clip(lapse + (1 - 2 * lapse) * core, 1e-9, 1 - 1e-9)
+        by_p = (total - second) / (1 - p) - second / p
+        by_core = by_p * (1 - 2 * lapse) * core * (1 - core)
+        gradient = np.array([-rate * by_core.sum(), (by_core * (at - pse)).sum(), (by_p * (1 - 2 * core)).sum()])
+        return -float((second * np.log(p) + (total - second) * np.log1p(-p)).sum()), gradient
+
+    known = total > 0
+    rising = np.cov(at[known], (second / np.maximum(total, 1))[known], aweights=total[known])[0, 1] >= 0
+    sign = 1.0 if rising else -1.0
+    bounds = [(-1.0, 2.0), (0.0, STEEPEST) if rising else (-STEEPEST, 0.0), (0.0, LARGEST_LAPSE)]
+    middle = float(np.clip(0.5 + sign * (0.5 - second.sum() / total.sum()), 0.05, 0.95))
+    starts = [(middle, sign * rate, 0.01) for rate in (4.0, 15.0, 60.0)]
+    if start is not None:
+        starts = [((start[0] - low) / width, sign * abs(start[1]) * width, start[2])]
+    fits = [minimize(loss, values, jac=True, method="L-BFGS-B", bounds=bounds) for values in starts]
+    pse, rate, lapse = min(fits, key=lambda fit: fit.fun).x
+    return float(low + pse * width), float(rate / width), float(lapse)

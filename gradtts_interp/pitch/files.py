@@ -1,0 +1,295 @@
+"""F0 contours as files: CSV, Praat's PitchTier and NumPy, read and written.
+
+A file holds points in time; :meth:`PitchCurve.on_frames` lays them on the frames of an utterance.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.files import atomic_path
+from gradtts_interp.pitch.contour import Contour
+
+Unit = Literal["hz", "semitones"]
+LOWEST_HZ, HIGHEST_HZ = 20.0, 2000.0
+LARGEST_SHIFT_SEMITONES = 36.0
+LARGEST_FILE_BYTES = 64 * 2**20
+TIME_COLUMNS = ("time_s", "time", "time_seconds", "seconds", "t")
+UNIT_OF_COLUMN: dict[str, Unit] = {
+    "f0_hz": "hz", "f0": "hz", "hz": "hz", "pitch_hz": "hz", "frequency": "hz", "semitones": "semitones",
+    "st": "semitones",
+}  # fmt: skip
+UNVOICED = ("", "0", "nan", "--undefined--")
+"""How CSV files say that a point has no pitch; of semitones, where 0 is a shift, only the others."""
+
+
+@dataclass(frozen=True)
+class PitchCurve:
+    """F0 over time, as points.
+
+    Attributes:
+        times_seconds: Rising times (n,).
+        values: At these times (n,): Hz, or semitones added to the pitch that the style would have; of no meaning
+            where a point is unvoiced.
+        unit: What the values are.
+        voiced: Whether each point is voiced (n,); None where nothing is said of voicing.
+    """
+
+    times_seconds: NDArray[np.float64]
+    values: NDArray[np.float64]
+    unit: Unit = "hz"
+    voiced: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no curve."""
+        times, values = np.asarray(self.times_seconds), np.asarray(self.values)
+        shapes = [times.shape, values.shape] + ([] if self.voiced is None else [np.shape(self.voiced)])
+        if len(set(shapes)) != 1 or times.ndim != 1 or not times.size:
+            raise InputError(f"pitch of arrays {', '.join(map(str, shapes))}; expected one shape (n,) with n > 0")
+        if self.unit not in get_args(Unit):
+            raise InputError(f"pitch in {self.unit!r}; expected {' or '.join(get_args(Unit))}")
+        if not np.isfinite(times).all() or times[0] < 0 or (np.diff(times) <= 0).any():
+            raise InputError("pitch at times that are negative, not finite or do not rise; expected rising seconds")
+        self._require_values(values if self.voiced is None else values[np.asarray(self.voiced, dtype=bool)])
+
+    def _require_values(self, voiced: NDArray[Any]) -> None:
+        low, high = (
+            (LOWEST_HZ, HIGHEST_HZ) if self.unit == "hz" else (-LARGEST_SHIFT_SEMITONES, LARGEST_SHIFT_SEMITONES)
+        )
+        if not voiced.size:
+            raise InputError("pitch without a voiced point; expected at least one")
+        wrong = ~((voiced >= low) & (voiced <= high))  # NaN is wrong as well
+        if wrong.any():
+            raise InputError(f"pitch of {voiced[wrong][0]:g} {self.unit}; expected {low:g} to {high:g}")
+
+    def on_frames(self, frames: int, frame_rate_hz: float) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
+        """Read the curve at the centres of an utterance's frames.
+
+        Hz are interpolated in log-frequency and semitones linearly, both from voiced point to voiced point; before
+        the first and after the last, their values are held. Voicing is that of the nearest point.
+
+        Args:
+            frames: Frames of the utterance (T).
+            frame_rate_hz: Frames per second; frame ``i`` is centred at ``(i + 0.5) / frame_rate_hz``.
+
+        Returns:
+            Values (T,), and voicing (T,) or None.
+        """
+        at = (np.arange(frames) + 0.5) / frame_rate_hz
+        chosen = slice(None) if self.voiced is None else np.asarray(self.voiced, dtype=bool)
+        times, values = np.asarray(self.times_seconds)[chosen], np.asarray(self.values, dtype=np.float64)[chosen]
+        found = np.exp(np.interp(at, times, np.log(values))) if self.unit == "hz" else np.interp(at, times, values)
+        if self.voiced is None:
+            return found, None
+        between = (np.asarray(self.times_seconds)[1:] + np.asarray(self.times_seconds)[:-1]) / 2
+        return found, np.asarray(self.voiced, dtype=bool)[np.searchsorted(between, at)]
+
+
+def curve_of_contour(contour: Contour) -> PitchCurve:
+    """A measured contour as a curve in Hz with its voicing."""
+    times = (np.arange(len(contour)) + 0.5) / contour.frame_rate_hz
+    return PitchCurve(times, contour.f0_hz.astype(np.float64), "hz", contour.voiced)
+
+
+# -- reading --------------------------------------------------------------------------------------------------------
+
+
+def read_pitch(path: str | Path, *, frame_rate_hz: float | None = None) -> PitchCurve:
+    """Read F0 from a file.
+
+    Args:
+        path: By its suffix. ``.csv`` or ``.tsv``: a header, a column of times (``time_s``) and one of ``f0_hz`` (0 or
+            empty where unvoiced) or ``semitones``. ``.PitchTier`` or ``.Pitch``: as Praat saves them, text or binary;
+            needs extra ``eval``. ``.npy``: Hz per frame (T,), 0 or NaN where unvoiced, or times and Hz (n, 2).
+            ``.npz``: ``f0_hz`` or ``semitones``, and optionally ``voiced``, ``times_s`` or ``frame_rate_hz``.
+        frame_rate_hz: Frames per second of arrays that do not say it; that of the usual mel if None.
+
+    Returns:
+        The curve.
+
+    Raises:
+        InputError: The file is missing, too large, damaged or of another kind, or holds what is no pitch; the message
+            names it.
+    """
+    path = Path(path)
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(f"{path}: expected a pitch file, one of {', '.join(_READERS)}")
+    try:
+        if path.stat().st_size > LARGEST_FILE_BYTES:
+            raise InputError(f"larger than {LARGEST_FILE_BYTES // 2**20} MiB; expected a pitch contour")
+        return reader(path, frame_rate_hz or MelConfig().frame_rate_hz)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _read_csv(path: Path, frame_rate_hz: float) -> PitchCurve:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"no UTF-8 text (byte {error.start}); expected CSV") from error
+    head = text.partition("\n")[0]
+    delimiter = max(",;\t", key=head.count)
+    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
+    names = {name.strip().lower(): name for name in rows.fieldnames or () if name}
+    time = next((names[n] for n in TIME_COLUMNS if n in names), None)
+    value = next((n for n in UNIT_OF_COLUMN if n in names), None)
+    if time is None or value is None:
+        raise InputError(f"columns {', '.join(names) or 'none'}; expected time_s and f0_hz or semitones")
+    unit = UNIT_OF_COLUMN[value]
+    unvoiced = UNVOICED if unit == "hz" else tuple(text for text in UNVOICED if text != "0")
+    times, values = [], []
+    for row in rows:
+        written = (row[names[value]] or "").strip().lower()
+        times.append(_number(row[time], "time", rows.line_num))
+        values.append(math.nan if written in unvoiced else _number(written, value, rows.line_num))
+    return _curve(times, values, unit)
+
+
+def _number(text: str | None, what: str, line: int) -> float:
+    try:
+        return float(text or "")
+    except ValueError:
+        raise InputError(f"line {line}: {what} {text!r} is no number") from None
+
+
+def _curve(times: ArrayLike, values: ArrayLike, unit: Unit, voiced: NDArray[Any] | None = None) -> PitchCurve:
+    """A curve of values that are NaN, or 0 Hz, where unvoiced; without such, nothing is said of voicing."""
+    values = np.asarray(values, dtype=np.float64)
+    has_pitch = np.isfinite(values) & ((values != 0) | (unit != "hz"))
+    if unit == "semitones":  # a shift says nothing of voicing: points without one are left out
+        return PitchCurve(np.asarray(times, dtype=np.float64)[has_pitch], values[has_pitch], unit)
+    if voiced is not None:
+        has_pitch = has_pitch & np.asarray(voiced, dtype=bool)
+    said = None if voiced is None and has_pitch.all() else has_pitch
+    return PitchCurve(np.asarray(times, dtype=np.float64), values, unit, said)
+
+
+def _read_praat(path: Path, frame_rate_hz: float) -> PitchCurve:
+    head = path.open("rb").read(256).replace(b"\x00", b"")
+    if not any(mark in head for mark in (b"ooTextFile", b"ooBinaryFile")) or b"Pitch" not in head:
+        raise InputError("no PitchTier: it does not begin as one")
+    try:
+        import parselmouth
+        from parselmouth.praat import call
+    except ImportError as error:
+        raise InputError("reading Praat's files needs parselmouth: pip install gradtts-interp[eval]") from error
+    try:
+        found = parselmouth.read(str(path))
+    except parselmouth.PraatError as error:
+        raise InputError(f"cannot be read as a PitchTier: {str(error).splitlines()[0]}") from error
+    if isinstance(found, parselmouth.Pitch):
+        return _curve(found.xs(), found.selected_array["frequency"], "hz")
+    if found.class_name != "PitchTier":
+        raise InputError(f"holds a {found.class_name}; expected a PitchTier")
+    points = range(1, int(call(found, "Get number of points")) + 1)
+    times = np.array([call(found, "Get time from index", i) for i in points])
+    return PitchCurve(times, np.array([call(found, "Get value at index", i) for i in points]))
+
+
+def _read_npy(path: Path, frame_rate_hz: float) -> PitchCurve:
+    values = _load(path)
+    if not isinstance(values, np.ndarray) or not np.issubdtype(values.dtype, np.number):
+        raise InputError("no array of numbers")
+    if values.ndim == 2 and values.shape[1] == 2:
+        return _curve(values[:, 0], values[:, 1], "hz")
+    if values.ndim != 1:
+        raise InputError(f"array of shape {values.shape}; expected (T,) in Hz, or (n, 2) of times and Hz")
+    return _curve((np.arange(len(values)) + 0.5) / frame_rate_hz, values, "hz")
+
+
+def _read_npz(path: Path, frame_rate_hz: float) -> PitchCurve:
+    arrays = _load(path)
+    if isinstance(arrays, np.ndarray):
+        return _read_npy(path, frame_rate_hz)
+    name = next((n for n in ("f0_hz", "semitones") if n in arrays), None)
+    if name is None:
+        raise InputError(f"arrays {', '.join(arrays) or 'none'}; expected f0_hz or semitones")
+    values = np.atleast_1d(arrays[name])
+    rate = float(arrays.get("frame_rate_hz", frame_rate_hz))
+    times = arrays.get("times_s", (np.arange(len(values)) + 0.5) / rate)
+    return _curve(times, values, UNIT_OF_COLUMN[name], arrays.get("voiced"))
+
+
+def _load(path: Path) -> NDArray[Any] | Mapping[str, NDArray[Any]]:
+    """An array, or arrays by name; nothing is unpickled."""
+    try:
+        found = np.load(path, allow_pickle=False)
+        return found if isinstance(found, np.ndarray) else dict(found)
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"no NumPy file of numbers: {str(error).splitlines()[0]}") from error
+
+
+_READERS: dict[str, Callable[[Path, float], PitchCurve]] = {
+    ".csv": _read_csv, ".tsv": _read_csv, ".pitchtier": _read_praat, ".pitch": _read_praat, ".npy": _read_npy,
+    ".npz": _read_npz,
+}  # fmt: skip
+
+
+# -- writing --------------------------------------------------------------------------------------------------------
+
+
+def write_pitch(path: str | Path, curve: PitchCurve, *, short: bool = False) -> None:
+    """Write F0 in the format of the suffix; the file appears whole or not at all. Needs no extra.
+
+    Args:
+        path: ``.csv``, ``.tsv``, ``.PitchTier`` (Hz of the voiced points only), ``.npy`` (times and Hz, NaN where
+            unvoiced) or ``.npz``.
+        curve: What to write.
+        short: Whether a PitchTier is in Praat's short text format instead of the long one.
+
+    Raises:
+        InputError: Another suffix, or a PitchTier or ``.npy`` of semitones, which those do not hold.
+    """
+    kind = Path(path).suffix.lower()
+    if kind not in (".csv", ".tsv", ".pitchtier", ".npy", ".npz"):
+        raise InputError(f"{path}: expected a name in .csv, .tsv, .PitchTier, .npy or .npz")
+    if curve.unit != "hz" and kind in (".pitchtier", ".npy"):
+        raise InputError(f"{path}: it would hold {curve.unit}; expected .csv or .npz for those")
+    times, values = np.asarray(curve.times_seconds, dtype=np.float64), np.asarray(curve.values, dtype=np.float64)
+    voiced = np.ones(len(times), dtype=bool) if curve.voiced is None else np.asarray(curve.voiced, dtype=bool)
+    with atomic_path(path) as temporary:
+        if kind in (".csv", ".tsv"):
+            name = "f0_hz" if curve.unit == "hz" else "semitones"
+            rows = [(f"{t:.6f}", f"{v:.4f}" if on else "") for t, v, on in zip(times, values, voiced, strict=True)]
+            with temporary.open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file, delimiter="\t" if kind == ".tsv" else ",").writerows([("time_s", name), *rows])
+        elif kind == ".pitchtier":
+            write = _short_tier if short else _long_tier
+            temporary.write_text(write(times[voiced], values[voiced], float(times[-1])), encoding="utf-8", newline="\n")
+        else:
+            values = np.where(voiced, values, np.nan)
+            if kind == ".npy":
+                np.save(temporary, np.stack([times, values], axis=1))
+            else:
+                name = "f0_hz" if curve.unit == "hz" else "semitones"
+                np.savez(temporary, **{name: values, "times_s": times, "voiced": voiced})
+
+
+_HEAD = 'File type = "ooTextFile"\nObject class = "PitchTier"\n'
+
+
+def _short_tier(times: NDArray[Any], values: NDArray[Any], end: float) -> str:
+    numbers = [number for point in zip(times.tolist(), values.tolist(), strict=True) for number in point]
+    return "\n".join([_HEAD, "0", repr(end), str(len(times)), *map(repr, numbers)]) + "\n"
+
+
+def _long_tier(times: NDArray[Any], values: NDArray[Any], end: float) -> str:
+    lines = [_HEAD, "xmin = 0", f"xmax = {end!r}", f"points: size = {len(times)}"]
+    for i, (time, value) in enumerate(zip(times.tolist(), values.tolist(), strict=True), 1):
+        lines += [f"points [{i}]:", f"    number = {time!r}", f"    value = {value!r}"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,15 @@
+"""Stimuli for perception experiments: continua between two styles, measured step by step, and experiments that run."""
+
+from gradtts_interp.stimuli.continuum import Continuum, Stimulus, make_continuum
+from gradtts_interp.stimuli.experiments import EXPERIMENTS, TASKS, write_experiment
+from gradtts_interp.stimuli.folder import save_continuum
+
+__all__ = [
+    "EXPERIMENTS",
+    "TASKS",
+    "Continuum",
+    "Stimulus",
+    "make_continuum",
+    "save_continuum",
+    "write_experiment",
+]

@@ -1,0 +1,167 @@
+"""A continuum on disk: a wav and a TextGrid of each step, a table, a picture, and all settings."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gradtts_interp.audio import write_wav
+from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.textgrid import TextGrid, to_textgrid, write_textgrid
+from gradtts_interp.evaluation.voice import median_formants
+from gradtts_interp.files import atomic_path
+from gradtts_interp.pitch.statistics import f0_statistics
+from gradtts_interp.stimuli.continuum import ASKED, Continuum, Stimulus
+from gradtts_interp.stimuli.picture import plot_continuum
+from gradtts_interp.units import db_to_amplitude_ratio
+
+TABLE, PICTURE, SETTINGS = "stimuli.csv", "continuum.png", "continuum.json"
+HIGHEST_PEAK = 0.99
+LOUDNESS_LIMITS = (-60.0, -5.0)
+FORMANTS = 3
+
+
+def save_continuum(
+    continuum: Continuum, folder: str | Path, *, loudness: float | None = None, equal_length: bool = False
+) -> Path:
+    """Write a continuum.
+
+    Args:
+        continuum: What :func:`~gradtts_interp.stimuli.continuum.make_continuum` made.
+        folder: Where to write ``step_00.wav``, ``step_00.TextGrid`` and so on, ``stimuli.csv``, ``continuum.png`` and
+            ``continuum.json``; made if missing.
+        loudness: Bring each file to this loudness, LUFS; where one would clip, all are made softer alike.
+        equal_length: Fill shorter files up with silence at their end.
+
+    Returns:
+        The table.
+
+    Raises:
+        InputError: The loudness cannot be had, or nothing can be written.
+    """
+    folder = Path(folder)
+    rate = continuum.steps[0].speech.mel_config.sample_rate_hz
+    sounds = [step.speech.audio for step in continuum.steps]
+    if equal_length:
+        longest = max(map(len, sounds))
+        sounds = [np.pad(sound, (0, longest - len(sound))) for sound in sounds]
+    if loudness is not None:
+        sounds = equally_loud(sounds, rate, loudness)
+    digits = max(2, len(str(len(sounds) - 1)))
+    rows = []
+    for i, (step, sound) in enumerate(zip(continuum.steps, sounds, strict=True)):
+        path = folder / f"step_{i:0{digits}d}.wav"
+        write_wav(path, torch.from_numpy(sound), rate)
+        grid = to_textgrid(step.speech)
+        end = max(grid.end_seconds, len(sound) / rate)
+        write_textgrid(path.with_suffix(".TextGrid"), TextGrid(end, grid.intervals, grid.points))
+        rows.append(_row(continuum, i, step, sound, path.name))
+    with atomic_path(folder / TABLE) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    plot_continuum(continuum, folder / PICTURE)
+    settings = {
+        "text": continuum.text,
+        "of": continuum.of,
+        "a": continuum.a.name,
+        "b": continuum.b.name,
+        "equalised": continuum.equalised,
+        "largest_distance_from_equal_spacing": continuum.error,
+        "loudness_lufs": loudness,
+        "equal_length": equal_length,
+        "durations": "the same in all steps" if continuum.of != "rate" else "from A's own to B's own",
+        "rendering": continuum.steps[0].speech.settings,
+    }
+    with atomic_path(folder / SETTINGS) as temporary:
+        temporary.write_text(json.dumps(settings, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return folder / TABLE
+
+
+def _row(continuum: Continuum, i: int, step: Stimulus, sound: NDArray[np.float32], name: str) -> dict[str, Any]:
+    """One row of the table; what cannot be measured is empty."""
+    rate = step.speech.mel_config.sample_rate_hz
+    pitch = f0_statistics(step.signal.contour).to_dict()
+    try:
+        formants = [round(float(f)) for f in median_formants(sound, rate)[:FORMANTS]]
+    except InputError:
+        formants = [None] * FORMANTS
+    lufs = loudness_lufs(sound, rate)
+    return {
+        "file": name,
+        "step": i,
+        "of": continuum.of,
+        "share": round(step.share, 6),
+        **{
+            f"asked_{dimension}": round(step.share, 6) if dimension in ASKED[continuum.of] else 0
+            for dimension in ("pitch", "timbre", "energy", "rate")
+        },
+        **{f"realised_{k}": None if v is None else round(v, 4) for k, v in step.realised.items()},
+        "f0_median_hz": pitch["median_hz"],
+        "f0_range_semitones": pitch["range_semitones"],
+        "level_lufs": None if lufs is None else round(lufs, 2),
+        "seconds": round(len(sound) / rate, 4),
+        **{f"f{n}_hz": formant for n, formant in enumerate(formants, 1)},
+        "a": continuum.a.name,
+        "b": continuum.b.name,
+        "seed": step.speech.settings["seed"],
+        "solver": step.speech.settings["solver"],
+        "sampler_steps": step.speech.settings["steps"],
+        "text": continuum.text,
+    }
+
+
+def loudness_lufs(sound: NDArray[np.float32], sample_rate_hz: int) -> float | None:
+    """Loudness of samples (N,) by ITU-R BS.1770; None for silence or less than a gating block of 0.4 s.
+
+    Args:
+        sound: Samples, full scale at 1.
+        sample_rate_hz: Their rate.
+
+    Returns:
+        Loudness in LUFS.
+
+    Raises:
+        InputError: The library that measures it is not installed.
+    """
+    try:
+        import pyloudnorm
+    except ImportError as error:
+        raise InputError("loudness needs pyloudnorm: pip install gradtts-interp[stimuli]") from error
+    if len(sound) < 0.4 * sample_rate_hz or not np.any(sound):
+        return None
+    found = float(pyloudnorm.Meter(sample_rate_hz).integrated_loudness(np.asarray(sound, dtype=np.float64)))
+    return found if np.isfinite(found) else None
+
+
+def equally_loud(sounds: list[NDArray[np.float32]], sample_rate_hz: int, loudness: float) -> list[NDArray[np.float32]]:
+    """Bring sounds to one loudness; where one would clip, all are made softer by the same factor.
+
+    Args:
+        sounds: Samples, each (N,).
+        sample_rate_hz: Their rate.
+        loudness: In LUFS.
+
+    Returns:
+        Samples, each (N,).
+
+    Raises:
+        InputError: The loudness is out of range, or a sound is silent or too short to have one.
+    """
+    low, high = LOUDNESS_LIMITS
+    if not low <= loudness <= high:
+        raise InputError(f"loudness {loudness:g} LUFS; expected {low:g} to {high:g}")
+    louder = []
+    for i, sound in enumerate(sounds):
+        found = loudness_lufs(sound, sample_rate_hz)
+        if found is None:
+            raise InputError(f"step {i}: no loudness; expected at least 0.4 s that are not silent")
+        louder.append(sound * np.float32(db_to_amplitude_ratio(loudness - found)))
+    peak = max(float(np.abs(sound).max()) for sound in louder)
+    return [sound * np.float32(min(1.0, HIGHEST_PEAK / peak)) for sound in louder]

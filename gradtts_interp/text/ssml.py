@@ -1,0 +1,363 @@
+"""The part of SSML that people use: pauses, rate, pitch and volume, pronunciations, and how figures are read.
+
+Read by expat, with document types and entities of one's own refused. What is not supported is an error with its place,
+never silently left out.
+
+Source: W3C, Speech Synthesis Markup Language 1.1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NoReturn
+from xml.parsers import expat
+
+from gradtts_interp.errors import InputError
+from gradtts_interp.text import numbers
+from gradtts_interp.text.frontend import TextFrontend, TokenizedText
+from gradtts_interp.text.ipa import ipa_to_arpabet
+from gradtts_interp.text.lexicon import Lexicon
+from gradtts_interp.text.pronounce import letter_names
+from gradtts_interp.text.symbols import ARPABET
+
+MOST_CHARACTERS, DEEPEST = 100_000, 32
+LONGEST_PAUSE_SECONDS = 20.0
+RATE_LIMITS = (0.25, 4.0)
+SEMITONE_LIMITS = (-24.0, 24.0)
+VOLUME_LIMITS_DB = (-60.0, 20.0)
+
+ATTRIBUTES: dict[str, tuple[str, ...]] = {
+    "speak": ("version", "xmlns", "xml:lang", "xmlns:xsi", "xsi:schemaLocation"),
+    "p": ("xml:lang",),
+    "s": ("xml:lang",),
+    "break": ("time", "strength"),
+    "prosody": ("rate", "pitch", "volume"),
+    "phoneme": ("alphabet", "ph"),
+    "say-as": ("interpret-as",),
+    "sub": ("alias",),
+}
+"""Every element that is understood, with its attributes."""
+
+PAUSES_SECONDS = {"none": 0.0, "x-weak": 0.1, "weak": 0.2, "medium": 0.4, "strong": 0.7, "x-strong": 1.2}
+RATES = {"x-slow": 0.5, "slow": 0.75, "medium": 1.0, "default": 1.0, "fast": 1.25, "x-fast": 1.6}
+PITCHES_SEMITONES = {"x-low": -6.0, "low": -3.0, "medium": 0.0, "default": 0.0, "high": 3.0, "x-high": 6.0}
+VOLUMES_DB = {
+    "silent": VOLUME_LIMITS_DB[0], "x-soft": -12.0, "soft": -6.0, "medium": 0.0, "default": 0.0, "loud": 4.0,
+    "x-loud": 8.0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How something is spoken.
+
+    Attributes:
+        rate: Factor on the speed; above 1 is faster.
+        semitones: Shift of the pitch.
+        volume_db: Change of the level.
+    """
+
+    rate: float = 1.0
+    semitones: float = 0.0
+    volume_db: float = 0.0
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A stretch of text that is spoken in one manner.
+
+    Attributes:
+        text: For the frontend; pronunciations stand in it as inline phones.
+        manner: How it is spoken.
+        pause_seconds: Pause after it, None where punctuation decides.
+    """
+
+    text: str
+    manner: Manner = Manner()
+    pause_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Directions:
+    """What SSML says of the words of a line.
+
+    Attributes:
+        manners: Of each word.
+        pauses: Seconds of the pause before a word, by its index; that of the number of words is after the last.
+    """
+
+    manners: tuple[Manner, ...]
+    pauses: Mapping[int, float] = field(default_factory=dict)
+
+
+def is_ssml(line: str) -> bool:
+    """Whether a line is SSML: it starts with ``<speak``, or as XML does."""
+    return re.match(r"\s*<(speak[\s>/]|\?xml\s|!DOCTYPE\s)", line) is not None
+
+
+def tokenize_line(frontend: TextFrontend, line: str) -> tuple[TokenizedText, Directions | None]:
+    """Change a line, plain or SSML, to tokens.
+
+    Args:
+        frontend: Changes plain text to tokens.
+        line: Text; SSML where :func:`is_ssml`.
+
+    Returns:
+        Tokens, and what SSML says of the words; None for plain text.
+
+    Raises:
+        InputError: The SSML is wrong or not supported, a tag stands inside a word, or the frontend refuses the text.
+    """
+    if not is_ssml(line):
+        return frontend(line), None
+    passages = parse_ssml(line)
+    tokenized = frontend("".join(p.text + (" , " if p.pause_seconds else "") for p in passages))
+    manners: list[Manner] = []
+    pauses: dict[int, float] = {}
+    for passage in passages:
+        manners += [passage.manner] * _words_in(frontend, passage.text)
+        if passage.pause_seconds is not None:
+            pauses[len(manners)] = pauses.get(len(manners), 0.0) + passage.pause_seconds
+    if len(manners) != len(tokenized.words):
+        raise InputError(
+            f"SSML: {len(tokenized.words)} words, but {len(manners)} between the tags; expected tags around whole words"
+        )
+    return replace(tokenized, text=line), Directions(tuple(manners), pauses)
+
+
+def _words_in(frontend: TextFrontend, text: str) -> int:
+    """Words of a passage, 0 where it is only punctuation."""
+    return len(frontend(text).words) if re.search(r"[^\W_]|[^\x00-\x7f]|[$%&@+=#<>]", text) else 0
+
+
+def parse_ssml(text: str) -> tuple[Passage, ...]:
+    """Read SSML.
+
+    Args:
+        text: A ``<speak>`` element.
+
+    Returns:
+        Passages in order; those that are empty but for a pause have no text.
+
+    Raises:
+        InputError: It is no XML, or holds an element, attribute or value that is not supported; the message says where.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise InputError(f"SSML of {len(text)} characters; the limit is {MOST_CHARACTERS}")
+    return _Reader().read(text)
+
+
+@dataclass
+class _Open:
+    """An element that is not closed yet."""
+
+    name: str
+    manner: Manner
+    convert: Callable[[str], str] | None = None
+    heard: str = ""
+
+
+class _Reader:
+    """Collects passages while expat goes through the text."""
+
+    def __init__(self) -> None:
+        self.parser = expat.ParserCreate()
+        self.parser.buffer_text = True
+        self.parser.StartElementHandler = self.start
+        self.parser.EndElementHandler = self.end
+        self.parser.CharacterDataHandler = self.text
+        self.parser.StartDoctypeDeclHandler = lambda *_: self.refuse("a document type is not supported; leave it out")
+        self.open: list[_Open] = []
+        self.passages: list[Passage] = []
+
+    def read(self, text: str) -> tuple[Passage, ...]:
+        try:
+            self.parser.Parse(text.strip(), True)
+        except expat.ExpatError as error:
+            what = expat.ErrorString(error.code)
+            raise InputError(f"SSML, line {error.lineno}, column {error.offset + 1}: {what}") from error
+        return tuple(self.passages)
+
+    def refuse(self, problem: str) -> NoReturn:
+        line, column = self.parser.CurrentLineNumber, self.parser.CurrentColumnNumber + 1
+        raise InputError(f"SSML, line {line}, column {column}: {problem}")
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if name not in ATTRIBUTES:
+            self.refuse(f"<{name}> is not supported; expected one of {', '.join(ATTRIBUTES)}")
+        for attribute in attributes:
+            if attribute not in ATTRIBUTES[name]:
+                self.refuse(f"<{name} {attribute}=...> is not supported; expected {', '.join(ATTRIBUTES[name])}")
+        if (name == "speak") == bool(self.open):
+            self.refuse("<speak> stands once, around everything")
+        if len(self.open) >= DEEPEST:
+            self.refuse(f"elements within elements, more than {DEEPEST} deep")
+        if self.open and (self.open[-1].convert or self.open[-1].name == "break"):
+            self.refuse(f"<{name}> inside <{self.open[-1].name}>; expected plain text there")
+        manner = self.open[-1].manner if self.open else Manner()
+        try:
+            if name == "prosody":
+                manner = _manner(manner, attributes)
+            convert = _CONVERTERS[name](attributes) if name in _CONVERTERS else None
+            if name == "break":
+                self.passages.append(Passage("", manner, _pause(attributes)))
+        except InputError as error:
+            self.refuse(f"<{name}>: {error}")
+        self.open.append(_Open(name, manner, convert))
+
+    def text(self, text: str) -> None:
+        inside = self.open[-1]
+        if inside.name == "break" and text.strip():
+            self.refuse(f"<break> holds {text.strip()[:40]!r}; expected <break/>")
+        if inside.convert is not None:
+            inside.heard += text
+        elif text:
+            if "{" in text or "}" in text:
+                self.refuse("a brace in the text; expected <phoneme> for a pronunciation")
+            self.passages.append(Passage(" ".join(text.split("\n")), inside.manner))
+
+    def end(self, name: str) -> None:
+        closed = self.open.pop()
+        if closed.convert is not None:
+            try:
+                self.passages.append(Passage(closed.convert(closed.heard.strip()), closed.manner))
+            except InputError as error:
+                self.refuse(f"<{name}>: {error}")
+        elif name in ("p", "s") and not re.search(r"[.!?]\s*$", "".join(p.text for p in self.passages)):
+            self.passages.append(Passage(". ", closed.manner))
+
+
+# -- values ---------------------------------------------------------------------------------------------------------
+
+
+def _pause(attributes: Mapping[str, str]) -> float:
+    if "time" in attributes:
+        found = re.fullmatch(r"\+?(\d*\.?\d+)(ms|s)", attributes["time"].strip())
+        seconds = float(found[1]) / (1000 if found[2] == "ms" else 1) if found else -1.0
+        if not 0 <= seconds <= LONGEST_PAUSE_SECONDS:
+            raise InputError(
+                f"time {attributes['time']!r}; expected such as 300ms or 1.5s, up to {LONGEST_PAUSE_SECONDS:g} s"
+            )
+        return seconds
+    return _named("strength", attributes.get("strength", "medium"), PAUSES_SECONDS)
+
+
+def _named(what: str, text: str, names: Mapping[str, float], example: str = "") -> float:
+    if text not in names:
+        raise InputError(f"{what} {text!r}; expected {example}one of {', '.join(names)}")
+    return names[text]
+
+
+def _manner(outer: Manner, attributes: Mapping[str, str]) -> Manner:
+    """A manner inside another: rates multiply, shifts add."""
+    rate, semitones, volume = outer.rate, outer.semitones, outer.volume_db
+    if "rate" in attributes:
+        rate *= _rate(attributes["rate"].strip())
+    if "pitch" in attributes:
+        semitones += _change("pitch", attributes["pitch"].strip(), "st", PITCHES_SEMITONES)
+    if "volume" in attributes:
+        volume += _change("volume", attributes["volume"].strip(), "dB", VOLUMES_DB)
+    for what, value, limits in (
+        ("rate", rate, RATE_LIMITS),
+        ("pitch", semitones, SEMITONE_LIMITS),
+        ("volume", volume, VOLUME_LIMITS_DB),
+    ):
+        if not limits[0] <= value <= limits[1] and not (what == "volume" and value < limits[0]):
+            raise InputError(f"{what} of {value:g} altogether; expected {limits[0]:g} to {limits[1]:g}")
+    return Manner(rate, semitones, max(volume, VOLUME_LIMITS_DB[0]))
+
+
+def _rate(text: str) -> float:
+    found = re.fullmatch(r"([+-]?)(\d*\.?\d+)(%?)", text)
+    if not found:
+        return _named("rate", text, RATES, "such as 80% or +20%, or ")
+    value = float(found[2]) / (100 if found[3] else 1)
+    return 1 + float(found[1] + "1") * value if found[1] else value
+
+
+def _change(what: str, text: str, unit: str, names: Mapping[str, float]) -> float:
+    found = re.fullmatch(rf"([+-]\d*\.?\d+){unit}", text)
+    return float(found[1]) if found else _named(what, text, names, f"such as +2{unit}, or ")
+
+
+def _phoneme(attributes: Mapping[str, str]) -> Callable[[str], str]:
+    alphabet, written = attributes.get("alphabet", "ipa"), attributes.get("ph", "").strip()
+    if not written:
+        raise InputError("no ph; expected such as ph='HH AH0 L OW1'")
+    if alphabet == "ipa":
+        phones = [phone for word in written.split() for phone in ipa_to_arpabet(word)]
+    elif alphabet in ("x-arpabet", "x-cmu"):
+        phones = written.upper().split()
+        for phone in phones:
+            if phone not in ARPABET:
+                raise InputError(f"phone {phone!r} of ph={written!r}; expected ARPAbet such as HH AH0 L OW1")
+    else:
+        raise InputError(f"alphabet {alphabet!r}; expected ipa or x-arpabet")
+    return lambda _: f" {{{' '.join(phones)}}} "
+
+
+def _sub(attributes: Mapping[str, str]) -> Callable[[str], str]:
+    if not attributes.get("alias", "").strip():
+        raise InputError("no alias; expected the words that are spoken")
+    return lambda _: attributes["alias"]
+
+
+def _say_as(attributes: Mapping[str, str]) -> Callable[[str], str]:
+    kind = attributes.get("interpret-as", "")
+    if kind not in SAY_AS:
+        raise InputError(f"interpret-as {kind!r}; expected one of {', '.join(SAY_AS)}")
+    return lambda text: f" {SAY_AS[kind](text)} "
+
+
+def _characters(text: str) -> str:
+    spoken = []
+    for character in "".join(text.split()):
+        if character.isascii() and character.isalpha():
+            spoken.append("{" + " ".join(letter_names(character, Lexicon.default())) + "}")
+        elif character.isascii() and character.isdigit():
+            spoken.append(numbers.spell_digits(character))
+        else:
+            raise InputError(f"character {character!r} of {text!r}; expected letters A-Z and digits")
+    return _something(" ".join(spoken), text)
+
+
+def _digits(text: str) -> str:
+    plain = re.sub(r"[\s().+-]", "", text)
+    if not re.fullmatch("[0-9]+", plain):
+        raise InputError(f"{text!r}; expected digits")
+    groups = re.findall("[0-9]+", text)
+    return ", ".join(numbers.spell_digits(group) for group in groups)
+
+
+def _cardinal(text: str) -> str:
+    if not re.fullmatch(r"[+-]?[0-9][0-9,]*(\.[0-9]+)?", text):
+        raise InputError(f"{text!r}; expected a number such as 1,234 or 3.5")
+    return ("minus " if text[0] == "-" else "") + numbers.number(text.lstrip("+-"))
+
+
+def _ordinal(text: str) -> str:
+    found = re.fullmatch(r"([0-9][0-9,]*)(?:st|nd|rd|th)?", text)
+    if not found:
+        raise InputError(f"{text!r}; expected a number such as 3 or 21st")
+    return numbers.ordinal(found[1].replace(",", ""))
+
+
+def _something(spoken: str, text: str) -> str:
+    if not spoken:
+        raise InputError(f"nothing to say in {text!r}")
+    return spoken
+
+
+SAY_AS: dict[str, Callable[[str], str]] = {
+    "characters": _characters, "spell-out": _characters, "digits": _digits, "telephone": _digits,
+    "cardinal": _cardinal, "number": _cardinal, "ordinal": _ordinal,
+}  # fmt: skip
+"""Ways to read a text, by the names that synthesisers give them."""
+
+_CONVERTERS: dict[str, Callable[[Mapping[str, str]], Callable[[str], str]]] = {
+    "phoneme": _phoneme,
+    "sub": _sub,
+    "say-as": _say_as,
+}

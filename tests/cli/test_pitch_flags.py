@@ -1,0 +1,80 @@
+"""Pitch on the command line."""
+
+import json
+
+import numpy as np
+import pytest
+from tiny import StubVocoder, tiny_pipeline
+
+from gradtts_interp.cli import job_flags
+from gradtts_interp.cli.main import main
+from gradtts_interp.cli.pitch_flags import split_words
+from gradtts_interp.errors import InputError
+from gradtts_interp.pitch.files import PitchCurve, read_pitch, write_pitch
+
+
+@pytest.mark.parametrize(
+    ("text", "shares", "shifts"),
+    [
+        (None, None, {}),
+        ("2-4:b,6:0.5", "2-4:b,6:0.5", {}),
+        ("3:+2st", None, {range(2, 3): 2.0}),
+        ("2-4:b, 1-2:-1.5ST ,3:4 st", "2-4:b", {range(0, 2): -1.5, range(2, 3): 4.0}),
+    ],
+)
+def test_words_are_shares_or_shifts(text, shares, shifts):
+    assert split_words(text) == (shares, shifts)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("3:upst", "'3:upst' is no shift of words; expected such as 3:.2st"),
+        ("0:+1st", "'0:.1st' is no shift"),
+        ("4-2:+1st", "'4-2:.1st' is no shift"),
+        ("1-3:+1st,2:+1st", "word 2 is shifted twice"),
+    ],
+)
+def test_bad_shifts(text, message):
+    with pytest.raises(InputError, match=message):
+        split_words(text)
+
+
+@pytest.fixture
+def speak(monkeypatch, tmp_path):
+    """Run the main job on a tiny model that is shown contours."""
+    pipeline = tiny_pipeline()
+    monkeypatch.setattr(job_flags.GradTTSInterpPipeline, "from_pretrained", lambda *_, **__: pipeline)
+    assert isinstance(pipeline.vocoder, StubVocoder)
+
+    def run(*flags):
+        return main(["synthesize", "--text", "Go down.", "-s", "0", "-t", "2", "--out", str(tmp_path / "out"), *flags])
+
+    return run
+
+
+def test_a_contour_and_a_shift_reach_the_pipeline(speak, tmp_path):
+    write_pitch(tmp_path / "a.PitchTier", PitchCurve(np.array([0.0, 1.0]), np.array([150.0, 150.0])))
+    assert speak("--pitch-file", str(tmp_path / "a.PitchTier"), "--words", "2:+3st", "--no-plots") == 0
+    report = json.loads((tmp_path / "out" / "sample_0.json").read_text())
+    assert report["settings"]["pitch"] == [{"curve": {"points": 2, "unit": "hz"}, "words": {"2": 3.0}}]
+    assert "f0_rms_cents" in report["asked_pitch"]
+
+
+def test_the_realised_pitch_is_written(speak, tmp_path, monkeypatch):
+    from gradtts_interp.pitch.contour import Contour
+    from gradtts_interp.speech import Speech
+
+    sung = Contour(np.full(9, 123.0, np.float32), np.ones(9, bool), np.zeros(9, np.float32), 86.0)
+    monkeypatch.setattr(Speech, "contour", property(lambda self: sung))  # random weights sing nothing
+    assert speak("--write-pitch", "csv", "--no-plots") == 0
+    assert read_pitch(tmp_path / "out" / "sample_0.csv").values.tolist() == [123.0] * 9
+
+
+def test_errors_name_the_flag_and_the_file(speak, tmp_path, capsys):
+    assert speak("--pitch-file", str(tmp_path / "none.csv")) == 2
+    assert "none.csv cannot be read" in capsys.readouterr().err
+    assert speak("--words", "9:+2st", "--no-plots") == 1
+    assert "pitch of word 9: the sentence has words 1 to 2" in capsys.readouterr().err
+    assert speak("--words", "x:+2st") == 2
+    assert "--words: 'x:+2st' is no shift" in capsys.readouterr().err

@@ -1,0 +1,85 @@
+"""Stimuli without rendering: a folder as a continuum leaves it, and a speaker whose every share is known."""
+
+import csv
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from speaking import RATE_HZ, harmonic_tone
+
+from gradtts_interp.audio import write_wav
+from gradtts_interp.config import MelConfig
+from gradtts_interp.interpolation.asked_pitch import lay_pitch
+from gradtts_interp.interpolation.shares import Layout
+from gradtts_interp.speech import Speech
+from gradtts_interp.styles import Style
+
+SHARES = (0.0, 0.5, 1.0)
+TOKENS = (" ", "@G", "@OW1", "@D", "@AW1", "@N", ".")
+DURATIONS = {"A": np.array([5, 6, 20, 6, 20, 10, 5]), "B": np.array([5, 5, 14, 5, 16, 8, 5])}
+
+
+@pytest.fixture
+def stimuli(tmp_path) -> Path:
+    """Three tones of 0.1 s, with the columns that experiments read."""
+    folder = tmp_path / "stimuli"
+    for i, share in enumerate(SHARES):
+        write_wav(folder / f"step_{i:02d}.wav", harmonic_tone(110.0 * 2**share, 0.1), RATE_HZ)
+    with (folder / "stimuli.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "step", "share"])
+        writer.writerows([f"step_{i:02d}.wav", i, share] for i, share in enumerate(SHARES))
+    return folder
+
+
+class ToyPipeline:
+    """Speaks as the pipeline does, but its pitch and its spectrum follow the share by a known curve.
+
+    A is at 120 Hz, B at 180 Hz with a brighter spectrum and 4 dB more; at share w, both are at w² of the way.
+    """
+
+    def __init__(self):
+        self.model = SimpleNamespace(settings=SimpleNamespace(mel=MelConfig()))
+        self.calls = []
+
+    def __call__(self, text, a, b=None, *, share=None, durations=None, pitch=None, **options):
+        mel = self.model.settings.mel
+        self.calls.append((None if share is None else share.name, durations, options))
+        if durations is None:
+            rows = [DURATIONS[style.name] for style in (a, b) if style is not None]
+            row = np.rint(np.exp(np.mean(np.log(rows), 0))).astype(np.int64)
+        else:
+            row = np.asarray(durations[0])
+        frames, ends = int(row.sum()), np.cumsum(row)
+        layout = Layout(frames, mel, words=((int(ends[0]), int(ends[2])), (int(ends[2]), int(ends[5]))))
+        weight = np.full((mel.n_mels, frames), float(a.name == "B")) if share is None else share.render(layout).weight
+        way = np.square(weight.mean(0))
+        log_f0 = np.log(120.0) + way * np.log(1.5)
+        if pitch is not None:
+            asked = lay_pitch(pitch, layout)
+            log_f0 = (log_f0 if asked.log_f0 is None else asked.log_f0) + asked.shift
+        hop = mel.hop_samples
+        phase = 2 * np.pi * np.cumsum(np.exp(np.repeat(log_f0, hop))) / mel.sample_rate_hz
+        tilt = np.repeat(1.6 - 0.8 * way, hop)
+        audio = sum(np.sin(k * phase) / k**tilt for k in range(1, 20)) * 0.03 * 10 ** (np.repeat(4 * way, hop) / 20)
+        audio[: row[0] * hop] = audio[-row[-1] * hop :] = 0
+        return Speech(
+            text=text,
+            audio=audio.astype(np.float32),
+            mel=np.zeros((mel.n_mels, frames), np.float32),
+            share=None if share is None else weight,
+            durations=row,
+            tokens=TOKENS,
+            words=(("go", *layout.words[0]), ("down", *layout.words[1])),
+            noise=np.zeros((mel.n_mels, frames), np.float32),
+            attention=None,
+            settings={"seed": options.get("seed"), "solver": "unipc", "steps": 20, "styles": [a.name]},
+            mel_config=mel,
+        )
+
+
+@pytest.fixture
+def toy():
+    """The pipeline, and its styles A and B."""
+    return ToyPipeline(), Style("A"), Style("B")

@@ -1,0 +1,98 @@
+"""Continua of a speaker whose every share is known, and one of the shipped voice."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gradtts_interp.errors import InputError
+from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.stimuli.continuum import ASKED, DIMENSIONS, make_continuum
+
+TEXT = "Go down."
+CHECKPOINT = Path(__file__).resolve().parents[2] / "checkpts" / "demo"
+
+
+@pytest.mark.parametrize("of", DIMENSIONS)
+def test_what_moves_moves_and_the_rest_stays(of, toy):
+    tts, a, b = toy
+    found = make_continuum(tts, TEXT, a, b, steps=3, of=of, seed=7)
+    assert [step.share for step in found.steps] == [0, 0.5, 1] and of in ASKED
+    ends = [found.steps[i].realised for i in (0, -1)]
+    moves = {"all": ("f0", "envelope", "energy"), "pitch": ("f0",), "timbre": ("envelope", "energy"),
+             "energy": ("energy",), "rate": ("rate",), "time": ("f0", "envelope", "energy"),
+             "frequency": ("f0", "envelope", "energy")}[of]  # fmt: skip
+    for name in ("f0", "energy", "rate"):
+        if name == "rate" and of != "rate":
+            continue
+        assert ends[0][name] == pytest.approx(0, abs=0.06)
+        assert ends[1][name] == pytest.approx(float(name in moves), abs=0.12), name
+    assert {options["seed"] for _, _, options in tts.calls} == {7}
+    lengths = {len(step.speech.durations) and int(step.speech.durations.sum()) for step in found.steps}
+    assert (len(lengths) == 1) == (of != "rate")
+
+
+def test_the_pitch_of_a_step_lies_on_the_way_in_octaves(toy):
+    tts, a, b = toy
+    found = make_continuum(tts, TEXT, a, b, steps=5, of="pitch")
+    medians = [np.median(s.signal.contour.f0_hz[s.signal.contour.voiced]) for s in found.steps]
+    np.testing.assert_allclose(medians, 120 * 1.5 ** np.linspace(0, 1, 5), rtol=0.01)
+
+
+@pytest.mark.parametrize("measure", ["f0", "envelope", "all"])
+def test_equal_steps_are_equal(measure, toy):
+    tts, a, b = toy
+    plain = make_continuum(tts, TEXT, a, b, steps=6)
+    rows = []
+    equal = make_continuum(tts, TEXT, a, b, steps=6, equalise=measure, progress=lambda share, _: rows.append(share))
+    realised = np.array([step.measure(measure) for step in equal.steps])
+    distance = np.abs(realised - np.linspace(0, 1, 6)).max()
+    assert distance < 0.03 and equal.error == pytest.approx(distance, abs=0.01)
+    assert np.abs([s.measure(measure) - w for s, w in zip(plain.steps, np.linspace(0, 1, 6), strict=True)]).max() > 0.1
+    assert len(rows) == len(set(rows)), "a share is rendered twice"
+    if measure == "f0":  # the toy's curve is w², so its inverse is the root
+        np.testing.assert_allclose([s.share for s in equal.steps], np.sqrt(np.linspace(0, 1, 6)), atol=0.03)
+
+
+def test_durations_lie_half_way_and_are_kept(toy):
+    tts, a, b = toy
+    found = make_continuum(tts, TEXT, a, b, steps=3)
+    given = [durations[0] for _, durations, _ in tts.calls if durations is not None]
+    assert all(row == given[0] for row in given) and found.steps[1].realised["rate"] == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"of": "colour"}, "continuum of 'colour'; expected one of all, pitch"),
+        ({"equalise": "rate"}, "equal steps of 'rate'; expected one of f0, envelope, all"),
+        ({"steps": 1}, "continuum of 1 steps"),
+    ],
+)
+def test_wrong_settings(options, message, toy):
+    tts, a, b = toy
+    with pytest.raises(InputError, match=message):
+        make_continuum(tts, TEXT, a, b, **options)
+
+
+def test_styles_that_are_alike(toy):
+    tts, a, _ = toy
+    assert make_continuum(tts, TEXT, a, a, steps=2).steps[1].realised == {
+        "f0": None, "envelope": None, "energy": None, "rate": None,
+    }  # fmt: skip
+    with pytest.raises(InputError, match="equal steps of f0: a step cannot be measured"):
+        make_continuum(tts, TEXT, a, a, steps=3, equalise="f0")
+    with pytest.raises(InputError, match="nowhere 1 dB apart"):
+        make_continuum(tts, TEXT, a, a, steps=3, of="energy")
+
+
+@pytest.mark.slow
+def test_the_shipped_voice():
+    tts = GradTTSInterpPipeline.from_pretrained(CHECKPOINT)
+    tts.set_progress_bar_config(disable=True)
+    a, b = tts.style(speaker=12), tts.style(speaker=10)
+    text = "The old teacher drew a circle."
+    found = make_continuum(tts, text, a, b, steps=5, equalise="all", solver="unipc", num_inference_steps=10)
+    assert found.error < 0.03
+    assert all(step.speech.durations.tolist() == found.steps[0].speech.durations.tolist() for step in found.steps)
+    assert all(np.array_equal(step.speech.noise, found.steps[0].speech.noise) for step in found.steps)

@@ -1,0 +1,120 @@
+"""The jsPsych experiments in headless Chromium, from the first page to the saved answers."""
+
+import csv
+import shutil
+import time
+from functools import partial
+
+import pytest
+
+pytest.importorskip("selenium")
+
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.common.by import By
+
+from gradtts_interp.evaluation.psychometric import read_answers
+from gradtts_interp.stimuli.experiments import write_experiment
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs apt-get install chromium chromium-driver"),
+]
+FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync "
+    "--disable-component-update --autoplay-policy=no-user-gesture-required --mute-audio"
+)
+PATIENCE_SECONDS = 120
+TRIALS = {"identification": 3, "axb": 6, "rating": 3}
+BUTTONS = {"identification": ["low & <b>", "high"], "axb": ["first", "last"], "rating": ["1 (low & <b>)", "7 (high)"]}
+
+
+@pytest.fixture
+def browser(tmp_path):
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path / 'chromium'}"]:
+        options.add_argument(flag)
+    options.add_experimental_option("prefs", {"download.default_directory": str(tmp_path / "downloads")})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+def until(find):
+    """What ``find`` gives once it gives something."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        found = find()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("waited in vain")
+
+
+@pytest.mark.parametrize("task", TRIALS)
+def test_an_experiment_runs_to_its_last_answer(task, stimuli, browser, tmp_path):
+    page = write_experiment(
+        "jspsych", stimuli, task=task, labels=("low & <b>", "high"), repeats=2, question="Which <one>?"
+    )
+    browser.get(f"{page.as_uri()}?participant=p01")
+    until(lambda: browser.find_elements(By.XPATH, "//button[text()='Start']"))[0].click()
+    count = TRIALS[task] * 2
+    answered = 0
+    while answered < count:
+        buttons = until(lambda: _ready(browser))
+        assert {buttons[0].text, buttons[-1].text} == set(BUTTONS[task])
+        assert "Which <one>?" in browser.find_element(By.TAG_NAME, "body").text
+        first = buttons[0]
+        buttons[-(answered % 2)].click()
+        answered += 1
+        until(partial(_gone, first))
+    until(lambda: browser.find_elements(By.ID, "answers"))
+    saved = until(lambda: list((tmp_path / "downloads").glob("answers_p01.csv")))[0]
+    rows = list(csv.DictReader(saved.open(newline="")))
+    assert len(rows) == count and [row["trial"] for row in rows] == [str(i + 1) for i in range(count)]
+    assert {row["participant"] for row in rows} == {"p01"} and {row["task"] for row in rows} == {task}
+    assert sorted(row["stimulus"] for row in rows) == sorted(
+        f"step_{i:02d}.wav" for i in range(3) for _ in range(count // 3)
+    )
+    assert all(float(row["rt_ms"]) > 0 for row in rows)
+    for i, row in enumerate(rows):
+        last = bool(i % 2)
+        if task == "rating":
+            assert row["response"] == ("7" if last else "1")
+        elif task == "axb":
+            assert row["response"] == row["order"][2 if last else 0]
+        else:
+            assert row["response"] == row["order"][1 if last else 0]
+    assert len(read_answers([saved]).share) == count
+    _require_no_network(browser)
+
+
+def _ready(browser) -> list:
+    """The answers of a trial, once all of them can be given."""
+    buttons = browser.find_elements(By.CSS_SELECTOR, "button[data-choice]")
+    try:
+        return buttons if buttons and all(b.is_enabled() and b.text != "Start" for b in buttons) else []
+    except StaleElementReferenceException:
+        return []
+
+
+def _gone(element) -> bool:
+    """Whether a button of an earlier trial has left the page."""
+    try:
+        return not element.is_displayed()
+    except StaleElementReferenceException:
+        return True
+
+
+def _require_no_network(browser) -> None:
+    """Every file comes from the folder, and nothing went wrong on the page."""
+    sent = [
+        entry["message"]
+        for entry in browser.get_log("performance")
+        if '"Network.requestWillBeSent"' in entry["message"]
+    ]
+    assert sent and not [m for m in sent if '"url":"http' in m]
+    assert not [e for e in browser.get_log("browser") if e["level"] == "SEVERE"]

@@ -1,0 +1,164 @@
+"""SSML: what is supported does what it says, what is not is an error with its place."""
+
+import pytest
+
+from gradtts_interp.errors import InputError
+from gradtts_interp.text.frontend import TextFrontend
+from gradtts_interp.text.ssml import MOST_CHARACTERS, Manner, is_ssml, parse_ssml, tokenize_line
+
+FRONTEND = TextFrontend(add_blank=False, word_boundaries=False)
+
+
+def words_of(line: str) -> list[str]:
+    return [word.text.lower() for word in tokenize_line(FRONTEND, line)[0].words]
+
+
+def phones_of(line: str) -> str:
+    return " ".join(token.strip("@") for token in tokenize_line(FRONTEND, line)[0].tokens).strip()
+
+
+def test_plain_text_is_left_alone():
+    text, directions = tokenize_line(FRONTEND, "Is 3 < 4?")
+    assert directions is None and text == FRONTEND("Is 3 < 4?")
+    assert is_ssml(" <speak>a</speak>") and is_ssml("<?xml version='1.0'?><speak/>") and not is_ssml("<speaker>")
+
+
+class TestPauses:
+    @pytest.mark.parametrize(
+        ("tag", "seconds"),
+        [
+            ("<break time='300ms'/>", 0.3),
+            ("<break time=' 1.5s '/>", 1.5),
+            ("<break strength='strong'/>", 0.7),
+            ("<break/>", 0.4),
+            ("<break time='0s'/>", 0.0),
+            ("<break time='200ms'/><break time='300ms'/>", 0.5),
+        ],
+    )
+    def test_length(self, tag, seconds):
+        _, directions = tokenize_line(FRONTEND, f"<speak>one {tag} two</speak>")
+        assert directions.pauses == {1: pytest.approx(seconds)}
+
+    def test_a_pause_has_a_token_and_punctuation_is_kept(self):
+        assert phones_of("<speak>one <break/> two</speak>") == "W AH1 N , T UW1 ."
+        assert phones_of("<speak>one? <break/> two</speak>") == "W AH1 N ? T UW1 ."
+
+    def test_at_the_ends(self):
+        _, directions = tokenize_line(FRONTEND, "<speak><break/>one two<break time='1s'/></speak>")
+        assert directions.pauses == {0: 0.4, 2: 1.0}
+
+
+class TestProsody:
+    @pytest.mark.parametrize(
+        ("attributes", "manner"),
+        [
+            ("rate='80%'", Manner(rate=0.8)),
+            ("rate='+20%'", Manner(rate=1.2)),
+            ("rate='-20%'", Manner(rate=0.8)),
+            ("rate='1.5'", Manner(rate=1.5)),
+            ("rate='slow'", Manner(rate=0.75)),
+            ("pitch='+2.5st'", Manner(semitones=2.5)),
+            ("pitch='-3st' volume='+6dB'", Manner(semitones=-3, volume_db=6)),
+            ("pitch='x-high'", Manner(semitones=6)),
+            ("volume='silent'", Manner(volume_db=-60)),
+        ],
+    )
+    def test_values(self, attributes, manner):
+        _, directions = tokenize_line(FRONTEND, f"<speak>one <prosody {attributes}>two three</prosody> four</speak>")
+        found = directions.manners
+        assert found[0] == found[3] == Manner()
+        for one in found[1:3]:
+            assert vars(one) == pytest.approx(vars(manner))
+
+    def test_one_inside_another(self):
+        inner = "<prosody rate='200%' pitch='-5st'>b</prosody>"
+        line = f"<speak><prosody rate='50%' pitch='+2st'>a {inner} c</prosody></speak>"
+        _, directions = tokenize_line(FRONTEND, line)
+        assert [(m.rate, m.semitones) for m in directions.manners] == [(0.5, 2), (1.0, -3), (0.5, 2)]
+
+
+class TestPronunciation:
+    def test_phonemes(self):
+        arpabet = "<speak>a <phoneme alphabet='x-arpabet' ph='t ah0 m aa1 t ow0'>tomato</phoneme>.</speak>"
+        ipa = "<speak>a <phoneme alphabet='ipa' ph='təˈmɑtoʊ'>tomato</phoneme>.</speak>"
+        assert phones_of(arpabet) == phones_of(ipa) == "AH0 T AH0 M AA1 T OW0 ."
+
+    @pytest.mark.parametrize(
+        ("kind", "text", "spoken"),
+        [
+            ("digits", "0123", "zero one two three"),
+            ("telephone", "(555) 01-9", "five five five zero one nine"),
+            ("cardinal", "1,234", "one thousand two hundred thirty four"),
+            ("number", "-3.5", "minus three point five"),
+            ("ordinal", "21", "twenty first"),
+            ("ordinal", "3rd", "third"),
+        ],
+    )
+    def test_figures(self, kind, text, spoken):
+        assert words_of(f"<speak>it is <say-as interpret-as='{kind}'>{text}</say-as></speak>") == [
+            "it",
+            "is",
+            *spoken.split(),
+        ]
+
+    @pytest.mark.parametrize("kind", ["characters", "spell-out"])
+    def test_letters_are_named(self, kind):
+        assert phones_of(f"<speak><say-as interpret-as='{kind}'>aB 7</say-as></speak>") == "EY1 B IY1 S EH1 V AH0 N ."
+
+    def test_substitution_and_sentences(self):
+        line = "<speak><p><s>See <sub alias='the editor'>ed.</sub></s> <s>Now</s></p></speak>"
+        assert words_of(line) == ["see", "the", "editor", "now"]
+        assert phones_of(line).count(".") == 2
+
+    def test_entities_of_xml_and_line_breaks(self):
+        assert words_of("<speak>salt &amp;\n pepper</speak>") == ["salt", "and", "pepper"]
+
+
+ERRORS = {
+    "<speak>a <voice>b</voice></speak>": r"line 1, column 10: <voice> is not supported; expected one of speak",
+    "<speak>a\n<prosody contour='x'>b</prosody></speak>": r"line 2, column 1: <prosody contour=...> is not supported",
+    "<speak>a <b": "line 1, column 10: unclosed token",
+    "<speak>a</p></speak>": "mismatched tag",
+    "<speak><speak>a</speak></speak>": "<speak> stands once",
+    "<speak>&foo;</speak>": "undefined entity",
+    "<!DOCTYPE speak [<!ENTITY a 'b'>]><speak>&a;</speak>": "a document type is not supported",
+    "<!DOCTYPE speak SYSTEM 'file:///etc/passwd'><speak>a</speak>": "a document type is not supported",
+    "<speak>a<break time='soon'/></speak>": r"<break>: time 'soon'; expected such as 300ms",
+    "<speak>a<break time='60s'/></speak>": "up to 20 s",
+    "<speak>a<break strength='huge'/></speak>": "strength 'huge'; expected one of none",
+    "<speak>a<break>b</break></speak>": "<break> holds 'b'",
+    "<speak><prosody rate='fastest'>a</prosody></speak>": "rate 'fastest'; expected such as 80%",
+    "<speak><prosody rate='900%'>a</prosody></speak>": "rate of 9 altogether; expected 0.25 to 4",
+    "<speak><prosody pitch='+20Hz'>a</prosody></speak>": r"pitch '\+20Hz'; expected such as \+2st",
+    "<speak><prosody pitch='+99st'>a</prosody></speak>": "pitch of 99 altogether",
+    "<speak><prosody volume='11'>a</prosody></speak>": r"volume '11'; expected such as \+2dB",
+    "<speak><phoneme alphabet='ipa'>a</phoneme></speak>": "<phoneme>: no ph",
+    "<speak><phoneme alphabet='sampa' ph='a'>a</phoneme></speak>": "alphabet 'sampa'; expected ipa or x-arpabet",
+    "<speak><phoneme alphabet='x-arpabet' ph='XX'>a</phoneme></speak>": "phone 'XX'",
+    "<speak><phoneme ph='kʘ'>a</phoneme></speak>": "'ʘ'",
+    "<speak><say-as>1</say-as></speak>": "interpret-as ''; expected one of characters",
+    "<speak><say-as interpret-as='date'>1</say-as></speak>": "interpret-as 'date'",
+    "<speak><say-as interpret-as='digits'>one</say-as></speak>": "'one'; expected digits",
+    "<speak><say-as interpret-as='cardinal'>x</say-as></speak>": "'x'; expected a number",
+    "<speak><say-as interpret-as='ordinal'>x</say-as></speak>": "'x'; expected a number",
+    "<speak><say-as interpret-as='characters'>é</say-as></speak>": "character 'é'",
+    "<speak><say-as interpret-as='characters'> </say-as></speak>": "nothing to say",
+    "<speak><say-as interpret-as='digits'><break/></say-as></speak>": "<break> inside <say-as>",
+    "<speak><sub>a</sub></speak>": "<sub>: no alias",
+    "<speak>{HH AY1}</speak>": "a brace in the text",
+    "<speak>un<prosody rate='fast'>believ</prosody>able</speak>": "expected tags around whole words",
+    "<speak></speak>": "nothing to speak",
+}
+
+
+@pytest.mark.parametrize(("line", "message"), ERRORS.items())
+def test_what_is_not_supported_is_named_with_its_place(line, message):
+    with pytest.raises(InputError, match=message):
+        tokenize_line(FRONTEND, line)
+
+
+def test_too_much_and_too_deep():
+    with pytest.raises(InputError, match="the limit is 100000"):
+        parse_ssml(f"<speak>{'a' * MOST_CHARACTERS}</speak>")
+    with pytest.raises(InputError, match="more than 32 deep"):
+        parse_ssml("<speak>" + "<p>" * 40 + "a" + "</p>" * 40 + "</speak>")
