@@ -184,8 +184,8 @@ def read_contour(
         features = folder / f"{path.stem}.npz"
         if not features.is_file():
             return None
-        f0_hz, voiced = _read_features(features)
-        f0_hz = refine_f0(audio, fill_unvoiced(f0_hz, voiced), voiced, config)
+        asked_hz, voiced = _read_features(features)
+        f0_hz = refine_f0(audio, fill_unvoiced(asked_hz, voiced), voiced, config)
     else:
         contour = extract_contour(audio, config)
         f0_hz, voiced = contour.f0_hz, contour.voiced
