@@ -56,6 +56,7 @@ def to_plain(text: str) -> tuple[str, tuple[str, ...]]:
     for written, sign in (("<=", "≤"), (">=", "≥"), ("!=", "≠"), (" -> ", " → "), ("+/-", "±"), ("+-", "±")):
         text = text.replace(written, sign)
     text = re.sub("(?<=[0-9])[\u00a0\u2009\u202f](?=[0-9]{3}(?![0-9]))", ",", text)
+    text = re.sub("(?<=[0-9])--(?=[0-9])", "\u2013", text)
     text = re.sub("(?<=[0-9]) ?Å(?![a-z])", " angstroms", text)
     single_greek = {match.start() for match in _GREEK.finditer(text)}
     warnings: dict[str, None] = {}

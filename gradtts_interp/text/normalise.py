@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from gradtts_interp.text import abbreviations, dates, numbers, quantities
 from gradtts_interp.text.abbreviations import STATES, STREETS, Rule, alternatives, ends_sentence
-from gradtts_interp.text.characters import JOINER, SIGNS, greek_name, initialism, named, to_plain
+from gradtts_interp.text.characters import CURRENCIES, JOINER, SIGNS, greek_name, initialism, named, to_plain
 from gradtts_interp.text.library import read_token
 from gradtts_interp.text.quantities import NUMBER
 
@@ -257,6 +257,7 @@ RULES: tuple[Rule, ...] = (
         _book_number,
     ),
     (re.compile(r"(?<![\w+])\+[0-9][0-9 ().\u2013-]{6,}[0-9]\b"), _telephone),
+    (re.compile(r"(?<!\w)\(0[0-9]{2,4}\)\s?[0-9]{3,4}[- ]?[0-9]{3,4}\b"), _telephone),
     (re.compile(r"(?<!\w)(?:1[-. ])?\([0-9]{3}\)[-. ]{0,2}[0-9]{3}[-. \u2013][0-9]{4}\b"), _telephone),
     (re.compile(r"(?<![\w.,$-])(?:1[-. ])?[0-9]{3}([-. ])[0-9]{3}\1[0-9]{4}(?:-[0-9]{4})?(?![\w-])"), _telephone),
     (
@@ -284,6 +285,7 @@ RULES: tuple[Rule, ...] = (
     # equations, money, measures
     (re.compile(_EQUATION), _equation),
     (re.compile(rf"(?<![\w.])({NUMBER})\s?[eE]([-−+]?)([0-9]{{1,3}})(?![\w])"), _scientific),
+    (re.compile(rf"~\s?(?=[{re.escape(CURRENCIES)}]?[0-9])"), "about "),
     *quantities.MONEY,
     (re.compile(r"#(?=[0-9])"), "number "),
     (re.compile(r"\b([A-Z]{1,3})&([A-Z]{1,3})\b"), lambda m: f"{initialism(m[1])} and {initialism(m[2])}"),
@@ -305,7 +307,6 @@ RULES: tuple[Rule, ...] = (
     (re.compile(r"((?<![A-Za-z])[A-Za-z]{1,2}|[0-9)]|(?<=[0-9]) )\^([-+]?(?:[0-9]+|[a-z]\b))"), _power),
     (re.compile(rf"(?<![\w.])[-−](?={NUMBER})"), "minus "),
     (re.compile(r"±\s?(?=[0-9])"), "plus or minus "),
-    (re.compile(r"~\s?(?=[0-9])"), "about "),
     (
         re.compile(r"(?<![\w./])([0-9]+)[ -]([0-9]+)/([0-9]+)(?![\w/]|\.[0-9])"),
         lambda m: numbers.mixed(m[1], m[2], m[3]),

@@ -242,7 +242,7 @@ _MAGNITUDE = rf"(?:(?P<glue>[\s-]?)(?P<scale>(?i:{_MONEY_SCALES}))(?!\w))?"
 _PER = rf"(?:\s?/\s?(?P<per>{alternatives({**UNITS, **_ONLY_BELOW})})(?![\w/]))?"
 _CODE = alternatives(_CODES)
 _COUNTRY = rf"(?:(?<!\w)(?P<country>{alternatives(_COUNTRIES)}))?"
-_MONEY_NUMBER = rf"(?:[0-9]+,[0-9]{{2}}(?!,?[0-9])|{NUMBER})"
+_MONEY_NUMBER = rf"(?:[0-9]{{1,3}}(?:\.[0-9]{{3}})+,[0-9]{{2}}(?![0-9])|[0-9]+,[0-9]{{2}}(?!,?[0-9])|{NUMBER})"
 
 
 def _several(name: str) -> str:
@@ -252,7 +252,8 @@ def _several(name: str) -> str:
 def _price(number: str, names: tuple[str, str], scale: str = "") -> str:
     """``3.50`` -> ``three dollars and fifty cents``; with a scale, ``3.5`` -> ``three point five million dollars``."""
     unit, small = names
-    number = re.sub(r"^([0-9]+),([0-9]{2})$", r"\1.\2", number)
+    if re.fullmatch(r"[0-9.]+,[0-9]{2}", number):  # 1.234,56 as on the continent
+        number = number.replace(".", "").replace(",", ".")
     if scale:
         return f"{numbers.number(number)} {SCALE.get(scale.lower(), scale.lower())} {_several(unit)}"
     whole, _, part = number.replace(",", "").partition(".")
