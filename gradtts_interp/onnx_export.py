@@ -33,7 +33,6 @@ from gradtts_interp.models.pitch_predictor import PLACES, POSITIONS, ContourPred
 from gradtts_interp.models.style_context import StyleContext
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.vocoder import Vocoder
-from hifigan import HarmonicGenerator
 
 TOLERANCE = 1e-3
 OPSET = 18
@@ -146,7 +145,7 @@ class GeneratorGraph(nn.Module):
 class GainsGraph(nn.Module):
     """Filters of a harmonic source: log-mel (1, M, T), F0 in Hz and voicing (1, T) to gains (1, T, bins)."""
 
-    def __init__(self, generator: HarmonicGenerator) -> None:
+    def __init__(self, generator: nn.Module) -> None:
         super().__init__()
         self.generator = generator
 
@@ -275,7 +274,7 @@ def _networks(tts: GradTTSInterpPipeline, vocoder: Vocoder) -> dict[str, Network
     else:
         found["text_encoder"] = (EncoderGraph(model), encoder_inputs, {"ids": {1: "tokens"}})
     found["estimator"] = (EstimatorGraph(model), estimator_inputs, _estimator_axes())
-    if isinstance(vocoder.generator, HarmonicGenerator):
+    if vocoder.kind == "harmonic":
         axes = {"mel": {2: "frames"}, "f0_hz": {1: "frames"}, "voiced": {1: "frames"}}
         found["vocoder"] = (GainsGraph(vocoder.generator), gains_inputs, axes)
         found["vocoder_pitch"] = (vocoder.generator.pitch, generator_inputs, {"mel": {2: "frames"}})
