@@ -151,7 +151,7 @@ class GainsGraph(nn.Module):
 
     def forward(self, mel: Tensor, f0_hz: Tensor, voiced: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Decide log gain and phase of the pulses, and log gain of the noise."""
-        return self.generator.gains(mel, f0_hz, voiced)
+        return self.generator.gains(mel, f0_hz, voiced)  # type: ignore[operator]
 
 
 def encoder_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:

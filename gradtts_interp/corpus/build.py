@@ -137,6 +137,7 @@ def _render_files(folder: Path, item: Item, tokens: tuple[str, ...]) -> None:
     if mel.shape[1] != speech.durations.sum() or speech.durations.min() < 1 or not np.isfinite(mel).all():
         raise RuntimeError(f"{item.id}: mel {mel.shape} for {speech.durations.sum()} frames, or not finite")
     write_wav(folder / "wavs" / f"{item.id}.wav", torch.from_numpy(samples), config.sample_rate_hz)
+    arrays: dict[str, Any] = {} if item.b is None else {"share": speech.share.astype(np.float16)}
     with atomic_path(folder / "features" / f"{item.id}.npz") as temporary:
         np.savez(
             temporary,
@@ -145,7 +146,7 @@ def _render_files(folder: Path, item: Item, tokens: tuple[str, ...]) -> None:
             voiced=speech.voiced,
             energy_db=frame_energy_db(samples, config),
             durations=speech.durations.astype(np.int16),
-            **({} if item.b is None else {"share": speech.share.astype(np.float16)}),
+            **arrays,
         )
 
 

@@ -97,7 +97,7 @@ def render(
     share_at = np.interp((np.arange(points) + 0.5) / points, times, shares)
     predicted = teacher.contours(script, _style(teacher, script, middle), durations)
     f0_hz, voiced = _contour(predicted.f0_hz, a, b, share_at)
-    asked = replace(predicted, f0_hz=f0_hz / middle.formant)
+    asked = replace(predicted, f0_hz=(f0_hz / middle.formant).astype(np.float32))
     nodes = _nodes(shares)
     parts = [_speak(teacher, script, asked, mix_factors(a, b, node), config) for node in nodes]
     seconds = durations.sum() * FRAME_SECONDS / middle.formant

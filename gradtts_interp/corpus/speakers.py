@@ -93,16 +93,16 @@ def mix_factors(a: Factors, b: Factors, share: float) -> Factors:
     values: dict[str, Any] = {}
     for f in dataclasses.fields(Factors):
         if f.name == "nuance":
-            values[f.name] = tuple((n, (1 - share) * w) for n, w in a.nuance) + tuple(
-                (n, share * w) for n, w in b.nuance
-            )
+            sides = ((a.nuance, 1 - share), (b.nuance, share))
+            values[f.name] = tuple((number, part * size) for nuance, part in sides for number, size in nuance)
             continue
         of_a, of_b = np.asarray(getattr(a, f.name)), np.asarray(getattr(b, f.name))
         if f.name in ("formant", "f0_level_hz", "rate"):
             values[f.name] = float(of_a ** (1 - share) * of_b**share)
         else:
-            values[f.name] = ((1 - share) * of_a + share * of_b).tolist()
-    return Factors(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+            mixed = ((1 - share) * of_a + share * of_b).tolist()
+            values[f.name] = tuple(mixed) if isinstance(mixed, list) else mixed
+    return Factors(**values)
 
 
 EMOTIONS: dict[str, dict[str, float]] = {

@@ -65,7 +65,8 @@ def wordnet_examples(folder: Path = WORDNET) -> list[str]:
     Raises:
         InputError: The files are not there.
     """
-    lexicon, found = Lexicon.default(), {}
+    lexicon = Lexicon.default()
+    found: dict[str, str] = {}
     for part in WORDNET_PARTS:
         path = folder / f"data.{part}"
         if not path.is_file():

@@ -131,7 +131,7 @@ class Plan:
     def mu(self) -> Tensor:
         """Mean of the diffusion (B, M, T): under scores that were learnt around different means, the blend of those."""
         parts = [b.mu if b.weight is None else b.mu * b.weight for b in self.branches]  # type: ignore[operator]
-        return sum(parts[1:], start=parts[0])  # type: ignore[return-value,arg-type]
+        return sum(parts[1:], start=parts[0])  # type: ignore[return-value,arg-type,type-var]
 
     @cached_property
     def pitch(self) -> Tensor | None:
