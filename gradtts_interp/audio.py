@@ -191,7 +191,7 @@ def read_recording(
     audio = (audio.double() - audio.double().mean()).float()
     if not whole:
         start, stop = _speech_span(audio.numpy(), sample_rate_hz, minimum_seconds, longest_seconds)
-        if longest_seconds is not None and len(audio) > longest_seconds * sample_rate_hz and stop - start < len(audio):
+        if longest_seconds is not None and len(audio) > longest_seconds * sample_rate_hz:
             seconds = f"{start / sample_rate_hz:.1f} to {stop / sample_rate_hz:.1f} s"
             notes.append(f"of {len(audio) / sample_rate_hz:.1f} s only {seconds} are used")
         audio = audio[start:stop]
@@ -316,7 +316,8 @@ def _best_channel(samples: NDArray[np.float32], rate: int) -> tuple[int, list[st
         return 0, []
     tracks = [without_rumble(samples[:, c], rate) for c in range(channels)]
     powers = [_frame_powers(track) for track in tracks]
-    speech = np.array([power.mean() - np.percentile(power, 10) + 1e-3 * power.mean() for power in powers])
+    # Speech is loud for less than half of the time, hum always: its median is near its mean.
+    speech = np.array([max(0.0, power.mean() - np.median(power)) + 1e-3 * power.mean() for power in powers])
     best = int(np.argmax(speech))
     notes = []
     for c in range(channels):
