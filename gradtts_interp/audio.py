@@ -271,6 +271,8 @@ def _samples_of_file(source: str | Path | bytes | BinaryIO, name: str) -> tuple[
             raise InputError(f"{path}: no such audio file")
         file: Any = str(path)
     elif isinstance(source, bytes) or hasattr(source, "read"):
+        if not isinstance(source, bytes):
+            source.seek(0)  # so that it can be read twice
         file = io.BytesIO(source if isinstance(source, bytes) else source.read())
     else:
         raise InputError(f"a {type(source).__name__} as a recording; expected a path, an open file or an array")

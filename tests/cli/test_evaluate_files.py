@@ -300,6 +300,9 @@ def test_phones_of_a_pair_are_drawn(run, wavs, monkeypatch):
     assert status == 0 and drawn == [["AA", "M"]] and "note" not in err
     excerpt = Excerpt.load(wavs / "out" / "excerpts" / "middle" / "blend.npz", MEL)
     assert [phone[0] for phone in excerpt.phones] == ["AA", "M"]
+    write_textgrid(wavs / "q.TextGrid", TextGrid(0.7, grid.intervals, {}))
+    status, _, err = run("pair", *files, "--weight", 0.5, "--textgrid", wavs / "q.TextGrid")
+    assert status == 2 and "q.TextGrid ends at 0.70 s" in err and "middle.wav at 0.50 s" in err
     status, again, err = run("pair", *files, "--weight", 0.5, "--textgrid", wavs / "none.TextGrid")
     assert status == 0 and len(drawn) == 1 and again["tables"] == summary["tables"]
     assert "none.TextGrid cannot be read" in err and "measured without phone times" in err
