@@ -258,7 +258,7 @@ def _samples_of_array(source: NDArray[Any] | Tensor, name: str) -> NDArray[np.fl
         values = (values.astype(np.float64) - middle) / (range_.max + 1 - middle)
     if values.ndim == 2 and values.shape[0] < values.shape[1]:
         values = values.T
-    return np.asarray(values, dtype=np.float32).reshape(len(values), -1)
+    return np.asarray(values if values.ndim == 2 else values[:, None], dtype=np.float32)
 
 
 def _samples_of_file(source: str | Path | bytes | BinaryIO, name: str) -> tuple[NDArray[np.float32], int]:
