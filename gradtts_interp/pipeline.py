@@ -126,7 +126,6 @@ class GradTTSInterpPipeline(DiffusionPipeline):
 
         Args:
             folder: Where to write; made when missing.
-            **_: What diffusers passes to any pipeline.
 
         Raises:
             InputError: The vocoder is no HiFi-GAN, or the folder cannot be written; nothing is left of it then.
