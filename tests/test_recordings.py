@@ -19,7 +19,7 @@ from benchmarks import noisy_references as noisy  # noqa: E402
 from gradtts_interp.audio import read_audio, read_recording  # noqa: E402
 from gradtts_interp.config import MelConfig  # noqa: E402
 from gradtts_interp.errors import InputError  # noqa: E402
-from gradtts_interp.evaluation.signals import Listener  # noqa: E402
+from gradtts_interp.evaluation.signal import Listener  # noqa: E402
 from gradtts_interp.evaluation.trackers import TRACKERS  # noqa: E402
 from gradtts_interp.pitch.contour import extract_contour, frame_energy_db, prosody_vector, track_f0  # noqa: E402
 from gradtts_interp.pitch.second_reading import pitch_notes  # noqa: E402

@@ -169,9 +169,3 @@ class TestChunks:
         vocoder = GriffinLimVocoder(iterations=1)
         with pytest.raises(InputError, match="chunks of 0 frames"):
             list(vocoder.decode_chunks(torch.zeros(80, 5), vocoder.mel_config, chunk_frames=0))
-
-
-def test_a_share_without_two_styles_is_told(tiny_pipeline):
-    for styles in ((), (tiny_style(1),)):
-        with pytest.raises(InputError, match="a share needs two styles"):
-            next(stream(tiny_pipeline, "Hello there. And here.", *styles, share=shares.ramp()))
