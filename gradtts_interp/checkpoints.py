@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.errors import CheckpointError
-from gradtts_interp.files import atomic_path, read_torch, require_same_shapes
+from gradtts_interp.files import atomic_path, read_torch, require_same_shapes, state_dict_of
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.text.frontend import TextFrontend
 from gradtts_interp.text.symbols import SYMBOLS
@@ -186,8 +186,7 @@ def _read_official_state(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; expected an official Grad-TTS state dict")
     content = _read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path)
-    if isinstance(content, dict) and isinstance(content.get("model"), dict):
-        content = content["model"]
+    content = state_dict_of(content, "model")
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}; expected an official Grad-TTS state dict")
     names = [str(name) for name in content]

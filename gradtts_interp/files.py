@@ -161,6 +161,26 @@ def read_torch(path: str | Path) -> Any:
         raise CheckpointError(f"{path} is damaged or no PyTorch file: {_first_line(error)}") from error
 
 
+def state_dict_of(content: Any, key: str) -> Any:
+    """Find the state dict in what a file holds: under a key or bare, with the plain names of the network.
+
+    Args:
+        content: As read.
+        key: Where official files keep it.
+
+    Returns:
+        The state dict, without ``module.`` and ``_orig_mod.``, which data parallelism and compilation put before each
+        name; ``content`` itself where it is none.
+    """
+    state = content[key] if isinstance(content, dict) and isinstance(content.get(key), dict) else content
+    if isinstance(state, dict) and state and all(isinstance(name, str) and _WRAPPED.match(name) for name in state):
+        return {_WRAPPED.sub("", name): value for name, value in state.items()}
+    return state
+
+
+_WRAPPED = re.compile(r"(?:module\.|_orig_mod\.)+")
+
+
 def _first_line(error: Exception) -> str:
     """Return the first line of a message, or the kind of an error without one."""
     return (str(error).splitlines() or [type(error).__name__])[0]

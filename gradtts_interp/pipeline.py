@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from gradtts_interp.acceleration import accelerate
 from gradtts_interp.alignment import fix_length
+from gradtts_interp.audio import Source
 from gradtts_interp.checkpoints import INDEX, load_model, load_official_pipeline_parts, read_index, save_model
 from gradtts_interp.diffusion.contract import standard_noise
 from gradtts_interp.diffusion.samplers import sampler_by_name
@@ -31,6 +33,7 @@ from gradtts_interp.interpolation.shares import Share, ShareMap
 from gradtts_interp.markup import AskedOfLines, at_volume, describe, lay_requests, pace, read_marked
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.models.pitch_predictor import asked_f0_hz
+from gradtts_interp.models.precision import float32_default
 from gradtts_interp.pitch.contour import fill_unvoiced
 from gradtts_interp.placement import Prepared, given_durations, layout_of, stack_shares, token_spans
 from gradtts_interp.results import speech_of
@@ -45,6 +48,7 @@ from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, Vocoder
 DEFAULT_MECHANISMS = ("prior", "prosody", "attention")
 DEFAULT_MECHANISMS_BY_PITCH = ("prosody", "attention")
 DEFAULT_MECHANISMS_OFFICIAL = ("prior", "score")
+PRECISION_OF_TYPE = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 
 StepCallback = Callable[["GradTTSInterpPipeline", int, float, dict[str, Tensor]], "dict[str, Tensor] | None"]
 
@@ -92,6 +96,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
     # -- loading ------------------------------------------------------------------------------------------------
 
     @classmethod
+    @float32_default()
     def from_pretrained(cls, folder: str | Path, *, vocoder: MelDecoder | None = None) -> GradTTSInterpPipeline:  # type: ignore[override]
         """Load a checkpoint folder of ours, or an official Grad-TTS ``.pt`` file.
 
@@ -117,12 +122,18 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         return cls(model, vocoder or Vocoder.from_pretrained(folder / index["vocoder"]), frontend, bank)
 
     def save_pretrained(self, folder: str | Path, **_: Any) -> None:  # type: ignore[override]
-        """Write the pipeline as a folder that :meth:`from_pretrained` reads."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        save_model(self.model, folder / "model")
+        """Write the pipeline as a folder that :meth:`from_pretrained` reads.
+
+        Args:
+            folder: Where to write; made when missing.
+
+        Raises:
+            InputError: The vocoder is no HiFi-GAN, or the folder cannot be written; nothing is left of it then.
+        """
         if not isinstance(self.vocoder, Vocoder):
             raise InputError(f"{type(self.vocoder).__name__} has no weights to save; save with a HiFi-GAN vocoder")
+        folder = Path(folder)
+        save_model(self.model, folder / "model")
         self.vocoder.save_pretrained(folder / "vocoder")
         index: dict[str, Any] = {"model": "model", "vocoder": "vocoder"}
         if self.bank is not None:
@@ -130,6 +141,33 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             index["styles"] = "styles"
         with atomic_path(folder / INDEX) as temporary:
             temporary.write_text(json.dumps(index, indent=1))
+
+    def to(self, *args: Any, **kwargs: Any) -> GradTTSInterpPipeline:
+        """Move to a device, and choose the arithmetic by its type.
+
+        Weights stay in float32 whatever the arithmetic: ``torch.bfloat16`` is :meth:`accelerate` with ``"bf16"``, and
+        ``torch.float32`` undoes it.
+
+        Args:
+            *args: A device, a type, or both.
+            **kwargs: As diffusers takes them.
+
+        Returns:
+            The pipeline.
+
+        Raises:
+            InputError: Another type, which the networks were not tried in.
+        """
+        wanted = [value for value in (*args, *kwargs.values()) if isinstance(value, torch.dtype)]
+        if wanted and wanted[0] not in PRECISION_OF_TYPE:
+            raise InputError(f"{wanted[0]}: expected torch.float32 or torch.bfloat16; weights stay in float32")
+        args = tuple(value for value in args if not isinstance(value, torch.dtype))
+        kwargs = {name: value for name, value in kwargs.items() if not isinstance(value, torch.dtype)}
+        if args or kwargs:
+            super().to(*args, **kwargs)
+        if wanted and PRECISION_OF_TYPE[wanted[0]] != self.model.precision:
+            self.accelerate(PRECISION_OF_TYPE[wanted[0]])
+        return self
 
     # -- styles -------------------------------------------------------------------------------------------------
 
@@ -140,15 +178,23 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             return self.bank.speakers
         return list(range(self.model.settings.n_spks)) if self.model.settings.n_spks > 1 else []
 
+    @float32_default()
     def style(
-        self, reference: str | Path | None = None, *, speaker: int | None = None, emotion: str | None = None
+        self,
+        reference: Source | None = None,
+        *,
+        speaker: int | None = None,
+        emotion: str | None = None,
+        sample_rate_hz: int | None = None,
     ) -> Style:
         """Get a style.
 
         Args:
-            reference: A recording of speech; or give ``speaker``.
+            reference: A recording of speech: the path of a file, an open file such as ``io.BytesIO``, or samples (N,)
+                or (N, channels); or give ``speaker``.
             speaker: A speaker of the checkpoint.
             emotion: An emotion of that speaker, ``neutral`` if None.
+            sample_rate_hz: Rate of samples; a file tells its own.
 
         Returns:
             The style.
@@ -161,10 +207,13 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             raise InputError("style: give either a recording or a speaker")
         if reference is not None:
             if not self.model.has_style:
-                raise InputError(f"{reference}: this checkpoint has no style encoder; choose a speaker instead")
+                name = reference if isinstance(reference, (str, Path)) else f"a recording ({type(reference).__name__})"
+                raise InputError(f"{name}: this checkpoint has no style encoder; choose a speaker instead")
             if emotion is not None:
                 raise InputError(f"emotion {emotion!r}: a recording brings its own; expected a speaker with it")
-            return style_of_audio(reference, self.model.settings.mel)
+            return style_of_audio(reference, self.model.settings.mel, sample_rate_hz=sample_rate_hz)
+        if sample_rate_hz is not None:
+            raise InputError(f"sample rate {sample_rate_hz} Hz: it belongs to samples; expected them with it")
         assert speaker is not None
         if self.bank is not None:
             return self.bank.style(speaker, emotion or "neutral")
@@ -189,6 +238,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
     # -- synthesis ----------------------------------------------------------------------------------------------
 
     @torch.no_grad()
+    @float32_default()
     def __call__(
         self,
         text: str | Sequence[str],
@@ -299,6 +349,8 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             )
             for i in range(len(lines))
         ]
+        heard = [note for style in styles for note in style.notes]
+        results = [replace(speech, notes=(*speech.notes, *heard)) for speech in results]
         results = [at_volume(speech, said) for speech, said in zip(results, directions, strict=True)]
         results = [speech.reversed_styles() for speech in results] if exchanged else results
         return results[0] if isinstance(text, str) else results
@@ -308,6 +360,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         return stream(self, self.expected_seconds, text, *styles, **options)
 
     @torch.no_grad()
+    @float32_default()
     def expected_seconds(self, text: str, styles: Sequence[Style], *, length_scale: float = 1.0) -> float:
         """How long a sentence will be, before a blend is decided: the mean over the styles, at least one frame."""
         tokens, said, _ = read_marked(self.frontend, [text], None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,19 +12,22 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from gradtts_interp.audio import log_mel, read_audio, require_speech
+from gradtts_interp.audio import Source, log_mel, read_recording
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import atomic_path
-from gradtts_interp.pitch.contour import Contour, extract_contour, prosody_vector
+from gradtts_interp.pitch.contour import Contour, extract_contour, hash_of_fields, prosody_vector, same_fields
+from gradtts_interp.pitch.second_reading import pitch_notes
+
+logger = logging.getLogger(__name__)
 
 SHORTEST_REFERENCE_SECONDS = 0.5
 LONGEST_REFERENCE_SECONDS = 8.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Style:
-    """A speaking style.
+    """A speaking style; two are equal where all they hold is.
 
     Attributes:
         name: For plots and settings.
@@ -35,6 +39,7 @@ class Style:
         tokens: What the reference says, where that is known, such as for one that was rendered; see
             :meth:`gradtts_interp.speech.Speech.as_style`.
         durations: Frames of each of its tokens; they sum to K.
+        notes: What a user should know of the recording, such as clipping or a pitch that is hard to read.
     """
 
     name: str
@@ -45,6 +50,13 @@ class Style:
     prosody: NDArray[np.float32] | None = None
     tokens: tuple[str, ...] | None = None
     durations: tuple[int, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return same_fields(self, other) if isinstance(other, Style) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash_of_fields(self)
 
     def __repr__(self) -> str:
         if self.contour is None:
@@ -54,30 +66,63 @@ class Style:
         return f"Style({self.name!r}, F0 {level:.0f} Hz, {seconds:.1f} s)"
 
 
-def style_of_audio(path: str | Path, config: MelConfig) -> Style:
+def style_of_audio(source: Source, config: MelConfig, *, sample_rate_hz: int | None = None) -> Style:
     """Read a recording as a style.
 
+    It is prepared by :func:`~gradtts_interp.audio.read_recording`. What is odd about it stands in the style's notes,
+    and is logged as warnings.
+
     Args:
-        path: Speech in any common format.
+        source: Speech in any common format: the path of a file, an open file, or samples with their rate.
         config: Mel contract of the model.
+        sample_rate_hz: Rate of samples; a file tells its own.
 
     Returns:
-        The style of its first :data:`LONGEST_REFERENCE_SECONDS` seconds.
+        The style of the :data:`LONGEST_REFERENCE_SECONDS` seconds with the most speech.
 
     Raises:
-        InputError: The file cannot be read, is too short, silent, or has no voiced frame.
+        InputError: The recording cannot be read, is too short, silent, or has no voiced frame.
     """
-    audio = read_audio(path, config.sample_rate_hz, minimum_seconds=SHORTEST_REFERENCE_SECONDS)
-    require_speech(audio, str(path))
-    return style_of_samples(audio[: int(LONGEST_REFERENCE_SECONDS * config.sample_rate_hz)], config, name=str(path))
+    recording = read_recording(
+        source,
+        config.sample_rate_hz,
+        minimum_seconds=SHORTEST_REFERENCE_SECONDS,
+        longest_seconds=LONGEST_REFERENCE_SECONDS,
+        source_rate_hz=sample_rate_hz,
+    )
+    contour = extract_contour(recording.audio, config)
+    pitch = tuple(f"{recording.name}: {note}" for note in pitch_notes(recording.audio.numpy(), contour, config))
+    style = _style_of_contour(recording.audio, contour, config, recording.name, (*recording.notes, *pitch))
+    for note in style.notes:
+        logger.warning("%s", note)
+    return style
 
 
 def style_of_samples(audio: torch.Tensor, config: MelConfig, *, name: str) -> Style:
-    """Make a style of samples (N,) at ``config.sample_rate_hz``."""
-    contour = extract_contour(audio.numpy(), config)
+    """Make a style of samples as they stand, each frame of them, such as of speech that was rendered.
+
+    Args:
+        audio: Samples (N,) at ``config.sample_rate_hz``.
+        config: Mel contract of the model.
+        name: Name of the style.
+
+    Returns:
+        The style.
+
+    Raises:
+        InputError: The samples have no voiced frame.
+    """
+    return _style_of_contour(audio, extract_contour(audio, config), config, name)
+
+
+def _style_of_contour(
+    audio: torch.Tensor, contour: Contour, config: MelConfig, name: str, notes: tuple[str, ...] = ()
+) -> Style:
     if not contour.voiced.any():
-        raise InputError(f"{name}: no voiced frame was found; expected speech as a style reference")
-    return Style(name=name, mel=log_mel(audio, config).numpy(), contour=contour, prosody=prosody_vector(contour))
+        known = f" ({'; '.join(notes)})" if notes else ""
+        raise InputError(f"{name}: no voiced frame was found; expected speech as a style reference{known}")
+    prosody = prosody_vector(contour)
+    return Style(name=name, mel=log_mel(audio, config).numpy(), contour=contour, prosody=prosody, notes=notes)
 
 
 class StyleBank:
@@ -125,8 +170,9 @@ class StyleBank:
             tensors[f"{key}.f0_hz"] = torch.from_numpy(style.contour.f0_hz).float()
             tensors[f"{key}.voiced"] = torch.from_numpy(style.contour.voiced).to(torch.uint8)
             tensors[f"{key}.energy_db"] = torch.from_numpy(style.contour.energy_db).half()
-            if style.prosody is not None:
-                tensors[f"{key}.prosody"] = torch.from_numpy(style.prosody).float()
+            for name, vector in (("prosody", style.prosody), ("emotion", style.emotion)):
+                if vector is not None:
+                    tensors[f"{key}.{name}"] = torch.from_numpy(vector).float()
         with atomic_path(Path(folder) / self.FILE) as temporary:
             save_file(tensors, temporary)
         with atomic_path(Path(folder) / self.INDEX) as temporary:
@@ -167,10 +213,11 @@ def _style_of_tensors(entry: dict, tensors: dict, emotions: tuple[str, ...], con
         energy_db=tensors[f"{key}.energy_db"].float().numpy(),
         frame_rate_hz=config.frame_rate_hz,
     )
+    one_of_all = torch.tensor([float(e == entry["emotion"]) for e in emotions], dtype=torch.float32)
     return Style(
         name=f"speaker {entry['speaker']} {entry['emotion']}",
         speaker=entry["speaker"],
-        emotion=np.array([float(e == entry["emotion"]) for e in emotions], dtype=np.float32),
+        emotion=tensors.get(f"{key}.emotion", one_of_all).numpy(),  # older banks hold no vectors
         mel=tensors[f"{key}.mel"].float().numpy(),
         contour=contour,
         prosody=tensors[f"{key}.prosody"].numpy() if f"{key}.prosody" in tensors else prosody_vector(contour),

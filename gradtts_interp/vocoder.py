@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
-from gradtts_interp.files import atomic_path, read_json, read_torch, require_same_shapes
+from gradtts_interp.files import atomic_path, read_json, read_torch, require_same_shapes, state_dict_of
 from gradtts_interp.griffin_lim import EDGE_FRAMES, INVERSE_ROUNDS, MelInverse, refine_phase
 from gradtts_interp.models.precision import arithmetic
 from gradtts_interp.pitch.contour import fill_unvoiced
@@ -364,7 +364,7 @@ class Vocoder(MelDecoder):
         """Load an official HiFi-GAN generator such as ``generator_v1`` or ``hifigan.pt``.
 
         Args:
-            path: File made by ``torch.save({"generator": state_dict})``.
+            path: File made by ``torch.save``: a state dict, bare or under ``generator``.
             config_json: Official configuration; by default ``config.json`` beside ``path``, and where there is none
                 the published shape that the weights fit.
 
@@ -474,10 +474,10 @@ def _transform_context(config: MelConfig, rounds: int) -> int:
 def _read_official(path: Path) -> dict[str, Tensor]:
     """Read the state dict of an official generator file, running no code of it."""
     content = read_torch(path)
-    state = content.get("generator") if isinstance(content, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    state = state_dict_of(content, "generator")
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
-        raise CheckpointError(f"{path} holds {found}; expected a state dict under 'generator'")
+        raise CheckpointError(f"{path} holds {found}; expected a state dict, bare or under 'generator'")
     return state
 
 

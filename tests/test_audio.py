@@ -113,11 +113,6 @@ def test_resamples(tmp_path, rate):
     assert (got[middle] - tone()[middle]).abs().max() < 0.02
 
 
-def test_channels_are_averaged(tmp_path):
-    soundfile.write(tmp_path / "x.wav", np.stack([np.full(1000, 0.5), np.full(1000, -0.25)], 1), RATE, subtype="FLOAT")
-    assert torch.allclose(read_audio(tmp_path / "x.wav"), torch.full((1000,), 0.125))
-
-
 def test_read_refuses_bad_files(tmp_path):
     with pytest.raises(InputError, match="no such audio file"):
         read_audio(tmp_path / "missing.wav")

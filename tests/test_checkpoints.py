@@ -244,3 +244,11 @@ class TestWrongOfficialFiles:
     def test_another_vocabulary(self, single_speaker, tmp_path):
         state = {**single_speaker, EMBEDDING: torch.zeros(60, 16)}
         self.expect(save(state, tmp_path / "a.pt"), f"{EMBEDDING} has 60 symbols; expected 148, or 149 with a blank")
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
+@pytest.mark.parametrize("wrap", [False, True])
+def test_names_of_parallel_and_compiled_training_are_plain_names(single_speaker, tmp_path, prefix, wrap):
+    named = {prefix + name: value for name, value in single_speaker.items()}
+    model = load_official(save({"model": named} if wrap else named, tmp_path / "a.pt"))
+    assert all(torch.equal(v, single_speaker[k]) for k, v in model.state_dict().items())

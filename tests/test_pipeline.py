@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from safetensors.torch import load_file
 from tiny import TINY, TINY_FRAME, StubVocoder, tiny_bank, tiny_model, tiny_style
@@ -455,3 +458,60 @@ class TestFolders:
         (tmp_path / "pipeline.json").write_text(text)
         with pytest.raises(CheckpointError, match=message):
             GradTTSInterpPipeline.from_pretrained(tmp_path)
+
+
+class TestTypesAndPickles:
+    def spoken(self, pipeline):
+        return pipeline(TEXT, A, B, share=shares.ramp(), **QUICK).audio
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+    def test_types_that_were_not_tried_are_refused(self, dtype):
+        pipeline = make_pipeline()
+        for args, named in (((dtype,), {}), (("cpu", dtype), {}), ((), {"dtype": dtype})):
+            with pytest.raises(InputError, match=rf"{dtype}: expected torch.float32 or torch.bfloat16"):
+                pipeline.to(*args, **named)
+        assert pipeline.dtype == torch.float32
+
+    def test_bfloat16_is_the_arithmetic_and_float32_undoes_it(self):
+        pipeline = make_pipeline()
+        before = self.spoken(pipeline)
+        assert pipeline.to("cpu", torch.bfloat16) is pipeline and pipeline.model.precision == "bf16"
+        assert pipeline.dtype == torch.float32 and np.isfinite(self.spoken(pipeline)).all()
+        assert pipeline.to(torch.float32).model.precision == "fp32"
+        assert np.array_equal(self.spoken(pipeline), before)
+        assert pipeline.to("cpu").device == torch.device("cpu")
+
+    @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+    def test_other_default_types_change_nothing(self, dtype, tiny_pipeline):
+        once = next(iter(tiny_pipeline.stream([TEXT], A, B, share=shares.ramp(), **QUICK))).audio
+        expected = [self.spoken(tiny_pipeline), once]
+        torch.set_default_dtype(dtype)
+        try:
+            heard = [self.spoken(tiny_pipeline)]
+            heard += [s.audio for s in tiny_pipeline.stream([TEXT], A, B, share=shares.ramp(), **QUICK)]
+            assert torch.get_default_dtype() == dtype
+        finally:
+            torch.set_default_dtype(torch.float32)
+        assert all(np.array_equal(one, other) for one, other in zip(heard, expected, strict=True))
+
+    def test_a_pipeline_can_be_pickled(self, tiny_pipeline):
+        again = pickle.loads(pickle.dumps(tiny_pipeline))
+        assert np.array_equal(self.spoken(again), self.spoken(tiny_pipeline))
+
+    def test_recordings_in_memory_are_styles_and_their_notes_reach_the_speech(self, tiny_pipeline):
+        time = np.arange(22050) / 22050
+        wave = (0.1 * sum(np.sin(2 * np.pi * 150 * k * time) / k for k in range(1, 12))).astype(np.float32)
+        file = io.BytesIO()
+        soundfile.write(file, wave, 22050, format="WAV", subtype="FLOAT")
+        of_file, of_samples = tiny_pipeline.style(file), tiny_pipeline.style(wave, sample_rate_hz=22050)
+        assert np.array_equal(of_file.mel, of_samples.mel) and of_file == tiny_pipeline.style(file)
+        noted = tiny_pipeline.style(np.stack([wave, -wave]), sample_rate_hz=22050)
+        assert any("antiphase" in note for note in tiny_pipeline(TEXT, noted, **QUICK).notes)
+        with pytest.raises(InputError, match="sample rate 16000 Hz: it belongs to samples"):
+            tiny_pipeline.style(speaker=0, sample_rate_hz=16000)
+
+
+def test_saving_with_griffin_lim_leaves_nothing(tiny_pipeline, tmp_path):
+    with pytest.raises(InputError, match="has no weights to save"):
+        tiny_pipeline.save_pretrained(tmp_path / "folder")
+    assert not (tmp_path / "folder").exists()

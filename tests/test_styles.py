@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tiny import EMOTIONS, tiny_bank, tiny_style
 
 from gradtts_interp.audio import write_wav
@@ -115,3 +118,40 @@ class TestBank:
         (tmp_path / "styles.json").write_text(json.dumps(index))
         with pytest.raises(CheckpointError, match="the style bank cannot be read.*5-neutral"):
             StyleBank.load(tmp_path, MEL)
+
+    def test_vectors_that_are_no_one_hots_come_back(self, tmp_path):
+        bank = tiny_bank()
+        vector = np.array([0.25, 0.7], dtype=np.float32)
+        mixed = replace(bank.styles[0, "happy"], emotion=vector)
+        StyleBank({**bank.styles, (0, "happy"): mixed}, EMOTIONS).save(tmp_path)
+        assert np.array_equal(StyleBank.load(tmp_path, MEL).style(0, "happy").emotion, vector)
+
+    def test_banks_without_vectors_give_one_hots(self, tmp_path):
+        tiny_bank().save(tmp_path)
+        tensors = load_file(tmp_path / StyleBank.FILE)
+        save_file({k: v for k, v in tensors.items() if not k.endswith(".emotion")}, tmp_path / StyleBank.FILE)
+        assert StyleBank.load(tmp_path, MEL).style(0, "happy").emotion.tolist() == [0.0, 1.0]
+
+
+class TestEquality:
+    def test_styles_of_equal_recordings_are_equal(self, tmp_path):
+        write_wav(tmp_path / "a.wav", voice(1.0))
+        write_wav(tmp_path / "b.wav", voice(1.0, 180.0))
+        one, same = (style_of_audio(tmp_path / "a.wav", MEL) for _ in range(2))
+        other = style_of_audio(tmp_path / "b.wav", MEL)
+        assert one == same and hash(one) == hash(same) and len({one, same, other}) == 2
+        assert one.contour == same.contour and hash(one.contour) == hash(same.contour)
+        assert one != other and one.contour != other.contour and one != "a.wav" and one.contour != 3
+
+    def test_each_part_counts(self):
+        style = tiny_style(1)
+        assert style == replace(style, mel=style.mel.copy()) and style != replace(style, mel=style.mel + 1e-3)
+        assert style != replace(style, name="other") and style != replace(style, emotion=None)
+        assert style != replace(style, prosody=style.prosody.astype(np.float64)[:3])
+        assert pickle.loads(pickle.dumps(style)) == style
+
+
+def test_samples_that_are_no_speech_keep_their_notes():
+    rumour = 0.1 * torch.randn(22050, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(InputError, match=r"no voiced frame was found.*channels 1 and 2 are in antiphase"):
+        style_of_audio(torch.stack([rumour, -rumour], 1), MEL, sample_rate_hz=22050)

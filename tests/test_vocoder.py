@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import pickle
 import zipfile
 
 import pytest
@@ -90,7 +91,7 @@ def test_files_that_are_no_generator_are_refused(tmp_path, monkeypatch):
     with pytest.raises(CheckpointError, match="is damaged"):
         Vocoder.from_official(path)
     torch.save({"model": {}}, path)
-    with pytest.raises(CheckpointError, match=r"holds \['model'\]; expected a state dict under 'generator'"):
+    with pytest.raises(CheckpointError, match=r"holds \['model'\]; expected a state dict, bare or under 'generator'"):
         Vocoder.from_official(path)
     torch.save([1, 2], path)
     with pytest.raises(CheckpointError, match="holds list"):
@@ -317,3 +318,20 @@ def test_gradient_passes_a_harmonic_source(harmonic):
     mel = (torch.randn(80, 12) - 5).requires_grad_()
     harmonic(mel, MEL, contour_of(12)).square().sum().backward()
     assert torch.isfinite(mel.grad).all() and mel.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
+@pytest.mark.parametrize("wrap", [False, True])
+def test_bare_and_wrapped_state_dicts_load(tmp_path, prefix, wrap):
+    state = to_official(Generator(CONFIGS["v3"]).state_dict())
+    torch.save({"generator": state}, tmp_path / "plain")
+    named = {prefix + name: value for name, value in state.items()}
+    torch.save({"generator": named} if wrap else named, tmp_path / "g")
+    found, expected = (Vocoder.from_official(tmp_path / name).state_dict() for name in ("g", "plain"))
+    assert found.keys() == expected.keys() and all(torch.equal(found[k], expected[k]) for k in found)
+
+
+def test_a_vocoder_can_be_pickled():
+    vocoder = Vocoder(TINY)
+    again = pickle.loads(pickle.dumps(vocoder))
+    assert all(torch.equal(v, again.state_dict()[k]) for k, v in vocoder.state_dict().items())

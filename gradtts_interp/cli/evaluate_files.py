@@ -221,7 +221,7 @@ def _pair(args: argparse.Namespace) -> int:
     share = _share_of(args)
     name = Path(args.blend).stem
     rows, signals, notes = measure_blend(context, files, share, name=name)
-    phones = phones_of(args.textgrid, notes)
+    phones = phones_of(args.textgrid, notes, of=signals["blend"])
     keep_excerpts(context, name, {role: (signal, phones) for role, signal in signals.items()})
     record = Record(name, [row for table in rows.values() for row in table], 0.0, notes=notes)
     example = () if args.no_report else (blend_example(signals, share, MEL, named_phones(phones)),)

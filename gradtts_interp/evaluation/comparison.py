@@ -19,7 +19,7 @@ from gradtts_interp.evaluation.intelligibility import Recognisers, load_recognis
 from gradtts_interp.evaluation.manifest import FilePair
 from gradtts_interp.evaluation.signal import Listener, Signal, encoder_of
 from gradtts_interp.evaluation.tables import ANCHOR, CONDITION
-from gradtts_interp.evaluation.textgrid import read_phones
+from gradtts_interp.evaluation.textgrid import read_phones, require_same_end
 from gradtts_interp.text import TextFrontend
 from gradtts_interp.vocoder import MelDecoder, Vocoder
 
@@ -97,7 +97,10 @@ def compare_files(context: FileContext, pair: FilePair) -> tuple[Rows, list[str]
     reference = context.listener.read(pair.reference)
     synthesis = context.listener.read(pair.synthesis)
     notes = [*reference.notes, *synthesis.notes]
-    grids = [phones_of(path, notes) for path in (pair.reference_textgrid, pair.synthesis_textgrid)]
+    grids = [
+        phones_of(path, notes, of=signal)
+        for path, signal in ((pair.reference_textgrid, reference), (pair.synthesis_textgrid, synthesis))
+    ]
     align = context.settings.align
     found, taken = metric_rows.aligned_distances(reference, synthesis, align=align, phones=grids)
     rows = [_row(pair, CONDITION, "synthesis", **found, alignment=taken, **_heard(context, pair, synthesis, notes))]
@@ -171,15 +174,29 @@ def _far(context: FileContext, pair: FilePair, reference: Signal, name: str, pat
     return [_row(pair, ANCHOR, f"{name} (DTW)", **metric_rows.warped_distances(reference, other))]
 
 
-def phones_of(path: str | None, notes: list[str]) -> Phones:
-    """Phones of a TextGrid; one that cannot be read is noted, and the rest is measured without it."""
+def phones_of(path: str | None, notes: list[str], *, of: Signal) -> Phones:
+    """Phones of a TextGrid; one that cannot be read is noted, and the rest is measured without it.
+
+    Args:
+        path: The file, None for none.
+        notes: Where a note is added.
+        of: The recording that it labels.
+
+    Returns:
+        The phones, none where there is no file or it cannot be read.
+
+    Raises:
+        InputError: It is longer or shorter than the recording.
+    """
     if path is None:
         return ()
     try:
-        return read_phones(path)
+        phones = read_phones(path)
     except InputError as error:
         notes.append(f"{error}; measured without phone times")
         return ()
+    require_same_end(phones, path, recording=of.name, seconds=len(of.audio) / MEL.sample_rate_hz)
+    return phones
 
 
 # -- a blend of files -----------------------------------------------------------------------------------------------

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import soundfile
 import torch
 from numpy.typing import NDArray
 
-from gradtts_interp.audio import log_mel, read_audio, require_speech
+from gradtts_interp.audio import Source, log_mel, read_recording
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.contours import at_frames
@@ -138,8 +137,10 @@ class Listener:
             notes += (f"{name}: no voiced frame was found{stray}; measures of pitch are left out",)
         return Signal(name, samples, contour, envelope, cepstrum, mel, self._embed(samples), notes)
 
-    def read(self, path: str | Path) -> Signal:
+    def read(self, path: Source) -> Signal:
         """Measure a file; a rate other than the mel's is changed, and noted.
+
+        It is prepared as every recording is, but keeps its time and level.
 
         Args:
             path: Speech in any common format.
@@ -150,14 +151,12 @@ class Listener:
         Raises:
             InputError: The file is missing, empty, damaged, silent, too short, or holds NaN.
         """
-        audio = read_audio(path, self.mel.sample_rate_hz, minimum_seconds=SHORTEST_SECONDS)
-        require_speech(audio, str(path))
-        rate = int(soundfile.info(str(path)).samplerate)
-        notes: tuple[str, ...] = ()
+        recording = read_recording(path, self.mel.sample_rate_hz, minimum_seconds=SHORTEST_SECONDS, whole=True)
+        rate, notes = recording.source_rate_hz, recording.notes
         if rate != self.mel.sample_rate_hz:
             band = f"; nothing above {rate // 2} Hz is in it" if rate < self.mel.sample_rate_hz else ""
-            notes = (f"{path}: resampled from {rate} to {self.mel.sample_rate_hz} Hz{band}",)
-        return self.hear(audio.numpy(), str(path), notes=notes)
+            notes += (f"{recording.name}: resampled from {rate} to {self.mel.sample_rate_hz} Hz{band}",)
+        return self.hear(recording.audio.numpy(), recording.name, notes=notes)
 
     def _embed(self, samples: NDArray[np.float32]) -> NDArray[np.float32] | None:
         if self.encoder is None:

@@ -15,6 +15,8 @@ Interval = tuple[str, float, float]
 PHONE_TIERS = ("phones", "phone", "phonemes", "phoneme", "segments", "segment", "phn")
 LARGEST_FILE_BYTES = 64 * 2**20
 TIME_TOLERANCE_SECONDS = 1e-6
+END_TOLERANCE_SECONDS = 0.03
+"""How far a tier may end from the end of its recording: aligners round to their frames."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,25 @@ def read_phones(path: str | Path, tier: str | None = None) -> tuple[Interval, ..
         return grid.phones(tier)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def require_same_end(phones: Sequence[Interval], path: str | Path, *, recording: str, seconds: float) -> None:
+    """Raise unless the tier of a TextGrid, which always fills it, ends where its recording does.
+
+    Args:
+        phones: The tier.
+        path: The file it is from, for the message.
+        recording: Name of the recording.
+        seconds: Its length.
+
+    Raises:
+        InputError: The TextGrid is longer or shorter; the message names both.
+    """
+    end = phones[-1][2] if phones else 0.0
+    if abs(end - seconds) > END_TOLERANCE_SECONDS:
+        raise InputError(
+            f"{path} ends at {end:.2f} s and {recording} at {seconds:.2f} s; expected a TextGrid of this recording"
+        )
 
 
 def _require_textgrid(path: Path) -> None:

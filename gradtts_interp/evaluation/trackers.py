@@ -10,6 +10,7 @@ import torch
 import torchaudio
 from numpy.typing import NDArray
 
+from gradtts_interp.audio import without_rumble
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.pitch.contour import (
@@ -38,7 +39,8 @@ def track_f0(
     """Track F0 on the mel's frame grid with a tracker of choice.
 
     Frame i is centred on sample ``(i + 0.5) * hop``. Each tracker's own frames lie on these centres (Praat's within a
-    sixteenth of a hop), and its own voicing decision counts.
+    sixteenth of a hop). All read the samples without their mean and rumble. The voicing decision of pYIN and Praat is
+    their own; that of the others is as in :func:`~gradtts_interp.pitch.contour.extract_contour`.
 
     Args:
         audio: Samples (N,), full scale at 1.
@@ -93,7 +95,7 @@ def _pyin(samples: NDArray[np.float64], config: MelConfig, floor_hz: float, ceil
     import librosa
 
     half = (PYIN_FRAME_SAMPLES - config.hop_samples) // 2  # so that the windows' centres are the mel frames'
-    padded = np.pad(samples, (half, half + config.hop_samples))
+    padded = np.pad(without_rumble(samples, config.sample_rate_hz), (half, half + config.hop_samples))
     f0_hz, voiced, _ = librosa.pyin(
         padded,
         fmin=floor_hz,
@@ -114,7 +116,7 @@ def _praat(samples: NDArray[np.float64], config: MelConfig, floor_hz: float, cei
     frames = len(samples) // config.hop_samples
     step = config.hop_samples / config.sample_rate_hz / PRAAT_STEPS_PER_HOP
     try:
-        pitch = parselmouth.Sound(samples, config.sample_rate_hz).to_pitch_ac(
+        pitch = parselmouth.Sound(without_rumble(samples, config.sample_rate_hz), config.sample_rate_hz).to_pitch_ac(
             time_step=step, pitch_floor=floor_hz, pitch_ceiling=ceiling_hz
         )
     except parselmouth.PraatError as error:
@@ -132,7 +134,8 @@ def _contour(samples: NDArray[np.float64], config: MelConfig, f0_hz: NDArray[Any
     track = np.zeros(frames)
     track[: len(f0_hz)] = f0_hz[:frames]
     voiced = track > 0
-    return Contour(fill_unvoiced(track, voiced), voiced, frame_energy_db(samples, config), config.frame_rate_hz)
+    energy_db = frame_energy_db(samples - samples.mean(), config)
+    return Contour(fill_unvoiced(track, voiced), voiced, energy_db, config.frame_rate_hz)
 
 
 TRACKERS: dict[str, Callable[[NDArray[np.float64], MelConfig, float, float], Contour]] = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ from gradtts_interp.interpolation.moments import Moment, Time, moment
 from gradtts_interp.pitch.masks import BANDS_HZ, band_mask, pitch_mask
 
 Plane = NDArray[np.float32]
+ROUNDING = 1e-6
+"""How far a share may leave [0, 1], as sums and products of single-precision numbers do; it is brought back."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ class Share:
 
     Attributes:
         name: What it is, for logs and settings.
-        draw: From a layout to (M, T).
+        draw: From a layout to (M, T); a function that pickle can name makes a share that can be pickled.
         pitch: See :class:`ShareMap`.
     """
 
@@ -103,26 +106,45 @@ class Share:
     pitch: PitchRegion | None = None
 
     def render(self, layout: Layout) -> ShareMap:
-        """Draw on a layout; the answer is checked to be (M, T) in [0, 1]."""
+        """Draw on a layout; the answer is checked to be (M, T) in [0, 1], but for rounding."""
         weight = np.asarray(self.draw(layout), dtype=np.float32)
         expected = (layout.mel.n_mels, layout.frames)
-        if weight.shape != expected or not np.isfinite(weight).all() or weight.min() < 0 or weight.max() > 1:
+        if weight.shape != expected or not (weight >= -ROUNDING).all() or not (weight <= 1 + ROUNDING).all():
             raise InputError(f"share {self.name}: expected a plane {expected} within [0, 1], got {weight.shape}")
-        return ShareMap(weight, self.pitch)
+        return ShareMap(weight.clip(0, 1), self.pitch)
 
     # A region of pitch names keys of the references, which have no place on the target. So a product or a sum with a
     # share by pitch is a map of the target alone; the complement exchanges the roles of the styles and keeps it.
 
     def __mul__(self, other: Share) -> Share:
-        return Share(f"{_inside(self)}*{_inside(other)}", lambda at: self.draw(at) * other.draw(at))
+        return Share(f"{_inside(self)}*{_inside(other)}", partial(_draw_product, self, other))
 
     def __add__(self, other: Share) -> Share:
-        return Share(f"{self.name}+{other.name}", lambda at: np.minimum(self.draw(at) + other.draw(at), 1))
+        return Share(f"{self.name}+{other.name}", partial(_draw_sum, self, other))
 
     def __invert__(self) -> Share:
         pitch = self.pitch and replace(self.pitch, from_second=not self.pitch.from_second)
         name = f"~({self.name})" if "+" in self.name or "*" in self.name else f"~{self.name}"
-        return Share(name, lambda at: 1 - self.draw(at), pitch)
+        return Share(name, partial(_draw_complement, self), pitch)
+
+
+# What shares draw: functions of the module, and what they need bound to them, so that shares can be pickled.
+
+
+def _draw_product(one: Share, other: Share, at: Layout) -> Plane:
+    return one.draw(at) * other.draw(at)
+
+
+def _draw_sum(one: Share, other: Share, at: Layout) -> Plane:
+    return np.minimum(one.draw(at) + other.draw(at), 1)
+
+
+def _draw_complement(share: Share, at: Layout) -> Plane:
+    return 1 - share.draw(at)
+
+
+def _draw_over_time(values: Callable[[Layout], NDArray], at: Layout) -> Plane:
+    return np.repeat(values(at)[None].astype(np.float32), at.mel.n_mels, axis=0)
 
 
 def _inside(share: Share) -> str:
@@ -132,34 +154,42 @@ def _inside(share: Share) -> str:
 
 def _over_time(name: str, values: Callable[[Layout], NDArray]) -> Share:
     """A share that is the same in all mel bins."""
-    return Share(name, lambda at: np.repeat(values(at)[None].astype(np.float32), at.mel.n_mels, axis=0))
+    return Share(name, partial(_draw_over_time, values))
 
 
 def constant(weight: float) -> Share:
     """The same share everywhere; ``weight`` in [0, 1]."""
-    _require_share(weight, "constant")
-    return _over_time(f"constant({weight:g})", lambda at: np.full(at.frames, weight))
+    weight = _share(weight, "constant")
+    return _over_time(f"constant({weight:g})", partial(_constant_values, weight))
+
+
+def _constant_values(weight: float, at: Layout) -> NDArray:
+    return np.full(at.frames, weight)
 
 
 def step(at: Time = 0.5) -> Share:
     """A before, B from time ``at`` on."""
     when = moment(at, "step time")
-    return _over_time(f"step({when})", lambda layout: (layout.positions >= layout.position(when)).astype(np.float32))
+    return _over_time(f"step({when})", partial(_step_values, when))
+
+
+def _step_values(when: Moment, at: Layout) -> NDArray:
+    return (at.positions >= at.position(when)).astype(np.float32)
 
 
 def ramp(start: Time = 0.2, end: Time = 0.8) -> Share:
     """From A to B, linearly between two times."""
     first, last = moment(start, "ramp start"), moment(end, "ramp end")
-
-    def values(at: Layout) -> NDArray:
-        low, high = at.position(first), at.position(last)
-        if not low < high:
-            raise InputError(f"ramp from {first} to {last}: expected a start before the end")
-        return np.clip((at.positions - low) / (high - low), 0, 1)
-
     if first.unit == last.unit and not first.value < last.value:
         raise InputError(f"ramp from {first} to {last}: expected a start before the end")
-    return _over_time(f"ramp({first},{last})", values)
+    return _over_time(f"ramp({first},{last})", partial(_ramp_values, first, last))
+
+
+def _ramp_values(first: Moment, last: Moment, at: Layout) -> NDArray:
+    low, high = at.position(first), at.position(last)
+    if not low < high:
+        raise InputError(f"ramp from {first} to {last}: expected a start before the end")
+    return np.clip((at.positions - low) / (high - low), 0, 1)
 
 
 def curve(points: Sequence[tuple[Time, float]]) -> Share:
@@ -176,19 +206,17 @@ def curve(points: Sequence[tuple[Time, float]]) -> Share:
     """
     if not points:
         raise InputError("curve: expected at least one point time:share")
-    for _, share in points:
-        _require_share(share, "curve share")
-    times, shares = [moment(t, "curve time") for t, _ in points], [s for _, s in points]
+    times, shares = [moment(t, "curve time") for t, _ in points], [_share(s, "curve share") for _, s in points]
     name = "curve(" + ",".join(f"{t}:{s:g}" for t, s in zip(times, shares, strict=True)) + ")"
     if len({t.unit for t in times}) == 1:
         _require_rising([t.value for t in times], times)
+    return _over_time(name, partial(_curve_values, times, shares))
 
-    def values(at: Layout) -> NDArray:
-        positions = [at.position(t) for t in times]
-        _require_rising(positions, times)
-        return np.interp(at.positions, positions, shares)
 
-    return _over_time(name, values)
+def _curve_values(times: Sequence[Moment], shares: Sequence[float], at: Layout) -> NDArray:
+    positions = [at.position(t) for t in times]
+    _require_rising(positions, times)
+    return np.interp(at.positions, positions, shares)
 
 
 def _require_rising(values: Sequence[float], times: Sequence[Moment]) -> None:
@@ -196,24 +224,24 @@ def _require_rising(values: Sequence[float], times: Sequence[Moment]) -> None:
         raise InputError(f"curve: times {', '.join(map(str, times))} fall; expected rising times")
 
 
-def _spans(
-    kind: str, ranges: Mapping[range | int, float], spans_of: Callable[[Layout], tuple], base: Share | None, first: int
-) -> Share:
-    for weight in ranges.values():
-        _require_share(weight, kind)
-
-    def draw(at: Layout) -> Plane:
-        plane = np.zeros((at.mel.n_mels, at.frames), np.float32) if base is None else np.array(base.draw(at))
-        spans = spans_of(at)
-        for chosen, weight in ranges.items():
-            for index in [chosen] if isinstance(chosen, int) else chosen:
-                if not 0 <= index - first < len(spans):
-                    raise InputError(f"{kind} {index}: the sentence has {kind} {first} to {len(spans) - 1 + first}")
-                plane[:, slice(*spans[index - first])] = weight
-        return plane
-
+def _spans(kind: str, ranges: Mapping[range | int, float], attribute: str, base: Share | None, first: int) -> Share:
+    ranges = {chosen: _share(weight, kind) for chosen, weight in ranges.items()}
     inside = ",".join(f"{_range_name(chosen)}:{weight:g}" for chosen, weight in ranges.items())
+    draw = partial(_draw_spans, kind, ranges, attribute, base, first)
     return Share(f"{kind}({inside})" + (f" over {base.name}" if base else ""), draw)
+
+
+def _draw_spans(
+    kind: str, ranges: Mapping[range | int, float], attribute: str, base: Share | None, first: int, at: Layout
+) -> Plane:
+    plane = np.zeros((at.mel.n_mels, at.frames), np.float32) if base is None else np.array(base.draw(at))
+    spans = getattr(at, attribute)
+    for chosen, weight in ranges.items():
+        for index in [chosen] if isinstance(chosen, int) else chosen:
+            if not 0 <= index - first < len(spans):
+                raise InputError(f"{kind} {index}: the sentence has {kind} {first} to {len(spans) - 1 + first}")
+            plane[:, slice(*spans[index - first])] = weight
+    return plane
 
 
 def _range_name(chosen: range | int) -> str:
@@ -231,12 +259,12 @@ def words(ranges: Mapping[range | int, float], *, base: Share | None = None, fir
     Returns:
         The share; drawing it on a sentence without such a word is an error.
     """
-    return _spans("words", ranges, lambda at: at.words, base, first)
+    return _spans("words", ranges, "words", base, first)
 
 
 def phonemes(ranges: Mapping[range | int, float], *, base: Share | None = None, first: int = 0) -> Share:
     """Shares of single tokens, as :func:`words`."""
-    return _spans("phonemes", ranges, lambda at: at.phones, base, first)
+    return _spans("phonemes", ranges, "phones", base, first)
 
 
 def pitch(harmonics: int = 1, width_bins: int = 1) -> Share:
@@ -257,27 +285,27 @@ def pitch(harmonics: int = 1, width_bins: int = 1) -> Share:
     """
     if harmonics < 1 or width_bins < 0:
         raise InputError(f"share by pitch: harmonics {harmonics}, width {width_bins} bins; expected >= 1 and >= 0")
+    region = PitchRegion(harmonics, width_bins)
+    return Share(f"pitch({harmonics},{width_bins})", partial(_draw_pitch, region), pitch=region)
 
-    def draw(at: Layout) -> Plane:
-        if at.f0_hz is None or at.voiced is None:
-            raise InputError(
-                "share by pitch: the style that gives it has no F0 contour; expected a reference with voiced speech"
-            )
-        return 1 - pitch_mask(at.f0_hz, at.voiced, at.mel, harmonics=harmonics, width_bins=width_bins)
 
-    return Share(f"pitch({harmonics},{width_bins})", draw, pitch=PitchRegion(harmonics, width_bins))
+def _draw_pitch(region: PitchRegion, at: Layout) -> Plane:
+    if at.f0_hz is None or at.voiced is None:
+        raise InputError(
+            "share by pitch: the style that gives it has no F0 contour; expected a reference with voiced speech"
+        )
+    return 1 - pitch_mask(at.f0_hz, at.voiced, at.mel, harmonics=region.harmonics, width_bins=region.width_bins)
 
 
 def bands(low_hz: float, high_hz: float, *, inside: float = 1.0, outside: float = 0.0) -> Share:
     """A share inside a frequency band and another outside, such as 0-400 Hz for F0 or 300-2500 Hz for F1-F2."""
-    _require_share(inside, "band share")
-    _require_share(outside, "band share")
+    inside, outside = _share(inside, "band share"), _share(outside, "band share")
+    return Share(f"bands({low_hz:g}-{high_hz:g})", partial(_draw_band, low_hz, high_hz, inside, outside))
 
-    def draw(at: Layout) -> Plane:
-        mask = band_mask(low_hz, high_hz, at.frames, at.mel)
-        return (mask * inside + (1 - mask) * outside).astype(np.float32)
 
-    return Share(f"bands({low_hz:g}-{high_hz:g})", draw)
+def _draw_band(low_hz: float, high_hz: float, inside: float, outside: float, at: Layout) -> Plane:
+    mask = band_mask(low_hz, high_hz, at.frames, at.mel)
+    return (mask * inside + (1 - mask) * outside).astype(np.float32)
 
 
 def band(name: str, *, inside: float = 1.0, outside: float = 0.0) -> Share:
@@ -306,22 +334,25 @@ def spectrum(ranges: Mapping[str | tuple[float, float], float]) -> Share:
     """
     if not ranges:
         raise InputError("bands: expected at least one band:share")
-    for weight in ranges.values():
-        _require_share(weight, "band share")
+    ranges = {chosen: _share(weight, "band share") for chosen, weight in ranges.items()}
     edges = {chosen: band_edges(chosen) if isinstance(chosen, str) else chosen for chosen in ranges}
     names = {chosen: chosen if isinstance(chosen, str) else "{:g}-{:g}".format(*chosen) for chosen in ranges}
     ordered = sorted(ranges, key=lambda chosen: edges[chosen])
     for one, other in zip(ordered[:-1], ordered[1:], strict=True):
         if edges[other][0] < edges[one][1]:
             raise InputError(f"bands {names[one]} and {names[other]} overlap; expected bands apart")
-
-    def draw(at: Layout) -> Plane:
-        masks = {chosen: band_mask(*edges[chosen], at.frames, at.mel) for chosen in ranges}
-        return np.sum([mask * ranges[chosen] for chosen, mask in masks.items()], axis=0, dtype=np.float32)
-
-    return Share("bands(" + ",".join(f"{names[c]}:{w:g}" for c, w in ranges.items()) + ")", draw)
+    weights = [(edges[chosen], weight) for chosen, weight in ranges.items()]
+    name = "bands(" + ",".join(f"{names[c]}:{w:g}" for c, w in ranges.items()) + ")"
+    return Share(name, partial(_draw_spectrum, weights))
 
 
-def _require_share(value: float, what: str) -> None:
-    if not (np.isfinite(value) and 0 <= value <= 1):
+def _draw_spectrum(weights: Sequence[tuple[tuple[float, float], float]], at: Layout) -> Plane:
+    masks = [band_mask(*edges, at.frames, at.mel) * weight for edges, weight in weights]
+    return np.sum(masks, axis=0, dtype=np.float32)
+
+
+def _share(value: float, what: str) -> float:
+    """The share, brought into [0, 1] where it left it by rounding."""
+    if not (np.isfinite(value) and -ROUNDING <= value <= 1 + ROUNDING):
         raise InputError(f"{what} {value}: expected a number from 0 to 1")
+    return min(max(value, 0.0), 1.0)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import find_peaks
+from scipy.ndimage import gaussian_filter1d, median_filter
+from scipy.signal import butter, find_peaks, sosfiltfilt
 from torch import Tensor
 
+from gradtts_interp.audio import SPEECH_RANGE_DB, without_rumble
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.units import power_to_db
@@ -18,11 +19,14 @@ from gradtts_interp.units import power_to_db
 Tracker = Literal["dio", "harvest"]
 TRACKERS = ("dio", "harvest")
 ENERGY_FLOOR_DB = -80.0
-SPEECH_RANGE_DB = 30.0
-"""A frame this far below the loudest one no longer counts as speech."""
-
 FLAT_LOG_F0 = 1e-3
 """Standard deviation of log-F0 below which a contour counts as flat."""
+
+VOICE_BAND_HZ = (60.0, 1000.0)
+"""Where a voiced frame has its level; a hiss between words has none there, and hum little."""
+
+SLIP_FRAMES, SLIP_LOG_F0 = 41, 0.45
+"""A frame whose log-F0 is this far from the median of the voiced frames around it has slipped, mostly by an octave."""
 
 UNVOICED_F0_HZ = 150.0
 """F0 of a signal without any voiced frame: a constant, so that logarithms stay finite."""
@@ -38,7 +42,24 @@ SYLLABLE_PROMINENCE_DB = 2.0
 SYLLABLE_DISTANCE_SECONDS = 0.08
 
 
-@dataclass(frozen=True)
+def same_fields(one: Any, other: Any) -> bool:
+    """Whether two dataclass values of one class hold the same, arrays compared by their content."""
+    pairs = [(getattr(one, field.name), getattr(other, field.name)) for field in fields(one)]
+    return all(
+        np.array_equal(a, b)
+        if isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
+        else type(a) is type(b) and a == b
+        for a, b in pairs
+    )
+
+
+def hash_of_fields(value: Any) -> int:
+    """Hash that goes with :func:`same_fields`."""
+    found = [getattr(value, field.name) for field in fields(value)]
+    return hash(tuple((v.shape, float(v.sum(dtype=float))) if isinstance(v, np.ndarray) else v for v in found))
+
+
+@dataclass(frozen=True, eq=False)
 class Contour:
     """Prosody of one utterance on the mel's frame grid.
 
@@ -66,6 +87,12 @@ class Contour:
     def __len__(self) -> int:
         return len(self.f0_hz)
 
+    def __eq__(self, other: object) -> bool:
+        return same_fields(self, other) if isinstance(other, Contour) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash_of_fields(self)
+
 
 def extract_contour(
     audio: NDArray[Any] | Tensor,
@@ -78,7 +105,10 @@ def extract_contour(
     """Measure F0, voicing and energy on the mel's frame grid.
 
     The tracker runs at half a hop, so that every second one of its frames lies exactly on a mel frame's centre
-    ``(i + 0.5) * hop_samples``; nothing is averaged across voiced and unvoiced frames.
+    ``(i + 0.5) * hop_samples``; nothing is averaged across voiced and unvoiced frames. It reads the samples without
+    their rumble. A frame counts as voiced where the voice's band is within :data:`SPEECH_RANGE_DB` of the loudest
+    frame, so that hum between words does not, and where its F0 is not far from that of the frames around it. The level
+    is that of the samples without their mean.
 
     Args:
         audio: Samples (N,), full scale at 1, at ``config.sample_rate_hz``.
@@ -101,17 +131,60 @@ def extract_contour(
         raise InputError(f"F0 tracker {tracker!r}; expected one of {TRACKERS}")
     require_f0_range(floor_hz, ceiling_hz, config)
     frames = len(samples) // config.hop_samples
-    half_hop_f0 = track_f0(samples, config, tracker=tracker, floor_hz=floor_hz, ceiling_hz=ceiling_hz)
+    samples = samples - samples.mean()
+    half_hop_f0 = track_f0(
+        without_rumble(samples, config.sample_rate_hz),
+        config,
+        tracker=tracker,
+        floor_hz=floor_hz,
+        ceiling_hz=ceiling_hz,
+    )
     f0_hz = np.zeros(frames)
     on_centres = half_hop_f0[1::2][:frames]
     f0_hz[: len(on_centres)] = on_centres
-    voiced = f0_hz > 0
+    voiced = without_slips(f0_hz, (f0_hz > 0) & loud_frames(samples, config))
     return Contour(
         f0_hz=fill_unvoiced(f0_hz, voiced),
         voiced=voiced,
         energy_db=frame_energy_db(samples, config),
         frame_rate_hz=config.frame_rate_hz,
     )
+
+
+def loud_frames(samples: NDArray[Any], config: MelConfig) -> NDArray[np.bool_]:
+    """Frames that are loud enough in the voice's band to be voiced.
+
+    Args:
+        samples: Samples (N,), full scale at 1, at the contract's rate.
+        config: The mel contract.
+
+    Returns:
+        Flags (T,).
+    """
+    sections = butter(4, VOICE_BAND_HZ, "bandpass", fs=config.sample_rate_hz, output="sos")
+    values = np.asarray(samples, dtype=np.float64)
+    padding = min(len(values) - 1, int(2 * config.sample_rate_hz / VOICE_BAND_HZ[0]))
+    level_db = frame_energy_db(sosfiltfilt(sections, values, padlen=padding), config)
+    return level_db >= level_db.max() - SPEECH_RANGE_DB
+
+
+def without_slips(f0_hz: NDArray[Any], voiced: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Voicing without frames where a tracker slipped, mostly to an octave above or below.
+
+    Args:
+        f0_hz: F0 (T,); only voiced frames are read.
+        voiced: Whether a frame is voiced (T,).
+
+    Returns:
+        Voicing (T,).
+    """
+    index = np.flatnonzero(voiced)
+    kept = np.zeros_like(voiced)
+    if len(index):
+        log_f0 = np.log(np.asarray(f0_hz, dtype=np.float64)[index])
+        around = median_filter(log_f0, size=SLIP_FRAMES, mode="nearest")
+        kept[index[np.abs(log_f0 - around) <= SLIP_LOG_F0]] = True
+    return kept
 
 
 def require_f0_range(floor_hz: float, ceiling_hz: float, config: MelConfig) -> None:

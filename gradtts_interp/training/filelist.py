@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from gradtts_interp.audio import log_mel, read_audio, require_speech
+from gradtts_interp.audio import log_mel, read_recording
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path, read_text
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 HIGHEST_SPEAKER = 9999
 NEUTRAL = "neutral"
+PREPARATION = 2
+"""Counts how recordings are prepared and measured, so that features cached by an earlier way are made anew."""
 
 Read = TypeVar("Read")
 
@@ -177,11 +179,13 @@ def cached_features(path: Path, mel: MelConfig, cache: Path) -> Features:
     if not path.is_file():
         raise InputError(f"{path}: no such audio file")
     state = path.stat()
-    key = f"{path.resolve()} {state.st_size} {state.st_mtime_ns} {mel}"
+    key = f"{path.resolve()} {state.st_size} {state.st_mtime_ns} {mel} {PREPARATION}"
     file = cache / f"{path.stem[:40]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
     if not file.is_file():
-        audio = read_audio(path, mel.sample_rate_hz)
-        require_speech(audio, str(path))
+        recording = read_recording(path, mel.sample_rate_hz)
+        for note in recording.notes:
+            logger.warning("%s", note)
+        audio = recording.audio
         contour = extract_contour(audio, mel)
         plane = log_mel(audio, mel).numpy().astype(np.float16)
         with atomic_path(file) as temporary:

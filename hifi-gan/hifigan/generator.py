@@ -118,6 +118,7 @@ class Generator(nn.Module):
         for module in self.modules():
             if parametrize.is_parametrized(module, "weight"):
                 parametrize.remove_parametrizations(module, "weight")
+                module._load_state_dict_pre_hooks.clear()  # what weight norm leaves behind cannot be pickled
         return self
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ import soundfile
 from speaking import RATE_HZ, harmonic_tone
 
 from gradtts_interp.cli.main import main
-from gradtts_interp.evaluation import figures, intelligibility
+from gradtts_interp.evaluation import figures, intelligibility, signal
 from gradtts_interp.evaluation.comparison import MEL
 from gradtts_interp.evaluation.excerpt import Excerpt
 from gradtts_interp.evaluation.signal import Listener
 from gradtts_interp.evaluation.textgrid import TextGrid, write_textgrid
+from gradtts_interp.pitch.contour import extract_contour
 
 ROOT = Path(__file__).parents[2]
 FRAMES = RATE_HZ // 2 // 256
@@ -110,8 +112,16 @@ def test_unvoiced_files_are_measured_without_pitch(run, wavs):
 def test_voicing_by_chance_is_no_pitch(wavs):
     soundfile.write(wavs / "hiss.wav", noise(), RATE_HZ)
     heard = Listener(MEL).read(wavs / "hiss.wav")
-    assert not heard.contour.voiced.any(), "DIO alone finds one frame in this noise"
-    assert "no voiced frame was found but 1, which is chance" in heard.notes[0]
+    assert not heard.contour.voiced.any() and "no voiced frame was found" in heard.notes[0]
+
+
+def test_a_few_voiced_frames_are_chance(monkeypatch):
+    found = extract_contour(tone(150), MEL)
+    stray = replace(found, voiced=np.arange(len(found)) == 7)
+    monkeypatch.setattr(signal, "track_f0", lambda *args, **options: stray)
+    heard = Listener(MEL).hear(noise(), "hiss")
+    assert not heard.contour.voiced.any()
+    assert "hiss: no voiced frame was found but 1, which is chance" in heard.notes[0]
 
 
 def test_lengths_that_differ_are_warped_or_refused(run, wavs):
@@ -300,6 +310,9 @@ def test_phones_of_a_pair_are_drawn(run, wavs, monkeypatch):
     assert status == 0 and drawn == [["AA", "M"]] and "note" not in err
     excerpt = Excerpt.load(wavs / "out" / "excerpts" / "middle" / "blend.npz", MEL)
     assert [phone[0] for phone in excerpt.phones] == ["AA", "M"]
+    write_textgrid(wavs / "q.TextGrid", TextGrid(0.7, grid.intervals, {}))
+    status, _, err = run("pair", *files, "--weight", 0.5, "--textgrid", wavs / "q.TextGrid")
+    assert status == 2 and "q.TextGrid ends at 0.70 s" in err and "middle.wav at 0.50 s" in err
     status, again, err = run("pair", *files, "--weight", 0.5, "--textgrid", wavs / "none.TextGrid")
     assert status == 0 and len(drawn) == 1 and again["tables"] == summary["tables"]
     assert "none.TextGrid cannot be read" in err and "measured without phone times" in err

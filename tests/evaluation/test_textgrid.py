@@ -6,7 +6,14 @@ import pytest
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.kaldi import KaldiUtterance, write_kaldi
-from gradtts_interp.evaluation.textgrid import TextGrid, read_phones, read_textgrid, to_textgrid, write_textgrid
+from gradtts_interp.evaluation.textgrid import (
+    TextGrid,
+    read_phones,
+    read_textgrid,
+    require_same_end,
+    to_textgrid,
+    write_textgrid,
+)
 
 LONG = '''File type = "ooTextFile"
 Object class = "TextGrid"
@@ -202,3 +209,15 @@ def test_bad_kaldi_lists_are_named(tmp_path):
         with pytest.raises(InputError, match=message):
             write_kaldi(tmp_path / "k", utterances)
     assert not (tmp_path / "k").exists()
+
+
+@pytest.mark.parametrize(("end", "fits"), [(1.0, True), (1.02, True), (0.98, True), (1.05, False), (0.5, False)])
+def test_a_grid_of_another_length_than_its_recording_names_both(tmp_path, end, fits):
+    path = tmp_path / "a.TextGrid"
+    write_textgrid(path, TextGrid(end, {"phones": (("AA", 0.1, 0.4),)}, {}))
+    phones = read_phones(path)
+    if fits:
+        require_same_end(phones, path, recording="b.wav", seconds=1.0)
+    else:
+        with pytest.raises(InputError, match=rf"a\.TextGrid ends at {end:.2f} s and b\.wav at 1\.00 s"):
+            require_same_end(phones, path, recording="b.wav", seconds=1.0)

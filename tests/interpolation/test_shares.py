@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -257,3 +259,36 @@ def test_drawing_leaves_the_layout_as_it_is():
     before = LAYOUT.f0_hz.copy(), LAYOUT.voiced.copy()
     drawn(shares.pitch() * shares.words({0: 1.0}))
     assert np.array_equal(LAYOUT.f0_hz, before[0]) and np.array_equal(LAYOUT.voiced, before[1])
+
+
+@pytest.mark.parametrize(
+    "share",
+    [
+        shares.constant(0.3),
+        shares.step("0.4s"),
+        shares.ramp(0.1, 0.7),
+        shares.curve([(0, 0), (0.5, 1), (1, 0.5)]),
+        shares.words({0: 1.0}, base=shares.constant(0.2)),
+        shares.phonemes({range(1, 3): 0.5}),
+        shares.pitch(2, 1),
+        ~shares.pitch(),
+        shares.band("f1-f2"),
+        shares.spectrum({"f0": 0.3, (500.0, 900.0): 1.0}),
+        shares.ramp() * ~shares.bands(0, 400) + shares.step(0.9),
+    ],
+    ids=lambda share: share.name,
+)
+def test_shares_can_be_pickled(share):
+    again = pickle.loads(pickle.dumps(share))
+    assert (again.name, again.pitch) == (share.name, share.pitch)
+    assert np.array_equal(drawn(again), drawn(share))
+
+
+@pytest.mark.parametrize("excess", [1e-7, 5e-7])
+def test_rounding_beyond_the_ends_is_brought_back(excess):
+    for plane in (1 + excess, -excess):
+        weight = Share("map", lambda at, plane=plane: np.full((80, FRAMES), plane)).render(Layout(FRAMES, MEL)).weight
+        assert weight.min() >= 0 and weight.max() <= 1
+    assert drawn(shares.constant(1 + excess)).max() == 1 and drawn(shares.curve([(0, -excess), (1, 1)])).min() >= 0
+    with pytest.raises(InputError, match="constant 1.001: expected a number from 0 to 1"):
+        shares.constant(1.001)

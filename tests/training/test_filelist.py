@@ -56,7 +56,7 @@ def test_features_are_cached_until_the_file_changes(tmp_path, monkeypatch):
     path, mel = tone(tmp_path / "a.wav"), MelConfig()
     first = cached_features(path, mel, tmp_path / "cache")
     with monkeypatch.context() as patch:
-        patch.setattr(filelist, "read_audio", lambda *_: pytest.fail("read again"))
+        patch.setattr(filelist, "read_recording", lambda *_: pytest.fail("read again"))
         second = cached_features(path, mel, tmp_path / "cache")
     assert np.array_equal(first.mel, second.mel)
     tone(path, f0_hz=300.0, seconds=0.5)
