@@ -74,7 +74,7 @@ def watching(tts: GradTTSInterpPipeline, styles: Sequence[Style] | None = None) 
             watch.gradients += args[0].shape[0] * int(torch.is_grad_enabled())
 
         def seen(_: Any, args: tuple[Any, ...], __: Any) -> None:
-            masses = observer.rendering() if observer is not None else {}
+            masses = observer.take() if observer is not None else {}
             if masses:  # while a tuning looks, its own observer has taken the place of this one
                 watch.mass.append(
                     (float(args[3][0]), {site: float(m[0, 0, PITCH].mean()) for site, m in masses.items()})

@@ -9,7 +9,8 @@ from typing import Any
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.contours import f0_errors
-from gradtts_interp.interpolation.asked_pitch import PitchRequest
+from gradtts_interp.interpolation.asked_pitch import PitchRequest, lay_pitch
+from gradtts_interp.interpolation.shares import Layout
 from gradtts_interp.pitch.contour import Contour
 from gradtts_interp.pitch.files import PitchCurve, curve_of_contour, read_pitch, write_pitch
 from gradtts_interp.speech import Speech
@@ -70,7 +71,7 @@ def pitch_request(path: str | None, shifts: dict[int | range, float]) -> PitchRe
 
 
 def pitch_report(request: PitchRequest | None, speech: Speech) -> dict[str, Any]:
-    """How far the pitch that was realised is from a contour in Hz that was asked for; nothing for shifts.
+    """How far the pitch that was realised is from a contour in Hz that was asked for; nothing for shifts alone.
 
     Args:
         request: What was asked for.
@@ -79,14 +80,14 @@ def pitch_report(request: PitchRequest | None, speech: Speech) -> dict[str, Any]
     Returns:
         ``{"asked_pitch": errors}``, or nothing.
     """
-    curve = None if request is None else request.curve
-    if curve is None or curve.unit != "hz":
+    if request is None or request.curve is None or request.curve.unit != "hz":
         return {}
-    realised = speech.contour
-    f0_hz, voiced = curve.on_frames(len(realised), realised.frame_rate_hz)
-    said = realised.voiced if voiced is None else voiced
-    asked = Contour(f0_hz.astype("float32"), said, realised.energy_db, realised.frame_rate_hz)
-    return {"asked_pitch": f0_errors(asked, realised).to_dict()}
+    realised, words = speech.contour, tuple((first, stop) for _, first, stop in speech.words)
+    laid = lay_pitch(request, Layout(len(realised), speech.mel_config, words=words))
+    assert laid.f0_hz is not None
+    said = realised.voiced if laid.voiced is None else laid.voiced
+    asked = Contour(laid.f0_hz.astype("float32"), said, realised.energy_db, realised.frame_rate_hz)
+    return {"asked_pitch": f0_errors(asked, realised)}
 
 
 def write_realised(speech: Speech, stem: Path, kind: str) -> Path:
