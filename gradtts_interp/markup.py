@@ -132,7 +132,9 @@ def pitch_requests(pitch: AskedOfLines, directions: Sequence[Directions | None])
     found: list[PitchRequest | None] = []
     for asked, said in zip(given, directions, strict=True):
         request = PitchRequest(asked) if isinstance(asked, PitchCurve) else asked or PitchRequest()
-        words = {i: m.semitones for i, m in enumerate(said.manners) if m.semitones} if said else {}
+        words: dict[int | range, float] = {}
+        if said is not None:
+            words |= {i: manner.semitones for i, manner in enumerate(said.manners) if manner.semitones}
         for chosen, semitones in request.words.items():
             for index in [chosen] if isinstance(chosen, int) else chosen:
                 words[index] = words.get(index, 0.0) + semitones
@@ -166,11 +168,12 @@ def lay_requests(
 
 
 def describe(request: PitchRequest | None) -> dict[str, Any] | None:
-    """A request as plain JSON values, for the record of an utterance."""
+    """A request of :func:`pitch_requests` as plain JSON values, words counted from 1."""
     if request is None:
         return None
     curve = request.curve and {"points": len(request.curve.times_seconds), "unit": request.curve.unit}
-    return {"curve": curve, "words": {str(i + 1): semitones for i, semitones in request.words.items()}}
+    words = {i: semitones for i, semitones in request.words.items() if isinstance(i, int)}
+    return {"curve": curve, "words": {str(i + 1): semitones for i, semitones in words.items()}}
 
 
 def at_volume(speech: Speech, directions: Directions | None) -> Speech:

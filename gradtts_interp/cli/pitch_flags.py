@@ -46,7 +46,8 @@ def split_words(text: str | None) -> tuple[str | None, dict[int | range, float]]
     Raises:
         InputError: A shift cannot be read, or a word is shifted twice.
     """
-    shares, shifts = [], {}
+    shares: list[str] = []
+    shifts: dict[int | range, float] = {}
     seen: set[int] = set()
     for part in [] if text is None else text.split(","):
         if not part.rstrip().lower().endswith("st"):

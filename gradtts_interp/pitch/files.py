@@ -47,8 +47,8 @@ class PitchCurve:
         voiced: Whether each point is voiced (n,); None where nothing is said of voicing.
     """
 
-    times_seconds: NDArray[np.float64]
-    values: NDArray[np.float64]
+    times_seconds: NDArray[np.floating[Any]]
+    values: NDArray[np.floating[Any]]
     unit: Unit = "hz"
     voiced: NDArray[np.bool_] | None = None
 
@@ -277,7 +277,7 @@ def write_pitch(path: str | Path, curve: PitchCurve, *, short: bool = False) -> 
                 np.save(temporary, np.stack([times, values], axis=1))
             else:
                 name = "f0_hz" if curve.unit == "hz" else "semitones"
-                np.savez(temporary, **{name: values, "times_s": times, "voiced": voiced})
+                np.savez(temporary, **{name: values, "times_s": times, "voiced": voiced})  # type: ignore[arg-type]
 
 
 _HEAD = 'File type = "ooTextFile"\nObject class = "PitchTier"\n'

@@ -234,8 +234,8 @@ def make_continuum(
     for _ in range(ROUNDS):
         if error <= GOOD_ENOUGH:
             break
-        points = [(share, step.measure(equalise)) for share, step in sorted(known.items())]
-        wanted = shares_for_equal_steps(*zip(*points, strict=True), steps=steps)
+        realised = [known[share].measure(equalise) for share in known]
+        wanted = shares_for_equal_steps(list(known), realised, steps)
         chosen = _render(poles, of, wanted, known, progress)
         now = _error(chosen, equalise)
         if now < error:

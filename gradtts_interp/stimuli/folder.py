@@ -88,6 +88,7 @@ def _row(continuum: Continuum, i: int, step: Stimulus, sound: NDArray[np.float32
     """One row of the table; what cannot be measured is empty."""
     rate = step.speech.mel_config.sample_rate_hz
     pitch = f0_statistics(step.signal.contour).to_dict()
+    formants: list[int | None]
     try:
         formants = [round(float(f)) for f in median_formants(sound, rate)[:FORMANTS]]
     except InputError:
