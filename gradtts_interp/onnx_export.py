@@ -145,7 +145,7 @@ class GeneratorGraph(nn.Module):
 class GainsGraph(nn.Module):
     """Filters of a harmonic source: log-mel (1, M, T), F0 in Hz and voicing (1, T) to gains (1, T, bins)."""
 
-    def __init__(self, generator: nn.Module) -> None:
+    def __init__(self, generator: Any) -> None:
         super().__init__()
         self.generator = generator
 

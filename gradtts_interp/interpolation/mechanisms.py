@@ -130,8 +130,12 @@ class Plan:
     @cached_property
     def mu(self) -> Tensor:
         """Mean of the diffusion (B, M, T): under scores that were learnt around different means, the blend of those."""
-        parts = [b.mu if b.weight is None else b.mu * b.weight for b in self.branches]  # type: ignore[operator]
-        return sum(parts[1:], start=parts[0])  # type: ignore[return-value,arg-type,type-var]
+        parts: list[Tensor] = []
+        for branch in self.branches:
+            if branch.mu is None:
+                raise ValueError("a plan without prior means; expected one that make_plan gave")
+            parts.append(branch.mu if branch.weight is None else branch.mu * branch.weight)
+        return sum(parts[1:], start=parts[0])
 
     @cached_property
     def pitch(self) -> Tensor | None:

@@ -199,7 +199,7 @@ def read_style(model: GradTTS, style: EncodedStyle, durations: Tensor, frames: i
     """Lay one encoded style out over the target's frames."""
     speaker = None
     if style.speaker is not None:
-        assert model.decoder is not None, "official checkpoints have a score network"
+        assert model.decoder is not None, "official models have a score network"
         plane = model.decoder.estimator.speaker_plane(style.speaker, frames)
         speaker = plane.expand(len(durations), -1, -1)
     contour = None

@@ -195,9 +195,7 @@ class GradTTS(ModelMixin, ConfigMixin):
     def attention_sites(self) -> dict[str, StyleCrossAttention]:
         """Cross-attention by site name, in the order of evaluation."""
         order = ("down0", "down1", "down2", "mid", "up0", "up1")
-        if self.decoder is None:
-            return {}
-        sites = self.decoder.estimator.style_attn
+        sites: Any = {} if self.decoder is None else self.decoder.estimator.style_attn
         return {name: sites[name] for name in order if name in sites}
 
     @property

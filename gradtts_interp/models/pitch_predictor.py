@@ -43,6 +43,7 @@ SMALLEST_SPREAD = 0.2
 F0_LIMITS_HZ = (20.0, 2000.0)
 ENERGY_WEIGHT = 0.2
 """Of an error of 4 dB, beside one of a spread of the pitch."""
+UNVOICED_WEIGHT = 0.1
 LARGEST_STRETCH = 3.0
 """A contour is stretched to unit spread at most so much: a word of one tone must not become a yodel."""
 
@@ -309,18 +310,20 @@ def pitch_losses(
 
     Args:
         predicted: Shape, voicing and perhaps energy (B, T).
-        log_f0: Measured, in any logarithm (B, T).
+        log_f0: Measured, in any logarithm, interpolated through unvoiced frames (B, T).
         voiced: 1 on voiced frames (B, T).
         valid: 1 on frames of the utterance (B, T).
         energy: Energy as it is predicted (B, T), where it is.
 
     Returns:
-        Sum of smooth absolute errors of the shape over voiced frames, of binary cross entropies of the voicing over all
+        Sum of smooth absolute errors of the shape over voiced frames (times :data:`UNVOICED_WEIGHT` over the others, so
+        that a blend may be voiced where one of its styles is not), of binary cross entropies of the voicing over all
         frames, and of absolute errors of the energy times :data:`ENERGY_WEIGHT`; and the number of frames; both ().
     """
     voiced = voiced * valid
     target = standardise(log_f0, voiced, most=1 / SMALLEST_SPREAD)
-    shape = functional.smooth_l1_loss(predicted.shape, target, reduction="none") * voiced
+    shape = functional.smooth_l1_loss(predicted.shape, target, reduction="none")
+    shape = shape * (voiced + UNVOICED_WEIGHT * (valid - voiced))
     voicing = functional.binary_cross_entropy_with_logits(predicted.voicing, voiced, reduction="none") * valid
     error = (shape + voicing).sum()
     if energy is not None and predicted.energy is not None:
