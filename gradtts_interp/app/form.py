@@ -94,7 +94,8 @@ def job_of_form(
         raise InputError(f"the text has {len(text)} characters; expected at most {limits.text_characters}")
     if not 1 <= form.steps <= limits.steps:
         raise InputError(f"{form.steps} steps; expected at least 1 and at most {limits.steps}")
-    styles = [_style_of(form.a, "A", pipeline), form.b and _style_of(form.b, "B", pipeline)]
+    second = None if form.b is None else _style_of(form.b, "B", pipeline)
+    styles = [_style_of(form.a, "A", pipeline), second]
     share = mechanisms = None
     if form.b is not None:
         if form.mode not in MODES_OF_TWO:

@@ -62,7 +62,7 @@ def job_of(args: argparse.Namespace, command_line: str) -> Job:
     checkpoint = Path(args.checkpoint) if args.checkpoint else default_checkpoint()
     pipeline = GradTTSInterpPipeline.from_pretrained(checkpoint, vocoder=vocoder_of(args.vocoder, checkpoint))
     pipeline = pipeline.to(device)
-    a, b = (choice and choice.load(pipeline) for choice in choices_of(args))
+    a, b = (None if choice is None else choice.load(pipeline) for choice in choices_of(args))
     alone = args.timesteps is None and pipeline.model.decoder is None  # a prior alone, which is spoken as it is
     steps, solver = choose_sampler(0 if alone else args.timesteps, args.solver)
     if steps == 0:

@@ -171,11 +171,7 @@ class GradTTS(ModelMixin, ConfigMixin):
         prosody: Tensor | None = None,
         region: Tensor | None = None,
     ) -> Tensor:
-        """Score of the noisy mel (B, M, T); arguments as in :meth:`Estimator.forward`.
-
-        Raises:
-            InputError: The model is a prior alone.
-        """
+        """Score of the noisy mel (B, M, T); arguments as in :meth:`Estimator.forward`, an error for a prior alone."""
         if self.decoder is None:
             raise InputError("this checkpoint has no score network; expected 0 steps (-t 0), which speak its prior")
         with arithmetic(self.precision, x.device):
