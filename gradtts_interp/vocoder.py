@@ -193,7 +193,7 @@ class Vocoder(MelDecoder):
         if refinement_rounds and isinstance(config, HarmonicConfig):
             raise InputError(f"refinement rounds {refinement_rounds} for a harmonic source; expected 0")
         self.refinement_rounds = refinement_rounds
-        self.inverse = MelInverse(self.mel_config) if refinement_rounds else None
+        self.inverse = None if isinstance(config, HarmonicConfig) else MelInverse(self.mel_config)
         self.register_buffer("window", torch.hann_window(self.mel_config.window_samples), persistent=False)
         if (config.hop_samples, config.num_mels) != (self.mel_config.hop_samples, self.mel_config.n_mels):
             raise CheckpointError(

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_erosion
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
@@ -32,7 +33,7 @@ def test_swap_has_the_pitch_of_a_and_the_envelope_of_b():
     assert swapped.shape == b.shape and swapped.dtype == np.float32
     found = extract_contour(swapped, CONFIG)
     both = contour_a.voiced & contour_b.voiced & found.voiced
-    both[:8] = both[-8:] = False
+    both = binary_erosion(both, iterations=2)  # a window over the edge of the sound has no pitch of its own
     assert both.sum() > 60
     cents = 1200 * np.log2(found.f0_hz[both] / contour_a.f0_hz[both])
     assert np.abs(np.median(cents)) < 5 and np.abs(cents).max() < 40
