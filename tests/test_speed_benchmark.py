@@ -79,4 +79,4 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path, monkeypatch, capsys):
     assert "## Ratios asked for" in text and "## (e) E" in text and "commit" in text
     monkeypatch.setattr("sys.argv", ["run", "--out", str(out), "--again", "--part", "e"])
     assert run.main() == 0 and calls == ["e", "f", "f", "e"]
-    assert "there already" in capsys.readouterr().out
+    assert "measured already" in capsys.readouterr().out
