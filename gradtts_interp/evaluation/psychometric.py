@@ -35,7 +35,7 @@ class Answers:
 
     share: NDArray[np.float64]
     response: NDArray[np.float64]
-    participant: NDArray[np.str_]
+    participant: NDArray[Any]
 
     @property
     def is_rating(self) -> bool:
