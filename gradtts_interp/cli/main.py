@@ -21,7 +21,7 @@ VERBS = {
     "app": ("gradtts_interp.app.command", "blend by hand in a browser (needs the extra app)"),
     "info": ("gradtts_interp.cli.info", "show what a checkpoint is: sizes, speakers, mechanisms, licence"),
     "evaluate": ("gradtts_interp.cli.evaluate", "measure speech and blends, and write a report"),
-    "corpus": ("gradtts_interp.corpus.command", "build the demo corpus from free programs"),
+    "corpus": ("gradtts_interp.corpus.command", "make the demo corpus, or describe a corpus"),
     "filelist": ("gradtts_interp.training.filelist_command", "make filelists of LJSpeech, LibriTTS, VCTK or ESD"),
     "stream": ("gradtts_interp.cli.stream", "speak a long text sentence by sentence into one file"),
     "synthesize-corpus": ("gradtts_interp.cli.corpus_synthesis", "speak a manifest on many workers (extra scale)"),
@@ -29,7 +29,7 @@ VERBS = {
     "train": ("gradtts_interp.training.command", "train an acoustic model"),
     "export": ("gradtts_interp.training.export", "make a checkpoint folder of a training run"),
     "predict-mels": ("gradtts_interp.training.predicted_mels", "make mels of recordings that a vocoder is trained on"),
-    "train-vocoder": ("gradtts_interp.training.vocoder_command", "train a HiFi-GAN vocoder"),
+    "train-vocoder": ("gradtts_interp.training.vocoder_command", "train a vocoder"),
     "train-speaker-encoder": ("gradtts_interp.training.speaker_command", "train the encoder of timbre for evaluations"),
 }
 DESCRIPTION = "Speak a sentence while moving from one speaking style to another, and measure what is heard."
