@@ -265,7 +265,12 @@ class Trainer:
         mel_weight = config.mel_weight
         if late and config.late_mel_weight is not None:
             mel_weight = config.late_mel_weight
-        parts = {"mel": mel_weight * functional.l1_loss(self.mel(fake[:, 0]), self.mel(audio))}
+        mel = self.mel(fake[:, 0])
+        distance = functional.l1_loss(mel, self.mel(audio))
+        if other is not None:
+            # An energy distance as that of the spectra: a plain one asks for what varies least, harmonics for noise.
+            distance = distance - functional.l1_loss(mel, self.mel(other[:, 0]))
+        parts = {"mel": mel_weight * distance}
         if other is None:
             parts["stft"] = config.stft_weight * losses.stft_loss(fake[:, 0], audio)
         else:

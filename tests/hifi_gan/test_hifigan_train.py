@@ -120,7 +120,7 @@ def test_mel_weighs_less_late(tiny_harmonic, recordings):
     config = dataclasses.replace(tiny_harmonic, spectral_share=0.0, mel_weight=1000.0, late_mel_weight=0.0)
     trainer = make(config, recordings, steps=4)
     reports = [trainer.step() for _ in range(4)]
-    assert [report["mel"] > 0 for report in reports] == [True, True, False, False]
+    assert [report["mel"] != 0 for report in reports] == [True, True, False, False]
 
 
 def test_harmonic_source_is_trained_on_predicted_mels(tiny_harmonic, recordings, tmp_path):
