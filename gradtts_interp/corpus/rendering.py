@@ -30,6 +30,9 @@ HIGHEST_PEAK = 0.98
 F0_LIMITS_HZ = (55.0, 500.0)
 LARGEST_DEVIATION = 3.0
 """Of log-F0 from its mean, in standard deviations; beyond lie slips of the predicted contour."""
+AHEAD_SECONDS = 0.0045
+"""What the network says runs ahead of what it is told by so much: where F0 by Praat fits the asked contour best, over 40
+utterances (median distance 22 cents, 24 without)."""
 LEADING_FRAMES, TRAILING_FRAMES = 4, 6
 LONGEST_FINAL_MARK = 6
 """Frames of the last punctuation mark; the network would wait for half a second."""
@@ -104,7 +107,8 @@ def render(
     frames = round(seconds * config.frame_rate_hz)
     audio = _crossfade([_fitted(part, frames * config.hop_samples) for part in parts], nodes, times, shares, config)
     peak = float(np.abs(audio).max())
-    centres = (np.arange(frames) + 0.5) / config.frame_rate_hz * middle.formant / FRAME_SECONDS * F0_PER_FRAME - 0.5
+    told = ((np.arange(frames) + 0.5) / config.frame_rate_hz * middle.formant + AHEAD_SECONDS) / FRAME_SECONDS
+    centres = told * F0_PER_FRAME - 0.5
     nearest = np.clip(np.rint(centres).astype(np.int64), 0, points - 1)
     on_frames = np.exp(np.interp(centres, np.arange(points), np.log(fill_unvoiced(f0_hz, voiced))))
     return Rendering(
