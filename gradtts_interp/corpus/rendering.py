@@ -31,8 +31,8 @@ F0_LIMITS_HZ = (55.0, 500.0)
 LARGEST_DEVIATION = 3.0
 """Of log-F0 from its mean, in standard deviations; beyond lie slips of the predicted contour."""
 AHEAD_SECONDS = 0.0045
-"""What the network says runs ahead of what it is told by so much: where F0 by Praat fits the asked contour best, over 40
-utterances (median distance 22 cents, 24 without)."""
+"""What the network says runs ahead of what it is told by so much: where F0 by Praat fits the asked contour best (40
+utterances; median distance 22 cents, 24 without)."""
 LEADING_FRAMES, TRAILING_FRAMES = 4, 6
 LONGEST_FINAL_MARK = 6
 """Frames of the last punctuation mark; the network would wait for half a second."""
