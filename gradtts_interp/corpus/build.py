@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from gradtts_interp.audio import log_mel, write_wav
 from gradtts_interp.config import MelConfig
-from gradtts_interp.corpus.plan import BuildSettings, Item, make_plan
+from gradtts_interp.corpus.plan import BuildSettings, PlannedItem, make_plan
 from gradtts_interp.corpus.rendering import render
 from gradtts_interp.corpus.teacher import Teacher
 from gradtts_interp.corpus.texts import held_out_texts, training_texts
@@ -107,7 +107,7 @@ def tokens_of_text(text: str) -> tuple[tuple[str, ...], list[tuple[str, int, int
     return tuple(phone_of(token) or token for token in read.tokens), words
 
 
-def render_item(folder: Path, texts: dict[str, str], item: Item) -> dict[str, Any]:
+def render_item(folder: Path, texts: dict[str, str], item: PlannedItem) -> dict[str, Any]:
     """Render one item and write its files, unless they are there.
 
     Args:
@@ -126,7 +126,7 @@ def render_item(folder: Path, texts: dict[str, str], item: Item) -> dict[str, An
         return _entry(item, text, tokens, words, stored)
 
 
-def _render_files(folder: Path, item: Item, tokens: tuple[str, ...]) -> None:
+def _render_files(folder: Path, item: PlannedItem, tokens: tuple[str, ...]) -> None:
     """Render and write ``wavs/<id>.wav`` and ``features/<id>.npz``; the mel is that of the 16-bit samples."""
     config, (teacher, _) = MelConfig(), _speaker()
     share = item.share or ((0.0, 0.0), (1.0, 0.0))
@@ -151,7 +151,7 @@ def _render_files(folder: Path, item: Item, tokens: tuple[str, ...]) -> None:
 
 
 def _entry(
-    item: Item, text: str, tokens: tuple[str, ...], words: list[tuple[str, int, int]], stored: Any
+    item: PlannedItem, text: str, tokens: tuple[str, ...], words: list[tuple[str, int, int]], stored: Any
 ) -> dict[str, Any]:
     """Write the manifest's line of an item."""
     voiced = stored["voiced"]

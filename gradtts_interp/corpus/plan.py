@@ -87,7 +87,7 @@ class StyleKey:
 
 
 @dataclass(frozen=True)
-class Item:
+class PlannedItem:
     """One utterance to render.
 
     Attributes:
@@ -113,7 +113,7 @@ class Item:
     emotion: str | None = None
 
 
-def make_plan(settings: BuildSettings, *, train: int, held_out: int) -> list[Item]:
+def make_plan(settings: BuildSettings, *, train: int, held_out: int) -> list[PlannedItem]:
     """Decide all items of a corpus.
 
     Items of all kinds are shuffled, so that whatever part of a corpus is there is a small corpus.
@@ -149,7 +149,7 @@ def _keys(count: int, random: np.random.Generator) -> Iterator[str]:
             yield f"train-{number:05d}"
 
 
-def _bank(settings: BuildSettings, keys: Iterator[str], random: np.random.Generator) -> list[Item]:
+def _bank(settings: BuildSettings, keys: Iterator[str], random: np.random.Generator) -> list[PlannedItem]:
     """Each speaker in each emotion."""
     items = []
     for speaker in range(N_SPEAKERS):
@@ -158,7 +158,7 @@ def _bank(settings: BuildSettings, keys: Iterator[str], random: np.random.Genera
             for number in range(settings.bank_utterances):
                 name = f"bank-s{speaker:02d}-{emotion}-{number:02d}"
                 split = _split(settings, random)
-                items.append(Item(name, "bank", split, next(keys), style, speaker=speaker, emotion=emotion))
+                items.append(PlannedItem(name, "bank", split, next(keys), style, speaker=speaker, emotion=emotion))
     return items
 
 
@@ -168,7 +168,7 @@ def _grid(
     random: np.random.Generator,
     voices: Mapping[str, Voice],
     pitches: Mapping[str, Pitch],
-) -> list[Item]:
+) -> list[PlannedItem]:
     """Free combinations of ``GRID_UTTERANCES`` sentences each; some take a speaker's pitch style to another voice."""
     known = {**pitches, **bank_pitches()}
     free = [(v, p) for v in voices for p in pitches if suits(voices[v], known[p])]
@@ -177,11 +177,11 @@ def _grid(
     n_lent = min(len(lent), round(GRID_BANK_PITCH_SHARE * count))
     n_free = min(len(free), count - n_lent)
     pairs = [*_choose(free, n_free, random), *_choose(lent, n_lent, random)]
-    items: list[Item] = []
+    items: list[PlannedItem] = []
     for voice, pitch in pairs:
         style = StyleKey(voice, pitch, Factors.of(voices[voice], known[pitch]))
         for _ in range(GRID_UTTERANCES):
-            items.append(Item(f"grid-{len(items):04d}", "grid", _split(settings, random), next(keys), style))
+            items.append(PlannedItem(f"grid-{len(items):04d}", "grid", _split(settings, random), next(keys), style))
     return items[: settings.grid]
 
 
@@ -189,14 +189,14 @@ def _blends(
     settings: BuildSettings,
     keys: Iterator[str],
     random: np.random.Generator,
-    bank: Sequence[Item],
-    grid: Sequence[Item],
-) -> list[Item]:
+    bank: Sequence[PlannedItem],
+    grid: Sequence[PlannedItem],
+) -> list[PlannedItem]:
     """Two styles that both occur elsewhere, so that each has references; a share that moves keeps the formants."""
     of_bank, of_all = (list({(i.a.voice, i.a.pitch): i.a for i in items}.values()) for items in (bank, [*bank, *grid]))
     if settings.blends and len(of_all) < 2:
         raise InputError(f"{settings.blends} blends of {len(of_all)} styles; expected at least 2 styles")
-    items: list[Item] = []
+    items: list[PlannedItem] = []
     while len(items) < settings.blends:
         cells = of_bank if random.uniform() < BANK_BLEND_SHARE and len(of_bank) > 1 else of_all
         a, share = cells[int(random.integers(len(cells)))], draw_share(random)
@@ -205,18 +205,18 @@ def _blends(
         b = next((c for c in order if c != a and not (moves and c.factors.formant != a.factors.formant)), None)
         if b is None:
             continue
-        items.append(Item(f"blend-{len(items):04d}", "blend", _split(settings, random), next(keys), a, b, share))
+        items.append(PlannedItem(f"blend-{len(items):04d}", "blend", _split(settings, random), next(keys), a, b, share))
     return items
 
 
-def _tests(settings: BuildSettings, held_out: int) -> list[Item]:
+def _tests(settings: BuildSettings, held_out: int) -> list[PlannedItem]:
     """Held-out sentences: once each by the speakers in turn, then by held-out voices and pitch styles."""
     items = []
     for number in range(min(settings.held_out, held_out)):
         speaker = number % N_SPEAKERS
         style = _bank_style(speaker, "neutral")
         name, key = f"test-{number:03d}", f"test-{number:05d}"
-        items.append(Item(name, "test", "test", key, style, speaker=speaker, emotion="neutral"))
+        items.append(PlannedItem(name, "test", "test", key, style, speaker=speaker, emotion="neutral"))
     random = np.random.default_rng([settings.seed, 22])
     seed = settings.seed + HELD_OUT_SEED_OFFSET
     voices = continuous_voices(seed, n=settings.test_voices, prefix="h")
@@ -226,7 +226,7 @@ def _tests(settings: BuildSettings, held_out: int) -> list[Item]:
             style = StyleKey(voice_key, pitch_key, Factors.of(voice, pitch))
             for number in range(settings.test_utterances if suits(voice, pitch) else 0):
                 key = f"test-{int(random.integers(held_out)):05d}"
-                items.append(Item(f"test-{voice_key}-{pitch_key}-{number}", "test", "test", key, style))
+                items.append(PlannedItem(f"test-{voice_key}-{pitch_key}-{number}", "test", "test", key, style))
     return items
 
 

@@ -17,7 +17,7 @@ NEUTRAL = "neutral"
 
 
 @dataclass(frozen=True)
-class Recording:
+class LabelledRecording:
     """One recording of a corpus.
 
     Attributes:
@@ -33,31 +33,31 @@ class Recording:
     emotion: str = NEUTRAL
 
 
-def ljspeech(folder: Path) -> Iterator[Recording]:
+def ljspeech(folder: Path) -> Iterator[LabelledRecording]:
     """``metadata.csv`` with lines ``id|text|normalised text``, audio in ``wavs/``; one speaker."""
     for line in _lines(folder / "metadata.csv"):
         fields = line.split("|")
         if len(fields) >= 2:
-            yield Recording(folder / "wavs" / f"{fields[0]}.wav", fields[-1] or fields[1], "LJ")
+            yield LabelledRecording(folder / "wavs" / f"{fields[0]}.wav", fields[-1] or fields[1], "LJ")
 
 
-def libritts(folder: Path) -> Iterator[Recording]:
+def libritts(folder: Path) -> Iterator[LabelledRecording]:
     """``[subset/]speaker/chapter/id.wav`` with ``id.normalized.txt`` beside it."""
     for text in sorted(folder.rglob("*.normalized.txt")):
         path = text.with_name(text.name.removesuffix(".normalized.txt") + ".wav")
-        yield Recording(path, " ".join(_lines(text)), text.parent.parent.name)
+        yield LabelledRecording(path, " ".join(_lines(text)), text.parent.parent.name)
 
 
-def vctk(folder: Path) -> Iterator[Recording]:
+def vctk(folder: Path) -> Iterator[LabelledRecording]:
     """``txt/p225/p225_001.txt``; ``wav48_silence_trimmed/p225/p225_001_mic1.flac`` or ``wav48/p225/p225_001.wav``."""
     for text in sorted((folder / "txt").glob("*/*.txt")):
         speaker, name = text.parent.name, text.stem
         places = [folder / "wav48_silence_trimmed" / speaker / f"{name}_mic{i}.flac" for i in (1, 2)]
         places += [folder / part / speaker / f"{name}.wav" for part in ("wav48", "wav48_silence_trimmed")]
-        yield Recording(next((p for p in places if p.is_file()), places[0]), " ".join(_lines(text)), speaker)
+        yield LabelledRecording(next((p for p in places if p.is_file()), places[0]), " ".join(_lines(text)), speaker)
 
 
-def esd(folder: Path) -> Iterator[Recording]:
+def esd(folder: Path) -> Iterator[LabelledRecording]:
     """``0011/0011.txt`` with lines ``id, text, emotion`` between tabs; audio in ``0011/Happy/[train/]id.wav``."""
     for table in sorted(folder.glob("*/*.txt")):
         if table.stem != table.parent.name:
@@ -67,10 +67,10 @@ def esd(folder: Path) -> Iterator[Recording]:
             fields = [field.strip() for field in line.split("\t")]
             if len(fields) == 3:
                 path = audio.get(fields[0], table.parent / fields[2] / f"{fields[0]}.wav")
-                yield Recording(path, fields[1], table.stem, fields[2].lower())
+                yield LabelledRecording(path, fields[1], table.stem, fields[2].lower())
 
 
-LAYOUTS: dict[str, Callable[[Path], Iterator[Recording]]] = {
+LAYOUTS: dict[str, Callable[[Path], Iterator[LabelledRecording]]] = {
     "ljspeech": ljspeech,
     "libritts": libritts,
     "vctk": vctk,
@@ -137,7 +137,7 @@ def write_filelists(folder: str | Path, layout: str, out: str | Path, *, valid_s
     return Found(len(parts["train"]), len(parts["valid"]), len(recordings) - len(there), speakers)
 
 
-def _line(recording: Recording, speakers: dict[str, int], out: Path) -> str:
+def _line(recording: LabelledRecording, speakers: dict[str, int], out: Path) -> str:
     path = os.path.relpath(recording.path.resolve(), out.resolve())
     text = " ".join(recording.text.replace("|", " ").split())
     return f"{path}|{text}|{speakers[recording.speaker]}|{recording.emotion}"
