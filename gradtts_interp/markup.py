@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from gradtts_interp.config import ModelConfig
@@ -189,6 +188,8 @@ def at_volume(speech: Speech, directions: Directions | None) -> Speech:
 
 def with_gain(audio: NDArray[np.float32], gain_db: NDArray[np.float64], *, hop_samples: int) -> NDArray[np.float32]:
     """Samples (N,) under a gain per frame (T,) in dB, smoothed; frames of NaN follow their neighbours."""
+    from scipy.ndimage import gaussian_filter1d
+
     known = np.flatnonzero(np.isfinite(gain_db))
     filled = np.interp(np.arange(len(gain_db)), known, gain_db[known])
     smooth = gaussian_filter1d(filled, SMOOTHING_FRAMES)

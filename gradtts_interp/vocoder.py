@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torchaudio
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -417,6 +416,8 @@ class GriffinLimVocoder(MelDecoder):
 
     @torch.no_grad()
     def _decode(self, mel: Tensor, contour: PitchContour | None) -> Tensor:
+        import torchaudio
+
         config = self.mel_config
         frames = mel.shape[-1]
         magnitude = nn.functional.pad(self.inverse(mel), (EDGE_FRAMES, EDGE_FRAMES), mode="replicate")

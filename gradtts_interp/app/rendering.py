@@ -15,7 +15,7 @@ import torch
 
 from gradtts_interp.app.form import Form, Limits, command_of, job_of_form, records_attention
 from gradtts_interp.audio import read_audio, write_wav
-from gradtts_interp.cli.outputs import Take, report_of, write_outputs
+from gradtts_interp.cli.outputs import Take, write_outputs
 from gradtts_interp.cli.rendering import COMPARISON, is_out_of_memory, speak
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.figures import attention_figure
@@ -218,8 +218,7 @@ def _raise_if_stopped(stop: threading.Event) -> None:
 
 def _write(job: Job, take: Take, folder: Path, command: str, recordings: Sequence[Path]) -> Answer:
     line = job.lines[0]
-    report = report_of(job, line, take)
-    files = write_outputs(job, line, take, report)
+    report, files = write_outputs(job, line, take)
     script = folder / "command.txt"
     with atomic_path(script) as temporary:
         temporary.write_text(command + "\n", encoding="utf-8")

@@ -17,14 +17,10 @@ from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
 from gradtts_interp.job import Job, Sentence
 from gradtts_interp.pitch.statistics import f0_statistics, thirds
-from gradtts_interp.plots.attention import plot_layers, plot_phonemes
-from gradtts_interp.plots.speech import plot_speech
-from gradtts_interp.plots.tuning import plot_tuning_windows
 from gradtts_interp.speech import Speech
 
 NOT_COMPARED = "A and B alone were not rendered; leave --no-plots out"
 SINGLE_STYLE = "a single style"
-ATTENTION_PICTURES = {"phonemes": plot_phonemes, "layers": plot_layers}
 FEWEST_FRAMES = 5
 """A realised share of fewer frames would be chance."""
 
@@ -107,40 +103,52 @@ def _asked(job: Job, speech: Speech, frames: slice) -> float:
     return float(speech.share[:LOW_BAND_BINS, frames].mean())
 
 
-def write_outputs(job: Job, line: Sentence, take: Take, report: dict[str, Any]) -> dict[str, Path]:
-    """Write the files of a sentence; each appears whole or not at all, the json last.
+def write_outputs(job: Job, line: Sentence, take: Take) -> tuple[dict[str, Any], dict[str, Path]]:
+    """Measure a sentence and write its files; each appears whole or not at all, the wav first and the json last.
 
     Args:
         job: The job.
         line: The sentence; its place names the files.
         take: Its rendering.
-        report: Content of the json.
 
     Returns:
-        Path of each kind of file.
+        Content of the json, see :func:`report_of`; and the path of each kind of file.
     """
     speech = take.speech
     stem = job.out / f"sample_{line.index}"
     files = {"wav": stem.with_suffix(".wav")}
     write_wav(files["wav"], torch.from_numpy(speech.audio), speech.mel_config.sample_rate_hz)
+    report = report_of(job, line, take)  # after the wav, which can be heard while the rest is measured
     if job.write_pitch is not None:
         files["pitch"] = write_realised(speech, stem, job.write_pitch)
-    if job.plots:
-        files["png"] = stem.with_suffix(".png")
-        plot_speech(speech, files["png"], a=take.a, b=take.b)
     if speech.attention is not None:
         files["attention"] = stem.with_name(f"{stem.name}_attention.npz")
         _write_attention(files["attention"], speech)
-    if speech.attention_maps is not None and job.plots:
-        for kind, draw in ATTENTION_PICTURES.items():
-            files[f"attention_{kind}"] = stem.with_name(f"{stem.name}_attention_{kind}.png")
-            draw(speech.attention_maps, files[f"attention_{kind}"])
-    if speech.tuning is not None and speech.tuning.steps and job.plots:
-        files["noise"] = stem.with_name(f"{stem.name}_noise.png")
-        plot_tuning_windows(speech.tuning, files["noise"])
+    if job.plots:
+        files |= _draw(take, stem)
     files["json"] = stem.with_suffix(".json")
     with atomic_path(files["json"]) as temporary:
         temporary.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return report, files
+
+
+def _draw(take: Take, stem: Path) -> dict[str, Path]:
+    """Draw what is known of a sentence; the path of each picture by its kind."""
+    # Here, since a job without plots need not wait for matplotlib.
+    from gradtts_interp.plots.attention import plot_layers, plot_phonemes
+    from gradtts_interp.plots.speech import plot_speech
+    from gradtts_interp.plots.tuning import plot_tuning_windows
+
+    speech = take.speech
+    files = {"png": stem.with_suffix(".png")}
+    plot_speech(speech, files["png"], a=take.a, b=take.b)
+    if speech.attention_maps is not None:
+        for kind, draw in {"phonemes": plot_phonemes, "layers": plot_layers}.items():
+            files[f"attention_{kind}"] = stem.with_name(f"{stem.name}_attention_{kind}.png")
+            draw(speech.attention_maps, files[f"attention_{kind}"])
+    if speech.tuning is not None and speech.tuning.steps:
+        files["noise"] = stem.with_name(f"{stem.name}_noise.png")
+        plot_tuning_windows(speech.tuning, files["noise"])
     return files
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from gradtts_interp.cli.outputs import Take, report_of, write_outputs
+from gradtts_interp.cli.outputs import Take, write_outputs
 from gradtts_interp.errors import InputError
 from gradtts_interp.job import Job, Sentence
 from gradtts_interp.sampling import SamplingOptions, length_batches
@@ -160,8 +160,7 @@ def _name_steps(job: Job, name: str) -> None:
 
 def _write(job: Job, line: Sentence, take: Take) -> Outcome:
     try:
-        report = report_of(job, line, take)
-        files = write_outputs(job, line, take, report)
+        report, files = write_outputs(job, line, take)
     except InputError as error:
         return failed(line, str(error))
     except (OSError, RuntimeError) as error:  # a full disk reaches us through soundfile as a RuntimeError

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers import DPMSolverMultistepScheduler, UniPCMultistepScheduler
 from torch import Tensor
 
 from gradtts_interp.diffusion.contract import Callback, Generators, Score, after_step, batch_time, start
 from gradtts_interp.diffusion.schedule import LinearSchedule, log_snr, noise_level, time_of_log_snr
+
+if TYPE_CHECKING:
+    from diffusers import DPMSolverMultistepScheduler, UniPCMultistepScheduler
 
 TIME_POWER = 1.5
 FEW_STEPS = 5
@@ -92,11 +94,15 @@ def unipc(
 
 def _dpm_scheduler() -> DPMSolverMultistepScheduler:
     """DPM-Solver++ 2M whose last step, to noise 0, is of first order."""
+    from diffusers import DPMSolverMultistepScheduler  # here, since it imports scipy's statistics
+
     return DPMSolverMultistepScheduler(solver_order=SOLVER_ORDER, lower_order_final=True, final_sigmas_type="zero")
 
 
 def _unipc_scheduler() -> UniPCMultistepScheduler:
     """UniPC whose last step, to noise 0, is of first order."""
+    from diffusers import UniPCMultistepScheduler
+
     return UniPCMultistepScheduler(solver_order=SOLVER_ORDER, lower_order_final=True, final_sigmas_type="zero")
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.pitch.contour import Contour
@@ -217,6 +216,8 @@ def selectivity(moved_as_asked: float, moved_beside: float) -> float:
 
 def monotonicity(weights: NDArray, shares: NDArray) -> float:
     """Spearman correlation of realised shares with the weights of a sweep (n,); NaN where either stands still."""
+    from scipy.stats import spearmanr  # here, since the main job uses this module and ranks nothing
+
     _require_same_length(len(weights), len(shares))
     if not _moves(weights) or not _moves(shares):
         return float("nan")

@@ -7,8 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d, median_filter
-from scipy.signal import butter, find_peaks, sosfiltfilt
 from torch import Tensor
 
 from gradtts_interp.audio import SPEECH_RANGE_DB, without_rumble
@@ -161,6 +159,8 @@ def loud_frames(samples: NDArray[Any], config: MelConfig) -> NDArray[np.bool_]:
     Returns:
         Flags (T,).
     """
+    from scipy.signal import butter, sosfiltfilt  # here, since scipy.signal alone takes half a second to import
+
     sections = butter(4, VOICE_BAND_HZ, "bandpass", fs=config.sample_rate_hz, output="sos")
     values = np.asarray(samples, dtype=np.float64)
     padding = min(len(values) - 1, int(2 * config.sample_rate_hz / VOICE_BAND_HZ[0]))
@@ -178,6 +178,8 @@ def without_slips(f0_hz: NDArray[Any], voiced: NDArray[np.bool_]) -> NDArray[np.
     Returns:
         Voicing (T,).
     """
+    from scipy.ndimage import median_filter
+
     index = np.flatnonzero(voiced)
     kept = np.zeros_like(voiced)
     if len(index):
@@ -361,6 +363,9 @@ def normalise_prosody(vector: NDArray[Any] | Tensor) -> Any:
 
 def _syllable_rate(energy: NDArray[np.float64], speech: NDArray[np.bool_], frame_rate_hz: float) -> float:
     """Count prominent peaks of the smoothed level per second between the first and the last speech frame."""
+    from scipy.ndimage import gaussian_filter1d
+    from scipy.signal import find_peaks
+
     where = np.flatnonzero(speech)
     first, last = where[0], where[-1] + 1
     if energy.max() <= ENERGY_FLOOR_DB:

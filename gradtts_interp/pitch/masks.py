@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import librosa
 import numpy as np
 from numpy.typing import NDArray
 
+from gradtts_interp.audio import mel_edges_hz
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 
@@ -20,8 +20,7 @@ def filter_centres_hz(config: MelConfig) -> NDArray[np.float64]:
     The filters' edges are M + 2 points evenly spaced in mel; the centres are the inner ones. Taking the first M
     points instead would shift every mask by one bin.
     """
-    edges = librosa.mel_frequencies(n_mels=config.n_mels + 2, fmin=config.fmin_hz, fmax=config.fmax_hz)
-    return edges[1:-1]
+    return mel_edges_hz(config)[1:-1]
 
 
 def nearest_bin(frequency_hz: NDArray, config: MelConfig) -> NDArray[np.int64]:

@@ -44,8 +44,8 @@ class Lexicon:
     @lru_cache(maxsize=1)
     def default(cls) -> Lexicon:
         """Return the CMU dictionary as shipped (about 126,000 words), loaded once."""
-        with lzma.open(_DATA_FILE, "rt", encoding="utf-8") as file:
-            return cls(_collect(line.rstrip("\n").split(" ", 1) for line in file))
+        text = lzma.decompress(_DATA_FILE.read_bytes()).decode("utf-8")
+        return cls(_collect(line.split(" ", 1) for line in text.splitlines()))
 
     @classmethod
     @lru_cache(maxsize=1)

@@ -1,0 +1,43 @@
+"""The command is quick to its first sound: it imports what it uses, when it uses it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# What takes long to import and has no part in speaking a sentence in two styles of the bank. Measuring what was heard
+# needs pyworld and scipy.signal, but the wav is written by then; no pitch is tracked for a style of the bank.
+SCRIPT = """
+import json, sys
+import inference
+found = {"import": sorted(sys.modules)}
+from gradtts_interp.cli import outputs
+write = outputs.write_wav
+def write_and_look(*args):
+    write(*args)
+    found["wav"] = sorted(sys.modules)
+outputs.write_wav = write_and_look
+status = inference.main(sys.argv[1:])
+found["end"] = sorted(sys.modules)
+json.dump({"status": status, **found}, sys.__stderr__)
+"""
+NOT_BEFORE_THE_WAV = {
+    *("torch._dynamo", "sympy", "torchaudio", "librosa.core", "numba", "matplotlib", "wetext", "pyworld", "transformers"),
+    *("scipy.signal", "scipy.stats", "scipy.ndimage", "diffusers.models.unets", "diffusers.schedulers"),
+}
+NEVER = NOT_BEFORE_THE_WAV - {"pyworld", "scipy.signal", "scipy.stats", "scipy.ndimage"}
+
+
+def test_the_command_imports_only_what_it_uses(tmp_path):
+    flags = ["--text", "Good morning.", "-s", "12", "-s2", "10", "-t", "1", "--no-plots", "--out", str(tmp_path)]
+    command = [sys.executable, "-c", SCRIPT, *flags]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stderr.splitlines()[-1])
+    assert found["status"] == 0
+    assert not NOT_BEFORE_THE_WAV & set(found["import"])
+    assert not NOT_BEFORE_THE_WAV & set(found["wav"])
+    assert not NEVER & set(found["end"])
+    assert json.loads((tmp_path / "sample_0.json").read_text())["f0"]["thirds_median_hz"]
