@@ -28,6 +28,19 @@ def test_mel_equals_official_numbers(golden_dir):
     assert torch.equal(log_mel(golden["wav"][0], MelConfig()), mel[0])
 
 
+@pytest.mark.parametrize(
+    "config", [MelConfig(), MelConfig(n_mels=40, fmin_hz=55.0, fmax_hz=11025.0), MelConfig(n_mels=8, fmax_hz=900.0)]
+)
+def test_mel_filters_equal_librosas_to_the_bit(config):
+    import librosa
+
+    shape = {"sr": config.sample_rate_hz, "n_fft": config.n_fft, "n_mels": config.n_mels}
+    expected = librosa.filters.mel(**shape, fmin=config.fmin_hz, fmax=config.fmax_hz)
+    found = mel_filters(config)
+    assert found.dtype == expected.dtype == np.float32
+    assert np.array_equal(found, expected)
+
+
 @pytest.mark.parametrize("samples", [768, 1023, 1024, 22050, 22271, 22272])
 def test_mel_has_one_frame_per_hop(samples):
     assert log_mel(torch.zeros(samples), MelConfig()).shape == (80, samples // 256)

@@ -1,8 +1,8 @@
 """What this library takes of diffusers, without what diffusers imports for others and nobody here asks for.
 
-To import a pipeline's base class, diffusers loads torch's compiler, to mark a few functions for it, and its autoencoders
-with every transformer that it knows, for one ``isinstance``: 2,000 modules, and as many seconds. Both wait here until
-they are used; nothing that diffusers does is changed by it.
+To import a pipeline's base class, diffusers loads torch's compiler, to mark a few functions for it, and its
+autoencoders with every transformer that it knows, for one ``isinstance``: 1,300 modules, half of the time to the first
+sound. Both wait here until they are used; nothing that diffusers does is changed by it.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def backend(graph, inputs):
     return graph.forward
 compiled = torch.compile(lambda x: plain(x * 3) * 5, backend=backend)
 assert compiled(torch.ones(1)).item() == 20
-assert seen == [["mul"], ["mul"]] or [name[:3] for names in seen for name in names] == ["mul", "mul"], seen
+assert [name[:3] for names in seen for name in names] == ["mul", "mul"], seen
 
 # The pipelines' question whether something is an autoencoder has its usual answer.
 import diffusers
