@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from diffusers import DiffusionPipeline
 from torch import Tensor
 
 from gradtts_interp.acceleration import accelerate
@@ -30,7 +31,6 @@ from gradtts_interp.interpolation.reading import blend_durations, encode_styles,
 from gradtts_interp.interpolation.scoring import Frames, make_score
 from gradtts_interp.interpolation.shares import Share, ShareMap
 from gradtts_interp.markup import AskedOfLines, at_volume, describe, lay_requests, pace, read_marked
-from gradtts_interp.models.diffusers_parts import DiffusionPipeline, compiler_later
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.models.pitch_predictor import asked_f0_hz
 from gradtts_interp.models.precision import float32_default
@@ -83,8 +83,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
     ) -> None:
         super().__init__()
         model.settings.mel.require_same(vocoder.mel_config, "the acoustic model", "the vocoder")
-        with compiler_later():  # diffusers asks whether they are compiled, and again when they are moved
-            self.register_modules(model=model.eval(), vocoder=vocoder.eval(), frontend=frontend)
+        self.register_modules(model=model.eval(), vocoder=vocoder.eval(), frontend=frontend)
         self.bank = bank
 
     def __repr__(self) -> str:
@@ -165,8 +164,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         args = tuple(value for value in args if not isinstance(value, torch.dtype))
         kwargs = {name: value for name, value in kwargs.items() if not isinstance(value, torch.dtype)}
         if args or kwargs:
-            with compiler_later():
-                super().to(*args, **kwargs)
+            super().to(*args, **kwargs)
         if wanted and PRECISION_OF_TYPE[wanted[0]] != self.model.precision:
             self.accelerate(PRECISION_OF_TYPE[wanted[0]])
         return self

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from gradtts_interp.alignment import sequence_mask
 from gradtts_interp.config import ModelConfig
 from gradtts_interp.diffusion.schedule import LinearSchedule, noise_level, signal
 from gradtts_interp.errors import InputError
-from gradtts_interp.models.diffusers_parts import ConfigMixin, ModelMixin, register_to_config
 from gradtts_interp.models.estimator import Estimator
 from gradtts_interp.models.frame_prior import FramePrior, PhoneEncoder
 from gradtts_interp.models.pitch_predictor import PITCH_CHANNELS, PITCH_FROM, ContourPredictor, PitchPredictor

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 import torch
+from diffusers.models.attention_processor import Attention
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gradtts_interp.models.diffusers_parts import Attention
 from gradtts_interp.models.style_context import StyleContext
 
 POSITION_WIDTH = 32

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 # What takes long to import and has no part in speaking a sentence in two styles of the bank. Measuring what was heard
-# needs pyworld and scipy.signal, but the wav is written by then; no pitch is tracked for a style of the bank.
+# needs pyworld, but the wav is written by then; no pitch is tracked for a style of the bank.
 SCRIPT = """
 import json, sys
 import inference
@@ -23,27 +23,8 @@ status = inference.main(sys.argv[1:])
 found["end"] = sorted(sys.modules)
 json.dump({"status": status, **found}, sys.__stderr__)
 """
-NOT_BEFORE_THE_WAV = {
-    *(
-        "torch._dynamo",
-        "sympy",
-        "torchaudio",
-        "librosa.core",
-        "numba",
-        "matplotlib",
-        "wetext",
-        "pyworld",
-        "transformers",
-    ),
-    *(
-        "scipy.signal",
-        "scipy.stats",
-        "scipy.ndimage",
-        "diffusers.models.unets",
-        "diffusers.schedulers.scheduling_dpmsolver_multistep",
-    ),
-}
-NEVER = NOT_BEFORE_THE_WAV - {"pyworld", "scipy.signal", "scipy.stats", "scipy.ndimage"}
+NOT_BEFORE_THE_WAV = {"torchaudio", "librosa.core", "numba", "matplotlib", "wetext", "pyworld", "transformers"}
+NEVER = NOT_BEFORE_THE_WAV - {"pyworld"}
 
 
 def test_the_command_imports_only_what_it_uses(tmp_path):
