@@ -35,7 +35,7 @@ class ConvNeXtBlock(nn.Module):
         with torch.no_grad():
             self.narrow.weight.div_(layers**0.5)
         if self.film is not None:
-            nn.init.normal_(self.film.weight, std=0.02)
+            nn.init.normal_(self.film.weight, std=0.05)
             nn.init.zeros_(self.film.bias)
 
     def forward(self, x: Tensor, mask: Tensor, style: Tensor | None = None) -> Tensor:

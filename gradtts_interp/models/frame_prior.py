@@ -96,13 +96,13 @@ class PhoneEncoder(nn.Module):
 
         Args:
             reading: The texts; no gradient reaches them.
-            style: Pooled styles (B, E); no gradient reaches them.
+            style: Pooled styles (B, E), which this is the shortest way to learn for.
 
         Returns:
             (B, M, L) on the normalised scale.
         """
         hidden = reading.hidden.detach().transpose(1, 2)
-        features = torch.cat([hidden, style.detach()[:, None].expand(-1, hidden.shape[1], -1)], dim=-1)
+        features = torch.cat([hidden, style[:, None].expand(-1, hidden.shape[1], -1)], dim=-1)
         return self.means(features).transpose(1, 2) * reading.mask
 
 

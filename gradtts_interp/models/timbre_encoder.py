@@ -16,7 +16,9 @@ LAYERS = 3
 class TimbreEncoder(nn.Module):
     """Blocks over the frames of a reference, then mean and spread over those that tell most.
 
-    What a mask hides is zero on the way in, and the mask is read beside the mel, so that nothing hidden leaks.
+    What a mask hides is zero on the way in, and the mask is read beside the mel, so that nothing hidden leaks. Mean and
+    spread of the mel itself go straight to the answer, which is linear in what was pooled: through a hidden layer, which
+    died, every reference gave the same vector after some hundred steps of training.
 
     Args:
         n_mels: Mel bins (M).
@@ -34,10 +36,10 @@ class TimbreEncoder(nn.Module):
         self.blocks = nn.ModuleList(ConvNeXtBlock(width, kernel=KERNEL, layers=LAYERS) for _ in range(LAYERS))
         self.norm = nn.LayerNorm(width)
         self.weight = nn.Linear(width, width)
-        self.pool = nn.Linear(2 * width, width)
-        self.speakers = nn.Embedding(n_speakers, width) if n_speakers else None
-        self.emotion = nn.Linear(emotion_dim, width, bias=False) if emotion_dim else None
-        self.out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, channels))
+        self.pool = nn.Linear(2 * width, channels)
+        self.spectrum = nn.Linear(2 * n_mels, channels)
+        self.speakers = nn.Embedding(n_speakers, channels) if n_speakers else None
+        self.emotion = nn.Linear(emotion_dim, channels, bias=False) if emotion_dim else None
 
     def forward(
         self,
@@ -69,11 +71,18 @@ class TimbreEncoder(nn.Module):
         h = self.norm(h)
         logits = self.weight(functional.gelu(h)).float().masked_fill(valid == 0, -1e4)
         weight = logits.softmax(dim=1)
-        mean = (h * weight).sum(1)
-        spread = ((h - mean[:, None]).square() * weight).sum(1).clamp_min(1e-6).sqrt()
-        pooled = self.pool(torch.cat([mean, spread], dim=-1))
+        pooled = self.pool(_mean_and_spread(h, weight))
+        share = readable / readable.sum(2, keepdim=True).clamp_min(1e-6)
+        pooled = pooled + self.spectrum(_mean_and_spread(mel.transpose(1, 2), share.transpose(1, 2)))
         if self.speakers is not None and speaker is not None:
             pooled = pooled + self.speakers(speaker.clamp_min(0)) * (speaker >= 0).to(pooled.dtype)[:, None]
         if self.emotion is not None and emotion is not None:
             pooled = pooled + self.emotion(emotion)
-        return self.out(pooled)
+        return pooled
+
+
+def _mean_and_spread(x: Tensor, weight: Tensor) -> Tensor:
+    """Mean and spread of x (B, T, C) under weights (B, T, C) that sum to 1 over T, (B, 2 C)."""
+    mean = (x * weight).sum(1)
+    spread = ((x - mean[:, None]).square() * weight).sum(1).clamp_min(1e-4).sqrt()
+    return torch.cat([mean, spread], dim=-1)

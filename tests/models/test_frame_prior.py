@@ -162,6 +162,19 @@ def test_the_timbre_encoder_reads_nothing_hidden_and_no_padding(model):
     assert torch.equal(unnamed, pooled) and not torch.allclose(named, pooled)
 
 
+def test_no_reference_is_lost_on_the_way_to_the_pooled_style():
+    """However far the blocks have drifted, mean and spread of the mel reach the answer."""
+    timbre = tiny_model(FRAME).style_encoder.timbre
+    mel, lengths = torch.randn(2, 80, 20) + torch.tensor([0.0, 0.5])[:, None, None], torch.tensor([20, 20])
+    with torch.no_grad():
+        for block in timbre.blocks:
+            block.narrow.bias += 1000.0
+        pooled = timbre(mel, lengths)
+    assert (pooled[0] - pooled[1]).abs().max() > 0.02
+    gradient = torch.autograd.grad(timbre(mel.requires_grad_(), lengths).sum(), mel)[0]
+    assert gradient.abs().max() > 1e-4
+
+
 @torch.no_grad()
 def test_the_pooled_style_of_a_frame_prior_is_the_timbre_encoders(model):
     mel, lengths = torch.randn(1, 80, 20), torch.tensor([20])

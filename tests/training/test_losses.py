@@ -223,6 +223,14 @@ def test_contours_are_taught_by_single_styles_only(make_model, mixer):
     assert float(training_losses(model, blends, None).pitch) == 0
 
 
+def test_the_pooled_style_learns_from_token_means_which_leave_the_text_as_it_is(make_model, mixer):
+    model, batch = make_model(settings=FRAME), mixer.batch(0, 8)
+    training_losses(model, batch, None).alignment.backward()
+    moved = [name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0]
+    assert "style_encoder.timbre.spectrum.weight" in moved and "encoder.means.0.weight" in moved
+    assert not any(name.startswith(("encoder.emb", "encoder.blocks", "frame_prior.")) for name in moved)
+
+
 def test_the_prior_alone_needs_no_score_network_and_teaches_all_of_itself(make_model, mixer):
     model = make_model(settings=FRAME)
     found = training_losses(model, mixer.batch(0, 8), None)
