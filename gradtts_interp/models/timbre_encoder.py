@@ -17,8 +17,8 @@ class TimbreEncoder(nn.Module):
     """Blocks over the frames of a reference, then mean and spread over those that tell most.
 
     What a mask hides is zero on the way in, and the mask is read beside the mel, so that nothing hidden leaks. Mean and
-    spread of the mel itself go straight to the answer, which is linear in what was pooled: through a hidden layer, which
-    died, every reference gave the same vector after some hundred steps of training.
+    spread of the mel itself go straight to the answer, which is linear in what was pooled: through a hidden layer,
+    which died, every reference gave the same vector after some hundred steps of training.
 
     Args:
         n_mels: Mel bins (M).

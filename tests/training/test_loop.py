@@ -9,6 +9,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from fake_corpus import FRAME, MIX, TINY, fake_item, fake_items
@@ -305,15 +306,17 @@ def test_the_score_network_is_trained_around_a_prior_that_stays(make_model, mixe
     assert any(name.startswith("decoder.") for name in changed) and values["diffusion"] > 0
 
 
-def test_a_frame_prior_learns_alone(make_model, mixer, config, tmp_path):
-    settings = dataclasses.replace(config, learning_rate=1e-2, steps=40, only="prior")
-    trainer = Trainer(make_model(settings=FRAME), mixer, settings, tmp_path)
+def test_a_frame_prior_learns_alone_and_reads_its_references(make_model, config, tmp_path):
+    """All have one F0, so that the reference alone tells whose mel it is."""
+    items = [dataclasses.replace(item, f0_hz=np.full_like(item.f0_hz, 150.0)) for item in fake_items()]
+    settings = dataclasses.replace(config, learning_rate=1e-2, steps=60, only="prior", batch_size=8)
+    trainer = Trainer(make_model(settings=FRAME), Mixer(Corpus(items), MIX, MelConfig()), settings, tmp_path)
     before = trainer.validate()
     trainer.train()
     after = trainer.validate()
     for name in ("prior", "duration", "pitch", "alignment"):
         assert after[f"valid/{name}"] < 0.9 * before[f"valid/{name}"], name
-    assert after["valid/swapped"] > after["valid/prior"] and after["valid/diffusion"] == 0
+    assert after["valid/swapped"] > 1.1 * after["valid/prior"] and after["valid/diffusion"] == 0
 
 
 def test_a_part_that_the_model_lacks_cannot_be_trained_alone(make_model, mixer, config, tmp_path):
