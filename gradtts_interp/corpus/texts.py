@@ -155,7 +155,7 @@ def write_texts(
         seed: Of what is drawn.
     """
     chosen, out = choose_texts(wordnet_examples(wordnet), train=train, held_out=320, seed=seed)
-    unknown = {word for sentence in out for word in words_of(sentence)} - {w for s in chosen for w in words_of(s)}
+    unknown = new_words(out, chosen)
     made = [s for s in training_sentences(2 * grammar, seed=seed, held_out=0) if not unknown & set(words_of(s))]
     every = max(1, len(chosen) // grammar)
     mixed: list[str] = []
