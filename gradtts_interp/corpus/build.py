@@ -46,13 +46,15 @@ CHUNK = 8
 
 
 def build_corpus(
-    folder: str | Path, settings: BuildSettings, *, jobs: int | None = None, progress: bool = True
+    folder: str | Path, settings: BuildSettings, *, first: int = 0, jobs: int | None = None, progress: bool = True
 ) -> Path:
     """Build a corpus, or finish one that was begun.
 
     Args:
         folder: Where the corpus goes.
         settings: Sizes and seed.
+        first: Items to leave out at the beginning of the plan: training that goes on elsewhere, where the corpus has
+            to be built again, can hear what it has not heard yet.
         jobs: Processes; all cores by default.
         progress: Whether to show progress bars.
 
@@ -60,17 +62,20 @@ def build_corpus(
         Path of the manifest.
 
     Raises:
-        InputError: The teacher is not installed, or ``folder`` holds a corpus of other settings.
+        InputError: The teacher is not installed, ``folder`` holds a corpus of other settings, or nothing is left.
     """
     folder = Path(folder)
     Teacher()
-    _require_same_settings(folder, settings)
-    for name in ("wavs", "features"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
     train, held_out = training_texts()[: settings.sentences], held_out_texts()[: settings.held_out]
     texts = {f"train-{i:05d}": text for i, text in enumerate(train)}
     texts |= {f"test-{i:05d}": text for i, text in enumerate(held_out)}
     items = make_plan(settings, train=len(train), held_out=len(held_out))
+    if not 0 <= first < len(items):
+        raise InputError(f"first item {first} of a plan of {len(items)}; expected 0 to {len(items) - 1}")
+    items = items[first:]
+    _require_same_settings(folder, settings)
+    for name in ("wavs", "features"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
     entries = []
     with _executor(jobs) as pool, (folder / PARTIAL).open("w", encoding="utf-8") as partial_manifest:
         work = pool.map(partial(render_item, folder, texts), items, chunksize=CHUNK)

@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "build", help="render the demo corpus (needs the extra corpus and the teacher's packages)"
     )
     build.add_argument("--out", type=Path, required=True, help="folder of the corpus; a stopped build goes on there")
+    build.add_argument("--first", type=int, default=0, metavar="N", help="leave out the first N items of the plan")
     build.add_argument("--jobs", type=int, default=None, help="processes (default: all cores)")
     build.add_argument("--quiet", action="store_true", help="no progress bars")
     for f in dataclasses.fields(BuildSettings):
@@ -69,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
         write_texts()
         return 0
     values = {f.name: getattr(args, f.name) for f in dataclasses.fields(BuildSettings)}
-    manifest = build_corpus(args.out, BuildSettings(**values), jobs=args.jobs, progress=not args.quiet)
+    settings, progress = BuildSettings(**values), not args.quiet
+    manifest = build_corpus(args.out, settings, first=args.first, jobs=args.jobs, progress=progress)
     logger.info("wrote %s", manifest)
     return 0
 

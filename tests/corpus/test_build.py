@@ -10,7 +10,7 @@ from gradtts_interp.audio import log_mel, read_audio
 from gradtts_interp.config import MelConfig
 from gradtts_interp.corpus import build as build_module
 from gradtts_interp.corpus.build import build_corpus
-from gradtts_interp.corpus.plan import BuildSettings, share_at
+from gradtts_interp.corpus.plan import BuildSettings, make_plan, share_at
 from gradtts_interp.errors import InputError
 from gradtts_interp.pitch.contour import Contour, prosody_vector
 from gradtts_interp.text.frontend import TextFrontend
@@ -38,12 +38,12 @@ class SameProcess:
 def build(teacher):
     frontend = TextFrontend(add_blank=False)
 
-    def run(folder, settings=SETTINGS):
+    def run(folder, settings=SETTINGS, first=0):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(build_module, "_executor", lambda jobs: SameProcess())
             patch.setattr(build_module, "Teacher", lambda: teacher)
             patch.setattr(build_module, "_speaker", lambda: (teacher, frontend))
-            manifest = build_corpus(folder, settings, progress=False)
+            manifest = build_corpus(folder, settings, first=first, progress=False)
         return [json.loads(line) for line in manifest.read_text().splitlines()]
 
     return run
@@ -152,6 +152,16 @@ def test_other_settings_need_another_folder(corpus, build):
     folder, _ = corpus
     with pytest.raises(InputError, match="holds a corpus with seed 0; expected 1, or choose another folder"):
         build(folder, BuildSettings(**{**SETTINGS.__dict__, "seed": 1}))
+
+
+def test_a_build_can_begin_within_the_plan(build, tmp_path):
+    plan = [item.id for item in make_plan(SETTINGS, train=30, held_out=2)]
+    assert {entry["id"] for entry in build(tmp_path, first=92)} == set(plan[92:])
+    assert len(list((tmp_path / "wavs").iterdir())) == 4
+    for outside in (-1, 96):
+        with pytest.raises(InputError, match=f"first item {outside} of a plan of 96; expected 0 to 95"):
+            build(tmp_path / "none", first=outside)
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_damaged_rendering_stops_the_build(build, tmp_path, monkeypatch):

@@ -19,10 +19,9 @@ def test_options_become_settings(monkeypatch, tmp_path):
     monkeypatch.setattr(
         command, "build_corpus", lambda folder, settings, **options: calls.append((folder, settings, options))
     )
-    assert (
-        command.run(parse("build", "--out", str(tmp_path), "--seed", "3", "--bank-utterances", "2", "--jobs", "1")) == 0
-    )
-    assert calls == [(tmp_path, BuildSettings(seed=3, bank_utterances=2), {"jobs": 1, "progress": True})]
+    words = ("--out", str(tmp_path), "--seed", "3", "--bank-utterances", "2", "--jobs", "1", "--first", "9")
+    assert command.run(parse("build", *words)) == 0
+    assert calls == [(tmp_path, BuildSettings(seed=3, bank_utterances=2), {"first": 9, "jobs": 1, "progress": True})]
 
 
 def test_defaults_are_those_of_the_settings(monkeypatch, tmp_path):
