@@ -62,7 +62,8 @@ def build_corpus(
         Path of the manifest.
 
     Raises:
-        InputError: The teacher is not installed, ``folder`` holds a corpus of other settings, or nothing is left.
+        InputError: The teacher is not installed, ``folder`` holds a corpus of other settings, or the plan has no item
+            ``first``.
     """
     folder = Path(folder)
     Teacher()
