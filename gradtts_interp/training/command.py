@@ -90,6 +90,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--learning-rate", type=float, default=6e-4, help="peak rate of AdamW")
     parser.add_argument("--precision", choices=("no", "bf16", "fp16"), default="bf16", help="mixed precision")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="processes that draw batches ahead, for a GPU that would wait for them"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of data, noise and initial weights")
     parser.add_argument("--save-every", type=float, default=300.0, help="seconds between checkpoints")
     parser.add_argument("--validate-every", type=int, default=250, help="steps between validations")
@@ -132,6 +135,8 @@ def _train_config(args: argparse.Namespace) -> TrainConfig:
     if args.validate_every <= 0 or args.sample_every < 0:
         every = f"validate every {args.validate_every}, sample every {args.sample_every} steps"
         raise InputError(f"{every}: expected numbers > 0, or 0 samples")
+    if args.workers < 0:
+        raise InputError(f"workers {args.workers}: expected 0 or more processes")
     if args.valid and not args.filelist:
         raise InputError(f"--valid {args.valid} goes with --filelist; a built corpus has a split of its own")
     return TrainConfig(
@@ -144,6 +149,7 @@ def _train_config(args: argparse.Namespace) -> TrainConfig:
         mixed_precision=args.precision,
         only=args.only,
         seed=args.seed,
+        workers=args.workers,
         save_every_seconds=args.save_every,
         validate_every=args.validate_every,
         sample_every=args.sample_every,

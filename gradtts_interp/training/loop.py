@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import math
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import torch
 from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from gradtts_interp.errors import InputError
@@ -63,6 +66,7 @@ class TrainConfig:
         sample_every: Steps between pictures of a validation sample; 0 for none.
         mixed_precision: ``no``, ``bf16`` or ``fp16``.
         seed: Of data, noise and initial weights.
+        workers: Processes that draw batches ahead of the step; 0 draws each when it is needed.
         mix: The training mix.
         only: A key of :data:`~gradtts_interp.training.start.PARTS`, or
             :data:`~gradtts_interp.training.start.SCORE`, that is trained alone, all else staying as it is; "" for all.
@@ -83,6 +87,7 @@ class TrainConfig:
     sample_every: int = 1000
     mixed_precision: str = "bf16"
     seed: int = 0
+    workers: int = 0
     mix: MixConfig = field(default_factory=MixConfig)
     only: str = ""
 
@@ -129,6 +134,68 @@ class Part:
     finite: bool
 
 
+Draw = tuple[Batch, Diffusion | None]
+
+
+class Draws(Dataset[list[list[Draw]]]):
+    """What one process trains on; a pure function of the step, so that worker processes may draw it ahead.
+
+    Args:
+        mixer: Training examples.
+        config: Settings of the run.
+        n_feats: Mel bins.
+        offset: First item of this process within the global batch.
+        size: Its items.
+    """
+
+    def __init__(self, mixer: Mixer, config: TrainConfig, *, n_feats: int, offset: int, size: int) -> None:
+        self.mixer, self.config, self.n_feats, self.offset, self.size = mixer, config, n_feats, offset, size
+
+    def of_step(self, step: int) -> list[Draw]:
+        """Draws of a step, one for each part of this process's batch."""
+        config, size = self.config, self.size // self.config.accumulate
+        offsets = [self.offset + i * size for i in range(config.accumulate)]
+        batches = [self.mixer.batch(step, size, offset=o, of=config.batch_size) for o in offsets]
+        noise = [diffusion_of(config, config.seed, step, size=size, n_feats=self.n_feats, offset=o) for o in offsets]
+        return list(zip(batches, noise, strict=True))
+
+    def __getitem__(self, window: int) -> list[list[Draw]]:
+        """Draws of the steps that are sorted by length together, of which one worker draws all."""
+        steps = self.config.mix.length_buckets
+        return [self.of_step(step) for step in range(window * steps, (window + 1) * steps)]
+
+    def stream(self, step: int) -> Iterator[list[Draw]]:
+        """Draws of a step and of all after it."""
+        if not self.config.workers:
+            yield from map(self.of_step, count(step))  # and never ends
+        windows, into = divmod(step, self.config.mix.length_buckets)
+        loader = DataLoader(
+            self,
+            batch_size=None,
+            sampler=count(windows),  # type: ignore[arg-type]
+            num_workers=self.config.workers,
+            worker_init_fn=_leave_stopping_to_the_trainer,
+        )
+        yield from islice(chain.from_iterable(loader), into, None)
+
+
+def _leave_stopping_to_the_trainer(worker: int) -> None:
+    """Let Ctrl-C, which reaches all processes of a terminal, end the step in hand and not the workers."""
+    del worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def diffusion_of(
+    config: TrainConfig, seed: int, step: int, *, size: int, n_feats: int, offset: int = 0
+) -> Diffusion | None:
+    """Times and noise of some items of a step; None where the score network is not trained."""
+    if config.only in PARTS:
+        return None
+    shape = (n_feats, config.mix.crop_frames)
+    return draw_diffusion(seed, step, size=size, shape=shape, offset=offset, of=config.batch_size)
+
+
 class Trainer:
     """Trains a model on a corpus; stops and resumes anywhere.
 
@@ -160,8 +227,9 @@ class Trainer:
         if config.accumulate < 1 or config.batch_size % (processes * config.accumulate):
             parts = f"{processes} processes, {config.accumulate} parts each"
             raise InputError(f"batch size {config.batch_size} cannot be divided among {parts}")
-        self.local_size = config.batch_size // processes
-        self.offset = self.local_size * self.accelerator.process_index
+        size, n_feats = config.batch_size // processes, model.settings.n_feats
+        offset = size * self.accelerator.process_index
+        self.draws = Draws(mixer, config, n_feats=n_feats, offset=offset, size=size)
         self.progress = Progress()
         self.failures = 0
         self.stopped_by: int | None = None
@@ -175,7 +243,7 @@ class Trainer:
         )
         self.step_module, self.optimiser = self.accelerator.prepare(self.loss_module, optimiser)
         self.model = model
-        self.ema = EMAModel(model.parameters(), decay=config.ema_decay, use_ema_warmup=True, power=0.8)
+        self.ema = EMAModel(model.parameters(), decay=config.ema_decay, use_ema_warmup=True, power=0.8, foreach=True)
         self.ema.to(self.accelerator.device)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.resume()
@@ -198,10 +266,11 @@ class Trainer:
         saved = time.monotonic()
         sums: dict[str, list[float]] = {}
         last_path = self.folder
+        draws = self.draws.stream(start)
         with StopSignal() as stop, bar:
             while self.progress.fraction(config) < 1.0 and self.progress.step < config.steps:
                 begun = time.monotonic()
-                values = self._step()
+                values = self._step(next(draws))
                 self._advance(time.monotonic() - begun, stop)
                 for name, value in values.items():
                     if math.isfinite(value):
@@ -237,7 +306,7 @@ class Trainer:
         if config.sample_every and step % config.sample_every == 0 and self.accelerator.is_main_process:
             self.sample()
 
-    def _step(self) -> dict[str, float]:
+    def _step(self, draws: list[Draw] | None = None) -> dict[str, float]:
         config, step = self.config, self.progress.step
         rate = config.learning_rate * rate_factor(self.progress, config)
         for group in self.optimiser.param_groups:
@@ -245,8 +314,7 @@ class Trainer:
         self.step_module.train()
         # Dropout, too, is a function of the step, so that a resumed run equals one that was never stopped.
         torch.manual_seed((config.seed * 1_000_003 + step) * 64 + self.accelerator.process_index)
-        size = self.local_size // config.accumulate
-        parts = [self._part(step, size, self.offset + i * size) for i in range(config.accumulate)]
+        parts = [self._part(*draw) for draw in draws or self.draws.of_step(step)]
         losses = torch.stack([part.losses for part in parts]).mean(0)
         means = self.accelerator.reduce(losses, "mean").tolist()
         values = {**dict(zip(FIGURES, means, strict=True)), "rate": rate}
@@ -263,23 +331,16 @@ class Trainer:
             values[f"gate/{name}"] = float(site.gate.detach().abs().mean())
         return values
 
-    def _part(self, step: int, size: int, offset: int) -> Part:
+    def _part(self, batch: Batch, diffusion: Diffusion | None) -> Part:
         """Losses and gradients of some items of the global batch; no gradient where the loss is not finite."""
-        config = self.config
-        batch = self.mixer.batch(step, size, offset=offset, of=config.batch_size).to(self.accelerator.device)
+        batch = batch.to(self.accelerator.device)
         with self.accelerator.autocast():
-            losses = self.step_module(batch, self._diffusion(config.seed, step, size, offset))
+            losses = self.step_module(batch, diffusion)
         finite = bool(self.accelerator.gather(losses.total.detach().isfinite().reshape(1)).all())
         if finite:
-            self.accelerator.backward(losses.total / config.accumulate)
+            self.accelerator.backward(losses.total / self.config.accumulate)
         each = torch.stack([getattr(losses, name).detach().float() for name in FIGURES])
         return Part(each, losses.per_kind, batch.kind, finite)
-
-    def _diffusion(self, seed: int, step: int, size: int, offset: int = 0) -> Diffusion | None:
-        if self.config.only in PARTS:
-            return None
-        shape = (self.model.settings.n_feats, self.config.mix.crop_frames)
-        return draw_diffusion(seed, step, size=size, shape=shape, offset=offset, of=self.config.batch_size)
 
     def _update(self, finite: bool, values: dict[str, float]) -> bool:
         """Step the optimiser unless a loss or the gradient is not finite; says whether it stepped."""
@@ -318,11 +379,11 @@ class Trainer:
     def validate(self, batches: int = 2) -> dict[str, float]:
         """Losses of the averaged weights on fixed draws, and the effect of swapping the references."""
         found: dict[str, float] = {}
-        size = self.config.batch_size
+        size, n_feats = self.config.batch_size, self.model.settings.n_feats
         with self.averaged(), self.accelerator.autocast():
             for i in range(batches):
                 batch = self.valid.batch(VALIDATION_STEP + i, size).to(self.accelerator.device)
-                diffusion = self._diffusion(0, VALIDATION_STEP + i, size)
+                diffusion = diffusion_of(self.config, 0, VALIDATION_STEP + i, size=size, n_feats=n_feats)
                 losses = self.loss_module(batch, diffusion)
                 swapped = self.loss_module(swap_references(batch), diffusion)
                 values = {name: getattr(losses, name) for name in FIGURES}

@@ -332,9 +332,11 @@ def collate(examples: list[dict], config: MixConfig, mel: MelConfig) -> Batch:
     references = [[e[k] for e in examples] for k in ("a", "b")]
 
     def stack(values: list[NDArray], width: int, fill: float = 0.0) -> Tensor:
-        pad = [(0, 0)] * (values[0].ndim - 1)
-        padded = [np.pad(v, [*pad, (0, width - v.shape[-1])], constant_values=fill) for v in values]
-        return torch.from_numpy(np.stack(padded))
+        # By hand, since np.pad takes longer than all else that is done for a batch.
+        padded = np.full((len(values), *values[0].shape[:-1], width), fill, dtype=values[0].dtype)
+        for row, value in zip(padded, values, strict=True):
+            row[..., : value.shape[-1]] = value
+        return torch.from_numpy(padded)
 
     def per_reference(get, dtype=torch.float32) -> Tensor:
         return torch.stack([torch.from_numpy(np.stack([np.asarray(get(r)) for r in side])) for side in references]).to(

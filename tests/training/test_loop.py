@@ -1,6 +1,7 @@
 """The training loop: it learns, stops, resumes exactly, refuses other settings, and gives up on noise."""
 
 import dataclasses
+import itertools
 import json
 import os
 import signal
@@ -54,6 +55,21 @@ def test_stopped_and_resumed_equals_uninterrupted(make_model, mixer, config, tmp
     assert all(torch.equal(states[0][i]["exp_avg_sq"], states[1][i]["exp_avg_sq"]) for i in states[0])
 
 
+@pytest.mark.parametrize("buckets", [1, 3])
+def test_workers_draw_what_is_drawn_without_them(make_model, mixer, config, tmp_path, buckets):
+    config = dataclasses.replace(config, mix=dataclasses.replace(config.mix, length_buckets=buckets), accumulate=2)
+    mixer = Mixer(mixer.corpus, config.mix, MelConfig())
+    ahead = Trainer(make_model(), mixer, dataclasses.replace(config, workers=2), tmp_path).draws
+    for first in (0, 4):
+        drawn = itertools.islice(ahead.stream(first), 4)
+        for step, parts in enumerate(drawn, first):
+            for (batch, noise), (expected, its_noise) in zip(parts, ahead.of_step(step), strict=True):
+                assert torch.equal(batch.mel, expected.mel)
+                assert torch.equal(batch.reference_mask, expected.reference_mask)
+                assert torch.equal(noise.noise, its_noise.noise)
+                assert torch.equal(noise.t, its_noise.t)
+
+
 def test_loss_falls_on_one_batch(make_model, config, tmp_path, monkeypatch):
     mixer = Mixer(Corpus(fake_items()), MIX, MelConfig())
     batch = mixer.batch(0, 4)
@@ -71,10 +87,10 @@ def test_a_signal_saves_and_ends_the_run(make_model, mixer, config, tmp_path, mo
     trainer = Trainer(make_model(), mixer, dataclasses.replace(config, steps=50), tmp_path)
     step = trainer._step
 
-    def step_and_signal():
+    def step_and_signal(draws):
         if trainer.progress.step == 1:
             os.kill(os.getpid(), signal.SIGTERM)
-        return step()
+        return step(draws)
 
     monkeypatch.setattr(trainer, "_step", step_and_signal)
     before = signal.getsignal(signal.SIGTERM)
