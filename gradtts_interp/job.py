@@ -13,7 +13,7 @@ from typing import Any
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.asked_pitch import PitchRequest
 from gradtts_interp.interpolation.attention_maps import MapOptions
-from gradtts_interp.interpolation.mechanisms import MECHANISMS
+from gradtts_interp.interpolation.mechanisms import BY_SHARE, MECHANISMS, OPEN
 from gradtts_interp.interpolation.noise import NOISE, NoiseTuning
 from gradtts_interp.interpolation.shares import Share
 from gradtts_interp.pipeline import GradTTSInterpPipeline
@@ -74,10 +74,12 @@ class Job:
         a: Style A; None for a checkpoint with a single voice.
         b: Style B, if there are two.
         share: How much of B speaks where; None for a single style.
+        offer: How both styles are offered: by ``share``, or ``open``.
         mechanisms: Names, or None for the pipeline's choice.
         noise_tuning: How mechanism ``noise`` tunes, None for its defaults.
         sampling: Solver, steps, guidance, temperature, speaking rate.
         seed: Start of each sentence's noise.
+        draw: Which of several draws of the noise this is, from 0, which names the files; None where there is one.
         pitch: F0 of every sentence in place of the styles' own, or shifts of its words; None for neither.
         attention: Whether to record attention: its mass alone, or the maps that these options describe.
         lines: Sentences.
@@ -92,10 +94,12 @@ class Job:
     a: Style | None
     b: Style | None = None
     share: Share | None = None
+    offer: str = BY_SHARE
     mechanisms: tuple[str, ...] | None = None
     noise_tuning: NoiseTuning | None = None
     sampling: SamplingOptions = SamplingOptions()
     seed: int = 0
+    draw: int | None = None
     pitch: PitchRequest | None = None
     attention: bool | MapOptions = False
     lines: tuple[Sentence, ...] = ()
@@ -130,6 +134,7 @@ class Job:
             self.a,
             self.b,
             share=self.share,
+            offer=self.offer,
             mechanisms=self.mechanisms,
             noise_tuning=self.noise_tuning,
             num_inference_steps=self.sampling.steps,
@@ -144,10 +149,20 @@ class Job:
             callback_on_step_end=on_step,
         )
 
+    def drawn(self, draws: int) -> list[Job]:
+        """The same with as many noises, from seeds in a row."""
+        if draws == 1:
+            return [self]
+        return [replace(self, seed=self.seed + i, draw=i) for i in range(draws)]
+
+    def stem_of(self, line: Sentence) -> Path:
+        """Path of a sentence's files without their ending."""
+        return self.out / (f"sample_{line.index}" if self.draw is None else f"sample_{line.index}_draw_{self.draw}")
+
     def alone(self, style: Style | None) -> Job:
         """The same in one style, with the pitch that is its own."""
         alone = {"b": None, "share": None, "mechanisms": None, "noise_tuning": None, "attention": False, "pitch": None}
-        return replace(self, a=style, **alone)  # type: ignore[arg-type]
+        return replace(self, a=style, offer=BY_SHARE, **alone)  # type: ignore[arg-type]
 
 
 def checked(job: Job) -> Job:
@@ -187,23 +202,25 @@ def checked(job: Job) -> Job:
     return job
 
 
-def require_mechanisms(names: Sequence[str] | None) -> tuple[str, ...] | None:
+def require_mechanisms(names: Sequence[str] | None, *, offer: str = BY_SHARE) -> tuple[str, ...] | None:
     """Names of mechanisms without repetition, None where none were named.
 
     Args:
         names: As given.
+        offer: How styles are offered.
 
     Returns:
         The names.
 
     Raises:
-        InputError: One is unknown, or ``noise`` stands without ``attention``, which it steers.
+        InputError: One is unknown, or ``noise`` stands without ``attention``, which it steers, and which an open offer
+            brings.
     """
     if not names:
         return None
     for name in names:
         if name not in (*MECHANISMS, NOISE):
             raise InputError(f"mechanism {name!r}: expected one of {', '.join((*MECHANISMS, NOISE))}")
-    if NOISE in names and "attention" not in names:
+    if NOISE in names and "attention" not in names and offer != OPEN:
         raise InputError("mechanism 'noise': it steers attention; expected --mechanism attention beside it")
     return tuple(dict.fromkeys(names))

@@ -24,7 +24,7 @@ from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.asked_pitch import AskedPitch
 from gradtts_interp.interpolation.attention_maps import AttentionMapRecorder, MapOptions
 from gradtts_interp.interpolation.attention_record import StyleMassRecorder
-from gradtts_interp.interpolation.mechanisms import MECHANISMS, make_plan
+from gradtts_interp.interpolation.mechanisms import BY_SHARE, MECHANISMS, OFFERS, OPEN, make_plan, open_plan
 from gradtts_interp.interpolation.noise import NOISE, NoiseTuning
 from gradtts_interp.interpolation.noise_run import TuningRun, split_noise
 from gradtts_interp.interpolation.reading import blend_durations, encode_styles, pad_ids, read_style
@@ -246,6 +246,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         b: Style | None = None,
         *,
         share: Share | None = None,
+        offer: str = BY_SHARE,
         mechanisms: Sequence[str] | None = None,
         num_inference_steps: int | None = None,
         solver: str | None = None,
@@ -267,6 +268,8 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             a: First style; the checkpoint's only voice if None (official single-speaker files).
             b: Second style.
             share: How much of ``b`` speaks where; needed with ``b``.
+            offer: ``"share"``, or ``"open"``: both styles are offered alike, and with noise tuning alone the share says
+                which of them is followed where; without it the noise decides, and no share is needed.
             mechanisms: Names in :data:`~gradtts_interp.interpolation.mechanisms.MECHANISMS` and ``noise``; or one.
             num_inference_steps: Steps of the sampler; 0 speaks the prior mean, to which the score network then adds
                 nothing (a checkpoint with a frame prior only).
@@ -295,7 +298,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         lines = [text] if isinstance(text, str) else list(text)
         if not lines:
             raise InputError("no text was given")
-        if (b is None) != (share is None):
+        if (b is None) != (share is None) and offer != OPEN:
             raise InputError("two styles need a share, and a share needs two styles")
         if b is not None and a is None:
             raise InputError(f"second style {b.name}: expected a first style to blend it with")
@@ -312,26 +315,31 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         options = SamplingOptions(*choose_sampler(num_inference_steps, solver), guidance, temperature)
         if options.steps == 0:
             self.require_speaking_prior(guidance, mechanisms, noise_tuning)
+        self._require_offer(offer, b, options.steps)
         tokenized, directions, requests = read_marked(self.frontend, lines, pitch)
         styles = [a or Style(name="default")] + ([b] if b is not None else [])
         timing = {"length_scale": length_scale, "durations": durations, "directions": directions}
-        prepared = self.prepare(tokenized, styles, share, **timing)  # type: ignore[arg-type]
+        prepared = self.prepare(tokenized, styles, share, offer=offer, **timing)  # type: ignore[arg-type]
         asked = lay_requests(requests, tokenized, prepared.durations, self.model.settings)
         if isinstance(mechanisms, str):
             mechanisms = (mechanisms,)
-        chosen = tuple(mechanisms) if mechanisms is not None else self.default_mechanisms(share) if share else ()
-        chosen, tuning = split_noise(chosen, noise_tuning, styles, share)
+        usual = self.default_mechanisms(share) if share and offer != OPEN else ()
+        chosen = tuple(mechanisms) if mechanisms is not None else usual
+        chosen, tuning = split_noise(chosen, noise_tuning, styles, share, offer=offer)
         if seed is None and generator is None:
             seed = int(torch.randint(2**31, ()))
         generators = generators_of(len(lines), seed, generator)
         recorder = self._recorder(output_attention if options.steps > 0 else False, tokenized, styles, prepared)
         with recorder or nullcontext():
-            drawn = self.sample(prepared, chosen, options, generators, callback_on_step_end, tuning, recorder, asked)
+            drawn = self.sample(
+                prepared, chosen, options, generators, callback_on_step_end, tuning, recorder, asked, offer
+            )
         mels = [m[:, :n].cpu() for m, n in zip(drawn.mel, prepared.lengths.tolist(), strict=True)]
         audio = self._decode(mels, drawn.pitch)
         settings = {
             "styles": [s.name for s in styles],
             "share": named_share.name if named_share else None,
+            "offer": offer,
             "mechanisms": [*chosen, *(["noise"] if tuning else [])],
             "noise_tuning": tuning.tuning.to_dict() if tuning else None,
             "steps": options.steps,
@@ -374,6 +382,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         styles: list[Style],
         share: Share | None,
         *,
+        offer: str = BY_SHARE,
         length_scale: float = 1.0,
         durations: Sequence[Sequence[int]] | None = None,
         directions: Sequence[Directions | None] | None = None,
@@ -381,7 +390,8 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         """Encode texts in each style, decide durations, and draw the share maps on them."""
         settings = self.model.settings
         ids = pad_ids([t.ids for t in texts], self.device)
-        encoded = encode_styles(self.model, ids, styles, pitch=share.pitch if share else None)
+        by_pitch = share.pitch if share and offer != OPEN else None
+        encoded = encode_styles(self.model, ids, styles, pitch=by_pitch)
         rounding = "ceil" if settings.style is None else "round"
 
         def frames_for(mean: Tensor) -> Tensor:
@@ -391,7 +401,8 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         given = None if durations is None else given_durations(durations, ids.lengths, self.device)
         size = len(texts)
         if share is None:
-            frames = given if given is not None else frames_for(torch.ones(size, 1, device=self.device))
+            even = torch.full((size, len(styles)), 1 / len(styles), device=self.device)
+            frames = given if given is not None else frames_for(even)
             return Prepared(encoded, frames, frames.sum(1), None)
         start = torch.full((size, 2), 0.5, device=self.device)
         frames = given if given is not None else frames_for(start)
@@ -400,7 +411,8 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             # Durations follow the mean share, and the share is drawn on durations: one more round settles it.
             mean = [float(m.weight.mean()) for m in maps]
             if share.pitch:
-                mean = [1.0] * size  # the last style's reading holds the first one's prosody
+                # The last style's reading holds the first one's prosody, unless both are offered openly.
+                mean = [1.0 if by_pitch else 0.5] * size
             mean_share = torch.tensor([[1 - m, m] for m in mean], device=self.device)
             frames = frames_for(mean_share)
             maps = self._maps(share, texts, frames, styles[0])
@@ -416,6 +428,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         tuning: TuningRun | None = None,
         recorder: StyleMassRecorder | None = None,
         asked: Sequence[AskedPitch | None] = (),
+        offer: str = BY_SHARE,
     ) -> Drawn:
         """Turn noise into log-mels."""
         model = self.model
@@ -428,7 +441,10 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         shares = None
         if prepared.maps is not None:
             shares = stack_shares(prepared.maps, total, self.device)
-        plan = make_plan(readings, shares, mechanisms, asked)
+        if offer == OPEN:
+            plan = open_plan(readings, model.style_encoder.null_pooled, model.prosody_channels)
+        else:
+            plan = make_plan(readings, shares, mechanisms, asked)
         noise = standard_noise(plan.mu, generators)
         kept = [z[:, :n].cpu() for z, n in zip(noise, prepared.lengths.tolist(), strict=True)]
         if options.steps == 0:
@@ -472,6 +488,16 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             f0_hz = fill_unvoiced(hertz[:frames].numpy(), voicing[:frames].numpy() > 0)
             contours.append((torch.from_numpy(f0_hz).to(self.device), voicing[:frames].float().to(self.device)))
         return self.vocoder.decode(on_device, mel_config, contours=contours)
+
+    def _require_offer(self, offer: str, b: Style | None, steps: int) -> None:
+        if offer not in OFFERS:
+            raise InputError(f"offer {offer!r}: expected one of {', '.join(OFFERS)}")
+        if offer == OPEN and steps == 0:
+            raise InputError("0 steps ask the score network nothing; expected 1 step or more with an open offer")
+        if offer == OPEN and b is None:
+            raise InputError("an open offer needs two styles to choose between")
+        if offer == OPEN and (self.model.frame_prior is None or self.model.style_encoder is None):
+            raise InputError("an open offer needs a checkpoint with a frame prior, which can speak in nobody's style")
 
     def require_speaking_prior(
         self, guidance: float, mechanisms: Sequence[str] | None, noise_tuning: NoiseTuning | None

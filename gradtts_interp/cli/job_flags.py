@@ -19,6 +19,7 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import read_text
 from gradtts_interp.interpolation.attention_maps import MapOptions
+from gradtts_interp.interpolation.mechanisms import OPEN
 from gradtts_interp.interpolation.noise_text import parse_tuning
 from gradtts_interp.job import Job, Sentence, StyleChoice, checked, require_mechanisms
 from gradtts_interp.pipeline import GradTTSInterpPipeline
@@ -53,7 +54,7 @@ def job_of(args: argparse.Namespace, command_line: str) -> Job:
     lines = _lines(args)
     mode = mode_of(args)
     share = share_of(mode, **{name: getattr(args, name) for name in SHARE_FLAGS})
-    mechanisms = require_mechanisms(args.mechanism)
+    mechanisms = require_mechanisms(args.mechanism, offer=args.offer)
     noise_tuning = parse_tuning(args.noise) if args.noise else None
     pitch = pitch_request(args.pitch_file, shifts)
     out = Path(args.out)
@@ -72,6 +73,7 @@ def job_of(args: argparse.Namespace, command_line: str) -> Job:
         a=a,
         b=b,
         share=share,
+        offer=args.offer,
         mechanisms=mechanisms,
         noise_tuning=noise_tuning,
         sampling=SamplingOptions(steps, solver, args.guidance, args.temperature, args.length_scale),
@@ -126,6 +128,7 @@ def check_flags(args: argparse.Namespace) -> None:
         **blend_conflicts(args, mode),
         "--mechanism: it needs two styles": args.mechanism and not has_b,
         "--noise: it needs two styles": args.noise and not has_b,
+        "--offer open: it needs two styles": args.offer == OPEN and not has_b,
         "--attention: it shows who is read, so it needs two styles": args.attention and not has_b,
         "--attention: nothing to see without --mechanism attention": args.attention
         and args.mechanism

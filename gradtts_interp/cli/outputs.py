@@ -115,7 +115,7 @@ def write_outputs(job: Job, line: Sentence, take: Take) -> tuple[dict[str, Any],
         Content of the json, see :func:`report_of`; and the path of each kind of file.
     """
     speech = take.speech
-    stem = job.out / f"sample_{line.index}"
+    stem = job.stem_of(line)
     files = {"wav": stem.with_suffix(".wav")}
     write_wav(files["wav"], torch.from_numpy(speech.audio), speech.mel_config.sample_rate_hz)
     report = report_of(job, line, take)  # after the wav, which can be heard while the rest is measured

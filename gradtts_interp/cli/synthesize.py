@@ -15,7 +15,7 @@ from gradtts_interp.cli.job_flags import job_of
 from gradtts_interp.cli.pitch_flags import add_asking, add_writing
 from gradtts_interp.cli.rendering import Outcome, render_lines
 from gradtts_interp.diffusion.samplers import SAMPLERS
-from gradtts_interp.interpolation.mechanisms import MECHANISMS
+from gradtts_interp.interpolation.mechanisms import BY_SHARE, MECHANISMS, OFFERS
 from gradtts_interp.interpolation.noise import NOISE
 from gradtts_interp.job import Job
 from gradtts_interp.models.precision import PRECISIONS
@@ -67,6 +67,13 @@ def _add_styles(group: argparse._ArgumentGroup) -> None:
 def _add_blend(group: argparse._ArgumentGroup) -> None:
     add_blend_arguments(group)
     add_asking(group)
+    group.add_argument(
+        "--offer",
+        choices=OFFERS,
+        default=BY_SHARE,
+        help="share: each style speaks where its share says; open: both are offered alike and the noise decides, which "
+        "--mechanism noise tunes until each is followed where its share says (default: %(default)s)",
+    )
     group.add_argument(
         "--mechanism",
         action="append",
@@ -158,6 +165,14 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
         "--batch-size", type=_count, metavar="N", help="sentences rendered at once (default: 1 on a CPU, else 8)"
     )
     group.add_argument(
+        "--draws",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="render each sentence from so many noises, of seeds in a row, into sample_0_draw_0.wav and so on, and "
+        "show whose pitch each has (default: %(default)s)",
+    )
+    group.add_argument(
         "--no-plots", action="store_true", help="no .png, and no plain A and B to compare with: three times as fast"
     )
     group.add_argument(
@@ -183,12 +198,13 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     job = job_of(args, getattr(args, "command_line", None) or shlex.join(sys.argv))
-    outcomes = render_lines(job)
+    outcomes = [outcome for draw in job.drawn(args.draws) for outcome in render_lines(draw)]
     failed = [o for o in outcomes if o.error is not None]
     if args.json:
         print(json.dumps(_summary(job, outcomes), indent=1, ensure_ascii=False))
     else:
         _print_table(outcomes)
+        _print_draws(outcomes)
     return 1 if failed else 0
 
 
@@ -217,6 +233,20 @@ def _print_table(outcomes: list[Outcome]) -> None:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     for row in rows:
         print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]))
+
+
+def _print_draws(outcomes: list[Outcome]) -> None:
+    """How the draws of each sentence fell, where the pitch of A and B alone is known."""
+    drawn: dict[int, list[float]] = {}
+    for outcome in outcomes:
+        share = None if outcome.report is None else outcome.report["realised_blend"]["whole"]
+        if share is not None and share["value"] is not None:
+            drawn.setdefault(outcome.line.index, []).append(share["value"])
+    for index, shares in drawn.items():
+        if len(shares) > 1:
+            b = sum(share > 0.5 for share in shares)
+            each = " ".join(f"{share:.2f}" for share in sorted(shares))
+            print(f"sample_{index}: pitch of A in {len(shares) - b} draws, of B in {b}; shares of B: {each}")
 
 
 def _number(text: str, kind: type, expected: str, *, low: float, high: float = float("inf")) -> float:

@@ -133,12 +133,23 @@ WINDOWS_BY_SHARE = (
 """Attention goes where the share map says."""
 
 
+WINDOWS_OPEN = (NoiseWindow(0.8, 1.0, objective="mass_follow", steps=8),)
+"""Styles that are offered openly: each is followed where its share says, while it is still open which one is."""
+
+WINDOWS_OPEN_BY_PITCH = (
+    NoiseWindow(0.8, 1.0, style=0, region="pitch", objective="mass_both"),
+    NoiseWindow(0.8, 1.0, style=1, region="rest", objective="mass_both"),
+)
+"""The same for A's pitch with B's voice: A's pitch keys against B's, and B's other keys against A's."""
+
+
 @dataclass(frozen=True)
 class NoiseTuning:
     """How noise is tuned.
 
     Attributes:
-        windows: Windows, None for those that suit the share: :data:`WINDOWS_BY_PITCH` or :data:`WINDOWS_BY_SHARE`.
+        windows: Windows, None for those that suit the share: :data:`WINDOWS_BY_PITCH` or :data:`WINDOWS_BY_SHARE`, and
+            :data:`WINDOWS_OPEN_BY_PITCH` or :data:`WINDOWS_OPEN` where styles are offered openly.
         target: ``"latent"`` or ``"initial"``.
         optimiser: ``"sgd"`` or ``"adam"``, both on normalised gradients.
         shell: Whether each move ends on the noise's shell.
@@ -185,12 +196,13 @@ class NoiseTuning:
         if self.budget_seconds is not None:
             _require("noise tuning: budget_seconds", self.budget_seconds, above=0)
 
-    def windows_for(self, *, styles: int, by_pitch: bool) -> tuple[NoiseWindow, ...]:
+    def windows_for(self, *, styles: int, by_pitch: bool, openly: bool = False) -> tuple[NoiseWindow, ...]:
         """Windows for a number of styles.
 
         Args:
             styles: Number of styles (n).
             by_pitch: Whether the first style gives pitch and the last the rest.
+            openly: Whether styles are offered openly.
 
         Returns:
             The windows, or the defaults.
@@ -198,7 +210,8 @@ class NoiseTuning:
         Raises:
             InputError: A window asks for a style that is not there.
         """
-        windows = self.windows or (WINDOWS_BY_PITCH if by_pitch else WINDOWS_BY_SHARE)
+        usual = (WINDOWS_BY_SHARE, WINDOWS_BY_PITCH, WINDOWS_OPEN, WINDOWS_OPEN_BY_PITCH)
+        windows = self.windows or usual[2 * openly + by_pitch]
         for window in windows:
             if window.style >= styles:
                 raise InputError(f"noise window: style {window.style}; expected 0 to {styles - 1}")

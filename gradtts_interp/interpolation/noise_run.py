@@ -11,7 +11,7 @@ from torch import Tensor
 from gradtts_interp.diffusion.samplers import sampler_by_name
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.key_sets import style_key_sets
-from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS, Plan, Shares, StyleReading
+from gradtts_interp.interpolation.mechanisms import BY_SHARE, LOW_BAND_BINS, OPEN, Plan, Shares, StyleReading
 from gradtts_interp.interpolation.noise import NOISE, NoiseTuning
 from gradtts_interp.interpolation.noise_trace import TuningTrace
 from gradtts_interp.interpolation.noise_tuner import NoiseTuner, TuningProblem
@@ -24,7 +24,12 @@ from gradtts_interp.styles import Style
 
 
 def split_noise(
-    mechanisms: Sequence[str], tuning: NoiseTuning | None, styles: Sequence[Style], share: Share | None
+    mechanisms: Sequence[str],
+    tuning: NoiseTuning | None,
+    styles: Sequence[Style],
+    share: Share | None,
+    *,
+    offer: str = BY_SHARE,
 ) -> tuple[tuple[str, ...], TuningRun | None]:
     """Tell the mechanisms that plan network evaluations from ``noise``, which tunes what they start from.
 
@@ -33,16 +38,27 @@ def split_noise(
         tuning: How to tune; implies ``noise``.
         styles: The styles.
         share: Their share, None for a single style.
+        offer: How they are offered, of :data:`~gradtts_interp.interpolation.mechanisms.OFFERS`.
 
     Returns:
         The other mechanisms, and the run to come (None without ``noise``).
+
+    Raises:
+        InputError: A window asks for a style that is not there, styles that are offered openly are to be blended as
+            well, or nothing says where each of them is to be followed.
     """
     others = tuple(name for name in mechanisms if name != NOISE)
-    if tuning is None and len(others) == len(mechanisms):
+    if offer == OPEN and set(others) - {"attention"}:
+        raise InputError(f"mechanism {others[0]!r}: it says who speaks where, which an open offer leaves to the noise")
+    others = () if offer == OPEN else others
+    if tuning is None and NOISE not in mechanisms:
         return others, None
+    if offer == OPEN and share is None:
+        raise InputError("noise tuning of an open offer: expected a share, which says where each style is followed")
     pitch = share.pitch if share else None
     tuning = tuning or NoiseTuning()
-    windows = tuning.windows_for(styles=len(styles), by_pitch=pitch is not None)  # so that the record names them
+    by_pitch, openly = pitch is not None, offer == OPEN
+    windows = tuning.windows_for(styles=len(styles), by_pitch=by_pitch, openly=openly)  # so that the record names them
     return others, TuningRun(replace(tuning, windows=windows), styles, pitch=pitch)
 
 

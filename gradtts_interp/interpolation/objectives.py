@@ -149,6 +149,25 @@ def mass_share(seen: Observation, goal: Goal) -> ObjectiveValue:
     return ObjectiveValue(loss, inside, 1 - inside)  # type: ignore[arg-type, operator]
 
 
+def mass_follow(seen: Observation, goal: Goal) -> ObjectiveValue:
+    """Of each position's mass on the keys of a region, what goes to styles that are not to be followed there.
+
+    The share of a style says how much it is followed: mass of a style of share 1 lowers the loss, mass of one of share
+    0 raises it by as much.
+    """
+    loss: Tensor | float = 0.0
+    inside: Tensor | float = 0.0
+    for site, weight in goal.sites.items():
+        mass = seen.mass[site]
+        mass = mass.sum(2) if goal.region == "whole" else mass[:, :, REGIONS.index(goal.region)]
+        height, width = mass.shape[-2:]
+        share = torch.ones_like(mass) if goal.share is None else pool_plane(goal.share, height, width).to(mass)
+        queries = weight * _query_weight(goal, height, width, everywhere=True).to(mass)
+        loss = loss + (((1 - 2 * share) * mass).sum(1) * queries).sum((1, 2))
+        inside = inside + ((share * mass).sum(1) * queries).sum((1, 2))
+    return ObjectiveValue(loss, inside, loss + inside)  # type: ignore[arg-type, operator]
+
+
 def f0_position(seen: Observation, goal: Goal) -> ObjectiveValue:
     """Put the energy of the F0 band on the style's F0, its contour laid over the target's frames.
 
@@ -179,11 +198,12 @@ OBJECTIVES: dict[str, Objective] = {
     "mass_out": mass_out,
     "mass_both": mass_both,
     "mass_share": mass_share,
+    "mass_follow": mass_follow,
     "f0_position": f0_position,
     "f0_band": f0_band,
     "energy": energy,
 }
-ATTENTION_OBJECTIVES = ("mass_in", "mass_out", "mass_both", "mass_share")
+ATTENTION_OBJECTIVES = ("mass_in", "mass_out", "mass_both", "mass_share", "mass_follow")
 
 
 def _objective_value(

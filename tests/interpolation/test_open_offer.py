@@ -1,0 +1,116 @@
+"""Styles that are offered openly: nothing but their tokens says which is followed, and the noise can be tuned to it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tiny import TINY, TINY_FRAME, tiny_style
+from tiny import tiny_pipeline as make_pipeline
+
+from gradtts_interp.errors import InputError
+from gradtts_interp.interpolation import shares
+from gradtts_interp.interpolation.mechanisms import open_plan
+from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
+from gradtts_interp.interpolation.objectives import Goal, Observation, mass_follow
+from gradtts_interp.interpolation.reading import read_style
+
+TEXT = "Go."
+A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
+QUICK = {"num_inference_steps": 2, "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return make_pipeline(TINY_FRAME)
+
+
+@pytest.fixture(scope="module")
+def durations(pipeline):
+    return [pipeline(TEXT, A, B, offer="open", **QUICK).durations.tolist()]
+
+
+def render(pipeline, durations, **options):
+    return pipeline(TEXT, A, B, offer="open", durations=durations, **QUICK, **options)
+
+
+def test_a_share_says_nothing_of_an_open_offer(pipeline, durations):
+    free = render(pipeline, durations)
+    for share in (shares.constant(0.0), shares.constant(1.0), shares.pitch()):
+        np.testing.assert_array_equal(render(pipeline, durations, share=share).mel, free.mel)
+    assert free.settings["offer"] == "open"
+    assert free.settings["mechanisms"] == []
+
+
+def test_both_styles_are_read_and_their_places_tell_nothing(pipeline, durations):
+    both = render(pipeline, durations, output_attention=True)
+    swapped = pipeline(TEXT, B, A, offer="open", durations=durations, output_attention=True, **QUICK)
+    np.testing.assert_allclose(both.mel, swapped.mel, atol=1e-5)
+    for site, found in both.attention.items():
+        assert (found["mass"] > 0.01).all()
+        np.testing.assert_allclose(found["mass"], swapped.attention[site]["mass"][::-1], atol=1e-5)
+
+
+def test_the_prior_is_that_of_nobody_and_no_pitch_is_asked_for(pipeline, durations):
+    model = pipeline.model
+    prepared = pipeline.prepare([pipeline.frontend(TEXT)], [A, B], None, offer="open", durations=durations)
+    frames = int(prepared.lengths[0])
+    readings = [read_style(model, e, prepared.durations, frames) for e in prepared.encoded]
+    with torch.no_grad():
+        plan = open_plan(readings, model.style_encoder.null_pooled, model.prosody_channels)
+        null = model.style_encoder.null_pooled.expand(1, -1)[..., None]
+        nothing = torch.zeros(1, model.prosody_channels, frames)
+        expected = model.frame_prior(prepared.encoded[0].hidden, prepared.durations, null, nothing)
+    torch.testing.assert_close(plan.mu, expected)
+    assert plan.pitch is None
+    assert not plan.branches[0].prosody.any()
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_tuning_draws_attention_to_the_style_that_is_to_be_followed(pipeline, durations, share):
+    tuning = NoiseTuning(windows=(NoiseWindow(0.3, 1.0, objective="mass_follow", steps=4),))
+    spoken = render(pipeline, durations, share=shares.constant(share), noise_tuning=tuning)
+    steps = spoken.tuning.steps
+    assert steps and all(step.loss_after < step.loss for step in steps if step.taken)
+    assert any(step.taken for step in steps)
+    assert spoken.settings["mechanisms"] == ["noise"]
+
+
+def test_mass_follow_is_unwanted_minus_wanted_mass():
+    mass = torch.zeros(1, 2, 2, 2, 4)
+    mass[:, 0, 0], mass[:, 0, 1], mass[:, 1, 0], mass[:, 1, 1] = 0.1, 0.4, 0.2, 0.3
+    share = torch.zeros(1, 2, 8, 16)
+    share[:, 0, :, :8], share[:, 1, :, 8:] = 1, 1  # A in the first half, B in the second
+    goal = {"style": 0, "outside_weight": 0.2, "sites": {"mid": 1.0}, "mask": torch.ones(1, 1, 16), "share": share}
+    whole = mass_follow(Observation({"mid": mass}, None), Goal(region="whole", **goal))
+    assert whole.loss.item() == pytest.approx(0.0, abs=1e-6)  # half the frames 0.5 - 0.5, half 0.5 - 0.5
+    assert whole.inside.item() == pytest.approx(0.5)
+    pitch = mass_follow(Observation({"mid": mass}, None), Goal(region="pitch", **goal))
+    assert pitch.loss.item() == pytest.approx(0.5 * (0.2 - 0.1) + 0.5 * (0.1 - 0.2), abs=1e-6)
+    only_a = torch.zeros_like(share)
+    only_a[:, 0] = 1
+    pitch = mass_follow(Observation({"mid": mass}, None), Goal(region="pitch", **{**goal, "share": only_a}))
+    assert pitch.loss.item() == pytest.approx(0.1)
+    assert pitch.inside.item() == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"offer": "shut", "share": shares.ramp()}, "offer 'shut': expected one of share, open"),
+        ({"offer": "open", "mechanisms": ("prior",)}, "mechanism 'prior'"),
+        ({"offer": "open", "noise_tuning": NoiseTuning()}, "expected a share"),
+        ({"offer": "open", "num_inference_steps": 0}, "0 steps"),
+        ({"offer": "share"}, "two styles need a share"),
+    ],
+)
+def test_what_cannot_be_offered_is_refused(pipeline, options, message):
+    with pytest.raises(InputError, match=message):
+        pipeline(TEXT, A, B, **{**QUICK, **options})
+
+
+def test_an_open_offer_needs_two_styles_and_a_frame_prior(pipeline):
+    with pytest.raises(InputError, match="two styles"):
+        pipeline(TEXT, A, offer="open", **QUICK)
+    with pytest.raises(InputError, match="frame prior"):
+        make_pipeline(TINY)(TEXT, A, B, offer="open", **QUICK)
