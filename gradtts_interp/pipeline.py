@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -452,9 +453,9 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         score = make_score(model, plan, frames, guidance=options.guidance)
         score = recorder.watch(score) if isinstance(recorder, AttentionMapRecorder) else score
         if tuning is not None:
-            noise = tuning.begin(
-                noise, model, score, options, plan=plan, frames=frames, readings=readings, shares=shares
-            )
+            setting = {"plan": plan, "frames": frames, "readings": readings, "shares": shares}
+            another = partial(standard_noise, plan.mu, generators)
+            noise = tuning.begin(noise, model, score, options, **setting, another=another)  # type: ignore[arg-type]
         with self.progress_bar(total=options.steps) as bar:
 
             def after_step(step: int, t: float, x: Tensor) -> Tensor | None:

@@ -47,7 +47,7 @@ class NoiseWindow:
         t_to: Upper end, included; 1 is noise.
         style: Number of the style that is asked for; 0 is A.
         region: Its keys on the reference plane: ``"pitch"``, ``"rest"`` or ``"whole"``.
-        steps: Gradient steps in all, spread evenly over the times the sampler passes here.
+        steps: Gradient steps in all, spread evenly over the times the sampler passes here; 0 only judges a pool.
         learning_rate: Length of one step as a part of the noise's norm.
         objective: Name in :data:`~gradtts_interp.interpolation.objectives.OBJECTIVES`.
         outside_weight: Factor on the mass outside (gamma).
@@ -74,7 +74,8 @@ class NoiseWindow:
             )
         if isinstance(self.style, bool) or not isinstance(self.style, int) or self.style < 0:
             raise InputError(f"noise window: style {self.style!r}; expected a number from 0, which is A")
-        check_steps(self.steps)
+        if isinstance(self.steps, bool) or self.steps != 0:
+            check_steps(self.steps)
         _require("noise window: learning rate", self.learning_rate, above=0)
         _require("noise window: outside weight", self.outside_weight, least=0)
         _one_of("noise window: region", self.region, REGIONS)
@@ -151,6 +152,8 @@ class NoiseTuning:
         windows: Windows, None for those that suit the share: :data:`WINDOWS_BY_PITCH` or :data:`WINDOWS_BY_SHARE`, and
             :data:`WINDOWS_OPEN_BY_PITCH` or :data:`WINDOWS_OPEN` where styles are offered openly.
         target: ``"latent"`` or ``"initial"``.
+        pool: Noises to choose from: each is judged by one evaluation at t = 1, and of the best the tuning starts; 1
+            takes what is drawn. With windows of 0 steps nothing else is done.
         optimiser: ``"sgd"`` or ``"adam"``, both on normalised gradients.
         shell: Whether each move ends on the noise's shell.
         max_move: Farthest that an item may move in all, as a part of its noise's norm.
@@ -167,6 +170,7 @@ class NoiseTuning:
 
     windows: tuple[NoiseWindow, ...] | None = None
     target: str = "latent"
+    pool: int = 1
     optimiser: str = "sgd"
     shell: bool = True
     max_move: float = 0.3
@@ -188,6 +192,7 @@ class NoiseTuning:
         sampler_by_name(self.solver)
         check_steps(self.solver_steps)
         check_steps(self.patience)
+        check_steps(self.pool)
         if not 0 < self.max_move <= 2:
             raise InputError(f"noise tuning: max_move {self.max_move:g}; expected above 0 and at most 2")
         _require("noise tuning: early_stop", self.early_stop, least=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -102,6 +102,7 @@ class TuningRun:
         frames: Frames,
         readings: Sequence[StyleReading],
         shares: Shares | None,
+        another: Callable[[], Tensor] | None = None,
     ) -> Tensor:
         """Tune the noise a sampler is about to start from.
 
@@ -114,6 +115,7 @@ class TuningRun:
             frames: Real frames of the batch.
             readings: How the model reads each style.
             shares: Their shares, None for a single style.
+            another: Draws further noises for a pool.
 
         Returns:
             Noise to start from (B, M, T).
@@ -137,7 +139,8 @@ class TuningRun:
         problem = TuningProblem(model, score, plan.mu, frames.mask, sets, options.temperature)
         sampler = sampler_by_name(options.solver)
         self._tuner = NoiseTuner(problem, self.tuning, windows, goals, sampler=sampler, steps=options.steps)
-        return self._tuner.begin(noise)
+        pool = [noise, *(another() for _ in range(self.tuning.pool - 1) if another is not None)]
+        return self._tuner.begin(self._tuner.choose(pool))
 
     def after_step(self, t: float, x: Tensor) -> Tensor | None:
         """Tune the noisy mel (B, M, T) a sampler has reached at time t; None where there is nothing to change."""

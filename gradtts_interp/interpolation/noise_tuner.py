@@ -100,6 +100,21 @@ class NoiseTuner:
 
     # -- what a sampler calls -----------------------------------------------------------------------------------
 
+    def choose(self, noises: Sequence[Tensor]) -> Tensor:
+        """Of several noises (B, M, T) take for each item the one whose losses at t = 1 have the least sum."""
+        if len(noises) == 1:
+            return noises[0]
+        losses: list[Tensor] = []
+        with weights_frozen(self.problem.model):
+            for noise in noises:
+                start, found = noise * self.problem.mask / self.problem.temperature, noise.new_zeros(len(noise))
+                for window in range(len(self.windows)):
+                    with self._watching(window):
+                        found = found + self._measured(start, self._measure_at(window, 1.0), with_gradient=False).loss
+                losses.append(found)
+        best = torch.stack(losses).argmin(0)
+        return torch.stack(list(noises))[best, torch.arange(len(best), device=best.device)]
+
     def begin(self, noise: Tensor) -> Tensor:
         """Tune the noise (B, M, T) the sampler starts from; padding is left as it is."""
         mask, heat = self.problem.mask, self.problem.temperature
@@ -132,16 +147,20 @@ class NoiseTuner:
     def _tune_at(self, t: float, residual: Tensor) -> Tensor:
         for window, count in self.visits.get(t, ()):
             start = residual
-
-            def measure(place: Tensor, window: int = window) -> tuple[ObjectiveValue, dict[str, Tensor]]:
-                x = (self.problem.mu + place) * self.problem.mask
-                score, mass = self._network(x, t)
-                return self._objective_value(window, score, mass, x, t), mass
-
             bound = (self.tuning.max_move - self._spent).clamp_min(0)
-            residual = self._descend(window, count, start, start, bound, measure, t)
+            residual = self._descend(window, count, start, start, bound, self._measure_at(window, t), t)
             self._spent = self._spent + item_norm(residual - start) / item_norm(start).clamp_min(1e-6)
         return residual
+
+    def _measure_at(self, window: int, t: float) -> Measure:
+        """What measures a residual (B, M, T) by a window's objective at a time."""
+
+        def measure(place: Tensor) -> tuple[ObjectiveValue, dict[str, Tensor]]:
+            x = (self.problem.mu + place) * self.problem.mask
+            score, mass = self._network(x, t)
+            return self._objective_value(window, score, mass, x, t), mass
+
+        return measure
 
     def _tune_initial(self, noise: Tensor) -> Tensor:
         start, sampler = noise, sampler_by_name(self.tuning.solver)
@@ -317,7 +336,7 @@ class NoiseTuner:
         notes = [
             f"noise window {i}: no step of the solver falls into ({w.t_from:g}, {w.t_to:g}]; use more steps"
             for i, w in enumerate(self.windows)
-            if not self._times_in(w)
+            if w.steps > 0 and not self._times_in(w)
         ]
         for note in notes:
             logger.warning(note)

@@ -8,6 +8,8 @@ import torch
 from tiny import TINY, TINY_FRAME, tiny_style
 from tiny import tiny_pipeline as make_pipeline
 
+from gradtts_interp.alignment import fix_length
+from gradtts_interp.diffusion.contract import standard_noise
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.mechanisms import open_plan
@@ -74,6 +76,19 @@ def test_tuning_draws_attention_to_the_style_that_is_to_be_followed(pipeline, du
     assert steps and all(step.loss_after < step.loss for step in steps if step.taken)
     assert any(step.taken for step in steps)
     assert spoken.settings["mechanisms"] == ["noise"]
+
+
+def test_of_a_pool_of_noises_each_share_takes_the_one_that_suits_it(pipeline, durations):
+    tuning = NoiseTuning(windows=(NoiseWindow(0.3, 1.0, objective="mass_follow", steps=0),), pool=6)
+    found = [render(pipeline, durations, share=shares.constant(w), noise_tuning=tuning) for w in (0.0, 1.0)]
+    draw = torch.Generator().manual_seed(QUICK["seed"])
+    like = torch.zeros(1, *found[0].noise.shape)
+    frames = fix_length(like.shape[-1], pipeline.model.frame_multiple)
+    drawn = [standard_noise(like.new_zeros(1, like.shape[1], frames), [draw])[0, :, : like.shape[-1]] for _ in range(6)]
+    chosen = [[np.allclose(one, speech.noise) for one in drawn] for speech in found]
+    assert [sum(row) for row in chosen] == [1, 1]
+    assert chosen[0] != chosen[1]  # the loss of the one is minus that of the other
+    assert all(speech.tuning.steps == () for speech in found)
 
 
 def test_mass_follow_is_unwanted_minus_wanted_mass():

@@ -1,0 +1,211 @@
+"""Whether the noise decides: what styles that are offered openly become, and what tuning the noise makes of them.
+
+    python -m benchmarks.noise --checkpoint checkpts/demo --cases 40 --jobs 2
+
+A case is a held-out sentence and two styles of the checkpoint whose F0 is at least four semitones apart. All of its
+renders have the same durations, so that pitch and envelope are compared frame by frame with those of A and B alone.
+Prints the table of ``docs/concepts/noise.rst``, and leaves the wavs in lists that ``listen.py`` reads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import TaskItem
+from gradtts_interp.cli.main import report_errors
+from gradtts_interp.corpus.texts import held_out_texts
+from gradtts_interp.evaluation.blend import realised_envelope_share, realised_f0_share
+from gradtts_interp.evaluation.envelope import log_envelope
+from gradtts_interp.evaluation.run import Record, RunFolder, Work, run_items
+from gradtts_interp.files import atomic_path
+from gradtts_interp.interpolation import shares
+from gradtts_interp.interpolation.noise import NoiseTuning
+from gradtts_interp.interpolation.shares import Share
+from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.pitch.contour import Contour
+from gradtts_interp.sampling import SamplingOptions
+from gradtts_interp.speech import Speech
+from gradtts_interp.styles import Style
+
+LEAST_SEMITONES = 4.0
+FREE_DRAWS = 4
+UNDECIDED = (0.2, 0.8)
+TUNED: dict[str, Share] = {
+    "tuned to A": shares.constant(0.0),
+    "tuned to B": shares.constant(1.0),
+    "tuned to A, then B": shares.step(0.5),
+    "tuned to A's pitch, B's voice": shares.pitch(),
+}
+FREE = "open"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What decides the results.
+
+    Attributes:
+        checkpoint: Its folder.
+        steps: Of the sampler.
+        solver: The sampler.
+        out: Folder of the wavs.
+    """
+
+    checkpoint: str
+    steps: int
+    solver: str
+    out: str
+
+
+class Cases:
+    """Sentences and pairs of styles, and the pipeline that speaks them."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.pipeline = GradTTSInterpPipeline.from_pretrained(setting.checkpoint)
+        self.pipeline.set_progress_bar_config(disable=True)
+        bank = self.pipeline.bank
+        assert bank is not None
+        self.styles = [bank.styles[key] for key in sorted(bank.styles)]
+        self.texts = held_out_texts()
+
+    def case(self, index: int) -> tuple[str, Style, Style]:
+        """Text and styles of a case."""
+        draw = np.random.default_rng([2026, index])
+        text = self.texts[int(draw.integers(len(self.texts)))]
+        while True:
+            a, b = (self.styles[int(i)] for i in draw.choice(len(self.styles), 2, replace=False))
+            if a.speaker != b.speaker and abs(_semitones(b) - _semitones(a)) >= LEAST_SEMITONES:
+                return text, a, b
+
+    def measure(self, job: TaskItem) -> tuple[list[dict[str, Any]], list[str]]:
+        """Render and measure a case."""
+        text, a, b = self.case(job.index)
+        options = {"num_inference_steps": self.setting.steps, "solver": self.setting.solver}
+        renders: list[tuple[str, int, Speech, float]] = []
+
+        def speak(name: str, seed: int, *styles: Style, **others: Any) -> Speech:
+            begun = time.perf_counter()
+            speech = self.pipeline(text, *styles, seed=seed, **options, **others)
+            renders.append((name, seed, speech, time.perf_counter() - begun))
+            return speech
+
+        free = speak(FREE, 0, a, b, offer="open")
+        durations = [free.durations.tolist()]
+        for seed in range(1, FREE_DRAWS):
+            speak(FREE, seed, a, b, offer="open", durations=durations)
+        for name, share in TUNED.items():
+            speak(name, 0, a, b, offer="open", durations=durations, share=share, noise_tuning=NoiseTuning())
+        alone = [self.pipeline(text, style, seed=0, durations=durations, **options) for style in (a, b)]
+        ends = [_heard(speech) for speech in alone]
+        rows = []
+        for name, seed, speech, seconds in renders:
+            path = Path(self.setting.out) / "wavs" / f"{job.index:02d}_{'_'.join(name.split())}_{seed}.wav"
+            speech.save(path)
+            row = {"kind": name, "seed": seed, "seconds": round(seconds / speech.seconds, 4), "wav": str(path)}
+            rows.append({**row, "text": text, "a": a.name, "b": b.name, **_shares(ends, _heard(speech))})
+        return rows, []
+
+
+def _semitones(style: Style) -> float:
+    contour = style.contour
+    assert contour is not None
+    return 12 * float(np.log2(np.median(contour.f0_hz[contour.voiced])))
+
+
+def _heard(speech: Speech) -> tuple[Contour, np.ndarray]:
+    contour = speech.contour
+    return contour, log_envelope(speech.audio, contour, speech.mel_config)
+
+
+def _shares(ends: Sequence[tuple[Contour, np.ndarray]], heard: tuple[Contour, np.ndarray]) -> dict[str, float]:
+    """Share of B in pitch and envelope, whole and by halves."""
+    (a, a_envelope), (b, b_envelope) = ends
+    contour, envelope = heard
+    active = a.voiced & b.voiced
+    found = {
+        "pitch": realised_f0_share(a, b, contour),
+        "envelope": realised_envelope_share(a_envelope, b_envelope, envelope, active),
+    }
+    half = len(contour) // 2
+    parts = {"": slice(None), " first": slice(half), " second": slice(half, None)}
+    return {f"{name}{part}": share.mean(frames) for name, share in found.items() for part, frames in parts.items()}
+
+
+def table(records: Sequence[Record]) -> str:
+    """What became of the open offers, in lines of text."""
+    rows = [{k: np.nan if v is None else v for k, v in row.items()} for record in records for row in record.rows]
+    of = {name: [r for r in rows if r["kind"] == name] for name in (FREE, *TUNED)}
+    free = np.array([r["pitch"] for r in of[FREE]])
+    free = free[np.isfinite(free)]
+    plain = float(np.mean([r["seconds"] for r in of[FREE]]))
+    low, high = UNDECIDED
+    parts = [(free < low).mean(), (free > high).mean(), ((free >= low) & (free <= high)).mean(), (free < 0.5).mean()]
+    lines = [
+        "open, untuned: {} draws; share of B in pitch below {:g} {:.0%}, above {:g} {:.0%}, between {:.0%}; below 0.5 "
+        "{:.0%}".format(len(free), low, parts[0], high, *parts[1:]),
+        f"envelope: share of B {np.nanmean([r['envelope'] for r in of[FREE]]):.2f}",
+    ]
+    for name, judge in WANTED.items():
+        found, untuned = ([judge(r) for r in of[kind] if _is_measured(r)] for kind in (name, FREE))
+        cost = float(np.mean([r["seconds"] for r in of[name]])) / plain
+        parts = [f"{what} {_part(found, i):.0%} (untuned {_part(untuned, i):.0%})" for i, what in enumerate(PARTS)]
+        both = np.mean([all(f) for f in found])
+        lines.append(f"{name}: {len(found)} cases; {', '.join(parts)}, both {both:.0%}; cost {cost:.2f} of plain")
+    return "\n".join(lines)
+
+
+PARTS = ("pitch", "voice")
+WANTED: dict[str, Callable[[dict[str, Any]], tuple[bool, bool]]] = {
+    "tuned to A": lambda r: (r["pitch"] < 0.5, r["envelope"] < 0.5),
+    "tuned to B": lambda r: (r["pitch"] > 0.5, r["envelope"] > 0.5),
+    "tuned to A, then B": lambda r: (
+        r["pitch first"] < 0.5 < r["pitch second"],
+        r["envelope first"] < 0.5 < r["envelope second"],
+    ),
+    "tuned to A's pitch, B's voice": lambda r: (r["pitch"] < 0.5, r["envelope"] > 0.5),
+}
+"""Whether a render has the pitch and the voice that it was tuned to: nearer to the wanted style than to the other."""
+
+
+def _is_measured(row: dict[str, Any]) -> bool:
+    return bool(np.isfinite([row[name] for name in ("pitch first", "pitch second", "envelope")]).all())
+
+
+def _part(found: Sequence[tuple[bool, bool]], part: int) -> float:
+    return float(np.mean([f[part] for f in found]))
+
+
+def main() -> int:
+    """Measure all cases, print the table, and write the lists of wavs; return 1 when a case failed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", default="checkpts/demo", help="checkpoint folder")
+    parser.add_argument("--out", default="out/noise", help="folder of the run: a file for each case, wavs, lists")
+    parser.add_argument("--cases", type=int, default=40, help="sentences and pairs of styles")
+    parser.add_argument("--steps", type=int, default=SamplingOptions.steps, help="sampler steps")
+    parser.add_argument("--solver", default=SamplingOptions.solver, help="sampler")
+    parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")
+    args = parser.parse_args()
+    out = Path(args.out)
+    setting = Setting(args.checkpoint, args.steps, args.solver, str(out))
+    work = Work(functools.partial(Cases, setting), Cases.measure)
+    with RunFolder(out, asdict(setting)) as folder:
+        items = [TaskItem("noise", i) for i in range(args.cases)]
+        records = run_items(items, work, folder, jobs=args.jobs, name="noise")
+    for name in (FREE, *TUNED):
+        with atomic_path(out / f"{'_'.join(name.split())}.list") as temporary:
+            rows = [row for record in records for row in record.rows if row["kind"] == name]
+            temporary.write_text("".join(f"{row['wav']}|{row['text']}\n" for row in rows))
+    print(table(records))
+    return int(any(record.error for record in records))
+
+
+if __name__ == "__main__":
+    raise SystemExit(report_errors(main))
