@@ -12,6 +12,7 @@ import torch
 from gradtts_interp.config import ModelConfig, StyleConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.models.grad_tts import GradTTS
+from gradtts_interp.models.precision import bf16_is_fast
 from gradtts_interp.training.data import EMOTIONS, Corpus, Item, load_items
 from gradtts_interp.training.filelist import load_filelist
 from gradtts_interp.training.loop import TrainConfig, Trainer
@@ -88,7 +89,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="shares and dropouts of the training mix, such as matched=0.4 blend=0.3 drop_prosody=0.15",
     )
     parser.add_argument("--learning-rate", type=float, default=6e-4, help="peak rate of AdamW")
-    parser.add_argument("--precision", choices=("no", "bf16", "fp16"), default="bf16", help="mixed precision")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "no", "bf16", "fp16"),
+        default="auto",
+        help="mixed precision; auto is bf16 where the hardware multiplies it, and no elsewhere, where bf16 takes several "
+        "times as long (default: %(default)s)",
+    )
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
     parser.add_argument(
         "--workers", type=int, default=0, help="processes that draw batches ahead, for a GPU that would wait for them"
@@ -139,6 +146,10 @@ def _train_config(args: argparse.Namespace) -> TrainConfig:
         raise InputError(f"workers {args.workers}: expected 0 or more processes")
     if args.valid and not args.filelist:
         raise InputError(f"--valid {args.valid} goes with --filelist; a built corpus has a split of its own")
+    precision = args.precision
+    if precision == "auto":
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        precision = "bf16" if bf16_is_fast(device) else "no"
     return TrainConfig(
         batch_size=args.batch_size,
         accumulate=args.accumulate,
@@ -146,7 +157,7 @@ def _train_config(args: argparse.Namespace) -> TrainConfig:
         learning_rate=args.learning_rate,
         steps=args.steps,
         seconds=args.seconds,
-        mixed_precision=args.precision,
+        mixed_precision=precision,
         only=args.only,
         seed=args.seed,
         workers=args.workers,

@@ -22,6 +22,7 @@ from gradtts_interp.audio import log_mel
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
+from gradtts_interp.models.precision import bf16_is_fast
 from gradtts_interp.pitch.contour import extract_contour, fill_unvoiced, refine_f0
 from gradtts_interp.training.signals import StopSignal
 from gradtts_interp.vocoder import Vocoder
@@ -95,7 +96,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         kind = int if isinstance(harmonic, int) else float
         parser.add_argument("--" + name.replace("_", "-"), type=kind, help=f"{text} (default: {shown})")
     parser.add_argument("--windows", type=int, nargs="+", help="points of the discriminators by spectrogram")
-    parser.add_argument("--float32", action="store_true", help="compute convolutions in float32, not bfloat16")
+    parser.add_argument(
+        "--float32", action="store_true", help="compute convolutions in float32 even where the hardware has bfloat16"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -131,7 +134,8 @@ def build_trainer(args: argparse.Namespace, mel_config: MelConfig) -> Trainer:
     generator: AnyConfig = source.generator.config if source else CONFIGS[args.config]
     harmonic = isinstance(generator, HarmonicConfig)
     defaults = HARMONIC if harmonic else DEFAULTS
-    config = dataclasses.replace(defaults, generator=generator, bfloat16=not args.float32, **settings)
+    bfloat16 = not args.float32 and bf16_is_fast(torch.device(args.device))
+    config = dataclasses.replace(defaults, generator=generator, bfloat16=bfloat16, **settings)
     shortest = config.segment + 2 * CONTEXT_FRAMES * generator.hop_samples
     corpus = Corpus(
         args.wavs,

@@ -1,5 +1,6 @@
 """The train command: options, errors, and a run on a built corpus."""
 
+import argparse
 import dataclasses
 import json
 
@@ -60,6 +61,17 @@ def test_a_built_corpus_validates_on_its_own_split(corpus_folder, tmp_path, monk
     assert {trainer.valid.example(i)["target"].id for i in range(6)} == {"bank-valid"}
     assert json.loads((out / "train.json").read_text())["mix"]["crop_frames"] == MIX.crop_frames
     assert (out / "step_0000001").is_dir() and (out / "settings.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("fast", "given", "chosen"), [(True, "auto", "bf16"), (False, "auto", "no"), (False, "bf16", "bf16")]
+)
+def test_precision_is_what_the_machine_is_fast_at(tmp_path, monkeypatch, fast, given, chosen):
+    monkeypatch.setattr(command, "bf16_is_fast", lambda device: fast)
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    args = parser.parse_args(["--corpus", "c", "--out", str(tmp_path), "--precision", given])
+    assert command._train_config(args).mixed_precision == chosen
 
 
 def test_a_stopped_run_has_the_status_of_its_signal(corpus_folder, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import soundfile
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
+from gradtts_interp.training import vocoder_command
 from gradtts_interp.training.vocoder_command import add_arguments, build_trainer, read_contour
 
 MEL = MelConfig()
@@ -71,6 +72,14 @@ def trainer_of(corpus, *flags):
     return build_trainer(
         parser.parse_args(["--wavs", str(corpus / "wavs"), "--out", str(corpus / "run"), "--steps", "1", *flags]), MEL
     )
+
+
+@pytest.mark.parametrize(
+    ("fast", "flags", "bfloat16"), [(True, (), True), (False, (), False), (True, ("--float32",), False)]
+)
+def test_bfloat16_where_the_machine_is_fast_at_it(corpus, monkeypatch, fast, flags, bfloat16):
+    monkeypatch.setattr(vocoder_command, "bf16_is_fast", lambda device: fast)
+    assert trainer_of(corpus, *flags).config.bfloat16 is bfloat16
 
 
 def test_each_generator_has_its_own_defaults(corpus):
