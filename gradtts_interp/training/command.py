@@ -93,8 +93,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=("auto", "no", "bf16", "fp16"),
         default="auto",
-        help="mixed precision; auto is bf16 where the hardware multiplies it, and no elsewhere, where bf16 takes several "
-        "times as long (default: %(default)s)",
+        help="mixed precision; auto is bf16 where the hardware multiplies it, and no elsewhere, where bf16 takes much "
+        "longer (default: %(default)s)",
     )
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
     parser.add_argument(
