@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gradtts_interp.alignment import fix_length
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.models.style_encoder import ROLES
@@ -327,8 +328,9 @@ def _patch_noise(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np
 def collate(examples: list[dict], config: MixConfig, mel: MelConfig) -> Batch:
     """Pad examples to one batch."""
     targets = [e["target"] for e in examples]
-    frames = max(max(t.frames for t in targets), config.crop_frames)
-    tokens = max(len(t.ids) for t in targets)
+    multiple = config.length_multiple
+    frames = fix_length(max(max(t.frames for t in targets), config.crop_frames), multiple)
+    tokens = fix_length(max(len(t.ids) for t in targets), multiple)
     references = [[e[k] for e in examples] for k in ("a", "b")]
 
     def stack(values: list[NDArray], width: int, fill: float = 0.0) -> Tensor:

@@ -30,6 +30,8 @@ class MixConfig:
         reference_frames: Reference frames (K).
         length_buckets: So many batches in a row are drawn together and sorted by the target's length, so that a batch
             needs little padding; 1 for none.
+        length_multiple: Frames and tokens of a batch are padded to a multiple of it, so that a GPU, which prepares its
+            convolutions anew for each shape, meets few shapes.
     """
 
     matched: float = 0.25
@@ -45,6 +47,7 @@ class MixConfig:
     crop_frames: int = 128
     reference_frames: int = 128
     length_buckets: int = 1
+    length_multiple: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what is no probability, and lengths and buckets that cannot be."""

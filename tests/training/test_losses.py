@@ -19,7 +19,7 @@ from gradtts_interp.training.losses import (
     shared_count,
     training_losses,
 )
-from gradtts_interp.training.mix import KINDS
+from gradtts_interp.training.mix import KINDS, Mixer
 from gradtts_interp.training.start import PARTS
 
 SHAPE = (80, MIX.crop_frames)
@@ -57,6 +57,19 @@ def test_losses_are_finite_and_sum_up(settings, make_model, mixer):
     parts = (found.duration, found.prior, found.diffusion, found.pitch, found.alignment)
     assert torch.allclose(found.total, sum(parts))
     assert torch.allclose(found.diffusion, found.per_kind.mean())
+
+
+@pytest.mark.parametrize("settings", [TINY, FRAME], ids=["token", "frame"])
+def test_padding_to_a_multiple_changes_no_loss(settings, make_model, mixer):
+    padded = Mixer(mixer.corpus, dataclasses.replace(MIX, length_multiple=32), mixer.mel, seed=mixer.seed)
+    plain, longer = mixer.batch(0, 6), padded.batch(0, 6)
+    assert longer.mel.shape[2] % 32 == 0 and longer.ids.shape[1] % 32 == 0
+    assert longer.mel.shape[2] > plain.mel.shape[2] or longer.ids.shape[1] > plain.ids.shape[1]
+    model = make_model(settings=settings).eval()
+    with torch.no_grad():
+        one, other = (training_losses(model, batch, noise_of(6)) for batch in (plain, longer))
+    for name in ("duration", "prior", "diffusion", "pitch", "alignment"):
+        torch.testing.assert_close(getattr(one, name), getattr(other, name), atol=1e-4, rtol=1e-4)
 
 
 def test_gradient_reaches_every_part(make_model, mixer):
