@@ -310,7 +310,7 @@ def test_one_style_alone_can_be_tuned(pipeline):
         ({"t_from": 0.5, "t_to": 1.2}, "expected 0 <= t_from < t_to <= 1"),
         ({"style": -1}, "style -1; expected a number from 0"),
         ({"style": "a"}, "style 'a'; expected a number from 0"),
-        ({"steps": 0}, "expected a whole number of at least 1, got 0"),
+        ({"steps": -1}, "expected a whole number of at least 1, got -1"),
         ({"learning_rate": 0.0}, "learning rate 0; expected a number above 0"),
         ({"learning_rate": float("nan")}, "learning rate nan; expected a number above 0"),
         ({"outside_weight": -1.0}, "outside weight -1; expected a number at least 0"),

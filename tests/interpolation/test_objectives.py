@@ -91,7 +91,8 @@ def test_mass_share_is_zero_where_attention_obeys():
 def test_every_attention_loss_picks_keys(name, queries):
     """Summing all keys of picked rows, as the prototype did, is a constant; its gradient is rounding noise."""
     logits = {s: x.requires_grad_() for s, x in logits_of().items()}
-    OBJECTIVES[name](observe(logits), goal_of(queries=queries)).loss.sum().backward()
+    share = torch.stack([torch.full((BATCH, 80, FRAMES), w) for w in (0.3, 0.7)], dim=1)
+    OBJECTIVES[name](observe(logits), goal_of(queries=queries, share=share)).loss.sum().backward()
     assert min(float(x.grad.norm()) for x in logits.values()) > 1e-3
     rows = {s: x.detach().requires_grad_() for s, x in logits.items()}
     sum(m.sum((1, 2))[:, :3].mean() for m in observe(rows).mass.values()).backward()

@@ -58,11 +58,8 @@ def test_there_are_notebooks_without_stored_outputs():
         assert '"output_type"' not in path.read_text(encoding="utf-8"), f"{path.name}: clear its outputs"
 
 
-# One of them runs in the fast tests, the others in the slow ones.
-ONE_FAST = [pytest.param(p, marks=[pytest.mark.slow] * (i > 0), id=p.stem) for i, p in enumerate(NOTEBOOKS)]
-
-
-@pytest.mark.parametrize("path", ONE_FAST)
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(path):
     notebook = nbformat.read(path, as_version=4)
     nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(path.parent)}}).execute()
