@@ -88,6 +88,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="shares and dropouts of the training mix, such as matched=0.4 blend=0.3 drop_prosody=0.15",
     )
+    parser.add_argument(
+        "--adversarial",
+        type=float,
+        default=0.0,
+        metavar="WEIGHT",
+        help="train a discriminator of mels beside the frame prior, with this weight on its scores, so that the prior "
+        "does not blur; 0 = none",
+    )
     parser.add_argument("--learning-rate", type=float, default=6e-4, help="peak rate of AdamW")
     parser.add_argument(
         "--precision",
@@ -142,6 +150,8 @@ def _train_config(args: argparse.Namespace) -> TrainConfig:
     if args.validate_every <= 0 or args.sample_every < 0:
         every = f"validate every {args.validate_every}, sample every {args.sample_every} steps"
         raise InputError(f"{every}: expected numbers > 0, or 0 samples")
+    if not 0 <= args.adversarial < float("inf"):
+        raise InputError(f"--adversarial {args.adversarial:g}: expected a weight of 0 or more")
     if args.workers < 0:
         raise InputError(f"workers {args.workers}: expected 0 or more processes")
     if args.valid and not args.filelist:
@@ -159,6 +169,7 @@ def _train_config(args: argparse.Namespace) -> TrainConfig:
         seconds=args.seconds,
         mixed_precision=precision,
         only=args.only,
+        adversarial=args.adversarial,
         seed=args.seed,
         workers=args.workers,
         save_every_seconds=args.save_every,

@@ -25,6 +25,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.training import state
+from gradtts_interp.training.adversarial import BETAS, CHANNELS, RATE
 from gradtts_interp.training.losses import Diffusion, Losses, draw_diffusion, training_losses
 from gradtts_interp.training.mix import KINDS, Batch, Mixer
 from gradtts_interp.training.mix_config import MixConfig
@@ -32,11 +33,12 @@ from gradtts_interp.training.records import RunLog
 from gradtts_interp.training.signals import StopSignal
 from gradtts_interp.training.start import PARTS, parameters_to_train
 from gradtts_interp.training.validation import SAMPLE_STEPS, write_sample
+from hifigan.discriminators import PictureDiscriminator
 
 logger = logging.getLogger(__name__)
 
 LOG_EVERY = 50
-LOSSES = ("duration", "prior", "diffusion", "pitch", "alignment")
+LOSSES = ("duration", "prior", "diffusion", "pitch", "alignment", "adversarial", "discriminator")
 FIGURES = (*LOSSES, "residual")
 PATIENCE = 20
 """Steps in a row without a finite loss and gradient before a run gives up."""
@@ -70,6 +72,7 @@ class TrainConfig:
         mix: The training mix.
         only: A key of :data:`~gradtts_interp.training.start.PARTS`, or
             :data:`~gradtts_interp.training.start.SCORE`, that is trained alone, all else staying as it is; "" for all.
+        adversarial: Weight of a discriminator's scores of the frame prior's mels; 0 for no discriminator.
     """
 
     batch_size: int = 8
@@ -90,6 +93,7 @@ class TrainConfig:
     workers: int = 0
     mix: MixConfig = field(default_factory=MixConfig)
     only: str = ""
+    adversarial: float = 0.0
 
 
 class Progress:
@@ -115,18 +119,20 @@ def rate_factor(progress: Progress, config: TrainConfig) -> float:
 class LossModule(nn.Module):
     """Losses as a forward pass, so that data-parallel wrappers see it."""
 
-    def __init__(self, model: GradTTS) -> None:
+    def __init__(self, model: GradTTS, adversarial: float = 0.0) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.adversarial = model, adversarial
+        self.discriminator = PictureDiscriminator(CHANNELS) if adversarial else None
 
     def forward(self, batch: Batch, diffusion: Diffusion | None) -> Losses:
         """Losses of one batch."""
-        return training_losses(self.model, batch, diffusion)
+        judge = self.discriminator
+        return training_losses(self.model, batch, diffusion, discriminator=judge, weight=self.adversarial)
 
 
 @dataclass(frozen=True)
 class Part:
-    """What a part of the global batch gave: figures (6,), errors and kinds of its items, whether all was finite."""
+    """What a part of the global batch gave: figures (8,), errors and kinds of its items, whether all was finite."""
 
     losses: torch.Tensor
     per_kind: torch.Tensor
@@ -213,7 +219,8 @@ class Trainer:
         stopped_by: Number of the signal that ended :meth:`train` early, else None.
 
     Raises:
-        InputError: The batch cannot be divided among the processes, or the model lacks the part to be trained alone.
+        InputError: The batch cannot be divided among the processes, the model lacks the part to be trained alone, or
+            no frame prior is trained that a discriminator could judge.
         CheckpointError: The run in ``folder`` has other settings.
     """
 
@@ -233,9 +240,19 @@ class Trainer:
         self.progress = Progress()
         self.failures = 0
         self.stopped_by: int | None = None
-        self.loss_module = LossModule(model)
+        if config.adversarial and (model.frame_prior is None or config.only not in ("", "prior")):
+            raise InputError(
+                f"adversarial {config.adversarial:g}: expected a model with a frame prior that is trained, or weight 0"
+            )
+        if config.adversarial:
+            torch.manual_seed(config.seed)  # weights of the discriminator
+        self.loss_module = LossModule(model, config.adversarial)
+        judge = self.loss_module.discriminator
+        groups: list[dict[str, Any]] = [{"params": parameters_to_train(model, config.only)}]
+        if judge is not None:
+            groups.append({"params": list(judge.parameters()), "betas": BETAS, "share": RATE})
         optimiser = torch.optim.AdamW(
-            parameters_to_train(model, config.only),
+            groups,
             lr=config.learning_rate,
             betas=(0.9, 0.99),
             weight_decay=config.weight_decay,
@@ -310,7 +327,7 @@ class Trainer:
         config, step = self.config, self.progress.step
         rate = config.learning_rate * rate_factor(self.progress, config)
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("share", 1.0)
         self.step_module.train()
         # Dropout, too, is a function of the step, so that a resumed run equals one that was never stopped.
         torch.manual_seed((config.seed * 1_000_003 + step) * 64 + self.accelerator.process_index)
@@ -347,6 +364,9 @@ class Trainer:
         if finite:
             values["gradient"] = float(self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip))
             finite = math.isfinite(values["gradient"])
+            if self.loss_module.discriminator is not None:
+                own = self.accelerator.clip_grad_norm_(self.loss_module.discriminator.parameters(), self.config.clip)
+                finite = finite and math.isfinite(float(own))
             if finite or self.accelerator.scaler is not None:  # the scaler of fp16 skips by itself and learns from it
                 self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
@@ -433,7 +453,9 @@ class Trainer:
             "settings": self.model.settings.to_dict(),
             "train": asdict(self.config),
         }
-        return state.write(path, state.Checkpoint(weights, averaged, self.optimiser.state_dict(), values))
+        judge = self.loss_module.discriminator
+        judged = state.plain(judge.state_dict()) if judge is not None else {}
+        return state.write(path, state.Checkpoint(weights, averaged, self.optimiser.state_dict(), values, judged))
 
     def resume(self) -> None:
         """Go on from the newest checkpoint of the folder, if there is one.
@@ -449,6 +471,8 @@ class Trainer:
         self.model.load_state_dict(saved.averaged)
         self.ema.shadow_params = [p.detach().clone() for p in self.model.parameters()]
         self.model.load_state_dict(saved.weights)
+        if self.loss_module.discriminator is not None:
+            self.loss_module.discriminator.load_state_dict(saved.discriminator)
         self.optimiser.load_state_dict(saved.optimiser)
         self.ema.optimization_step = saved.values["ema_steps"]
         self.progress = Progress(saved.values["step"], saved.values["seconds"])

@@ -20,7 +20,9 @@ from gradtts_interp.models.pitch_predictor import (
     pitch_losses,
 )
 from gradtts_interp.models.style_context import StyleContext, join
+from gradtts_interp.training.adversarial import adversarial_losses
 from gradtts_interp.training.mix import Batch
+from hifigan.discriminators import PictureDiscriminator
 
 T_MIN = 1e-5
 
@@ -36,7 +38,9 @@ class Losses:
         diffusion: Score-matching loss: squared error of the noise, or of v for a model that answers v.
         pitch: Error of the predicted contours; 0 for a model that predicts none.
         alignment: Error of the token means by which a model with a frame prior aligns recordings; 0 for others.
-        total: Sum of the five.
+        adversarial: What a discriminator of mels makes the prior lose; 0 without one.
+        discriminator: Loss of that discriminator.
+        total: Sum of the seven.
         per_kind: Diffusion error per item (B,), for logs by kind of reference.
         residual: Spread of what the prior leaves to the score network; ``residual_std`` of the model may be set to it.
     """
@@ -46,6 +50,8 @@ class Losses:
     diffusion: Tensor
     pitch: Tensor
     alignment: Tensor
+    adversarial: Tensor
+    discriminator: Tensor
     total: Tensor
     per_kind: Tensor
     residual: Tensor
@@ -194,7 +200,14 @@ def draw_diffusion(
     return Diffusion(t, torch.from_numpy(np.stack(noise)))
 
 
-def training_losses(model: GradTTS, batch: Batch, diffusion: Diffusion | None) -> Losses:
+def training_losses(
+    model: GradTTS,
+    batch: Batch,
+    diffusion: Diffusion | None,
+    *,
+    discriminator: PictureDiscriminator | None = None,
+    weight: float = 0.0,
+) -> Losses:
     """Losses of one batch.
 
     Args:
@@ -202,6 +215,8 @@ def training_losses(model: GradTTS, batch: Batch, diffusion: Diffusion | None) -
         batch: Training batch.
         diffusion: Times, and noise of the length of the random crop that the score network sees; None leaves the score
             network, whose work is nearly all of a step, out, with a loss of 0.
+        discriminator: Judge of the mels of a frame prior, which is trained beside it; None for none.
+        weight: Of its scores.
 
     Returns:
         The losses; on several processes their mean over processes is the loss of the global batch.
@@ -225,9 +240,23 @@ def training_losses(model: GradTTS, batch: Batch, diffusion: Diffusion | None) -
         error = diffusion_errors(model, batch, reading, diffusion, mel=mel, mu=mu, valid=valid)
     loss = error.mean()
     pitch_loss = pitch_loss_of_batch(model, batch, prior, valid[:, 0])
-    total = duration_loss + prior_loss + loss + pitch_loss + prior.alignment
+    adversarial, own = torch.zeros_like(loss), torch.zeros_like(loss)
+    if discriminator is not None:
+        judged = taught * (~batch.null_text)[:, None, None]  # of nobody, and without a contour, a mean is all there is
+        adversarial, own = adversarial_losses(
+            discriminator, mel * judged, mu * judged, distance=prior_loss, weight=weight
+        )
     return Losses(
-        duration_loss, prior_loss, loss, pitch_loss, prior.alignment, total, error.detach(), squares.detach().sqrt()
+        duration=duration_loss,
+        prior=prior_loss,
+        diffusion=loss,
+        pitch=pitch_loss,
+        alignment=prior.alignment,
+        adversarial=adversarial,
+        discriminator=own,
+        total=duration_loss + prior_loss + loss + pitch_loss + prior.alignment + adversarial + own,
+        per_kind=error.detach(),
+        residual=squares.detach().sqrt(),
     )
 
 

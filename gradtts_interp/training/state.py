@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from gradtts_interp.files import read_json, read_torch
 KEPT = 2
 # What fixes the stream of data and noise, and what is trained on it. Rate, length and the like may change from one part
 # of a run to the next.
-STREAM_SETTINGS = ("batch_size", "seed", "mix", "only")
+STREAM_SETTINGS = ("batch_size", "seed", "mix", "only", "adversarial")
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,14 @@ class Checkpoint:
         averaged: The same of the averaged weights.
         optimiser: State dict of the optimiser.
         values: Step, seconds, steps of the average, settings of model and run.
+        discriminator: State dict of the discriminator of mels; empty for a run without one.
     """
 
     weights: dict[str, torch.Tensor]
     averaged: dict[str, torch.Tensor]
     optimiser: dict[str, Any]
     values: dict[str, Any]
+    discriminator: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -60,6 +62,8 @@ def write(path: Path, checkpoint: Checkpoint) -> Path:
     temporary.mkdir()
     save_file(checkpoint.weights, temporary / "model.safetensors")
     save_file(checkpoint.averaged, temporary / "ema.safetensors")
+    if checkpoint.discriminator:
+        save_file(checkpoint.discriminator, temporary / "discriminator.safetensors")
     torch.save(checkpoint.optimiser, temporary / "optimiser.pt")
     (temporary / "state.json").write_text(json.dumps(checkpoint.values, indent=1))
     shutil.rmtree(path, ignore_errors=True)
@@ -83,13 +87,17 @@ def read(path: Path) -> Checkpoint:
     """
     values = read_json(path / "state.json")
     found = {}
-    for name in ("model", "ema"):
+    names = ["model", "ema"]
+    if (path / "discriminator.safetensors").is_file():
+        names.append("discriminator")
+    for name in names:
         file = path / f"{name}.safetensors"
         try:
             found[name] = load_file(file)
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{file} cannot be read: {error}; remove {path.name} to resume before it") from error
-    return Checkpoint(found["model"], found["ema"], read_torch(path / "optimiser.pt"), values)
+    optimiser = read_torch(path / "optimiser.pt")
+    return Checkpoint(found["model"], found["ema"], optimiser, values, found.get("discriminator", {}))
 
 
 def require_same_run(path: Path, saved: dict[str, Any], settings: ModelConfig, train: dict[str, Any]) -> None:

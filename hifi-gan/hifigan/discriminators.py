@@ -82,22 +82,17 @@ class ScaleDiscriminator(nn.Module):
         return _judge(self.convs, self.conv_post, audio)
 
 
-class SpectrogramDiscriminator(nn.Module):
-    """Judges log-magnitudes of one short-time transform, as a picture.
+class PictureDiscriminator(nn.Module):
+    """Judges a picture of bins and frames: a log-magnitude spectrogram, or a log-mel.
 
     Args:
-        n_fft: Points of the transform, which are its window; the hop is a quarter.
         channels: Of the first convolution; those after have up to four times as many.
 
     Source: Jang et al. 2021, "UnivNet", section 2.2; narrower, and with strides over bins and frames.
     """
 
-    window: Tensor
-
-    def __init__(self, n_fft: int, channels: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.n_fft = n_fft
-        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
         self.convs = nn.ModuleList()
         before = 1
         for index, (kernel, stride) in enumerate(_SPECTROGRAM_LAYERS):
@@ -107,6 +102,26 @@ class SpectrogramDiscriminator(nn.Module):
             before = after
         self.conv_post = parametrizations.weight_norm(nn.Conv2d(before, 1, (3, 3), padding=1))
 
+    def forward(self, picture: Tensor) -> Judgement:
+        """Judge (B, 1, F, T); returns scores (B, S) and the features of each layer."""
+        return _judge(self.convs, self.conv_post, picture)
+
+
+class SpectrogramDiscriminator(PictureDiscriminator):
+    """Judges log-magnitudes of one short-time transform, as a picture.
+
+    Args:
+        n_fft: Points of the transform, which are its window; the hop is a quarter.
+        channels: Of the first convolution; those after have up to four times as many.
+    """
+
+    window: Tensor
+
+    def __init__(self, n_fft: int, channels: int) -> None:
+        super().__init__(channels)
+        self.n_fft = n_fft
+        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+
     def forward(self, audio: Tensor) -> Judgement:
         """Judge (B, 1, N); returns scores (B, S) and the features of each layer."""
         samples = audio[:, 0].float()
@@ -114,7 +129,7 @@ class SpectrogramDiscriminator(nn.Module):
         spectrum = torch.stft(samples, self.n_fft, self.n_fft // 4, window=window, return_complex=True)
         power = torch.view_as_real(spectrum).square().sum(-1)
         log = 0.5 * power.clamp(min=SPECTROGRAM_FLOOR**2).log()
-        return _judge(self.convs, self.conv_post, 0.5 * log[:, None])
+        return super().forward(0.5 * log[:, None])
 
 
 class Discriminators(nn.Module):

@@ -1,0 +1,88 @@
+"""A discriminator of mels beside a frame prior: whose weights it moves, that it sharpens, and that a run resumes it."""
+
+import dataclasses
+
+import pytest
+import torch
+from fake_corpus import FRAME
+
+from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.training.adversarial import adversarial_losses
+from gradtts_interp.training.loop import Trainer
+from gradtts_interp.training.start import SCORE
+from hifigan.discriminators import PictureDiscriminator
+
+
+def judge_of_pictures(seed=0):
+    torch.manual_seed(seed)
+    return PictureDiscriminator(4)
+
+
+def test_each_loss_moves_its_own_weights_alone():
+    judge, real = judge_of_pictures(), torch.randn(2, 80, 40)
+    fake = torch.zeros_like(real, requires_grad=True)
+    one = torch.tensor(0.2)
+    for_model, own = adversarial_losses(judge, real, fake, distance=one, weight=0.1)
+    for_model.backward(retain_graph=True)
+    assert fake.grad.abs().max() > 0 and all(p.grad is None for p in judge.parameters())
+    fake.grad = None
+    own.backward()
+    assert fake.grad is None and all(p.grad.abs().max() > 0 for p in judge.parameters())
+
+
+def test_the_feature_distance_has_the_size_of_the_distance_and_scores_that_of_the_weight():
+    judge, real, fake = judge_of_pictures(), torch.randn(2, 80, 40), torch.zeros(2, 80, 40)
+    found = [
+        float(adversarial_losses(judge, real, fake, distance=torch.tensor(d), weight=w)[0])
+        for d, w in ((0.2, 0.0), (0.4, 0.0), (0.2, 1.0))
+    ]
+    assert found[0] == pytest.approx(0.2, rel=1e-4) and found[1] == pytest.approx(0.4, rel=1e-4)
+    scores = judge(fake[:, None])[0].detach()
+    assert found[2] - found[0] == pytest.approx(float((1 - scores).square().mean()), rel=1e-3)
+
+
+def test_what_a_mean_would_blur_gets_an_edge():
+    """The target has its edge at one of two places, as nothing tells; a mean has half an edge at both."""
+    judge = judge_of_pictures()
+    real = -torch.ones(16, 80, 24)
+    for i in range(16):
+        real[i, :, 8 if i % 2 else 16 :] = 1.0
+    spread = {}
+    for weight in (0.0, 1.0):
+        fake = torch.zeros(1, 80, 24, requires_grad=True)
+        optimisers = [torch.optim.Adam([fake], 0.02), torch.optim.Adam(judge.parameters(), 1e-3, betas=(0.5, 0.9))]
+        for _ in range(150):
+            given = fake.expand_as(real)
+            distance = 0.5 * (real - given).square().mean()
+            losses = adversarial_losses(judge, real, given, distance=distance, weight=weight)
+            (distance + (weight > 0) * losses[0] + losses[1]).backward()
+            for optimiser in optimisers:
+                optimiser.step()
+                optimiser.zero_grad()
+        spread[weight] = float(fake[:, :, 9:15].abs().mean())
+    assert spread[0.0] < 0.1 < 0.3 < spread[1.0]
+
+
+def test_a_run_with_a_discriminator_resumes_exactly(make_model, mixer, config, tmp_path):
+    config = dataclasses.replace(config, only="prior", adversarial=0.1)
+    runs = {}
+    for name, parts in (("whole", (4,)), ("parts", (2, 4))):
+        for steps in parts:
+            trainer = Trainer(make_model(settings=FRAME), mixer, config, tmp_path / name)
+            while trainer.progress.step < steps:
+                values = trainer._step()
+                trainer.progress.step += 1
+            trainer.save()
+        assert values["adversarial"] > 0 and values["discriminator"] > 0
+        runs[name] = [p.detach().clone() for p in trainer.loss_module.parameters()]
+    assert all(torch.equal(a, b) for a, b in zip(*runs.values(), strict=True))
+    with pytest.raises(CheckpointError, match="adversarial = 0.1, now 0.2"):
+        Trainer(make_model(settings=FRAME), mixer, dataclasses.replace(config, adversarial=0.2), tmp_path / "parts")
+
+
+def test_a_discriminator_needs_a_frame_prior_that_is_trained(make_model, mixer, config, tmp_path):
+    config = dataclasses.replace(config, adversarial=0.1)
+    with pytest.raises(InputError, match="adversarial 0.1: expected a model with a frame prior"):
+        Trainer(make_model(), mixer, config, tmp_path)
+    with pytest.raises(InputError, match="that is trained, or weight 0"):
+        Trainer(make_model(settings=FRAME), mixer, dataclasses.replace(config, only=SCORE), tmp_path)
