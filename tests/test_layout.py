@@ -106,7 +106,8 @@ def test_no_module_imports_itself_in_a_circle():
 
 def test_only_the_vocoder_and_its_training_know_hifigan():
     users = {name_of(p) for p in MODULES if any(m.split(".")[0] == "hifigan" for m in imports_of(p))}
-    assert users <= {"gradtts_interp.vocoder", "gradtts_interp.training.vocoder_command"}
+    training = {f"gradtts_interp.training.{name}" for name in ("vocoder_command", "adversarial")}
+    assert users <= {"gradtts_interp.vocoder", *training}
 
 
 def test_hifigan_stands_alone():

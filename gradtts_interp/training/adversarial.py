@@ -20,8 +20,15 @@ RATE = 0.25
 BETAS = (0.5, 0.9)
 
 
+class MelDiscriminator(PictureDiscriminator):
+    """Judges normalised mels (B, 1, M, T)."""
+
+    def __init__(self) -> None:
+        super().__init__(CHANNELS)
+
+
 def adversarial_losses(
-    discriminator: PictureDiscriminator, real: Tensor, fake: Tensor, *, distance: Tensor, weight: float
+    discriminator: MelDiscriminator, real: Tensor, fake: Tensor, *, distance: Tensor, weight: float
 ) -> tuple[Tensor, Tensor]:
     """Losses of the model and of the discriminator, whose gradients reach each its own weights alone.
 

@@ -25,7 +25,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.training import state
-from gradtts_interp.training.adversarial import BETAS, CHANNELS, RATE
+from gradtts_interp.training.adversarial import BETAS, RATE, MelDiscriminator
 from gradtts_interp.training.losses import Diffusion, Losses, draw_diffusion, training_losses
 from gradtts_interp.training.mix import KINDS, Batch, Mixer
 from gradtts_interp.training.mix_config import MixConfig
@@ -33,7 +33,6 @@ from gradtts_interp.training.records import RunLog
 from gradtts_interp.training.signals import StopSignal
 from gradtts_interp.training.start import PARTS, parameters_to_train
 from gradtts_interp.training.validation import SAMPLE_STEPS, write_sample
-from hifigan.discriminators import PictureDiscriminator
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +121,7 @@ class LossModule(nn.Module):
     def __init__(self, model: GradTTS, adversarial: float = 0.0) -> None:
         super().__init__()
         self.model, self.adversarial = model, adversarial
-        self.discriminator = PictureDiscriminator(CHANNELS) if adversarial else None
+        self.discriminator = MelDiscriminator() if adversarial else None
 
     def forward(self, batch: Batch, diffusion: Diffusion | None) -> Losses:
         """Losses of one batch."""

@@ -20,9 +20,8 @@ from gradtts_interp.models.pitch_predictor import (
     pitch_losses,
 )
 from gradtts_interp.models.style_context import StyleContext, join
-from gradtts_interp.training.adversarial import adversarial_losses
+from gradtts_interp.training.adversarial import MelDiscriminator, adversarial_losses
 from gradtts_interp.training.mix import Batch
-from hifigan.discriminators import PictureDiscriminator
 
 T_MIN = 1e-5
 
@@ -205,7 +204,7 @@ def training_losses(
     batch: Batch,
     diffusion: Diffusion | None,
     *,
-    discriminator: PictureDiscriminator | None = None,
+    discriminator: MelDiscriminator | None = None,
     weight: float = 0.0,
 ) -> Losses:
     """Losses of one batch.

@@ -13,13 +13,13 @@ from gradtts_interp.training.start import SCORE
 from hifigan.discriminators import PictureDiscriminator
 
 
-def judge_of_pictures(seed=0):
+def judge_of_mels(seed=0):
     torch.manual_seed(seed)
     return PictureDiscriminator(4)
 
 
 def test_each_loss_moves_its_own_weights_alone():
-    judge, real = judge_of_pictures(), torch.randn(2, 80, 40)
+    judge, real = judge_of_mels(), torch.randn(2, 80, 40)
     fake = torch.zeros_like(real, requires_grad=True)
     one = torch.tensor(0.2)
     for_model, own = adversarial_losses(judge, real, fake, distance=one, weight=0.1)
@@ -31,7 +31,7 @@ def test_each_loss_moves_its_own_weights_alone():
 
 
 def test_the_feature_distance_has_the_size_of_the_distance_and_scores_that_of_the_weight():
-    judge, real, fake = judge_of_pictures(), torch.randn(2, 80, 40), torch.zeros(2, 80, 40)
+    judge, real, fake = judge_of_mels(), torch.randn(2, 80, 40), torch.zeros(2, 80, 40)
     found = [
         float(adversarial_losses(judge, real, fake, distance=torch.tensor(d), weight=w)[0])
         for d, w in ((0.2, 0.0), (0.4, 0.0), (0.2, 1.0))
@@ -43,7 +43,7 @@ def test_the_feature_distance_has_the_size_of_the_distance_and_scores_that_of_th
 
 def test_what_a_mean_would_blur_gets_an_edge():
     """The target has its edge at one of two places, as nothing tells; a mean has half an edge at both."""
-    judge = judge_of_pictures()
+    judge = judge_of_mels()
     real = -torch.ones(16, 80, 24)
     for i in range(16):
         real[i, :, 8 if i % 2 else 16 :] = 1.0
@@ -59,7 +59,7 @@ def test_what_a_mean_would_blur_gets_an_edge():
             for optimiser in optimisers:
                 optimiser.step()
                 optimiser.zero_grad()
-        spread[weight] = float(fake[:, :, 9:15].abs().mean())
+        spread[weight] = float(fake[:, :, 9:15].detach().abs().mean())
     assert spread[0.0] < 0.1 < 0.3 < spread[1.0]
 
 
