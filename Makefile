@@ -21,7 +21,7 @@ PYTEST_FLAGS ?=
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow lint docs corpus train-demo train-vocoder-demo train-prior-demo tune-vocoder-demo benchmark benchmark-quality test-scale clean
+.PHONY: help demo test test-slow lint docs corpus train-demo train-vocoder-demo train-prior-demo tune-vocoder-demo benchmark benchmark-quality quality test-scale clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
@@ -82,6 +82,9 @@ benchmark: $(VENV)/.test  ## how fast it is, beside plain baselines, into benchm
 
 benchmark-quality: $(VENV)/.test  ## scores of the demo checkpoint on held-out sentences of the corpus
 	$(BIN)/python -m benchmarks.quality.run --corpus $(CORPUS) --checkpoint checkpts/demo --out out/quality
+
+quality: $(VENV)/.judges  ## words understood and opinion of the demo checkpoint, before Whisper and DistillMOS (an hour)
+	$(BIN)/python -m benchmarks.listening --checkpoint checkpts/demo --out out/listening --jobs 2
 
 clean:  ## remove what make made, but no data, runs or checkpoints
 	rm -rf $(VENV) build dist out docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

