@@ -175,8 +175,8 @@ def checked(job: Job) -> Job:
         The same job.
 
     Raises:
-        InputError: A style is missing, or the checkpoint lacks what a mechanism, attention, guidance or a share by
-            pitch needs.
+        InputError: A style is missing, or the checkpoint lacks what a mechanism, attention, guidance, an open offer or
+            a share by pitch needs.
     """
     pipeline = job.pipeline
     if job.a is None and (pipeline.model.has_style or pipeline.model.settings.n_spks > 1):
@@ -192,6 +192,7 @@ def checked(job: Job) -> Job:
             raise InputError("--attention: this checkpoint has no style attention")
         if job.sampling.guidance > 0:
             raise InputError("--guidance: this checkpoint has no null style; leave it at 0")
+    pipeline.require_offer(job.offer, job.b, job.sampling.steps)
     if job.share is not None and job.share.pitch is not None:
         style = job.b if job.share.pitch.from_second else job.a
         if style is None or style.contour is None:

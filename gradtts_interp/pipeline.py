@@ -316,7 +316,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         options = SamplingOptions(*choose_sampler(num_inference_steps, solver), guidance, temperature)
         if options.steps == 0:
             self.require_speaking_prior(guidance, mechanisms, noise_tuning)
-        self._require_offer(offer, b, options.steps)
+        self.require_offer(offer, b, options.steps)
         tokenized, directions, requests = read_marked(self.frontend, lines, pitch)
         styles = [a or Style(name="default")] + ([b] if b is not None else [])
         timing = {"length_scale": length_scale, "durations": durations, "directions": directions}
@@ -490,7 +490,17 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             contours.append((torch.from_numpy(f0_hz).to(self.device), voicing[:frames].float().to(self.device)))
         return self.vocoder.decode(on_device, mel_config, contours=contours)
 
-    def _require_offer(self, offer: str, b: Style | None, steps: int) -> None:
+    def require_offer(self, offer: str, b: Style | None, steps: int) -> None:
+        """Raise unless two styles can be offered in this way.
+
+        Args:
+            offer: As for a call.
+            b: The second style, if there is one.
+            steps: Network evaluations.
+
+        Raises:
+            InputError: There is no such offer, or it needs a second style, a step, or a frame prior.
+        """
         if offer not in OFFERS:
             raise InputError(f"offer {offer!r}: expected one of {', '.join(OFFERS)}")
         if offer == OPEN and steps == 0:

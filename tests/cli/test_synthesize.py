@@ -501,6 +501,7 @@ def test_an_official_file_of_one_speaker_needs_none(run, tmp_path):
         (("-s", 0, "-s2", 1, "--attention"), ("--attention", "no style attention")),
         (("-s", 0, "--guidance", 1), ("--guidance", "null style")),
         (("-s", 0, "-s2", 1, "--mode", "frequency"), ("--mode frequency", "F0 contour", "--bands")),
+        (("-s", 0, "-s2", 1, "--offer", "open"), ("open offer", "frame prior")),
         (("-s", 100000), ("speaker 100000",)),
         (("-s", 0, "--emotion", "happy"), ("happy",)),
     ],
