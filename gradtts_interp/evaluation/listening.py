@@ -12,9 +12,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import librosa
 import numpy as np
 import torch
-import torchaudio
 from numpy.typing import NDArray
 
 from gradtts_interp.errors import InputError
@@ -116,5 +116,10 @@ def whisper_folder(folder: Path = CACHE) -> Path:
 
 
 def _heard(audio: NDArray, sample_rate_hz: int) -> torch.Tensor:
-    samples = torch.as_tensor(np.asarray(audio, dtype=np.float32))
-    return torchaudio.functional.resample(samples, sample_rate_hz, JUDGE_RATE_HZ)
+    """Samples at the judges' rate.
+
+    By librosa, since figures are comparable with one filter only: torchaudio's usual one keeps more just below 8 kHz,
+    and the opinion of the demo's wavs rises by 0.4 (8 sentences), while that of recordings does not.
+    """
+    samples = np.asarray(audio, dtype=np.float32)
+    return torch.from_numpy(librosa.resample(samples, orig_sr=sample_rate_hz, target_sr=JUDGE_RATE_HZ))
