@@ -10,53 +10,40 @@ A stopped run goes on where it was.
 
 from __future__ import annotations
 
-import argparse
-import functools
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.common import TaskItem, stamp
+from benchmarks.common import TaskItem, VoiceSetting, run_cases, stamp, voice_arguments
 from gradtts_interp.audio import log_mel, read_audio
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.corpus.texts import held_out_texts
-from gradtts_interp.evaluation.bootstrap import mean_with_interval
+from gradtts_interp.evaluation.bootstrap import mean_with_interval, ratio_with_interval
 from gradtts_interp.evaluation.intelligibility import plain_words, word_error_rate
 from gradtts_interp.evaluation.listening import OpinionScorer, WhisperListener
-from gradtts_interp.evaluation.run import Record, RunFolder, Work, run_items
+from gradtts_interp.evaluation.run import Record
 from gradtts_interp.interpolation import shares
-from gradtts_interp.pipeline import GradTTSInterpPipeline
-from gradtts_interp.sampling import SamplingOptions
 from gradtts_interp.styles import Style
 from gradtts_interp.training.data import load_entries
 
 MEAN, ONE, RAMP, DUAL = "prior's mean", "one style", "ramp", "A's pitch, B's voice"
 RECORDING, COPY = "recording", "recording, vocoder"
 KINDS = (MEAN, ONE, RAMP, DUAL, RECORDING, COPY)
-ROUNDS = 1000
 
 
 @dataclass(frozen=True)
-class Setting:
+class Setting(VoiceSetting):
     """What decides the results.
 
     Attributes:
-        checkpoint: Its folder.
-        steps: Of the sampler.
-        solver: The sampler.
         corpus: Folder of a corpus with held-out recordings; "" for none.
-        out: Folder of the wavs.
     """
 
-    checkpoint: str
-    steps: int
-    solver: str
     corpus: str
-    out: str
 
 
 class Cases:
@@ -66,8 +53,7 @@ class Cases:
         torch.set_grad_enabled(False)
         self.setting = setting
         self.listener, self.opinion = WhisperListener(), OpinionScorer()
-        self.pipeline = GradTTSInterpPipeline.from_pretrained(setting.checkpoint)
-        self.pipeline.set_progress_bar_config(disable=True)
+        self.pipeline = setting.pipeline()
         self.texts = held_out_texts()
         entries = load_entries(setting.corpus) if setting.corpus else []
         self.recordings = {entry["text"]: entry for entry in entries if entry["kind"] == "test"}
@@ -111,10 +97,8 @@ class Cases:
         entry = self.recordings.get(text)
         if entry is None:
             return {}
-        audio, mel = (
-            read_audio(Path(self.setting.corpus) / "wavs" / f"{entry['id']}.wav"),
-            self.pipeline.model.settings.mel,
-        )
+        mel = self.pipeline.model.settings.mel
+        audio = read_audio(Path(self.setting.corpus) / "wavs" / f"{entry['id']}.wav")
         return {RECORDING: audio.numpy(), COPY: self.pipeline.vocoder(log_mel(audio, mel), mel).numpy()}
 
 
@@ -126,37 +110,20 @@ def table(records: Sequence[Record]) -> str:
         found = [row for row in rows if row["kind"] == kind]
         if not found:
             continue
-        counts = np.array([(row["errors"], row["words"]) for row in found], dtype=np.float64)
-        low, high = _interval(counts, lambda c: c[:, 0].sum() / c[:, 1].sum())
-        rate, liked = counts[:, 0].sum() / counts[:, 1].sum(), mean_with_interval([row["opinion"] for row in found])
-        lines.append(f"| {kind} | {len(found)} | {rate:.3f} [{low:.3f}, {high:.3f}] | {liked.text()} |")
+        wrong = ratio_with_interval([row["errors"] for row in found], [row["words"] for row in found])
+        rate = f"{wrong.mean:.3f} [{wrong.low:.3f}, {wrong.high:.3f}]"
+        lines.append(f"| {kind} | {len(found)} | {rate} | {mean_with_interval([r['opinion'] for r in found]).text()} |")
     return "\n".join(lines)
-
-
-def _interval(rows: np.ndarray, figure: Callable[[np.ndarray], float]) -> tuple[float, float]:
-    """95 % bootstrap interval of a figure over rows."""
-    draw = np.random.default_rng(0)
-    values = [figure(rows[draw.integers(len(rows), size=len(rows))]) for _ in range(ROUNDS)]
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def main() -> int:
     """Judge all cases and print the table; return 1 when a case failed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", default="checkpts/demo", help="checkpoint folder")
+    parser = voice_arguments(__doc__, out="out/listening")
     parser.add_argument("--corpus", default="", help="corpus folder, whose held-out recordings are judged too")
-    parser.add_argument("--out", default="out/listening", help="folder of the run: a file for each case, and the wavs")
     parser.add_argument("--sentences", type=int, default=200, help="held-out sentences")
-    parser.add_argument("--steps", type=int, default=SamplingOptions.steps, help="sampler steps")
-    parser.add_argument("--solver", default=SamplingOptions.solver, help="sampler")
-    parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")
     args = parser.parse_args()
-    setting = Setting(args.checkpoint, args.steps, args.solver, args.corpus, args.out)
-    work = Work(functools.partial(Cases, setting), Cases.measure)
-    with RunFolder(args.out, asdict(setting)) as folder:
-        items = [TaskItem("listening", i) for i in range(args.sentences)]
-        records = run_items(items, work, folder, jobs=args.jobs, name="listening")
+    setting = Setting(args.checkpoint, args.steps, args.solver, args.out, args.corpus)
+    records = run_cases("listening", setting, Cases, count=args.sentences, jobs=args.jobs)
     print(table(records))
     print(f"\n{', '.join(stamp().values())}; {args.solver}, {args.steps} steps; Whisper base, DistillMOS")
     return int(any(record.error for record in records))

@@ -9,29 +9,24 @@ Prints the table of ``docs/concepts/noise.rst``, and leaves the wavs in lists th
 
 from __future__ import annotations
 
-import argparse
-import functools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.common import TaskItem
+from benchmarks.common import TaskItem, VoiceSetting, run_cases, voice_arguments
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.corpus.texts import held_out_texts
 from gradtts_interp.evaluation.blend import realised_envelope_share, realised_f0_share
 from gradtts_interp.evaluation.envelope import log_envelope
-from gradtts_interp.evaluation.run import Record, RunFolder, Work, run_items
+from gradtts_interp.evaluation.run import Record
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.noise import NoiseTuning
 from gradtts_interp.interpolation.shares import Share
-from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.contour import Contour
-from gradtts_interp.sampling import SamplingOptions
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
 
@@ -47,30 +42,12 @@ TUNED: dict[str, Share] = {
 FREE = "open"
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What decides the results.
-
-    Attributes:
-        checkpoint: Its folder.
-        steps: Of the sampler.
-        solver: The sampler.
-        out: Folder of the wavs.
-    """
-
-    checkpoint: str
-    steps: int
-    solver: str
-    out: str
-
-
 class Cases:
     """Sentences and pairs of styles, and the pipeline that speaks them."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: VoiceSetting) -> None:
         self.setting = setting
-        self.pipeline = GradTTSInterpPipeline.from_pretrained(setting.checkpoint)
-        self.pipeline.set_progress_bar_config(disable=True)
+        self.pipeline = setting.pipeline()
         bank = self.pipeline.bank
         assert bank is not None
         self.styles = [bank.styles[key] for key in sorted(bank.styles)]
@@ -185,20 +162,12 @@ def _part(found: Sequence[tuple[bool, bool]], part: int) -> float:
 
 def main() -> int:
     """Measure all cases, print the table, and write the lists of wavs; return 1 when a case failed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", default="checkpts/demo", help="checkpoint folder")
-    parser.add_argument("--out", default="out/noise", help="folder of the run: a file for each case, wavs, lists")
+    parser = voice_arguments(__doc__, out="out/noise")
     parser.add_argument("--cases", type=int, default=40, help="sentences and pairs of styles")
-    parser.add_argument("--steps", type=int, default=SamplingOptions.steps, help="sampler steps")
-    parser.add_argument("--solver", default=SamplingOptions.solver, help="sampler")
-    parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")
     args = parser.parse_args()
     out = Path(args.out)
-    setting = Setting(args.checkpoint, args.steps, args.solver, str(out))
-    work = Work(functools.partial(Cases, setting), Cases.measure)
-    with RunFolder(out, asdict(setting)) as folder:
-        items = [TaskItem("noise", i) for i in range(args.cases)]
-        records = run_items(items, work, folder, jobs=args.jobs, name="noise")
+    setting = VoiceSetting(args.checkpoint, args.steps, args.solver, str(out))
+    records = run_cases("noise", setting, Cases, count=args.cases, jobs=args.jobs)
     for name in (FREE, *TUNED):
         with atomic_path(out / f"{'_'.join(name.split())}.list") as temporary:
             rows = [row for record in records for row in record.rows if row["kind"] == name]

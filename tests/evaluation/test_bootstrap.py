@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.bootstrap import mean_with_interval
+from gradtts_interp.evaluation.bootstrap import mean_with_interval, ratio_with_interval
 from gradtts_interp.evaluation.cost import Cost
 
 
@@ -59,3 +59,23 @@ def test_cost_is_of_the_block_alone():
         pytest.skip("this system does not tell the peak of a process")
     assert large.peak_mib - small.peak_mib > 200
     assert after.peak_mib < large.peak_mib - 200, "an earlier peak does not count"
+
+
+def test_a_rate_is_pooled_over_totals_and_its_interval_is_of_whole_utterances():
+    found = ratio_with_interval([1, 0, 2], [2, 8, 10])
+    assert found.mean == pytest.approx(0.15) and found.n == 3
+    assert (found.low, found.high) == (pytest.approx(0.0), pytest.approx(0.5))
+    alone = ratio_with_interval([1], [4])
+    assert (alone.mean, alone.low, alone.high) == (0.25, 0.25, 0.25)
+
+
+def test_equal_totals_give_the_interval_of_the_mean():
+    rates = np.random.default_rng(1).uniform(0, 1, 30)
+    pooled, mean = ratio_with_interval(list(4 * rates), [4] * 30), mean_with_interval(list(rates))
+    assert (pooled.low, pooled.high) == (pytest.approx(mean.low, abs=0.02), pytest.approx(mean.high, abs=0.02))
+
+
+@pytest.mark.parametrize(("counts", "totals"), [([], []), ([1], [2, 3]), ([1, 0], [2, 0])])
+def test_a_rate_of_nothing_is_refused(counts, totals):
+    with pytest.raises(InputError, match="totals > 0"):
+        ratio_with_interval(counts, totals)
