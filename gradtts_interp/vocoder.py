@@ -447,7 +447,7 @@ VOCODERS: dict[str, Callable[..., MelDecoder]] = {
 def generator_context(config: AnyConfig) -> int:
     """Frames on each side that a generator's samples depend on: the reach of all its convolutions, rounded up."""
     if isinstance(config, HarmonicConfig):
-        return (config.blocks + 1) * (config.kernel // 2) + config.n_fft // config.hop_samples
+        return (config.blocks + 1) * (config.kernel // 2) + 2 * (config.n_fft // config.hop_samples)
     reach, rate = 3.0, 1  # of conv_pre, in frames; samples a frame
     for up, kernel in zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True):
         reach += math.ceil(kernel / up) / rate

@@ -98,6 +98,7 @@ class HarmonicConfig:
         kernel: Frames under each convolution, odd.
         expansion: Channels inside a block, as a multiple of its width.
         reach: Bound of a log gain, in nats on either side of what the mel says.
+        voiced_noise_cut: What noise loses in voiced frames when speaking, in nats, not in training.
         pitch_width: Channels of the network that reads F0 and voicing from a mel.
         pitch_blocks: Its blocks.
         num_mels: Mel bins (M).
@@ -113,6 +114,7 @@ class HarmonicConfig:
     kernel: int = 7
     expansion: int = 3
     reach: float = 6.0
+    voiced_noise_cut: float = 2.0
     pitch_width: int = 128
     pitch_blocks: int = 3
     num_mels: int = 80

@@ -2,7 +2,8 @@
 
 Two signals are known before any network is asked: a train of pulses whose phase is the sum of the F0 contour, and white
 noise. A stack of ConvNeXt blocks over mel frames gives each bin of their short-time spectra a bounded gain, and the
-pulses a phase; the two spectra are added and inverted. Nothing iterates, and nothing can move the pitch.
+pulses a phase; the two spectra are added and inverted. The sum of two signals, one of them random, never has quite the
+level that the mel says, so that each mel bin is brought to it once. Nothing iterates, and nothing can move the pitch.
 
 Source: of the source and its filters, Wang, Takaki, Yamagishi 2019, "Neural source-filter waveform models"; of pulses
 in closed form, Winham and Steiglitz 1970; of blocks and inverse transform, Siuzdak 2023, "Vocos".
@@ -27,6 +28,13 @@ MEL_CENTRE, MEL_SCALE = -5.0, 2.5
 HIGHEST_LOG_MEL = 4.0
 """Log-mels above are taken for this, so that a wrong mel is loud and not infinite."""
 
+NOISE_CUT_HZ = (3000.0, 5000.0)
+"""Below the first, noise of voiced frames is lowered in full; above the second not at all."""
+
+GREATEST_CORRECTION = 3.0
+"""Bound of what a mel bin is raised or lowered by, in nats."""
+
+LEAST_MAGNITUDE = 1e-5
 NOISE_BLOCK_FRAMES = 64
 HARMONIC_SHARE_OF_NYQUIST = 0.98
 
@@ -95,6 +103,9 @@ class HarmonicGenerator(nn.Module):
     """
 
     window: Tensor
+    filters: Tensor
+    between: Tensor
+    noise_cut: Tensor
 
     def __init__(self, config: HarmonicConfig) -> None:
         super().__init__()
@@ -110,10 +121,16 @@ class HarmonicGenerator(nn.Module):
         self.envelope = nn.Linear(config.num_mels, bins)
         self.pitch = PitchReader(config)
         self.register_buffer("window", torch.hann_window(config.n_fft), persistent=False)
+        self.register_buffer("filters", torch.from_numpy(_mel_filters(config)), persistent=False)
+        self.register_buffer("between", torch.from_numpy(_between_filters(config)), persistent=False)
+        low, high = NOISE_CUT_HZ
+        hz = torch.arange(bins) * config.sample_rate_hz / config.n_fft
+        cut = config.voiced_noise_cut * ((high - hz) / (high - low)).clamp(0.0, 1.0)
+        self.register_buffer("noise_cut", cut, persistent=False)
         with torch.no_grad():
             nn.init.normal_(self.leave.weight, std=0.01)
             nn.init.zeros_(self.leave.bias)
-            self.envelope.weight.copy_(torch.from_numpy(_between_filters(config)))
+            self.envelope.weight.copy_(self.between)
             # A Slaney filter gathers the magnitudes of its bins with weights that sum to about 1 / (Hz per bin).
             per_bin = config.sample_rate_hz / config.n_fft
             self.envelope.bias.fill_(math.log(per_bin) - 0.5 * math.log(float(self.window.square().sum())))
@@ -146,7 +163,7 @@ class HarmonicGenerator(nn.Module):
         phase = centre_phase(f0_hz, config.sample_rate_hz, config.hop_samples, start=start_phase)
         pulses = pulse_train(f0_hz, phase, config.sample_rate_hz, config.hop_samples)
         noise = noise.to(mel.device).expand(len(mel), -1)
-        return self.filter(self.gains(mel, f0_hz, voiced), pulses, noise)[:, None]
+        return self.match(self.filter(self.spoken_gains(mel, f0_hz, voiced), pulses, noise), mel)[:, None]
 
     def gains(self, mel: Tensor, f0_hz: Tensor, voiced: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Decide the filters.
@@ -173,6 +190,22 @@ class HarmonicGenerator(nn.Module):
             base + reach * torch.tanh(noise / reach),
         )
 
+    def spoken_gains(self, mel: Tensor, f0_hz: Tensor, voiced: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Decide the filters that are spoken with: those of :meth:`gains`, with less noise in voiced frames.
+
+        In training, noise stands for all that the mel does not tell of a vowel, not for breath alone.
+
+        Args:
+            mel: As for :meth:`gains`.
+            f0_hz: The same.
+            voiced: The same.
+
+        Returns:
+            As :meth:`gains`.
+        """
+        pulses, phase, noise = self.gains(mel, f0_hz, voiced)
+        return pulses, phase, noise - voiced.to(noise)[..., None] * self.noise_cut
+
     def filter(self, gains: tuple[Tensor, Tensor, Tensor], pulses: Tensor, noise: Tensor) -> Tensor:
         """Filter the sources and add them.
 
@@ -191,14 +224,30 @@ class HarmonicGenerator(nn.Module):
         filtered = torch.complex(level * phase.cos(), level * phase.sin())
         return self._synthesise(source * filtered + breath)
 
-    def _frames(self, audio: Tensor) -> Tensor:
-        """Cut samples (B, N) into windowed frames (B, T, n_fft), centred as those of the mel."""
-        pad = (self.config.n_fft - self.config.hop_samples) // 2
-        padded = functional.pad(audio, (pad, pad))
-        return padded.unfold(-1, self.config.n_fft, self.config.hop_samples) * self.window.to(audio)
+    def match(self, audio: Tensor, mel: Tensor) -> Tensor:
+        """Bring samples to the levels of a mel, by a gain that is smooth over the bins of the spectrum.
 
-    def _analyse(self, audio: Tensor) -> Tensor:
-        return torch.fft.rfft(self._frames(audio))
+        Args:
+            audio: Samples (B, N), N = T * hop_samples.
+            mel: Natural-log mel magnitudes (B, M, T).
+
+        Returns:
+            Samples (B, N).
+        """
+        # As in the mel, the ends go on as their mirror images, where they are long enough for it.
+        mirrored = audio.shape[-1] > (self.config.n_fft - self.config.hop_samples) // 2
+        spectrum = self._analyse(audio, mode="reflect" if mirrored else "constant")
+        with torch.autocast(mel.device.type, enabled=False):
+            found = functional.linear(spectrum.abs(), self.filters.to(audio)).clamp(min=LEAST_MAGNITUDE).log()
+            missing = mel.to(audio).clamp(max=HIGHEST_LOG_MEL).transpose(1, 2) - found
+            gain = functional.linear(missing.clamp(-GREATEST_CORRECTION, GREATEST_CORRECTION), self.between.to(audio))
+        return self._synthesise(spectrum * gain.exp())
+
+    def _analyse(self, audio: Tensor, *, mode: str = "constant") -> Tensor:
+        """Transform samples (B, N) in windowed frames centred as those of the mel; returns spectra (B, T, bins)."""
+        pad = (self.config.n_fft - self.config.hop_samples) // 2
+        padded = functional.pad(audio[:, None], (pad, pad), mode=mode)[:, 0]
+        return torch.fft.rfft(padded.unfold(-1, self.config.n_fft, self.config.hop_samples) * self.window.to(audio))
 
     def _synthesise(self, spectrum: Tensor) -> Tensor:
         """Overlap and add spectra (B, T, bins); returns samples (B, N)."""
@@ -303,6 +352,16 @@ def _cycles(f0: Tensor, slope: Tensor, samples: Tensor | int, hop: int) -> Tenso
 
 def _normalised(mel: Tensor) -> Tensor:
     return (mel.clamp(max=HIGHEST_LOG_MEL) - MEL_CENTRE) / MEL_SCALE
+
+
+def _mel_filters(config: HarmonicConfig) -> np.ndarray:
+    """Slaney's mel filters (M, bins), each of unit area over Hz."""
+    mels = np.linspace(*_hz_to_mel(np.array([config.fmin_hz, config.fmax_hz])), config.num_mels + 2)
+    edges = np.where(mels < 15.0, mels * 200.0 / 3.0, 1000.0 * np.exp((mels - 15.0) * np.log(6.4) / 27.0))[:, None]
+    low, middle, high = edges[:-2], edges[1:-1], edges[2:]
+    hz = np.arange(config.n_fft // 2 + 1) * config.sample_rate_hz / config.n_fft
+    triangles = np.minimum((hz - low) / (middle - low), (high - hz) / (high - middle)).clip(min=0.0)
+    return (triangles * 2.0 / (high - low)).astype(np.float32)
 
 
 def _between_filters(config: HarmonicConfig) -> np.ndarray:

@@ -235,7 +235,7 @@ class Trainer:
         if not isinstance(self.generator, HarmonicGenerator):
             with self._autocast():
                 return self.generator(segments.mel).float(), None
-        assert segments.contour is not None
+        assert segments.contour is not None and segments.mel is not None
         config, (f0_hz, voiced) = self.generator.config, segments.contour.unbind(1)
         start = torch.rand(len(f0_hz), generator=self.random, dtype=torch.float64).to(self.device)
         phase = centre_phase(f0_hz, config.sample_rate_hz, config.hop_samples, start=start)
@@ -244,8 +244,9 @@ class Trainer:
         with self._autocast():
             gains = self.generator.gains(segments.mel, f0_hz, voiced)
         with torch.no_grad():
-            other = self.generator.filter(gains, pulses, noise[1])
-        return self.generator.filter(gains, pulses, noise[0])[:, None], other[:, None]
+            other = self.generator.match(self.generator.filter(gains, pulses, noise[1]), segments.mel)
+        fake = self.generator.match(self.generator.filter(gains, pulses, noise[0]), segments.mel)
+        return fake[:, None], other[:, None]
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16)

@@ -112,6 +112,32 @@ def test_gains_are_bounded_whatever_the_mel(generator):
     assert torch.isfinite(generator(mel, 0 * f0_hz + 1e9, voiced)).all()
 
 
+def test_voiced_frames_are_spoken_with_less_noise(generator):
+    mel, f0_hz, voiced = inputs()
+    with torch.no_grad():
+        trained, spoken = generator.gains(mel, f0_hz, voiced), generator.spoken_gains(mel, f0_hz, voiced)
+    assert torch.equal(trained[0], spoken[0]) and torch.equal(trained[1], spoken[1])
+    less = trained[2] - spoken[2]
+    hertz = torch.arange(513) * RATE / 1024
+    assert torch.allclose(less[voiced > 0][:, hertz < 3000], torch.tensor(2.0), atol=1e-5)
+    assert less[voiced == 0].abs().max() == 0 and less[..., hertz > 5000].abs().max() == 0
+    plain = HarmonicGenerator(dataclasses.replace(TINY, voiced_noise_cut=0.0))
+    assert plain.noise_cut.abs().max() == 0
+
+
+def test_levels_are_brought_to_those_of_the_mel(generator):
+    noise = 0.1 * torch.randn(2, 60 * HOP, generator=torch.Generator().manual_seed(0))
+    mel = log_mel(noise, MelConfig())
+    found = log_mel(generator.match(noise, mel), MelConfig())
+    assert (found - mel).abs().max() < 0.02  # what has the levels is left as it is, up to its ends
+    wrong = 0.3 * torch.randn(2, 60 * HOP, generator=torch.Generator().manual_seed(1))
+    before, after = ((log_mel(x, MelConfig()) - mel).abs().mean() for x in (wrong, generator.match(wrong, mel)))
+    assert before > 1 and after < 0.25
+    quiet = generator.match(1e-4 * noise, mel)
+    assert quiet.std() / (1e-4 * noise).std() == pytest.approx(np.exp(3), rel=0.05)  # bounded
+    assert torch.isfinite(generator.match(noise[:, :HOP], mel[..., :1])).all()
+
+
 def test_pitch_is_the_contour_whatever_the_network(generator):
     """The fundamental, seen through a narrow filter, turns as often as the contour says."""
     frames, hz = 200, 137.0
@@ -136,7 +162,7 @@ def test_batch_equals_singles_and_pieces_the_whole(generator):
         assert torch.allclose(generator(mel[1:], f0_hz[1:], voiced[1:])[0], both[1], atol=1e-5)
         assert torch.equal(generator(mel, f0_hz, voiced), both)
         assert not torch.allclose(generator(mel, f0_hz, voiced, seed=1), both, atol=1e-3)
-        first, context = 50, 15
+        first, context = 50, 20
         piece = slice(first, 120)
         phase = centre_phase(f0_hz, RATE, HOP)[:, first]
         part = generator(mel[..., piece], f0_hz[:, piece], voiced[:, piece], first_frame=first, start_phase=phase)
