@@ -66,7 +66,7 @@ tune-vocoder-demo: $(VENV)/.train  ## train the demo vocoder further, half on me
 
 train-prior-demo: $(VENV)/.train  ## train durations, contour and the mean mel on the corpus, and export them as a checkpoint
 	$(BIN)/gradtts-interp train --corpus $(CORPUS) --out $(RUNS)/prior --preset prior --only prior \
-		--steps $(STEPS_PRIOR) --batch-size 12 --length-buckets 8 --learning-rate 2e-3 --threads $(THREADS) \
+		--steps $(STEPS_PRIOR) --batch-size 12 --length-buckets 8 --learning-rate 2e-3 --threads $(THREADS) --adversarial 0.1 \
 		--mix matched=0.4 dual=0.2 blend=0.4 null=0 null_text=0.05 drop_prosody=0
 	$(BIN)/gradtts-interp export --run $(RUNS)/prior --corpus $(CORPUS) \
 		--vocoder checkpts/hifigan-demo --out $(RUNS)/draft
@@ -75,7 +75,7 @@ train-demo: $(VENV)/.train  ## train the score network on that prior, and export
 	$(BIN)/gradtts-interp train --corpus $(CORPUS) --out $(RUNS)/acoustic --start-from $(RUNS)/draft --only score \
 		--score-network $(SCORE_NETWORK) --seconds $(SECONDS_ACOUSTIC) --threads $(THREADS)
 	$(BIN)/gradtts-interp export --run $(RUNS)/acoustic --corpus $(CORPUS) \
-		--vocoder checkpts/hifigan-demo --out checkpts/demo
+		--vocoder checkpts/hifigan-demo --formant-emphasis 1.2 --out checkpts/demo
 
 benchmark: $(VENV)/.test  ## how fast it is, beside plain baselines, into benchmarks/RESULTS.md (20 minutes)
 	$(BIN)/python -m benchmarks.speed.run

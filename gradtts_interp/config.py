@@ -9,6 +9,7 @@ from typing import Any
 
 from gradtts_interp.errors import CheckpointError, InputError
 
+GREATEST_EMPHASIS = 2.0
 PRIORS = ("token", "frame")
 
 
@@ -142,6 +143,7 @@ class ModelConfig:
         prior_frame_layers: Blocks over frames of a frame prior.
         timbre_width: Channels of the encoder that gives a frame prior the pooled style.
         residual_std: Spread of the mel around its prior, which the diffusion sees divided by it; 1 official.
+        formant_emphasis: What the formants of a sampled mel are multiplied by before it is decoded; 1 official.
         mel_mean: Subtracted from log-mels before the network.
         mel_std: Divides log-mels before the network.
         add_blank: Whether blanks are interspersed between tokens.
@@ -174,6 +176,7 @@ class ModelConfig:
     prior_frame_layers: int = 8
     timbre_width: int = 192
     residual_std: float = 1.0
+    formant_emphasis: float = 1.0
     mel_mean: float = 0.0
     mel_std: float = 1.0
     add_blank: bool = True
@@ -189,6 +192,8 @@ class ModelConfig:
             raise InputError("model configuration: a frame prior needs style with pitch, which it reads per frame")
         if not 0 < self.residual_std < math.inf:
             raise InputError(f"residual_std {self.residual_std}: expected a finite number > 0")
+        if not 0 <= self.formant_emphasis <= GREATEST_EMPHASIS:
+            raise InputError(f"formant_emphasis {self.formant_emphasis}: expected 0 to {GREATEST_EMPHASIS:g}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values."""

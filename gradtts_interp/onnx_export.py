@@ -151,7 +151,7 @@ class GainsGraph(nn.Module):
 
     def forward(self, mel: Tensor, f0_hz: Tensor, voiced: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Decide log gain and phase of the pulses, and log gain of the noise."""
-        return self.generator.gains(mel, f0_hz, voiced)  # type: ignore[operator]
+        return self.generator.spoken_gains(mel, f0_hz, voiced)  # type: ignore[operator]
 
 
 def encoder_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
@@ -338,6 +338,7 @@ def _contract(tts: GradTTSInterpPipeline, errors: dict[str, float]) -> dict[str,
         "mel_mean": settings.mel_mean,
         "mel_std": settings.mel_std,
         "residual_std": settings.residual_std,
+        "formant_emphasis": settings.formant_emphasis,
         "beta_min": settings.beta_min,
         "beta_max": settings.beta_max,
         "frame_multiple": tts.model.frame_multiple,

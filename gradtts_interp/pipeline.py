@@ -449,7 +449,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         noise = standard_noise(plan.mu, generators)
         kept = [z[:, :n].cpu() for z, n in zip(noise, prepared.lengths.tolist(), strict=True)]
         if options.steps == 0:
-            return Drawn(model.denormalise(plan.mu), kept, plan.pitch)
+            return Drawn(model.to_mel(plan.mu), kept, plan.pitch)
         score = make_score(model, plan, frames, guidance=options.guidance)
         score = recorder.watch(score) if isinstance(recorder, AttentionMapRecorder) else score
         if tuning is not None:
@@ -476,7 +476,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
                 generator=generators,
             )
         kept = [z[:, :n].cpu() for z, n in zip(noise, prepared.lengths.tolist(), strict=True)]
-        return Drawn(model.denormalise(model.from_diffusion(x, plan.mu)), kept, plan.pitch)
+        return Drawn(model.to_mel(model.from_diffusion(x, plan.mu)), kept, plan.pitch)
 
     def _decode(self, mels: list[Tensor], pitch: Tensor | None) -> list[Tensor]:
         """Decode log-mels (M, T_i), with the pitch that was asked for (B, 2, T) where the vocoder reads one."""

@@ -22,6 +22,7 @@ from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.noise import NoiseTuning
 from gradtts_interp.interpolation.reading import EncodedStyle, encode_styles, pad_ids
 from gradtts_interp.models.grad_tts import GradTTS
+from gradtts_interp.models.postfilter import emphasise_formants
 from gradtts_interp.pipeline import GradTTSInterpPipeline, Prepared, SamplingOptions
 from gradtts_interp.styles import Style
 from gradtts_interp.text.frontend import TextFrontend
@@ -317,6 +318,14 @@ class TestFramePrior:
             p(TEXT, A, **o).mel for p, o in ((wide, {"num_inference_steps": 0}), (wide, QUICK), (narrow, QUICK))
         )
         np.testing.assert_allclose(near - mean, 0.1 * (far - mean), atol=1e-4)
+
+    def test_formants_are_emphasised_in_what_is_decoded(self):
+        plain, strong = make_pipeline(TINY_FRAME), make_pipeline(replace(TINY_FRAME, formant_emphasis=1.3))
+        for options in (QUICK, {"num_inference_steps": 0}):
+            before, after = (p(TEXT, A, B, share=shares.ramp(), **options).mel for p in (plain, strong))
+            wanted = emphasise_formants(torch.from_numpy(before), 1.3).clamp(min=TINY_FRAME.mel.log_silence)
+            np.testing.assert_allclose(after, wanted, atol=1e-4)
+            assert np.abs(after - before).max() > 0.01
 
     def test_a_prior_alone_speaks_without_a_score_network(self, tmp_path):
         alone = make_pipeline(replace(TINY_FRAME, dec_dim=0))

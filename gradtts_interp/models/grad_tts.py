@@ -17,6 +17,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.models.estimator import Estimator
 from gradtts_interp.models.frame_prior import FramePrior, PhoneEncoder
 from gradtts_interp.models.pitch_predictor import PITCH_CHANNELS, PITCH_FROM, ContourPredictor, PitchPredictor
+from gradtts_interp.models.postfilter import emphasise_formants
 from gradtts_interp.models.precision import arithmetic
 from gradtts_interp.models.style_attention import StyleCrossAttention
 from gradtts_interp.models.style_context import StyleContext
@@ -139,6 +140,18 @@ class GradTTS(ModelMixin, ConfigMixin):
         """Undo :meth:`to_diffusion`."""
         std = self.settings.residual_std
         return x if std == 1 else mu + (x - mu) * std
+
+    def to_mel(self, x: Tensor) -> Tensor:
+        """Turn what was sampled into the log-mel to be decoded.
+
+        Args:
+            x: Normalised mel (B, M, T).
+
+        Returns:
+            Log-mel (B, M, T), its formants emphasised where the settings say so.
+        """
+        mel, gain = self.denormalise(x), self.settings.formant_emphasis
+        return mel if gain == 1 else emphasise_formants(mel, gain).clamp(min=self.settings.mel.log_silence)
 
     def encode(self, ids: Tensor, lengths: Tensor, style: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Text to prior means per token.

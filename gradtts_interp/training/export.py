@@ -7,6 +7,7 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--vocoder", required=True, help="vocoder folder the checkpoint shall use")
     parser.add_argument("--out", required=True, help="checkpoint folder to write")
+    parser.add_argument(
+        "--formant-emphasis",
+        type=float,
+        help="what the formants of its mels are multiplied by before they are decoded; the run's own value if left out",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,6 +60,10 @@ def run(args: argparse.Namespace) -> int:
     if args.start_from and not args.filelist:
         raise InputError("--start-from goes with --filelist: it tells which speakers of the model are not in the list")
     model, step = averaged_model(Path(args.run))
+    if args.formant_emphasis is not None:
+        state = model.state_dict()
+        model = GradTTS(replace(model.settings, formant_emphasis=args.formant_emphasis).to_dict()).eval()
+        model.load_state_dict(state)
     bank = bank_of_corpus(Path(args.corpus), model) if args.corpus else _bank_of_list(args, model)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)

@@ -190,6 +190,8 @@ def test_the_pooled_style_of_a_frame_prior_is_the_timbre_encoders(model):
         ({"prior": "frame"}, "a frame prior needs style with pitch"),
         ({"residual_std": 0.0}, "residual_std 0.0: expected a finite number > 0"),
         ({"residual_std": float("inf")}, "residual_std inf: expected a finite number > 0"),
+        ({"formant_emphasis": 2.5}, "formant_emphasis 2.5: expected 0 to 2"),
+        ({"formant_emphasis": float("nan")}, "formant_emphasis nan: expected 0 to 2"),
     ],
 )
 def test_a_configuration_that_cannot_be_is_named(values, message):

@@ -46,6 +46,20 @@ def test_exported_folder_holds_averaged_weights_styles_and_vocoder(run_folder, c
     assert sorted(bank.styles) == [(0, "happy"), (0, "neutral"), (1, "neutral")]
 
 
+def test_emphasis_of_formants_is_exported(run_folder, corpus_folder, tmp_path):
+    args = arguments(run_folder, corpus_folder, tmp_path)
+    args.formant_emphasis = 1.25
+    export.run(args)
+    loaded = load_model(tmp_path / "out" / "model")
+    assert loaded.settings.formant_emphasis == 1.25
+    averaged, _ = export.averaged_model(run_folder)
+    for name, value in averaged.state_dict().items():
+        assert torch.allclose(loaded.state_dict()[name].float(), value, atol=2e-3)
+    args.formant_emphasis = 3.0
+    with pytest.raises(InputError, match="formant_emphasis 3.0: expected 0 to 2"):
+        export.run(args)
+
+
 def test_bank_takes_the_training_utterance_nearest_to_the_typical_length(corpus_folder, make_model):
     bank = export.bank_of_corpus(corpus_folder, make_model())
     assert bank.styles[0, "neutral"].mel.shape == (80, 50)  # 40 and 50 frames in train; 50 in valid is not looked at
