@@ -93,8 +93,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar="WEIGHT",
-        help="train a discriminator of mels beside the frame prior, with this weight on its scores, so that the prior "
-        "does not blur; 0 = none",
+        help="with --only prior or --only score: train a discriminator of mels beside it, with this weight on its "
+        "scores, so that mels do not blur; 0 = none",
     )
     parser.add_argument("--learning-rate", type=float, default=6e-4, help="peak rate of AdamW")
     parser.add_argument(

@@ -71,7 +71,8 @@ class TrainConfig:
         mix: The training mix.
         only: A key of :data:`~gradtts_interp.training.start.PARTS`, or
             :data:`~gradtts_interp.training.start.SCORE`, that is trained alone, all else staying as it is; "" for all.
-        adversarial: Weight of a discriminator's scores of the frame prior's mels; 0 for no discriminator.
+        adversarial: Weight of a discriminator's scores of the mels of what is trained alone, a frame prior or the score
+            network around it; 0 for no discriminator.
     """
 
     batch_size: int = 8
@@ -239,9 +240,10 @@ class Trainer:
         self.progress = Progress()
         self.failures = 0
         self.stopped_by: int | None = None
-        if config.adversarial and (model.frame_prior is None or config.only not in ("", "prior")):
+        if config.adversarial and (model.frame_prior is None or config.only not in ("score", "prior")):
             raise InputError(
-                f"adversarial {config.adversarial:g}: expected a model with a frame prior that is trained, or weight 0"
+                f"adversarial {config.adversarial:g}: expected a model with a frame prior, of which --only prior or "
+                "--only score is trained; or weight 0"
             )
         if config.adversarial:
             torch.manual_seed(config.seed)  # weights of the discriminator

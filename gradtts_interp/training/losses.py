@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -37,7 +38,7 @@ class Losses:
         diffusion: Score-matching loss: squared error of the noise, or of v for a model that answers v.
         pitch: Error of the predicted contours; 0 for a model that predicts none.
         alignment: Error of the token means by which a model with a frame prior aligns recordings; 0 for others.
-        adversarial: What a discriminator of mels makes the prior lose; 0 without one.
+        adversarial: What a discriminator makes the mels of the score network or the prior lose; 0 without one.
         discriminator: Loss of that discriminator.
         total: Sum of the seven.
         per_kind: Diffusion error per item (B,), for logs by kind of reference.
@@ -214,7 +215,8 @@ def training_losses(
         batch: Training batch.
         diffusion: Times, and noise of the length of the random crop that the score network sees; None leaves the score
             network, whose work is nearly all of a step, out, with a loss of 0.
-        discriminator: Judge of the mels of a frame prior, which is trained beside it; None for none.
+        discriminator: Judge of the clean mels that the score network sees, or without it of a frame prior's, trained
+            beside it; None for none.
         weight: Of its scores.
 
     Returns:
@@ -234,17 +236,22 @@ def training_losses(
     prior_loss = 0.5 * squares
     if model.frame_prior is not None:
         prior_loss = prior_loss + ((mel - mu).abs() * taught).sum() / count
-    error = torch.zeros(len(mel), device=mel.device)
+    error, answer = torch.zeros(len(mel), device=mel.device), None
     if diffusion is not None and reading is not None:
-        error = diffusion_errors(model, batch, reading, diffusion, mel=mel, mu=mu, valid=valid)
+        answer = answer_of_score_network(model, batch, reading, diffusion, mel=mel, mu=mu, valid=valid)
+        error = answer.error
     loss = error.mean()
     pitch_loss = pitch_loss_of_batch(model, batch, prior, valid[:, 0])
     adversarial, own = torch.zeros_like(loss), torch.zeros_like(loss)
     if discriminator is not None:
-        judged = taught * (~batch.null_text)[:, None, None]  # of nobody, and without a contour, a mean is all there is
-        adversarial, own = adversarial_losses(
-            discriminator, mel * judged, mu * judged, distance=prior_loss, weight=weight
-        )
+        # Of nobody, and without a contour, a mean is all there is.
+        if answer is not None:
+            judged = answer.mask * (~batch.null)[:, None, None]
+            real, fake, distance = answer.target * judged, answer.clean * judged, loss
+        else:
+            judged = taught * (~batch.null_text)[:, None, None]
+            real, fake, distance = mel * judged, mu * judged, prior_loss
+        adversarial, own = adversarial_losses(discriminator, real, fake, distance=distance, weight=weight)
     return Losses(
         duration=duration_loss,
         prior=prior_loss,
@@ -259,7 +266,23 @@ def training_losses(
     )
 
 
-def diffusion_errors(
+class Answer(NamedTuple):
+    """What the score network says of the random crop of each item.
+
+    Attributes:
+        error: Mean squared error of the noise, or of v for a model that answers v, (B,).
+        clean: Normalised mel without noise that it sees in the noisy one, (B, M, crop).
+        target: Recorded mel, normalised, of the same shape.
+        mask: 1 on frames of the targets (B, 1, crop).
+    """
+
+    error: Tensor
+    clean: Tensor
+    target: Tensor
+    mask: Tensor
+
+
+def answer_of_score_network(
     model: GradTTS,
     batch: Batch,
     reading: Conditioning,
@@ -268,8 +291,8 @@ def diffusion_errors(
     mel: Tensor,
     mu: Tensor,
     valid: Tensor,
-) -> Tensor:
-    """Error of the score network on the random crop of each item.
+) -> Answer:
+    """Ask the score network about the random crop of each item.
 
     Args:
         model: The model.
@@ -281,7 +304,7 @@ def diffusion_errors(
         valid: 1 on frames of the targets (B, 1, T).
 
     Returns:
-        Mean squared error of the noise, or of v for a model that answers v, (B,).
+        Its answer.
     """
     t, noise = diffusion.t.to(mel.device), diffusion.noise.to(mel.device)
     frames = batch.start[:, None] + torch.arange(noise.shape[2], device=mel.device)[None]
@@ -289,11 +312,13 @@ def diffusion_errors(
     mask, target, mean = crop(valid), crop(mel), crop(mu)
     x_t = diffuse(model.to_diffusion(target, mean), mean, t, noise, model.schedule)
     score = model.score(x_t, mask, mean, t, context=crop.context(reading.context), prosody=crop(reading.prosody))
-    error = (score.float() * noise_level(t, model.schedule)[:, None, None] + noise).square() * mask
-    error = error.sum((1, 2)) / (mask.sum((1, 2)) * mel.shape[1]).clamp_min(1)
+    scale, level = (f(t, model.schedule)[:, None, None] for f in (signal, noise_level))
+    found = -score.float() * level
+    error = ((found - noise).square() * mask).sum((1, 2)) / (mask.sum((1, 2)) * mel.shape[1]).clamp_min(1)
     if model.settings.prediction == "v":
-        error = error / signal(t, model.schedule).square()  # the squared error of v itself
-    return error
+        error = error / scale[:, 0, 0].square()  # the squared error of v itself
+    clean = mean + (x_t - mean - level * found) / scale
+    return Answer(error, model.from_diffusion(clean, mean), target, mask)
 
 
 def pitch_loss_of_batch(model: GradTTS, batch: Batch, prior: Prior, valid: Tensor) -> Tensor:

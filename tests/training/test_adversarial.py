@@ -1,14 +1,17 @@
 """A discriminator of mels beside a frame prior: whose weights it moves, that it sharpens, and that a run resumes it."""
 
+import copy
 import dataclasses
 
 import pytest
 import torch
 from fake_corpus import FRAME
 
+from gradtts_interp.diffusion.schedule import noise_level
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.training.adversarial import adversarial_losses
 from gradtts_interp.training.loop import Trainer
+from gradtts_interp.training.losses import answer_of_score_network, draw_diffusion, read_references, training_losses
 from gradtts_interp.training.start import SCORE
 from hifigan.discriminators import PictureDiscriminator
 
@@ -63,8 +66,9 @@ def test_what_a_mean_would_blur_gets_an_edge():
     assert spread[0.0] < 0.1 < 0.3 < spread[1.0]
 
 
-def test_a_run_with_a_discriminator_resumes_exactly(make_model, mixer, config, tmp_path):
-    config = dataclasses.replace(config, only="prior", adversarial=0.1)
+@pytest.mark.parametrize("only", ["prior", SCORE])
+def test_a_run_with_a_discriminator_resumes_exactly(make_model, mixer, config, tmp_path, only):
+    config = dataclasses.replace(config, only=only, adversarial=0.1)
     runs = {}
     for name, parts in (("whole", (4,)), ("parts", (2, 4))):
         for steps in parts:
@@ -80,9 +84,28 @@ def test_a_run_with_a_discriminator_resumes_exactly(make_model, mixer, config, t
         Trainer(make_model(settings=FRAME), mixer, dataclasses.replace(config, adversarial=0.2), tmp_path / "parts")
 
 
-def test_a_discriminator_needs_a_frame_prior_that_is_trained(make_model, mixer, config, tmp_path):
+def test_the_score_network_is_judged_by_the_clean_mel_it_sees(make_model, mixer):
+    """Where its answer is exact, the clean mel is the target; where it is not, the discriminator's loss reaches it."""
+    model = make_model(settings=FRAME)
+    batch, diffusion = mixer.batch(0, 4), draw_diffusion(0, 0, size=4, shape=(80, 64))
+    exact = copy.deepcopy(model)
+    noise = diffusion.noise
+    exact.score = lambda x, mask, mu, t, **_: -noise / noise_level(t, exact.schedule)[:, None, None]
+    mel = model.normalise(batch.mel)
+    mu, valid = torch.zeros_like(mel), torch.ones_like(mel[:, :1])
+    reading = read_references(model, batch)
+    found = answer_of_score_network(exact, batch, reading, diffusion, mel=mel, mu=mu, valid=valid)
+    torch.testing.assert_close(found.clean, found.target, atol=2e-3, rtol=0)
+    assert found.error.max() < 1e-6
+    losses = training_losses(model, batch, diffusion, discriminator=judge_of_mels(), weight=0.1)
+    losses.adversarial.backward()
+    reached = [p.grad is not None and p.grad.abs().max() > 0 for p in model.decoder.parameters()]
+    assert sum(reached) > 0.5 * len(reached)
+
+
+def test_a_discriminator_needs_a_part_that_is_trained_alone(make_model, mixer, config, tmp_path):
     config = dataclasses.replace(config, adversarial=0.1)
-    with pytest.raises(InputError, match="adversarial 0.1: expected a model with a frame prior"):
-        Trainer(make_model(), mixer, config, tmp_path)
-    with pytest.raises(InputError, match="that is trained, or weight 0"):
-        Trainer(make_model(settings=FRAME), mixer, dataclasses.replace(config, only=SCORE), tmp_path)
+    for settings in (None, FRAME):
+        model = make_model() if settings is None else make_model(settings=settings)
+        with pytest.raises(InputError, match=r"adversarial 0.1: expected a model with a frame prior, of which --only"):
+            Trainer(model, mixer, config, tmp_path)
