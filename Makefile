@@ -75,7 +75,7 @@ train-demo: $(VENV)/.train  ## train the score network on that prior, and export
 	$(BIN)/gradtts-interp train --corpus $(CORPUS) --out $(RUNS)/acoustic --start-from $(RUNS)/draft --only score \
 		--score-network $(SCORE_NETWORK) --seconds $(SECONDS_ACOUSTIC) --threads $(THREADS)
 	$(BIN)/gradtts-interp export --run $(RUNS)/acoustic --corpus $(CORPUS) \
-		--vocoder checkpts/hifigan-demo --formant-emphasis 1.2 --out checkpts/demo
+		--vocoder checkpts/hifigan-demo --formant-emphasis 1.3 --out checkpts/demo
 
 benchmark: $(VENV)/.test  ## how fast it is, beside plain baselines, into benchmarks/RESULTS.md (20 minutes)
 	$(BIN)/python -m benchmarks.speed.run
