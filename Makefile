@@ -11,6 +11,7 @@ NEEDS := pyproject.toml constraints.txt
 CORPUS ?= data/demo
 RUNS ?= runs
 STEPS_PRIOR ?= 20000
+SECONDS_PRIOR ?= 2500
 SECONDS_ACOUSTIC ?= 36000
 SECONDS_VOCODER ?= 14400
 SCORE_NETWORK ?= dec_dim=48 patch=2
@@ -21,7 +22,7 @@ PYTEST_FLAGS ?=
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow lint docs corpus train-demo train-vocoder-demo train-prior-demo tune-vocoder-demo benchmark benchmark-quality quality test-scale clean
+.PHONY: help demo test test-slow lint docs corpus train-demo train-vocoder-demo train-prior-demo tune-prior-demo benchmark benchmark-quality quality test-scale clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-20s %s\n", $$1, $$2}'
@@ -53,20 +54,13 @@ corpus: $(VENV)/.teacher  ## build the demo corpus: 10 hours of speech, 3 hours 
 
 train-vocoder-demo: $(VENV)/.train  ## train the demo vocoder on the corpus
 	$(BIN)/gradtts-interp train-vocoder --config harmonic --wavs $(CORPUS) --out $(RUNS)/vocoder \
-		--seconds $(SECONDS_VOCODER) --mel-noise 0.1 --threads $(THREADS)
+		--seconds $(SECONDS_VOCODER) --threads $(THREADS)
 	mkdir -p checkpts/hifigan-demo
 	cp $(RUNS)/vocoder/vocoder/* checkpts/hifigan-demo/
 
-tune-vocoder-demo: $(VENV)/.train  ## train the demo vocoder further, half on mels of the demo acoustic model
-	$(BIN)/gradtts-interp predict-mels --checkpoint checkpts/demo --corpus $(CORPUS) --out $(RUNS)/mels --limit 300
-	$(BIN)/gradtts-interp train-vocoder --wavs $(CORPUS) --mels $(RUNS)/mels --out $(RUNS)/vocoder-tuned \
-		--start-from checkpts/hifigan-demo --seconds $(SECONDS_VOCODER) --mel-noise 0.1 --spectral-share 0 \
-		--threads $(THREADS)
-	cp $(RUNS)/vocoder-tuned/vocoder/* checkpts/hifigan-demo/
-
 train-prior-demo: $(VENV)/.train  ## train durations, contour and the mean mel on the corpus, and export them as a checkpoint
 	$(BIN)/gradtts-interp train --corpus $(CORPUS) --out $(RUNS)/prior --preset prior --only prior \
-		--steps $(STEPS_PRIOR) --batch-size 12 --length-buckets 8 --learning-rate 2e-3 --threads $(THREADS) --adversarial 0.1 \
+		--steps $(STEPS_PRIOR) --batch-size 12 --length-buckets 8 --learning-rate 2e-3 --threads $(THREADS) \
 		--mix matched=0.4 dual=0.2 blend=0.4 null=0 null_text=0.05 drop_prosody=0
 	$(BIN)/gradtts-interp export --run $(RUNS)/prior --corpus $(CORPUS) \
 		--vocoder checkpts/hifigan-demo --out $(RUNS)/draft
@@ -76,6 +70,13 @@ train-demo: $(VENV)/.train  ## train the score network on that prior, and export
 		--score-network $(SCORE_NETWORK) --seconds $(SECONDS_ACOUSTIC) --threads $(THREADS)
 	$(BIN)/gradtts-interp export --run $(RUNS)/acoustic --corpus $(CORPUS) \
 		--vocoder checkpts/hifigan-demo --formant-emphasis 1.3 --out checkpts/demo
+
+tune-prior-demo: $(VENV)/.train  ## train the demo's prior further beside a discriminator, as the shipped one was
+	$(BIN)/gradtts-interp train --corpus $(CORPUS) --out $(RUNS)/prior-tuned --start-from checkpts/demo --only prior \
+		--adversarial 0.1 --seconds $(SECONDS_PRIOR) --steps 20000 --batch-size 12 --length-buckets 8 --learning-rate 1e-3 \
+		--mix matched=0.4 dual=0.2 blend=0.4 null=0 null_text=0.05 drop_prosody=0 reference_frames=128 --threads $(THREADS)
+	$(BIN)/gradtts-interp export --run $(RUNS)/prior-tuned --corpus $(CORPUS) \
+		--vocoder checkpts/hifigan-demo --out checkpts/demo
 
 benchmark: $(VENV)/.test  ## how fast it is, beside plain baselines, into benchmarks/RESULTS.md (20 minutes)
 	$(BIN)/python -m benchmarks.speed.run
