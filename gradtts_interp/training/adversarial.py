@@ -1,4 +1,4 @@
-"""A discriminator of mels, trained beside a frame prior so that its answer does not blur.
+"""A discriminator of mels, trained beside a frame prior or a score network so that its answer does not blur.
 
 What minimises the distance to the target is the mean of all the mels that text, contour and style leave open: without
 the edges and the texture of any of them. A discriminator tells such means from recordings.

@@ -31,7 +31,7 @@ from gradtts_interp.training.mix import KINDS, Batch, Mixer
 from gradtts_interp.training.mix_config import MixConfig
 from gradtts_interp.training.records import RunLog
 from gradtts_interp.training.signals import StopSignal
-from gradtts_interp.training.start import PARTS, parameters_to_train
+from gradtts_interp.training.start import PARTS, SCORE, parameters_to_train
 from gradtts_interp.training.validation import SAMPLE_STEPS, write_sample
 
 logger = logging.getLogger(__name__)
@@ -240,7 +240,7 @@ class Trainer:
         self.progress = Progress()
         self.failures = 0
         self.stopped_by: int | None = None
-        if config.adversarial and (model.frame_prior is None or config.only not in ("score", "prior")):
+        if config.adversarial and (model.frame_prior is None or config.only not in (SCORE, "prior")):
             raise InputError(
                 f"adversarial {config.adversarial:g}: expected a model with a frame prior, of which --only prior or "
                 "--only score is trained; or weight 0"

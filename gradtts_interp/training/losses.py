@@ -215,8 +215,8 @@ def training_losses(
         batch: Training batch.
         diffusion: Times, and noise of the length of the random crop that the score network sees; None leaves the score
             network, whose work is nearly all of a step, out, with a loss of 0.
-        discriminator: Judge of the clean mels that the score network sees, or without it of a frame prior's, trained
-            beside it; None for none.
+        discriminator: Judge, trained beside the model, of the clean mels that the score network sees, or where
+            ``diffusion`` is None of a frame prior's mels; None for none.
         weight: Of its scores.
 
     Returns:

@@ -163,7 +163,7 @@ class HarmonicGenerator(nn.Module):
         phase = centre_phase(f0_hz, config.sample_rate_hz, config.hop_samples, start=start_phase)
         pulses = pulse_train(f0_hz, phase, config.sample_rate_hz, config.hop_samples)
         noise = noise.to(mel.device).expand(len(mel), -1)
-        return self.match(self.filter(self.spoken_gains(mel, f0_hz, voiced), pulses, noise), mel)[:, None]
+        return self.render(self.spoken_gains(mel, f0_hz, voiced), pulses, noise, mel)[:, None]
 
     def gains(self, mel: Tensor, f0_hz: Tensor, voiced: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Decide the filters.
@@ -205,6 +205,20 @@ class HarmonicGenerator(nn.Module):
         """
         pulses, phase, noise = self.gains(mel, f0_hz, voiced)
         return pulses, phase, noise - voiced.to(noise)[..., None] * self.noise_cut
+
+    def render(self, gains: tuple[Tensor, Tensor, Tensor], pulses: Tensor, noise: Tensor, mel: Tensor) -> Tensor:
+        """Filter the sources, add them, and bring the sum to the levels of the mel.
+
+        Args:
+            gains: What :meth:`gains` or :meth:`spoken_gains` gave.
+            pulses: Pulse train (B, N).
+            noise: White noise (B, N).
+            mel: Natural-log mel magnitudes (B, M, T).
+
+        Returns:
+            Samples (B, N).
+        """
+        return self.match(self.filter(gains, pulses, noise), mel)
 
     def filter(self, gains: tuple[Tensor, Tensor, Tensor], pulses: Tensor, noise: Tensor) -> Tensor:
         """Filter the sources and add them.

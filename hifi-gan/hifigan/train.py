@@ -244,9 +244,8 @@ class Trainer:
         with self._autocast():
             gains = self.generator.gains(segments.mel, f0_hz, voiced)
         with torch.no_grad():
-            other = self.generator.match(self.generator.filter(gains, pulses, noise[1]), segments.mel)
-        fake = self.generator.match(self.generator.filter(gains, pulses, noise[0]), segments.mel)
-        return fake[:, None], other[:, None]
+            other = self.generator.render(gains, pulses, noise[1], segments.mel)
+        return self.generator.render(gains, pulses, noise[0], segments.mel)[:, None], other[:, None]
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gradtts_interp.audio import log_mel
+from gradtts_interp.audio import log_mel, mel_filters
 from gradtts_interp.config import MelConfig
 from hifigan import CONFIGS, HarmonicConfig, HarmonicGenerator
 from hifigan.harmonic import centre_phase, pulse_train, white_noise
@@ -123,6 +123,10 @@ def test_voiced_frames_are_spoken_with_less_noise(generator):
     assert less[voiced == 0].abs().max() == 0 and less[..., hertz > 5000].abs().max() == 0
     plain = HarmonicGenerator(dataclasses.replace(TINY, voiced_noise_cut=0.0))
     assert plain.noise_cut.abs().max() == 0
+
+
+def test_filters_are_those_of_the_mel(generator):
+    np.testing.assert_allclose(generator.filters, mel_filters(MelConfig()), atol=1e-7)
 
 
 def test_levels_are_brought_to_those_of_the_mel(generator):
