@@ -78,19 +78,23 @@ class Cases:
             RAMP: self.pipeline(text, a, b, share=shares.ramp(), **usual),
             DUAL: self.pipeline(text, a, b, share=shares.pitch(), **usual),
         }
-        rate = self.pipeline.model.settings.mel.sample_rate_hz
         heard = {kind: speech.audio for kind, speech in spoken.items()} | self._recorded(text)
         rows = []
         for kind, audio in heard.items():
-            words = self.listener.transcribe(audio, rate)
-            row = {"kind": kind, "text": text, "heard": words, "opinion": self.opinion.score(audio, rate)}
-            row["words"] = len(plain_words(text).split())
-            row["errors"] = round(word_error_rate([text], [words]) * row["words"])
+            row = self.judged(kind, text, audio)
             if kind in spoken:
                 row["wav"] = str(Path(self.setting.out) / "wavs" / f"{job.index:03d}_{KINDS.index(kind)}.wav")
                 spoken[kind].save(row["wav"])
             rows.append({**row, "a": a.name, "b": b.name})
         return rows, []
+
+    def judged(self, kind: str, text: str, audio: np.ndarray) -> dict[str, Any]:
+        """What the judges say of one piece of speech (N,)."""
+        rate = self.pipeline.model.settings.mel.sample_rate_hz
+        words, count = self.listener.transcribe(audio, rate), len(plain_words(text).split())
+        errors = round(word_error_rate([text], [words]) * count)
+        opinion = self.opinion.score(audio, rate)
+        return {"kind": kind, "text": text, "heard": words, "opinion": opinion, "words": count, "errors": errors}
 
     def _recorded(self, text: str) -> dict[str, np.ndarray]:
         """The recording of a sentence and its copy, where there is one."""

@@ -48,6 +48,7 @@ from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, Vocoder
 
 DEFAULT_MECHANISMS = ("prior", "prosody", "attention")
 DEFAULT_MECHANISMS_BY_PITCH = ("prosody", "attention")
+ENVELOPE = "envelope"  # beside these, of a model with a frame prior
 DEFAULT_MECHANISMS_OFFICIAL = ("prior", "score")
 PRECISION_OF_TYPE = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 
@@ -229,7 +230,8 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         """Mechanisms used when none are named."""
         if not self.model.has_style:
             return DEFAULT_MECHANISMS_OFFICIAL
-        return DEFAULT_MECHANISMS_BY_PITCH if share.pitch else DEFAULT_MECHANISMS
+        usual = DEFAULT_MECHANISMS_BY_PITCH if share.pitch else DEFAULT_MECHANISMS
+        return usual if self.model.frame_prior is None else (*usual, ENVELOPE)
 
     def accelerate(self, precision: str = "auto", *, compile_mode: str | None = None) -> GradTTSInterpPipeline:
         """Choose the arithmetic of the networks; see :func:`gradtts_interp.acceleration.accelerate`."""

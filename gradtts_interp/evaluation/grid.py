@@ -15,7 +15,7 @@ from gradtts_interp.interpolation.mechanisms import MECHANISMS
 from gradtts_interp.interpolation.noise import NOISE
 from gradtts_interp.interpolation.shares import Share
 from gradtts_interp.job import StyleChoice
-from gradtts_interp.pipeline import DEFAULT_MECHANISMS
+from gradtts_interp.pipeline import DEFAULT_MECHANISMS, ENVELOPE
 from gradtts_interp.styles import StyleBank
 
 MIX, TIME, FREQUENCY = MODES = ("mix", "time", "frequency")
@@ -157,7 +157,8 @@ def _mechanisms(mode: str, *, has_style: bool, noise: bool, quick: bool) -> Iter
         return
     if mode == TIME:
         largest = 1 if quick else len(MECHANISMS)
-        for parts in (parts for size in range(1, largest + 1) for parts in combinations(MECHANISMS, size)):
+        names = [name for name in MECHANISMS if name != ENVELOPE]  # it moves what the others have mixed
+        for parts in (parts for size in range(1, largest + 1) for parts in combinations(names, size)):
             if not set(DEFAULT_MECHANISMS) <= set(parts):
                 yield parts
     else:

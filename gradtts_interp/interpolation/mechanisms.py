@@ -20,11 +20,14 @@ from torch.nn import functional
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.asked_pitch import AskedPitch, ask_pitch
-from gradtts_interp.models.pitch_predictor import PITCH_CHANNELS, PITCH_FROM, asked_prosody
+from gradtts_interp.models.pitch_predictor import PITCH_CHANNELS, PITCH_FROM, asked_f0_hz, asked_prosody
+from gradtts_interp.models.postfilter import lifter
 from gradtts_interp.models.style_context import StyleContext, StyleTokens, join
 
 LOW_BAND_BINS = 11  # mel bins whose centres lie below about 400 Hz: where F0 is
 F0_NUMBERS = 2  # of the prosody vector: level and range
+
+ENVELOPE_QUEFRENCIES = (1, 20)  # tilt and formants, without the level
 
 BY_SHARE, OPEN = "share", "open"
 OFFERS = (BY_SHARE, OPEN)
@@ -44,6 +47,7 @@ class StyleReading:
             them.
         mean: Of a frame prior: from a pooled style per frame (B, E, T) and the prosody asked for (B, 8, T) to the prior
             mean of these texts (B, M, T), whatever the style.
+        envelope: Of a frame prior: from a mean (B, M, T) and F0 in Hz (B, T) to the spectral envelope (B, M, T).
     """
 
     mu: Tensor | None
@@ -52,6 +56,7 @@ class StyleReading:
     speaker: Tensor | None = None
     contour: Tensor | None = None
     mean: Callable[[Tensor, Tensor], Tensor] | None = None
+    envelope: Callable[[Tensor, Tensor], Tensor] | None = None
 
     @property
     def frames(self) -> int:
@@ -109,6 +114,7 @@ class Branch:
         speaker: Speaker plane (B, M, T), or None.
         weight: Share of its score (B, M, T), or None for all.
         mu: The prior mean (B, M, T); None until the plan is complete.
+        envelopes: Shares (B, n, M, T) by which the prior mean has the envelopes of the styles, or None.
     """
 
     voice: int | Tensor
@@ -117,6 +123,7 @@ class Branch:
     speaker: Tensor | None
     weight: Tensor | None = None
     mu: Tensor | None = None
+    envelopes: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -173,7 +180,32 @@ def single(styles: tuple[StyleReading, ...], number: int = 0) -> Branch:
 
 def with_means(plan: Plan, styles: tuple[StyleReading, ...]) -> Plan:
     """Compute the prior mean of each branch."""
-    return replace(plan, branches=tuple(replace(b, mu=_mean(styles, b)) for b in plan.branches))
+    return replace(
+        plan, branches=tuple(replace(b, mu=_with_envelopes(_mean(styles, b), b, styles)) for b in plan.branches)
+    )
+
+
+def _with_envelopes(mu: Tensor, branch: Branch, styles: tuple[StyleReading, ...]) -> Tensor:
+    """The mean with the envelopes that the styles have at their own pitch, at its own level.
+
+    Where a style of some share is unvoiced, there is no pitch of its own to read an envelope at, and the mean stays.
+    """
+    shares = branch.envelopes
+    if shares is None:
+        return mu
+    assert branch.prosody is not None
+
+    def read(mel: Tensor, prosody: Tensor) -> Tensor:
+        return styles[0].envelope(mel, asked_f0_hz(prosody[:, PITCH_FROM + 1]))  # type: ignore[misc]
+
+    change, voiced = -read(mu, branch.prosody), branch.prosody[:, PITCH_FROM] > 0
+    for style, share in zip(styles, shares.unbind(1), strict=True):
+        if not share.any():
+            continue
+        own = _prosody_per_frame((style,), None)
+        change = change + share * read(_mean((style,), single((style,))), own)
+        voiced = voiced & ((own[:, PITCH_FROM] > 0) | (share == 0).all(1))
+    return mu + lifter(change, *ENVELOPE_QUEFRENCIES) * voiced[:, None]
 
 
 def _mean(styles: tuple[StyleReading, ...], branch: Branch) -> Tensor:
@@ -250,6 +282,25 @@ def attention(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> P
     return replace(plan, branches=branches, blended=plan.blended | {"attention"})
 
 
+def envelope(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
+    """Give the prior mean the spectral envelopes that the styles have at their own pitch, blended in log.
+
+    A mixed style has formants between those of two styles, and a voice at another's pitch has other formants than at
+    its own: both sound natural, and neither is at its share of the way from A's spectrum to B's. This puts it there.
+
+    Source: Kawahara and Matsui 2003, "Auditory morphing based on an elastic perceptual distance metric in an
+        interference-free time-frequency representation", of blending envelopes apart from F0.
+    """
+    if styles[0].envelope is None:
+        raise InputError("mechanism 'envelope': this checkpoint has no frame prior; choose among prior, score")
+    plane = shares.plane
+    if shares.by_pitch:
+        plane = torch.zeros_like(plane)
+        plane[:, -1] = 1
+    branches = tuple(replace(b, envelopes=plane) for b in plan.branches)
+    return replace(plan, branches=branches, blended=plan.blended | {"envelope"})
+
+
 def score(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
     """Evaluate the network once per style and blend the scores; parts already blended stay so."""
     kept = plan.branches[0]
@@ -271,7 +322,13 @@ def score(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
     return replace(plan, branches=tuple(branches), blended=plan.blended | {"score"})
 
 
-MECHANISMS: dict[str, Mechanism] = {"prior": prior, "prosody": prosody, "attention": attention, "score": score}
+MECHANISMS: dict[str, Mechanism] = {
+    "prior": prior,
+    "prosody": prosody,
+    "attention": attention,
+    "score": score,
+    "envelope": envelope,
+}
 
 
 def make_plan(

@@ -111,6 +111,10 @@ def encode_styles(
             assert isinstance(model.encoder, PhoneEncoder)
             mask, hidden = text.mask, text.hidden
             logw = model.encoder.durations(text, pooled, _prosody_input(prosody, model.device).expand(size, -1))
+            if role == "rest":
+                # A frame prior is told the pitch, so it may see all of the reference.
+                whole = _style_tokens(model, style, "whole", style.prosody, None)
+                tokens = replace(tokens, pooled=whole.pooled)
         else:
             means, logw, mask, hidden = model.read_text(texts.ids, texts.lengths, pooled)
         answers.append(EncodedStyle(means, logw, mask, _repeat(tokens, size), vector, None, hidden, skew))
@@ -213,4 +217,5 @@ def read_style(model: GradTTS, style: EncodedStyle, durations: Tensor, frames: i
         speaker=speaker,
         contour=contour,
         mean=None if model.frame_prior is None else partial(model.frame_prior, style.hidden, durations),
+        envelope=None if model.frame_prior is None else model.frame_prior.planes.envelope,
     )

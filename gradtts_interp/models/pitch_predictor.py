@@ -44,6 +44,11 @@ F0_LIMITS_HZ = (20.0, 2000.0)
 ENERGY_WEIGHT = 0.2
 """Of an error of 4 dB, beside one of a spread of the pitch."""
 UNVOICED_WEIGHT = 0.1
+ENVELOPE_WIDTH = 0.35
+"""Of the bell over frequency that envelopes are read by, in F0."""
+ENVELOPE_PEAKS = 3.0
+"""Log-weight of a bin on a harmonic; one between two has as much less."""
+ENVELOPE_FRAMES = 512  # at once, for memory's sake
 LARGEST_STRETCH = 3.0
 """A contour is stretched to unit spread at most so much: a word of one tone must not become a yodel."""
 
@@ -296,11 +301,36 @@ class PitchPlanes(nn.Module):
         between two, fading where filters are wider than harmonics are apart.
         """
         voiced, log_f0 = pitch[:, :1].float(), pitch[:, 1:].float()
-        period = 1 / asked_f0_hz(log_f0)
-        cycles, blur = self.centres[:, None] * period, self.spreads[:, None] * period
-        comb = torch.cos(2 * math.pi * cycles) * torch.exp(-2 * (math.pi * blur).square())
+        comb = self.comb(asked_f0_hz(log_f0))
         flat = torch.stack([voiced, log_f0 * voiced], dim=1).expand(-1, -1, comb.shape[1], -1)
         return torch.cat([(comb * voiced)[:, None], flat], dim=1)
+
+    def comb(self, f0_hz: Tensor) -> Tensor:
+        """Cosine over frequency (B, M, T) whose period is F0 (B, 1, T), seen through each mel filter."""
+        period = 1 / f0_hz
+        cycles, blur = self.centres[:, None] * period, self.spreads[:, None] * period
+        return torch.cos(2 * math.pi * cycles) * torch.exp(-2 * (math.pi * blur).square())
+
+    def envelope(self, mel: Tensor, f0_hz: Tensor) -> Tensor:
+        """Read the spectral envelope of a mel off its harmonics.
+
+        Each bin becomes a mean of those around it, in which harmonics count e^6 times as much as what lies between
+        two of them; where filters are wider than harmonics are apart, bins stay as they are.
+
+        Args:
+            mel: Log-mel in any unit (B, M, T).
+            f0_hz: F0 of each frame (B, T) in Hz.
+
+        Returns:
+            Envelope (B, M, T), in the same unit.
+        """
+        apart = self.centres[:, None] - self.centres
+        parts = []
+        for part, f0 in zip(mel.split(ENVELOPE_FRAMES, -1), f0_hz.split(ENVELOPE_FRAMES, -1), strict=True):
+            near = -0.5 * (apart / (ENVELOPE_WIDTH * f0[..., None, None])).square()
+            peaks = ENVELOPE_PEAKS * self.comb(f0[:, None]).transpose(1, 2)[:, :, None]
+            parts.append(torch.einsum("btmj,bjt->bmt", (near + peaks).softmax(-1), part.float()))
+        return torch.cat(parts, dim=-1)
 
 
 def pitch_losses(

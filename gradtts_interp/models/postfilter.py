@@ -13,7 +13,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-FORMANT_QUEFRENCIES = range(3, 13)
+FORMANT_QUEFRENCIES = (3, 13)
 """Cosines over the mel bins that hold formants: below is the tilt of the spectrum, above are harmonics."""
 
 
@@ -27,14 +27,19 @@ def emphasise_formants(mel: Tensor, gain: float) -> Tensor:
     Returns:
         Log-mel of the same shape and level.
     """
-    return mel + (gain - 1.0) * (_projection(mel.shape[-2]).to(mel) @ mel)
+    return mel + (gain - 1.0) * lifter(mel, *FORMANT_QUEFRENCIES)
 
 
-@lru_cache(maxsize=4)
-def _projection(n_mels: int) -> Tensor:
-    """Matrix (M, M) that keeps the quefrencies of formants alone."""
+def lifter(mel: Tensor, first: int, end: int) -> Tensor:
+    """Keep some quefrencies of a log-mel (..., M, T): cosines number ``first`` to ``end`` - 1 over the bins."""
+    return _projection(mel.shape[-2], first, end).to(mel) @ mel
+
+
+@lru_cache(maxsize=8)
+def _projection(n_mels: int, first: int, end: int) -> Tensor:
+    """Matrix (M, M) that keeps quefrencies from 1 on alone."""
     with torch.inference_mode(False):
-        quefrencies = torch.tensor(FORMANT_QUEFRENCIES, dtype=torch.float64)[:, None]
+        quefrencies = torch.arange(first, end, dtype=torch.float64)[:, None]
         places = (torch.arange(n_mels, dtype=torch.float64) + 0.5) / n_mels
         cosines = (2.0 / n_mels) ** 0.5 * torch.cos(math.pi * quefrencies * places)
         return (cosines.T @ cosines).float()

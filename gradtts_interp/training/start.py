@@ -32,6 +32,9 @@ SCORE_FIELDS: dict[str, Callable[[str], Any]] = {
     "residual_std": float,
 }
 """What may be changed of a score network that begins anew, and how it is read; names as in the configuration."""
+OPEN_GATE = 0.3
+"""Of the style attention of a score network that begins anew. From a gate of zero, which an official network needs to
+stay what it is, attention had learnt nothing after 500 steps."""
 SCORE = "score"
 """Name of all that is none of the prior's: the score network, and the style tokens that it reads."""
 
@@ -156,6 +159,8 @@ def renew_score_network(model: GradTTS, changes: Sequence[str]) -> GradTTS:
     renewed = GradTTS(replace(model.settings, style=replace(style, **of_style), **values).to_dict())
     kept = {name: value for name, value in model.state_dict().items() if not name.startswith("decoder.")}
     renewed.load_state_dict(kept, strict=False)
+    for site in renewed.decoder.estimator.style_attn.values():  # type: ignore[union-attr]
+        nn.init.constant_(site.gate, OPEN_GATE)
     return renewed.train()
 
 

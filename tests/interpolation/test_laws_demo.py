@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gradtts_interp.evaluation.metric_rows import mean_shares
+from gradtts_interp.evaluation.signal import Listener
 from gradtts_interp.interpolation import shares
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 
@@ -50,6 +52,20 @@ def test_ends_are_the_single_styles(tts, styles, plain):
 
 def test_a_style_with_itself_is_that_style(tts, styles, plain):
     assert_same(mel_of(tts, styles[0], styles[0], shares.ramp()), plain[0])
+
+
+def test_a_voice_keeps_its_envelope_at_anothers_pitch(tts, styles):
+    """By the measure of the evaluation, on audio; by the network's own habit a voice changes with its pitch."""
+    options, styles = {"num_inference_steps": 0, "seed": 0}, styles[::-1]  # a low voice at a high pitch
+    swapped = tts(TEXT, *styles, share=shares.pitch(), **options)
+    options["durations"] = [swapped.durations.tolist()]
+    usual = tts(TEXT, *styles, share=shares.pitch(), mechanisms=("prosody", "attention"), **options)
+    speeches = [*(tts(TEXT, style, **options) for style in styles), swapped, usual]
+    listener = Listener(swapped.mel_config)
+    a, b, with_it, without = (listener.hear(speech.audio, speech.text) for speech in speeches)
+    kept, habit = (mean_shares(a, b, found) for found in (with_it, without))
+    assert kept["envelope_share"] > 0.85 > habit["envelope_share"]
+    assert abs(kept["f0_share"]) < 0.1
 
 
 @pytest.mark.slow

@@ -21,11 +21,11 @@ from gradtts_interp.interpolation.mechanisms import (
 from gradtts_interp.interpolation.reading import encode_styles, pad_ids, read_style
 from gradtts_interp.interpolation.scoring import Frames, make_score, stack_contexts
 from gradtts_interp.models.blocks import RegionGroupNorm, Rezero
-from gradtts_interp.models.style_context import join
+from gradtts_interp.models.style_context import StyleTokens, join
 
 FRAMES = 192
 A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
-ALL = tuple(MECHANISMS)
+ALL = tuple(name for name in MECHANISMS if name != "envelope")  # that of a frame prior alone
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +167,35 @@ def test_by_pitch_the_first_style_gives_the_pitch(readings):
     assert plan.mu is readings[1].mu
 
 
+def test_an_envelope_is_blended_at_its_own_pitch_and_the_level_stays():
+    """Of readings whose mean is their own envelope plus a level, so that the answer is known."""
+    bins, frames = torch.arange(80.0)[:, None], 8
+    tilts = {0: 0.0 * bins.expand(-1, frames), 1: torch.cos(torch.pi * (bins + 0.5) / 80).expand(-1, frames)}
+    voiced = (torch.arange(frames) > 1).float()
+
+    def reading(number: int) -> StyleReading:
+        contour = torch.stack([torch.zeros(frames), voiced, torch.zeros(frames)])[None]
+        tokens = StyleTokens(
+            tokens=torch.zeros(1, 1, 4), weight=torch.ones(1, 1), pooled=torch.full((1, 2), float(number))
+        )
+        return StyleReading(
+            mu=None, tokens=tokens, prosody=torch.tensor([[float(number), 0, 0, 0, 1]]), contour=contour,
+            mean=lambda pooled, asked: tilts[0] + (tilts[1] - tilts[0]) * pooled[:, :1].square() + asked[:, 6:7],
+            envelope=lambda mel, f0_hz: mel,
+        )  # fmt: skip
+
+    styles = [reading(0), reading(1)]
+    half = Shares(torch.full((1, 2, 80, frames), 0.5), torch.full((1, 2), 0.5))
+    usual = make_plan(styles, half, ["prior", "prosody"]).mu
+    given = make_plan(styles, half, ["prior", "prosody", "envelope"]).mu
+    torch.testing.assert_close(usual, 0.25 * tilts[1][None] + 0.5)  # half the pooled style is a quarter of the tilt
+    torch.testing.assert_close(given[..., 2:], (0.5 * tilts[1][None] + 0.5)[..., 2:])
+    assert torch.equal(given[..., :2], usual[..., :2])  # unvoiced: no envelope of its own
+    by_pitch = replace(half, by_pitch=True)
+    swapped = make_plan(styles, by_pitch, ["prosody", "envelope"]).mu
+    torch.testing.assert_close(swapped[..., 2:].diff(dim=1), tilts[1].diff(dim=0)[None, :, 2:])
+
+
 def test_each_item_has_its_own_dominant_style(readings):
     pair = [
         replace(r, mu=r.mu.repeat(2, 1, 1), prosody=r.prosody.repeat(2, 1), tokens=repeated(r.tokens)) for r in readings
@@ -245,7 +274,7 @@ def test_what_a_checkpoint_cannot_do():
     official = tiny_model(replace(TINY, style=None, n_spks=2))
     reading = StyleReading(torch.zeros(1, 80, FRAMES), speaker=torch.zeros(1, 80, FRAMES))
     shares = shares_of(SECOND_HALF)
-    for name in ("prosody", "attention"):
+    for name in ("prosody", "attention", "envelope"):
         with pytest.raises(InputError, match=f"mechanism '{name}': this checkpoint .*; choose among prior, score"):
             make_plan([reading, reading], shares, [name])
     with pytest.raises(InputError, match="mechanism 'warp': expected one of prior, prosody, attention, score"):

@@ -14,7 +14,7 @@ def cosine(quefrency, frames=5):
 
 @pytest.mark.parametrize("quefrency", range(0, 40))
 def test_only_the_quefrencies_of_formants_grow(quefrency):
-    expected = 1.25 if quefrency in FORMANT_QUEFRENCIES else 1.0
+    expected = 1.25 if quefrency in range(*FORMANT_QUEFRENCIES) else 1.0
     torch.testing.assert_close(
         emphasise_formants(cosine(quefrency), 1.25), expected * cosine(quefrency), atol=1e-5, rtol=0
     )

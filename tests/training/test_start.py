@@ -10,6 +10,7 @@ from gradtts_interp.checkpoints import save_model
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.training import state
 from gradtts_interp.training.start import (
+    OPEN_GATE,
     SPEAKERS,
     add_pitch,
     model_from_checkpoint,
@@ -78,6 +79,7 @@ def test_a_score_network_begins_anew_around_a_prior_that_stays():
     assert model.settings.prior_width == TINY_FRAME.prior_width
     for name, value in known.state_dict().items():
         assert name.startswith("decoder.") or torch.equal(model.state_dict()[name], value), name
+    assert all((site.gate == OPEN_GATE).all() for site in model.decoder.estimator.style_attn.values())
     same = renew_score_network(known, [])
     assert same.settings == known.settings
     assert not torch.equal(same.decoder.estimator.final_conv.weight, known.decoder.estimator.final_conv.weight)
