@@ -36,7 +36,8 @@ def style_key_sets(model: GradTTS, styles: Sequence[Style], sizes: Sequence[int]
 
     Returns:
         (S, n, 2) in [0, 1] with S = sum of sizes: by how much of its area each token lies inside its own style's pitch
-        mask, and by how much not; 0 for tokens of other styles. Speaker and emotion tokens are not pitch.
+        mask, and by how much not; 0 for tokens of other styles. The token of the manner is pitch; those of
+        speaker, emotion and voice are not.
 
     Raises:
         InputError: A style has no reference, or the model no style encoder.
@@ -50,6 +51,8 @@ def style_key_sets(model: GradTTS, styles: Sequence[Style], sizes: Sequence[int]
         plane = region_mask(style.contour, pitch, model.settings.mel)
         area = model.style_encoder.tokens_of_mask(torch.from_numpy(plane)[None].to(model.device))[0]
         area = functional.pad(area, (0, size - area.shape[0]))
+        if model.style_encoder.manner is not None:
+            area[-2] = 1
         row = area.new_zeros(size, len(styles), KEY_REGIONS)
         row[:, i] = torch.stack([area, 1 - area], dim=-1)
         rows.append(row)

@@ -32,7 +32,7 @@ class Residue(nn.Module):
 
 
 class StyleEncoder(nn.Module):
-    """Patches of a reference, one speaker token, one emotion token, and a learnt null token.
+    """Patches of a reference, one speaker token, one emotion token, summaries, and a learnt null token.
 
     No token looks beyond its own patch: a mask on the reference plane is then a mask on tokens, and nothing
     of what it hides leaks through a neighbour.
@@ -55,6 +55,8 @@ class StyleEncoder(nn.Module):
         self.residues = nn.Sequential(Residue(width), Residue(width), nn.LayerNorm(width))
         self.speakers = nn.Embedding(config.n_speakers, width) if config.n_speakers else None
         self.emotion = nn.Linear(config.emotion_dim, width) if config.emotion_dim else None
+        self.manner = nn.Linear(PROSODY_INPUT, width) if config.summaries else None
+        self.voice = nn.Linear(pooled_channels, width) if config.summaries else None
         self.null = nn.Parameter(torch.randn(width) * 0.02)
         self.null_pooled = nn.Parameter(torch.zeros(pooled_channels))
         self.timbre: TimbreEncoder | None = None
@@ -93,10 +95,11 @@ class StyleEncoder(nn.Module):
                 numbers of roles (B,), see :data:`ROLES`.
             speaker: Row of the speaker table (B,), -1 where unknown.
             emotion: Emotion vectors (B, E), all zero where unknown.
-            prosody: Normalised prosody vectors with their flag, (B, 5); not read where a timbre encoder pools.
+            prosody: Normalised prosody vectors with their flag, (B, 5); where a timbre encoder pools, the token of the
+                manner alone reads them.
 
         Returns:
-            Tokens (B, S, D): patches frequency-major, then speaker, emotion.
+            Tokens (B, S, D): patches frequency-major, then speaker, emotion, and with summaries manner and voice.
         """
         pb, pf = self.config.patch_bins, self.config.patch_frames
         inside = (torch.arange(mel.shape[2], device=mel.device)[None] < lengths[:, None]).to(mel.dtype)[:, None]
@@ -118,11 +121,18 @@ class StyleEncoder(nn.Module):
             summary = summary + extra * known[:, None]
         if self.timbre is not None:
             pooled = self.timbre(reference, lengths, mask=mask, speaker=speaker, emotion=emotion)
-            return StyleTokens(tokens=tokens, weight=weight, pooled=pooled)
-        pooled = self.pool(summary)
-        if prosody is not None:
-            pooled = pooled + self.pool_prosody(prosody)
-        return StyleTokens(tokens=tokens, weight=weight, pooled=self.pool_out(pooled))
+        else:
+            pooled = self.pool(summary)
+            if prosody is not None:
+                pooled = pooled + self.pool_prosody(prosody)
+            pooled = self.pool_out(pooled)
+        if self.manner is not None and self.voice is not None:
+            given = torch.zeros(len(mel), PROSODY_INPUT).to(tokens) if prosody is None else prosody
+            seen = weight.amax(1) > 0
+            known = [seen & (given[:, -1] > 0) & (role != ROLES["rest"]), seen & (role != ROLES["pitch"])]
+            tokens = torch.cat([tokens, self.manner(given)[:, None], self.voice(pooled)[:, None]], dim=1)
+            weight = torch.cat([weight, torch.stack(known, dim=1).to(weight)], dim=1)
+        return StyleTokens(tokens=tokens, weight=weight, pooled=pooled)
 
     def _vectors(self, batch: int, speaker: Tensor | None, emotion: Tensor | None) -> list[tuple[Tensor, Tensor]]:
         """Speaker and emotion vectors (B, D) with a flag (B,) where they are known."""
