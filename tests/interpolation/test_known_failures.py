@@ -71,7 +71,7 @@ def reading(tts, style):
 def score_of(tts, readings, plane=None, mechanisms=(), *, guidance=0.0, frames=FRAMES, x=None):
     """Score at t = 0.5 of a fixed noisy mel."""
     x = torch.randn(1, 80, FRAMES, generator=torch.Generator().manual_seed(1)) if x is None else x
-    shared = None if plane is None else Shares(plane, plane.mean((2, 3)))
+    shared = None if plane is None else Shares(plane, plane, plane, plane, plane.mean((2, 3)))
     mask = (torch.arange(FRAMES) < frames).float()[None, None]
     region = None if frames == FRAMES else mask
     with torch.no_grad():
