@@ -515,8 +515,9 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         Raises:
             InputError: The checkpoint knows no prosody of its styles, or mechanism ``prosody`` is left out.
         """
-        one = share is None or share.region is not None or share.pitch is share.energy is share.rate is None
-        if one or offer == OPEN:
+        if share is None or share.region is not None or offer == OPEN:
+            return
+        if share.pitch is share.energy is share.rate is None:
             return
         if not self.model.has_style:
             raise InputError(

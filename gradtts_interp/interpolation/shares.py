@@ -341,9 +341,9 @@ def phonemes(ranges: Mapping[range | int, float], *, base: Share | None = None, 
 def pitch(harmonics: int = 1, width_bins: int = 1) -> Share:
     """A's pitch, B's voice; ``~pitch()`` is B's pitch, A's voice.
 
-    Pitch, energy and rate have the share 0; that of the timbre is 0 on the bins of F0 and its harmonics and 1 elsewhere,
-    where F0 is that of the style that gives the pitch, on the target's frames. References are masked accordingly; a
-    product or sum with another share is a map of the target alone and masks no reference.
+    The share of pitch, energy and rate is 0; that of the timbre is 0 on the bins of F0 and its harmonics and 1
+    elsewhere, where F0 is that of the style that gives the pitch, on the target's frames. References are masked
+    accordingly; a product or sum with another share is a map of the target alone and masks no reference.
 
     Args:
         harmonics: Multiples 1..harmonics of F0 are marked.
