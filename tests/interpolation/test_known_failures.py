@@ -104,7 +104,7 @@ def test_failure_2_masks_lie_on_planes_and_are_pooled_by_area(voices):
     mask[: config.patch_bins, : config.patch_frames] = 1
     tokens = encoder.tokens_of_mask(torch.from_numpy(mask)[None])[0]
     assert tokens[0] == 1 and tokens[1:].abs().max() == 0
-    region = region_mask(a.contour, shares.pitch().pitch, tts.model.settings.mel)
+    region = region_mask(a.contour, shares.pitch().region, tts.model.settings.mel)
     assert region.shape == a.mel.shape  # the reference's own frames, however long the target is
     area = encoder.tokens_of_mask(torch.from_numpy(region)[None])[0]
     np.testing.assert_allclose(float(area.sum()) * config.patch_bins * config.patch_frames, region.sum(), rtol=1e-5)
