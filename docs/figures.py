@@ -70,7 +70,7 @@ def share_maps() -> Figure:
     }
     figure = Figure(figsize=(12.0, 9.0), dpi=100, layout="constrained")
     for axes, (name, share) in zip(figure.subplots(4, 2, sharex=True).flat, drawn.items(), strict=True):
-        image = draw_plane(axes, share.render(layout).weight, speech.mel_config, "cividis", (0.0, 1.0))
+        image = draw_plane(axes, share.render(layout).timbre, speech.mel_config, "cividis", (0.0, 1.0))
         axes.set_title(name, fontsize=SMALL)
         axes.set_ylabel("Hz", fontsize=SMALL)
         axes.tick_params(labelsize=SMALL)
@@ -91,7 +91,7 @@ def pitch_warp() -> Figure:
     times = {"phoneme by phoneme": source, "linearly": replace(source, tokens=None, durations=None)}
     for axes, (name, style) in zip(figure.subplots(2, 1, sharex=True), times.items(), strict=True):
         layout = layout_of(text, target, style, alone().mel_config, blank)
-        weight = shares.pitch(harmonics=3).render(layout).weight
+        weight = shares.pitch(harmonics=3).render(layout).timbre
         mel = source.mel[:, frames_of_reference(text, target, source, blank)]
         draw_plane(axes, np.where(weight > 0, mel, np.nan), alone().mel_config, "magma", (mel.min(), mel.max()))
         axes.set_title(f"mask of F0 and two harmonics (white), warped {name}", fontsize=SMALL)

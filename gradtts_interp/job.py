@@ -175,8 +175,8 @@ def checked(job: Job) -> Job:
         The same job.
 
     Raises:
-        InputError: A style is missing, or the checkpoint lacks what a mechanism, attention, guidance, an open offer or
-            a share by pitch needs.
+        InputError: A style is missing, or the checkpoint lacks what a mechanism, attention, guidance, an open offer, a
+            share by pitch or one of a single dimension needs.
     """
     pipeline = job.pipeline
     if job.a is None and (pipeline.model.has_style or pipeline.model.settings.n_spks > 1):
@@ -193,8 +193,9 @@ def checked(job: Job) -> Job:
         if job.sampling.guidance > 0:
             raise InputError("--guidance: this checkpoint has no null style; leave it at 0")
     pipeline.require_offer(job.offer, job.b, job.sampling.steps)
-    if job.share is not None and job.share.pitch is not None:
-        style = job.b if job.share.pitch.from_second else job.a
+    pipeline.require_dimensions(job.share, job.mechanisms, offer=job.offer)
+    if job.share is not None and job.share.region is not None:
+        style = job.b if job.share.region.from_second else job.a
         if style is None or style.contour is None:
             name = "style A" if style is None else style.name
             raise InputError(

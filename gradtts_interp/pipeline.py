@@ -28,7 +28,7 @@ from gradtts_interp.interpolation.attention_record import StyleMassRecorder
 from gradtts_interp.interpolation.mechanisms import BY_SHARE, MECHANISMS, OFFERS, OPEN, make_plan, open_plan
 from gradtts_interp.interpolation.noise import NOISE, NoiseTuning
 from gradtts_interp.interpolation.noise_run import TuningRun, split_noise
-from gradtts_interp.interpolation.reading import blend_durations, encode_styles, pad_ids, read_style
+from gradtts_interp.interpolation.reading import blend_durations, blend_rates, encode_styles, pad_ids, read_style
 from gradtts_interp.interpolation.scoring import Frames, make_score
 from gradtts_interp.interpolation.shares import Share, ShareMap
 from gradtts_interp.markup import AskedOfLines, at_volume, describe, lay_requests, pace, read_marked
@@ -36,7 +36,14 @@ from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.models.pitch_predictor import asked_f0_hz
 from gradtts_interp.models.precision import float32_default
 from gradtts_interp.pitch.contour import fill_unvoiced
-from gradtts_interp.placement import Prepared, given_durations, layout_of, stack_shares, token_spans
+from gradtts_interp.placement import (
+    Prepared,
+    given_durations,
+    layout_of,
+    shares_of_tokens,
+    stack_shares,
+    token_spans,
+)
 from gradtts_interp.results import speech_of
 from gradtts_interp.sampling import SamplingOptions, choose_sampler, generators_of
 from gradtts_interp.speech import Speech
@@ -230,7 +237,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         """Mechanisms used when none are named."""
         if not self.model.has_style:
             return DEFAULT_MECHANISMS_OFFICIAL
-        usual = DEFAULT_MECHANISMS_BY_PITCH if share.pitch else DEFAULT_MECHANISMS
+        usual = DEFAULT_MECHANISMS_BY_PITCH if share.region else DEFAULT_MECHANISMS
         return usual if self.model.frame_prior is None else (*usual, ENVELOPE)
 
     def accelerate(self, precision: str = "auto", *, compile_mode: str | None = None) -> GradTTSInterpPipeline:
@@ -270,7 +277,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             text: One line or several, plain or SSML; several are rendered as one padded batch.
             a: First style; the checkpoint's only voice if None (official single-speaker files).
             b: Second style.
-            share: How much of ``b`` speaks where; needed with ``b``.
+            share: How much of ``b`` speaks where, in all dimensions of speech or in each; needed with ``b``.
             offer: ``"share"``, or ``"open"``: both styles are offered alike, and with noise tuning alone the share says
                 which of them is followed where; without it the noise decides, and no share is needed.
             mechanisms: Names in :data:`~gradtts_interp.interpolation.mechanisms.MECHANISMS` and ``noise``; or one.
@@ -305,7 +312,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             raise InputError("two styles need a share, and a share needs two styles")
         if b is not None and a is None:
             raise InputError(f"second style {b.name}: expected a first style to blend it with")
-        exchanged = share is not None and share.pitch is not None and share.pitch.from_second
+        exchanged = share is not None and share.region is not None and share.region.from_second
         if share is not None and exchanged and noise_tuning is not None and noise_tuning.windows:
             raise InputError(f"share {share.name} with windows of your own: exchange the styles and use ~share instead")
         named_share = share
@@ -328,6 +335,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             mechanisms = (mechanisms,)
         usual = self.default_mechanisms(share) if share and offer != OPEN else ()
         chosen = tuple(mechanisms) if mechanisms is not None else usual
+        self.require_dimensions(share, chosen, offer=offer)
         chosen, tuning = split_noise(chosen, noise_tuning, styles, share, offer=offer)
         if seed is None and generator is None:
             seed = int(torch.randint(2**31, ()))
@@ -393,12 +401,12 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         """Encode texts in each style, decide durations, and draw the share maps on them."""
         settings = self.model.settings
         ids = pad_ids([t.ids for t in texts], self.device)
-        by_pitch = share.pitch if share and offer != OPEN else None
+        by_pitch = share.region if share and offer != OPEN else None
         encoded = encode_styles(self.model, ids, styles, pitch=by_pitch)
         rounding = "ceil" if settings.style is None else "round"
 
-        def frames_for(mean: Tensor) -> Tensor:
-            frames = blend_durations(encoded, mean, length_scale=length_scale, rounding=rounding)
+        def frames_for(shares: Tensor, blend: Callable[..., Tensor] = blend_durations) -> Tensor:
+            frames = blend(encoded, shares, length_scale=length_scale, rounding=rounding)
             return frames if directions is None else pace(frames, texts, directions, settings)
 
         given = None if durations is None else given_durations(durations, ids.lengths, self.device)
@@ -411,13 +419,15 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         frames = given if given is not None else frames_for(start)
         maps = self._maps(share, texts, frames, styles[0])
         if given is None:
-            # Durations follow the mean share, and the share is drawn on durations: one more round settles it.
-            mean = [float(m.weight.mean()) for m in maps]
-            if share.pitch:
-                # The last style's reading holds the first one's prosody, unless both are offered openly.
-                mean = [1.0 if by_pitch else 0.5] * size
-            mean_share = torch.tensor([[1 - m, m] for m in mean], device=self.device)
-            frames = frames_for(mean_share)
+            # Durations follow the share, and the share is drawn on durations: one more round settles it.
+            if share.region is None and share.rate is not None:
+                frames = frames_for(shares_of_tokens([m.rate.mean(0) for m in maps], frames), blend_rates)
+            else:
+                # Where references are masked, the last style's reading holds the first one's prosody, unless both are
+                # offered openly.
+                of_region = 1.0 if by_pitch else 0.5
+                mean = [float(m.rate.mean()) if share.region is None else of_region for m in maps]
+                frames = frames_for(torch.tensor([[1 - m, m] for m in mean], device=self.device))
             maps = self._maps(share, texts, frames, styles[0])
         return Prepared(encoded, frames, frames.sum(1), maps)
 
@@ -491,6 +501,31 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             f0_hz = fill_unvoiced(hertz[:frames].numpy(), voicing[:frames].numpy() > 0)
             contours.append((torch.from_numpy(f0_hz).to(self.device), voicing[:frames].float().to(self.device)))
         return self.vocoder.decode(on_device, mel_config, contours=contours)
+
+    def require_dimensions(
+        self, share: Share | None, mechanisms: Sequence[str] | None, *, offer: str = BY_SHARE
+    ) -> None:
+        """Raise unless a share of the pitch, the energy or the rate can take hold, where there is one.
+
+        Args:
+            share: As for a call.
+            mechanisms: As for a call.
+            offer: As for a call.
+
+        Raises:
+            InputError: The checkpoint knows no prosody of its styles, or mechanism ``prosody`` is left out.
+        """
+        if share is None or share.region is not None or offer == OPEN:
+            return
+        if share.pitch is share.energy is share.rate is None:
+            return
+        if not self.model.has_style:
+            raise InputError(
+                f"share {share.name}: this checkpoint reads no pitch, energy or rate of a style; expected one share "
+                "for all dimensions"
+            )
+        if mechanisms is not None and "prosody" not in mechanisms:
+            raise InputError(f"share {share.name}: expected mechanism 'prosody', by which pitch, energy and rate move")
 
     def require_offer(self, offer: str, b: Style | None, steps: int) -> None:
         """Raise unless two styles can be offered in this way.

@@ -15,7 +15,7 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import Shares
 from gradtts_interp.interpolation.reading import EncodedStyle
-from gradtts_interp.interpolation.shares import Layout, ShareMap
+from gradtts_interp.interpolation.shares import DIMENSIONS, Layout, ShareMap, partition
 from gradtts_interp.styles import Style
 from gradtts_interp.text.frontend import TokenizedText
 
@@ -89,10 +89,33 @@ def token_names(text: TokenizedText, blank: bool) -> tuple[str, ...]:
 
 def stack_shares(maps: Sequence[ShareMap], total: int, device: torch.device) -> Shares:
     """Pad share maps to one batch of ``total`` frames; a padded frame repeats the last one and is never heard."""
-    planes = [torch.from_numpy(m.partition) for m in maps]
-    mean = torch.stack([p.mean((1, 2)) for p in planes])
-    padded = torch.stack([torch.cat([p, p[..., -1:].expand(-1, -1, total - p.shape[-1])], dim=-1) for p in planes])
-    return Shares(padded.to(device), mean.to(device), by_pitch=maps[0].pitch is not None)
+    planes = {name: [torch.from_numpy(partition(m.planes[name])) for m in maps] for name in DIMENSIONS}
+    padded = {
+        name: torch.stack([torch.cat([p, p[..., -1:].expand(-1, -1, total - p.shape[-1])], dim=-1) for p in found])
+        for name, found in planes.items()
+    }
+    mean = torch.stack([p.mean((1, 2)) for p in planes["timbre"]])
+    on_device = {name: plane.to(device) for name, plane in padded.items()}
+    return Shares(**on_device, mean=mean.to(device), by_pitch=maps[0].region is not None)
+
+
+def shares_of_tokens(weights: Sequence[NDArray], durations: Tensor) -> Tensor:
+    """Mean share of each token's frames.
+
+    Args:
+        weights: Share of B over the frames of each item (T_i,).
+        durations: Frames of each token (B, L); a token of none takes the share where it lies.
+
+    Returns:
+        Shares of both styles (B, 2, L).
+    """
+    rows = []
+    for weight, frames in zip(weights, durations.tolist(), strict=True):
+        ends = np.cumsum(frames)
+        starts = np.minimum(ends - frames, len(weight) - 1)
+        rows.append([float(weight[s : max(s + 1, e)].mean()) for s, e in zip(starts, ends, strict=True)])
+    share = torch.tensor(rows, device=durations.device)
+    return torch.stack([1 - share, share], dim=1)
 
 
 def frames_of_reference(text: TokenizedText, durations: Sequence[int], style: Style, blank: bool) -> NDArray[np.int64]:

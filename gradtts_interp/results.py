@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.placement import Prepared, token_names, word_spans
 from gradtts_interp.speech import Speech
 from gradtts_interp.text.frontend import TokenizedText
+
+logger = logging.getLogger(__name__)
 
 
 def speech_of(
@@ -53,11 +56,16 @@ def speech_of(
         else None
     )
     notes = [f"not in the dictionary: {o.word} as {' '.join(o.phones)} ({o.how})" for o in text.out_of_dictionary]
+    shares = prepared.maps[i] if prepared.maps is not None else None
+    if shares is not None and shares.exaggerated:
+        beyond = f"the share of {', '.join(shares.exaggerated)} leaves 0 to 1, where what is realised may not follow it"
+        logger.warning(beyond)
+        notes.append(beyond)
     return Speech(
         text=text.text,
         audio=audio.float().cpu().numpy(),
         mel=mel.float().numpy(),
-        share=prepared.maps[i].weight if prepared.maps is not None else None,
+        shares=shares,
         durations=np.asarray(durations, dtype=np.int64),
         tokens=token_names(text, blank),
         words=word_spans(text, durations, blank),

@@ -16,6 +16,7 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.attention_maps import AttentionMaps
 from gradtts_interp.interpolation.noise_trace import TuningTrace
+from gradtts_interp.interpolation.shares import ShareMap
 from gradtts_interp.pitch.contour import Contour, extract_contour
 from gradtts_interp.styles import Style, style_of_samples
 
@@ -28,7 +29,7 @@ class Speech:
         text: What was asked for.
         audio: Samples (N,), float32 in [-1, 1].
         mel: Log-mel (M, T).
-        share: Share of the second style (M, T), None for a single style.
+        shares: Shares of the second style, None for a single style.
         durations: Frames of each token (L,).
         tokens: Names of the tokens (L,); blanks are ``""``.
         words: Words with their first frame and the frame after their last.
@@ -44,7 +45,7 @@ class Speech:
     text: str
     audio: NDArray[np.float32]
     mel: NDArray[np.float32]
-    share: NDArray[np.float32] | None
+    shares: ShareMap | None
     durations: NDArray[np.int64]
     tokens: tuple[str, ...]
     words: tuple[tuple[str, int, int], ...]
@@ -55,6 +56,11 @@ class Speech:
     notes: tuple[str, ...] = field(default=())
     tuning: TuningTrace | None = None
     attention_maps: AttentionMaps | None = None
+
+    @property
+    def share(self) -> NDArray[np.float32] | None:
+        """Share of the second style in the timbre (M, T), None for a single style."""
+        return None if self.shares is None else self.shares.timbre
 
     @property
     def contour(self) -> Contour:
@@ -102,7 +108,7 @@ class Speech:
             settings["noise_tuning"] = {**settings["noise_tuning"], "windows": windows}
         return replace(
             self,
-            share=None if self.share is None else 1 - self.share,
+            shares=self.shares and self.shares.reversed_styles(),
             attention=attention,
             attention_maps=self.attention_maps and self.attention_maps.reversed_styles(),
             tuning=self.tuning and self.tuning.reversed_styles(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.moments import Moment
-from gradtts_interp.interpolation.shares import Layout, Share
+from gradtts_interp.interpolation.shares import Draw, Layout, Share, compose
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
 from gradtts_interp.text.sentences import split_sentences
@@ -59,11 +59,11 @@ def part_of_share(share: Share, start: float, stop: float, seconds: float) -> Sh
         A share for the sentence; at the end of one sentence it is what it is at the start of the next.
     """
 
-    def draw(at: Layout) -> NDArray[np.float32]:
+    def part(draw: Draw, at: Layout) -> NDArray[np.float32]:
         plain = {f.name: getattr(at, f.name) for f in fields(Layout)}
-        return share.draw(ParagraphPart(**plain, start=start, stop=stop, seconds=seconds))
+        return draw(ParagraphPart(**plain, start=start, stop=stop, seconds=seconds))
 
-    return Share(share.name, draw, share.pitch)
+    return replace(compose(share.name, part, share), region=share.region)
 
 
 def stream(

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from tiny import tiny_style
 
 from gradtts_interp.alignment import warp_frames
@@ -13,7 +14,7 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
 from gradtts_interp.pitch.masks import nearest_bin
-from gradtts_interp.placement import frames_of_reference, layout_of, token_names
+from gradtts_interp.placement import frames_of_reference, layout_of, shares_of_tokens, token_names
 
 MEL = MelConfig()
 
@@ -45,7 +46,7 @@ def test_the_mask_follows_the_phonemes_of_a_rendered_reference(text):
     target = [8 if i < size // 2 else 2 for i in range(size)]
     layout = layout_of(text, target, style, MEL, False)
     np.testing.assert_array_equal(layout.f0_hz, np.repeat(f0_hz[::4], target))
-    weight = shares.pitch(width_bins=0).render(layout).weight
+    weight = shares.pitch(width_bins=0).render(layout).timbre
     np.testing.assert_array_equal(weight.argmin(0), nearest_bin(layout.f0_hz, MEL))
 
 
@@ -67,3 +68,11 @@ def test_a_rendered_utterance_is_a_style_with_times(tiny_pipeline, text, monkeyp
     assert sum(style.durations) == len(style.contour) and "A calm day." in style.name
     again = tiny_pipeline("A calm day.", style, tiny_style(2), share=shares.pitch(), num_inference_steps=1, seed=0)
     assert again.share.min() == 0
+
+
+def test_each_token_has_the_mean_share_of_its_frames():
+    weights = [np.array([0, 0, 1, 1, 0.5, 0.5]), np.array([1.0, 0.0])]
+    found = shares_of_tokens(weights, torch.tensor([[2, 0, 2, 1, 1, 0], [1, 1, 0, 0, 0, 0]]))
+    expected = [[0, 1, 1, 0.5, 0.5, 0.5], [1, 0, 0, 0, 0, 0]]  # a token of no frame has the share where it lies
+    np.testing.assert_allclose(found[:, 1], expected)
+    np.testing.assert_allclose(found.sum(1), 1)

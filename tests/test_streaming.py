@@ -55,23 +55,32 @@ class TestSentences:
 
 
 class TestParagraph:
-    @pytest.mark.parametrize("share", [shares.ramp(), shares.ramp(0.3, 0.7), shares.curve([(0, 1), (0.5, 0), (1, 1)])])
+    @pytest.mark.parametrize(
+        "share",
+        [
+            shares.ramp(),
+            shares.ramp(0.3, 0.7),
+            shares.curve([(0, 1), (0.5, 0), (1, 1)]),
+            shares.dimensions(shares.ramp(), pitch=shares.ramp(0.6, 0.9), rate=0.25),
+        ],
+    )
     def test_parts_in_a_row_are_the_share_of_the_whole(self, share):
         mel, lengths = MelConfig(), (30, 50, 20)
-        whole = share.render(Layout(sum(lengths), mel)).weight
+        whole = share.render(Layout(sum(lengths), mel)).planes
         ends = np.cumsum(lengths) / sum(lengths)
         seconds = sum(lengths) / mel.frame_rate_hz
         parts = [
-            part_of_share(share, end - n / sum(lengths), end, seconds).render(Layout(n, mel)).weight
+            part_of_share(share, end - n / sum(lengths), end, seconds).render(Layout(n, mel)).planes
             for n, end in zip(lengths, ends, strict=True)
         ]
-        np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, atol=1e-6)
+        for name, plane in whole.items():
+            np.testing.assert_allclose(np.concatenate([part[name] for part in parts], axis=1), plane, atol=1e-6)
 
     def test_seconds_count_from_the_start_of_the_paragraph(self):
         mel = MelConfig()
         frames = round(mel.frame_rate_hz)
         part = part_of_share(shares.step("1.5s"), 0.5, 1.0, 2 * frames / mel.frame_rate_hz)
-        weight = part.render(Layout(frames, mel)).weight[0]
+        weight = part.render(Layout(frames, mel)).timbre[0]
         assert weight[: frames // 2 - 1].max() == 0 and weight[frames // 2 + 1 :].min() == 1
 
     def test_weights_go_on_over_sentences(self, tiny_pipeline):

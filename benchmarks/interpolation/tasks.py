@@ -133,7 +133,7 @@ def ramp(context: StudyContext, index: int) -> Rows:
         rendering, watch = context.render(pair, condition, share)
         three = _three(plain, rendering)
         frames = min(signal.frames for signal in three)
-        wanted = course.render(Layout(frames, context.context.mel)).weight.mean(0)
+        wanted = course.render(Layout(frames, context.context.mel)).timbre.mean(0)
         found = metric_rows.realised_shares(*three)
         row = _row(TIME, pair, condition, rendering, watch) | metric_rows.mean_shares(*three)
         row |= metric_rows.following(*three, wanted)

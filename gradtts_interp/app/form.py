@@ -48,6 +48,7 @@ class Form:
         curve: Share of B over time, for ``time``.
         weight: Share of B, for ``mix``.
         bands: Frequency bands with their style; empty for none.
+        dimensions: Shares of single dimensions, such as ``pitch=0 timbre=0:a,1:b``; empty for none.
         pitch_from: Who gives the pitch, for ``frequency``.
         mechanisms: Where the blend takes hold; empty for the checkpoint's choice.
         steps: Of the sampler.
@@ -62,6 +63,7 @@ class Form:
     curve: str = "0.2:0,0.8:1"
     weight: float = 0.5
     bands: str = ""
+    dimensions: str = ""
     pitch_from: str = "a"
     mechanisms: tuple[str, ...] = ()
     steps: int = SamplingOptions.steps
@@ -116,7 +118,7 @@ def job_of_form(
             plots=True,
             settings={
                 "mode": form.mode if form.b is not None else "none",
-                "pitch_from": form.pitch_from if share is not None and share.pitch is not None else None,
+                "pitch_from": form.pitch_from if share is not None and share.region is not None else None,
                 **settings,
             },
         )
@@ -133,12 +135,13 @@ def _style_of(choice: StyleChoice, letter: str, pipeline: GradTTSInterpPipeline)
 
 def _blend_of(form: Form) -> dict[str, Any]:
     """The fields that describe the share, named as in :func:`~gradtts_interp.cli.blend_flags.share_of`."""
-    bands = "".join(form.bands.split()) or None
+    bands, own = "".join(form.bands.split()) or None, {"share": form.dimensions.split() or None}
     if form.mode == "time":
-        return {"curve": "".join(form.curve.split()), "bands": bands}
+        return {"curve": "".join(form.curve.split()), "bands": bands, **own}
     if form.mode == "mix":
-        return {"weight": form.weight, "bands": bands}
-    return {"bands": bands} if bands else {"pitch_from": form.pitch_from}  # bands in Hz have no pitch to follow
+        return {"weight": form.weight, "bands": bands, **own}
+    # Bands in Hz have no pitch to follow.
+    return {"bands": bands, **own} if bands else {"pitch_from": form.pitch_from, **own}
 
 
 def records_attention(form: Form, pipeline: GradTTSInterpPipeline) -> bool:
@@ -163,8 +166,8 @@ def command_of(form: Form, checkpoint: Path, vocoder: str | None, *, attention: 
     if form.b is not None:
         flags += [*_flags_of_style(form.b, "2"), "--mode", form.mode]
         for name, value in _blend_of(form).items():
-            if value is not None:
-                flags.append(f"--{name.replace('_', '-')}={value if isinstance(value, str) else format(value, 'g')}")
+            for each in value if isinstance(value, list) else [] if value is None else [value]:
+                flags.append(f"--{name.replace('_', '-')}={each if isinstance(each, str) else format(each, 'g')}")
         for mechanism in form.mechanisms:
             flags += ["--mechanism", mechanism]
         flags += ["--attention"] * attention

@@ -93,11 +93,12 @@ def _fields(renderer: FormRenderer) -> list[Any]:
     mode.change(_show_part, mode, parts, show_progress="hidden", api_visibility="private")
     with gr.Accordion("More", open=False):
         bands = gr.Textbox(label="Frequency bands in Hz, such as 0-400:a,400-8000:b")
+        dimensions = gr.Textbox(label="Shares of single dimensions, such as pitch=0 timbre=0:a,1:b")
         mechanisms = gr.CheckboxGroup([*MECHANISMS, NOISE], label="Mechanisms (none: the checkpoint's choice)")
         steps = gr.Slider(1, limits.steps, SamplingOptions.steps, step=1, label="Steps", elem_id="steps")
         solver = gr.Dropdown([*SAMPLERS], value=SamplingOptions.solver, label="Solver")
         seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=2**31 - 1)
-    return [text, *a, *b, mode, curve, weight, bands, pitch_from, mechanisms, steps, solver, seed]
+    return [text, *a, *b, mode, curve, weight, bands, dimensions, pitch_from, mechanisms, steps, solver, seed]
 
 
 def _show_part(mode: str) -> list[Any]:
@@ -199,7 +200,7 @@ def form_of(values: Any) -> Form:
     """
     text, *rest = values
     a, b = _style_of(rest[:4]), _style_of(rest[4:8])
-    mode, curve, weight, bands, pitch_from, mechanisms, steps, solver, seed = rest[8:]
+    mode, curve, weight, bands, dimensions, pitch_from, mechanisms, steps, solver, seed = rest[8:]
     try:
         return Form(
             text=text or "",
@@ -209,6 +210,7 @@ def form_of(values: Any) -> Form:
             curve=curve or "",
             weight=float(weight),
             bands=bands or "",
+            dimensions=dimensions or "",
             pitch_from=(pitch_from or "A").lower(),
             mechanisms=tuple(mechanisms or ()),
             steps=int(steps),

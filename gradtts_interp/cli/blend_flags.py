@@ -6,13 +6,13 @@ The share of B is a product: what follows time (or is the same everywhere) times
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
-from gradtts_interp.interpolation.share_text import parse_bands, parse_curve, parse_words
-from gradtts_interp.interpolation.shares import Share
+from gradtts_interp.interpolation.share_text import parse_bands, parse_curve, parse_dimensions, parse_words
+from gradtts_interp.interpolation.shares import DIMENSIONS, SHARE_LIMITS, Share
 from gradtts_interp.pitch.masks import BANDS_HZ
 
 MODES = ("time", "frequency", "mix", "none")
@@ -25,15 +25,25 @@ def add_blend_arguments(group: argparse._ArgumentGroup) -> None:
         "--mode",
         choices=MODES,
         help="time: from A to B along the sentence; frequency: pitch of one, voice of the other, or --bands; mix: the "
-        "same share everywhere; none: A alone (default: none with one style; frequency with --bands alone; else time)",
+        "same share everywhere; none: A alone (default: none with one style; frequency with --bands alone; mix with "
+        "--share alone; else time)",
     )
-    group.add_argument("--weight", type=share_number, metavar="W", help="share of B in mode mix, 0 to 1 (default: 0.5)")
+    group.add_argument(
+        "--weight", type=share_number, metavar="W", help="share of B in mode mix, 0 to 1 (default: 0.5; 0 with --share)"
+    )
+    group.add_argument(
+        "--share",
+        action="append",
+        metavar="DIMENSION=W",
+        help=f"share of B in one dimension of speech, of {', '.join(DIMENSIONS)}; repeatable: pitch=0.5, "
+        "energy=0:a,1:b as in --curve, timbre=f1-f2:b as in --bands; the other dimensions follow the mode",
+    )
     group.add_argument(
         "--curve",
         metavar="T:W,...",
         help="share of B over time in mode time, as times and shares, such as 0:0,0.4:0,0.6:1,1:1; a time is relative "
         "(0 to 1), in seconds (0.5s) or in words (w2 is the start of word 2, w2.5 its middle); a share is 0 to 1, a or "
-        "b (default: a ramp, 0.2:0,0.8:1)",
+        f"b, or beyond to exaggerate, from {SHARE_LIMITS[0]} to {SHARE_LIMITS[1]} (default: a ramp, 0.2:0,0.8:1)",
     )
     group.add_argument(
         "--words",
@@ -73,7 +83,9 @@ def mode_of(args: argparse.Namespace) -> str:
         return args.mode
     if args.speaker2 is None and args.reference2 is None:
         return "none"
-    return "frequency" if args.bands is not None and args.curve is None and args.words is None else "time"
+    if args.curve is not None or args.words is not None:
+        return "time"
+    return "frequency" if args.bands is not None else "mix" if args.share is not None else "time"
 
 
 def blend_conflicts(args: argparse.Namespace, mode: str) -> dict[str, bool]:
@@ -86,18 +98,22 @@ def blend_conflicts(args: argparse.Namespace, mode: str) -> dict[str, bool]:
         "--curve: it belongs to --mode time": args.curve is not None and mode != "time",
         "--words: it belongs to --mode time or mix": args.words is not None and mode not in ("time", "mix"),
         "--bands: it needs two styles; give -s2/--speaker2 or --reference2": args.bands is not None and mode == "none",
+        "--share: it needs two styles; give -s2/--speaker2 or --reference2": args.share is not None and mode == "none",
+        "--share and --mode frequency: the pitch of one and the voice of the other is --share timbre=b or "
+        "--share pitch=b; give --mode mix": args.share is not None and mode == "frequency" and args.bands is None,
         f"{name}: it belongs to --mode frequency": bool(given) and mode != "frequency",
         f"{name} and --bands: give one; bands in Hz have no pitch to follow": bool(given) and args.bands is not None,
     }
 
 
-SHARE_FLAGS = ("weight", "curve", "words", "bands", "pitch_from", "harmonics", "pitch_width")
+SHARE_FLAGS = ("weight", "share", "curve", "words", "bands", "pitch_from", "harmonics", "pitch_width")
 
 
 def share_of(
     mode: str,
     *,
     weight: float | None = None,
+    share: Sequence[str] | None = None,
     curve: str | None = None,
     words: str | None = None,
     bands: str | None = None,
@@ -109,7 +125,8 @@ def share_of(
 
     Args:
         mode: One of :data:`MODES`.
-        weight: Share everywhere, for mode mix; one half if None.
+        weight: Share everywhere, for mode mix; one half if None, or 0 with ``share``.
+        share: Shares of single dimensions; the others follow the mode.
         curve: Share over time, for mode time; a ramp if None.
         words: Shares of single words.
         bands: Shares of frequency bands.
@@ -121,26 +138,27 @@ def share_of(
         The share; None for a single style.
 
     Raises:
-        InputError: A weight, curve, words or bands cannot be read.
+        InputError: A weight, share, curve, words or bands cannot be read, or ``share`` does not go with the mode.
     """
     if mode == "none":
         return None
     by_band = None if bands is None else _named("--bands", parse_bands, bands)
-    if mode == "frequency":
-        if by_band is not None:
-            return by_band
-        pitch = shares.pitch(harmonics or 1, 1 if pitch_width is None else pitch_width)
-        return ~pitch if pitch_from == "b" else pitch
     base: Share | None
-    if mode == "mix":
-        base = _named("--weight", shares.constant, EVEN if weight is None else weight)
-    elif curve is not None:
-        base = _named("--curve", parse_curve, curve)
+    if mode == "frequency":
+        pitch = shares.pitch(harmonics or 1, 1 if pitch_width is None else pitch_width)
+        blend = by_band or (~pitch if pitch_from == "b" else pitch)
     else:
-        base = None if words is not None else shares.ramp()
-    share = base if words is None else _named("--words", lambda text: parse_words(text, base=base), words)
-    assert share is not None
-    return share if by_band is None else share * by_band
+        if mode == "mix":
+            usual = EVEN if share is None else 0.0
+            base = _named("--weight", shares.constant, usual if weight is None else weight)
+        elif curve is not None:
+            base = _named("--curve", parse_curve, curve)
+        else:
+            base = None if words is not None else shares.ramp()
+        timed = base if words is None else _named("--words", lambda text: parse_words(text, base=base), words)
+        assert timed is not None
+        blend = timed if by_band is None else timed * by_band
+    return blend if share is None else _named("--share", lambda texts: parse_dimensions(texts, base=blend), share)
 
 
 def _named(flag: str, read: Callable[[Any], Share], value: Any) -> Share:
@@ -152,13 +170,14 @@ def _named(flag: str, read: Callable[[Any], Share], value: Any) -> Share:
 
 
 def share_number(text: str) -> float:
-    """Read a share from 0 to 1, for argparse."""
+    """Read a share, for argparse."""
+    low, high = SHARE_LIMITS
     try:
         value = float(text)
     except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 0 to 1")
+        value = float("nan")
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 0 to 1, or beyond from {low} to {high}")
     return value
 
 

@@ -14,7 +14,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.morphing import morph_measures
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.sampling import choose_sampler
-from gradtts_interp.stimuli.continuum import DIMENSIONS, EQUALISED, Continuum, make_continuum
+from gradtts_interp.stimuli.continuum import CONTINUA, EQUALISED, Continuum, make_continuum
 from gradtts_interp.stimuli.experiments import EXPERIMENTS, TASKS, write_experiment
 from gradtts_interp.stimuli.folder import save_continuum
 
@@ -35,10 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     steps.add_argument("--steps", type=int, default=11, metavar="N", help="with both ends (default: %(default)s)")
     steps.add_argument(
         "--of",
-        choices=tuple(DIMENSIONS),
+        choices=tuple(CONTINUA),
         default="all",
-        help="what moves from A to B: all; pitch, energy or rate alone, the rest is A's; timbre, with A's pitch; time: "
-        "B begins earlier and earlier; frequency: B above an edge that goes down (default: %(default)s)",
+        help="what moves from A to B: all; pitch, timbre, energy or rate alone, the rest is A's; time: B begins "
+        "earlier and earlier; frequency: B above an edge that goes down (default: %(default)s)",
     )
     steps.add_argument(
         "--equalise",

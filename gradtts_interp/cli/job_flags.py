@@ -87,7 +87,7 @@ def job_of(args: argparse.Namespace, command_line: str) -> Job:
         write_pitch=getattr(args, "write_pitch", None),
         settings={
             "mode": mode,
-            "pitch_from": (args.pitch_from or "a") if share is not None and share.pitch is not None else None,
+            "pitch_from": (args.pitch_from or "a") if share is not None and share.region is not None else None,
             "checkpoint": str(checkpoint.resolve()),
             "vocoder": args.vocoder or type(pipeline.vocoder).__name__,
             "command": command_line,

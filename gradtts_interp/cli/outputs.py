@@ -81,8 +81,9 @@ def _measures(job: Job, take: Take) -> dict[str, Any]:
         share = realised_f0_share(a, b, blend)
         found = [_realised(share, part) for part in (slice(None), *parts)]
         realised = {"whole": found[0], "thirds": found[1:], "reason": None}
-    if take.speech.share is not None:
-        realised["asked_thirds"] = [round(_asked(job, take.speech, part), 4) for part in parts]
+    if take.speech.shares is not None:
+        asked = take.speech.shares.pitch[:LOW_BAND_BINS]
+        realised["asked_thirds"] = [round(float(asked[:, part].mean()), 4) for part in parts]
     return {"f0": {**f0, "thirds_median_hz": medians}, "realised_blend": realised}
 
 
@@ -93,14 +94,6 @@ def _realised(share: RealisedShare, frames: slice) -> dict[str, Any]:
         return {"value": round(share.mean(frames), 4), "frames": count, "reason": None}
     what = f"voiced in A, B and the blend with A and B at least {SMALLEST_RANGE_CENTS:g} cents apart"
     return {"value": None, "frames": count, "reason": f"{count} frames are {what}; expected {FEWEST_FRAMES} or more"}
-
-
-def _asked(job: Job, speech: Speech, frames: slice) -> float:
-    """Share of B that was asked for the pitch of some frames."""
-    assert speech.share is not None and job.share is not None
-    if job.share.pitch is not None:
-        return float(job.share.pitch.from_second)
-    return float(speech.share[:LOW_BAND_BINS, frames].mean())
 
 
 def write_outputs(job: Job, line: Sentence, take: Take) -> tuple[dict[str, Any], dict[str, Path]]:

@@ -196,7 +196,7 @@ def _over_time(context: GridContext, item: GridItem, condition: Condition) -> tu
     assert rendering.speech is not None and rendering.speech.share is not None
     three, wanted = _three(plain, rendering), rendering.speech.share.mean(0)
     if condition.name == STATIC:  # one style for the whole sentence is measured against the ramp
-        wanted = shares.ramp().render(Layout(len(wanted), renderer.listener.mel)).weight.mean(0)
+        wanted = shares.ramp().render(Layout(len(wanted), renderer.listener.mel)).timbre.mean(0)
     rows = []
     asked = [float(part.mean()) if len(part) else None for part in np.array_split(wanted, TIME_BINS)]
     for name, share in metric_rows.realised_shares(*three).items():

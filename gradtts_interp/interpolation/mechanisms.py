@@ -66,15 +66,21 @@ class StyleReading:
 
 @dataclass(frozen=True)
 class Shares:
-    """Shares of n styles on the target plane.
+    """Shares of n styles on the target plane, in each dimension.
 
     Attributes:
-        plane: (B, n, M, T), sums to 1 over n.
-        mean: Mean share of each style over each item's own frames (B, n).
-        by_pitch: Style 0 gives pitch, the last style the rest.
+        timbre: (B, n, M, T), sums to 1 over n.
+        pitch: Likewise; so are the others.
+        energy: Of the level.
+        rate: Of the rate.
+        mean: Mean share of each style in the timbre over each item's own frames (B, n).
+        by_pitch: Style 0 gives pitch, the last style the rest: references are masked, and no query has a share.
     """
 
-    plane: Tensor
+    timbre: Tensor
+    pitch: Tensor
+    energy: Tensor
+    rate: Tensor
     mean: Tensor
     by_pitch: bool = False
 
@@ -89,18 +95,14 @@ class Shares:
         """
         equals = self.mean >= self.mean.amax(1, keepdim=True) - 1e-6
         best = rank.masked_fill(~equals, -torch.inf).argmax(1)
-        hard = functional.one_hot(best, self.mean.shape[1]).to(self.plane.dtype)
-        return replace(self, plane=hard[:, :, None, None].expand_as(self.plane), mean=hard, by_pitch=False)
+        hard = functional.one_hot(best, self.mean.shape[1]).to(self.timbre.dtype)
+        plane = hard[:, :, None, None].expand_as(self.timbre)
+        return Shares(plane, plane, plane, plane, hard)
 
     def prosody_shares(self) -> Tensor:
         """Shares of the four prosody numbers per frame, (B, n, 4, T)."""
-        if self.by_pitch:
-            first = torch.zeros_like(self.plane[:, :, :4])
-            first[:, 0] = 1
-            return first
-        low = self.plane[:, :, :LOW_BAND_BINS].mean(2, keepdim=True).expand(-1, -1, F0_NUMBERS, -1)
-        whole = self.plane.mean(2, keepdim=True).expand(-1, -1, 4 - F0_NUMBERS, -1)
-        return torch.cat([low, whole], dim=2)
+        low = self.pitch[:, :, :LOW_BAND_BINS].mean(2, keepdim=True).expand(-1, -1, F0_NUMBERS, -1)
+        return torch.cat([low, self.energy.mean(2, keepdim=True), self.rate.mean(2, keepdim=True)], dim=2)
 
 
 @dataclass(frozen=True)
@@ -258,8 +260,8 @@ def prior(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
     """Blend the prior means, and the official speaker planes, per bin and frame."""
     speaker = None
     if styles[0].speaker is not None:
-        speaker = _weighted([s.speaker for s in styles], shares.plane)  # type: ignore[misc]
-    branches = tuple(replace(b, voice=shares.plane, speaker=speaker) for b in plan.branches)
+        speaker = _weighted([s.speaker for s in styles], shares.timbre)  # type: ignore[misc]
+    branches = tuple(replace(b, voice=shares.timbre, speaker=speaker) for b in plan.branches)
     return replace(plan, branches=branches, blended=plan.blended | {"prior"})
 
 
@@ -273,11 +275,14 @@ def prosody(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Pla
 
 
 def attention(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
-    """Let every position read the tokens of all styles, by logit bias: one evaluation for all styles."""
+    """Let every position read the tokens of all styles, by logit bias: one evaluation for all styles.
+
+    Nothing can be read less than not at all: a share beyond 0 or 1 reads as 0 or 1.
+    """
     if any(s.tokens is None for s in styles):
         raise InputError("mechanism 'attention': this checkpoint has no style attention; choose among prior, score")
     tokens: list[StyleTokens] = [s.tokens for s in styles]  # type: ignore[misc]
-    context = join(tokens, None if shares.by_pitch else shares.plane)
+    context = join(tokens, None if shares.by_pitch else shares.timbre.clamp(0, 1))
     branches = tuple(replace(b, context=context) for b in plan.branches)
     return replace(plan, branches=branches, blended=plan.blended | {"attention"})
 
@@ -293,7 +298,7 @@ def envelope(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Pl
     """
     if styles[0].envelope is None:
         raise InputError("mechanism 'envelope': this checkpoint has no frame prior; choose among prior, score")
-    plane = shares.plane
+    plane = shares.timbre
     if shares.by_pitch:
         plane = torch.zeros_like(plane)
         plane[:, -1] = 1
@@ -313,7 +318,7 @@ def score(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
                 context=kept.context if "attention" in plan.blended else own.context,
                 prosody=kept.prosody if "prosody" in plan.blended else own.prosody,
                 speaker=kept.speaker if "prior" in plan.blended else own.speaker,
-                weight=shares.plane[:, i],
+                weight=shares.timbre[:, i],
             )
         )
     # A style that nobody hears is not evaluated: 0 and 1 then cost one evaluation and equal the single style exactly.

@@ -55,7 +55,7 @@ def split_noise(
         return others, None
     if offer == OPEN and share is None:
         raise InputError("noise tuning of an open offer: expected a share, which says where each style is followed")
-    pitch = share.pitch if share else None
+    pitch = share.region if share else None
     tuning = tuning or NoiseTuning()
     by_pitch, openly = pitch is not None, offer == OPEN
     windows = tuning.windows_for(styles=len(styles), by_pitch=by_pitch, openly=openly)  # so that the record names them
@@ -131,7 +131,7 @@ class TuningRun:
         if not all(w.by_attention for w in windows):
             lengths, mel = frames.mask.sum((1, 2)).long(), model.settings.mel
             outcomes = style_outcomes(self.styles, lengths, frames.mask.shape[-1], mel=mel, pitch=self.pitch)
-        share = None if shares is None else shares.plane
+        share = None if shares is None else shares.timbre.clamp(0, 1)
         goals = [
             Goal(w.style, w.region, w.outside_weight, at, frames.mask, share, w.queries, LOW_BAND_BINS, outcomes)
             for w, at in zip(windows, sites, strict=True)

@@ -199,6 +199,28 @@ def blend_durations(styles: list[EncodedStyle], mean_shares: Tensor, *, length_s
     return durations_from_log(logw, styles[0].mask, length_scale=length_scale, rounding=rounding)  # type: ignore[arg-type]
 
 
+def blend_rates(styles: list[EncodedStyle], shares: Tensor, *, length_scale: float, rounding: str) -> Tensor:
+    """Durations (B, L) in frames between those of the styles alone, in log, by a share for each token.
+
+    Running sums are rounded, since styles may differ by less than a frame a token.
+
+    Args:
+        styles: n encoded styles.
+        shares: Of each style and token (B, n, L), sums to 1 over n.
+        length_scale: Factor on all durations.
+        rounding: See :func:`~gradtts_interp.alignment.durations_from_log`.
+
+    Returns:
+        Frames of each token (B, L), 0 on padding.
+    """
+    logs = torch.stack(
+        [durations_from_log(s.logw, s.mask, length_scale=length_scale, rounding=rounding) for s in styles], dim=1
+    ).clamp_min(1).log()  # fmt: skip
+    mask = styles[0].mask[:, 0]
+    ends = (((logs * shares).sum(1).exp()) * mask).cumsum(1).round()
+    return (ends.diff(dim=1, prepend=torch.zeros_like(ends[:, :1])).clamp_min(1) * mask).long()
+
+
 def read_style(model: GradTTS, style: EncodedStyle, durations: Tensor, frames: int) -> StyleReading:
     """Lay one encoded style out over the target's frames."""
     speaker = None

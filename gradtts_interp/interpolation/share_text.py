@@ -1,14 +1,15 @@
-"""Shares as they are written on the command line: curves, words and bands."""
+"""Shares as they are written on the command line: curves, words, bands, and one for each dimension."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
-from gradtts_interp.interpolation.shares import Share
+from gradtts_interp.interpolation.shares import DIMENSIONS, Share
+from gradtts_interp.pitch.masks import BANDS_HZ
 
 STYLES = {"a": 0.0, "b": 1.0}
 FIRST_WORD = 1  # people count from 1
@@ -59,6 +60,46 @@ def parse_bands(text: str) -> Share:
             raise InputError(f"bands {text!r}: {chosen} was given twice; expected each band once")
         ranges[band] = share
     return shares.spectrum(ranges)
+
+
+def parse_dimensions(texts: Sequence[str], *, base: Share | None = None) -> Share:
+    """Read shares of single dimensions, such as ``["pitch=0.5", "timbre=0:a,1:b"]``.
+
+    Args:
+        texts: ``dimension=share``, where a share is a number, ``a``, ``b``, a curve, or bands for the timbre.
+        base: Share of the other dimensions; they are A's if None.
+
+    Returns:
+        The share.
+
+    Raises:
+        InputError: A part cannot be read, a dimension is unknown or given twice, or ``base`` masks the references.
+    """
+    given: dict[str, Share] = {}
+    for text in texts:
+        name, _, written = (part.strip() for part in text.partition("="))
+        if name not in DIMENSIONS or not written:
+            raise InputError(
+                f"{text!r} is not dimension=share; expected such as pitch=0.5 or timbre=0:a,1:b, with one of "
+                f"{', '.join(DIMENSIONS)}"
+            )
+        if name in given:
+            raise InputError(f"{name} was given twice; expected each dimension once")
+        given[name] = _parse_any(name, written)
+    return shares.dimensions(base, **given)
+
+
+def _parse_any(dimension: str, text: str) -> Share:
+    """A number, a letter, bands or a curve; which of them it is can be seen from its first part."""
+    number = _share(text)
+    if number is not None:
+        return shares.constant(number)
+    first = next(_parts(text))[1].strip().lower()
+    if first not in BANDS_HZ and not _RANGE_OF_HZ.fullmatch(first):
+        return parse_curve(text)
+    if dimension != "timbre":
+        raise InputError(f"{dimension}={text}: expected a number or a curve over time; only timbre has bands")
+    return parse_bands(text)
 
 
 def _parts(text: str) -> Iterator[tuple[str, str, str]]:

@@ -1,9 +1,9 @@
-"""Share maps: how much of the second style speaks at each mel bin and frame.
+"""Share maps: how much of the second style speaks at each mel bin and frame, in each dimension of speech.
 
 A :class:`Share` is a recipe that does not yet know the utterance; :meth:`Share.render` draws it on a :class:`Layout`.
-0 is the first style (A), 1 the second (B). Shares combine: ``a * b`` (product), ``a + b`` (sum, clipped at 1) and
-``~a`` (complement). Times are relative, in seconds or in words; see
-:data:`~gradtts_interp.interpolation.moments.Time`.
+0 is the first style (A), 1 the second (B); what lies beyond exaggerates. Shares combine: ``a * b`` (product), ``a + b``
+(sum, clipped at 1) and ``~a`` (complement). :func:`dimensions` gives timbre, pitch, energy and rate a share each. Times
+are relative, in seconds or in words; see :data:`~gradtts_interp.interpolation.moments.Time`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,12 @@ from gradtts_interp.interpolation.moments import Moment, Time, moment
 from gradtts_interp.pitch.masks import BANDS_HZ, band_mask, pitch_mask
 
 Plane = NDArray[np.float32]
+DIMENSIONS = ("timbre", "pitch", "energy", "rate")
+"""What a style is made of, each of which may have a share of its own."""
+SHARE_LIMITS = (-0.5, 1.5)
+"""Of any share; outside [0, 1] what tells the styles apart is exaggerated."""
 ROUNDING = 1e-6
-"""How far a share may leave [0, 1], as sums and products of single-precision numbers do; it is brought back."""
+"""How far sums and products of single-precision numbers leave [0, 1]; they are brought back."""
 
 
 @dataclass(frozen=True)
@@ -74,21 +79,48 @@ class PitchRegion:
 
 @dataclass(frozen=True)
 class ShareMap:
-    """A drawn share.
+    """Drawn shares, how much of B: (M, T) for each dimension.
+
+    Pitch is read from the low bins of its plane, energy and rate as the mean over all of theirs, so that one plane can
+    serve for all dimensions.
 
     Attributes:
-        weight: (M, T) in [0, 1], how much of B.
-        pitch: Set where one style gives its pitch and the other the rest: the references are masked instead of the
+        timbre: Of the voice.
+        pitch: Of the level, the range and the shape of F0.
+        energy: Of the level.
+        rate: Of the durations.
+        region: Set where one style gives its pitch and the other the rest: the references are masked instead of the
             target, since pitch is heard in all bins but read from few.
     """
 
-    weight: Plane
-    pitch: PitchRegion | None = None
+    timbre: Plane
+    pitch: Plane
+    energy: Plane
+    rate: Plane
+    region: PitchRegion | None = None
 
     @property
-    def partition(self) -> Plane:
-        """Shares of all styles (n, M, T); they sum to 1."""
-        return np.stack([1 - self.weight, self.weight])
+    def planes(self) -> dict[str, Plane]:
+        """The plane of each of :data:`DIMENSIONS`."""
+        return {name: getattr(self, name) for name in DIMENSIONS}
+
+    @property
+    def exaggerated(self) -> tuple[str, ...]:
+        """Dimensions whose share leaves [0, 1] somewhere."""
+        return tuple(name for name, plane in self.planes.items() if plane.min() < 0 or plane.max() > 1)
+
+    def reversed_styles(self) -> ShareMap:
+        """The same as shares of the first style."""
+        return ShareMap(**{name: 1 - plane for name, plane in self.planes.items()}, region=self.region)
+
+
+def partition(weight: Plane) -> Plane:
+    """Shares of both styles (2, M, T), which sum to 1, from the second one's (M, T)."""
+    return np.stack([1 - weight, weight])
+
+
+Draw = Callable[[Layout], Plane]
+"""From a layout to (M, T); a function that pickle can name makes a share that can be pickled."""
 
 
 @dataclass(frozen=True)
@@ -97,50 +129,88 @@ class Share:
 
     Attributes:
         name: What it is, for logs and settings.
-        draw: From a layout to (M, T); a function that pickle can name makes a share that can be pickled.
-        pitch: See :class:`ShareMap`.
+        draw: Share of the timbre, and of each dimension below that has none of its own.
+        pitch: Share of the pitch.
+        energy: Share of the energy.
+        rate: Share of the rate. Durations follow it token by token; without it, they follow the mean share.
+        region: See :class:`ShareMap`.
     """
 
     name: str
-    draw: Callable[[Layout], Plane]
-    pitch: PitchRegion | None = None
+    draw: Draw
+    pitch: Draw | None = None
+    energy: Draw | None = None
+    rate: Draw | None = None
+    region: PitchRegion | None = None
+
+    def of(self, dimension: str) -> Draw:
+        """The share of one of :data:`DIMENSIONS`."""
+        return getattr(self, dimension, None) or self.draw
 
     def render(self, layout: Layout) -> ShareMap:
-        """Draw on a layout; the answer is checked to be (M, T) in [0, 1], but for rounding."""
-        weight = np.asarray(self.draw(layout), dtype=np.float32)
-        expected = (layout.mel.n_mels, layout.frames)
-        if weight.shape != expected or not (weight >= -ROUNDING).all() or not (weight <= 1 + ROUNDING).all():
-            raise InputError(f"share {self.name}: expected a plane {expected} within [0, 1], got {weight.shape}")
-        return ShareMap(weight.clip(0, 1), self.pitch)
+        """Draw on a layout; each plane is checked to be (M, T) within :data:`SHARE_LIMITS`."""
+        timbre = self._plane(self.draw, layout)
+        own = {name: getattr(self, name) for name in DIMENSIONS[1:]}
+        drawn = {name: timbre if draw is None else self._plane(draw, layout) for name, draw in own.items()}
+        return ShareMap(timbre, **drawn, region=self.region)
+
+    def _plane(self, draw: Draw, layout: Layout) -> Plane:
+        weight = np.asarray(draw(layout), dtype=np.float32)
+        expected, (low, high) = (layout.mel.n_mels, layout.frames), SHARE_LIMITS
+        if weight.shape != expected or not ((weight >= low - ROUNDING) & (weight <= high + ROUNDING)).all():
+            raise InputError(
+                f"share {self.name}: expected a plane {expected} within [{low}, {high}], got {weight.shape}"
+            )
+        within = weight.clip(0, 1)
+        return np.where(np.abs(weight - within) <= ROUNDING, within, weight)
 
     # A region of pitch names keys of the references, which have no place on the target. So a product or a sum with a
     # share by pitch is a map of the target alone; the complement exchanges the roles of the styles and keeps it.
 
     def __mul__(self, other: Share) -> Share:
-        return Share(f"{_inside(self)}*{_inside(other)}", partial(_draw_product, self, other))
+        return compose(f"{_inside(self)}*{_inside(other)}", _draw_product, self, other)
 
     def __add__(self, other: Share) -> Share:
-        return Share(f"{self.name}+{other.name}", partial(_draw_sum, self, other))
+        return compose(f"{self.name}+{other.name}", _draw_sum, self, other)
 
     def __invert__(self) -> Share:
-        pitch = self.pitch and replace(self.pitch, from_second=not self.pitch.from_second)
+        region = self.region and replace(self.region, from_second=not self.region.from_second)
         name = f"~({self.name})" if "+" in self.name or "*" in self.name else f"~{self.name}"
-        return Share(name, partial(_draw_complement, self), pitch)
+        return replace(compose(name, _draw_complement, self), region=region)
+
+
+def compose(name: str, draw: Callable[..., Plane], *parts: Share) -> Share:
+    """A share that is drawn from others, dimension by dimension.
+
+    Args:
+        name: What it is.
+        draw: From what each part draws one dimension with, and a layout, to (M, T).
+        *parts: The others.
+
+    Returns:
+        The share; it masks no reference.
+    """
+    own: dict[str, Any] = {
+        dimension: partial(draw, *(part.of(dimension) for part in parts))
+        for dimension in DIMENSIONS[1:]
+        if any(getattr(part, dimension) is not None for part in parts)
+    }
+    return Share(name, partial(draw, *(part.draw for part in parts)), **own)
 
 
 # What shares draw: functions of the module, and what they need bound to them, so that shares can be pickled.
 
 
-def _draw_product(one: Share, other: Share, at: Layout) -> Plane:
-    return one.draw(at) * other.draw(at)
+def _draw_product(one: Draw, other: Draw, at: Layout) -> Plane:
+    return one(at) * other(at)
 
 
-def _draw_sum(one: Share, other: Share, at: Layout) -> Plane:
-    return np.minimum(one.draw(at) + other.draw(at), 1)
+def _draw_sum(one: Draw, other: Draw, at: Layout) -> Plane:
+    return np.minimum(one(at) + other(at), 1)
 
 
-def _draw_complement(share: Share, at: Layout) -> Plane:
-    return 1 - share.draw(at)
+def _draw_complement(draw: Draw, at: Layout) -> Plane:
+    return 1 - draw(at)
 
 
 def _draw_over_time(values: Callable[[Layout], NDArray], at: Layout) -> Plane:
@@ -158,7 +228,7 @@ def _over_time(name: str, values: Callable[[Layout], NDArray]) -> Share:
 
 
 def constant(weight: float) -> Share:
-    """The same share everywhere; ``weight`` in [0, 1]."""
+    """The same share everywhere; ``weight`` in [0, 1], or beyond as far as :data:`SHARE_LIMITS`."""
     weight = _share(weight, "constant")
     return _over_time(f"constant({weight:g})", partial(_constant_values, weight))
 
@@ -196,13 +266,13 @@ def curve(points: Sequence[tuple[Time, float]]) -> Share:
     """A piecewise-linear share over time.
 
     Args:
-        points: Pairs (time, share): shares in [0, 1], times rising.
+        points: Pairs (time, share): shares in :data:`SHARE_LIMITS`, times rising.
 
     Returns:
         The share.
 
     Raises:
-        InputError: No point, a share outside [0, 1], or times that fall; such of different units when it is drawn.
+        InputError: No point, a share out of range, or times that fall; such of different units when it is drawn.
     """
     if not points:
         raise InputError("curve: expected at least one point time:share")
@@ -227,14 +297,15 @@ def _require_rising(values: Sequence[float], times: Sequence[Moment]) -> None:
 def _spans(kind: str, ranges: Mapping[range | int, float], attribute: str, base: Share | None, first: int) -> Share:
     ranges = {chosen: _share(weight, kind) for chosen, weight in ranges.items()}
     inside = ",".join(f"{_range_name(chosen)}:{weight:g}" for chosen, weight in ranges.items())
-    draw = partial(_draw_spans, kind, ranges, attribute, base, first)
-    return Share(f"{kind}({inside})" + (f" over {base.name}" if base else ""), draw)
+    draw = partial(_draw_spans, kind, ranges, attribute, first)
+    name = f"{kind}({inside})"
+    return compose(name, draw, constant(0)) if base is None else compose(f"{name} over {base.name}", draw, base)
 
 
 def _draw_spans(
-    kind: str, ranges: Mapping[range | int, float], attribute: str, base: Share | None, first: int, at: Layout
+    kind: str, ranges: Mapping[range | int, float], attribute: str, first: int, base: Draw, at: Layout
 ) -> Plane:
-    plane = np.zeros((at.mel.n_mels, at.frames), np.float32) if base is None else np.array(base.draw(at))
+    plane = np.array(base(at))
     spans = getattr(at, attribute)
     for chosen, weight in ranges.items():
         for index in [chosen] if isinstance(chosen, int) else chosen:
@@ -268,10 +339,11 @@ def phonemes(ranges: Mapping[range | int, float], *, base: Share | None = None, 
 
 
 def pitch(harmonics: int = 1, width_bins: int = 1) -> Share:
-    """A's pitch, B's voice: 0 on the bins of F0 and its harmonics, 1 elsewhere; ``~pitch()`` is B's pitch, A's voice.
+    """A's pitch, B's voice; ``~pitch()`` is B's pitch, A's voice.
 
-    F0 is that of the style that gives the pitch, on the target's frames. References are masked accordingly; a product
-    or sum with another share is a map of the target alone and masks no reference.
+    The share of pitch, energy and rate is 0; that of the timbre is 0 on the bins of F0 and its harmonics and 1
+    elsewhere, where F0 is that of the style that gives the pitch, on the target's frames. References are masked
+    accordingly; a product or sum with another share is a map of the target alone and masks no reference.
 
     Args:
         harmonics: Multiples 1..harmonics of F0 are marked.
@@ -286,7 +358,9 @@ def pitch(harmonics: int = 1, width_bins: int = 1) -> Share:
     if harmonics < 1 or width_bins < 0:
         raise InputError(f"share by pitch: harmonics {harmonics}, width {width_bins} bins; expected >= 1 and >= 0")
     region = PitchRegion(harmonics, width_bins)
-    return Share(f"pitch({harmonics},{width_bins})", partial(_draw_pitch, region), pitch=region)
+    of_a = constant(0).draw
+    name, draw = f"pitch({harmonics},{width_bins})", partial(_draw_pitch, region)
+    return Share(name, draw, pitch=of_a, energy=of_a, rate=of_a, region=region)
 
 
 def _draw_pitch(region: PitchRegion, at: Layout) -> Plane:
@@ -330,7 +404,7 @@ def spectrum(ranges: Mapping[str | tuple[float, float], float]) -> Share:
         The share.
 
     Raises:
-        InputError: An unknown band, a share outside [0, 1], or bands that overlap.
+        InputError: An unknown band, a share out of range, or bands that overlap.
     """
     if not ranges:
         raise InputError("bands: expected at least one band:share")
@@ -351,8 +425,45 @@ def _draw_spectrum(weights: Sequence[tuple[tuple[float, float], float]], at: Lay
     return np.sum(masks, axis=0, dtype=np.float32)
 
 
+def dimensions(
+    base: Share | None = None,
+    *,
+    timbre: Share | float | None = None,
+    pitch: Share | float | None = None,
+    energy: Share | float | None = None,
+    rate: Share | float | None = None,
+) -> Share:
+    """A share for each dimension, such as ``dimensions(pitch=0.5)``: A with its pitch half-way to B's.
+
+    Args:
+        base: Share of the dimensions that are not given; they are A's if None.
+        timbre: Share of the voice, which may differ over frequency as well as over time.
+        pitch: Share of log-F0: its level, range and shape.
+        energy: Share of the level, in dB.
+        rate: Share of the logarithm of the durations, token by token.
+
+    Returns:
+        The share.
+
+    Raises:
+        InputError: A number out of range, or a share that masks the references, as :func:`pitch` does.
+    """
+    given = {"timbre": timbre, "pitch": pitch, "energy": energy, "rate": rate}
+    own = {name: s if isinstance(s, Share) else constant(s) for name, s in given.items() if s is not None}
+    base_or_a = constant(0) if base is None else base
+    for part in (base_or_a, *own.values()):
+        if part.region is not None:
+            raise InputError(f"share {part.name} masks the references; expected one that is a map of the target alone")
+    name = ",".join(f"{dimension}={part.name}" for dimension, part in own.items())
+    draws: dict[str, Any] = {dimension: own.get(dimension, base_or_a).of(dimension) for dimension in DIMENSIONS}
+    name = f"dimensions({name})" + (f" over {base.name}" if base else "")
+    return Share(name, draws.pop("timbre"), **draws)
+
+
 def _share(value: float, what: str) -> float:
     """The share, brought into [0, 1] where it left it by rounding."""
-    if not (np.isfinite(value) and -ROUNDING <= value <= 1 + ROUNDING):
-        raise InputError(f"{what} {value}: expected a number from 0 to 1")
-    return min(max(value, 0.0), 1.0)
+    low, high = SHARE_LIMITS
+    if not (np.isfinite(value) and low - ROUNDING <= value <= high + ROUNDING):
+        raise InputError(f"{what} {value}: expected a number from 0 to 1, or beyond from {low} to {high}")
+    within = min(max(value, 0.0), 1.0)
+    return within if abs(value - within) <= ROUNDING else value

@@ -93,8 +93,11 @@ def plot_speech(
 
 def _panels(speech: Speech) -> list[Any]:
     panels = [_draw_mel, _draw_f0]
-    if speech.share is not None:
-        panels.append(_draw_share_line if _constant_over_bins(speech.share) else _draw_share_map)
+    if speech.shares is not None:
+        over_bins = not _constant_over_bins(speech.shares.timbre)
+        panels += [_draw_share_map] * over_bins
+        if not over_bins or speech.shares.region is None and len(_share_lines(speech)) > 1:
+            panels.append(_draw_share_line)
     if speech.attention:
         panels.append(_draw_attention)
     return panels
@@ -142,11 +145,28 @@ def _draw_f0(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) -> 
 
 
 def _draw_share_line(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) -> None:
-    assert speech.share is not None
     times = centres_seconds(_frames(speech), speech.mel_config)
-    axes.fill_between(times, speech.share[0], color=GREEN, alpha=0.25, linewidth=0)
-    axes.plot(times, speech.share[0], color=GREEN, linewidth=2)
+    lines = _share_lines(speech)
+    for (name, share), colour in zip(lines.items(), (GREEN, BLUE, VERMILION, BLACK), strict=False):
+        axes.plot(times, share, color=colour, linewidth=2, label=name)
+    if len(lines) == 1:
+        axes.fill_between(times, share, color=GREEN, alpha=0.25, linewidth=0)
+    else:
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, frameon=False, fontsize=SMALL)
     scale_share(axes, "Share of B")
+    every = np.stack(list(lines.values()))
+    axes.set_ylim(min(-0.04, every.min() - 0.04), max(1.04, every.max() + 0.04))
+
+
+def _share_lines(speech: Speech) -> dict[str, NDArray[np.float64]]:
+    """Shares over time (T,) that differ, by the dimensions that they are of; at most four."""
+    assert speech.shares is not None
+    lines: dict[str, NDArray[np.float64]] = {}
+    for name, plane in speech.shares.planes.items():
+        share = plane.mean(0, dtype=np.float64)
+        same = next((names for names, line in lines.items() if np.array_equal(line, share)), None)
+        lines[name if same is None else f"{same}, {name}"] = share if same is None else lines.pop(same)
+    return lines
 
 
 def _draw_share_map(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) -> tuple[Any, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,15 +17,11 @@ from gradtts_interp.evaluation.blend import SMALLEST_RANGE_DB
 from gradtts_interp.evaluation.metric_rows import mean_shares
 from gradtts_interp.evaluation.signal import Listener, Signal
 from gradtts_interp.interpolation import shares
-from gradtts_interp.interpolation.asked_pitch import PitchRequest
 from gradtts_interp.markup import with_gain
 from gradtts_interp.pipeline import GradTTSInterpPipeline
-from gradtts_interp.pitch.files import PitchCurve, curve_of_contour
-from gradtts_interp.pitch.masks import filter_centres_hz
 from gradtts_interp.speech import Speech
 from gradtts_interp.stimuli.equal_steps import error_of_steps, shares_for_equal_steps
 from gradtts_interp.styles import Style
-from gradtts_interp.units import ratio_to_semitones
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +66,7 @@ class Continuum:
 
     Attributes:
         text: The sentence.
-        of: What moves, a name in :data:`DIMENSIONS`.
+        of: What moves, a name in :data:`CONTINUA`.
         a: Style A.
         b: Style B.
         steps: In order.
@@ -90,7 +87,7 @@ class Continuum:
 
 @dataclass(frozen=True)
 class _Poles:
-    """A and B alone, with equal durations and noise, and how to speak in between."""
+    """A and B alone, with equal durations and noise, and what speaks in between."""
 
     tts: GradTTSInterpPipeline
     text: str
@@ -101,51 +98,43 @@ class _Poles:
     listener: Listener
     options: dict[str, Any]
 
-    def speak(self, style: Style, **asked: Any) -> Speech:
-        durations = [asked.pop("durations", self.speeches[0].durations).tolist()]
-        return self.tts(self.text, style, durations=durations, **self.options, **asked)
 
-    def blend(self, share: shares.Share, **asked: Any) -> Speech:
-        return self.speak(self.styles[0], b=self.styles[1], share=share, **asked)
-
-
-def _all(poles: _Poles, share: float) -> Speech:
-    return poles.blend(shares.constant(share))
-
-
-def _time(poles: _Poles, share: float) -> Speech:
-    return poles.blend(shares.step(1 - share))
-
-
-def _frequency(poles: _Poles, share: float) -> Speech:
+def _bins_from_above(share: float) -> shares.Share:
     """B above an edge that goes down by equal numbers of mel bins."""
-    centres = filter_centres_hz(poles.speeches[0].mel_config)
-    bins = round(share * len(centres))
-    if bins in (0, len(centres)):
-        return poles.blend(shares.constant(float(bins > 0)))
-    edge = float(np.sqrt(centres[-bins] * centres[-bins - 1]))
-    return poles.blend(shares.bands(edge, poles.speeches[0].mel_config.sample_rate_hz / 2))
+    return shares.Share(f"bins_from_above({share:g})", partial(_draw_bins_from_above, share))
 
 
-def _pitch(poles: _Poles, share: float) -> Speech:
-    """A, with its pitch moved by a part of the way to B's."""
-    a, b = (signal.contour for signal in poles.signals)
-    both = np.flatnonzero(a.voiced & b.voiced)
-    if not both.size:
-        raise InputError("A and B are nowhere voiced at the same time: there is no pitch to move")
-    way = ratio_to_semitones(b.f0_hz[both].astype(np.float64) / a.f0_hz[both])
-    curve = PitchCurve((both + 0.5) / a.frame_rate_hz, share * way, "semitones")
-    return poles.speak(poles.styles[0], pitch=PitchRequest(curve))
+def _draw_bins_from_above(share: float, at: shares.Layout) -> shares.Plane:
+    plane = np.zeros((at.mel.n_mels, at.frames), np.float32)
+    plane[at.mel.n_mels - round(share * at.mel.n_mels) :] = 1
+    return plane
 
 
-def _timbre(poles: _Poles, share: float) -> Speech:
-    """From A to B, with A's pitch kept."""
-    pitch = replace(curve_of_contour(poles.signals[0].contour), voiced=None)
-    return poles.blend(shares.constant(share), pitch=PitchRequest(pitch))
+CONTINUA: dict[str, Callable[[float], shares.Share]] = {
+    "all": shares.constant,
+    "pitch": lambda share: shares.dimensions(pitch=share),
+    "timbre": lambda share: shares.dimensions(timbre=share),
+    "energy": lambda share: shares.dimensions(energy=share),
+    "rate": lambda share: shares.dimensions(rate=share),
+    "time": lambda share: shares.step(1 - share),
+    "frequency": _bins_from_above,
+}
+"""What a continuum moves, as the share that a step asks for; all but ``rate`` keep the durations."""
 
 
-def _energy(poles: _Poles, share: float) -> Speech:
-    """A, with the level of each frame moved by a part of the way to B's."""
+def _speak(poles: _Poles, of: str, share: float) -> Speech:
+    if of == "energy":
+        return _with_energy(poles, share)
+    durations = None if of == "rate" else [poles.speeches[0].durations.tolist()]
+    return poles.tts(poles.text, *poles.styles, share=CONTINUA[of](share), durations=durations, **poles.options)
+
+
+def _with_energy(poles: _Poles, share: float) -> Speech:
+    """A, with the level of each frame moved by a part of the way to B's.
+
+    The sound itself is made louder or softer: most of what the levels of two styles differ by comes with their timbre
+    and pitch, so that the model's share of the energy alone moves little of it.
+    """
     a, b = (signal.contour for signal in poles.signals)
     heard = a.voiced & b.voiced
     way = np.where(heard, b.energy_db.astype(np.float64) - a.energy_db, np.nan)
@@ -156,23 +145,8 @@ def _energy(poles: _Poles, share: float) -> Speech:
     return replace(speech, audio=with_gain(speech.audio, gain_db, hop_samples=speech.mel_config.hop_samples))
 
 
-def _rate(poles: _Poles, share: float) -> Speech:
-    """A, with durations between A's own and B's own, in log; running sums are rounded, so that no step is lost."""
-    a, b = (row.astype(np.float64) for row in poles.own_durations)
-    heard = (a > 0) & (b > 0)
-    between = np.where(heard, np.exp((1 - share) * np.log(np.maximum(a, 1)) + share * np.log(np.maximum(b, 1))), 0)
-    durations = np.diff(np.rint(np.cumsum(between)), prepend=0).astype(np.int64)
-    return poles.speak(poles.styles[0], durations=np.where(heard, np.maximum(durations, 1), 0))
-
-
-DIMENSIONS: dict[str, Callable[[_Poles, float], Speech]] = {
-    "all": _all, "pitch": _pitch, "timbre": _timbre, "energy": _energy, "rate": _rate, "time": _time,
-    "frequency": _frequency,
-}  # fmt: skip
-"""What a continuum moves; all but ``rate`` keep the durations."""
-
 ASKED = {
-    "all": ("pitch", "timbre", "energy"), "pitch": ("pitch",), "timbre": ("timbre", "energy"), "energy": ("energy",),
+    "all": ("pitch", "timbre", "energy"), "pitch": ("pitch",), "timbre": ("timbre",), "energy": ("energy",),
     "rate": ("rate",), "time": ("pitch", "timbre", "energy"), "frequency": ("timbre",),
 }  # fmt: skip
 """Which shares each of them asks for; the others stay A's."""
@@ -204,7 +178,7 @@ def make_continuum(
         a: Style A.
         b: Style B.
         steps: Number of steps, with both ends.
-        of: What moves, a name in :data:`DIMENSIONS`.
+        of: What moves, a name in :data:`CONTINUA`.
         equalise: Measure whose realised shares shall be spaced equally: ``f0``, ``envelope``, or ``all`` for their
             mean; None spaces what is asked for.
         seed: Of the noise.
@@ -218,8 +192,8 @@ def make_continuum(
     Raises:
         InputError: An unknown dimension or measure, fewer than 2 steps, or styles that are too alike to equalise.
     """
-    if of not in DIMENSIONS:
-        raise InputError(f"continuum of {of!r}; expected one of {', '.join(DIMENSIONS)}")
+    if of not in CONTINUA:
+        raise InputError(f"continuum of {of!r}; expected one of {', '.join(CONTINUA)}")
     if equalise is not None and equalise not in EQUALISED:
         raise InputError(f"equal steps of {equalise!r}; expected one of {', '.join(EQUALISED)}")
     if not 2 <= steps <= 1000:
@@ -264,7 +238,7 @@ def _render(
     for share in wanted.tolist():
         near = min(known, key=lambda other: abs(other - share), default=None)
         if near is None or abs(near - share) > SAME_SHARE:
-            known[share] = _measured(poles, share, DIMENSIONS[of](poles, share))
+            known[share] = _measured(poles, share, _speak(poles, of, share))
             near = share
             if progress is not None:
                 progress(share, known[share].speech)

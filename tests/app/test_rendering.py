@@ -226,6 +226,14 @@ def test_bands_join_every_mode(renderer, mode):
     assert "--bands=0-400:a,400-8000:b" in answer.command and "--pitch-from" not in answer.command
 
 
+def test_dimensions_have_shares_of_their_own(renderer):
+    answer = renderer.render(replace(FORM, dimensions="pitch=0  timbre=0:b,1:a"), "v1")
+    assert "--share=pitch=0 --share=timbre=0:b,1:a" in answer.command
+    assert answer.report["realised_blend"]["asked_thirds"] == [0, 0, 0]
+    with pytest.raises(InputError, match=r"--share: share pitch\(1,1\) masks the references"):
+        renderer.render(replace(FORM, dimensions="energy=1", mode="frequency"), "v1")
+
+
 def test_without_gradio_the_verb_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setitem(__import__("sys").modules, "gradio", None)
     assert verbs(["app"]) == 2
@@ -253,9 +261,16 @@ def test_the_page_reads_its_fields():
     from gradtts_interp.app.page import form_of
 
     values = ["Hi.", "speaker", "12", "neutral", None, "nobody", None, None, None]
-    rest = ["over time", "0:0,1:1", 0.5, "", "A", ["prior"], 5, "unipc", 3]
+    rest = ["over time", "0:0,1:1", 0.5, "", "pitch=0", "A", ["prior"], 5, "unipc", 3]
     assert form_of([*values, *rest]) == Form(
-        "Hi.", StyleChoice(12, "neutral"), None, curve="0:0,1:1", mechanisms=("prior",), steps=5, seed=3
+        "Hi.",
+        StyleChoice(12, "neutral"),
+        None,
+        curve="0:0,1:1",
+        dimensions="pitch=0",
+        mechanisms=("prior",),
+        steps=5,
+        seed=3,
     )
     with pytest.raises(InputError, match="no usable value"):
-        form_of([*values, *rest[:6], None, "unipc", 3])
+        form_of([*values, *rest[:7], None, "unipc", 3])

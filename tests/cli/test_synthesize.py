@@ -95,6 +95,17 @@ PICTURES = ["sample_0_attention_layers.png", "sample_0_attention_phonemes.png"]
             [0.5] * 2,
         ),
         ((*TWO, "--mechanism", "prior", "--mechanism", "score"), "ramp(0.2,0.8)", [0, 1]),
+        ((*TWO, "--share", "pitch=b"), "dimensions(pitch=constant(1)) over constant(0)", [1, 1]),
+        (
+            (*TWO, "--share", "timbre=f1-f2:b", "--share", "pitch=0:0,1:1", "--mode", "mix", "--weight", 0.25),
+            "dimensions(timbre=bands(f1-f2:1),pitch=curve(0:0,1:1)) over constant(0.25)",
+            [0.17, 0.83],
+        ),
+        (
+            (*TWO, "--share", "pitch=0", "--curve", "0:1,1:1"),
+            "dimensions(pitch=constant(0)) over curve(0:1,1:1)",
+            [0, 0],
+        ),
     ],
 )
 def test_each_mode_writes_sound_and_a_complete_json(run, tmp_path, flags, share, asked):
@@ -159,6 +170,14 @@ def test_pitch_from_b_is_pitch_from_a_with_the_styles_exchanged(run, tmp_path):
     np.testing.assert_array_equal(first, soundfile.read(tmp_path / "out" / "sample_0.wav")[0])
     with np.load(tmp_path / "out" / "sample_0_attention.npz") as kept:
         np.testing.assert_array_equal(mass_b, kept["mid.mass"][0])
+
+
+def test_what_exaggerates_is_said_to(run, tmp_path, caplog):
+    run(*TWO, "--mode", "mix", "--weight", 1.25, text="A cat.\n")
+    beyond = "the share of timbre, pitch, energy, rate leaves 0 to 1, where what is realised may not follow it"
+    assert beyond in caplog.text
+    notes = json.loads((tmp_path / "out" / "sample_0.json").read_text())["notes"]
+    assert beyond in notes
 
 
 @pytest.mark.parametrize(("weight", "speaker"), [(0, 12), (1, 10)])
@@ -366,6 +385,14 @@ def test_a_missing_file_and_a_folder(run, tmp_path):
         ((*TWO, "--harmonics", 2), ("--harmonics", "frequency")),
         ((*TWO, "--mode", "mix", "--pitch-width", 2), ("--pitch-width", "frequency")),
         ((*TWO, "--bands", "f0:b", "--weight", 0.5), ("--weight", "mix")),
+        (("-s", 12, "--share", "pitch=1"), ("--share", "two styles")),
+        ((*TWO, "--mode", "frequency", "--share", "energy=b"), ("--share and --mode frequency", "--mode mix")),
+        ((*TWO, "--share", "pitch"), ("--share", "'pitch' is not dimension=share")),
+        ((*TWO, "--share", "tone=1"), ("--share", "'tone=1'", "timbre, pitch, energy, rate")),
+        ((*TWO, "--share", "pitch=2"), ("--share", "2.0", "from -0.5 to 1.5")),
+        ((*TWO, "--share", "pitch=f0:b"), ("--share", "pitch=f0:b", "only timbre has bands")),
+        ((*TWO, "--share", "rate=1", "--share", "rate=0"), ("--share", "rate was given twice")),
+        ((*TWO, "--share", "rate=1", "--mechanism", "attention"), ("expected mechanism 'prosody'",)),
         (("-s", 99), ("speaker 99", "10, 12")),
         (("-s", 12, "--emotion", "bored"), ("bored", "neutral, happy")),
         ((), ("no style", "-s/--speaker")),
@@ -498,6 +525,7 @@ def test_an_official_file_of_one_speaker_needs_none(run, tmp_path):
     ("flags", "words"),
     [
         (("-s", 0, "-s2", 1, "--mechanism", "attention"), ("attention", "prior, score")),
+        (("-s", 0, "-s2", 1, "--share", "pitch=b"), ("reads no pitch, energy or rate of a style",)),
         (("-s", 0, "-s2", 1, "--attention"), ("--attention", "no style attention")),
         (("-s", 0, "--guidance", 1), ("--guidance", "null style")),
         (("-s", 0, "-s2", 1, "--mode", "frequency"), ("--mode frequency", "F0 contour", "--bands")),

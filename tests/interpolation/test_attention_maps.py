@@ -116,7 +116,7 @@ def test_by_pitch_only_the_pitch_region_of_a_is_read_and_the_complement_exchange
     maps = speak(pipeline, **options).attention_maps
     from gradtts_interp.interpolation.reading import region_mask
 
-    region = region_mask(A.contour, shares.pitch().pitch, pipeline.model.settings.mel)
+    region = region_mask(A.contour, shares.pitch().region, pipeline.model.settings.mel)
     pb, pf = maps.patch
     padded = np.pad(region, ((0, 0), (0, -region.shape[1] % pf)))
     touched = padded.reshape(80 // pb, pb, -1, pf).max((1, 3)) > 0

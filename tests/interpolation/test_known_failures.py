@@ -71,7 +71,7 @@ def reading(tts, style):
 def score_of(tts, readings, plane=None, mechanisms=(), *, guidance=0.0, frames=FRAMES, x=None):
     """Score at t = 0.5 of a fixed noisy mel."""
     x = torch.randn(1, 80, FRAMES, generator=torch.Generator().manual_seed(1)) if x is None else x
-    shared = None if plane is None else Shares(plane, plane.mean((2, 3)))
+    shared = None if plane is None else Shares(plane, plane, plane, plane, plane.mean((2, 3)))
     mask = (torch.arange(FRAMES) < frames).float()[None, None]
     region = None if frames == FRAMES else mask
     with torch.no_grad():
@@ -104,7 +104,7 @@ def test_failure_2_masks_lie_on_planes_and_are_pooled_by_area(voices):
     mask[: config.patch_bins, : config.patch_frames] = 1
     tokens = encoder.tokens_of_mask(torch.from_numpy(mask)[None])[0]
     assert tokens[0] == 1 and tokens[1:].abs().max() == 0
-    region = region_mask(a.contour, shares.pitch().pitch, tts.model.settings.mel)
+    region = region_mask(a.contour, shares.pitch().region, tts.model.settings.mel)
     assert region.shape == a.mel.shape  # the reference's own frames, however long the target is
     area = encoder.tokens_of_mask(torch.from_numpy(region)[None])[0]
     np.testing.assert_allclose(float(area.sum()) * config.patch_bins * config.patch_frames, region.sum(), rtol=1e-5)

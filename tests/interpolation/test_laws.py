@@ -8,6 +8,7 @@ import torch
 from tiny import TINY, TINY_FRAME, tiny_style
 from tiny import tiny_pipeline as make_pipeline
 
+from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
 
 TEXT = "Go."
@@ -117,7 +118,7 @@ def test_the_complement_of_pitch_is_pitch_with_the_styles_exchanged(tiny_pipelin
 
 
 def test_a_product_with_pitch_is_a_map_of_the_target_that_masks_no_reference(tiny_pipeline):
-    options = {"mechanisms": ("attention",), "durations": [render(tiny_pipeline, A).durations.tolist()]}
+    options = {"mechanisms": ("prosody", "attention"), "durations": [render(tiny_pipeline, A).durations.tolist()]}
     composed = render(tiny_pipeline, A, B, shares.pitch() * shares.constant(1.0), **options)
     masked = render(tiny_pipeline, A, B, shares.pitch(), **options)
     np.testing.assert_array_equal(composed.share, masked.share)
@@ -137,7 +138,6 @@ def test_the_record_of_a_tuning_names_its_windows_and_is_exchanged_with_the_styl
 
 
 def test_windows_of_ones_own_do_not_go_with_the_complement_of_pitch(tiny_pipeline):
-    from gradtts_interp.errors import InputError
     from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
 
     tuning = NoiseTuning(windows=(NoiseWindow(0.6, 1.0, style=0, region="pitch", steps=1),))
@@ -174,3 +174,50 @@ def test_inputs_are_left_as_they_are(tiny_pipeline):
     after = [a for s in (A, B) for a in (s.mel, s.emotion, s.prosody, s.contour.f0_hz, s.contour.voiced)]
     assert all(np.array_equal(x, y) for x, y in zip(before, after, strict=True))
     assert all(torch.equal(v, weights[k]) for k, v in tiny_pipeline.model.state_dict().items())
+
+
+# -- a share for each dimension -------------------------------------------------------------------------------------
+
+OWN = shares.dimensions(shares.ramp(0.2, 0.8), pitch=0.3, energy=0.9, timbre=shares.bands(0.0, 1000.0))
+
+
+def each(weight):
+    return shares.dimensions(timbre=weight, pitch=weight, energy=weight, rate=weight)
+
+
+@pytest.mark.parametrize("weight", [0.3, 1.2])
+def test_equal_shares_of_all_dimensions_are_that_share(tiny_pipeline, plain, weight):
+    durations = [plain["a"].durations.tolist()]
+    one, other = (
+        render(tiny_pipeline, A, B, share, durations=durations) for share in (each(weight), shares.constant(weight))
+    )
+    assert_same(one, other)
+
+
+@pytest.mark.parametrize(("weight", "name"), [(0.0, "a"), (1.0, "b")])
+def test_ends_of_all_dimensions_are_the_single_styles(tiny_pipeline, plain, weight, name):
+    assert_same(render(tiny_pipeline, A, B, each(weight)), plain[name])
+
+
+def test_laws_hold_for_shares_of_their_own(tiny_pipeline, plain):
+    assert_same(render(tiny_pipeline, A, A, OWN), plain["a"])
+    assert_same(render(tiny_pipeline, A, B, OWN), render(tiny_pipeline, B, A, ~OWN))
+    lines = ["Go.", "A calm day."]
+    for line, speech in zip(lines, render(tiny_pipeline, A, B, OWN, text=lines), strict=True):
+        assert_same(speech, render(tiny_pipeline, A, B, OWN, text=line))
+
+
+@pytest.mark.parametrize("dimension", ["timbre", "pitch", "energy", "rate"])
+def test_each_dimension_moves_by_itself(tiny_pipeline, plain, dimension):
+    moved = render(tiny_pipeline, A, B, shares.dimensions(**{dimension: 1.0}))
+    if dimension == "rate":
+        assert np.array_equal(moved.durations, plain["b"].durations)
+    else:
+        assert np.array_equal(moved.durations, plain["a"].durations)
+        assert np.abs(moved.mel - plain["a"].mel).max() > 1e-3
+    assert [name for name, plane in moved.shares.planes.items() if plane.any()] == [dimension]
+
+
+def test_pitch_energy_and_rate_are_moved_by_prosody(tiny_pipeline):
+    with pytest.raises(InputError, match="expected mechanism 'prosody', by which pitch, energy and rate move"):
+        render(tiny_pipeline, A, B, OWN, mechanisms=("prior", "attention"))

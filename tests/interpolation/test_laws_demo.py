@@ -110,3 +110,53 @@ def test_a_batch_equals_its_lines(tts, styles):
     batch = tts(texts, *styles, share=shares.ramp(), num_inference_steps=4, seed=0)
     for text, speech in zip(texts, batch, strict=True):
         assert_same(speech.mel, mel_of(tts, *styles, shares.ramp(), text))
+
+
+@pytest.fixture(scope="module")
+def realised(tts, styles):
+    """Realised share of B by measure, of a share, spoken by the prior alone with the durations of the even blend."""
+    text, options = "The old teacher drew a circle.", {"num_inference_steps": 0, "seed": 0}
+    durations = [tts(text, *styles, share=shares.constant(0.5), **options).durations.tolist()]
+    listener = Listener(tts.model.settings.mel)
+    poles = [listener.hear(tts(text, style, durations=durations, **options).audio, style.name) for style in styles]
+
+    def measure(share):
+        speech = tts(text, *styles, share=share, durations=durations, **options)
+        found = mean_shares(*poles, listener.hear(speech.audio, share.name))
+        return [found[f"{name}_share"] for name in ("f0", "envelope", "energy")]
+
+    return measure
+
+
+@pytest.mark.parametrize("weight", [-0.5, 0.5, 1.0, 1.5])
+def test_a_share_of_the_pitch_moves_f0_by_as_much_and_the_envelope_by_less(realised, weight):
+    f0, envelope, _ = realised(shares.dimensions(pitch=weight))
+    assert f0 == pytest.approx(weight, abs=0.05)
+    assert abs(envelope) < 0.45 * abs(weight)  # a mel bin sees single harmonics of 13 semitones more
+
+
+def test_a_share_of_the_timbre_moves_the_envelope_and_leaves_f0(realised):
+    f0, envelope, _ = realised(shares.dimensions(timbre=0.5))
+    assert abs(f0) < 0.05 and 0.25 < envelope < 0.55
+
+
+def test_a_share_of_the_energy_moves_the_level_alone(realised):
+    f0, envelope, energy = realised(shares.dimensions(energy=1.0))
+    assert abs(f0) < 0.02 and abs(envelope) < 0.05 and energy > 0.05
+
+
+def test_a_share_of_the_rate_moves_durations_alone_and_follows_a_curve(tts, styles):
+    text, options = "Nobody knew the name of the captain.", {"num_inference_steps": 0, "seed": 0}
+    a, b = (tts(text, style, **options) for style in styles)
+    totals = []
+    for weight in (0.0, 0.5, 1.0):
+        speech = tts(text, *styles, share=shares.dimensions(rate=weight), **options)
+        totals.append(int(speech.durations.sum()))
+        if weight == 0:
+            assert_same(speech.mel, a.mel)
+    assert totals[0] == a.durations.sum() and totals[2] == b.durations.sum() != totals[0]
+    assert totals[1] == pytest.approx(np.sqrt(totals[0] * totals[2]), abs=2)
+    late = tts(text, *styles, share=shares.dimensions(rate=shares.step(0.5)), **options).durations
+    first, last = slice(0, len(late) // 3), slice(-(len(late) // 3), None)
+    np.testing.assert_array_equal(late[first], a.durations[first])
+    np.testing.assert_allclose(late[last], b.durations[last], atol=1)

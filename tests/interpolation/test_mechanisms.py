@@ -48,7 +48,7 @@ def readings_of(model):
 def shares_of(weight: torch.Tensor) -> Shares:
     """Shares of two styles from B's (M, T)."""
     plane = torch.stack([1 - weight, weight])[None]
-    return Shares(plane, plane.mean((2, 3)))
+    return Shares(plane, plane, plane, plane, plane.mean((2, 3)))
 
 
 def over_time(values: torch.Tensor) -> torch.Tensor:
@@ -160,7 +160,8 @@ def test_plans_of_each_mechanism(readings):
 def test_by_pitch_the_first_style_gives_the_pitch(readings):
     weight = torch.ones(80, FRAMES)
     weight[3:6] = 0
-    by_pitch = replace(shares_of(weight), by_pitch=True)
+    of_a = shares_of(torch.zeros(80, FRAMES)).pitch
+    by_pitch = replace(shares_of(weight), pitch=of_a, energy=of_a, rate=of_a, by_pitch=True)
     plan = make_plan(readings, by_pitch, ["prosody", "attention"])
     assert plan.branches[0].context.share is None and plan.branches[0].context.n_styles == 2  # keys alone decide
     torch.testing.assert_close(plan.branches[0].prosody[0, :4, 0], readings[0].prosody[0, :4])
@@ -185,7 +186,8 @@ def test_an_envelope_is_blended_at_its_own_pitch_and_the_level_stays():
         )  # fmt: skip
 
     styles = [reading(0), reading(1)]
-    half = Shares(torch.full((1, 2, 80, frames), 0.5), torch.full((1, 2), 0.5))
+    even = torch.full((1, 2, 80, frames), 0.5)
+    half = Shares(even, even, even, even, torch.full((1, 2), 0.5))
     usual = make_plan(styles, half, ["prior", "prosody"]).mu
     given = make_plan(styles, half, ["prior", "prosody", "envelope"]).mu
     torch.testing.assert_close(usual, 0.25 * tilts[1][None] + 0.5)  # half the pooled style is a quarter of the tilt
@@ -202,7 +204,7 @@ def test_each_item_has_its_own_dominant_style(readings):
     ]
     weight = torch.tensor([0.2, 0.8])[:, None, None].expand(2, 80, FRAMES)
     plane = torch.stack([1 - weight, weight], dim=1)
-    plan = make_plan(pair, Shares(plane, plane.mean((2, 3))), ())
+    plan = make_plan(pair, Shares(plane, plane, plane, plane, plane.mean((2, 3))), ())
     torch.testing.assert_close(plan.mu[0], readings[0].mu[0])
     torch.testing.assert_close(plan.mu[1], readings[1].mu[0])
     assert plan.branches[0].context.share[:, :, 0, 0].tolist() == [[1, 0], [0, 1]]
@@ -221,7 +223,7 @@ def test_three_styles_blend_as_well(model, readings):
     third = [*readings, readings[0]]
     plane = torch.full((1, 3, 80, FRAMES), 1 / 3)
     with torch.no_grad():
-        three = score_of(model, make_plan(third, Shares(plane, plane.mean((2, 3))), ALL))
+        three = score_of(model, make_plan(third, Shares(plane, plane, plane, plane, plane.mean((2, 3))), ALL))
         two = score_of(model, make_plan(readings, shares_of(torch.full((80, FRAMES), 1 / 3)), ALL))
     torch.testing.assert_close(three, two, atol=1e-4, rtol=1e-4)
 
@@ -251,7 +253,7 @@ def test_guidance_moves_away_from_the_null_style(model, readings):
 
 def test_stacked_contexts_read_as_they_did_alone(readings):
     short = join([readings[0].tokens])
-    shared = join([r.tokens for r in readings], shares_of(SECOND_HALF).plane)
+    shared = join([r.tokens for r in readings], shares_of(SECOND_HALF).timbre)
     both = stack_contexts([shared, short])
     for i, alone in enumerate((shared, short)):
         bias, answered = both.site_bias(10, 8)
@@ -261,7 +263,7 @@ def test_stacked_contexts_read_as_they_did_alone(readings):
         assert (bias[i, :, keys:] <= -1e4).all() and torch.equal(answered[i], own_answered[0].expand(80, -1))
     assert stack_contexts([None, short]) is None
     with pytest.raises(ValueError, match="among different keys"):
-        stack_contexts([shared, join([r.tokens for r in reversed(readings)], shares_of(SECOND_HALF).plane)])
+        stack_contexts([shared, join([r.tokens for r in reversed(readings)], shares_of(SECOND_HALF).timbre)])
 
 
 @pytest.mark.parametrize("guidance", [-1.0, float("nan"), float("inf")])

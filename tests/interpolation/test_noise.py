@@ -271,7 +271,7 @@ def test_noise_is_a_mechanism(pipeline, share):
     by_value = speak(pipeline, NoiseTuning(), share=share)
     assert np.array_equal(by_name.mel, by_value.mel)
     assert by_name.settings["mechanisms"] == ["attention", "noise"]
-    windows = WINDOWS_BY_PITCH if share.pitch else WINDOWS_BY_SHARE
+    windows = WINDOWS_BY_PITCH if share.region else WINDOWS_BY_SHARE
     assert {s.objective for s in by_name.tuning.steps} == {w.objective for w in windows}
     assert all(s.loss_after < s.loss for s in taken(by_name)) and taken(by_name)
     note = json.loads(json.dumps(by_name.to_dict()))

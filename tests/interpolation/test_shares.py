@@ -10,8 +10,8 @@ import pytest
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
-from gradtts_interp.interpolation.share_text import parse_bands, parse_curve, parse_words
-from gradtts_interp.interpolation.shares import Layout, PitchRegion, Share
+from gradtts_interp.interpolation.share_text import parse_bands, parse_curve, parse_dimensions, parse_words
+from gradtts_interp.interpolation.shares import DIMENSIONS, Layout, PitchRegion, Share, partition
 from gradtts_interp.pitch.masks import BANDS_HZ, band_mask, filter_centres_hz
 
 MEL = MelConfig()
@@ -27,7 +27,7 @@ LAYOUT = Layout(
 
 
 def drawn(share: Share) -> np.ndarray:
-    weight = share.render(LAYOUT).weight
+    weight = share.render(LAYOUT).timbre
     assert weight.shape == (80, FRAMES) and weight.dtype == np.float32
     return weight
 
@@ -77,7 +77,7 @@ def test_pitch_is_zero_on_the_bins_of_f0_only():
     low = {int(np.abs(filter_centres_hz(MEL) - f).argmin()) for f in (200.0, 400.0)}
     expected = sorted(b + d for b in low for d in (-1, 0, 1))
     assert np.flatnonzero(weight[:, 10] == 0).tolist() == sorted(set(expected))
-    assert share.render(LAYOUT).pitch == share.pitch and share.pitch.harmonics == 2
+    assert share.render(LAYOUT).region == share.region and share.region.harmonics == 2
 
 
 def test_bands():
@@ -97,16 +97,17 @@ def test_operators():
 
 @pytest.mark.parametrize("share", [shares.ramp(), shares.bands(0, 400), shares.pitch(), shares.constant(0.1)])
 def test_shares_of_all_styles_sum_to_one(share):
-    partition = share.render(LAYOUT).partition
-    assert partition.shape == (2, 80, FRAMES)
-    np.testing.assert_allclose(partition.sum(0), 1, atol=1e-6)
-    np.testing.assert_array_equal(partition[1], drawn(share))
+    for plane in share.render(LAYOUT).planes.values():
+        both = partition(plane)
+        assert both.shape == (2, 80, FRAMES)
+        np.testing.assert_allclose(both.sum(0), 1, atol=1e-6)
+        np.testing.assert_array_equal(both[1], plane)
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: shares.constant(1.1), r"constant 1\.1: expected a number from 0 to 1"),
+        (lambda: shares.constant(1.6), r"constant 1\.6: expected a number from 0 to 1, or beyond from -0\.5 to 1\.5"),
         (lambda: shares.constant(float("nan")), "constant nan"),
         (
             lambda: shares.step(-0.1),
@@ -216,7 +217,7 @@ def test_named_bands_part_the_bins():
         (lambda: parse_words("0-2:b"), "0-2 is no range of words; expected such as 2-4, from 1"),
         (lambda: parse_words("4-2:b"), "4-2 is no range of words"),
         (lambda: parse_words("1-3:b,2:a"), "2 was given twice; expected each word once"),
-        (lambda: parse_words("1:1.5"), r"words 1\.5: expected a number from 0 to 1"),
+        (lambda: parse_words("1:1.7"), r"words 1\.7: expected a number from 0 to 1"),
         (lambda: drawn(parse_words("2-99:b")), "words 3: the sentence has words 1 to 2"),
         (lambda: parse_bands("400"), "bands '400': '400' is not band:share; expected such as 0-400:a"),
         (lambda: parse_bands("f9:b"), "band 'f9': expected f0, f1-f2, f3-f4, or edges in Hz such as 0-400"),
@@ -241,10 +242,10 @@ def test_what_is_refused_of_times_words_and_bands(make, message):
 def test_the_complement_of_pitch_exchanges_the_roles_and_sums_lose_them():
     """References are masked by role: the complement keeps them, exchanged; a product or sum is of the target alone."""
     share = shares.pitch(harmonics=2)
-    assert (~share).pitch == PitchRegion(2, 1, from_second=True) and (~~share).pitch == share.pitch
+    assert (~share).region == PitchRegion(2, 1, from_second=True) and (~~share).region == share.region
     np.testing.assert_array_equal(drawn(~share), 1 - drawn(share))
     for composed in (share * shares.ramp(), shares.ramp() * share, share + shares.ramp(), ~(share * shares.ramp())):
-        assert composed.pitch is None
+        assert composed.region is None
     np.testing.assert_allclose(drawn(share * shares.ramp()), drawn(share) * drawn(shares.ramp()), atol=1e-6)
 
 
@@ -275,20 +276,110 @@ def test_drawing_leaves_the_layout_as_it_is():
         shares.band("f1-f2"),
         shares.spectrum({"f0": 0.3, (500.0, 900.0): 1.0}),
         shares.ramp() * ~shares.bands(0, 400) + shares.step(0.9),
+        ~shares.dimensions(shares.ramp(), pitch=0.2, timbre=shares.band("f0")),
     ],
     ids=lambda share: share.name,
 )
 def test_shares_can_be_pickled(share):
     again = pickle.loads(pickle.dumps(share))
-    assert (again.name, again.pitch) == (share.name, share.pitch)
-    assert np.array_equal(drawn(again), drawn(share))
+    assert (again.name, again.region) == (share.name, share.region)
+    for one, other in zip(again.render(LAYOUT).planes.values(), share.render(LAYOUT).planes.values(), strict=True):
+        assert np.array_equal(one, other)
 
 
 @pytest.mark.parametrize("excess", [1e-7, 5e-7])
 def test_rounding_beyond_the_ends_is_brought_back(excess):
     for plane in (1 + excess, -excess):
-        weight = Share("map", lambda at, plane=plane: np.full((80, FRAMES), plane)).render(Layout(FRAMES, MEL)).weight
+        weight = Share("map", lambda at, plane=plane: np.full((80, FRAMES), plane)).render(Layout(FRAMES, MEL)).timbre
         assert weight.min() >= 0 and weight.max() <= 1
     assert drawn(shares.constant(1 + excess)).max() == 1 and drawn(shares.curve([(0, -excess), (1, 1)])).min() >= 0
-    with pytest.raises(InputError, match="constant 1.001: expected a number from 0 to 1"):
-        shares.constant(1.001)
+    assert drawn(shares.constant(1.001)).min() == np.float32(1.001)
+
+
+# -- a share for each dimension -------------------------------------------------------------------------------------
+
+
+def planes_of(share: Share) -> dict[str, np.ndarray]:
+    return share.render(LAYOUT).planes
+
+
+def test_one_share_is_that_of_all_dimensions():
+    for share in (shares.ramp(), shares.bands(0, 400), shares.words({0: 1.0})):
+        assert list(planes_of(share)) == list(DIMENSIONS)
+        assert all(np.array_equal(plane, drawn(share)) for plane in planes_of(share).values())
+
+
+def test_each_dimension_has_the_share_it_is_given_and_the_others_follow_the_base():
+    found = planes_of(shares.dimensions(pitch=0.5, timbre=shares.band("f1-f2"), energy=shares.ramp()))
+    assert (found["pitch"] == 0.5).all() and (found["rate"] == 0).all()
+    np.testing.assert_array_equal(found["timbre"], drawn(shares.band("f1-f2")))
+    np.testing.assert_array_equal(found["energy"], drawn(shares.ramp()))
+    over = planes_of(shares.dimensions(shares.step(0.3), timbre=1.0))
+    assert (over.pop("timbre") == 1).all()
+    assert all(np.array_equal(plane, drawn(shares.step(0.3))) for plane in over.values())
+
+
+def test_the_swap_of_pitch_is_a_preset_of_it():
+    found = planes_of(shares.pitch())
+    assert not any(found[name].any() for name in ("pitch", "energy", "rate")) and found["timbre"].mean() > 0.9
+    other = planes_of(~shares.pitch())
+    assert all((other[name] == 1).all() for name in ("pitch", "energy", "rate"))
+
+
+def test_shares_combine_dimension_by_dimension():
+    one, other = shares.dimensions(pitch=0.5, energy=1.0), shares.dimensions(shares.constant(0.5), timbre=shares.ramp())
+    a, b = planes_of(one), planes_of(other)
+    for name in DIMENSIONS:
+        np.testing.assert_allclose(planes_of(one * other)[name], a[name] * b[name])
+        np.testing.assert_allclose(planes_of(one + other)[name], np.minimum(a[name] + b[name], 1))
+        np.testing.assert_allclose(planes_of(~one)[name], 1 - a[name])
+    said = planes_of(shares.words({0: 1.0}, base=one))  # word 0 lies on frames 4 to 10
+    assert (
+        (said["rate"][:, 4:10] == 1).all()
+        and (said["rate"][:, 10:] == 0).all()
+        and (said["pitch"][:, 10:] == 0.5).all()
+    )
+
+
+def test_a_share_may_exaggerate_and_says_so():
+    found = shares.dimensions(pitch=-0.5, rate=shares.curve([(0, 0), (1, 1.5)])).render(LAYOUT)
+    assert found.exaggerated == ("pitch", "rate") and (found.pitch == -0.5).all() and found.rate.max() > 1.4
+    assert (found.reversed_styles().pitch == 1.5).all() and shares.ramp().render(LAYOUT).exaggerated == ()
+
+
+def test_dimensions_as_text():
+    found = parse_dimensions(["pitch=-0.25", "timbre = f0:a,400-8000:b", "energy=0:a,w2:b", "rate=b"])
+    asked = shares.dimensions(
+        timbre=shares.spectrum({"f0": 0.0, (400.0, 8000.0): 1.0}),
+        pitch=-0.25,
+        energy=shares.curve([(0, 0), ("w2", 1)]),
+        rate=1.0,
+    )
+    assert all(np.array_equal(planes_of(found)[name], planes_of(asked)[name]) for name in DIMENSIONS)
+    assert found.name == (
+        "dimensions(timbre=bands(f0:0,400-8000:1),pitch=constant(-0.25),energy=curve(0:0,w2:1),rate=constant(1))"
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: shares.dimensions(pitch=1.6), r"constant 1\.6: expected a number"),
+        (lambda: shares.dimensions(shares.pitch(), energy=1.0), r"share pitch\(1,1\) masks the references"),
+        (lambda: shares.dimensions(timbre=~shares.pitch()), r"share ~pitch\(1,1\) masks the references"),
+        (lambda: parse_dimensions(["pitch"]), "'pitch' is not dimension=share; expected such as pitch=0.5"),
+        (lambda: parse_dimensions(["tone=1"]), "with one of timbre, pitch, energy, rate"),
+        (lambda: parse_dimensions(["rate="]), "'rate=' is not dimension=share"),
+        (lambda: parse_dimensions(["rate=0", "rate=1"]), "rate was given twice"),
+        (lambda: parse_dimensions(["pitch=f0:b"]), "pitch=f0:b: expected a number or a curve over time; only timbre"),
+        (lambda: parse_dimensions(["energy=0-400:b"]), "only timbre has bands"),
+        (lambda: parse_dimensions(["timbre=x"]), "'x' is not time:share"),
+        (
+            lambda: drawn(shares.constant(1.5) * shares.constant(1.5)),
+            r"expected a plane \(80, 20\) within \[-0.5, 1.5\]",
+        ),
+    ],
+)
+def test_what_is_refused_of_dimensions(make, message):
+    with pytest.raises(InputError, match=message):
+        make()

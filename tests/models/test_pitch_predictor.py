@@ -138,7 +138,9 @@ def plan_of(share, mechanisms=("prosody",)):
         readings = [read_style(model, e, durations, FRAMES) for e in encoded]
         readings = [type(r)(r.mu, r.tokens, r.prosody, r.speaker, steady(r.contour)) for r in readings]
         plane = torch.stack([1 - share, share])[None, :, None, :].expand(-1, -1, 80, -1)
-        found = make_plan(readings, Shares(plane, plane.mean((2, 3))), mechanisms).branches[0].prosody
+        found = (
+            make_plan(readings, Shares(plane, plane, plane, plane, plane.mean((2, 3))), mechanisms).branches[0].prosody
+        )
     return found, [float(prosody_vector(s.contour)[0]) for s in styles]
 
 

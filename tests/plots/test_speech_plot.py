@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
+from gradtts_interp.interpolation.shares import ShareMap
 from gradtts_interp.pitch.masks import filter_centres_hz
 from gradtts_interp.plots.speech import _word_rows, plot_speech
 from gradtts_interp.speech import Speech
@@ -23,7 +24,7 @@ def tone(f0_hz, frames=FRAMES, **changes):
         text="one two",
         audio=(0.2 * wave).astype(np.float32),
         mel=np.linspace(-11, 0, MEL.n_mels * frames, dtype=np.float32).reshape(MEL.n_mels, frames),
-        share=None,
+        shares=None,
         durations=np.array([frames]),
         tokens=("@AH",),
         words=(("one", 0, frames // 2), ("two", frames // 2, frames)),
@@ -33,6 +34,11 @@ def tone(f0_hz, frames=FRAMES, **changes):
         mel_config=MEL,
     )
     return replace(speech, **changes)
+
+
+def one(plane):
+    """One share for all dimensions."""
+    return ShareMap(plane, plane, plane, plane)
 
 
 def ramp(frames=FRAMES):
@@ -48,7 +54,7 @@ def texts(axes):
 
 
 def test_contours_have_names_medians_and_times_in_seconds():
-    figure = plot_speech(tone(141.0, share=ramp()), a=tone(100.0), b=tone(200.0))
+    figure = plot_speech(tone(141.0, shares=one(ramp())), a=tone(100.0), b=tone(200.0))
     axes = panels(figure)["F0 (Hz)"]
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert labels == ["A: deep (median 100 Hz)", "B: high.wav (median 200 Hz)", "blend (median 141 Hz)"]
@@ -84,12 +90,22 @@ def test_frequency_ticks_stand_at_the_filters_of_their_frequency():
     assert image.max() == 0 and image.min() == pytest.approx(-11 * 20 / np.log(10))
 
 
+def test_each_dimension_that_has_a_share_of_its_own_has_a_line():
+    still = np.full_like(ramp(), 1.5)
+    shares = ShareMap(timbre=ramp(), pitch=still, energy=ramp(), rate=ramp())
+    axes = panels(plot_speech(tone(150.0, shares=shares)))["Share of B"]
+    lines = {line.get_label(): line.get_ydata() for line in axes.get_lines()}
+    assert set(lines) == {"pitch", "timbre, energy, rate"}
+    np.testing.assert_allclose(lines["pitch"], 1.5)
+    assert axes.get_ylim()[1] > 1.5
+
+
 def test_a_share_over_time_is_a_line_and_one_over_bins_a_map():
-    line = panels(plot_speech(tone(150.0, share=ramp())))["Share of B"].get_lines()[0]
+    line = panels(plot_speech(tone(150.0, shares=one(ramp()))))["Share of B"].get_lines()[0]
     np.testing.assert_allclose(line.get_ydata(), ramp()[0])
     plane = ramp()
     plane[:10] = 0
-    figure = plot_speech(tone(150.0, share=plane))
+    figure = plot_speech(tone(150.0, shares=one(plane)))
     drawn = [image.get_array() for axes in figure.axes for image in axes.get_images()]
     assert any(array.shape == plane.shape and np.allclose(array, plane) for array in drawn)
 
@@ -98,12 +114,12 @@ def test_attention_to_b_is_drawn_where_it_was_recorded():
     mass_b = np.repeat(np.linspace(0, 1, 43)[None], 20, axis=0)
     mass_b[:2] = 0.25
     attention = {"mid": {"mass": np.stack([1 - mass_b, mass_b]), "cell": 4.0}}
-    axes = panels(plot_speech(tone(150.0, share=ramp(), attention=attention)))["Attention to B"]
+    axes = panels(plot_speech(tone(150.0, shares=one(ramp()), attention=attention)))["Attention to B"]
     every, low, asked = axes.get_lines()
     assert every.get_ydata()[-1] == pytest.approx((18 + 2 * 0.25) / 20)
     assert low.get_ydata()[-1] == pytest.approx((8 * 0.25 + 3) / 11)
     np.testing.assert_allclose(asked.get_ydata(), ramp()[0], atol=1e-6)
-    assert "Attention to B" not in panels(plot_speech(tone(150.0, share=ramp())))
+    assert "Attention to B" not in panels(plot_speech(tone(150.0, shares=one(ramp()))))
 
 
 def test_words_stand_over_their_times_and_never_touch():
@@ -123,7 +139,7 @@ def test_words_stand_over_their_times_and_never_touch():
 
 
 def test_the_title_names_text_styles_and_settings():
-    figure = plot_speech(tone(150.0, text="costs $5 or $6", share=ramp()))
+    figure = plot_speech(tone(150.0, text="costs $5 or $6", shares=one(ramp())))
     assert figure.get_suptitle() == "costs $5 or $6"
     settings = figure.axes[0].get_title()
     for part in ("A: deep → B: high.wav", "euler, 3 steps", "seed 7"):

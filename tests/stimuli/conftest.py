@@ -10,6 +10,7 @@ from speaking import RATE_HZ, harmonic_tone
 
 from gradtts_interp.audio import write_wav
 from gradtts_interp.config import MelConfig
+from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.asked_pitch import lay_pitch
 from gradtts_interp.interpolation.shares import Layout
 from gradtts_interp.speech import Speech
@@ -48,27 +49,30 @@ class ToyPipeline:
         self.calls.append((None if share is None else share.name, durations, options))
         if durations is None:
             rows = [DURATIONS[style.name] for style in (a, b) if style is not None]
-            row = np.rint(np.exp(np.mean(np.log(rows), 0))).astype(np.int64)
+            rate = 0.5 if share is None else float(share.render(Layout(10, mel)).rate.mean())
+            weights = [1 - rate, rate] if len(rows) == 2 else [1.0]
+            row = np.rint(np.exp(np.average(np.log(rows), 0, weights))).astype(np.int64)
         else:
             row = np.asarray(durations[0])
         frames, ends = int(row.sum()), np.cumsum(row)
         layout = Layout(frames, mel, words=((int(ends[0]), int(ends[2])), (int(ends[2]), int(ends[5]))))
-        weight = np.full((mel.n_mels, frames), float(a.name == "B")) if share is None else share.render(layout).weight
-        way = np.square(weight.mean(0))
-        log_f0 = np.log(120.0) + way * np.log(1.5)
+        drawn = (shares.constant(float(a.name == "B")) if share is None else share).render(layout)
+        way = {name: np.square(plane.mean(0)) for name, plane in drawn.planes.items()}
+        log_f0 = np.log(120.0) + way["pitch"] * np.log(1.5)
         if pitch is not None:
             asked = lay_pitch(pitch, layout)
             log_f0 = (log_f0 if asked.log_f0 is None else asked.log_f0) + asked.shift
         hop = mel.hop_samples
         phase = 2 * np.pi * np.cumsum(np.exp(np.repeat(log_f0, hop))) / mel.sample_rate_hz
-        tilt = np.repeat(1.6 - 0.8 * way, hop)
-        audio = sum(np.sin(k * phase) / k**tilt for k in range(1, 20)) * 0.03 * 10 ** (np.repeat(4 * way, hop) / 20)
+        tilt, level_db = (np.repeat(values, hop) for values in (1.6 - 0.8 * way["timbre"], 4 * way["energy"]))
+        level = 0.05 * 10 ** (level_db / 20) / np.sqrt(sum(k ** (-2 * tilt) for k in range(1, 20)))
+        audio = sum(np.sin(k * phase) / k**tilt for k in range(1, 20)) * level
         audio[: row[0] * hop] = audio[-row[-1] * hop :] = 0
         return Speech(
             text=text,
             audio=audio.astype(np.float32),
             mel=np.zeros((mel.n_mels, frames), np.float32),
-            share=None if share is None else weight,
+            shares=None if share is None else drawn,
             durations=row,
             tokens=TOKENS,
             words=(("go", *layout.words[0]), ("down", *layout.words[1])),
