@@ -17,7 +17,7 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.pitch.contour import Contour, extract_contour, hash_of_fields, prosody_vector, same_fields
-from gradtts_interp.pitch.second_reading import pitch_notes
+from gradtts_interp.pitch.second_reading import second_opinion
 
 logger = logging.getLogger(__name__)
 
@@ -90,9 +90,9 @@ def style_of_audio(source: Source, config: MelConfig, *, sample_rate_hz: int | N
         longest_seconds=LONGEST_REFERENCE_SECONDS,
         source_rate_hz=sample_rate_hz,
     )
-    contour = extract_contour(recording.audio, config)
-    pitch = tuple(f"{recording.name}: {note}" for note in pitch_notes(recording.audio.numpy(), contour, config))
-    style = _style_of_contour(recording.audio, contour, config, recording.name, (*recording.notes, *pitch))
+    contour, odd = second_opinion(recording.audio.numpy(), extract_contour(recording.audio, config), config)
+    notes = (*recording.notes, *(f"{recording.name}: {note}" for note in odd))
+    style = _style_of_contour(recording.audio, contour, config, recording.name, notes)
     for note in style.notes:
         logger.warning("%s", note)
     return style

@@ -16,11 +16,12 @@ from benchmarks.common import TaskItem  # noqa: E402
 from benchmarks.quality import copies, speech  # noqa: E402
 from benchmarks.quality import run as run_module  # noqa: E402
 from benchmarks.quality.cards import refreshed  # noqa: E402
+from benchmarks.quality.context import foreign_references  # noqa: E402
 from benchmarks.quality.report import TARGETS, correlation, page, table, targets_table  # noqa: E402
 from benchmarks.quality.run import TASKS, result_of  # noqa: E402
 from gradtts_interp.audio import log_mel, read_audio  # noqa: E402
 from gradtts_interp.config import MelConfig  # noqa: E402
-from gradtts_interp.corpus.speakers import EMOTIONS, main_base, speaker_voice  # noqa: E402
+from gradtts_interp.corpus.speakers import EMOTIONS  # noqa: E402
 from gradtts_interp.errors import InputError  # noqa: E402
 from gradtts_interp.evaluation.run import Record  # noqa: E402
 from gradtts_interp.pitch.contour import Contour  # noqa: E402
@@ -36,16 +37,16 @@ def results_of(**rows):
     }
 
 
-def ramp_rows(*errors):
-    return [{"condition": "all", "item": str(i), "control error": e} for i, e in enumerate(errors)]
+def foreign_rows(*shares):
+    return [{"condition": "model", "item": str(i), "within 1 semitone": v} for i, v in enumerate(shares)]
 
 
 def test_targets_say_what_is_reached():
-    good, bad = results_of(ramp=ramp_rows(0.1, 0.12)), results_of(ramp=ramp_rows(0.1, 0.4))
-    assert "| 0.11 | yes |" in targets_table(good)
-    assert "| 0.25 | **no** |" in targets_table(bad)
-    assert "not measured" in targets_table(results_of(ramp=ramp_rows(None)))
-    assert "ramp" not in targets_table(good, ("dual",))
+    good, bad = results_of(foreign=foreign_rows(1, 0.96)), results_of(foreign=foreign_rows(1, 0.5))
+    assert "| 0.98 | yes |" in targets_table(good)
+    assert "| 0.75 | **no** |" in targets_table(bad)
+    assert "not measured" in targets_table(results_of(foreign=foreign_rows(None)))
+    assert "foreign" not in targets_table(good, ("emotions",))
 
 
 def test_every_target_reads_a_task_that_exists():
@@ -59,26 +60,26 @@ def test_correlation_needs_both_figures():
 
 
 def test_tables_have_a_line_for_each_condition_and_name_failures():
-    result = results_of(ramp=ramp_rows(0.1, None))["ramp"]
-    result["failed"] = ["ramp/7"]
+    result = results_of(foreign=foreign_rows(0.1, None))["foreign"]
+    result["failed"] = ["foreign/7"]
     text = table(result)
-    assert "| all | 2 | 0.1 [0.1, 0.1] |" in text and "not measurable: ramp/7" in text
-    assert page({"ramp": result}).count("## ") == 2
+    assert "| model | 2 | 0.1 [0.1, 0.1] |" in text and "not measurable: foreign/7" in text
+    assert page({"foreign": result}).count("## ") == 2
 
 
 def test_cards_get_their_tables_and_keep_the_rest():
-    results = results_of(ramp=ramp_rows(0.1))
-    card = "# A\n\n<!-- scores: ramp -->\nold\n<!-- end of scores -->\nkept\n"
+    results = results_of(foreign=foreign_rows(0.1))
+    card = "# A\n\n<!-- scores: foreign -->\nold\n<!-- end of scores -->\nkept\n"
     new = refreshed(card, results, source=Path("card"))
-    assert "old" not in new and "| all | 1 |" in new and new.endswith("kept\n")
+    assert "old" not in new and "| model | 1 |" in new and new.endswith("kept\n")
     assert refreshed(new, results, source=Path("card")) == new
-    targets = refreshed(card.replace("scores: ramp", "scores: targets ramp"), results, source=Path("card"))
+    targets = refreshed(card.replace("scores: foreign", "scores: targets foreign"), results, source=Path("card"))
     assert "| target | found | reached |" in targets
-    assert "Not measured yet." in refreshed(card.replace("ramp", "dual"), results, source=Path("card"))
+    assert "Not measured yet." in refreshed(card.replace("foreign", "emotions"), results, source=Path("card"))
     with pytest.raises(InputError, match="'none'; expected 'targets' or one of intelligibility"):
-        refreshed(card.replace("ramp", "none"), results, source=Path("card"))
+        refreshed(card.replace("foreign", "none"), results, source=Path("card"))
     with pytest.raises(InputError, match="does not end"):
-        refreshed("<!-- scores: ramp -->\n", results, source=Path("card"))
+        refreshed("<!-- scores: foreign -->\n", results, source=Path("card"))
 
 
 def test_the_committed_cards_show_the_committed_results():
@@ -110,6 +111,40 @@ def test_emotions_are_judged_by_their_design(monkeypatch):
     assert target.value(rows) == 1.0
 
 
+def test_a_foreign_voice_is_looked_up_among_others(monkeypatch):
+    """A model that speaks 3 semitones too high, in the voice of the next reference."""
+    monkeypatch.chdir(ROOT)
+
+    def spoken(f0_hz, who):
+        ones = np.ones(100)
+        contour = Contour(np.float32(f0_hz * ones), ones.astype(bool), np.float32(ones), frame_rate_hz=86.0)
+        return SimpleNamespace(contour=contour, audio=np.full(100, who))
+
+    voices = np.eye(len(foreign_references()))
+    context = SimpleNamespace(
+        mel=MelConfig(),
+        setting=SimpleNamespace(steps=18),
+        sentence=str,
+        tts=SimpleNamespace(style=lambda path: spoken(100, 0)),
+        render=lambda text, style, num_inference_steps: spoken(100 * 2 ** (num_inference_steps / 72), 1),
+        foreign_voices=voices,
+        public_embedding=lambda audio, rate: voices[1 if len(audio) == 100 else 0],
+    )
+    recording, prior, model = speech.foreign(context, 0)
+    assert [row["condition"] for row in (recording, prior, model)] == ["recording", "prior alone", "model"]
+    assert recording["voice found among all"] == recording["rank"] == recording["within 1 semitone"] == 1
+    assert (prior["F0 error (semitones)"], prior["within 1 semitone"], prior["rank"]) == (0, 1, 2)
+    assert model["F0 error (semitones)"] == pytest.approx(3, abs=1e-3) and model["within 1 semitone"] == 0
+    assert model["voice found among all"] == 0
+
+
+def test_each_foreign_voice_has_a_second_recording():
+    folder = ROOT / "resources" / "references" / "foreign"
+    names = {path.name for path in folder.glob("*.flac")}
+    assert len(names) >= 16 and names == {path.name for path in (folder / "others").glob("*.flac")}
+    assert sum(path.stat().st_size for path in folder.rglob("*.flac")) < 600_000
+
+
 def test_manner_is_measured_from_contour_and_tokens():
     f0 = np.exp(np.log(200.0) + 0.1 * np.where(np.arange(200) % 2, 1, -1)).astype(np.float32)
     contour = Contour(f0, np.ones(200, dtype=bool), np.full(200, -20.0, dtype=np.float32), frame_rate_hz=100.0)
@@ -118,32 +153,18 @@ def test_manner_is_measured_from_contour_and_tokens():
     assert (rate, energy) == (pytest.approx(15.0), pytest.approx(-20.0))
 
 
-def test_neighbours_are_the_nearest_of_the_same_base():
-    def entry(base, formant):
-        return {"factors": {"timbre": np.eye(5)[base], "formant": formant}}
-
-    kumo, gongitsune, tebukuro = 4, 1, 3
-    context = type(
-        "QualityContext", (), {"unseen": [entry(kumo, 0.95), entry(gongitsune, 1.16), entry(tebukuro, 1.0)]}
-    )()
-    found = speech.between_neighbours(context)
-    voices = [(speaker_voice(low), speaker_voice(high)) for _, low, high in found]
-    assert [(low.formant, high.formant) for low, high in voices] == [(0.93, 0.965)]
-    assert all(main_base(voice.timbre) == kumo for pair in voices for voice in pair)
-
-
 def test_failed_items_are_named_and_leave_the_others():
-    records = [Record("ramp/0", ramp_rows(0.1), 1.0), Record("ramp/1", [], 2.0, error="no voiced frame")]
+    records = [Record("foreign/0", foreign_rows(0.1), 1.0), Record("foreign/1", [], 2.0, error="no voiced frame")]
     result = result_of(records, SETTINGS)
-    assert result["failed"] == ["ramp/1"] and len(result["rows"]) == 1 and result["seconds"] == 3.0
+    assert result["failed"] == ["foreign/1"] and len(result["rows"]) == 1 and result["seconds"] == 3.0
 
 
 def test_a_job_runs_the_task_it_names(monkeypatch):
     task = run_module.Task(lambda context, index: [{"condition": context, "item": index}], 5, lambda context: 3)
-    monkeypatch.setitem(run_module.TASKS, "ramp", task)
-    assert run_module.measure("b", TaskItem("ramp", 2)) == ([{"condition": "b", "item": 2}], [])
-    assert len(run_module.jobs_of("ramp", task, "b", None)) == 3
-    assert [job.id for job in run_module.jobs_of("ramp", task, "b", 2)] == ["ramp/0", "ramp/1"]
+    monkeypatch.setitem(run_module.TASKS, "foreign", task)
+    assert run_module.measure("b", TaskItem("foreign", 2)) == ([{"condition": "b", "item": 2}], [])
+    assert len(run_module.jobs_of("foreign", task, "b", None)) == 3
+    assert [job.id for job in run_module.jobs_of("foreign", task, "b", 2)] == ["foreign/0", "foreign/1"]
 
 
 def test_a_recording_is_its_own_perfect_copy():

@@ -23,7 +23,6 @@ import torch
 
 from benchmarks.ablation.arms import ARMS, Arm, ArmMixer, model_of
 from benchmarks.common import TaskItem, stamp
-from benchmarks.quality.blends import WEIGHTS
 from benchmarks.quality.context import QualityContext, Setting
 from benchmarks.quality.report import column
 from gradtts_interp.cli.main import report_errors
@@ -39,6 +38,8 @@ from gradtts_interp.training.data import Corpus, load_items
 from gradtts_interp.training.export import averaged_model
 from gradtts_interp.training.loop import TrainConfig, Trainer
 from gradtts_interp.training.start import model_from_checkpoint
+
+WEIGHTS = tuple(float(weight) for weight in np.linspace(0, 1, 11))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gradtts_interp.audio import log_mel, read_audio
 from gradtts_interp.checkpoints import read_index
+from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.signal import Listener, Signal
 from gradtts_interp.evaluation.speakers import SpeakerEncoder
 from gradtts_interp.pipeline import GradTTSInterpPipeline
@@ -29,6 +30,8 @@ from gradtts_interp.vocoder import GriffinLimVocoder
 
 SMALLEST_LEVEL_DIFFERENCE = 4.0  # semitones between the two styles of a blend
 SPEAKER_ENCODER = "checkpts/speaker-demo"
+FOREIGN = "resources/references/foreign"
+PUBLIC_ENCODER = "pip install --no-deps resemblyzer webrtcvad-wheels"
 SENTENCES = (
     "The quiet farmer painted seven green boats.",
     "My sister carried a heavy basket to the river.",
@@ -85,15 +88,36 @@ class QualityContext:
         """Encoder of timbre."""
         return SpeakerEncoder.from_pretrained(SPEAKER_ENCODER)
 
+    def public_embedding(self, audio: NDArray, sample_rate_hz: int) -> NDArray:
+        """Unit vector of a voice by Resemblyzer (Wan et al. 2018, GE2E), which learnt from people alone."""
+        from resemblyzer import preprocess_wav
+
+        return self._public_encoder.embed_utterance(preprocess_wav(audio, source_sr=sample_rate_hz))
+
+    @functools.cached_property
+    def _public_encoder(self) -> Any:
+        try:
+            from resemblyzer import VoiceEncoder
+        except ImportError as error:
+            raise InputError(f"the task 'foreign' needs Resemblyzer: {PUBLIC_ENCODER}") from error
+        return VoiceEncoder("cpu", verbose=False)
+
+    @functools.cached_property
+    def foreign_voices(self) -> NDArray:
+        """Embeddings of another recording of each foreign reference's voice (n, E)."""
+        others = [path.parent / "others" / path.name for path in foreign_references()]
+        rate = self.mel.sample_rate_hz
+        return np.stack([self.public_embedding(read_audio(path, rate).numpy(), rate) for path in others])
+
     @functools.cached_property
     def griffin(self) -> GriffinLimVocoder:
         """The vocoder to compare with."""
         return GriffinLimVocoder(self.mel)
 
     def render(self, text: str, *styles: Style, **options: Any) -> Speech:
-        """Render with the benchmark's solver and seed."""
-        setting = self.setting
-        return self.tts(text, *styles, num_inference_steps=setting.steps, solver=setting.solver, seed=0, **options)
+        """Render with the benchmark's solver and seed, and its steps unless others are given."""
+        setting = {"num_inference_steps": self.setting.steps, "solver": self.setting.solver, "seed": 0}
+        return self.tts(text, *styles, **{**setting, **options})
 
     def path(self, entry: dict) -> Path:
         """Recording of an entry."""
@@ -149,3 +173,11 @@ class QualityContext:
     def signal(self, speech: Speech) -> Signal:
         """What is measured of a render."""
         return self.listener.hear(speech.audio, speech.text, mel=speech.mel)
+
+
+def foreign_references() -> list[Path]:
+    """Committed recordings in voices that training knows nothing of; a second one of each is in ``others``."""
+    found = sorted(Path(FOREIGN).glob("*.flac"))
+    if not found:
+        raise InputError(f"{FOREIGN}: no references; expected the repository's folder as working directory")
+    return found

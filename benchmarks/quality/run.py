@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import TaskItem, stamp
-from benchmarks.quality import blends, copies, speech
-from benchmarks.quality.context import QualityContext, Setting
+from benchmarks.quality import copies, speech
+from benchmarks.quality.context import QualityContext, Setting, foreign_references
 from benchmarks.quality.report import page
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.corpus.speakers import N_SPEAKERS
@@ -48,13 +48,9 @@ TASKS = {
     "vocoder": Task(copies.vocoder, 30, lambda context: len(context.named + context.unseen)),
     "encoder": Task(speech.encoder, 316, lambda context: len(context.named + context.unseen)),
     "following": Task(speech.following, 50, lambda context: len(context.unseen)),
-    "foreign": Task(speech.foreign, 8, lambda context: len(speech.foreign_references())),
+    "foreign": Task(speech.foreign, 17, lambda context: len(foreign_references())),
     "speakers": Task(speech.speakers, 3 * N_SPEAKERS, lambda context: speech.SPEAKER_SENTENCES * N_SPEAKERS),
-    "warps": Task(speech.warps, 24, lambda context: len(speech.between_neighbours(context))),
     "emotions": Task(speech.emotions, N_SPEAKERS, lambda context: N_SPEAKERS),
-    "dual": Task(blends.dual, 20, lambda context: len(context.pairs)),
-    "sweep": Task(blends.sweep, 10, lambda context: len(context.pairs)),
-    "ramp": Task(blends.ramp, 12, lambda context: len(context.pairs)),
 }
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
-from benchmarks.quality.context import QualityContext
-from gradtts_interp.corpus.speakers import EMOTIONS, N_SPEAKERS, main_base, speaker_voice
+from benchmarks.quality.context import QualityContext, foreign_references
+from gradtts_interp.audio import read_audio
+from gradtts_interp.corpus.speakers import EMOTIONS, main_base, speaker_voice
 from gradtts_interp.corpus.teacher import VOICES
-from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.contours import f0_spread, level_semitones
 from gradtts_interp.evaluation.intelligibility import phone_error_rate, plain_phones, recognise_phones
 from gradtts_interp.evaluation.speakers import cosine_similarity
 from gradtts_interp.pitch.contour import Contour, prosody_vector
 
-FOREIGN = "resources/references/foreign"
 SPEAKER_SENTENCES = 3
 RECORDINGS = ", recordings"
 FACTORS = {"F0 level": "semitones", "F0 range": "f0_range", "rate": "rate", "energy": "energy_db"}
@@ -70,13 +67,34 @@ def following(context: QualityContext, index: int) -> list[dict]:
 
 
 def foreign(context: QualityContext, index: int) -> list[dict]:
-    """F0 level of a render against that of a reference by another synthesiser than the corpus's (espeak-ng)."""
+    """A reference that training knows nothing of: F0 level of a render, and whose voice a public encoder takes it for.
+
+    The encoder chooses among other recordings of all these voices. The reference itself is looked up there too, which
+    says how well it can be done.
+    """
     path = foreign_references()[index]
     style = context.tts.style(path)
-    speech = context.render(context.sentence(index), style)
-    error = abs(level_semitones(style.contour, speech.contour))
-    row = {"condition": "espeak-ng", "item": path.stem, "F0 error (semitones)": error}
-    return [{**row, "within 1.5 semitones": float(error <= 1.5)}]
+    rate = context.mel.sample_rate_hz
+    heard = {"recording": (style.contour, read_audio(path, rate).numpy())}
+    for steps in (0, context.setting.steps):
+        speech = context.render(context.sentence(index), style, num_inference_steps=steps)
+        heard["prior alone" if steps == 0 else "model"] = (speech.contour, speech.audio)
+    rows = []
+    for condition, (contour, audio) in heard.items():
+        error = abs(level_semitones(style.contour, contour))
+        likeness = context.foreign_voices @ context.public_embedding(audio, rate)
+        rows.append(
+            {
+                "condition": condition,
+                "item": path.stem,
+                "F0 error (semitones)": error,
+                "within 1 semitone": float(error <= 1),
+                "voice found among all": float(likeness.argmax() == index),
+                "rank": float(1 + (likeness > likeness[index]).sum()),
+                "cosine": float(likeness[index]),
+            }
+        )
+    return rows
 
 
 def speakers(context: QualityContext, index: int) -> list[dict]:
@@ -96,27 +114,6 @@ def speakers(context: QualityContext, index: int) -> list[dict]:
         row["similarity to the speaker"] = found.similarity[speaker]
         rows.append(row)
     return rows
-
-
-def warps(context: QualityContext, index: int) -> list[dict]:
-    """Does a voice with unseen formants land between its neighbours: two speakers of the same base voice."""
-    entry, low, high = between_neighbours(context)[index]
-    rate, text = context.mel.sample_rate_hz, context.sentence(index)
-    speech = context.render(text, context.style(entry))
-    given = {"durations": [speech.durations.tolist()]}
-    audio = [speech.audio, *(context.render(text, context.tts.style(speaker=s), **given).audio for s in (low, high))]
-    middle, below, above = (context.encoder.identify(a, rate).warp for a in audio)
-    return [
-        {
-            "condition": "held-out voice",
-            "item": entry["id"],
-            "between its neighbours": float(below < middle < above),
-            "formant factor, wanted": entry["factors"]["formant"],
-            "formant factor, render": middle,
-            "lower neighbour, render": below,
-            "upper neighbour, render": above,
-        }
-    ]
 
 
 def emotions(context: QualityContext, index: int) -> list[dict]:
@@ -160,24 +157,3 @@ def encoder(context: QualityContext, index: int) -> list[dict]:
     row["base voice"] = float(found.base == VOICES[main_base(entry["factors"]["timbre"])])
     row["formant factor, error"] = abs(found.warp - entry["factors"]["formant"])
     return [row]
-
-
-def between_neighbours(context: QualityContext) -> list[tuple[dict, int, int]]:
-    """Held-out items whose formant factor lies between those of two speakers, with the nearest two."""
-    found = []
-    for entry in context.unseen:
-        base, formant = main_base(entry["factors"]["timbre"]), entry["factors"]["formant"]
-        voices = {s: speaker_voice(s) for s in range(N_SPEAKERS)}
-        same = {voice.formant: s for s, voice in voices.items() if main_base(voice.timbre) == base}
-        below, above = [f for f in same if f < formant], [f for f in same if f > formant]
-        if below and above:
-            found.append((entry, same[max(below)], same[min(above)]))
-    return found
-
-
-def foreign_references() -> list[Path]:
-    """Committed recordings by espeak-ng."""
-    found = sorted(Path(FOREIGN).glob("*.flac"))
-    if not found:
-        raise InputError(f"{FOREIGN}: no references; expected the repository's folder as working directory")
-    return found

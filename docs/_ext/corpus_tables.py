@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class CorpusTables(SphinxDirective):
-    """``.. corpus-tables:: resources/corpus/manifest-seed0.jsonl.xz``: size, phones, three tables."""
+    """``.. corpus-tables:: resources/corpus/manifest-seed0-2891.jsonl.xz``: size, phones, three tables."""
 
     required_arguments = 1
 

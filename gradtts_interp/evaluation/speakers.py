@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from gradtts_interp.audio import log_mel, require_speech
 from gradtts_interp.config import MelConfig
+from gradtts_interp.corpus.teacher import VOICES
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import atomic_path, read_json, require_same_shapes
 
@@ -32,7 +33,7 @@ WEIGHTS = "model.safetensors"
 RMS = 10 ** (-26 / 20)
 SPEECH_RANGE_NATS = 3.5  # about 30 dB
 COSINE_SCALE = 16.0
-GENDER_OF_BASE = {"slt": "female", "rms": "male", "awb": "male", "kal16": "male"}
+GENDER_OF_BASE = {base: "male" if base.startswith("jm") else "female" for base in VOICES}
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,14 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.pipeline import INDEX
-from gradtts_interp.pitch.contour import prosody_vector
+from gradtts_interp.pitch.contour import f0_skew, prosody_vector
 from gradtts_interp.styles import Style, StyleBank
 from gradtts_interp.training.data import EMOTIONS, load_entries
 from gradtts_interp.training.filelist import Features, read_features, recordings
 from gradtts_interp.training.start import averaged_model, n_speakers
 
 TYPICAL_FRAMES = 260  # about 3 s: long enough to hear a style, short enough to be cheap
+SKEW_WEIGHT = 10.0  # 0.03 of skew, a tenth of a semitone of a speaker's level, weighs as much as a third of the length
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -142,10 +143,11 @@ def bank_of_filelist(path: Path, model: GradTTS, *, cache: Path, first: int = 0)
 
 
 def bank_of_recordings(spoken: Mapping[tuple[int, str], list[Features]]) -> StyleBank:
-    """One reference for each speaker and emotion: the utterance nearest to the typical length.
+    """One reference for each speaker and emotion: an utterance of usual length whose F0 is skewed as is usual for them.
 
     Its prosody vector is the mean over all utterances of that speaker and emotion: one sentence of three seconds says
-    little of how a speaker is usually pitched and paced.
+    little of how a speaker is usually pitched and paced. The skew decides the level of renders too, and is read from
+    the reference alone.
 
     Args:
         spoken: Utterances by speaker and emotion.
@@ -155,7 +157,7 @@ def bank_of_recordings(spoken: Mapping[tuple[int, str], list[Features]]) -> Styl
     """
     styles = {}
     for (speaker, emotion), heard in sorted(spoken.items(), key=lambda found: found[0]):
-        nearest = min(heard, key=lambda utterance: abs(len(utterance.contour) - TYPICAL_FRAMES))
+        nearest = _most_typical(heard)
         styles[speaker, emotion] = Style(
             name=f"speaker {speaker} {emotion}",
             speaker=speaker,
@@ -165,6 +167,12 @@ def bank_of_recordings(spoken: Mapping[tuple[int, str], list[Features]]) -> Styl
             prosody=np.mean([prosody_vector(utterance.contour) for utterance in heard], axis=0, dtype=np.float32),
         )
     return StyleBank(styles, EMOTIONS)
+
+
+def _most_typical(heard: list[Features]) -> Features:
+    skews = np.array([f0_skew(utterance.contour) for utterance in heard])
+    stretches = np.log([len(utterance.contour) / TYPICAL_FRAMES for utterance in heard])
+    return heard[int(np.argmin(np.abs(stretches) + SKEW_WEIGHT * np.abs(skews - skews.mean())))]
 
 
 def _bank_of_list(args: argparse.Namespace, model: GradTTS) -> StyleBank:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from fake_corpus import TINY
 from gradtts_interp.checkpoints import load_model
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.pitch.contour import Contour
 from gradtts_interp.styles import StyleBank
 from gradtts_interp.training import export
 from gradtts_interp.training.loop import Trainer
@@ -64,6 +66,16 @@ def test_bank_takes_the_training_utterance_nearest_to_the_typical_length(corpus_
     bank = export.bank_of_corpus(corpus_folder, make_model())
     assert bank.styles[0, "neutral"].mel.shape == (80, 50)  # 40 and 50 frames in train; 50 in valid is not looked at
     assert bank.styles[1, "neutral"].emotion.tolist() == [1.0, 0, 0, 0, 0]
+
+
+def test_bank_prefers_an_utterance_whose_f0_is_skewed_as_usual():
+    def utterance(frames, low):
+        f0_hz = np.where(np.arange(frames) % 10 < low, 100.0, 200.0).astype(np.float32)
+        contour = Contour(f0_hz, np.ones(frames, bool), np.full(frames, -20, np.float32), MelConfig().frame_rate_hz)
+        return SimpleNamespace(mel=np.zeros((80, frames)), contour=contour)
+
+    heard = [utterance(260, 2), utterance(200, 5), utterance(350, 5), utterance(260, 8)]
+    assert export.bank_of_recordings({(0, "sad"): heard}).styles[0, "sad"].mel.shape == (80, 200)
 
 
 def test_prosody_of_the_bank_is_the_mean_over_a_speaker_and_emotion(corpus_folder, make_model):
