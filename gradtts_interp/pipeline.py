@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from diffusers import DiffusionPipeline
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from gradtts_interp.acceleration import accelerate
 from gradtts_interp.alignment import fix_length
@@ -70,8 +70,11 @@ class Drawn(NamedTuple):
     pitch: Tensor | None
 
 
-class GradTTSInterpPipeline(DiffusionPipeline):
+class GradTTSInterpPipeline:
     """Speak text in one style, or while moving between two.
+
+    It is used like a pipeline of diffusers, but its base class is not theirs: to import that takes longer than to speak
+    a sentence.
 
     Args:
         model: Acoustic model.
@@ -83,10 +86,9 @@ class GradTTSInterpPipeline(DiffusionPipeline):
     def __init__(
         self, model: GradTTS, vocoder: MelDecoder, frontend: TextFrontend, bank: StyleBank | None = None
     ) -> None:
-        super().__init__()
         model.settings.mel.require_same(vocoder.mel_config, "the acoustic model", "the vocoder")
-        self.register_modules(model=model.eval(), vocoder=vocoder.eval(), frontend=frontend)
-        self.bank = bank
+        self.model, self.vocoder, self.frontend, self.bank = model.eval(), vocoder.eval(), frontend, bank
+        self._progress_bar: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         millions = sum(p.numel() for p in self.model.parameters()) / 1e6
@@ -99,7 +101,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
 
     @classmethod
     @float32_default()
-    def from_pretrained(cls, folder: str | Path, *, vocoder: MelDecoder | None = None) -> GradTTSInterpPipeline:  # type: ignore[override]
+    def from_pretrained(cls, folder: str | Path, *, vocoder: MelDecoder | None = None) -> GradTTSInterpPipeline:
         """Load a checkpoint folder of ours, or an official Grad-TTS ``.pt`` file.
 
         Args:
@@ -123,7 +125,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         bank = StyleBank.load(folder / index["styles"], model.settings.mel) if index.get("styles") else None
         return cls(model, vocoder or Vocoder.from_pretrained(folder / index["vocoder"]), frontend, bank)
 
-    def save_pretrained(self, folder: str | Path, **_: Any) -> None:  # type: ignore[override]
+    def save_pretrained(self, folder: str | Path) -> None:
         """Write the pipeline as a folder that :meth:`from_pretrained` reads.
 
         Args:
@@ -152,7 +154,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
 
         Args:
             *args: A device, a type, or both.
-            **kwargs: As diffusers takes them.
+            **kwargs: As a torch module takes them.
 
         Returns:
             The pipeline.
@@ -166,10 +168,24 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         args = tuple(value for value in args if not isinstance(value, torch.dtype))
         kwargs = {name: value for name, value in kwargs.items() if not isinstance(value, torch.dtype)}
         if args or kwargs:
-            super().to(*args, **kwargs)
+            self.model.to(*args, **kwargs)
+            self.vocoder.to(*args, **kwargs)
         if wanted and PRECISION_OF_TYPE[wanted[0]] != self.model.precision:
             self.accelerate(PRECISION_OF_TYPE[wanted[0]])
         return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where the acoustic model computes."""
+        return self.model.device
+
+    def set_progress_bar_config(self, **options: Any) -> None:
+        """Choose how the bar over the sampler's steps looks.
+
+        Args:
+            **options: As ``tqdm`` takes them, such as ``disable=True``.
+        """
+        self._progress_bar = options
 
     # -- styles -------------------------------------------------------------------------------------------------
 
@@ -458,7 +474,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             setting = {"plan": plan, "frames": frames, "readings": readings, "shares": shares}
             another = partial(standard_noise, plan.mu, generators)
             noise = tuning.begin(noise, model, score, options, **setting, another=another)  # type: ignore[arg-type]
-        with self.progress_bar(total=options.steps) as bar:
+        with tqdm(total=options.steps, **self._progress_bar) as bar:
 
             def after_step(step: int, t: float, x: Tensor) -> Tensor | None:
                 bar.update()

@@ -68,11 +68,6 @@ class MelDecoder(nn.Module):
         """Where the vocoder computes."""
         return next((tensor.device for tensor in [*self.parameters(), *self.buffers()]), torch.device("cpu"))
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Type of its weights; a diffusers pipeline asks for it."""
-        return next((tensor.dtype for tensor in [*self.parameters(), *self.buffers()]), torch.float32)
-
     def forward(self, mel: Tensor, mel_config: MelConfig, contour: PitchContour | None = None) -> Tensor:
         """Decode log-mels of one length.
 

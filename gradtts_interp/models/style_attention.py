@@ -1,11 +1,11 @@
-"""Style cross-attention: mel positions ask, style tokens answer. Built on diffusers' ``Attention``."""
+"""Style cross-attention: mel positions ask, style tokens answer; processors as in diffusers say how."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
-from diffusers.models.attention_processor import Attention
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
@@ -44,6 +44,43 @@ def plane_code(height: int, width: int, cell: float, device: torch.device) -> Te
     )
 
 
+class Attention(nn.Module):
+    """Projections of an attention layer under the names that diffusers gives them, and the processor that uses them.
+
+    Importing diffusers' own takes longer than speaking a sentence.
+
+    Args:
+        channels: Width of the queries and of the answer (C).
+        style_width: Width of the tokens (D).
+        heads: Number of heads.
+        head_width: Width of each.
+    """
+
+    def __init__(self, channels: int, style_width: int, *, heads: int, head_width: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.to_q = nn.Linear(channels, heads * head_width, bias=False)
+        self.to_k = nn.Linear(style_width, heads * head_width, bias=False)
+        self.to_v = nn.Linear(style_width, heads * head_width, bias=False)
+        # A bias would reach positions that may read nothing.
+        self.to_out = nn.ModuleList([nn.Linear(heads * head_width, channels, bias=False)])
+        self.processor: Any = StyleAttnProcessor()
+
+    def forward(self, queries: Tensor, tokens: Tensor, bias: Tensor, context: StyleContext) -> Tensor:
+        """Attend as the processor does.
+
+        Args:
+            queries: Mel positions (B, Q, C).
+            tokens: Style tokens (B, S, D).
+            bias: Added to the logits, (B, Q or 1, S).
+            context: The styles that are read.
+
+        Returns:
+            Answers (B, Q, C).
+        """
+        return self.processor(self, queries, tokens, bias, context)
+
+
 class StyleCrossAttention(nn.Module):
     """One attention site. Starts as the identity: its gate is zero.
 
@@ -56,15 +93,7 @@ class StyleCrossAttention(nn.Module):
         self.cell = cell
         self.norm = nn.LayerNorm(channels)
         self.position = nn.Linear(2 * POSITION_WIDTH, channels)
-        self.attn = Attention(
-            query_dim=channels,
-            cross_attention_dim=style_width,
-            heads=heads,
-            dim_head=max(channels // heads, 16),
-            bias=False,
-            out_bias=False,  # a bias would reach positions that may read nothing
-            processor=StyleAttnProcessor(),
-        )
+        self.attn = Attention(channels, style_width, heads=heads, head_width=max(channels // heads, 16))
         self.gate = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor, mask: Tensor, context: StyleContext) -> Tensor:
@@ -84,7 +113,7 @@ class StyleCrossAttention(nn.Module):
         queries = queries + context.once(
             (self, height, width), lambda: self.position(plane_code(height, width, self.cell, x.device).to(x.dtype))
         )
-        answer = self.attn(queries, encoder_hidden_states=context.tokens, attention_mask=bias, context=context)
+        answer = self.attn(queries, context.tokens, bias, context)
         answer = rearrange(answer * answered * self.gate, "b (f t) c -> b c f t", f=height)
         return x + answer * mask
 
@@ -108,7 +137,7 @@ def project(
 def finish(attn: Attention, heads_out: Tensor) -> Tensor:
     """Merge heads (B, heads, Q, d) and project to (B, Q, C)."""
     merged = rearrange(heads_out, "b h q d -> b q (h d)")
-    return attn.to_out[1](attn.to_out[0](merged))
+    return attn.to_out[0](merged)
 
 
 class StyleAttnProcessor:
