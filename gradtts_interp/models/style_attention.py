@@ -15,6 +15,8 @@ from gradtts_interp.models.style_context import StyleContext
 POSITION_WIDTH = 32
 LARGEST_PART = 2**23
 """Numbers of an attention map that are built at once: 32 MiB."""
+ALIGNED_WIDTH = 8
+"""Head widths that the fused kernels of a GPU take are multiples of this."""
 
 
 def axis_code(length: int, cell: float, width: int, device: torch.device) -> Tensor:
@@ -194,7 +196,8 @@ class AttentionMassProcessor:
     """Fused attention that also returns the mass on chosen keys, without building the map.
 
     The key sets ride along as extra value columns: softmax(QK) [V | sets] gives answer and mass in one product,
-    differentiable and with O(S) memory per query.
+    differentiable and with O(S) memory per query. Queries and keys get as many columns of zeros, since the fused
+    kernels take one width for all three, and without them torch builds the map.
     """
 
     def __init__(self, key_sets, record) -> None:
@@ -213,7 +216,11 @@ class AttentionMassProcessor:
         q, k, v = project(attn, hidden_states, encoder_hidden_states, context)
         sets = self.key_sets(context).to(v.dtype)  # (B, S, n)
         values = torch.cat([v, sets[:, None].expand(-1, attn.heads, -1, -1)], dim=-1)
-        out = functional.scaled_dot_product_attention(q, k, values, attn_mask=attention_mask[:, None].to(q.dtype))
-        answer, mass = out.split([v.shape[-1], sets.shape[-1]], dim=-1)
-        self.record(mass)
+        used, head_width = values.shape[-1], q.shape[-1]
+        width = used if q.device.type == "cpu" else -(-used // ALIGNED_WIDTH) * ALIGNED_WIDTH
+        q, k, values = (functional.pad(x, (0, width - x.shape[-1])) for x in (q, k, values))
+        mask, scale = attention_mask[:, None].to(q.dtype), head_width**-0.5
+        out = functional.scaled_dot_product_attention(q, k, values, attn_mask=mask, scale=scale)
+        self.record(out[..., head_width:used])
+        answer = out[..., :head_width]
         return finish(attn, answer)
