@@ -277,7 +277,7 @@ class TestFramePrior:
         for part in (frame_pipeline.model.frame_prior, frame_pipeline.model.encoder):
             name = "read" if part is frame_pipeline.model.encoder else "forward"
             inner = getattr(part, name)
-            monkeypatch.setattr(part, name, lambda *a, f=inner, n=name: calls.append(n) or f(*a))
+            monkeypatch.setattr(part, name, lambda *a, f=inner, n=name, **k: calls.append(n) or f(*a, **k))
         frame_pipeline(TEXT, A, B, share=shares.ramp(), num_inference_steps=0)
         assert calls == ["read", "forward"]
         calls.clear()
