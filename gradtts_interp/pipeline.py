@@ -331,9 +331,8 @@ class GradTTSInterpPipeline:
         named_share = share
         a, b, share, exchanged = _order(a, b, share, offer=offer)
         if share is not None and exchanged and noise_tuning is not None and noise_tuning.windows:
-            raise InputError(
-                f"share {named_share.name} with windows of your own: exchange the styles and use ~share instead"
-            )
+            name = named_share.name if named_share else share.name
+            raise InputError(f"share {name} with windows of your own: exchange the styles and use ~share instead")
         if num_inference_steps is None and self.model.decoder is None:
             num_inference_steps = 0
         options = SamplingOptions(*choose_sampler(num_inference_steps, solver), guidance, temperature)
@@ -404,7 +403,7 @@ class GradTTSInterpPipeline:
             **options: Those of :meth:`stream` that :meth:`lay_out` takes.
 
         Yields:
-            NDArray: Samples (N,) of each piece, float32 in [-1, 1]; in a row they are the speech.
+            NDArray[np.float32]: Samples (N,) of each piece, float32 in [-1, 1]; in a row they are the speech.
         """
         for pieces in stream(self._speak_in_pieces, self.expected_seconds, text, *styles, **options):
             yield from pieces
@@ -413,7 +412,9 @@ class GradTTSInterpPipeline:
         reads_pitch = isinstance(self.vocoder, Vocoder) and self.vocoder.kind == "harmonic"
         if is_ssml(text) or (reads_pitch and self.model.pitch_predictor is None):
             return iter([self(text, *styles, **options).audio])
-        return join_windows(self, self.lay_out(text, *styles, **options))
+        laid = self.lay_out(text, *styles, **options)
+        multiple, reach = self.model.frame_multiple, self.vocoder.context_frames
+        return join_windows(laid, self.sample_window, self.decode_span, multiple=multiple, reach=reach)
 
     @torch.no_grad()
     @float32_default()
@@ -579,6 +580,7 @@ class GradTTSInterpPipeline:
         if prepared.maps is not None:
             shares = stack_shares(prepared.maps, total, self.device)
         if offer == OPEN:
+            assert model.style_encoder is not None, "required before"
             plan = open_plan(readings, model.style_encoder.null_pooled, model.prosody_channels)
         else:
             plan = make_plan(readings, shares, mechanisms, asked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,9 +22,6 @@ from gradtts_interp.styles import Style
 from gradtts_interp.text.sentences import split_sentences
 from gradtts_interp.text.ssml import is_ssml
 from gradtts_interp.vocoder import PitchContour
-
-if TYPE_CHECKING:
-    from gradtts_interp.pipeline import GradTTSInterpPipeline
 
 Spoken = TypeVar("Spoken")
 
@@ -99,7 +96,14 @@ def piece_ends(frames: int, steps: int) -> list[int]:
     return ends
 
 
-def join_windows(tts: GradTTSInterpPipeline, laid: Laid) -> Iterator[NDArray[np.float32]]:
+def join_windows(
+    laid: Laid,
+    sample: Callable[[Laid, slice], Tensor],
+    decode: Callable[[Tensor, slice, PitchContour | None], NDArray[np.float32]],
+    *,
+    multiple: int,
+    reach: int,
+) -> Iterator[NDArray[np.float32]]:
     """Sample a sentence window by window, and decode it as far as the vocoder's context is there.
 
     The score network looks at all frames it is given, so a window is not what it is in the whole; it has
@@ -107,29 +111,32 @@ def join_windows(tts: GradTTSInterpPipeline, laid: Laid) -> Iterator[NDArray[np.
     (0 steps) is the same in windows.
 
     Args:
-        tts: The pipeline.
         laid: The sentence.
+        sample: From the sentence and frames of it to their log-mel (M, n).
+        decode: From the log-mel so far, frames of it, and its contour to their samples.
+        multiple: What the start and stop of a window are multiples of.
+        reach: Frames on each side that a frame's samples depend on.
 
     Yields:
-        NDArray: Samples (N,) of each piece.
+        NDArray[np.float32]: Samples (N,) of each piece.
     """
-    multiple, total = tts.model.frame_multiple, laid.mask.shape[-1]
+    total = laid.mask.shape[-1]
     context, fade = (CONTEXT_FRAMES, FADE_FRAMES) if laid.options.steps else (0, 0)
     mel = torch.empty(laid.noise.shape[1], 0, device=laid.noise.device)
     tail, heard = mel, 0
     for end in piece_ends(laid.length, laid.options.steps):
         known = mel.shape[1]
-        needed = min(total, fix_length(end + tts.vocoder.context_frames, multiple))
+        needed = min(total, fix_length(end + reach, multiple))
         if needed > known:
             start = max(0, known - context)
-            window = tts.sample_window(laid, slice(start, min(total, needed + fade + context)))[:, known - start :]
+            window = sample(laid, slice(start, min(total, needed + fade + context)))[:, known - start :]
             ramp = (torch.arange(tail.shape[1], device=tail.device) + 0.5) / max(tail.shape[1], 1)
             passing = torch.lerp(tail, window[:, : tail.shape[1]], ramp)
             window = torch.cat([passing, window[:, tail.shape[1] :]], dim=1)
             mel, tail = torch.cat([mel, window[:, : needed - known]], dim=1), window[:, needed - known :][:, :fade]
         spoken = mel[:, : laid.length]
         contour = None if laid.contour is None else tuple(track[: spoken.shape[1]] for track in laid.contour)
-        yield tts.decode_span(spoken, slice(heard, end), contour)  # type: ignore[arg-type]
+        yield decode(spoken, slice(heard, end), contour)  # type: ignore[arg-type]
         heard = end
 
 

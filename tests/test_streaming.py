@@ -5,7 +5,6 @@ import gc
 import itertools
 import weakref
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -142,14 +141,15 @@ class Windows:
 
     def __init__(self, plane, offsets=()):
         self.plane, self.offsets = plane, itertools.chain(offsets, itertools.repeat(0.0))
-        self.model = SimpleNamespace(frame_multiple=8)
-        self.vocoder = SimpleNamespace(context_frames=29)
 
-    def sample_window(self, laid, frames):
+    def pieces(self, steps):
+        return list(join_windows(laid_of(steps), self.sample, self.decode, multiple=8, reach=29))
+
+    def sample(self, laid, frames):
         assert frames.start % 8 == 0 and frames.stop % 8 == 0
         return self.plane[:, frames] + next(self.offsets)
 
-    def decode_span(self, mel, frames, contour):
+    def decode(self, mel, frames, contour):
         assert mel.shape[1] >= min(frames.stop + 29, LENGTH)  # what its samples depend on
         return mel[:, frames].numpy()
 
@@ -166,13 +166,13 @@ class TestPieces:
     @pytest.mark.parametrize("steps", [0, 4, 18])
     def test_windows_in_a_row_are_the_whole(self, steps):
         plane = torch.randn(3, TOTAL)
-        pieces = list(join_windows(Windows(plane), laid_of(steps)))
+        pieces = Windows(plane).pieces(steps)
         assert [p.shape[1] for p in pieces] == np.diff([0, *piece_ends(LENGTH, steps)]).tolist()
         np.testing.assert_allclose(np.concatenate(pieces, axis=1), plane[:, :LENGTH].numpy(), atol=1e-6)
 
     def test_one_window_passes_slowly_into_the_next(self):
-        tts = Windows(torch.zeros(3, TOTAL), itertools.count())
-        steps = np.diff(np.concatenate(list(join_windows(tts, laid_of(4))), axis=1))
+        pieces = Windows(torch.zeros(3, TOTAL), itertools.count()).pieces(4)
+        steps = np.diff(np.concatenate(pieces, axis=1))
         assert (steps >= 0).all() and steps.max() <= 1 / FADE_FRAMES + 1e-6 and steps[0].sum() >= 2
 
     @pytest.mark.parametrize(("frames", "steps"), [(1, 4), (24, 4), (25, 0), (1000, 18), (1000, 100)])
