@@ -154,7 +154,7 @@ def test_plans_of_each_mechanism(readings):
     assert attention.branches[0].context.n_styles == 2 and torch.equal(attention.mu, a.mu)
     score = make_plan(readings, shares, ["score"])
     assert [float(branch.weight[0, 0, 0]) for branch in score.branches] == [0.75, 0.25]
-    assert score.branches[0].mu is a.mu and score.branches[1].mu is b.mu
+    assert torch.equal(score.branches[0].mu, a.mu) and torch.equal(score.branches[1].mu, b.mu)
 
 
 def test_by_pitch_the_first_style_gives_the_pitch(readings):
