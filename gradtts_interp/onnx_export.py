@@ -332,7 +332,8 @@ def _difference(network: nn.Module, inputs: Named, path: Path) -> float:
 
 def _contract(tts: GradTTSInterpPipeline, errors: dict[str, float]) -> dict[str, Any]:
     """What a program around the files needs to know."""
-    settings = tts.model.settings
+    settings, vocoder = tts.model.settings, tts.vocoder
+    assert isinstance(vocoder, Vocoder), "required before"
     return {
         "mel": settings.mel.to_dict(),
         "mel_mean": settings.mel_mean,
@@ -342,7 +343,7 @@ def _contract(tts: GradTTSInterpPipeline, errors: dict[str, float]) -> dict[str,
         "beta_min": settings.beta_min,
         "beta_max": settings.beta_max,
         "frame_multiple": tts.model.frame_multiple,
-        "vocoder": {"kind": tts.vocoder.kind, **tts.vocoder.generator.config.to_dict()},
-        "phase_refinement_rounds_left_out": tts.vocoder.refinement_rounds,
+        "vocoder": {"kind": vocoder.kind, **vocoder.generator.config.to_dict()},
+        "phase_refinement_rounds_left_out": vocoder.refinement_rounds,
         "largest_difference_from_torch": errors,
     }

@@ -10,9 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from diffusers import DiffusionPipeline
+from numpy.typing import NDArray
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from gradtts_interp.acceleration import accelerate
 from gradtts_interp.alignment import fix_length
@@ -25,7 +27,16 @@ from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.asked_pitch import AskedPitch
 from gradtts_interp.interpolation.attention_maps import AttentionMapRecorder, MapOptions
 from gradtts_interp.interpolation.attention_record import StyleMassRecorder
-from gradtts_interp.interpolation.mechanisms import BY_SHARE, MECHANISMS, OFFERS, OPEN, make_plan, open_plan
+from gradtts_interp.interpolation.mechanisms import (
+    BY_SHARE,
+    MECHANISMS,
+    OFFERS,
+    OPEN,
+    make_plan,
+    open_plan,
+    part_of_plan,
+    plan_evaluations,
+)
 from gradtts_interp.interpolation.noise import NOISE, NoiseTuning
 from gradtts_interp.interpolation.noise_run import TuningRun, split_noise
 from gradtts_interp.interpolation.reading import blend_durations, blend_rates, encode_styles, pad_ids, read_style
@@ -47,11 +58,11 @@ from gradtts_interp.placement import (
 from gradtts_interp.results import speech_of
 from gradtts_interp.sampling import SamplingOptions, choose_sampler, generators_of
 from gradtts_interp.speech import Speech
-from gradtts_interp.streaming import stream
+from gradtts_interp.streaming import Laid, join_windows, stream
 from gradtts_interp.styles import Style, StyleBank, style_of_audio
 from gradtts_interp.text.frontend import TextFrontend, TokenizedText
-from gradtts_interp.text.ssml import Directions
-from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, Vocoder
+from gradtts_interp.text.ssml import Directions, is_ssml
+from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, PitchContour, Vocoder
 
 DEFAULT_MECHANISMS = ("prior", "prosody", "attention")
 DEFAULT_MECHANISMS_BY_PITCH = ("prosody", "attention")
@@ -77,8 +88,11 @@ class Drawn(NamedTuple):
     pitch: Tensor | None
 
 
-class GradTTSInterpPipeline(DiffusionPipeline):
+class GradTTSInterpPipeline:
     """Speak text in one style, or while moving between two.
+
+    It is used like a pipeline of diffusers, but its base class is not theirs: to import that takes longer than to speak
+    a sentence.
 
     Args:
         model: Acoustic model.
@@ -90,10 +104,9 @@ class GradTTSInterpPipeline(DiffusionPipeline):
     def __init__(
         self, model: GradTTS, vocoder: MelDecoder, frontend: TextFrontend, bank: StyleBank | None = None
     ) -> None:
-        super().__init__()
         model.settings.mel.require_same(vocoder.mel_config, "the acoustic model", "the vocoder")
-        self.register_modules(model=model.eval(), vocoder=vocoder.eval(), frontend=frontend)
-        self.bank = bank
+        self.model, self.vocoder, self.frontend, self.bank = model.eval(), vocoder.eval(), frontend, bank
+        self._progress_bar: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         millions = sum(p.numel() for p in self.model.parameters()) / 1e6
@@ -106,7 +119,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
 
     @classmethod
     @float32_default()
-    def from_pretrained(cls, folder: str | Path, *, vocoder: MelDecoder | None = None) -> GradTTSInterpPipeline:  # type: ignore[override]
+    def from_pretrained(cls, folder: str | Path, *, vocoder: MelDecoder | None = None) -> GradTTSInterpPipeline:
         """Load a checkpoint folder of ours, or an official Grad-TTS ``.pt`` file.
 
         Args:
@@ -130,7 +143,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         bank = StyleBank.load(folder / index["styles"], model.settings.mel) if index.get("styles") else None
         return cls(model, vocoder or Vocoder.from_pretrained(folder / index["vocoder"]), frontend, bank)
 
-    def save_pretrained(self, folder: str | Path, **_: Any) -> None:  # type: ignore[override]
+    def save_pretrained(self, folder: str | Path) -> None:
         """Write the pipeline as a folder that :meth:`from_pretrained` reads.
 
         Args:
@@ -159,7 +172,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
 
         Args:
             *args: A device, a type, or both.
-            **kwargs: As diffusers takes them.
+            **kwargs: As a torch module takes them.
 
         Returns:
             The pipeline.
@@ -173,10 +186,24 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         args = tuple(value for value in args if not isinstance(value, torch.dtype))
         kwargs = {name: value for name, value in kwargs.items() if not isinstance(value, torch.dtype)}
         if args or kwargs:
-            super().to(*args, **kwargs)
+            self.model.to(*args, **kwargs)
+            self.vocoder.to(*args, **kwargs)
         if wanted and PRECISION_OF_TYPE[wanted[0]] != self.model.precision:
             self.accelerate(PRECISION_OF_TYPE[wanted[0]])
         return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where the acoustic model computes."""
+        return self.model.device
+
+    def set_progress_bar_config(self, **options: Any) -> None:
+        """Choose how the bar over the sampler's steps looks.
+
+        Args:
+            **options: As ``tqdm`` takes them, such as ``disable=True``.
+        """
+        self._progress_bar = options
 
     # -- styles -------------------------------------------------------------------------------------------------
 
@@ -308,18 +335,11 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         lines = [text] if isinstance(text, str) else list(text)
         if not lines:
             raise InputError("no text was given")
-        if (b is None) != (share is None) and offer != OPEN:
-            raise InputError("two styles need a share, and a share needs two styles")
-        if b is not None and a is None:
-            raise InputError(f"second style {b.name}: expected a first style to blend it with")
-        exchanged = share is not None and share.region is not None and share.region.from_second
-        if share is not None and exchanged and noise_tuning is not None and noise_tuning.windows:
-            raise InputError(f"share {share.name} with windows of your own: exchange the styles and use ~share instead")
         named_share = share
-        if (
-            share is not None and exchanged
-        ):  # the same by the law of swapping, and all below may take the first style's pitch
-            a, b, share = b, a, ~share
+        a, b, share, exchanged = _order(a, b, share, offer=offer)
+        if share is not None and exchanged and noise_tuning is not None and noise_tuning.windows:
+            name = named_share.name if named_share else share.name
+            raise InputError(f"share {name} with windows of your own: exchange the styles and use ~share instead")
         if num_inference_steps is None and self.model.decoder is None:
             num_inference_steps = 0
         options = SamplingOptions(*choose_sampler(num_inference_steps, solver), guidance, temperature)
@@ -377,6 +397,121 @@ class GradTTSInterpPipeline(DiffusionPipeline):
     def stream(self, text: str | Iterable[str], *styles: Style, **options: Any) -> Iterator[Speech]:
         """Speak a long text sentence by sentence; see :func:`gradtts_interp.streaming.stream`."""
         return stream(self, self.expected_seconds, text, *styles, **options)
+
+    def stream_audio(self, text: str | Iterable[str], *styles: Style, **options: Any) -> Iterator[NDArray[np.float32]]:
+        """Speak a long text in pieces that are shorter than a sentence, so that the first is soon heard.
+
+        The mel is sampled in windows, so it differs a little from that of the sentence in one; see
+        :func:`gradtts_interp.streaming.join_windows`. A sentence in SSML is one piece, and so is one whose pitch the
+        vocoder has to read from the mel.
+
+        Args:
+            text: As for :meth:`stream`.
+            *styles: The same.
+            **options: Those of :meth:`stream` that :meth:`lay_out` takes.
+
+        Yields:
+            NDArray[np.float32]: Samples (N,) of each piece, float32 in [-1, 1]; in a row they are the speech.
+        """
+        for pieces in stream(self._speak_in_pieces, self.expected_seconds, text, *styles, **options):
+            yield from pieces
+
+    def _speak_in_pieces(self, text: str, *styles: Style, **options: Any) -> Iterator[NDArray[np.float32]]:
+        reads_pitch = isinstance(self.vocoder, Vocoder) and self.vocoder.kind == "harmonic"
+        if is_ssml(text) or (reads_pitch and self.model.pitch_predictor is None):
+            return iter([self(text, *styles, **options).audio])
+        laid = self.lay_out(text, *styles, **options)
+        multiple, reach = self.model.frame_multiple, self.vocoder.context_frames
+        return join_windows(laid, self.sample_window, self.decode_span, multiple=multiple, reach=reach)
+
+    @torch.no_grad()
+    @float32_default()
+    def lay_out(
+        self,
+        text: str,
+        a: Style | None = None,
+        b: Style | None = None,
+        *,
+        share: Share | None = None,
+        mechanisms: Sequence[str] | None = None,
+        num_inference_steps: int | None = None,
+        solver: str | None = None,
+        guidance: float = SamplingOptions.guidance,
+        temperature: float = SamplingOptions.temperature,
+        length_scale: float = SamplingOptions.length_scale,
+        seed: int | None = None,
+    ) -> Laid:
+        """Decide the durations, the pitch and the noise of a sentence, but sample nothing of it.
+
+        Args:
+            text: One sentence of plain text.
+            a: As for a call.
+            b: The same.
+            share: The same.
+            mechanisms: The same, without noise tuning.
+            num_inference_steps: The same.
+            solver: The same.
+            guidance: The same.
+            temperature: The same.
+            length_scale: The same.
+            seed: The same.
+
+        Returns:
+            What :meth:`sample_window` samples from.
+
+        Raises:
+            InputError: An argument cannot be used; the message names it.
+        """
+        a, b, share, _ = _order(a, b, share)
+        if num_inference_steps is None and self.model.decoder is None:
+            num_inference_steps = 0
+        options = SamplingOptions(*choose_sampler(num_inference_steps, solver), guidance, temperature)
+        if options.steps == 0:
+            self.require_speaking_prior(guidance, mechanisms, None)
+        styles = [a or Style(name="default")] + ([b] if b is not None else [])
+        if isinstance(mechanisms, str):
+            mechanisms = (mechanisms,)
+        chosen = tuple(mechanisms) if mechanisms is not None else self.default_mechanisms(share) if share else ()
+        if NOISE in chosen:
+            raise InputError(f"mechanism {NOISE!r}: it hears a whole sentence; expected others in a stream of audio")
+        prepared = self.prepare([self.frontend(text)], styles, share, length_scale=length_scale)
+        length = int(prepared.lengths[0])
+        total = fix_length(length, self.model.frame_multiple)
+        readings = tuple(read_style(self.model, e, prepared.durations, total) for e in prepared.encoded)
+        shares = None if prepared.maps is None else stack_shares(prepared.maps, total, self.device)
+        plan = plan_evaluations(readings, shares, chosen)
+        generators = generators_of(1, int(torch.randint(2**31, ())) if seed is None else seed, None)
+        plane = torch.empty(1, self.model.settings.n_feats, total, device=self.device)
+        noise = standard_noise(plane, generators) / options.temperature
+        contour = None if plan.pitch is None else self._contour(plan.pitch[0, :, :length])
+        return Laid(plan, readings, frame_mask(prepared.lengths, total), noise, length, contour, options, generators)
+
+    @torch.no_grad()
+    @float32_default()
+    def sample_window(self, laid: Laid, frames: slice) -> Tensor:
+        """Sample some frames of a sentence as if there were no others.
+
+        Args:
+            laid: The sentence.
+            frames: Start and stop of the frames, multiples of the model's ``frame_multiple``.
+
+        Returns:
+            Log-mel (M, stop - start).
+        """
+        model, options, mask = self.model, laid.options, laid.mask[..., frames]
+        margin = 0 if model.frame_prior is None else model.frame_prior.context_frames
+        plan = part_of_plan(laid.plan, laid.readings, frames, margin=margin)
+        if options.steps == 0:
+            return model.to_mel(plan.mu)[0]
+        score = make_score(model, plan, Frames(mask), guidance=options.guidance)
+        sampler, noise = sampler_by_name(options.solver), laid.noise[..., frames]
+        x = sampler(score, model.schedule, noise, plan.mu, mask, options.steps, generator=laid.generators)
+        return model.to_mel(model.from_diffusion(x, plan.mu))[0]
+
+    @torch.no_grad()
+    def decode_span(self, mel: Tensor, frames: slice, contour: PitchContour | None) -> NDArray[np.float32]:
+        """Samples of some frames of a log-mel; see :meth:`gradtts_interp.vocoder.MelDecoder.decode_span`."""
+        return self.vocoder.decode_span(mel, self.model.settings.mel, frames, contour).float().cpu().numpy()
 
     @torch.no_grad()
     @float32_default()
@@ -455,6 +590,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         if prepared.maps is not None:
             shares = stack_shares(prepared.maps, total, self.device)
         if offer == OPEN:
+            assert model.style_encoder is not None, "required before"
             plan = open_plan(readings, model.style_encoder.null_pooled, model.prosody_channels)
         else:
             plan = make_plan(readings, shares, mechanisms, asked)
@@ -468,7 +604,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             setting = {"plan": plan, "frames": frames, "readings": readings, "shares": shares}
             another = partial(standard_noise, plan.mu, generators)
             noise = tuning.begin(noise, model, score, options, **setting, another=another)  # type: ignore[arg-type]
-        with self.progress_bar(total=options.steps) as bar:
+        with tqdm(total=options.steps, **self._progress_bar) as bar:
 
             def after_step(step: int, t: float, x: Tensor) -> Tensor | None:
                 bar.update()
@@ -495,11 +631,7 @@ class GradTTSInterpPipeline(DiffusionPipeline):
         on_device, mel_config = [m.to(self.device) for m in mels], self.model.settings.mel
         if pitch is None:
             return self.vocoder.decode(on_device, mel_config)
-        contours = []
-        for mel, hertz, voicing in zip(mels, asked_f0_hz(pitch[:, 1]).cpu(), pitch[:, 0].cpu(), strict=True):
-            frames = mel.shape[1]
-            f0_hz = fill_unvoiced(hertz[:frames].numpy(), voicing[:frames].numpy() > 0)
-            contours.append((torch.from_numpy(f0_hz).to(self.device), voicing[:frames].float().to(self.device)))
+        contours = [self._contour(asked[:, : mel.shape[1]]) for mel, asked in zip(mels, pitch, strict=True)]
         return self.vocoder.decode(on_device, mel_config, contours=contours)
 
     def require_dimensions(
@@ -526,6 +658,13 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             )
         if mechanisms is not None and "prosody" not in mechanisms:
             raise InputError(f"share {share.name}: expected mechanism 'prosody', by which pitch, energy and rate move")
+
+    def _contour(self, pitch: Tensor) -> PitchContour:
+        """F0 in Hz, filled where unvoiced, and voicing (T,) of the pitch that is asked for (2, T)."""
+        f0_hz, voicing = asked_f0_hz(pitch[1]).cpu().numpy(), pitch[0].cpu()
+        return torch.from_numpy(fill_unvoiced(f0_hz, voicing.numpy() > 0)).to(self.device), voicing.float().to(
+            self.device
+        )
 
     def require_offer(self, offer: str, b: Style | None, steps: int) -> None:
         """Raise unless two styles can be offered in this way.
@@ -590,6 +729,19 @@ class GradTTSInterpPipeline(DiffusionPipeline):
             share.render(layout_of(text, row.tolist(), first, self.model.settings.mel, blank))
             for text, row in zip(texts, frames.cpu(), strict=True)
         ]
+
+
+def _order(
+    a: Style | None, b: Style | None, share: Share | None, *, offer: str = BY_SHARE
+) -> tuple[Style | None, Style | None, Share | None, bool]:
+    """Styles and share with the one that gives the pitch first, the same by the law of swapping; whether exchanged."""
+    if (b is None) != (share is None) and offer != OPEN:
+        raise InputError("two styles need a share, and a share needs two styles")
+    if b is not None and a is None:
+        raise InputError(f"second style {b.name}: expected a first style to blend it with")
+    if share is None or share.region is None or not share.region.from_second:
+        return a, b, share, False
+    return b, a, ~share, True
 
 
 __all__ = ["MECHANISMS", "GradTTSInterpPipeline", "SamplingOptions"]

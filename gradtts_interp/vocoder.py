@@ -68,11 +68,6 @@ class MelDecoder(nn.Module):
         """Where the vocoder computes."""
         return next((tensor.device for tensor in [*self.parameters(), *self.buffers()]), torch.device("cpu"))
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Type of its weights; a diffusers pipeline asks for it."""
-        return next((tensor.dtype for tensor in [*self.parameters(), *self.buffers()]), torch.float32)
-
     def forward(self, mel: Tensor, mel_config: MelConfig, contour: PitchContour | None = None) -> Tensor:
         """Decode log-mels of one length.
 
@@ -145,20 +140,36 @@ class MelDecoder(nn.Module):
         self.mel_config.require_same(mel_config, "the vocoder", "the mel")
         if contour is not None:
             _check_contour(contour, mel)
-        yield from self._decode_chunks(mel, contour, chunk_frames)
+        frames = mel.shape[1]
+        chunks = [slice(start, min(start + chunk_frames, frames)) for start in range(0, frames, chunk_frames)]
+        contour = self._contour_of_chunks(mel, chunks) if contour is None else contour
+        for chunk in chunks:
+            yield self.decode_span(mel, mel_config, chunk, contour)
 
-    def _decode_chunks(self, mel: Tensor, contour: PitchContour | None, chunk_frames: int) -> Iterator[Tensor]:
-        hop = self.mel_config.hop_samples
-        for kept, piece in self._pieces(mel.shape[1], chunk_frames):
-            audio = self(mel[:, piece], self.mel_config)
-            yield audio[(kept.start - piece.start) * hop : (kept.stop - piece.start) * hop]
+    def decode_span(
+        self, mel: Tensor, mel_config: MelConfig, frames: slice, contour: PitchContour | None = None
+    ) -> Tensor:
+        """Decode some frames of a mel as they sound in the whole; no more of it is read than their context.
 
-    def _pieces(self, frames: int, chunk_frames: int) -> Iterator[tuple[slice, slice]]:
-        """Yield the frames of each piece, without and with their context."""
-        context = self.context_frames
-        for start in range(0, frames, chunk_frames):
-            stop = min(start + chunk_frames, frames)
-            yield slice(start, stop), slice(max(0, start - context), min(stop + context, frames))
+        Args:
+            mel: Log-mel (M, T).
+            mel_config: The contract that ``mel`` was made by.
+            frames: Start and stop of the frames in [0, T].
+            contour: F0 in Hz and voicing (T,), see :meth:`forward`.
+
+        Returns:
+            Samples of these frames; a harmonic source without a contour does not go on with its phase.
+        """
+        start, hop = max(0, frames.start - self.context_frames), self.mel_config.hop_samples
+        audio = self._decode_piece(mel, mel_config, slice(start, frames.stop + self.context_frames), contour)
+        return audio[(frames.start - start) * hop : (frames.stop - start) * hop]
+
+    def _decode_piece(self, mel: Tensor, mel_config: MelConfig, piece: slice, contour: PitchContour | None) -> Tensor:
+        return self(mel[:, piece], mel_config)
+
+    def _contour_of_chunks(self, mel: Tensor, chunks: Sequence[slice]) -> PitchContour | None:
+        """The contour that is read from a mel of any length; None for a vocoder that reads none."""
+        return None
 
     def _check(self, mel: Tensor) -> None:
         bins = self.mel_config.n_mels
@@ -273,24 +284,24 @@ class Vocoder(MelDecoder):
             )
         return audio[:, 0].clamp(-1.0, 1.0)
 
-    def _decode_chunks(self, mel: Tensor, contour: PitchContour | None, chunk_frames: int) -> Iterator[Tensor]:
-        if not isinstance(self.generator, HarmonicGenerator):
-            yield from super()._decode_chunks(mel, contour, chunk_frames)
-            return
-        self._check(mel)
-        config = self.generator.config
-        pieces = list(self._pieces(mel.shape[1], chunk_frames))
-        f0_hz, voiced = contour or self._read_in_pieces(mel, pieces)
-        phase = centre_phase(f0_hz[None], config.sample_rate_hz, config.hop_samples)[0]
-        for kept, piece in pieces:
-            part, first = (f0_hz[None, piece], voiced[None, piece]), piece.start
-            audio = self._decode_harmonic(mel[None, :, piece], part, first_frame=first, start_phase=phase[None, first])
-            yield audio[0, (kept.start - first) * config.hop_samples : (kept.stop - first) * config.hop_samples]
+    def _decode_piece(self, mel: Tensor, mel_config: MelConfig, piece: slice, contour: PitchContour | None) -> Tensor:
+        if contour is None or not isinstance(self.generator, HarmonicGenerator):
+            return super()._decode_piece(mel, mel_config, piece, contour)
+        self._check(mel[:, piece])
+        config, (f0_hz, voiced), first = self.generator.config, contour, piece.start
+        phase = centre_phase(f0_hz[None, : first + 1], config.sample_rate_hz, config.hop_samples)[:, first]
+        part = (f0_hz[None, piece], voiced[None, piece])
+        return self._decode_harmonic(mel[None, :, piece], part, first_frame=first, start_phase=phase)[0]
 
-    def _read_in_pieces(self, mel: Tensor, pieces: Sequence[tuple[slice, slice]]) -> PitchContour:
-        """Read the contour of a long mel; gaps between voiced frames are filled over the whole."""
-        found = [(self.read_contour(mel[:, piece]), kept.start - piece.start, kept) for kept, piece in pieces]
-        parts = [[track[at : at + kept.stop - kept.start] for track in pair] for pair, at, kept in found]
+    def _contour_of_chunks(self, mel: Tensor, chunks: Sequence[slice]) -> PitchContour | None:
+        if not isinstance(self.generator, HarmonicGenerator):
+            return None
+        # Gaps between voiced frames are filled over the whole.
+        parts = []
+        for chunk in chunks:
+            start = max(0, chunk.start - self.context_frames)
+            pair = self.read_contour(mel[:, start : chunk.stop + self.context_frames])
+            parts.append([track[chunk.start - start : chunk.stop - start] for track in pair])
         f0_hz, voiced = (torch.cat(tracks) for tracks in zip(*parts, strict=True))
         filled = fill_unvoiced(f0_hz.cpu().numpy(), voiced.cpu().numpy() > 0)
         return torch.from_numpy(filled).to(f0_hz), voiced

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import tiny_style
+from tiny import TINY_FRAME, tiny_pipeline, tiny_style
 
 from gradtts_interp import shares
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.shares import Layout
-from gradtts_interp.streaming import part_of_share
+from gradtts_interp.sampling import SamplingOptions
+from gradtts_interp.streaming import FADE_FRAMES, Laid, join_windows, part_of_share, piece_ends
 from gradtts_interp.text.sentences import LONGEST, split_sentences
 from gradtts_interp.vocoder import GriffinLimVocoder, Vocoder
 from hifigan import CONFIGS, GeneratorConfig
@@ -142,6 +143,79 @@ class TestParagraph:
         for styles in ([], [tiny_style(1)]):
             with pytest.raises(InputError, match="a share needs two styles"):
                 list(tiny_pipeline.stream("One.", *styles, share=shares.ramp()))
+
+
+class Windows:
+    """Stands for a pipeline whose windows are those of one plane, but for an offset of each."""
+
+    def __init__(self, plane, offsets=()):
+        self.plane, self.offsets = plane, itertools.chain(offsets, itertools.repeat(0.0))
+
+    def pieces(self, steps):
+        return list(join_windows(laid_of(steps), self.sample, self.decode, multiple=8, reach=29))
+
+    def sample(self, laid, frames):
+        assert frames.start % 8 == 0 and frames.stop % 8 == 0
+        return self.plane[:, frames] + next(self.offsets)
+
+    def decode(self, mel, frames, contour):
+        assert mel.shape[1] >= min(frames.stop + 29, LENGTH)  # what its samples depend on
+        return mel[:, frames].numpy()
+
+
+LENGTH, TOTAL = 500, 504
+
+
+def laid_of(steps):
+    plane = torch.zeros(1, 3, TOTAL)
+    return Laid(None, (), plane[:, :1], plane, LENGTH, None, SamplingOptions(steps, "euler"), [])
+
+
+class TestPieces:
+    @pytest.mark.parametrize("steps", [0, 4, 18])
+    def test_windows_in_a_row_are_the_whole(self, steps):
+        plane = torch.randn(3, TOTAL)
+        pieces = Windows(plane).pieces(steps)
+        assert [p.shape[1] for p in pieces] == np.diff([0, *piece_ends(LENGTH, steps)]).tolist()
+        np.testing.assert_allclose(np.concatenate(pieces, axis=1), plane[:, :LENGTH].numpy(), atol=1e-6)
+
+    def test_one_window_passes_slowly_into_the_next(self):
+        pieces = Windows(torch.zeros(3, TOTAL), itertools.count()).pieces(4)
+        steps = np.diff(np.concatenate(pieces, axis=1))
+        assert (steps >= 0).all() and steps.max() <= 1 / FADE_FRAMES + 1e-6 and steps[0].sum() >= 2
+
+    @pytest.mark.parametrize(("frames", "steps"), [(1, 4), (24, 4), (25, 0), (1000, 18), (1000, 100)])
+    def test_each_piece_has_the_time_of_the_one_before(self, frames, steps):
+        ends = piece_ends(frames, steps)
+        sizes = np.diff([0, *ends])
+        assert ends[-1] == frames and sizes.min() > 0 and (sizes[1:] <= 2 * sizes[:-1]).all()
+        assert sizes[0] == min(frames, max(24, 3 * steps))
+
+    @pytest.mark.parametrize("share", [shares.ramp(), shares.bands(0.0, 1000.0), ~shares.pitch()], ids=lambda s: s.name)
+    def test_the_prior_mean_is_the_same_in_windows(self, share):
+        tts, a, b = tiny_pipeline(TINY_FRAME), tiny_style(1), tiny_style(2)
+        options = {"share": share, "num_inference_steps": 0, "seed": 0, "length_scale": 8.0}
+        whole, pieces = tts("One two.", a, b, **options), list(tts.stream_audio("One two.", a, b, **options))
+        assert len(pieces) > 2
+        np.testing.assert_allclose(np.concatenate(pieces), whole.audio, atol=1e-6)
+
+    def test_a_sampled_sentence_has_its_length_and_no_window_goes_beyond_it(self, tiny_pipeline):
+        a, b = tiny_style(1), tiny_style(2)
+        options = {**QUICK, "share": shares.constant(0.5), "length_scale": 20}
+        whole, pieces = (
+            tiny_pipeline("One two.", a, b, **options),
+            tiny_pipeline.stream_audio("One two.", a, b, **options),
+        )
+        assert len(np.concatenate(list(pieces))) == len(whole.audio)
+
+    def test_ssml_is_one_piece(self, tiny_pipeline):
+        text, a = '<speak><prosody volume="+6dB">One two.</prosody></speak>', tiny_style(1)
+        (piece,) = tiny_pipeline.stream_audio(text, a, **QUICK)
+        np.testing.assert_array_equal(piece, tiny_pipeline(text, a, **QUICK).audio)
+
+    def test_noise_that_hears_the_whole_sentence_is_refused(self, tiny_pipeline):
+        with pytest.raises(InputError, match="mechanism 'noise': it hears a whole sentence"):
+            next(tiny_pipeline.stream_audio("One.", tiny_style(1), mechanisms="noise", **QUICK))
 
 
 class TestChunks:

@@ -108,6 +108,8 @@ def tiny_bank() -> StyleBank:
 class StubVocoder(MelDecoder):
     """Repeats the mean of each frame, so that audio depends on the mel and costs nothing."""
 
+    context_frames = 0
+
     def __init__(self, config: MelConfig | None = None) -> None:
         super().__init__(config or MelConfig())
 

@@ -62,7 +62,7 @@ def attention(setup: SpeedSetup) -> Rows:
             "full maps (baseline)": AttentionMapProcessor(full),
         }
         for name, processor in processors.items():
-            site.attn.set_processor(processor)
+            site.attn.processor = processor
 
             def work(site=site, plane=plane, mask=mask, context=context, full=full, masses=masses) -> None:
                 full.maps.clear(), masses.clear()
@@ -137,7 +137,7 @@ def training(setup: SpeedSetup) -> Rows:
     diffusion = draw_diffusion(0, 0, size=size, shape=(80, config.crop_frames))
     rows: Rows = []
     for name, bf16 in (("eager fp32 (baseline)", False), ("bf16 autocast", True)):
-        model = GradTTS(dict(setup.tts.model.config)["settings"]).to(setup.tts.device).train()
+        model = GradTTS(setup.tts.model.settings.to_dict()).to(setup.tts.device).train()
         module = LossModule(model)
         optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
 

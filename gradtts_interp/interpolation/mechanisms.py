@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -46,7 +46,7 @@ class StyleReading:
         contour: Predicted shape of the pitch and its voicing (B, 2, T), and energy (B, 3, T), for a model that predicts
             them.
         mean: Of a frame prior: from a pooled style per frame (B, E, T) and the prosody asked for (B, 8, T) to the prior
-            mean of these texts (B, M, T), whatever the style.
+            mean of these texts (B, M, T), whatever the style; of some frames with the first of them as ``first_frame``.
         envelope: Of a frame prior: from a mean (B, M, T) and F0 in Hz (B, T) to the spectral envelope (B, M, T).
     """
 
@@ -55,7 +55,7 @@ class StyleReading:
     prosody: Tensor | None = None
     speaker: Tensor | None = None
     contour: Tensor | None = None
-    mean: Callable[[Tensor, Tensor], Tensor] | None = None
+    mean: Callable[..., Tensor] | None = None
     envelope: Callable[[Tensor, Tensor], Tensor] | None = None
 
     @property
@@ -182,36 +182,67 @@ def single(styles: tuple[StyleReading, ...], number: int = 0) -> Branch:
 
 def with_means(plan: Plan, styles: tuple[StyleReading, ...]) -> Plan:
     """Compute the prior mean of each branch."""
-    return replace(
-        plan, branches=tuple(replace(b, mu=_with_envelopes(_mean(styles, b), b, styles)) for b in plan.branches)
-    )
+    return replace(plan, branches=tuple(replace(b, mu=_shaped_mean(styles, b, slice(None))) for b in plan.branches))
 
 
-def _with_envelopes(mu: Tensor, branch: Branch, styles: tuple[StyleReading, ...]) -> Tensor:
-    """The mean with the envelopes that the styles have at their own pitch, at its own level.
+def _shaped_mean(styles: tuple[StyleReading, ...], branch: Branch, frames: slice) -> Tensor:
+    """The mean of some frames with the envelopes that the styles have at their own pitch, at its own level.
 
     Where a style of some share is unvoiced, there is no pitch of its own to read an envelope at, and the mean stays.
     """
-    shares = branch.envelopes
-    if shares is None:
+    mu = _mean(styles, branch, frames)
+    if branch.envelopes is None:
         return mu
     assert branch.prosody is not None
+    shares, asked = branch.envelopes[..., frames], branch.prosody[..., frames]
 
     def read(mel: Tensor, prosody: Tensor) -> Tensor:
         return styles[0].envelope(mel, asked_f0_hz(prosody[:, PITCH_FROM + 1]))  # type: ignore[misc]
 
-    change, voiced = -read(mu, branch.prosody), branch.prosody[:, PITCH_FROM] > 0
+    change, voiced = -read(mu, asked), asked[:, PITCH_FROM] > 0
     for style, share in zip(styles, shares.unbind(1), strict=True):
         if not share.any():
             continue
-        own = _prosody_per_frame((style,), None)
-        change = change + share * read(_mean((style,), single((style,))), own)
+        own = _prosody_per_frame((style,), None)[..., frames]
+        change = change + share * read(_mean((style,), single((style,)), frames), own)
         voiced = voiced & ((own[:, PITCH_FROM] > 0) | (share == 0).all(1))
     return mu + lifter(change, *ENVELOPE_QUEFRENCIES) * voiced[:, None]
 
 
-def _mean(styles: tuple[StyleReading, ...], branch: Branch) -> Tensor:
-    """Prior mean of a branch.
+def part_of_plan(plan: Plan, styles: tuple[StyleReading, ...], frames: slice, *, margin: int = 0) -> Plan:
+    """Cut some frames out of a plan that has no prior means yet, and compute those.
+
+    Args:
+        plan: What :func:`plan_evaluations` gave.
+        styles: The readings that it was given.
+        frames: Start and stop of the frames.
+        margin: Frames on each side that a mean depends on.
+
+    Returns:
+        The plan of these frames, with the means that they have in the whole.
+    """
+    wide = slice(max(0, frames.start - margin), frames.stop + margin)
+    inner = slice(frames.start - wide.start, frames.stop - wide.start)
+
+    def cut(plane: Tensor | None) -> Tensor | None:
+        return None if plane is None else plane[..., frames]
+
+    branches = [
+        replace(
+            b,
+            mu=_shaped_mean(styles, b, wide)[..., inner],
+            context=None if b.context is None else replace(b.context, share=cut(b.context.share)),
+            prosody=cut(b.prosody),
+            speaker=cut(b.speaker),
+            weight=cut(b.weight),
+        )
+        for b in plan.branches
+    ]
+    return replace(plan, branches=tuple(branches))
+
+
+def _mean(styles: tuple[StyleReading, ...], branch: Branch, frames: slice) -> Tensor:
+    """Prior mean of some frames of a branch.
 
     Means of tokens are mixed by bin and frame. A frame prior is asked once, for pooled styles that are mixed frame by
     frame, so that formants glide instead of two sets fading into each other; where shares differ over the bins, once
@@ -220,20 +251,21 @@ def _mean(styles: tuple[StyleReading, ...], branch: Branch) -> Tensor:
     voice, read = branch.voice, styles[0].mean
     if read is None:
         if isinstance(voice, int):
-            return styles[voice].mu  # type: ignore[return-value]
-        return _weighted([s.mu for s in styles], voice)  # type: ignore[misc]
+            return styles[voice].mu[..., frames]  # type: ignore[index]
+        return _weighted([s.mu[..., frames] for s in styles], voice[..., frames])  # type: ignore[index]
     assert branch.prosody is not None
+    read = partial(read, prosody=branch.prosody[..., frames], first_frame=frames.start or 0)
     pooled = [s.tokens.pooled[..., None] for s in styles]  # type: ignore[union-attr]
     if isinstance(voice, int):
-        return read(pooled[voice], branch.prosody)
-    over_time = voice[:, :, :1]
-    mixed = _weighted(pooled, over_time)
-    level = (voice == over_time).flatten(1).all(1)
+        return read(pooled[voice])
+    level = (voice == voice[:, :, :1]).flatten(1).all(1)
+    voice = voice[..., frames]
+    mixed = _weighted(pooled, voice[:, :, :1])
     if level.all():
-        return read(mixed, branch.prosody)
+        return read(mixed)
     # An item whose shares are the same at all bins is mixed as it is alone, whatever else is in the batch.
     each = [torch.where(level[:, None, None], mixed, p) for p in pooled]
-    return _weighted([read(p, branch.prosody) for p in each], voice)
+    return _weighted([read(p) for p in each], voice)
 
 
 def _prosody_per_frame(styles: tuple[StyleReading, ...], shares: Tensor | None) -> Tensor:
@@ -356,18 +388,42 @@ def make_plan(
     Raises:
         InputError: An unknown mechanism, or one the model has no part for.
     """
-    styles, wanted = tuple(styles), set(mechanisms)
+    styles = tuple(styles)
+    return with_means(plan_evaluations(styles, shares, mechanisms, asked), styles)
+
+
+def plan_evaluations(
+    styles: tuple[StyleReading, ...],
+    shares: Shares | None,
+    mechanisms: Iterable[str],
+    asked: Sequence[AskedPitch | None] = (),
+) -> Plan:
+    """Plan as :func:`make_plan` does, but leave the prior means out, which cost most; the same arguments.
+
+    Args:
+        styles: As there.
+        shares: As there.
+        mechanisms: As there.
+        asked: As there.
+
+    Returns:
+        The plan.
+
+    Raises:
+        InputError: As there.
+    """
+    wanted = set(mechanisms)
     unknown = sorted(wanted - set(MECHANISMS))
     if unknown:
         raise InputError(f"mechanism {unknown[0]!r}: expected one of {', '.join(MECHANISMS)}")
     if shares is None:
-        return with_means(_with_pitch(Plan((single(styles),)), asked), styles)
+        return _with_pitch(Plan((single(styles),)), asked)
     rank = torch.stack([_fingerprint(s) for s in styles], dim=1)
     plan = _dominant_plan(styles, shares.dominant(rank))
     for name, mechanism in MECHANISMS.items():
         if name in wanted:
             plan = mechanism(plan, styles, shares)
-    return with_means(_with_pitch(plan, asked), styles)
+    return _with_pitch(plan, asked)
 
 
 def open_plan(styles: Iterable[StyleReading], null: Tensor, prosody_channels: int) -> Plan:

@@ -139,7 +139,7 @@ def _style_tokens(
 ) -> StyleTokens:
     encoder = model.style_encoder
     assert encoder is not None and style.mel is not None and style.contour is not None
-    mel = torch.from_numpy(style.mel)[None].to(model.device, model.dtype)
+    mel = torch.from_numpy(style.mel)[None].to(model.device, torch.float32)
     mask = None
     if pitch is not None:
         plane = region_mask(style.contour, pitch, model.settings.mel)

@@ -128,7 +128,14 @@ class FramePrior(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, config.n_feats)
 
-    def forward(self, hidden: Tensor, durations: Tensor, style: Tensor, prosody: Tensor) -> Tensor:
+    @property
+    def context_frames(self) -> int:
+        """Frames on each side that a frame's mean depends on."""
+        return len(self.blocks) * (FRAME_KERNEL // 2)
+
+    def forward(
+        self, hidden: Tensor, durations: Tensor, style: Tensor, prosody: Tensor, *, first_frame: int = 0
+    ) -> Tensor:
         """Predict the mean mel.
 
         Args:
@@ -137,14 +144,15 @@ class FramePrior(nn.Module):
             style: Pooled style of each frame (B, E, T), or (B, E, 1) where it does not move.
             prosody: What is asked of each frame (B, 8, T), see
                 :func:`~gradtts_interp.models.pitch_predictor.asked_prosody`.
+            first_frame: Of the utterance's frames, the one that ``style`` and ``prosody`` begin with.
 
         Returns:
             Mean mel on the normalised scale (B, M, T); 0 on padding.
         """
-        frames = prosody.shape[-1]
-        mask = sequence_mask(durations.sum(1), max_length=frames)[..., None].to(hidden.dtype)
-        places = token_places(durations, frames)[:, :PHONE_PLACES].to(hidden.dtype)
-        tokens = expand_rows(self.tokens(hidden.transpose(1, 2)), durations, frames)
+        stop = first_frame + prosody.shape[-1]
+        mask = sequence_mask(durations.sum(1), max_length=stop)[:, first_frame:, None].to(hidden.dtype)
+        places = token_places(durations, stop)[:, :PHONE_PLACES, first_frame:].to(hidden.dtype)
+        tokens = expand_rows(self.tokens(hidden.transpose(1, 2)), durations, stop)[:, first_frame:]
         return self.of_frames(tokens, places, mask, style, prosody)
 
     def of_frames(self, tokens: Tensor, places: Tensor, mask: Tensor, style: Tensor, prosody: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The acoustic model: text encoder, score network, and style encoder, loadable like any diffusers model."""
+"""The acoustic model: text encoder, score network, and style encoder."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from gradtts_interp.alignment import sequence_mask
@@ -49,7 +47,7 @@ class Decoder(nn.Module):
         self.estimator = Estimator(config)
 
 
-class GradTTS(ModelMixin, ConfigMixin):
+class GradTTS(nn.Module):
     """Grad-TTS with style attention.
 
     State-dict names shared with the official model are the official ones: ``spk_emb.weight``, ``encoder.*``,
@@ -59,9 +57,6 @@ class GradTTS(ModelMixin, ConfigMixin):
         settings: Fields of :class:`~gradtts_interp.config.ModelConfig`.
     """
 
-    config_name = "config.json"
-
-    @register_to_config
     def __init__(self, settings: dict[str, Any]) -> None:
         super().__init__()
         self.settings = ModelConfig.from_dict(settings)
@@ -97,6 +92,11 @@ class GradTTS(ModelMixin, ConfigMixin):
             )
         self.schedule = LinearSchedule(self.settings.beta_min, self.settings.beta_max)
         self.precision = "fp32"  # of the score network's arithmetic; see `models.precision`
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return next(self.parameters()).device
 
     @property
     def has_style(self) -> bool:
@@ -228,7 +228,7 @@ class GradTTS(ModelMixin, ConfigMixin):
         else:
             processor = dict.fromkeys(sites, processor)
         for name, site in sites.items():
-            site.attn.set_processor(processor[name])
+            site.attn.processor = processor[name]
 
 
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:

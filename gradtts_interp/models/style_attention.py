@@ -1,11 +1,11 @@
-"""Style cross-attention: mel positions ask, style tokens answer. Built on diffusers' ``Attention``."""
+"""Style cross-attention: mel positions ask, style tokens answer; processors as in diffusers say how."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
-from diffusers.models.attention_processor import Attention
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
@@ -15,6 +15,8 @@ from gradtts_interp.models.style_context import StyleContext
 POSITION_WIDTH = 32
 LARGEST_PART = 2**23
 """Numbers of an attention map that are built at once: 32 MiB."""
+ALIGNED_WIDTH = 8
+"""Head widths that the fused kernels of a GPU take are multiples of this."""
 
 
 def axis_code(length: int, cell: float, width: int, device: torch.device) -> Tensor:
@@ -44,6 +46,43 @@ def plane_code(height: int, width: int, cell: float, device: torch.device) -> Te
     )
 
 
+class Attention(nn.Module):
+    """Projections of an attention layer under the names that diffusers gives them, and the processor that uses them.
+
+    Importing diffusers' own takes longer than speaking a sentence.
+
+    Args:
+        channels: Width of the queries and of the answer (C).
+        style_width: Width of the tokens (D).
+        heads: Number of heads.
+        head_width: Width of each.
+    """
+
+    def __init__(self, channels: int, style_width: int, *, heads: int, head_width: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.to_q = nn.Linear(channels, heads * head_width, bias=False)
+        self.to_k = nn.Linear(style_width, heads * head_width, bias=False)
+        self.to_v = nn.Linear(style_width, heads * head_width, bias=False)
+        # A bias would reach positions that may read nothing.
+        self.to_out = nn.ModuleList([nn.Linear(heads * head_width, channels, bias=False)])
+        self.processor: Any = StyleAttnProcessor()
+
+    def forward(self, queries: Tensor, tokens: Tensor, bias: Tensor, context: StyleContext) -> Tensor:
+        """Attend as the processor does.
+
+        Args:
+            queries: Mel positions (B, Q, C).
+            tokens: Style tokens (B, S, D).
+            bias: Added to the logits, (B, Q or 1, S).
+            context: The styles that are read.
+
+        Returns:
+            Answers (B, Q, C).
+        """
+        return self.processor(self, queries, tokens, bias, context)
+
+
 class StyleCrossAttention(nn.Module):
     """One attention site. Starts as the identity: its gate is zero.
 
@@ -56,15 +95,7 @@ class StyleCrossAttention(nn.Module):
         self.cell = cell
         self.norm = nn.LayerNorm(channels)
         self.position = nn.Linear(2 * POSITION_WIDTH, channels)
-        self.attn = Attention(
-            query_dim=channels,
-            cross_attention_dim=style_width,
-            heads=heads,
-            dim_head=max(channels // heads, 16),
-            bias=False,
-            out_bias=False,  # a bias would reach positions that may read nothing
-            processor=StyleAttnProcessor(),
-        )
+        self.attn = Attention(channels, style_width, heads=heads, head_width=max(channels // heads, 16))
         self.gate = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor, mask: Tensor, context: StyleContext) -> Tensor:
@@ -84,7 +115,7 @@ class StyleCrossAttention(nn.Module):
         queries = queries + context.once(
             (self, height, width), lambda: self.position(plane_code(height, width, self.cell, x.device).to(x.dtype))
         )
-        answer = self.attn(queries, encoder_hidden_states=context.tokens, attention_mask=bias, context=context)
+        answer = self.attn(queries, context.tokens, bias, context)
         answer = rearrange(answer * answered * self.gate, "b (f t) c -> b c f t", f=height)
         return x + answer * mask
 
@@ -108,7 +139,7 @@ def project(
 def finish(attn: Attention, heads_out: Tensor) -> Tensor:
     """Merge heads (B, heads, Q, d) and project to (B, Q, C)."""
     merged = rearrange(heads_out, "b h q d -> b q (h d)")
-    return attn.to_out[1](attn.to_out[0](merged))
+    return attn.to_out[0](merged)
 
 
 class StyleAttnProcessor:
@@ -165,7 +196,8 @@ class AttentionMassProcessor:
     """Fused attention that also returns the mass on chosen keys, without building the map.
 
     The key sets ride along as extra value columns: softmax(QK) [V | sets] gives answer and mass in one product,
-    differentiable and with O(S) memory per query.
+    differentiable and with O(S) memory per query. Queries and keys get as many columns of zeros, since the fused
+    kernels take one width for all three, and without them torch builds the map.
     """
 
     def __init__(self, key_sets, record) -> None:
@@ -184,7 +216,11 @@ class AttentionMassProcessor:
         q, k, v = project(attn, hidden_states, encoder_hidden_states, context)
         sets = self.key_sets(context).to(v.dtype)  # (B, S, n)
         values = torch.cat([v, sets[:, None].expand(-1, attn.heads, -1, -1)], dim=-1)
-        out = functional.scaled_dot_product_attention(q, k, values, attn_mask=attention_mask[:, None].to(q.dtype))
-        answer, mass = out.split([v.shape[-1], sets.shape[-1]], dim=-1)
-        self.record(mass)
+        used, head_width = values.shape[-1], q.shape[-1]
+        width = used if q.device.type == "cpu" else -(-used // ALIGNED_WIDTH) * ALIGNED_WIDTH
+        q, k, values = (functional.pad(x, (0, width - x.shape[-1])) for x in (q, k, values))
+        mask, scale = attention_mask[:, None].to(q.dtype), head_width**-0.5
+        out = functional.scaled_dot_product_attention(q, k, values, attn_mask=mask, scale=scale)
+        self.record(out[..., head_width:used])
+        answer = out[..., :head_width]
         return finish(attn, answer)

@@ -8,6 +8,8 @@ import pytest
 import torch
 from einops import rearrange
 from tiny import TINY, open_gates, tiny_model
+from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gradtts_interp.config import StyleConfig
 from gradtts_interp.errors import InputError
@@ -69,9 +71,9 @@ def test_processors_agree_and_mass_is_the_sum_of_the_map(site, plane, context):
     context, maps, masses = context(), [], []
     sets = torch.rand(BATCH, context.tokens.shape[1], 3, generator=torch.Generator().manual_seed(3))
     expected = site(plane, MASK, context)
-    site.attn.set_processor(AttentionMapProcessor(lambda weights, *_: maps.append(weights)))
+    site.attn.processor = AttentionMapProcessor(lambda weights, *_: maps.append(weights))
     torch.testing.assert_close(site(plane, MASK, context), expected, atol=1e-5, rtol=0)
-    site.attn.set_processor(AttentionMassProcessor(lambda _: sets, masses.append))
+    site.attn.processor = AttentionMassProcessor(lambda _: sets, masses.append)
     torch.testing.assert_close(site(plane, MASK, context), expected, atol=1e-5, rtol=0)
     assert maps[0].shape == (BATCH, 2, HEIGHT * FRAMES, context.tokens.shape[1])
     torch.testing.assert_close(masses[0], maps[0] @ sets[:, None], atol=1e-5, rtol=0)
@@ -82,10 +84,10 @@ def test_processors_agree_and_mass_is_the_sum_of_the_map(site, plane, context):
 @torch.no_grad()
 def test_a_map_in_parts_is_the_whole_map(site, plane, context, monkeypatch):
     context, whole, parts = context(), [], []
-    site.attn.set_processor(AttentionMapProcessor(lambda weights, *_: whole.append(weights)))
+    site.attn.processor = AttentionMapProcessor(lambda weights, *_: whole.append(weights))
     expected = site(plane, MASK, context)
     monkeypatch.setattr(style_attention, "LARGEST_PART", 7 * BATCH * 2 * context.tokens.shape[1])
-    site.attn.set_processor(AttentionMapProcessor(lambda weights, *where: parts.append((weights, *where))))
+    site.attn.processor = AttentionMapProcessor(lambda weights, *where: parts.append((weights, *where)))
     torch.testing.assert_close(site(plane, MASK, context), expected, atol=1e-6, rtol=0)
     assert [p[1].start for p in parts] == list(range(0, HEIGHT * FRAMES, 7))
     assert all(positions == HEIGHT * FRAMES and seen is context for _, _, positions, seen in parts)
@@ -95,11 +97,25 @@ def test_a_map_in_parts_is_the_whole_map(site, plane, context, monkeypatch):
 def test_mass_carries_a_gradient_to_the_plane(site, plane):
     context, masses = join([style_tokens(3), style_tokens(4, seed=1)], None), []
     first = (context.owner == 0).float()[None, :, None].expand(BATCH, -1, 1)
-    site.attn.set_processor(AttentionMassProcessor(lambda _: first, masses.append))
+    site.attn.processor = AttentionMassProcessor(lambda _: first, masses.append)
     plane.requires_grad_()
     site(plane, MASK, context)
     masses[0].mean().backward()
     assert plane.grad.norm() > 1e-5  # mass on chosen keys; the mass on all keys is 1 and has no gradient
+
+
+def test_mass_takes_the_fused_kernel_with_the_same_gradient(site, plane):
+    """Torch raises where the one kernel that is left does not fit, as with values wider than the queries."""
+    context, masses, gradients = join([style_tokens(3), style_tokens(4, seed=1)], None), [], []
+    sets = functional.one_hot(context.owner).float()[None].expand(BATCH, -1, -1)
+    site.attn.processor = AttentionMassProcessor(lambda _: sets, masses.append)
+    for kernel in (SDPBackend.FLASH_ATTENTION, SDPBackend.MATH):
+        read = plane.clone().requires_grad_()
+        with sdpa_kernel(kernel):
+            site(read, MASK, context)
+            gradients.append(torch.autograd.grad(masses[-1][..., 0].square().sum(), read)[0])
+    assert gradients[0].norm() > 1e-3
+    torch.testing.assert_close(gradients[0], gradients[1], atol=1e-6, rtol=1e-4)
 
 
 @torch.no_grad()
@@ -142,7 +158,7 @@ def test_hard_shares_read_their_own_style_only(site, plane):
 @torch.no_grad()
 def test_padded_keys_get_no_mass_whatever_they_hold(site, plane):
     context, maps = join([style_tokens(7, hidden=2)]), []
-    site.attn.set_processor(AttentionMapProcessor(lambda weights, *_: maps.append(weights)))
+    site.attn.processor = AttentionMapProcessor(lambda weights, *_: maps.append(weights))
     before = site(plane, MASK, context)
     assert (maps[0][..., 5:] == 0).all()
     tokens = context.tokens.clone()
