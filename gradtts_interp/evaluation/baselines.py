@@ -132,8 +132,8 @@ def _synthesis(world: _World, samples: int, config: MelConfig) -> NDArray[np.flo
     import pyworld
 
     f0_hz = np.where(world.voiced, world.f0_hz, 0.0)
-    planes = (np.ascontiguousarray(plane) for plane in (world.envelope, world.aperiodicity))
-    audio = pyworld.synthesize(f0_hz, *planes, config.sample_rate_hz, 1000.0 / config.frame_rate_hz)
+    period_ms = 1000.0 / config.frame_rate_hz
+    audio = pyworld.synthesize(f0_hz, world.envelope, world.aperiodicity, config.sample_rate_hz, period_ms)
     fitted = np.zeros(samples, dtype=np.float32)
     fitted[: len(audio)] = audio[:samples]
     return fitted
