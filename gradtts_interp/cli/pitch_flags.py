@@ -17,7 +17,6 @@ from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.contour import Contour
 from gradtts_interp.pitch.files import PitchCurve, curve_of_contour, read_pitch, write_pitch
 from gradtts_interp.speech import Speech
-from gradtts_interp.stimuli.forced_alignment import align_recording
 from gradtts_interp.styles import Style
 
 FORMATS = ("csv", "PitchTier", "npy", "npz")
@@ -78,6 +77,9 @@ def copied_recording(args: argparse.Namespace, pipeline: GradTTSInterpPipeline) 
     """The recording that the flags name, aligned with the sentence; None where they name none."""
     if getattr(args, "copy", None) is None:
         return None
+    # Here, since a job that copies nothing need not wait for what stimuli are drawn with.
+    from gradtts_interp.stimuli.forced_alignment import align_recording
+
     return align_recording(pipeline, args.copy, args.text[0], textgrid=args.copy_textgrid, tier=args.copy_tier)
 
 
