@@ -165,7 +165,7 @@ def lay_requests(
         Of each line, or None.
 
     Raises:
-        InputError: There is no such word, or a recording gives F0 and a request does too.
+        InputError: There is no such word.
     """
     found: list[AskedPitch | None] = []
     for request, copied, text, row in zip(requests, prosody, texts, durations.tolist(), strict=True):

@@ -43,7 +43,8 @@ def add_copying(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--copy",
         metavar="WAV",
-        help="recording of the sentence whose durations, F0 and energy are copied; it is aligned by the model",
+        help="recording of the sentence whose durations, F0 and energy are copied; it is aligned by the model; "
+        "--pitch-file comes before its F0",
     )
     group.add_argument(
         "--copy-textgrid", metavar="FILE", help="TextGrid of that recording, of ARPAbet phones, instead of the model"
@@ -65,7 +66,6 @@ def copying_conflicts(args: argparse.Namespace) -> dict[str, bool]:
         return {f"--copy-{given[0]}: it belongs to --copy": True} if given else {}
     return {
         "--copy: it says one sentence; give --text once": args.text is None or len(args.text) > 1,
-        "--copy and --pitch-file: both give the pitch; give one of them": args.pitch_file is not None,
         "--copy-tier: it belongs to --copy-textgrid": args.copy_tier is not None and args.copy_textgrid is None,
         "--copy and --length-scale: durations are the recording's; give a --copy-weight below 1, or one of them": (
             args.length_scale != 1 and args.copy_weight == 1

@@ -108,7 +108,7 @@ def copy_prosody(asked: AskedPitch, style: Style, at: NDArray[np.int64], *, weig
     near the microphone was, so it stays the style's.
 
     Args:
-        asked: What else is asked for, without F0 in Hz.
+        asked: What else is asked for; F0 in Hz, and its voicing, come before those of the recording.
         style: The recording (K frames), with the durations of its tokens.
         at: Its frame that corresponds to each frame of the utterance (T,).
         weight: How much of it, in [0, 1].
@@ -117,18 +117,16 @@ def copy_prosody(asked: AskedPitch, style: Style, at: NDArray[np.int64], *, weig
         The request per frame.
 
     Raises:
-        InputError: F0 is asked for already, or the recording has no contour or no durations.
+        InputError: The recording has no contour or no durations.
     """
-    if asked.log_f0 is not None:
-        raise InputError("pitch and prosody both give F0 in Hz; expected one of them")
     if style.contour is None or style.prosody is None or style.durations is None:
         raise InputError(f"prosody of {style.name}: it has no contour or no durations; expected an aligned recording")
     contour, energy_db = style.contour, torch.from_numpy(style.contour.energy_db.astype(np.float64))
     of_tokens = token_mean(energy_db[None, : sum(style.durations)], torch.tensor([style.durations]))[0].numpy()
     return replace(
         asked,
-        log_f0=np.log(contour.f0_hz[at].astype(np.float64)),
-        voiced=contour.voiced[at],
+        log_f0=np.log(contour.f0_hz[at].astype(np.float64)) if asked.log_f0 is None else asked.log_f0,
+        voiced=contour.voiced[at] if asked.voiced is None else asked.voiced,
         energy_db=of_tokens[at] - float(style.prosody[LEVEL]),
         rate_hz=float(style.prosody[RATE]),
         weight=weight,

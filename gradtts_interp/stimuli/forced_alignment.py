@@ -18,6 +18,7 @@ from gradtts_interp.evaluation.time_alignment import align_dtw, spoken_phones
 from gradtts_interp.interpolation.mechanisms import make_plan
 from gradtts_interp.interpolation.reading import read_style
 from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.pitch.second_reading import pitch_notes
 from gradtts_interp.styles import SHORTEST_REFERENCE_SECONDS, Style, style_of_samples
 from gradtts_interp.text.frontend import TokenizedText
 from gradtts_interp.text.ssml import tokenize_line
@@ -82,7 +83,7 @@ def align_recording(
         whole=True,
     )
     style = style_of_samples(found.audio, settings.mel, name=found.name)
-    assert style.mel is not None
+    assert style.mel is not None and style.contour is not None
     line, frames = tokenize_line(tts.frontend, text)[0], style.mel.shape[1]
     if frames < len(line.ids):
         raise InputError(
@@ -94,7 +95,9 @@ def align_recording(
     else:
         edges = _edges_by_warping(tts, line, style)
     durations = _whole_durations(edges, frames)
-    style = replace(style, tokens=line.tokens, durations=tuple(durations.tolist()), notes=found.notes)
+    pitch = pitch_notes(found.audio.numpy(), style.contour, settings.mel)
+    notes = (*found.notes, *(f"{found.name}: {note}" for note in pitch))
+    style = replace(style, tokens=line.tokens, durations=tuple(durations.tolist()), notes=notes)
     for note in style.notes:
         logger.warning("%s", note)
     return style

@@ -99,7 +99,6 @@ def test_a_recording_is_copied(speak, tmp_path):
     [
         (["--copy", "none.wav"], "none.wav: no such audio file"),
         (["--copy", "a.wav", "--text", "Go up."], "--copy: it says one sentence; give --text once"),
-        (["--copy", "a.wav", "--pitch-file", "a.csv"], "--copy and --pitch-file: both give the pitch"),
         (["--copy", "a.wav", "--copy-tier", "phones"], "--copy-tier: it belongs to --copy-textgrid"),
         (["--copy-textgrid", "a.TextGrid"], "--copy-textgrid: it belongs to --copy"),
         (["--copy", "a.wav", "--length-scale", "2"], "--copy and --length-scale: durations are the recording's"),

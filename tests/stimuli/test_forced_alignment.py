@@ -13,6 +13,7 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.textgrid import TextGrid, write_textgrid
 from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.pitch.files import PitchCurve
 from gradtts_interp.stimuli import align_recording
 from gradtts_interp.stimuli.forced_alignment import _whole_durations
 from gradtts_interp.styles import Style
@@ -118,6 +119,21 @@ def test_energy_is_that_of_the_recording_s_tokens(tts, recording, tmp_path):
     louder = replace(copied, contour=replace(copied.contour, energy_db=energy_db))
     moved = np.abs(tts(TEXT, tts.style(speaker=0), prosody=louder, **speak).mel - plain.mel).mean(0)
     assert moved[first + 2] > 10 * max(moved[-1], 1e-6)
+
+
+def test_a_contour_of_one_s_own_comes_before_the_recording_s(tts, recording, tmp_path):
+    copied = align_recording(tts, recording, TEXT, textgrid=grid(tmp_path))
+    seen = []
+    decode = tts.vocoder.decode
+    try:
+        tts.vocoder.decode = lambda mels, config, *, contours: seen.append(contours) or decode(mels, config)
+        curve = PitchCurve(np.array([0.0, 1.0]), np.array([200.0, 200.0]))
+        speech = tts(TEXT, tts.style(speaker=0), prosody=copied, pitch=curve, num_inference_steps=0)
+    finally:
+        del tts.vocoder.decode
+    f0_hz, voiced = (x.numpy() for x in seen[0][0])
+    np.testing.assert_allclose(f0_hz[voiced > 0], 200.0, rtol=1e-3)
+    assert tuple(speech.durations) == copied.durations and voiced.sum() == copied.contour.voiced.sum()
 
 
 @pytest.mark.parametrize(
