@@ -81,6 +81,8 @@ class Job:
         seed: Start of each sentence's noise.
         draw: Which of several draws of the noise this is, from 0, which names the files; None where there is one.
         pitch: F0 of every sentence in place of the styles' own, or shifts of its words; None for neither.
+        prosody: A recording of the sentences, aligned with them, whose prosody is copied; None for none.
+        prosody_weight: How much of it.
         attention: Whether to record attention: its mass alone, or the maps that these options describe.
         lines: Sentences.
         out: Folder.
@@ -101,6 +103,8 @@ class Job:
     seed: int = 0
     draw: int | None = None
     pitch: PitchRequest | None = None
+    prosody: Style | None = None
+    prosody_weight: float = 1.0
     attention: bool | MapOptions = False
     lines: tuple[Sentence, ...] = ()
     out: Path = Path("out")
@@ -144,6 +148,8 @@ class Job:
             length_scale=self.sampling.length_scale,
             seed=self.seed,
             pitch=self.pitch,
+            prosody=self.prosody,
+            prosody_weight=self.prosody_weight,
             output_attention=self.attention,
             durations=durations,
             callback_on_step_end=on_step,
@@ -160,9 +166,9 @@ class Job:
         return self.out / (f"sample_{line.index}" if self.draw is None else f"sample_{line.index}_draw_{self.draw}")
 
     def alone(self, style: Style | None) -> Job:
-        """The same in one style, with the pitch that is its own."""
-        alone = {"b": None, "share": None, "mechanisms": None, "noise_tuning": None, "attention": False, "pitch": None}
-        return replace(self, a=style, offer=BY_SHARE, **alone)  # type: ignore[arg-type]
+        """The same in one style, with the prosody that is its own."""
+        others = dict.fromkeys(("b", "share", "mechanisms", "noise_tuning", "pitch", "prosody"))
+        return replace(self, a=style, offer=BY_SHARE, attention=False, **others)  # type: ignore[arg-type]
 
 
 def checked(job: Job) -> Job:

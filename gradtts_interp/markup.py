@@ -13,11 +13,12 @@ from torch import Tensor
 
 from gradtts_interp.config import ModelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.interpolation.asked_pitch import AskedPitch, PitchRequest, lay_pitch
+from gradtts_interp.interpolation.asked_pitch import AskedPitch, PitchRequest, copy_prosody, lay_pitch
 from gradtts_interp.interpolation.shares import Layout
 from gradtts_interp.pitch.files import PitchCurve
-from gradtts_interp.placement import word_spans
+from gradtts_interp.placement import frames_of_reference, token_names, word_spans
 from gradtts_interp.speech import Speech
+from gradtts_interp.styles import Style
 from gradtts_interp.text.frontend import TextFrontend, TokenizedText
 from gradtts_interp.text.ssml import Directions, tokenize_line
 from gradtts_interp.units import db_to_amplitude_ratio
@@ -146,6 +147,9 @@ def lay_requests(
     texts: Sequence[TokenizedText],
     durations: Tensor,
     settings: ModelConfig,
+    *,
+    prosody: Sequence[Style | None],
+    weight: float,
 ) -> list[AskedPitch | None]:
     """Lay the requests of a batch on the frames of its lines.
 
@@ -154,16 +158,78 @@ def lay_requests(
         texts: The lines.
         durations: Frames of each id of each line (B, L).
         settings: Of the model: mel contract and text layout.
+        prosody: A recording of each line whose F0 and energy are asked for, or None.
+        weight: How much of them.
 
     Returns:
         Of each line, or None.
+
+    Raises:
+        InputError: There is no such word.
     """
     found: list[AskedPitch | None] = []
-    for request, text, row in zip(requests, texts, durations.tolist(), strict=True):
+    for request, copied, text, row in zip(requests, prosody, texts, durations.tolist(), strict=True):
+        if request is None and copied is None:
+            found.append(None)
+            continue
         words = tuple((s, e) for _, s, e in word_spans(text, row, settings.add_blank))
-        layout = Layout(sum(row), settings.mel, words=words)
-        found.append(None if request is None else lay_pitch(request, layout))
+        asked = lay_pitch(request or PitchRequest(), Layout(sum(row), settings.mel, words=words))
+        if copied is not None:
+            asked = copy_prosody(
+                asked, copied, frames_of_reference(text, row, copied, settings.add_blank), weight=weight
+            )
+        found.append(asked)
     return found
+
+
+def copied_recordings(
+    prosody: Style | Sequence[Style | None] | None,
+    texts: Sequence[TokenizedText],
+    *,
+    weight: float,
+    durations: Sequence[Sequence[int]] | None,
+    blank: bool,
+) -> list[Style | None]:
+    """The recording of each line whose prosody is copied.
+
+    Args:
+        prosody: As for the pipeline.
+        texts: The lines.
+        weight: How much of it.
+        durations: Those that are asked for otherwise.
+        blank: Whether blanks stand between tokens.
+
+    Returns:
+        Of each line, or None.
+
+    Raises:
+        InputError: There is not one for each line, one does not say its line at known times, the weight leaves [0, 1],
+            or durations are given as well.
+    """
+    if not 0 <= weight <= 1:
+        raise InputError(f"prosody_weight {weight:g}: expected a number from 0 to 1")
+    found = list(prosody) if isinstance(prosody, Sequence) else [prosody] * len(texts)
+    if len(found) != len(texts):
+        raise InputError(f"prosody of {len(found)} recordings was given for {len(texts)} lines")
+    if durations is not None and any(found):
+        raise InputError("durations and prosody both give durations; expected one of them")
+    for style, text in zip(found, texts, strict=True):
+        if style is not None and (style.durations is None or style.tokens != token_names(text, blank)):
+            raise InputError(
+                f"prosody of {style.name}: its phoneme times in {text.text!r} are not known; expected what "
+                "stimuli.align_recording gives for this text"
+            )
+    return found
+
+
+def copied_durations(durations: Tensor, prosody: Sequence[Style | None], weight: float) -> Tensor:
+    """Durations (B, L) between the styles' own and those of recordings, blended in log, as between two styles."""
+    answer = durations.clone()
+    for row, style in zip(answer, prosody, strict=True):
+        if style is not None and style.durations is not None:
+            copied = torch.tensor(style.durations, device=row.device)
+            row[: len(copied)] = (row[: len(copied)] ** (1 - weight) * copied**weight).round().long()
+    return answer
 
 
 def describe(request: PitchRequest | None) -> dict[str, Any] | None:
@@ -173,6 +239,11 @@ def describe(request: PitchRequest | None) -> dict[str, Any] | None:
     curve = request.curve and {"points": len(request.curve.times_seconds), "unit": request.curve.unit}
     words = {i: semitones for i, semitones in request.words.items() if isinstance(i, int)}
     return {"curve": curve, "words": {str(i + 1): semitones for i, semitones in words.items()}}
+
+
+def with_notes(speech: Speech, styles: Sequence[Style | None]) -> Speech:
+    """The same with what is to be known of the recordings that it was made with."""
+    return replace(speech, notes=(*speech.notes, *(note for style in styles if style for note in style.notes)))
 
 
 def at_volume(speech: Speech, directions: Directions | None) -> Speech:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,7 +41,17 @@ from gradtts_interp.interpolation.noise_run import TuningRun, split_noise
 from gradtts_interp.interpolation.reading import blend_durations, blend_rates, encode_styles, pad_ids, read_style
 from gradtts_interp.interpolation.scoring import Frames, make_score
 from gradtts_interp.interpolation.shares import Share, ShareMap
-from gradtts_interp.markup import AskedOfLines, at_volume, describe, lay_requests, pace, read_marked
+from gradtts_interp.markup import (
+    AskedOfLines,
+    at_volume,
+    copied_durations,
+    copied_recordings,
+    describe,
+    lay_requests,
+    pace,
+    read_marked,
+    with_notes,
+)
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.models.pitch_predictor import asked_f0_hz
 from gradtts_interp.models.precision import float32_default
@@ -294,6 +303,8 @@ class GradTTSInterpPipeline:
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
         durations: Sequence[Sequence[int]] | None = None,
         pitch: AskedOfLines = None,
+        prosody: Style | Sequence[Style | None] | None = None,
+        prosody_weight: float = 1.0,
         callback_on_step_end: StepCallback | None = None,
         output_attention: bool | MapOptions = False,
         noise_tuning: NoiseTuning | None = None,
@@ -321,6 +332,10 @@ class GradTTSInterpPipeline:
             durations: Frames of each token of each line, instead of the predicted ones at SSML's rates and pauses.
             pitch: F0 in place of what the styles would have, such as :func:`~gradtts_interp.pitch.files.read_pitch`
                 gives, or shifts of words; the same for all lines, or one of each.
+            prosody: A recording of the line whose durations, F0 and energy are copied, as
+                :func:`~gradtts_interp.stimuli.forced_alignment.align_recording` or
+                :meth:`~gradtts_interp.speech.Speech.as_style` gives it; one for each of several lines.
+            prosody_weight: How much of it is copied, from 0, the styles' own prosody, to 1.
             callback_on_step_end: ``f(pipeline, step, t, {"latents": x})`` as in diffusers; may return replacements.
             output_attention: Also record the attention mass of each style at every site, mean over heads and steps;
                 with :class:`~gradtts_interp.interpolation.attention_maps.MapOptions` also the maps themselves.
@@ -347,10 +362,28 @@ class GradTTSInterpPipeline:
             self.require_speaking_prior(guidance, mechanisms, noise_tuning)
         self.require_offer(offer, b, options.steps)
         tokenized, directions, requests = read_marked(self.frontend, lines, pitch)
+        blank = self.model.settings.add_blank
+        copied = copied_recordings(prosody, tokenized, weight=prosody_weight, durations=durations, blank=blank)
         styles = [a or Style(name="default")] + ([b] if b is not None else [])
-        timing = {"length_scale": length_scale, "durations": durations, "directions": directions}
-        prepared = self.prepare(tokenized, styles, share, offer=offer, **timing)  # type: ignore[arg-type]
-        asked = lay_requests(requests, tokenized, prepared.durations, self.model.settings)
+        prepared = self.prepare(
+            tokenized,
+            styles,
+            share,
+            offer=offer,
+            length_scale=length_scale,
+            durations=durations,
+            directions=directions,
+            prosody=copied,
+            prosody_weight=prosody_weight,
+        )
+        asked = lay_requests(
+            requests,
+            tokenized,
+            prepared.durations,
+            self.model.settings,
+            prosody=copied,
+            weight=prosody_weight,
+        )
         if isinstance(mechanisms, str):
             mechanisms = (mechanisms,)
         usual = self.default_mechanisms(share) if share and offer != OPEN else ()
@@ -381,6 +414,8 @@ class GradTTSInterpPipeline:
             "length_scale": length_scale,
             "seed": seed,
             "pitch": [describe(request) for request in requests] if any(requests) else None,
+            "prosody": [style and style.name for style in copied] if prosody else None,
+            "prosody_weight": prosody_weight,
         }
         results = [
             speech_of(
@@ -388,8 +423,7 @@ class GradTTSInterpPipeline:
             )
             for i in range(len(lines))
         ]
-        heard = [note for style in styles for note in style.notes]
-        results = [replace(speech, notes=(*speech.notes, *heard)) for speech in results]
+        results = [with_notes(speech, [*styles, own]) for speech, own in zip(results, copied, strict=True)]
         results = [at_volume(speech, said) for speech, said in zip(results, directions, strict=True)]
         results = [speech.reversed_styles() for speech in results] if exchanged else results
         return results[0] if isinstance(text, str) else results
@@ -532,6 +566,8 @@ class GradTTSInterpPipeline:
         length_scale: float = 1.0,
         durations: Sequence[Sequence[int]] | None = None,
         directions: Sequence[Directions | None] | None = None,
+        prosody: Sequence[Style | None] | None = None,
+        prosody_weight: float = 1.0,
     ) -> Prepared:
         """Encode texts in each style, decide durations, and draw the share maps on them."""
         settings = self.model.settings
@@ -542,7 +578,8 @@ class GradTTSInterpPipeline:
 
         def frames_for(shares: Tensor, blend: Callable[..., Tensor] = blend_durations) -> Tensor:
             frames = blend(encoded, shares, length_scale=length_scale, rounding=rounding)
-            return frames if directions is None else pace(frames, texts, directions, settings)
+            frames = frames if directions is None else pace(frames, texts, directions, settings)
+            return frames if prosody is None else copied_durations(frames, prosody, prosody_weight)
 
         given = None if durations is None else given_durations(durations, ids.lengths, self.device)
         size = len(texts)

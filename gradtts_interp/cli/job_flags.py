@@ -14,7 +14,7 @@ import torch
 
 import gradtts_interp
 from gradtts_interp.cli.blend_flags import SHARE_FLAGS, blend_conflicts, mode_of, share_of
-from gradtts_interp.cli.pitch_flags import pitch_request, split_words
+from gradtts_interp.cli.pitch_flags import copied_recording, copying_conflicts, pitch_request, split_words
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import read_text
@@ -79,6 +79,8 @@ def job_of(args: argparse.Namespace, command_line: str) -> Job:
         sampling=SamplingOptions(steps, solver, args.guidance, args.temperature, args.length_scale),
         seed=args.seed,
         pitch=pitch,
+        prosody=copied_recording(args, pipeline),
+        prosody_weight=getattr(args, "copy_weight", 1.0),
         attention=MapOptions() if args.attention else False,
         lines=tuple(lines),
         out=out,
@@ -126,6 +128,7 @@ def check_flags(args: argparse.Namespace) -> None:
         f"--mode {mode}: it needs two styles; give -s2/--speaker2 or --reference2": mode != "none" and not has_b,
         "--mode none: it speaks style A alone; leave style B out": mode == "none" and has_b,
         **blend_conflicts(args, mode),
+        **copying_conflicts(args),
         "--mechanism: it needs two styles": args.mechanism and not has_b,
         "--noise: it needs two styles": args.noise and not has_b,
         "--offer open: it needs two styles": args.offer == OPEN and not has_b,

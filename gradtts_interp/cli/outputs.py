@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from gradtts_interp.audio import write_wav
-from gradtts_interp.cli.pitch_flags import pitch_report, write_realised
+from gradtts_interp.cli.pitch_flags import copy_report, pitch_report, write_realised
 from gradtts_interp.evaluation.blend import SMALLEST_RANGE_CENTS, RealisedShare, realised_f0_share
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
@@ -62,6 +62,7 @@ def report_of(job: Job, line: Sentence, take: Take) -> dict[str, Any]:
         "seed": settings["seed"],
         **_measures(job, take),
         **pitch_report(job.pitch, speech),
+        **copy_report(job.prosody, job.prosody_weight, speech),
         "rtf": round(take.rtf, 4),
         "device": str(job.pipeline.device),
     }

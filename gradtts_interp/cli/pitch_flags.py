@@ -1,4 +1,4 @@
-"""Pitch on the command line: a contour from a file, shifts of words, and the contour that was realised as a file."""
+"""Pitch on the command line: from a file, by word, copied from a recording; and what was realised, as a file."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import re
 from pathlib import Path
 from typing import Any
 
+from gradtts_interp.cli.blend_flags import share_number
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.contours import f0_errors
+from gradtts_interp.evaluation.contours import energy_errors, f0_errors
+from gradtts_interp.evaluation.time_alignment import align_frames
 from gradtts_interp.interpolation.asked_pitch import PitchRequest, lay_pitch
 from gradtts_interp.interpolation.shares import Layout
+from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.contour import Contour
 from gradtts_interp.pitch.files import PitchCurve, curve_of_contour, read_pitch, write_pitch
 from gradtts_interp.speech import Speech
+from gradtts_interp.styles import Style
 
 FORMATS = ("csv", "PitchTier", "npy", "npz")
 _SHIFT = re.compile(r"\s*(\d+)(?:-(\d+))?\s*:\s*([+-]?\d*\.?\d+)\s*st\s*")
@@ -32,6 +36,69 @@ def add_asking(group: argparse._ArgumentGroup) -> None:
 def add_writing(group: argparse._ArgumentGroup) -> None:
     """Declare the flag that writes the contour of each sentence."""
     group.add_argument("--write-pitch", choices=FORMATS, help="also write the realised F0, such as sample_0.csv")
+
+
+def add_copying(group: argparse._ArgumentGroup) -> None:
+    """Declare the flags that copy the prosody of a recording."""
+    group.add_argument(
+        "--copy",
+        metavar="WAV",
+        help="recording of the sentence whose durations, F0 and energy are copied; it is aligned by the model; "
+        "--pitch-file comes before its F0",
+    )
+    group.add_argument(
+        "--copy-textgrid", metavar="FILE", help="TextGrid of that recording, of ARPAbet phones, instead of the model"
+    )
+    group.add_argument("--copy-tier", metavar="NAME", help="tier of its phones (default: found by its usual names)")
+    group.add_argument(
+        "--copy-weight",
+        type=share_number,
+        default=1.0,
+        metavar="W",
+        help="how much is copied, from 0, the styles' own prosody, to 1 (default: %(default)s)",
+    )
+
+
+def copying_conflicts(args: argparse.Namespace) -> dict[str, bool]:
+    """Messages about flags that contradict the copying of a recording, and whether each applies."""
+    if getattr(args, "copy", None) is None:
+        given = [name for name in ("textgrid", "tier") if getattr(args, f"copy_{name}", None) is not None]
+        return {f"--copy-{given[0]}: it belongs to --copy": True} if given else {}
+    return {
+        "--copy: it says one sentence; give --text once": args.text is None or len(args.text) > 1,
+        "--copy-tier: it belongs to --copy-textgrid": args.copy_tier is not None and args.copy_textgrid is None,
+        "--copy and --length-scale: durations are the recording's; give a --copy-weight below 1, or one of them": (
+            args.length_scale != 1 and args.copy_weight == 1
+        ),
+    }
+
+
+def copied_recording(args: argparse.Namespace, pipeline: GradTTSInterpPipeline) -> Style | None:
+    """The recording that the flags name, aligned with the sentence; None where they name none."""
+    if getattr(args, "copy", None) is None:
+        return None
+    # Here, since a job that copies nothing need not wait for what stimuli are drawn with.
+    from gradtts_interp.stimuli.forced_alignment import align_recording
+
+    return align_recording(pipeline, args.copy, args.text[0], textgrid=args.copy_textgrid, tier=args.copy_tier)
+
+
+def copy_report(style: Style | None, weight: float, speech: Speech) -> dict[str, Any]:
+    """How far F0 and energy that were realised are from those of a recording that was copied whole.
+
+    Args:
+        style: The recording.
+        weight: How much of it was copied; under 1, its frames are not those of the speech, and nothing is said.
+        speech: What was rendered.
+
+    Returns:
+        ``{"copied_prosody": errors}``, or nothing.
+    """
+    if style is None or style.contour is None or weight < 1:
+        return {}
+    realised = speech.contour
+    pair = align_frames(len(style.contour), len(realised)).read(style.contour, realised)
+    return {"copied_prosody": {**f0_errors(*pair), **energy_errors(*pair)}}
 
 
 def split_words(text: str | None) -> tuple[str | None, dict[int | range, float]]:

@@ -12,7 +12,7 @@ import torch
 from gradtts_interp.acceleration import COMPILE_MODES
 from gradtts_interp.cli.blend_flags import add_blend_arguments
 from gradtts_interp.cli.job_flags import job_of
-from gradtts_interp.cli.pitch_flags import add_asking, add_writing
+from gradtts_interp.cli.pitch_flags import add_asking, add_copying, add_writing
 from gradtts_interp.cli.rendering import Outcome, render_lines
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.interpolation.mechanisms import BY_SHARE, MECHANISMS, OFFERS
@@ -27,6 +27,7 @@ USAGE = "%(prog)s -f FILE [-s A -s2 B] [options]; --help lists them"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of the main job on a parser."""
     add_speaking_arguments(parser)
+    add_copying(parser.add_argument_group("a recording whose prosody is copied"))
     _add_files(parser.add_argument_group("what is written of each sentence"))
 
 

@@ -19,7 +19,7 @@ from gradtts_interp.pipeline import DEFAULT_MECHANISMS, ENVELOPE
 from gradtts_interp.styles import StyleBank
 
 MIX, TIME, FREQUENCY = MODES = ("mix", "time", "frequency")
-WORLD = "WORLD swap"
+WORLD, MORPH = BY_WORLD = "WORLD swap", "WORLD morph"
 STATIC, HALF = "static mix", "hard half split"
 REFERENCE = "reference"
 DEFAULT = "default"
@@ -136,11 +136,11 @@ def conditions_of(modes: Sequence[str], *, has_style: bool, noise: bool, quick: 
             Condition(" + ".join(parts), mode, parts, weights=weights)
             for parts in _mechanisms(mode, has_style=has_style, noise=noise, quick=quick)
         ]
-        found += [Condition(name, mode) for name in _BASELINES[mode]]
+        found += [Condition(name, mode, weights=weights) for name in _BASELINES[mode]]
     return found
 
 
-_BASELINES: dict[str, tuple[str, ...]] = {MIX: (), TIME: (HALF, STATIC), FREQUENCY: (WORLD,)}
+_BASELINES: dict[str, tuple[str, ...]] = {MIX: (MORPH,), TIME: (HALF, STATIC, MORPH), FREQUENCY: (WORLD,)}
 
 
 def _mechanisms(mode: str, *, has_style: bool, noise: bool, quick: bool) -> Iterator[tuple[str, ...]]:
@@ -161,6 +161,8 @@ def _mechanisms(mode: str, *, has_style: bool, noise: bool, quick: bool) -> Iter
         for parts in (parts for size in range(1, largest + 1) for parts in combinations(names, size)):
             if not set(DEFAULT_MECHANISMS) <= set(parts):
                 yield parts
+        if quick:  # the mix of embeddings frame by frame, which singing synthesisers use
+            yield ("prior", "prosody")
     else:
         yield from (("prosody",), ("attention",), ("score",))
     if noise and not quick:

@@ -11,6 +11,7 @@ import torch
 
 from gradtts_interp.evaluation import metric_rows
 from gradtts_interp.evaluation.grid import (
+    BY_WORLD,
     DEFAULT,
     FREQUENCY,
     MIX,
@@ -18,12 +19,12 @@ from gradtts_interp.evaluation.grid import (
     SENTENCES,
     STATIC,
     TIME,
-    WORLD,
     Condition,
     GridItem,
     Pair,
 )
 from gradtts_interp.evaluation.intelligibility import Recognisers, load_recognisers
+from gradtts_interp.evaluation.morphing import cepstral_distance, morph_measures
 from gradtts_interp.evaluation.rendering import Endpoints, Rendered, Renderer
 from gradtts_interp.evaluation.signal import Listener, Signal, encoder_of
 from gradtts_interp.evaluation.tables import ANCHOR, CONDITION
@@ -34,6 +35,7 @@ from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.sampling import SamplingOptions
 
 TIME_BINS = 10
+SHIFT_SEMITONES = 6.0
 Rows = list[dict[str, Any]]
 
 
@@ -122,7 +124,7 @@ def _row(item: GridItem, table: str, kind: str, condition: str, **values: Any) -
 
 
 def _anchors(context: GridContext, item: GridItem) -> tuple[Rows, list[str]]:
-    """Known cases: A itself, the floor of the vocoder, other noise, another sentence, and B, the range."""
+    """Known cases: A itself, the floor of the vocoder, other noise, other pitch, another sentence, and B, the range."""
     renderer, pair = context.renderer, item.pair
     plain = renderer.plain(pair)
     renderer.keep(pair, plain.a, excerpt=f"A: {pair.a.name}" if item.example else None)
@@ -133,6 +135,9 @@ def _anchors(context: GridContext, item: GridItem) -> tuple[Rows, list[str]]:
         "A, other noise": renderer.other_noise(pair),
         "B (range)": plain.b,
     }
+    if plain.a.signal.contour.voiced.any():
+        for word, semitones in (("up", SHIFT_SEMITONES), ("down", -SHIFT_SEMITONES)):
+            known[f"A, {SHIFT_SEMITONES:g} semitones {word}"] = renderer.shifted(plain.a, semitones, f"A-{word}")
     rows = []
     for name, rendering in known.items():
         if rendering is not plain.a and rendering is not plain.b:
@@ -162,6 +167,8 @@ def _sweep(context: GridContext, item: GridItem, condition: Condition) -> tuple[
     """Constant shares: how the realised share grows with the weight."""
     renderer, pair = context.renderer, item.pair
     plain = renderer.plain(pair)
+    if missing := _no_pitch(item, condition, plain):
+        return missing
     renderings: dict[float, Rendered] = {}
     for weight in condition.weights:
         middle = weight == 0.5
@@ -181,6 +188,8 @@ def _sweep(context: GridContext, item: GridItem, condition: Condition) -> tuple[
     for weight, end, name in ((0.0, plain.a, "endpoint_a"), (1.0, plain.b, "endpoint_b")):
         if weight in renderings and renderings[weight].speech is not None:
             row[name] = metric_rows.largest_difference(end.signal.mel, renderings[weight].signal.mel)
+    if cepstral_distance(plain.a.signal, plain.b.signal) > 0:
+        row |= morph_measures([r.signal for r in renderings.values()], plain.a.signal, plain.b.signal)
     if 0.5 in renderings:
         row |= _intelligibility(context, pair, renderings[0.5])
     rows.append(_row(item, MIX, CONDITION, condition.name, **row, **_cost(*renderings.values())))
@@ -191,12 +200,14 @@ def _over_time(context: GridContext, item: GridItem, condition: Condition) -> tu
     """A ramp or step from A to B: whether the realised share follows it."""
     renderer, pair = context.renderer, item.pair
     plain = renderer.plain(pair)
+    if missing := _no_pitch(item, condition, plain):
+        return missing
     rendering = _blend(renderer, pair, condition, attention=item.example and _reads(condition))
     renderer.keep(pair, rendering, excerpt=condition.name if item.example else None, like=plain.a)
-    assert rendering.speech is not None and rendering.speech.share is not None
-    three, wanted = _three(plain, rendering), rendering.speech.share.mean(0)
-    if condition.name == STATIC:  # one style for the whole sentence is measured against the ramp
-        wanted = shares.ramp().render(Layout(len(wanted), renderer.listener.mel)).timbre.mean(0)
+    three = _three(plain, rendering)
+    # One style for the whole sentence is measured against the ramp.
+    asked_share = shares.ramp() if condition.name == STATIC else condition.share()
+    wanted = asked_share.render(Layout(sum(plain.durations), renderer.listener.mel)).timbre.mean(0)
     rows = []
     asked = [float(part.mean()) if len(part) else None for part in np.array_split(wanted, TIME_BINS)]
     for name, share in metric_rows.realised_shares(*three).items():
@@ -216,9 +227,8 @@ def _over_frequency(context: GridContext, item: GridItem, condition: Condition) 
     """The pitch of A with the voice of B."""
     renderer, pair = context.renderer, item.pair
     plain = renderer.plain(pair)
-    if condition.name == WORLD and (mute := _unvoiced(plain)):
-        note = f"{item.id}: {mute} has no voiced frame, so there is no pitch to swap; not measurable"
-        return [_row(item, FREQUENCY, CONDITION, condition.name)], [note]
+    if missing := _no_pitch(item, condition, plain):
+        return missing
     rendering = _blend(renderer, pair, condition, attention=item.example and _reads(condition))
     renderer.keep(pair, rendering, excerpt=condition.name if item.example else None, like=plain.a)
     row = {**metric_rows.selective(*_three(plain, rendering)), **_intelligibility(context, pair, rendering)}
@@ -235,21 +245,23 @@ _MEASURES = {MIX: _sweep, TIME: _over_time, FREQUENCY: _over_frequency}
 def _blend(
     renderer: Renderer, pair: Pair, condition: Condition, weight: float = 0.5, *, attention: bool = False
 ) -> Rendered:
-    if condition.name == WORLD:
-        return renderer.world(pair, condition)
+    if condition.name in BY_WORLD:
+        return renderer.world(pair, condition, weight)
     return renderer.blend(pair, condition, weight, attention=attention)
 
 
-def _unvoiced(plain: Endpoints) -> str | None:
-    """The style that is nowhere voiced, None where both are voiced somewhere."""
-    return next(
-        (n for n, rendering in (("A", plain.a), ("B", plain.b)) if not rendering.signal.contour.voiced.any()), None
-    )
+def _no_pitch(item: GridItem, condition: Condition, plain: Endpoints) -> tuple[Rows, list[str]] | None:
+    """An empty row and a note where WORLD shall take the pitch of a style that is nowhere voiced, else None."""
+    mute = [name for name, end in (("A", plain.a), ("B", plain.b)) if not end.signal.contour.voiced.any()]
+    if condition.name not in BY_WORLD or not mute:
+        return None
+    note = f"{item.id}: {mute[0]} has no voiced frame, so there is no pitch to take; not measurable"
+    return [_row(item, condition.mode, CONDITION, condition.name)], [note]
 
 
 def _reads(condition: Condition) -> bool:
     """Whether attention can be recorded: both styles are read at once."""
-    return condition.name != WORLD and (condition.mechanisms is None or "attention" in condition.mechanisms)
+    return condition.name not in BY_WORLD and (condition.mechanisms is None or "attention" in condition.mechanisms)
 
 
 def _three(plain: Endpoints, rendering: Rendered) -> tuple[Signal, Signal, Signal]:

@@ -8,16 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from gradtts_interp.audio import log_mel, write_wav
-from gradtts_interp.evaluation.baselines import world_swap
+from gradtts_interp.evaluation.baselines import world_morph, world_shift, world_swap
 from gradtts_interp.evaluation.cost import Cost
 from gradtts_interp.evaluation.excerpt import Excerpt, excerpt_of_speech
-from gradtts_interp.evaluation.grid import Condition, Pair, slug
+from gradtts_interp.evaluation.grid import WORLD, Condition, Pair, slug
 from gradtts_interp.evaluation.signal import Listener, Signal
 from gradtts_interp.evaluation.textgrid import to_textgrid, write_textgrid
 from gradtts_interp.interpolation import shares
+from gradtts_interp.interpolation.shares import Layout
 from gradtts_interp.job import Job, StyleChoice
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
@@ -126,7 +129,7 @@ class Renderer:
 
     def blend(self, pair: Pair, condition: Condition, weight: float = 0.5, *, attention: bool = False) -> Rendered:
         """Render a blend with the durations and the noise of the pair's A and B."""
-        name = slug(condition) + (f"-w{round(100 * weight):03d}" if condition.weights else "")
+        name = _name(condition, weight)
         return self.render(
             name,
             pair.text,
@@ -153,17 +156,26 @@ class Renderer:
         with Cost(self.pipeline.device) as cost:
             mel = log_mel(torch.from_numpy(rendering.signal.audio), config)
             audio = self.pipeline.vocoder(mel.to(self.pipeline.device), config).float().cpu().numpy()
-        return Rendered(name, self.listener.hear(audio, name), None, cost.seconds, cost.peak_mib, config.sample_rate_hz)
+        return self._heard(name, audio, cost)
 
-    def world(self, pair: Pair, condition: Condition) -> Rendered:
-        """B with the F0 of A, by WORLD; its time is that of rendering A and B, and of WORLD."""
-        plain = self.plain(pair)
+    def world(self, pair: Pair, condition: Condition, weight: float = 0.5) -> Rendered:
+        """B with the F0 of A, or a morph, by WORLD; its time is that of rendering A and B, and of WORLD."""
+        plain, mel = self.plain(pair), self.listener.mel
         a, b = plain.a.signal, plain.b.signal
         with Cost(self.pipeline.device) as cost:
-            audio = world_swap(b.audio, b.contour, a.contour, self.listener.mel)
-        seconds = cost.seconds + plain.a.seconds + plain.b.seconds
-        name, rate_hz = slug(condition), self.listener.mel.sample_rate_hz
-        return Rendered(name, self.listener.hear(audio, name), None, seconds, cost.peak_mib, rate_hz)
+            if condition.name == WORLD:
+                audio = world_swap(b.audio, b.contour, a.contour, mel)
+            else:
+                share = condition.share(weight).render(Layout(len(a.contour), mel)).timbre.mean(0)
+                audio = world_morph(a.audio, a.contour, b.audio, b.contour, share, mel)
+        found = self._heard(_name(condition, weight), audio, cost)
+        return replace(found, seconds=found.seconds + plain.a.seconds + plain.b.seconds)
+
+    def shifted(self, rendering: Rendered, semitones: float, name: str) -> Rendered:
+        """The same with its pitch shifted by WORLD."""
+        with Cost(self.pipeline.device) as cost:
+            audio = world_shift(rendering.signal.audio, rendering.signal.contour, semitones, self.listener.mel)
+        return self._heard(name, audio, cost)
 
     def keep(
         self, pair: Pair, rendering: Rendered, *, excerpt: str | None = None, like: Rendered | None = None
@@ -195,6 +207,14 @@ class Renderer:
         phones = excerpt_of_speech(like.speech, title).phones if like is not None and like.speech is not None else ()
         return Excerpt(title, signal.audio, signal.mel, signal.contour, self.listener.mel, phones)
 
+    def _heard(self, name: str, audio: NDArray[np.float32], cost: Cost) -> Rendered:
+        rate_hz = self.listener.mel.sample_rate_hz
+        return Rendered(name, self.listener.hear(audio, name), None, cost.seconds, cost.peak_mib, rate_hz)
+
     def _measured(self, name: str, speech: Speech, cost: Cost) -> Rendered:
         signal = self.listener.hear(speech.audio, name, mel=speech.mel)
         return Rendered(name, signal, speech, cost.seconds, cost.peak_mib, self.listener.mel.sample_rate_hz)
+
+
+def _name(condition: Condition, weight: float) -> str:
+    return slug(condition) + (f"-w{round(100 * weight):03d}" if condition.weights else "")

@@ -106,6 +106,19 @@ SELECTIVE = (
         "moved, which it should.",
     ),
 )
+MORPHING = (
+    Column(
+        "correspondence",
+        "correspondence",
+        "",
+        "0",
+        "How far the ends of the sweep are from A and B, in parts of the way from A to B. This and the next three by "
+        "mel-cepstral distortion, after SoundMorpher, whose distance is a learnt one.",
+    ),
+    Column("intermediateness", "intermediateness", "", "0.5", "Distance of the middle to the first, of those to both."),
+    Column("smoothness", "smoothness", "", "0", "Standard deviation of the steps of the sweep over their mean."),
+    Column("directness", "directness", "", "1", "Distance of the ends over the sum of the steps: less for detours."),
+)
 
 
 def _share(name: str, key: str, label: str, unit: str, wanted: str, definition: str) -> Column:
@@ -148,6 +161,7 @@ GRID_TABLES = (
             *_shares(
                 "monotonicity", "Spearman", "1", "Rank correlation of realised share with weight.", ("f0", "envelope")
             ),
+            *MORPHING,
             TO_A,
             TO_B,
             Column("endpoint_a", "weight 0 against A", "", "0", "Largest difference of log-mels."),
@@ -193,7 +207,7 @@ GRID_TABLES = (
         REFERENCE,
         "Every measure for known cases",
         "What the measures say when the answer is known: A against itself, through the vocoder (the floor of any "
-        "synthesis), with other noise, against another sentence of the same "
+        "synthesis), with other noise, with its pitch shifted by WORLD, against another sentence of the same "
         "voice (the ceiling), and against B (the range).",
         (*DISTANCES, *HEARD),
     ),

@@ -108,9 +108,9 @@ class StyleEncoder(nn.Module):
         patches = rearrange(mel, "b (f pb) (k pk) -> b f k (pb pk)", pb=pb, pk=pf)
         tokens = self.patches(patches) + self.bins.weight[None, :, None]
         tokens = rearrange(self.residues(tokens), "b f k d -> b (f k) d")
-        readable = inside.expand(-1, self.bins.num_embeddings * pb, -1)
-        readable = readable if mask is None else readable * functional.pad(mask, (0, 0, 0, -mask.shape[1] % pb))
-        weight = self.tokens_of_mask(readable)
+        legible = inside.expand(-1, self.bins.num_embeddings * pb, -1)
+        legible = legible if mask is None else legible * functional.pad(mask, (0, 0, 0, -mask.shape[1] % pb))
+        weight = self.tokens_of_mask(legible)
         summary = (tokens * weight[..., None]).sum(1) / weight.sum(1, keepdim=True).clamp_min(1e-6)
         if isinstance(role, str):
             role = torch.full((mel.shape[0],), ROLES[role], device=mel.device)
@@ -129,9 +129,9 @@ class StyleEncoder(nn.Module):
         if self.manner is not None and self.voice is not None:
             given = torch.zeros(len(mel), PROSODY_INPUT).to(tokens) if prosody is None else prosody
             seen = weight.amax(1) > 0
-            known = [seen & (given[:, -1] > 0) & (role != ROLES["rest"]), seen & (role != ROLES["pitch"])]
+            readable = [seen & (given[:, -1] > 0) & (role != ROLES["rest"]), seen & (role != ROLES["pitch"])]
             tokens = torch.cat([tokens, self.manner(given)[:, None], self.voice(pooled)[:, None]], dim=1)
-            weight = torch.cat([weight, torch.stack(known, dim=1).to(weight)], dim=1)
+            weight = torch.cat([weight, torch.stack(readable, dim=1).to(weight)], dim=1)
         return StyleTokens(tokens=tokens, weight=weight, pooled=pooled)
 
     def _vectors(self, batch: int, speaker: Tensor | None, emotion: Tensor | None) -> list[tuple[Tensor, Tensor]]:

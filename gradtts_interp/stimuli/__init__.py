@@ -3,12 +3,14 @@
 from gradtts_interp.stimuli.continuum import Continuum, Stimulus, make_continuum
 from gradtts_interp.stimuli.experiments import EXPERIMENTS, TASKS, write_experiment
 from gradtts_interp.stimuli.folder import save_continuum
+from gradtts_interp.stimuli.forced_alignment import align_recording
 
 __all__ = [
     "EXPERIMENTS",
     "TASKS",
     "Continuum",
     "Stimulus",
+    "align_recording",
     "make_continuum",
     "save_continuum",
     "write_experiment",

@@ -160,7 +160,7 @@ def renew_score_network(model: GradTTS, changes: Sequence[str]) -> GradTTS:
     kept = {name: value for name, value in model.state_dict().items() if not name.startswith("decoder.")}
     renewed.load_state_dict(kept, strict=False)
     for site in renewed.decoder.estimator.style_attn.values():  # type: ignore[union-attr]
-        nn.init.constant_(site.gate, OPEN_GATE)
+        nn.init.constant_(site.gate, OPEN_GATE)  # type: ignore[arg-type]
     return renewed.train()
 
 

@@ -52,7 +52,8 @@ def test_a_quick_run_writes_tables_with_anchors_and_goes_on(run, tmp_path, monke
     # What the tiny model says may be voiced nowhere: then there is no share to measure, and no figure.
     shares = [mix["A with itself"].get(f"{name}_share") for name in ("f0", "energy", "envelope")]
     assert all(share is None or share["mean"] == 0 for share in shares)
-    assert {"hard half split", "static mix", "default"} <= set(lines(summary, "time"))
+    assert {"correspondence", "intermediateness", "smoothness"} <= set(mix["default"])
+    assert {"hard half split", "static mix", "default", "prior + prosody", "WORLD morph"} <= set(lines(summary, "time"))
     assert {"WORLD swap", "default", "prosody"} <= set(lines(summary, "frequency"))
     known = lines(summary, "reference")
     assert known["A with itself"]["mcd_db"]["mean"] == 0 and known["B (range)"]["mcd_db"]["mean"] > 0
@@ -109,6 +110,7 @@ def test_the_grid_has_every_baseline_and_every_id_once():
     conditions = conditions_of(["mix", "time", "frequency"], has_style=True, noise=True, quick=False)
     names = {(c.mode, c.name) for c in conditions}
     assert {("time", "hard half split"), ("time", "static mix"), ("frequency", "WORLD swap")} <= names
+    assert {("time", "WORLD morph"), ("mix", "WORLD morph"), ("time", "prior + prosody")} <= names
     assert {("mix", "score"), ("mix", "attention"), ("time", "prosody + attention + noise")} <= names
     assert all(len(c.weights) == 11 for c in conditions if c.mode == "mix")
     pairs = [(StyleChoice(1), StyleChoice(2)), (StyleChoice(3, "happy"), StyleChoice(recording="a/b.wav"))]
@@ -116,7 +118,7 @@ def test_the_grid_has_every_baseline_and_every_id_once():
     assert len({item.id for item in items}) == len(items) == 4 * (1 + len(conditions))
     assert len({(i.pair.a, i.pair.text) for i in items}) == 4, "each pair meets other sentences in time"
     official = conditions_of(["mix"], has_style=False, noise=True, quick=True)
-    assert [c.name for c in official] == ["default", "score"]
+    assert [c.name for c in official] == ["default", "score", "WORLD morph"]
     together = [set(c.mechanisms) - {"noise"} for c in conditions if c.mode == "time" and c.mechanisms]
     assert not any(parts >= {"prior", "prosody", "attention"} for parts in together), "that is the default"
     assert sum("noise" not in c.mechanisms for c in conditions if c.mode == "time" and c.mechanisms) == 13

@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from speaking import RATE_HZ, harmonic_tone
 from tiny import StubVocoder, tiny_pipeline
 
+from gradtts_interp.audio import write_wav
 from gradtts_interp.cli import job_flags
 from gradtts_interp.cli.main import main
 from gradtts_interp.cli.pitch_flags import split_words
@@ -78,3 +80,30 @@ def test_errors_name_the_flag_and_the_file(speak, tmp_path, capsys):
     assert "pitch of word 9: the sentence has words 1 to 2" in capsys.readouterr().err
     assert speak("--words", "x:+2st") == 2
     assert "--words: 'x:+2st' is no shift" in capsys.readouterr().err
+
+
+def test_a_recording_is_copied(speak, tmp_path):
+    write_wav(tmp_path / "tone.wav", harmonic_tone(140.0), RATE_HZ)
+    assert speak("--copy", str(tmp_path / "tone.wav"), "--no-plots") == 0
+    report = json.loads((tmp_path / "out" / "sample_0.json").read_text())
+    assert report["settings"]["prosody"] == [str(tmp_path / "tone.wav")]
+    assert {"f0_rms_cents", "energy_rmse_db"} <= set(report["copied_prosody"])
+    assert report["seconds"] == pytest.approx(1.0, abs=0.02)
+    assert speak("--copy", str(tmp_path / "tone.wav"), "--copy-weight", "0.5", "-s2", "2") == 0
+    report = json.loads((tmp_path / "out" / "sample_0.json").read_text())
+    assert "copied_prosody" not in report and report["settings"]["prosody_weight"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--copy", "none.wav"], "none.wav: no such audio file"),
+        (["--copy", "a.wav", "--text", "Go up."], "--copy: it says one sentence; give --text once"),
+        (["--copy", "a.wav", "--copy-tier", "phones"], "--copy-tier: it belongs to --copy-textgrid"),
+        (["--copy-textgrid", "a.TextGrid"], "--copy-textgrid: it belongs to --copy"),
+        (["--copy", "a.wav", "--length-scale", "2"], "--copy and --length-scale: durations are the recording's"),
+    ],
+)
+def test_errors_of_copying(speak, capsys, flags, message):
+    assert speak(*flags) == 2
+    assert message in capsys.readouterr().err

@@ -6,7 +6,7 @@ from scipy.ndimage import binary_erosion
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.baselines import world_swap
+from gradtts_interp.evaluation.baselines import world_morph, world_shift, world_swap
 from gradtts_interp.evaluation.envelope import envelope_distance, log_envelope
 from gradtts_interp.pitch.contour import Contour, extract_contour
 
@@ -49,6 +49,35 @@ def test_swap_with_itself_keeps_the_pitch():
     both = contour.voiced & found.voiced
     assert both.sum() > 0.9 * contour.voiced.sum()
     assert np.abs(np.median(1200 * np.log2(found.f0_hz[both] / contour.f0_hz[both]))) < 3
+
+
+def test_a_morph_goes_from_a_to_b():
+    a = vowel(np.full(SAMPLES, 200.0), (700.0, 1200.0, 2500.0))
+    b = vowel(np.full(SAMPLES, 120.0), (350.0, 2100.0, 2900.0))
+    contours = [extract_contour(x, CONFIG) for x in (a, b)]
+    weight = np.clip((np.arange(len(contours[0])) - 40) / 40, 0, 1)
+    morph = world_morph(a, contours[0], b, contours[1], weight, CONFIG)
+    found = extract_contour(morph, CONFIG)
+    sure = binary_erosion(contours[0].voiced & contours[1].voiced & found.voiced, iterations=3)
+    assert sure.sum() > 60 and morph.shape == a.shape
+    wanted = 200.0 ** (1 - weight) * 120.0**weight
+    assert np.abs(1200 * np.log2(found.f0_hz[sure] / wanted[sure])).max() < 50
+    to = [log_envelope(x, c, CONFIG) for x, c in ((a, contours[0]), (b, contours[1]), (morph, found))]
+    begin, end = sure & (weight == 0), sure & (weight == 1)
+    assert envelope_distance(to[2], to[0], begin) < 0.3 * envelope_distance(to[2], to[1], begin)
+    assert envelope_distance(to[2], to[1], end) < 0.3 * envelope_distance(to[2], to[0], end)
+
+
+@pytest.mark.parametrize("semitones", [6.0, -6.0])
+def test_a_shift_moves_the_pitch_and_not_the_envelope(semitones):
+    a = vowel(np.full(SAMPLES, 160.0), (700.0, 1200.0, 2500.0))
+    contour = extract_contour(a, CONFIG)
+    shifted = world_shift(a, contour, semitones, CONFIG)
+    found = extract_contour(shifted, CONFIG)
+    both = binary_erosion(contour.voiced & found.voiced, iterations=3)
+    assert np.median(12 * np.log2(found.f0_hz[both] / contour.f0_hz[both])) == pytest.approx(semitones, abs=0.1)
+    envelopes = [log_envelope(x, c, CONFIG) for x, c in ((a, contour), (shifted, found))]
+    assert envelope_distance(*envelopes, both) < 3
 
 
 def silence(frames: int) -> Contour:

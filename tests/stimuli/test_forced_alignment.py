@@ -1,0 +1,172 @@
+"""A recording is aligned with its text, and its prosody copied."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from speaking import RATE_HZ, harmonic_tone
+from tiny import TINY_FRAME, tiny_pipeline
+
+from gradtts_interp.audio import write_wav
+from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.textgrid import TextGrid, write_textgrid
+from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.pitch.files import PitchCurve
+from gradtts_interp.stimuli import align_recording
+from gradtts_interp.stimuli.forced_alignment import _whole_durations
+from gradtts_interp.styles import Style
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = "Go down."
+FRAME_SECONDS = 1 / MelConfig().frame_rate_hz
+PHONES = (
+    ("", 0.0, 0.1), ("G", 0.1, 0.2), ("OW1", 0.2, 0.4), ("", 0.4, 0.5), ("D", 0.5, 0.55), ("AW1", 0.55, 0.8),
+    ("n", 0.8, 0.9), ("", 0.9, 1.0),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tts():
+    return tiny_pipeline(TINY_FRAME)
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """A tone of one second, which random weights take for speech as good as any."""
+    write_wav(tmp_path / "tone.wav", harmonic_tone(140.0, 1.0), RATE_HZ)
+    return tmp_path / "tone.wav"
+
+
+def grid(folder, phones=PHONES, *, tier="phones"):
+    write_textgrid(folder / "tone.TextGrid", TextGrid(phones[-1][2], {tier: tuple(phones)}, {}))
+    return folder / "tone.TextGrid"
+
+
+def edges_of(style: Style) -> np.ndarray:
+    return np.cumsum(style.durations)[:-1] * FRAME_SECONDS
+
+
+def test_durations_of_a_textgrid(tts, recording, tmp_path):
+    style = align_recording(tts, recording, TEXT, textgrid=grid(tmp_path))
+    assert style.tokens == (" ", "@G", "@OW1", "@D", "@AW1", "@N", ".")  # this layout has no token between words
+    np.testing.assert_allclose(edges_of(style), [0.1, 0.2, 0.5, 0.55, 0.8, 0.9], atol=FRAME_SECONDS)
+    assert sum(style.durations) == len(style.contour)
+
+
+def test_silences_of_a_textgrid_are_between_words(recording, tmp_path):
+    tts = tiny_pipeline(replace(TINY_FRAME, word_boundaries=True))
+    style = align_recording(tts, recording, "Go, down.", textgrid=grid(tmp_path))
+    assert style.tokens[3:5] == (",", " ")
+    np.testing.assert_allclose(edges_of(style)[2:5], [0.4, 0.45, 0.5], atol=FRAME_SECONDS)
+
+
+def test_whole_durations_are_at_least_one_frame():
+    assert _whole_durations(np.array([2.2, 2.4, 2.6, 9.0]), 10).tolist() == [2, 1, 1, 5, 1]
+    assert _whole_durations(np.array([0.0, 0.0, 0.0]), 4).tolist() == [1, 1, 1, 1]
+    assert _whole_durations(np.array([9.7, 9.8, 9.9]), 10).tolist() == [7, 1, 1, 1]
+    assert _whole_durations(np.array([np.pi * 10]), 90).tolist() == [31, 59]
+
+
+def test_what_the_demo_says_is_found_where_it_says_it():
+    """With durations that are far from its own, and silence around."""
+    demo = GradTTSInterpPipeline.from_pretrained(ROOT / "checkpts" / "demo")
+    text, style = "The quiet farmer painted seven boats.", demo.style(speaker=3)
+    durations = demo(text, style, num_inference_steps=0).durations
+    durations = np.maximum(durations + np.resize([6, -2, 3, 0, -1], len(durations)), 1)
+    durations[[0, -1]] = 60
+    speech = demo(text, style, durations=[durations.tolist()], num_inference_steps=0)
+    found = align_recording(demo, speech.audio, text, sample_rate_hz=RATE_HZ)
+    errors = np.abs(np.cumsum(found.durations) - np.cumsum(durations))[:-1]
+    assert np.median(errors) <= 1 and errors.max() <= 6
+
+
+def test_a_copy_has_the_durations_and_the_pitch_of_the_recording(tts, recording, tmp_path):
+    copied = align_recording(tts, recording, TEXT, textgrid=grid(tmp_path))
+    seen = []
+    speak = {"num_inference_steps": 0, "seed": 0}
+    decode = tts.vocoder.decode
+    try:
+        tts.vocoder.decode = lambda mels, config, *, contours: seen.append(contours) or decode(mels, config)
+        whole = tts(TEXT, tts.style(speaker=0), prosody=copied, **speak)
+        half = tts([TEXT, TEXT], tts.style(speaker=0), prosody=[copied, None], prosody_weight=0.5, **speak)
+    finally:
+        del tts.vocoder.decode
+    assert tuple(whole.durations) == copied.durations and whole.settings["prosody"] == [str(recording)]
+    f0_hz, voiced = (x.numpy() for x in seen[0][0])
+    assert voiced.astype(bool).tolist() == copied.contour.voiced.tolist()
+    np.testing.assert_allclose(f0_hz[voiced > 0], copied.contour.f0_hz[copied.contour.voiced], rtol=1e-3)
+    own = half[1].durations
+    np.testing.assert_array_equal(half[0].durations, np.rint(np.sqrt(own * np.array(copied.durations))))
+    # Nothing of a recording at weight 0, and all that is copied does not depend on the recording's gain.
+    none = tts(TEXT, tts.style(speaker=0), prosody=copied, prosody_weight=0.0, **speak)
+    np.testing.assert_allclose(none.mel, tts(TEXT, tts.style(speaker=0), **speak).mel, atol=1e-4)
+    quiet = replace(copied.contour, energy_db=copied.contour.energy_db - 12)
+    quieter = replace(copied, contour=quiet, prosody=copied.prosody - np.float32([0, 0, 12, 0]))
+    np.testing.assert_allclose(
+        tts(TEXT, tts.style(speaker=0), prosody=quieter, **speak).mel, whole.mel, atol=1e-4, rtol=0
+    )
+
+
+def test_energy_is_that_of_the_recording_s_tokens(tts, recording, tmp_path):
+    copied = align_recording(tts, recording, TEXT, textgrid=grid(tmp_path))
+    speak = {"num_inference_steps": 0, "seed": 0}
+    plain = tts(TEXT, tts.style(speaker=0), prosody=copied, **speak)
+    energy_db = copied.contour.energy_db.copy()
+    first = sum(copied.durations[:2])
+    energy_db[first : first + copied.durations[2]] += 20
+    louder = replace(copied, contour=replace(copied.contour, energy_db=energy_db))
+    moved = np.abs(tts(TEXT, tts.style(speaker=0), prosody=louder, **speak).mel - plain.mel).mean(0)
+    assert moved[first + 2] > 10 * max(moved[-1], 1e-6)
+
+
+def test_a_contour_of_one_s_own_comes_before_the_recording_s(tts, recording, tmp_path):
+    copied = align_recording(tts, recording, TEXT, textgrid=grid(tmp_path))
+    seen = []
+    decode = tts.vocoder.decode
+    try:
+        tts.vocoder.decode = lambda mels, config, *, contours: seen.append(contours) or decode(mels, config)
+        curve = PitchCurve(np.array([0.0, 1.0]), np.array([200.0, 200.0]))
+        speech = tts(TEXT, tts.style(speaker=0), prosody=copied, pitch=curve, num_inference_steps=0)
+    finally:
+        del tts.vocoder.decode
+    f0_hz, voiced = (x.numpy() for x in seen[0][0])
+    np.testing.assert_allclose(f0_hz[voiced > 0], 200.0, rtol=1e-3)
+    assert tuple(speech.durations) == copied.durations and voiced.sum() == copied.contour.voiced.sum()
+
+
+@pytest.mark.parametrize(
+    ("phones", "text", "message"),
+    [
+        (PHONES, "Go up.", "phone 3 is 'D', and 'AH' in the text; expected the ARPAbet phones"),
+        (PHONES, "Go.", "5 phones, and 2 in the text"),
+        ((("", 0.0, 1.0),), TEXT, "0 phones, and 5 in the text"),
+        ((*PHONES[:-1], ("", 0.9, 1.5)), TEXT, "ends at 1.50 s and .*tone.wav at 1.00 s"),
+    ],
+)
+def test_textgrids_of_something_else(tts, recording, tmp_path, phones, text, message):
+    with pytest.raises(InputError, match=message):
+        align_recording(tts, recording, text, textgrid=grid(tmp_path, phones))
+
+
+def test_errors(tts, recording, tmp_path):
+    path = grid(tmp_path, tier="mots")
+    with pytest.raises(InputError, match="without a tier 'phones'; its interval tiers: 'mots'"):
+        align_recording(tts, recording, TEXT, textgrid=path, tier="phones")
+    long = " ".join(["A long old story goes on and on."] * 5)
+    with pytest.raises(InputError, match=r"tone.wav: 86 frames for a text of \d+ tokens"):
+        align_recording(tts, recording, long)
+    with pytest.raises(InputError, match="lasts 0.20 s; expected at least 0.5 s"):
+        align_recording(tts, harmonic_tone(140.0, 0.2), TEXT, sample_rate_hz=RATE_HZ)
+    with pytest.raises(InputError, match="reads no recordings; expected one with a style encoder"):
+        align_recording(tiny_pipeline(replace(TINY_FRAME, add_blank=True)), recording, TEXT)
+    copied = align_recording(tts, recording, TEXT)
+    with pytest.raises(InputError, match="phoneme times in 'Go up.' are not known; expected what stimuli.align"):
+        tts("Go up.", tts.style(speaker=0), prosody=copied, num_inference_steps=0)
+    with pytest.raises(InputError, match="prosody of 1 recordings was given for 2 lines"):
+        tts([TEXT, TEXT], tts.style(speaker=0), prosody=[copied], num_inference_steps=0)
+    with pytest.raises(InputError, match="prosody_weight 1.5: expected a number from 0 to 1"):
+        tts(TEXT, tts.style(speaker=0), prosody=copied, prosody_weight=1.5, num_inference_steps=0)
+    with pytest.raises(InputError, match="durations and prosody both give durations"):
+        tts(TEXT, tts.style(speaker=0), prosody=copied, durations=[[9] * 7], num_inference_steps=0)
