@@ -276,6 +276,21 @@ class GradTTSInterpPipeline:
         usual = DEFAULT_MECHANISMS_BY_PITCH if share.region else DEFAULT_MECHANISMS
         return usual if self.model.frame_prior is None else (*usual, ENVELOPE)
 
+    def usual_sampler(self, steps: int | None, solver: str | None, *, noise_decides: bool = False) -> tuple[int, str]:
+        """Fill in steps and sampler where they were not said; see :func:`~gradtts_interp.sampling.choose_sampler`.
+
+        Args:
+            steps: Steps, or None.
+            solver: Name of a sampler, or None.
+            noise_decides: Whether styles are offered openly, or the noise is tuned.
+
+        Returns:
+            Steps, 0 for a prior alone, and sampler.
+        """
+        if steps is None and self.model.decoder is None:
+            steps = 0
+        return choose_sampler(steps, solver, converged=noise_decides or self.model.frame_prior is None)
+
     def accelerate(self, precision: str = "auto", *, compile_mode: str | None = None) -> GradTTSInterpPipeline:
         """Choose the arithmetic of the networks; see :func:`gradtts_interp.acceleration.accelerate`."""
         accelerate(self.model, self.vocoder, precision, compile_mode=compile_mode)
@@ -355,9 +370,9 @@ class GradTTSInterpPipeline:
         if share is not None and exchanged and noise_tuning is not None and noise_tuning.windows:
             name = named_share.name if named_share else share.name
             raise InputError(f"share {name} with windows of your own: exchange the styles and use ~share instead")
-        if num_inference_steps is None and self.model.decoder is None:
-            num_inference_steps = 0
-        options = SamplingOptions(*choose_sampler(num_inference_steps, solver), guidance, temperature)
+        tuned = noise_tuning is not None or NOISE in (mechanisms or ())
+        steps = self.usual_sampler(num_inference_steps, solver, noise_decides=tuned or offer == OPEN)
+        options = SamplingOptions(*steps, guidance, temperature)
         if options.steps == 0:
             self.require_speaking_prior(guidance, mechanisms, noise_tuning)
         self.require_offer(offer, b, options.steps)
@@ -497,9 +512,7 @@ class GradTTSInterpPipeline:
             InputError: An argument cannot be used; the message names it.
         """
         a, b, share, _ = _order(a, b, share)
-        if num_inference_steps is None and self.model.decoder is None:
-            num_inference_steps = 0
-        options = SamplingOptions(*choose_sampler(num_inference_steps, solver), guidance, temperature)
+        options = SamplingOptions(*self.usual_sampler(num_inference_steps, solver), guidance, temperature)
         if options.steps == 0:
             self.require_speaking_prior(guidance, mechanisms, None)
         styles = [a or Style(name="default")] + ([b] if b is not None else [])

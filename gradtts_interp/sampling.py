@@ -13,25 +13,31 @@ from gradtts_interp.diffusion.samplers import FAST_SOLVERS, sampler_by_name
 from gradtts_interp.errors import InputError
 
 OFFICIAL_STEPS, OFFICIAL_SOLVER = 50, "euler"
-DEFAULT_STEPS, DEFAULT_SOLVER = 18, "unipc"
-"""Used when nothing is said: about as near to the converged mel as 100 Euler steps. Over the distance of the two
-styles' mels 0.58 % (Euler 100: 0.56 %, 16 steps: 0.81 %; benchmarks/RESULTS.md, part a, which measures it anew)."""
+DEFAULT_STEPS, DEFAULT_SOLVER = 2, "unipc"
+"""Used when nothing is said, around a frame prior: the fewest steps at which no measure is worse than with 100 Euler,
+see ``benchmarks/steps.py`` and the model card, and what is heard is a sample; one step gives the prior mean again."""
+CONVERGED_STEPS = 18
+"""Used where the noise decides, and around a token prior: as near to the converged mel as 100 Euler steps. Over the
+distance of two styles' mels 0.58 % (Euler 100: 0.56 %, 16 steps: 0.81 %; benchmarks/RESULTS.md, part a)."""
 
 
-def choose_sampler(steps: int | None, solver: str | None) -> tuple[int, str]:
+def choose_sampler(steps: int | None, solver: str | None, *, converged: bool) -> tuple[int, str]:
     """Fill in what was not said: steps alone mean Euler's, as in Grad-TTS; a solver alone has its own usual steps.
 
     Args:
         steps: Steps, or None.
         solver: Name of a sampler, or None.
+        converged: Whether the sample is to follow its noise all the way, by default.
 
     Returns:
         Steps and solver.
     """
+    if solver is None and steps is None:
+        return CONVERGED_STEPS if converged else DEFAULT_STEPS, DEFAULT_SOLVER
     if solver is None:
-        return (DEFAULT_STEPS, DEFAULT_SOLVER) if steps is None else (steps, OFFICIAL_SOLVER)
+        return steps, OFFICIAL_SOLVER  # type: ignore[return-value]
     if steps is None:
-        steps = DEFAULT_STEPS if solver in FAST_SOLVERS else OFFICIAL_STEPS
+        steps = CONVERGED_STEPS if solver in FAST_SOLVERS else OFFICIAL_STEPS
     return steps, solver
 
 

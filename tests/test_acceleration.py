@@ -11,21 +11,23 @@ from gradtts_interp import shares
 from gradtts_interp.acceleration import with_fallback
 from gradtts_interp.errors import InputError
 from gradtts_interp.models import precision
-from gradtts_interp.sampling import DEFAULT_SOLVER, DEFAULT_STEPS, OFFICIAL_STEPS, choose_sampler
+from gradtts_interp.sampling import CONVERGED_STEPS, DEFAULT_SOLVER, DEFAULT_STEPS, OFFICIAL_STEPS, choose_sampler
 
 
 @pytest.mark.parametrize(
     ("asked", "chosen"),
     [
-        ((None, None), (DEFAULT_STEPS, DEFAULT_SOLVER)),
-        ((100, None), (100, "euler")),
-        ((None, "euler"), (OFFICIAL_STEPS, "euler")),
-        ((None, "dpm++"), (DEFAULT_STEPS, "dpm++")),
-        ((7, "ml"), (7, "ml")),
+        ((None, None, False), (DEFAULT_STEPS, DEFAULT_SOLVER)),
+        ((None, None, True), (CONVERGED_STEPS, DEFAULT_SOLVER)),
+        ((100, None, False), (100, "euler")),
+        ((None, "euler", False), (OFFICIAL_STEPS, "euler")),
+        ((None, "dpm++", False), (CONVERGED_STEPS, "dpm++")),
+        ((7, "ml", True), (7, "ml")),
     ],
 )
 def test_what_is_not_said_is_filled_in(asked, chosen):
-    assert choose_sampler(*asked) == chosen
+    *said, converged = asked
+    assert choose_sampler(*said, converged=converged) == chosen
 
 
 def test_bf16_is_near_and_fp32_comes_back():

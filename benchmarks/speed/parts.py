@@ -9,7 +9,7 @@ import torch
 from benchmarks.speed.measure import peak_mib, timed
 from benchmarks.speed.setup import MIDDLE, SpeedSetup
 from gradtts_interp.models.precision import bf16_is_fast
-from gradtts_interp.sampling import DEFAULT_SOLVER, DEFAULT_STEPS
+from gradtts_interp.sampling import CONVERGED_STEPS, DEFAULT_SOLVER
 from gradtts_interp.vocoder import GriffinLimVocoder
 
 Rows = list[dict[str, Any]]
@@ -47,7 +47,7 @@ def steps(setup: SpeedSetup) -> Rows:
 
 def vocoder(setup: SpeedSetup) -> Rows:
     """Seconds to decode a mel: the whole at once in fp32 (baseline), bf16, without phase refinement, Griffin-Lim."""
-    mel = setup.mel(MIDDLE, num_inference_steps=DEFAULT_STEPS, solver=DEFAULT_SOLVER).to(setup.tts.device)
+    mel = setup.mel(MIDDLE, num_inference_steps=CONVERGED_STEPS, solver=DEFAULT_SOLVER).to(setup.tts.device)
     contract, network = setup.tts.model.settings.mel, setup.tts.vocoder
     rounds = network.refinement_rounds
     seconds = mel.shape[1] / contract.frame_rate_hz
@@ -86,8 +86,8 @@ def sentences(setup: SpeedSetup) -> Rows:
     cases = [("fp32, Euler 100, one by one (baseline)", "fp32", 100, "euler", 1)]
     for precision in ("fp32", "bf16") if bf16_is_fast(setup.tts.device) else ("fp32",):
         for batch in (1, 2) if setup.quick else (1, 2, 4, 8):
-            name = f"{precision}, {DEFAULT_SOLVER} {DEFAULT_STEPS}"
-            cases.append((name, precision, DEFAULT_STEPS, DEFAULT_SOLVER, batch))
+            name = f"{precision}, {DEFAULT_SOLVER} {CONVERGED_STEPS}"
+            cases.append((name, precision, CONVERGED_STEPS, DEFAULT_SOLVER, batch))
     for name, precision, n, solver, batch in cases:
         setup.tts.accelerate(precision)
         texts, spoken = [MIDDLE] * batch, []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.speed.solvers import ERROR, EULER_100, MIX_100, SECONDS, Case
-from gradtts_interp.sampling import DEFAULT_SOLVER, DEFAULT_STEPS
+from gradtts_interp.sampling import CONVERGED_STEPS, DEFAULT_SOLVER
 
 Row = dict[str, Any]
 FASTER, WITHIN_PERCENT, TUNING = 12.0, 1.0, 3.0
@@ -49,7 +49,7 @@ def _find(rows: list[Row], case: Case) -> Row | None:
 
 def _of_solvers(rows: list[Row], evaluation: list[Row]) -> list[Row]:
     """Time at the error of Euler-100 or less; and the error of the default."""
-    euler, mix, default = (_find(rows, case) for case in (EULER_100, MIX_100, Case(DEFAULT_SOLVER, DEFAULT_STEPS)))
+    euler, mix, default = (_find(rows, case) for case in (EULER_100, MIX_100, Case(CONVERGED_STEPS, DEFAULT_SOLVER)))
     assert euler and mix and default
     best: dict[str, Row] = {}
     for arithmetic in ("fp32", "bf16"):
@@ -71,7 +71,7 @@ def _of_solvers(rows: list[Row], evaluation: list[Row]) -> list[Row]:
             found.append(_row(what, f">= {FASTER:g}", ratio, ratio >= FASTER, "" if ratio >= FASTER else limit))
     else:
         found.append(_row("(a) a fast solver at the error of Euler 100", f">= {FASTER:g}", "none is as near", False))
-    what = f"(a) error of the default, {DEFAULT_SOLVER} {DEFAULT_STEPS}, % of the A-B distance"
+    what = f"(a) error of the default, {DEFAULT_SOLVER} {CONVERGED_STEPS}, % of the A-B distance"
     found.append(_row(what, f"<= {WITHIN_PERCENT:g}", default[ERROR], default[ERROR] <= WITHIN_PERCENT))
     return found
 

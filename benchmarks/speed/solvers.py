@@ -16,7 +16,7 @@ from gradtts_interp.diffusion import diffusers_adapter
 from gradtts_interp.diffusion.diffusers_adapter import evaluation_times
 from gradtts_interp.diffusion.schedule import LinearSchedule, log_snr, time_of_log_snr
 from gradtts_interp.models.precision import bf16_is_fast
-from gradtts_interp.sampling import DEFAULT_SOLVER, DEFAULT_STEPS
+from gradtts_interp.sampling import CONVERGED_STEPS, DEFAULT_SOLVER
 
 REFERENCE_STEPS = 1000
 TEXTS = (SHORT, BRIEF)
@@ -75,8 +75,8 @@ MIX_100 = Case("euler", 100, mechanisms=("score",))
 def cases(setup: SpeedSetup) -> list[Case]:
     """What is measured; the plain baseline, a score mix of two styles by Euler, first."""
     if setup.quick:
-        few = [Case("unipc", n) for n in (8, DEFAULT_STEPS)] + [Case("unipc", 12, spacing="Karras")]
-        return [MIX_100, EULER_100, *few, *[Case("unipc", DEFAULT_STEPS, "bf16")] * bf16_is_fast(setup.tts.device)]
+        few = [Case("unipc", n) for n in (8, CONVERGED_STEPS)] + [Case("unipc", 12, spacing="Karras")]
+        return [MIX_100, EULER_100, *few, *[Case("unipc", CONVERGED_STEPS, "bf16")] * bf16_is_fast(setup.tts.device)]
     found = [MIX_100, *(Case("euler", n) for n in (10, 20, 50, 100)), Case("euler_maruyama", 100), Case("ml", 100)]
     found += [Case(solver, n) for solver in ("dpm++", "unipc") for n in (6, 8, 10, 12, 14, 16, 18, 20, 24, 28)]
     found += [Case("unipc", n, spacing=name) for n in (12, 20) for name in SPACINGS if name != "ours"]
@@ -102,7 +102,7 @@ def solvers(setup: SpeedSetup) -> list[dict[str, Any]]:
     truth = Case("unipc", 60) if setup.quick else Case("euler", REFERENCE_STEPS)
     for text in TEXTS[:1] if setup.quick else TEXTS:
         durations = setup.prepare([text]).durations[0].tolist()
-        plain = {"durations": durations, "num_inference_steps": DEFAULT_STEPS, "solver": DEFAULT_SOLVER}
+        plain = {"durations": durations, "num_inference_steps": CONVERGED_STEPS, "solver": DEFAULT_SOLVER}
         a, b = (setup.mel(text, styles=style, **plain) for style in "ab")  # warm-up, too
         reference, seconds = _solve(setup, truth, text, durations)
         found[truth].append((0.0, seconds))

@@ -13,7 +13,6 @@ from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.morphing import morph_measures
 from gradtts_interp.pipeline import GradTTSInterpPipeline
-from gradtts_interp.sampling import choose_sampler
 from gradtts_interp.stimuli.continuum import CONTINUA, EQUALISED, Continuum, make_continuum
 from gradtts_interp.stimuli.experiments import EXPERIMENTS, TASKS, write_experiment
 from gradtts_interp.stimuli.folder import save_continuum
@@ -89,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     tts = tts.to(device_of(args.device))
     tts.set_progress_bar_config(disable=True)
     a, b = (choice.load(tts) for choice in choices_of(args) if choice is not None)
-    steps, solver = choose_sampler(args.timesteps, args.solver)
+    steps, solver = tts.usual_sampler(args.timesteps, args.solver)
     with tqdm(desc="renderings", unit="rendering", disable=None, file=sys.stderr) as bar:
         continuum = make_continuum(
             tts,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ from gradtts_interp.evaluation.run import Record, RunFolder, Work, run_items
 from gradtts_interp.evaluation.table_definitions import GRID_TABLES
 from gradtts_interp.evaluation.tables import tabulate
 from gradtts_interp.job import StyleChoice
-from gradtts_interp.sampling import SamplingOptions, choose_sampler
+from gradtts_interp.sampling import SamplingOptions
 
 UTTERANCES = 6  # about 12 minutes on two cores with the demo checkpoint
 QUICK_UTTERANCES = 2
@@ -122,11 +122,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _open(args: argparse.Namespace, kind: str, device: str) -> tuple[GridSettings, GridContext]:
     checkpoint = Path(args.checkpoint) if args.checkpoint else default_checkpoint()
-    sampling = SamplingOptions(*choose_sampler(args.timesteps, args.solver), temperature=args.temperature)
     settings = GridSettings(
         checkpoint=str(checkpoint),
         device=device,
-        sampling=sampling,
+        sampling=SamplingOptions(),
         seed=args.seed,
         listener=listening_of(args),
         encoder=speaker_encoder_of(args),
@@ -136,6 +135,9 @@ def _open(args: argparse.Namespace, kind: str, device: str) -> tuple[GridSetting
         textgrids=args.textgrids,
         texts=tuple(line.text for line in read_lines(args.file)) if args.file else SENTENCES,
     )
+    tuned = not (args.no_noise or args.quick)
+    usual = settings.open().renderer.pipeline.usual_sampler(args.timesteps, args.solver, noise_decides=tuned)
+    settings = replace(settings, sampling=SamplingOptions(*usual, temperature=args.temperature))
     return settings, settings.open()
 
 

@@ -19,7 +19,14 @@ from gradtts_interp.interpolation.mechanisms import BY_SHARE, MECHANISMS, OFFERS
 from gradtts_interp.interpolation.noise import NOISE
 from gradtts_interp.job import Job
 from gradtts_interp.models.precision import PRECISIONS
-from gradtts_interp.sampling import DEFAULT_SOLVER, DEFAULT_STEPS, OFFICIAL_SOLVER, OFFICIAL_STEPS, SamplingOptions
+from gradtts_interp.sampling import (
+    CONVERGED_STEPS,
+    DEFAULT_SOLVER,
+    DEFAULT_STEPS,
+    OFFICIAL_SOLVER,
+    OFFICIAL_STEPS,
+    SamplingOptions,
+)
 
 USAGE = "%(prog)s -f FILE [-s A -s2 B] [options]; --help lists them"
 
@@ -98,7 +105,8 @@ def _add_sampling(group: argparse._ArgumentGroup) -> None:
         "--timesteps",
         type=_steps,
         metavar="N",
-        help=f"steps of the sampler (default: {DEFAULT_STEPS} of {DEFAULT_SOLVER}; {OFFICIAL_STEPS} of others); "
+        help=f"steps of the sampler (default: {DEFAULT_STEPS} of {DEFAULT_SOLVER}, {CONVERGED_STEPS} where the noise "
+        f"decides or the prior is of tokens; {OFFICIAL_STEPS} of other solvers); "
         "0 speaks the prior mean, which a checkpoint with a frame prior can",
     )
     group.add_argument(

@@ -24,7 +24,6 @@ from torch.nn import functional
 
 from gradtts_interp.audio import log_mel, require_speech
 from gradtts_interp.config import MelConfig
-from gradtts_interp.corpus.teacher import VOICES
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import atomic_path, read_json, require_same_shapes
 
@@ -33,7 +32,8 @@ WEIGHTS = "model.safetensors"
 RMS = 10 ** (-26 / 20)
 SPEECH_RANGE_NATS = 3.5  # about 30 dB
 COSINE_SCALE = 16.0
-GENDER_OF_BASE = {base: "male" if base.startswith("jm") else "female" for base in VOICES}
+GENDERS = {"jf": "female", "jm": "male"}
+"""What the names of the demo corpus's base voices begin with; all of them are of a woman or a man."""
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,7 @@ class SpeakerEncoder:
         chances = self.net.base(embedding).softmax(-1)[0]
         by_gender: dict[str, float] = {}
         for base, chance in zip(self.settings.bases, chances.tolist(), strict=True):
-            gender = GENDER_OF_BASE.get(base, "unknown")
+            gender = GENDERS.get(base[:2], "unknown")
             by_gender[gender] = by_gender.get(gender, 0.0) + chance
         gender = max(by_gender, key=by_gender.__getitem__)
         return Identity(

@@ -48,6 +48,8 @@ class StyleReading:
         mean: Of a frame prior: from a pooled style per frame (B, E, T) and the prosody asked for (B, 8, T) to the prior
             mean of these texts (B, M, T), whatever the style; of some frames with the first of them as ``first_frame``.
         envelope: Of a frame prior: from a mean (B, M, T) and F0 in Hz (B, T) to the spectral envelope (B, M, T).
+        towards: Factor and summand (B, M, 1) that bring means of voiced frames to the spectrum of the recording that
+            the style is; None for a style that training knew.
     """
 
     mu: Tensor | None
@@ -57,6 +59,7 @@ class StyleReading:
     contour: Tensor | None = None
     mean: Callable[..., Tensor] | None = None
     envelope: Callable[[Tensor, Tensor], Tensor] | None = None
+    towards: tuple[Tensor, Tensor] | None = None
 
     @property
     def frames(self) -> int:
@@ -190,7 +193,7 @@ def _shaped_mean(styles: tuple[StyleReading, ...], branch: Branch, frames: slice
 
     Where a style of some share is unvoiced, there is no pitch of its own to read an envelope at, and the mean stays.
     """
-    mu = _mean(styles, branch, frames)
+    mu = mean_of_frames(styles, branch, frames)
     if branch.envelopes is None:
         return mu
     assert branch.prosody is not None
@@ -204,7 +207,7 @@ def _shaped_mean(styles: tuple[StyleReading, ...], branch: Branch, frames: slice
         if not share.any():
             continue
         own = _prosody_per_frame((style,), None)[..., frames]
-        change = change + share * read(_mean((style,), single((style,)), frames), own)
+        change = change + share * read(mean_of_frames((style,), single((style,)), frames), own)
         voiced = voiced & ((own[:, PITCH_FROM] > 0) | (share == 0).all(1))
     return mu + lifter(change, *ENVELOPE_QUEFRENCIES) * voiced[:, None]
 
@@ -241,8 +244,22 @@ def part_of_plan(plan: Plan, styles: tuple[StyleReading, ...], frames: slice, *,
     return replace(plan, branches=tuple(branches))
 
 
-def _mean(styles: tuple[StyleReading, ...], branch: Branch, frames: slice) -> Tensor:
-    """Prior mean of some frames of a branch.
+def mean_of_frames(styles: tuple[StyleReading, ...], branch: Branch, frames: slice) -> Tensor:
+    """Prior mean of some frames of a branch, nearer to the styles that are recordings unknown to training."""
+    mu = _predicted_mean(styles, branch, frames)
+    if all(style.towards is None for style in styles) or branch.prosody is None:
+        return mu
+    voice, change = branch.voice, torch.zeros_like(mu)
+    for i, style in enumerate(styles):
+        share: Tensor | float = float(voice == i) if isinstance(voice, int) else voice[:, i, :, frames]
+        if style.towards is not None:
+            factor, summand = style.towards
+            change = change + share * (factor * mu + summand - mu)
+    return mu + change * (branch.prosody[:, PITCH_FROM, frames] > 0)[:, None]
+
+
+def _predicted_mean(styles: tuple[StyleReading, ...], branch: Branch, frames: slice) -> Tensor:
+    """Prior mean of some frames of a branch, as the networks give it.
 
     Means of tokens are mixed by bin and frame. A frame prior is asked once, for pooled styles that are mixed frame by
     frame, so that formants glide instead of two sets fading into each other; where shares differ over the bins, once

@@ -13,15 +13,19 @@ from torch import Tensor
 from gradtts_interp.alignment import durations_from_log, expand
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.interpolation.mechanisms import StyleReading
+from gradtts_interp.interpolation.mechanisms import StyleReading, mean_of_frames, single
 from gradtts_interp.interpolation.shares import PitchRegion
 from gradtts_interp.models.frame_prior import PhoneEncoder
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.models.pitch_predictor import contour_of
+from gradtts_interp.models.pitch_predictor import PITCH_FROM, contour_of
+from gradtts_interp.models.postfilter import FORMANT_QUEFRENCIES, lifter
 from gradtts_interp.models.style_context import StyleTokens
 from gradtts_interp.pitch.contour import Contour, f0_skew, normalise_prosody
 from gradtts_interp.pitch.masks import pitch_mask
 from gradtts_interp.styles import Style
+
+FEWEST_VOICED = 20
+"""Frames of a recording whose spectrum is followed."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class EncodedStyle:
         hidden: Hidden states of the text encoder (B, D, L), or None where nothing is predicted from them. With a frame
             prior they are the same for all styles.
         skew: Of the reference's F0 (B,), see :func:`~gradtts_interp.pitch.contour.f0_skew`; None with ``hidden``.
+        spectrum: Mean and spread (2, M) of the voiced frames of a recording that training did not know; None for named
+            speakers and without a frame prior.
     """
 
     means: Tensor | None
@@ -61,6 +67,7 @@ class EncodedStyle:
     speaker: Tensor | None
     hidden: Tensor | None = None
     skew: Tensor | None = None
+    spectrum: Tensor | None = None
 
 
 def pad_ids(ids: list[tuple[int, ...]], device: torch.device) -> Texts:
@@ -117,8 +124,19 @@ def encode_styles(
                 tokens = replace(tokens, pooled=whole.pooled)
         else:
             means, logw, mask, hidden = model.read_text(texts.ids, texts.lengths, pooled)
-        answers.append(EncodedStyle(means, logw, mask, _repeat(tokens, size), vector, None, hidden, skew))
+        spectrum = None if text is None or style.speaker is not None else _spectrum(model, style)
+        answers.append(EncodedStyle(means, logw, mask, _repeat(tokens, size), vector, None, hidden, skew, spectrum))
     return answers
+
+
+def _spectrum(model: GradTTS, style: Style) -> Tensor | None:
+    """Mean and spread (2, M) of a recording's voiced frames; None where they are too few to tell."""
+    assert style.mel is not None and style.contour is not None
+    voiced = style.contour.voiced[: style.mel.shape[1]]
+    if voiced.sum() < FEWEST_VOICED:
+        return None
+    mel = torch.from_numpy(style.mel[:, : len(voiced)][:, voiced]).to(model.device).float()
+    return torch.stack([mel.mean(1), mel.std(1)])
 
 
 def _encode_official(model: GradTTS, texts: Texts, style: Style) -> EncodedStyle:
@@ -232,7 +250,7 @@ def read_style(model: GradTTS, style: EncodedStyle, durations: Tensor, frames: i
     if model.pitch_predictor is not None and style.hidden is not None and style.skew is not None:
         pooled = (style.tokens.pooled,) if model.frame_prior is not None and style.tokens is not None else ()
         contour = contour_of(model.pitch_predictor(style.hidden, durations, frames, *pooled), durations, style.skew)
-    return StyleReading(
+    reading = StyleReading(
         mu=None if style.means is None else expand(style.means, durations, frames=frames),
         tokens=style.tokens,
         prosody=style.prosody,
@@ -241,3 +259,26 @@ def read_style(model: GradTTS, style: EncodedStyle, durations: Tensor, frames: i
         mean=None if model.frame_prior is None else partial(model.frame_prior, style.hidden, durations),
         envelope=None if model.frame_prior is None else model.frame_prior.planes.envelope,
     )
+    return reading if style.spectrum is None else replace(reading, towards=_towards(model, reading, style.spectrum))
+
+
+def _towards(model: GradTTS, reading: StyleReading, spectrum: Tensor) -> tuple[Tensor, Tensor]:
+    """Factor and summand (B, M, 1) that bring the means of voiced frames to a recording's spectrum, at their own level.
+
+    The pooled style says of a voice that training never heard only what it has in common with those that it did. Of the
+    spread half is taken over, in log, since a recording's has its noise too.
+    """
+    branch = single((reading,))
+    own, emphasis = mean_of_frames((reading,), branch, slice(None)), model.settings.formant_emphasis
+    assert branch.prosody is not None
+    voiced = (branch.prosody[:, PITCH_FROM] > 0).to(own)[:, None]
+    heard, count = model.to_mel(own), voiced.sum(-1, keepdim=True).clamp_min(1)
+    mean = (heard * voiced).sum(-1, keepdim=True) / count
+    spread = ((heard - mean).square() * voiced).sum(-1, keepdim=True).div(count).sqrt().clamp_min(1e-3)
+    factor = (spectrum[1][:, None] / spread).clamp(0.5, 2).sqrt()
+    change = spectrum[0][:, None] - mean
+    change = change - change.mean(1, keepdim=True)
+    # What is decoded has its formants emphasised; before that, the change is so much smaller.
+    change = (change - (1 - 1 / emphasis) * lifter(change, *FORMANT_QUEFRENCIES)) / model.settings.mel_std
+    centre = (own * voiced).sum(-1, keepdim=True) / count
+    return factor, centre + change - factor * centre

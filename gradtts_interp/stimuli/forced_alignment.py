@@ -84,7 +84,9 @@ def align_recording(
     )
     style = style_of_samples(found.audio, settings.mel, name=found.name)
     assert style.mel is not None and style.contour is not None
-    line, frames = tokenize_line(tts.frontend, text)[0], style.mel.shape[1]
+    contour, pitch = second_opinion(found.audio.numpy(), style.contour, settings.mel)
+    frames, style = style.mel.shape[1], replace(style, contour=contour)
+    line = tokenize_line(tts.frontend, text)[0]
     if frames < len(line.ids):
         raise InputError(
             f"{found.name}: {frames} frames for a text of {len(line.ids)} tokens; expected a frame or more for each"
@@ -95,9 +97,8 @@ def align_recording(
     else:
         edges = _edges_by_warping(tts, line, style)
     durations = _whole_durations(edges, frames)
-    contour, pitch = second_opinion(found.audio.numpy(), style.contour, settings.mel)
     notes = (*found.notes, *(f"{found.name}: {note}" for note in pitch))
-    style = replace(style, contour=contour, tokens=line.tokens, durations=tuple(durations.tolist()), notes=notes)
+    style = replace(style, tokens=line.tokens, durations=tuple(durations.tolist()), notes=notes)
     for note in style.notes:
         logger.warning("%s", note)
     return style
