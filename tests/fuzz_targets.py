@@ -237,6 +237,7 @@ FORMS = st.builds(
     SHARE_TEXT,
     NUMBERS,
     SHARE_TEXT,
+    SHARE_TEXT,
     st.text(max_size=2),
     st.lists(st.text(max_size=5), max_size=2).map(tuple),
     st.integers(),

@@ -272,14 +272,20 @@ class TestFramePrior:
         with pytest.raises(InputError, match=f"0 steps ask the score network nothing; .* with {name}"):
             frame_pipeline(TEXT, A, B, share=shares.ramp(), num_inference_steps=0, **options)
 
-    def test_the_text_is_encoded_once_and_the_prior_asked_once_for_two_styles(self, frame_pipeline, monkeypatch):
+    def test_the_text_is_encoded_once_and_the_prior_asked_once_more_for_each_envelope(
+        self, frame_pipeline, monkeypatch
+    ):
         calls = []
         for part in (frame_pipeline.model.frame_prior, frame_pipeline.model.encoder):
             name = "read" if part is frame_pipeline.model.encoder else "forward"
             inner = getattr(part, name)
             monkeypatch.setattr(part, name, lambda *a, f=inner, n=name, **k: calls.append(n) or f(*a, **k))
         frame_pipeline(TEXT, A, B, share=shares.ramp(), num_inference_steps=0)
-        assert calls == ["read", "forward"]
+        assert calls == ["read", *["forward"] * 5]  # for the spectrum and the envelope of each recording, and the blend
+        calls.clear()
+        usual = ("prior", "prosody", "attention")
+        frame_pipeline(TEXT, A, B, share=shares.ramp(), num_inference_steps=0, mechanisms=usual)
+        assert calls == ["read", *["forward"] * 3]
         calls.clear()
         frame_pipeline(TEXT, A, B, share=shares.bands(0.0, 1000.0), num_inference_steps=0)
         assert calls == ["read", "forward", "forward"]

@@ -49,7 +49,7 @@ def _find(rows: list[Row], case: Case) -> Row | None:
 
 def _of_solvers(rows: list[Row], evaluation: list[Row]) -> list[Row]:
     """Time at the error of Euler-100 or less; and the error of the default."""
-    euler, mix, default = (_find(rows, case) for case in (EULER_100, MIX_100, Case(CONVERGED_STEPS, DEFAULT_SOLVER)))
+    euler, mix, default = (_find(rows, case) for case in (EULER_100, MIX_100, Case(DEFAULT_SOLVER, CONVERGED_STEPS)))
     assert euler and mix and default
     best: dict[str, Row] = {}
     for arithmetic in ("fp32", "bf16"):

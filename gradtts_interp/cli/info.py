@@ -14,7 +14,7 @@ from gradtts_interp.files import read_json
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
 from gradtts_interp.interpolation.noise import NOISE
 from gradtts_interp.job import NEED_STYLE_PARTS
-from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.pipeline import ENVELOPE, GradTTSInterpPipeline
 
 CARD = "README.md"
 OFFICIAL_LICENCE = "not stated in the file; the official files are published with Grad-TTS (MIT)"
@@ -69,6 +69,8 @@ def card_of(checkpoint: Path) -> dict[str, Any]:
     model, mel = pipeline.model, pipeline.model.settings.mel
     folder = checkpoint if checkpoint.is_dir() else None
     text = _text(folder / CARD) if folder else ""
+    missing = () if model.has_style else (*NEED_STYLE_PARTS, NOISE)
+    missing = missing if model.frame_prior is not None else (*missing, ENVELOPE)
     return {
         "checkpoint": str(checkpoint.resolve()),
         "kind": "gradtts-interp folder" if folder else "official Grad-TTS file",
@@ -82,7 +84,7 @@ def card_of(checkpoint: Path) -> dict[str, Any]:
         "emotions": list(pipeline.bank.emotions) if pipeline.bank else [],
         "prior": model.settings.prior,
         "recordings_as_styles": model.has_style,
-        "mechanisms": [m for m in (*MECHANISMS, NOISE) if model.has_style or m not in (*NEED_STYLE_PARTS, NOISE)],
+        "mechanisms": [m for m in (*MECHANISMS, NOISE) if m not in missing],
         "training_steps": read_json(folder / INDEX).get("step") if folder else None,
         "licence": _licence(text) if folder else OFFICIAL_LICENCE,
         "model_card": str((folder / CARD).resolve()) if text and folder else None,

@@ -36,7 +36,8 @@ def test_the_card_of_a_folder(checkpoint, capsys):
     assert card["sample_rate_hz"] == 22050 and card["recordings_as_styles"]
     assert card["prior"] in ("token", "frame")
     assert card["acoustic_parameters"] > 1000 and card["bytes_on_disk"] > 1000
-    assert card["mechanisms"] == ["prior", "prosody", "attention", "score", "noise"]
+    envelope = ["envelope"] if card["prior"] == "frame" else []
+    assert card["mechanisms"] == ["prior", "prosody", "attention", "score", *envelope, "noise"]
     (checkpoint / "README.md").write_text("# A card\n\nLicence MIT, of course. More.\n")
     assert main(["info", str(checkpoint)]) == 0
     out = capsys.readouterr().out
