@@ -281,13 +281,13 @@ class TestFramePrior:
             inner = getattr(part, name)
             monkeypatch.setattr(part, name, lambda *a, f=inner, n=name, **k: calls.append(n) or f(*a, **k))
         frame_pipeline(TEXT, A, B, share=shares.ramp(), num_inference_steps=0)
-        assert calls == ["read", *["forward"] * 5]  # for the spectrum and the envelope of each recording, and the blend
+        assert calls == ["read", "forward", "forward", "forward"]
         calls.clear()
         usual = ("prior", "prosody", "attention")
         frame_pipeline(TEXT, A, B, share=shares.ramp(), num_inference_steps=0, mechanisms=usual)
-        assert calls == ["read", *["forward"] * 3]
+        assert calls == ["read", "forward"]
         calls.clear()
-        frame_pipeline(TEXT, A, B, share=shares.bands(0.0, 1000.0), num_inference_steps=0)
+        frame_pipeline(TEXT, A, B, share=shares.bands(0.0, 1000.0), num_inference_steps=0, mechanisms=usual)
         assert calls == ["read", "forward", "forward"]
 
     def test_pitch_of_one_style_and_voice_of_the_other(self, frame_pipeline):
