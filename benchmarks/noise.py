@@ -1,6 +1,6 @@
 """Whether the noise decides: what styles that are offered openly become, and what tuning the noise makes of them.
 
-    python -m benchmarks.noise --checkpoint checkpts/demo --cases 40 --jobs 2
+    python -m benchmarks.noise --checkpoint checkpts/demo-open --cases 40 --jobs 2
 
 A case is a held-out sentence and two styles of the checkpoint whose F0 is at least four semitones apart. All of its
 renders have the same durations, so that pitch and envelope are compared frame by frame with those of A and B alone.
@@ -27,6 +27,7 @@ from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.noise import NoiseTuning
 from gradtts_interp.interpolation.shares import Share
 from gradtts_interp.pitch.contour import Contour
+from gradtts_interp.sampling import CONVERGED_STEPS
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
 
@@ -163,6 +164,7 @@ def _part(found: Sequence[tuple[bool, bool]], part: int) -> float:
 def main() -> int:
     """Measure all cases, print the table, and write the lists of wavs; return 1 when a case failed."""
     parser = voice_arguments(__doc__, out="out/noise")
+    parser.set_defaults(checkpoint="checkpts/demo-open", steps=CONVERGED_STEPS)
     parser.add_argument("--cases", type=int, default=40, help="sentences and pairs of styles")
     args = parser.parse_args()
     out = Path(args.out)

@@ -17,7 +17,6 @@ extensions = [
     "sphinx.ext.doctest",
     "matplotlib.sphinxext.plot_directive",
     "house",
-    "study",
     "corpus_tables",
     "reliability",
 ]

@@ -16,10 +16,12 @@ from matplotlib.figure import Figure
 
 from gradtts_interp import GradTTSInterpPipeline, shares
 from gradtts_interp.interpolation.attention_maps import MapOptions
+from gradtts_interp.interpolation.attention_record import mass_over_time
+from gradtts_interp.interpolation.noise import NoiseTuning
 from gradtts_interp.interpolation.share_text import parse_bands, parse_words
 from gradtts_interp.placement import frames_of_reference, layout_of
 from gradtts_interp.plots.attention import plot_layers, plot_phonemes
-from gradtts_interp.plots.drawing import SMALL, draw_plane, save_figure
+from gradtts_interp.plots.drawing import SMALL, centres_seconds, draw_plane, save_figure
 from gradtts_interp.plots.speech import plot_speech
 from gradtts_interp.speech import Speech
 
@@ -100,7 +102,41 @@ def pitch_warp() -> Figure:
     return figure
 
 
+def noise_open() -> Figure:
+    """Two styles offered openly: what one noise becomes, and what it becomes tuned to A first and then B."""
+    tts = GradTTSInterpPipeline.from_pretrained(ROOT / "checkpts" / "demo-open")
+    tts.set_progress_bar_config(disable=True)
+    a, b = tts.style(speaker=12), tts.style(speaker=10)
+    options = {"offer": "open", "seed": 3, "output_attention": True}
+    found = {"untuned": tts(TEXT, a, b, **options)}
+    options["durations"] = durations = [found["untuned"].durations.tolist()]
+    tuned = tts(TEXT, a, b, share=shares.step(0.5), noise_tuning=NoiseTuning(), **options)
+    found["tuned: A in the first half, B in the second"] = tuned
+    ends = {name: tts(TEXT, style, seed=3, durations=durations) for name, style in (("A alone", a), ("B alone", b))}
+    figure = Figure(figsize=(12.0, 7.5), dpi=100, layout="constrained")
+    grid = figure.subplots(3, 2, sharex=True, sharey="row")
+    frames, config = tuned.mel.shape[1], tuned.mel_config
+    times = centres_seconds(frames, config)
+    for (mel, f0, attention), (name, speech) in zip(grid.T, found.items(), strict=True):
+        mel.set_title(name, fontsize=SMALL)
+        draw_plane(mel, speech.mel, config, "magma", (tuned.mel.min(), tuned.mel.max()))
+        for label, each, style in [(label, each, ":") for label, each in ends.items()] + [("spoken", speech, "-")]:
+            heard = each.contour
+            f0.plot(times, np.where(heard.voiced, heard.f0_hz, np.nan)[:frames], style, label=label)
+        mass = mass_over_time(speech.attention, 1, frames, n_mels=config.n_mels)
+        attention.plot(times, mass, color="tab:red")
+        attention.set_ylim(0.35, 0.55)
+        mel.label_outer()
+        attention.set_xlabel("Time (s)", fontsize=SMALL)
+    grid[0, 1].set_ylabel("")
+    grid[1, 0].set_ylabel("F0 (Hz)", fontsize=SMALL)
+    grid[2, 0].set_ylabel("Attention to B", fontsize=SMALL)
+    grid[1, 0].legend(fontsize=SMALL)
+    return figure
+
+
 FIGURES = {
+    "noise_open": noise_open,
     "share_maps": share_maps,
     "blend_words": lambda: plot_speech(blend(), a=alone()),
     "pitch_warp": pitch_warp,

@@ -1,1 +1,1 @@
-"""What each mechanism of interpolation does: a fixed grid of blends, measured."""
+"""Blends of the evaluation as a table for the repository."""

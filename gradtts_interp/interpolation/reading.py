@@ -26,6 +26,8 @@ from gradtts_interp.styles import Style
 
 FEWEST_VOICED = 20
 """Frames of a recording whose spectrum is followed."""
+FOLLOWED_SPREAD = 0.75
+"""How much of a recording's spread about its mean spectrum is taken over, in log; its noise is part of it."""
 
 
 @dataclass(frozen=True)
@@ -265,8 +267,7 @@ def read_style(model: GradTTS, style: EncodedStyle, durations: Tensor, frames: i
 def _towards(model: GradTTS, reading: StyleReading, spectrum: Tensor) -> tuple[Tensor, Tensor]:
     """Factor and summand (B, M, 1) that bring the means of voiced frames to a recording's spectrum, at their own level.
 
-    The pooled style says of a voice that training never heard only what it has in common with those that it did. Of the
-    spread half is taken over, in log, since a recording's has its noise too.
+    The pooled style says of a voice that training never heard only what it has in common with those that it did.
     """
     branch = single((reading,))
     own, emphasis = mean_of_frames((reading,), branch, slice(None)), model.settings.formant_emphasis
@@ -275,7 +276,7 @@ def _towards(model: GradTTS, reading: StyleReading, spectrum: Tensor) -> tuple[T
     heard, count = model.to_mel(own), voiced.sum(-1, keepdim=True).clamp_min(1)
     mean = (heard * voiced).sum(-1, keepdim=True) / count
     spread = ((heard - mean).square() * voiced).sum(-1, keepdim=True).div(count).sqrt().clamp_min(1e-3)
-    factor = (spectrum[1][:, None] / spread).clamp(0.5, 2).sqrt()
+    factor = (spectrum[1][:, None] / spread).clamp(0.5, 2) ** FOLLOWED_SPREAD
     change = spectrum[0][:, None] - mean
     change = change - change.mean(1, keepdim=True)
     # What is decoded has its formants emphasised; before that, the change is so much smaller.
