@@ -71,7 +71,7 @@ def table(records: Sequence[Record]) -> str:
         cells.append(mean_with_interval([row["opinion"] for row in found]).text())
         for name in MEASURES:
             values = [row[name] for row in found if row.get(name) is not None]
-            cells.append(mean_with_interval(np.array(values)).text())
+            cells.append(mean_with_interval(np.array(values)).text() if values else "–")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from gradtts_interp.evaluation.metric_rows import mean_shares
 from gradtts_interp.evaluation.signal import Listener
 from gradtts_interp.interpolation import shares
+from gradtts_interp.interpolation.noise import NoiseTuning
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 
 DEMO = Path(__file__).parents[2] / "checkpts" / "demo"
@@ -66,6 +68,38 @@ def test_a_voice_keeps_its_envelope_at_anothers_pitch(tts, styles):
     kept, habit = (mean_shares(a, b, found) for found in (with_it, without))
     assert kept["envelope_share"] > 0.85 > habit["envelope_share"]
     assert abs(kept["f0_share"]) < 0.1
+
+
+def voiced_mean(mel, contour):
+    """Mean of the voiced frames of a log-mel (M,), without its level."""
+    frames = min(mel.shape[1], len(contour))
+    mean = mel[:, :frames][:, contour.voiced[:frames]].mean(1)
+    return mean - mean.mean()
+
+
+def test_a_recording_unknown_to_training_is_followed_in_its_spectrum(tts, styles):
+    stranger = tts.style(DEMO.parents[1] / "resources" / "references" / "foreign" / "slt.flac")
+    wanted = voiced_mean(stranger.mel, stranger.contour)
+    speech = tts(TEXT, stranger, num_inference_steps=0, seed=0)
+    named = tts(TEXT, replace(stranger, speaker=0), num_inference_steps=0, seed=0)  # whose spectrum training knows
+    near, far = (np.abs(voiced_mean(s.mel, s.contour) - wanted).mean() for s in (speech, named))
+    assert near < 0.1 < far
+    assert_same(mel_of(tts, stranger, stranger, shares.ramp(), num_inference_steps=0), speech.mel)
+    for weight, style in ((0.0, stranger), (1.0, styles[0])):
+        ends = mel_of(tts, stranger, styles[0], shares.constant(weight), num_inference_steps=0)
+        assert_same(ends, mel_of(tts, style, num_inference_steps=0))
+
+
+def test_the_noise_decides_whose_pitch_openly_offered_styles_have(styles):
+    """The shipped weights for open offers; one noise, tuned to either style."""
+    open_tts = GradTTSInterpPipeline.from_pretrained(DEMO.with_name("demo-open"))
+    open_tts.set_progress_bar_config(disable=True)
+    options = {"offer": "open", "seed": 0, "num_inference_steps": 10, "solver": "unipc"}
+    levels = []
+    for weight in (0.0, 1.0):
+        speech = open_tts(TEXT, *styles, share=shares.constant(weight), noise_tuning=NoiseTuning(), **options)
+        levels.append(np.median(speech.contour.f0_hz[speech.contour.voiced]))
+    assert 12 * np.log2(levels[1] / levels[0]) > 5  # the styles are 13 semitones apart
 
 
 @pytest.mark.slow
