@@ -111,24 +111,27 @@ def test_emotions_are_judged_by_their_design(monkeypatch):
     assert target.value(rows) == 1.0
 
 
+RENDERED = 25600
+
+
 def test_a_foreign_voice_is_looked_up_among_others(monkeypatch):
     """A model that speaks 3 semitones too high, in the voice of the next reference."""
     monkeypatch.chdir(ROOT)
 
-    def spoken(f0_hz, who):
+    def spoken(f0_hz):
         ones = np.ones(100)
         contour = Contour(np.float32(f0_hz * ones), ones.astype(bool), np.float32(ones), frame_rate_hz=86.0)
-        return SimpleNamespace(contour=contour, audio=np.full(100, who))
+        return SimpleNamespace(contour=contour, audio=np.zeros(RENDERED))  # in which no second reader hears anything
 
     voices = np.eye(len(foreign_references()))
     context = SimpleNamespace(
         mel=MelConfig(),
         setting=SimpleNamespace(steps=18),
         sentence=str,
-        tts=SimpleNamespace(style=lambda path: spoken(100, 0)),
-        render=lambda text, style, num_inference_steps: spoken(100 * 2 ** (num_inference_steps / 72), 1),
+        tts=SimpleNamespace(style=lambda path: spoken(100)),
+        render=lambda text, style, num_inference_steps: spoken(100 * 2 ** (num_inference_steps / 72)),
         foreign_voices=voices,
-        public_embedding=lambda audio, rate: voices[1 if len(audio) == 100 else 0],
+        public_embedding=lambda audio, rate: voices[1 if len(audio) == RENDERED else 0],
     )
     recording, prior, model = speech.foreign(context, 0)
     assert [row["condition"] for row in (recording, prior, model)] == ["recording", "prior alone", "model"]
