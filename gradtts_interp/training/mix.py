@@ -29,6 +29,8 @@ from gradtts_interp.training.mix_config import MixConfig
 KINDS = ("matched", "dual", "blend", "either")
 SHORTEST_SIDE = 0.25
 """Of an utterance that follows one style and then another, each is followed for such a share of it at least."""
+CROSSED_SHARE = 1 / 3
+"""Of openly offered references that are each followed for a whole utterance."""
 NOTHING_WITHHELD = {"null": False, "null_text": False, "prosody_known": True, "side": -1}
 
 
@@ -215,14 +217,17 @@ class Mixer:
 
     def _dual(self, rng: np.random.Generator, one_sided: bool) -> Drawn:
         target = _pick(rng, self.singles)
-        style = target.styles[0]
-        pitched = [i for i in self.corpus.by_pitch[style.pitch] if i.styles[0].voice != style.voice]
-        voiced = [i for i in self.corpus.by_voice[style.voice] if i.styles[0].pitch != style.pitch]
+        pitched, voiced = self._lenders(target.styles[0])
         if not pitched or not voiced:
             return self._matched(rng)
         a = self._reference(rng, _pick(rng, pitched), role="pitch")
         b = self._reference(rng, _pick(rng, voiced), role="rest", prosody=None if one_sided else a.prosody)
         return target, a, b, np.ones(target.frames, dtype=np.float32), 1 if one_sided else -1
+
+    def _lenders(self, style: StyleRef) -> tuple[list[Item], list[Item]]:
+        """Items of other voices with the pitch of a style, and of its voice with other pitches."""
+        pitched = [i for i in self.corpus.by_pitch[style.pitch] if i.styles[0].voice != style.voice]
+        return pitched, [i for i in self.corpus.by_voice[style.voice] if i.styles[0].pitch != style.pitch]
 
     def _blend(self, rng: np.random.Generator, one_sided: bool) -> Drawn:
         target = _pick(rng, self.blends)
@@ -235,7 +240,10 @@ class Mixer:
         return target, refs[0], refs[1], share, side
 
     def _either(self, rng: np.random.Generator, one_sided: bool) -> Drawn:
-        """Half of these items, as far as the corpus has them, go from one reference to the other."""
+        """Half of these go from one reference to the other; of the rest, a third have one's pitch, the other's voice.
+
+        That is, as far as the corpus has such items.
+        """
         if self.steps and rng.random() < 0.5:
             target = _pick(rng, self.steps)
             followed = [self._reference(rng, _pick(rng, self.corpus.by_style[s])) for s in target.styles]
@@ -245,13 +253,17 @@ class Mixer:
             target = _pick(rng, self.singles)
             share = np.zeros(target.frames, dtype=np.float32)
             own = target.styles[0]
-            # The other style differs in pitch alone, in timbre alone, or in both.
-            pools = (self.corpus.by_voice[own.voice], self.corpus.by_pitch[own.pitch], self.singles)
-            others = [i for i in pools[int(rng.integers(3))] if i.styles[0] != own] or self.singles
-            followed = [
-                self._reference(rng, self._other(rng, self.corpus.by_style[own], target)),
-                self._reference(rng, _pick(rng, others)),
-            ]
+            lenders = self._lenders(own)
+            if all(lenders) and rng.random() < CROSSED_SHARE:
+                followed = [self._reference(rng, _pick(rng, items)) for items in lenders]
+            else:
+                # The other style differs in pitch alone, in timbre alone, or in both.
+                pools = (self.corpus.by_voice[own.voice], self.corpus.by_pitch[own.pitch], self.singles)
+                others = [i for i in pools[int(rng.integers(3))] if i.styles[0] != own] or self.singles
+                followed = [
+                    self._reference(rng, self._other(rng, self.corpus.by_style[own], target)),
+                    self._reference(rng, _pick(rng, others)),
+                ]
         first = int(rng.integers(2))  # the place of a reference tells nothing
         return target, followed[first], followed[1 - first], 1 - share if first else share, -1
 

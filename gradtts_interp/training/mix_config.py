@@ -17,8 +17,8 @@ class MixConfig:
         matched: One reference of the target's own style.
         dual: Pitch from one reference, voice from another.
         blend: Two styles with a known share over time.
-        either: Two references offered alike, of which the target follows one, or one and then the other; nothing else
-            is said of style, pitch or energy, so that the noise decides.
+        either: Two references offered alike, of which the target follows one, or one and then the other, or one in
+            pitch and the other in voice; nothing else is said of style, pitch or energy, so that the noise decides.
         null: The style attention reads the null token (for guidance).
         null_text: The text encoder gets the null style.
         drop_prosody: The prosody vector is withheld from the score network.
