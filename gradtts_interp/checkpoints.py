@@ -95,15 +95,15 @@ def _apart_from(base: State, state: State) -> dict[str, Tensor]:
     kept = {}
     for name, value in state.items():
         known = base.get(name)
+        if known is not None and torch.equal(known, value):
+            continue
         if known is None or known.shape != value.shape or value.dim() < 2 or not value.is_floating_point():
-            if known is None or not torch.equal(known, value):
-                kept[name] = value
+            kept[name] = value
             continue
         difference = (value.float() - known.float()).flatten(1)
-        if difference.any():
-            scale = difference.abs().amax(1, keepdim=True).clamp_min(1e-12) / EIGHT_BITS
-            kept[name] = (difference / scale).round().to(torch.int8).view(value.shape)
-            kept[name + SCALE] = scale[:, 0]
+        scale = difference.abs().amax(1, keepdim=True).clamp_min(1e-12) / EIGHT_BITS
+        kept[name] = (difference / scale).round().to(torch.int8).view(value.shape)
+        kept[name + SCALE] = scale[:, 0]
     return kept
 
 

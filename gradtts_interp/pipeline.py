@@ -276,20 +276,53 @@ class GradTTSInterpPipeline:
         usual = DEFAULT_MECHANISMS_BY_PITCH if share.region else DEFAULT_MECHANISMS
         return usual if self.model.frame_prior is None else (*usual, ENVELOPE)
 
-    def usual_sampler(self, steps: int | None, solver: str | None, *, noise_decides: bool = False) -> tuple[int, str]:
+    def usual_sampler(
+        self,
+        steps: int | None,
+        solver: str | None,
+        *,
+        offer: str = BY_SHARE,
+        mechanisms: Sequence[str] | None = None,
+        noise_tuning: NoiseTuning | None = None,
+    ) -> tuple[int, str]:
         """Fill in steps and sampler where they were not said; see :func:`~gradtts_interp.sampling.choose_sampler`.
 
         Args:
             steps: Steps, or None.
             solver: Name of a sampler, or None.
-            noise_decides: Whether styles are offered openly, or the noise is tuned.
+            offer: As for a call.
+            mechanisms: As for a call.
+            noise_tuning: As for a call.
 
         Returns:
-            Steps, 0 for a prior alone, and sampler.
+            Steps, 0 for a prior alone, and sampler; more of them where the noise decides.
         """
         if steps is None and self.model.decoder is None:
             steps = 0
+        noise_decides = offer == OPEN or noise_tuning is not None or NOISE in _names(mechanisms)
         return choose_sampler(steps, solver, converged=noise_decides or self.model.frame_prior is None)
+
+    def chosen_mechanisms(
+        self, mechanisms: Sequence[str] | None, share: Share | None, *, offer: str = BY_SHARE
+    ) -> tuple[str, ...]:
+        """The mechanisms that a call names, or else the usual ones.
+
+        Args:
+            mechanisms: As for a call.
+            share: As for a call.
+            offer: As for a call.
+
+        Returns:
+            Their names.
+
+        Raises:
+            InputError: The share has dimensions of its own that cannot take hold with these.
+        """
+        chosen = _names(mechanisms)
+        if mechanisms is None and share is not None and offer != OPEN:
+            chosen = self.default_mechanisms(share)
+        self.require_dimensions(share, chosen, offer=offer)
+        return chosen
 
     def accelerate(self, precision: str = "auto", *, compile_mode: str | None = None) -> GradTTSInterpPipeline:
         """Choose the arithmetic of the networks; see :func:`gradtts_interp.acceleration.accelerate`."""
@@ -370,8 +403,8 @@ class GradTTSInterpPipeline:
         if share is not None and exchanged and noise_tuning is not None and noise_tuning.windows:
             name = named_share.name if named_share else share.name
             raise InputError(f"share {name} with windows of your own: exchange the styles and use ~share instead")
-        tuned = noise_tuning is not None or NOISE in (mechanisms or ())
-        steps = self.usual_sampler(num_inference_steps, solver, noise_decides=tuned or offer == OPEN)
+        said = {"offer": offer, "mechanisms": mechanisms, "noise_tuning": noise_tuning}
+        steps = self.usual_sampler(num_inference_steps, solver, **said)  # type: ignore[arg-type]
         options = SamplingOptions(*steps, guidance, temperature)
         if options.steps == 0:
             self.require_speaking_prior(guidance, mechanisms, noise_tuning)
@@ -399,11 +432,7 @@ class GradTTSInterpPipeline:
             prosody=copied,
             weight=prosody_weight,
         )
-        if isinstance(mechanisms, str):
-            mechanisms = (mechanisms,)
-        usual = self.default_mechanisms(share) if share and offer != OPEN else ()
-        chosen = tuple(mechanisms) if mechanisms is not None else usual
-        self.require_dimensions(share, chosen, offer=offer)
+        chosen = self.chosen_mechanisms(mechanisms, share, offer=offer)
         chosen, tuning = split_noise(chosen, noise_tuning, styles, share, offer=offer)
         if seed is None and generator is None:
             seed = int(torch.randint(2**31, ()))
@@ -516,9 +545,7 @@ class GradTTSInterpPipeline:
         if options.steps == 0:
             self.require_speaking_prior(guidance, mechanisms, None)
         styles = [a or Style(name="default")] + ([b] if b is not None else [])
-        if isinstance(mechanisms, str):
-            mechanisms = (mechanisms,)
-        chosen = tuple(mechanisms) if mechanisms is not None else self.default_mechanisms(share) if share else ()
+        chosen = self.chosen_mechanisms(mechanisms, share)
         if NOISE in chosen:
             raise InputError(f"mechanism {NOISE!r}: it hears a whole sentence; expected others in a stream of audio")
         prepared = self.prepare([self.frontend(text)], styles, share, length_scale=length_scale)
@@ -779,6 +806,11 @@ class GradTTSInterpPipeline:
             share.render(layout_of(text, row.tolist(), first, self.model.settings.mel, blank))
             for text, row in zip(texts, frames.cpu(), strict=True)
         ]
+
+
+def _names(mechanisms: Sequence[str] | None) -> tuple[str, ...]:
+    """Names of mechanisms, of which one may stand alone."""
+    return (mechanisms,) if isinstance(mechanisms, str) else tuple(mechanisms or ())
 
 
 def _order(

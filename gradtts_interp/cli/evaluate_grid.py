@@ -49,7 +49,9 @@ from gradtts_interp.evaluation.report import Report
 from gradtts_interp.evaluation.run import Record, RunFolder, Work, run_items
 from gradtts_interp.evaluation.table_definitions import GRID_TABLES
 from gradtts_interp.evaluation.tables import tabulate
+from gradtts_interp.interpolation.noise import NOISE
 from gradtts_interp.job import StyleChoice
+from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.sampling import SamplingOptions
 
 UTTERANCES = 6  # about 12 minutes on two cores with the demo checkpoint
@@ -135,8 +137,9 @@ def _open(args: argparse.Namespace, kind: str, device: str) -> tuple[GridSetting
         textgrids=args.textgrids,
         texts=tuple(line.text for line in read_lines(args.file)) if args.file else SENTENCES,
     )
-    tuned = not (args.no_noise or args.quick)
-    usual = settings.open().renderer.pipeline.usual_sampler(args.timesteps, args.solver, noise_decides=tuned)
+    tuned = () if args.no_noise or args.quick else (NOISE,)
+    pipeline = GradTTSInterpPipeline.from_pretrained(checkpoint)
+    usual = pipeline.usual_sampler(args.timesteps, args.solver, mechanisms=tuned)
     settings = replace(settings, sampling=SamplingOptions(*usual, temperature=args.temperature))
     return settings, settings.open()
 

@@ -20,7 +20,6 @@ from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import read_text
 from gradtts_interp.interpolation.attention_maps import MapOptions
 from gradtts_interp.interpolation.mechanisms import OPEN
-from gradtts_interp.interpolation.noise import NOISE
 from gradtts_interp.interpolation.noise_text import parse_tuning
 from gradtts_interp.job import Job, Sentence, StyleChoice, checked, require_mechanisms
 from gradtts_interp.pipeline import GradTTSInterpPipeline
@@ -68,8 +67,8 @@ def job_of(args: argparse.Namespace, command_line: str) -> Job:
     pipeline = GradTTSInterpPipeline.from_pretrained(checkpoint, vocoder=vocoder_of(args.vocoder, checkpoint))
     pipeline = pipeline.to(device)
     a, b = (None if choice is None else choice.load(pipeline) for choice in choices_of(args))
-    tuned = noise_tuning is not None or NOISE in (mechanisms or ())
-    steps, solver = pipeline.usual_sampler(args.timesteps, args.solver, noise_decides=tuned or args.offer == OPEN)
+    said = {"offer": args.offer, "mechanisms": mechanisms, "noise_tuning": noise_tuning}
+    steps, solver = pipeline.usual_sampler(args.timesteps, args.solver, **said)
     if steps == 0:
         pipeline.require_speaking_prior(args.guidance, mechanisms, noise_tuning)
     job = Job(
