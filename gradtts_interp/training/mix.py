@@ -29,8 +29,10 @@ from gradtts_interp.training.mix_config import MixConfig
 KINDS = ("matched", "dual", "blend", "either")
 SHORTEST_SIDE = 0.25
 """Of an utterance that follows one style and then another, each is followed for such a share of it at least."""
+SWITCH_SHARE = 0.2
+"""Of items of openly offered references, those that go from one to the other: noise that is drawn is to choose one of them."""
 CROSSED_SHARE = 1 / 3
-"""Of openly offered references that are each followed for a whole utterance."""
+"""Of those that do not, the ones that have the pitch of one reference and the voice of the other."""
 NOTHING_WITHHELD = {"null": False, "null_text": False, "prosody_known": True, "side": -1}
 
 
@@ -240,11 +242,7 @@ class Mixer:
         return target, refs[0], refs[1], share, side
 
     def _either(self, rng: np.random.Generator, one_sided: bool) -> Drawn:
-        """Half of these go from one reference to the other; of the rest, a third have one's pitch, the other's voice.
-
-        That is, as far as the corpus has such items.
-        """
-        if self.steps and rng.random() < 0.5:
+        if self.steps and rng.random() < SWITCH_SHARE:
             target = _pick(rng, self.steps)
             followed = [self._reference(rng, _pick(rng, self.corpus.by_style[s])) for s in target.styles]
             share = target.share
