@@ -16,19 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from gradtts_interp.audio import read_audio, require_speech
-from gradtts_interp.cli.evaluate_shared import (
-    SPEAKER_ENCODER,
-    add_measuring,
-    add_output,
-    add_recognisers,
-    add_speaker_encoder,
-    decided_by,
-    fingerprint,
-    folder_of,
-    jobs_of,
-    measuring_of,
-    write_findings,
-)
+from gradtts_interp.cli import evaluate_shared as shared
 from gradtts_interp.cli.job_flags import device_of, require_writable
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.comparison import MEL, FileMeasurer, FileSettings, set_figures
@@ -62,12 +50,12 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
             help="none: frame by frame; phones: linear between phone edges, needs both TextGrids; dtw: dynamic time "
             "warping on the spectrum; auto: phones with two TextGrids, none for equal lengths, else dtw (default)",
         )
-        add_recognisers(parser, default=())
+        shared.add_recognisers(parser, default=())
     if name != "voice":
         text = "vocoder of the anchor 'through the vocoder', or none (default: that of checkpts/demo where it is)"
         parser.add_argument("--vocoder", metavar="FOLDER", help=text)
-        add_measuring(parser)
-    add_output(parser, out=f"out/evaluate/{name}", resumable=name == "corpus")
+        shared.add_measuring(parser)
+    shared.add_output(parser, out=f"out/evaluate/{name}", resumable=name == "corpus")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -130,20 +118,20 @@ def _corpus(args: argparse.Namespace) -> int:
 def _compare(args: argparse.Namespace, pairs: list[FilePair], *, shown: int, problems: list[str] | None = None) -> int:
     alone = args.command == "contours"
     settings = FileSettings(
-        vocoder=folder_of(args.vocoder, "a vocoder", default=VOCODER),
+        vocoder=shared.folder_of(args.vocoder, "a vocoder", default=VOCODER),
         align=args.align,
         shown=tuple(pair.id for pair in pairs[:shown]),
-        **measuring_of(args),
+        **shared.measuring_of(args),
     )
     decides = {
-        **decided_by(settings),
+        **shared.decided_by(settings),
         "align": settings.align,
-        "vocoder": settings.vocoder and fingerprint(settings.vocoder),
+        "vocoder": settings.vocoder and shared.fingerprint(settings.vocoder),
         "examples": shown,
         "pairs": [args.reference, args.synthesis, args.textgrid] if alone else args.manifest,
     }
     with RunFolder(args.out, decides, restart=alone or args.restart) as folder:
-        jobs = 1 if alone else jobs_of(args, len(pairs))
+        jobs = 1 if alone else shared.jobs_of(args, len(pairs))
         setup = partial(FileMeasurer, settings)
         records = run_items(pairs, setup, FileMeasurer.compare, folder, jobs=jobs, name="files", quiet=alone)
     if not alone and args.kaldi:
@@ -155,7 +143,7 @@ def _compare(args: argparse.Namespace, pairs: list[FilePair], *, shown: int, pro
     figures, sentence = set_figures(records)
     report = Report("Synthesis against reference", summary=() if sentence is None else (sentence,))
     facts = {"what": f"{len(pairs)} pairs of files", **decides}
-    return write_findings(args, [TABLES[FILES]], records, report, facts, extra=figures, problems=problems or ())
+    return shared.write_findings(args, [TABLES[FILES]], records, report, facts, extra=figures, problems=problems or ())
 
 
 # -- a blend against its styles ---------------------------------------------------------------------------------------
@@ -176,15 +164,15 @@ def _pair_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _pair(args: argparse.Namespace) -> int:
-    vocoder = folder_of(args.vocoder, "a vocoder", default=VOCODER)
-    settings = FileSettings(vocoder=vocoder, align="none", **measuring_of(args))
+    vocoder = shared.folder_of(args.vocoder, "a vocoder", default=VOCODER)
+    settings = FileSettings(vocoder=vocoder, align="none", **shared.measuring_of(args))
     files = {"A": args.a, "B": args.b, "blend": args.blend}
     name = Path(args.blend).stem
     rows, notes = FileMeasurer(settings).blend(name, files, _share_of(args), args.textgrid)
     what = f"A {args.a}, B {args.b}, blend {args.blend}"
-    facts = {"what": what, **decided_by(settings), "vocoder": settings.vocoder}
+    facts = {"what": what, **shared.decided_by(settings), "vocoder": settings.vocoder}
     records = [Record(name, rows, 0.0, notes=notes)]
-    return write_findings(args, [TABLES[BLEND]], records, Report("A blend against its styles"), facts)
+    return shared.write_findings(args, [TABLES[BLEND]], records, Report("A blend against its styles"), facts)
 
 
 def _share_of(args: argparse.Namespace) -> NDArray[Any]:
@@ -224,11 +212,11 @@ def _voice_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of an audio classifier of transformers with safetensors, such as one of gender or of age (extra "
         "voices); repeatable",
     )
-    add_speaker_encoder(parser)
+    shared.add_speaker_encoder(parser)
 
 
 def _voice(args: argparse.Namespace) -> int:
-    folder = folder_of(args.speaker_encoder, "a speaker encoder", default=SPEAKER_ENCODER)
+    folder = shared.folder_of(args.speaker_encoder, "a speaker encoder", default=shared.SPEAKER_ENCODER)
     encoder = None if folder is None else SpeakerEncoder.from_pretrained(folder)
     device = device_of(args.device)
     classifiers = {Path(path).name: TransformersClassifier(path, device=device) for path in args.classifier}
@@ -246,6 +234,6 @@ def _voice(args: argparse.Namespace) -> int:
             record = replace(record, error=str(error))
         records.append(replace(record, seconds=time.perf_counter() - start))
     definition = voice_table([row for record in records for row in record.rows])
-    used = ", ".join(f"{path} ({fingerprint(path)})" for path in args.classifier)
+    used = ", ".join(f"{path} ({shared.fingerprint(path)})" for path in args.classifier)
     facts = {"speaker encoder": folder, "classifiers": used}
-    return write_findings(args, [definition], records, Report("Voices"), facts)
+    return shared.write_findings(args, [definition], records, Report("Voices"), facts)

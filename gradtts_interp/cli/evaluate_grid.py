@@ -11,32 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from gradtts_interp.checkpoints import read_index
-from gradtts_interp.cli.evaluate_shared import (
-    add_measuring,
-    add_output,
-    add_recognisers,
-    cores,
-    decided_by,
-    fingerprint,
-    jobs_of,
-    measuring_of,
-    write_findings,
-)
+from gradtts_interp.cli import evaluate_shared as shared
 from gradtts_interp.cli.job_flags import default_checkpoint, read_lines, require_writable
 from gradtts_interp.cli.text import count
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.grid import (
-    MODES,
-    REFERENCE,
-    SENTENCES,
-    GridItem,
-    conditions_of,
-    grid_items,
-    pairs_of_bank,
-    parse_pair,
-    slug,
-)
+from gradtts_interp.evaluation import grid
 from gradtts_interp.evaluation.grid_run import grid_pictures, measure_item, weak_sentences
 from gradtts_interp.evaluation.intelligibility import POCKETSPHINX
 from gradtts_interp.evaluation.kaldi import KaldiUtterance, write_kaldi
@@ -66,7 +46,7 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
     )
     text = f"pairs with a sentence each (default: {UTTERANCES}; {QUICK_UTTERANCES} with --quick)"
     what.add_argument("-n", "--utterances", type=count, metavar="N", help=text)
-    what.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES), help="modes (default: all)")
+    what.add_argument("--modes", nargs="+", choices=grid.MODES, default=list(grid.MODES), help="modes (default: all)")
     what.add_argument("--no-noise", action="store_true", help="leave noise tuning out, the slowest condition")
     text = f"{QUICK_UTTERANCES} utterances, sweeps of 3 weights, single mechanisms, no noise tuning"
     what.add_argument("--quick", action="store_true", help=text)
@@ -79,9 +59,9 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
     text = "divides the noise (default: %(default)s)"
     group.add_argument("--temperature", type=float, default=usual, metavar="X", help=text)
     group.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise (default: 0)")
-    add_measuring(parser)
-    add_recognisers(parser, default=(POCKETSPHINX,))
-    add_output(parser, out="out/evaluate/interpolation", resumable=True)
+    shared.add_measuring(parser)
+    shared.add_recognisers(parser, default=(POCKETSPHINX,))
+    shared.add_output(parser, out="out/evaluate/interpolation", resumable=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -91,33 +71,33 @@ def run(args: argparse.Namespace) -> int:
     renderer = _renderer(args)
     settings = renderer.settings
     items = _items(args, renderer)
-    jobs = jobs_of(args, len(items))
+    jobs = shared.jobs_of(args, len(items))
     setup = (lambda: renderer) if jobs == 1 else partial(Renderer, settings)
     with RunFolder(args.out, _decides(args, settings, items), restart=args.restart) as folder:
         before = sum(folder.is_done(item.id) for item in items)
-        threads = max(1, cores() // jobs)
+        threads = max(1, shared.cores() // jobs)
         records = run_items(items, setup, measure_item, folder, jobs=jobs, threads=threads, name="conditions")
     if args.kaldi:
         _write_kaldi(Path(args.out), items)
     rows = [row for record in records for row in record.rows if "hidden" not in row]
-    tables = {name: tabulate(TABLES[name], rows) for name in (*args.modes, REFERENCE)}
+    tables = {name: tabulate(TABLES[name], rows) for name in (*args.modes, grid.REFERENCE)}
     weak = weak_sentences(tables)
     pairs = sorted({f"{item.pair.a.name} and {item.pair.b.name}" for item in items})
     sampling, busy = settings.sampling, sum(record.cpu_seconds for record in records)
     steps = f"{sampling.solver}, {sampling.steps} steps, temperature {sampling.temperature:g}, seed {args.seed}"
     done = f"{time.monotonic() - start:.0f} s for {len(items) - before} of {len(items)} items"
     facts = {
-        "checkpoint": f"{settings.checkpoint} ({fingerprint(settings.checkpoint)})",
+        "checkpoint": f"{settings.checkpoint} ({shared.fingerprint(settings.checkpoint)})",
         "sampling": steps,
         "utterances": f"{len({item.pair.id for item in items})}: styles {', '.join(pairs)}",
         "alignment": "none but of 'another sentence': A, B and blends share durations and noise",
-        **decided_by(settings),
+        **shared.decided_by(settings),
         "processes": f"{jobs}, on {settings.device}",
         "time": f"{done}, {busy:.0f} s of processor time in all",
     }
     report = Report("Interpolation of speaking styles", weak=weak, pictures=grid_pictures(rows))
     definitions = [TABLES[name] for name in tables]
-    return write_findings(args, definitions, records, report, facts, extra={"weak": weak})
+    return shared.write_findings(args, definitions, records, report, facts, extra={"weak": weak})
 
 
 def _renderer(args: argparse.Namespace) -> Renderer:
@@ -126,8 +106,8 @@ def _renderer(args: argparse.Namespace) -> Renderer:
         sampling=SamplingOptions(),
         seed=args.seed,
         textgrids=args.textgrids,
-        texts=tuple(line.text for line in read_lines(args.file)) if args.file else SENTENCES,
-        **measuring_of(args),
+        texts=tuple(line.text for line in read_lines(args.file)) if args.file else grid.SENTENCES,
+        **shared.measuring_of(args),
     )
     renderer = Renderer(settings)
     tuned = () if args.no_noise or args.quick else (NOISE,)
@@ -136,47 +116,47 @@ def _renderer(args: argparse.Namespace) -> Renderer:
     return renderer
 
 
-def _items(args: argparse.Namespace, renderer: Renderer) -> list[GridItem]:
+def _items(args: argparse.Namespace, renderer: Renderer) -> list[grid.GridItem]:
     pipeline = renderer.pipeline
     utterances = args.utterances or (QUICK_UTTERANCES if args.quick else UTTERANCES)
     if args.pairs:
-        pairs: Sequence[Any] = [parse_pair(text) for text in args.pairs]
+        pairs: Sequence[Any] = [grid.parse_pair(text) for text in args.pairs]
         for choice in (choice for pair in pairs for choice in pair):
             renderer.style(choice)  # raises where there is none
     elif pipeline.bank is not None:
-        pairs = pairs_of_bank(pipeline.bank, utterances)
+        pairs = grid.pairs_of_bank(pipeline.bank, utterances)
     elif len(pipeline.speakers) > 1:
         choices = [StyleChoice(speaker) for speaker in pipeline.speakers]
         pairs = list(zip(choices, choices[1:], strict=False))
     else:
         raise InputError("this checkpoint has no speakers to choose from; give --pairs a.wav:b.wav")
     has_style = pipeline.model.has_style
-    conditions = conditions_of(args.modes, has_style=has_style, noise=not args.no_noise, quick=args.quick)
+    conditions = grid.conditions_of(args.modes, has_style=has_style, noise=not args.no_noise, quick=args.quick)
     texts = renderer.settings.texts
-    return grid_items(pairs, texts, conditions, utterances=utterances, examples=args.examples)
+    return grid.grid_items(pairs, texts, conditions, utterances=utterances, examples=args.examples)
 
 
-def _decides(args: argparse.Namespace, settings: GridSettings, items: list[GridItem]) -> dict[str, Any]:
+def _decides(args: argparse.Namespace, settings: GridSettings, items: list[grid.GridItem]) -> dict[str, Any]:
     """What decides the results: a run of anything else is refused."""
     checkpoint = Path(settings.checkpoint)
     vocoder = checkpoint / read_index(checkpoint)["vocoder"] if checkpoint.is_dir() else None  # it may lie elsewhere
     recordings = {choice.recording for item in items for choice in (item.pair.a, item.pair.b) if choice.recording}
     conditions = [item.condition for item in items if item.condition and item.pair.index == 0]
     return {
-        **decided_by(settings),
-        "checkpoint": fingerprint(checkpoint),
-        "vocoder": vocoder and fingerprint(vocoder),
+        **shared.decided_by(settings),
+        "checkpoint": shared.fingerprint(checkpoint),
+        "vocoder": vocoder and shared.fingerprint(vocoder),
         "sampling": asdict(settings.sampling) | {"seed": settings.seed},
         "examples": args.examples,
         "textgrids": args.textgrids,
         "texts": settings.texts,
         "device": settings.device,
-        "recordings": {path: fingerprint(path) for path in sorted(recordings)},
-        "conditions": [[slug(c), c.mechanisms or (), c.weights] for c in conditions],
+        "recordings": {path: shared.fingerprint(path) for path in sorted(recordings)},
+        "conditions": [[grid.slug(c), c.mechanisms or (), c.weights] for c in conditions],
     }
 
 
-def _write_kaldi(out: Path, items: list[GridItem]) -> None:
+def _write_kaldi(out: Path, items: list[grid.GridItem]) -> None:
     """Kaldi's lists of the rendered wavs."""
     pairs = {item.pair.id: item.pair for item in items}
     listed = []
