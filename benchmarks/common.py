@@ -6,10 +6,11 @@ import argparse
 import datetime
 import functools
 import subprocess
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gradtts_interp.evaluation.run import Record, RunFolder, Work, run_items
+from gradtts_interp.evaluation.run import Record, RunFolder, run_items
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.sampling import SamplingOptions
 
@@ -33,15 +34,19 @@ class VoiceSetting:
 
     Attributes:
         checkpoint: Its folder.
+        out: Folder of the run, and of its wavs.
+        corpus: Folder of a corpus, "" for none.
+        cases: How many there are.
         steps: Of the sampler.
         solver: The sampler.
-        out: Folder of the run, and of its wavs.
     """
 
     checkpoint: str
+    out: str
+    corpus: str
+    cases: int
     steps: int
     solver: str
-    out: str
 
     def pipeline(self) -> GradTTSInterpPipeline:
         """Load the checkpoint."""
@@ -50,41 +55,54 @@ class VoiceSetting:
         return pipeline
 
 
-def voice_arguments(description: str | None, *, out: str) -> argparse.ArgumentParser:
-    """The parser of a command that makes such a run.
+def run_cases(
+    name: str,
+    description: str | None,
+    cases: Any,
+    table: Callable[[Sequence[Record]], str],
+    *,
+    count: int,
+    checkpoint: str = "checkpts/demo",
+    corpus: str = "",
+    steps: int = SamplingOptions.steps,
+) -> tuple[VoiceSetting, list[Record]]:
+    """Be the command that measures cases in a resumable run, and prints their table.
 
     Args:
+        name: Of the run, and of its folder in ``out``.
         description: Of the command.
-        out: Default folder of the run.
+        cases: Class whose objects, made from the setting in each process, measure a case by their method ``measure``.
+        table: From what was measured to text.
+        count: Cases, if the command line names no other number.
+        checkpoint: Likewise.
+        corpus: Likewise.
+        steps: Likewise.
 
     Returns:
-        The parser, to which the command adds its own options.
+        The setting, and what was measured, in order.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", default="checkpts/demo", help="checkpoint folder")
-    parser.add_argument("--out", default=out, help="folder of the run: a file for each case, wavs")
-    parser.add_argument("--steps", type=int, default=SamplingOptions.steps, help="sampler steps")
+    parser.add_argument("--checkpoint", default=checkpoint, help="checkpoint folder")
+    parser.add_argument("--out", default=f"out/{name}", help="folder of the run: a file for each case, wavs")
+    parser.add_argument("--corpus", default=corpus, help="corpus folder, for its recordings")
+    parser.add_argument("--cases", type=int, default=count, help="how many")
+    parser.add_argument("--steps", type=int, default=steps, help="sampler steps")
     parser.add_argument("--solver", default=SamplingOptions.solver, help="sampler")
     parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")
-    return parser
-
-
-def run_cases(name: str, setting: VoiceSetting, cases: Any, *, count: int, jobs: int) -> list[Record]:
-    """Measure cases in a resumable run.
-
-    Args:
-        name: Of the run.
-        setting: What decides the results.
-        cases: Class whose objects, made from the setting in each process, measure a case by their method ``measure``.
-        count: Cases.
-        jobs: Processes.
-
-    Returns:
-        What was measured, in order.
-    """
+    given = vars(parser.parse_args())
+    jobs = given.pop("jobs")
+    setting = VoiceSetting(**given)
     with RunFolder(setting.out, asdict(setting)) as folder:
-        items = [TaskItem(name, i) for i in range(count)]
-        return run_items(items, Work(functools.partial(cases, setting), cases.measure), folder, jobs=jobs, name=name)
+        items = [TaskItem(name, i) for i in range(setting.cases)]
+        records = run_items(items, functools.partial(cases, setting), cases.measure, folder, jobs=jobs, name=name)
+    print(table(records))
+    print(f"\n{', '.join(stamp().values())}; {setting.solver}, {setting.steps} steps")
+    return setting, records
+
+
+def status_of(records: Sequence[Record]) -> int:
+    """Exit status of a command: 1 when a case failed."""
+    return int(any(record.error for record in records))
 
 
 def stamp() -> dict[str, str]:

@@ -11,14 +11,13 @@ Praat. A stopped run goes on where it was.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.common import TaskItem, VoiceSetting, run_cases, voice_arguments
+from benchmarks.common import TaskItem, VoiceSetting, run_cases, status_of
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.evaluation.contours import energy_errors, f0_errors
 from gradtts_interp.evaluation.run import Record
@@ -32,23 +31,10 @@ GOOD_MS = 20.0
 READ, PRAAT = "was read and asked for", "Praat reads of the recording"
 
 
-@dataclass(frozen=True)
-class Setting(VoiceSetting):
-    """What decides the results.
-
-    Attributes:
-        corpus: Folder of a corpus.
-        cases: Recordings.
-    """
-
-    corpus: str
-    cases: int
-
-
 class Cases:
     """Recordings, and the pipeline that aligns and copies them."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: VoiceSetting) -> None:
         torch.set_grad_enabled(False)
         self.setting, self.pipeline = setting, setting.pipeline()
         self.listener = Listener(self.pipeline.model.settings.mel, tracker="praat")
@@ -108,14 +94,7 @@ def table(records: Sequence[Record]) -> str:
 
 def main() -> int:
     """Measure all cases and print what was found; return 1 when a case failed."""
-    parser = voice_arguments(__doc__, out="out/copying")
-    parser.add_argument("--corpus", default="data/demo", help="folder of a corpus")
-    parser.add_argument("--cases", type=int, default=60, help="recordings")
-    args = parser.parse_args()
-    setting = Setting(args.checkpoint, args.steps, args.solver, args.out, args.corpus, args.cases)
-    records = run_cases("copying", setting, Cases, count=args.cases, jobs=args.jobs)
-    print(table(records))
-    return int(any(record.error for record in records))
+    return status_of(run_cases("copying", __doc__, Cases, table, count=60, corpus="data/demo")[1])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Words understood and opinion of a voice: held-out sentences, alone and blended, before two judges.
 
-    python -m benchmarks.listening --checkpoint checkpts/demo --sentences 200 --jobs 2
+    python -m benchmarks.listening --checkpoint checkpts/demo --cases 200 --jobs 2
 
 Sentence i is spoken by named speaker i modulo their number in an emotion drawn for it, and blended with another one:
 as the prior's mean, in one style, ramping from one style to the other, and with the pitch of the first and the voice of
@@ -11,21 +11,20 @@ A stopped run goes on where it was.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.common import TaskItem, VoiceSetting, run_cases, stamp, voice_arguments
+from benchmarks.common import TaskItem, VoiceSetting, run_cases, status_of
 from gradtts_interp.audio import log_mel, read_audio
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.corpus.texts import held_out_texts
-from gradtts_interp.evaluation.bootstrap import mean_with_interval, ratio_with_interval
 from gradtts_interp.evaluation.intelligibility import plain_words, word_error_rate
-from gradtts_interp.evaluation.listening import OpinionScorer, WhisperListener
 from gradtts_interp.evaluation.run import Record
+from gradtts_interp.evaluation.statistics import mean_with_interval, ratio_with_interval
+from gradtts_interp.evaluation.voice_models import OpinionScorer, WhisperListener
 from gradtts_interp.interpolation import shares
 from gradtts_interp.styles import Style
 from gradtts_interp.training.data import load_entries
@@ -35,21 +34,10 @@ RECORDING, COPY = "recording", "recording, vocoder"
 KINDS = (MEAN, ONE, RAMP, DUAL, RECORDING, COPY)
 
 
-@dataclass(frozen=True)
-class Setting(VoiceSetting):
-    """What decides the results.
-
-    Attributes:
-        corpus: Folder of a corpus with held-out recordings; "" for none.
-    """
-
-    corpus: str
-
-
 class Cases:
     """Sentences and styles, the pipeline that speaks them, and the judges."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: VoiceSetting) -> None:
         torch.set_grad_enabled(False)
         self.setting = setting
         self.listener, self.opinion = WhisperListener(), OpinionScorer()
@@ -112,25 +100,21 @@ def table(records: Sequence[Record]) -> str:
     lines = ["| | n | WER | opinion |", "|---|---|---|---|"]
     for kind in KINDS:
         found = [row for row in rows if row["kind"] == kind]
-        if not found:
-            continue
-        wrong = ratio_with_interval([row["errors"] for row in found], [row["words"] for row in found])
-        rate = f"{wrong.mean:.3f} [{wrong.low:.3f}, {wrong.high:.3f}]"
-        lines.append(f"| {kind} | {len(found)} | {rate} | {mean_with_interval([r['opinion'] for r in found]).text()} |")
+        if found:
+            lines.append(f"| {kind} | {judgement(found)} |")
     return "\n".join(lines)
+
+
+def judgement(rows: Sequence[dict[str, Any]]) -> str:
+    """Number, word error rate and opinion of rows of :meth:`Cases.judged`, as cells of a table."""
+    wrong = ratio_with_interval([row["errors"] for row in rows], [row["words"] for row in rows])
+    rate = f"{wrong.mean:.3f} [{wrong.low:.3f}, {wrong.high:.3f}]"
+    return f"{len(rows)} | {rate} | {mean_with_interval([row['opinion'] for row in rows]).text()}"
 
 
 def main() -> int:
     """Judge all cases and print the table; return 1 when a case failed."""
-    parser = voice_arguments(__doc__, out="out/listening")
-    parser.add_argument("--corpus", default="", help="corpus folder, whose held-out recordings are judged too")
-    parser.add_argument("--sentences", type=int, default=200, help="held-out sentences")
-    args = parser.parse_args()
-    setting = Setting(args.checkpoint, args.steps, args.solver, args.out, args.corpus)
-    records = run_cases("listening", setting, Cases, count=args.sentences, jobs=args.jobs)
-    print(table(records))
-    print(f"\n{', '.join(stamp().values())}; {args.solver}, {args.steps} steps; Whisper base, DistillMOS")
-    return int(any(record.error for record in records))
+    return status_of(run_cases("listening", __doc__, Cases, table, count=200)[1])
 
 
 if __name__ == "__main__":

@@ -16,17 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import TaskItem, VoiceSetting, run_cases, voice_arguments
+from benchmarks.common import TaskItem, VoiceSetting, run_cases, status_of
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.corpus.texts import held_out_texts
-from gradtts_interp.evaluation.blend import realised_envelope_share, realised_f0_share
-from gradtts_interp.evaluation.envelope import log_envelope
+from gradtts_interp.evaluation import metric_rows
+from gradtts_interp.evaluation.contours import level_semitones
 from gradtts_interp.evaluation.run import Record
+from gradtts_interp.evaluation.signal import Listener, Signal
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.noise import NoiseTuning
 from gradtts_interp.interpolation.shares import Share
-from gradtts_interp.pitch.contour import Contour
 from gradtts_interp.sampling import CONVERGED_STEPS
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
@@ -53,6 +53,7 @@ class Cases:
         assert bank is not None
         self.styles = [bank.styles[key] for key in sorted(bank.styles)]
         self.texts = held_out_texts()
+        self.listener = Listener(self.pipeline.model.settings.mel)
 
     def case(self, index: int) -> tuple[str, Style, Style]:
         """Text and styles of a case."""
@@ -60,7 +61,7 @@ class Cases:
         text = self.texts[int(draw.integers(len(self.texts)))]
         while True:
             a, b = (self.styles[int(i)] for i in draw.choice(len(self.styles), 2, replace=False))
-            if a.speaker != b.speaker and abs(_semitones(b) - _semitones(a)) >= LEAST_SEMITONES:
+            if a.speaker != b.speaker and abs(level_semitones(a.contour, b.contour)) >= LEAST_SEMITONES:
                 return text, a, b
 
     def measure(self, job: TaskItem) -> tuple[list[dict[str, Any]], list[str]]:
@@ -82,39 +83,25 @@ class Cases:
         for name, share in TUNED.items():
             speak(name, 0, a, b, offer="open", durations=durations, share=share, noise_tuning=NoiseTuning())
         alone = [self.pipeline(text, style, seed=0, durations=durations, **options) for style in (a, b)]
-        ends = [_heard(speech) for speech in alone]
+        ends = [self.listener.hear(speech.audio, "alone") for speech in alone]
         rows = []
         for name, seed, speech, seconds in renders:
             path = Path(self.setting.out) / "wavs" / f"{job.index:02d}_{'_'.join(name.split())}_{seed}.wav"
             speech.save(path)
             row = {"kind": name, "seed": seed, "seconds": round(seconds / speech.seconds, 4), "wav": str(path)}
-            rows.append({**row, "text": text, "a": a.name, "b": b.name, **_shares(ends, _heard(speech))})
+            rows.append(
+                {**row, "text": text, "a": a.name, "b": b.name, **_shares(ends, self.listener.hear(speech.audio, name))}
+            )
         return rows, []
 
 
-def _semitones(style: Style) -> float:
-    contour = style.contour
-    assert contour is not None
-    return 12 * float(np.log2(np.median(contour.f0_hz[contour.voiced])))
-
-
-def _heard(speech: Speech) -> tuple[Contour, np.ndarray]:
-    contour = speech.contour
-    return contour, log_envelope(speech.audio, contour, speech.mel_config)
-
-
-def _shares(ends: Sequence[tuple[Contour, np.ndarray]], heard: tuple[Contour, np.ndarray]) -> dict[str, float]:
+def _shares(ends: Sequence[Signal], heard: Signal) -> dict[str, float]:
     """Share of B in pitch and envelope, whole and by halves."""
-    (a, a_envelope), (b, b_envelope) = ends
-    contour, envelope = heard
-    active = a.voiced & b.voiced
-    found = {
-        "pitch": realised_f0_share(a, b, contour),
-        "envelope": realised_envelope_share(a_envelope, b_envelope, envelope, active),
-    }
-    half = len(contour) // 2
+    realised = metric_rows.realised_shares(*ends, heard)
+    half = heard.frames // 2
     parts = {"": slice(None), " first": slice(half), " second": slice(half, None)}
-    return {f"{name}{part}": share.mean(frames) for name, share in found.items() for part, frames in parts.items()}
+    names = {"pitch": "f0", "envelope": "envelope"}
+    return {f"{n}{part}": realised[k].mean(frames) for n, k in names.items() for part, frames in parts.items()}
 
 
 def table(records: Sequence[Record]) -> str:
@@ -163,19 +150,13 @@ def _part(found: Sequence[tuple[bool, bool]], part: int) -> float:
 
 def main() -> int:
     """Measure all cases, print the table, and write the lists of wavs; return 1 when a case failed."""
-    parser = voice_arguments(__doc__, out="out/noise")
-    parser.set_defaults(checkpoint="checkpts/demo-open", steps=CONVERGED_STEPS)
-    parser.add_argument("--cases", type=int, default=40, help="sentences and pairs of styles")
-    args = parser.parse_args()
-    out = Path(args.out)
-    setting = VoiceSetting(args.checkpoint, args.steps, args.solver, str(out))
-    records = run_cases("noise", setting, Cases, count=args.cases, jobs=args.jobs)
+    given = {"count": 40, "checkpoint": "checkpts/demo-open", "steps": CONVERGED_STEPS}
+    setting, records = run_cases("noise", __doc__, Cases, table, **given)
     for name in (FREE, *TUNED):
-        with atomic_path(out / f"{'_'.join(name.split())}.list") as temporary:
+        with atomic_path(Path(setting.out) / f"{'_'.join(name.split())}.list") as temporary:
             rows = [row for record in records for row in record.rows if row["kind"] == name]
             temporary.write_text("".join(f"{row['wav']}|{row['text']}\n" for row in rows))
-    print(table(records))
-    return int(any(record.error for record in records))
+    return status_of(records)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How many steps are enough: words, opinion, pitch and envelope of the same sentences at every number of steps.
 
-    python -m benchmarks.steps --checkpoint checkpts/demo --sentences 40 --jobs 2
+    python -m benchmarks.steps --checkpoint checkpts/demo --cases 40 --jobs 2
 
 Sentences and styles are those of :mod:`benchmarks.listening`. Each is spoken in one style, ramping to another, and with
 the pitch of the first and the voice of the second, with equal durations and noise at all numbers of steps. The prior's
@@ -12,17 +12,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from benchmarks import listening
-from benchmarks.common import TaskItem, run_cases, stamp, voice_arguments
-from benchmarks.listening import DUAL, ONE, RAMP, Setting
+from benchmarks.common import TaskItem, run_cases, status_of
+from benchmarks.listening import DUAL, ONE, RAMP
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.config import MelConfig
 from gradtts_interp.evaluation import metric_rows
-from gradtts_interp.evaluation.bootstrap import mean_with_interval, ratio_with_interval
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.signal import Listener, Signal
+from gradtts_interp.evaluation.statistics import mean_with_interval
 from gradtts_interp.interpolation import shares
 from gradtts_interp.sampling import OFFICIAL_SOLVER
 
@@ -66,28 +64,17 @@ def table(records: Sequence[Record]) -> str:
     lines = ["| steps | n | WER | opinion | " + " | ".join(MEASURES) + " |", "|---" * (4 + len(MEASURES)) + "|"]
     for steps in STEPS:
         found = [row for row in rows if row["steps"] == steps]
-        wrong = ratio_with_interval([row["errors"] for row in found], [row["words"] for row in found])
-        cells = [str(steps), str(len(found)), f"{wrong.mean:.3f} [{wrong.low:.3f}, {wrong.high:.3f}]"]
-        cells.append(mean_with_interval([row["opinion"] for row in found]).text())
+        cells = [str(steps), listening.judgement(found)]
         for name in MEASURES:
             values = [row[name] for row in found if row.get(name) is not None]
-            cells.append(mean_with_interval(np.array(values)).text() if values else "–")
+            cells.append(mean_with_interval(values).text() if values else "–")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def main() -> int:
     """Judge all cases and print the table; return 1 when a case failed."""
-    parser = voice_arguments(__doc__, out="out/steps")
-    parser.add_argument("--sentences", type=int, default=40, help="held-out sentences, three kinds of speech each")
-    args = parser.parse_args()
-    setting = Setting(args.checkpoint, max(STEPS), args.solver, args.out, "")
-    records = run_cases("steps", setting, Cases, count=args.sentences, jobs=args.jobs)
-    print(table(records))
-    print(
-        f"\n{', '.join(stamp().values())}; {args.solver}, at {max(STEPS)} {OFFICIAL_SOLVER}; Whisper base, DistillMOS"
-    )
-    return int(any(record.error for record in records))
+    return status_of(run_cases("steps", __doc__, Cases, table, count=40, steps=max(STEPS))[1])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The quality benchmark: targets, tables, cards, and a whole run on a tiny model and corpus."""
+"""The quality benchmark: its tasks, tables, and the model cards."""
 
 import json
 import sys
@@ -15,10 +15,9 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.common import TaskItem  # noqa: E402
 from benchmarks.quality import copies, speech  # noqa: E402
 from benchmarks.quality import run as run_module  # noqa: E402
-from benchmarks.quality.cards import refreshed  # noqa: E402
 from benchmarks.quality.context import foreign_references  # noqa: E402
-from benchmarks.quality.report import TARGETS, correlation, page, table, targets_table  # noqa: E402
-from benchmarks.quality.run import TASKS, result_of  # noqa: E402
+from benchmarks.quality.report import TASKS, page, refreshed, table  # noqa: E402
+from benchmarks.quality.run import RUNS, result_of  # noqa: E402
 from gradtts_interp.audio import log_mel, read_audio  # noqa: E402
 from gradtts_interp.config import MelConfig  # noqa: E402
 from gradtts_interp.corpus.speakers import EMOTIONS  # noqa: E402
@@ -41,22 +40,8 @@ def foreign_rows(*shares):
     return [{"condition": "model", "item": str(i), "within 1 semitone": v} for i, v in enumerate(shares)]
 
 
-def test_targets_say_what_is_reached():
-    good, bad = results_of(foreign=foreign_rows(1, 0.96)), results_of(foreign=foreign_rows(1, 0.5))
-    assert "| 0.98 | yes |" in targets_table(good)
-    assert "| 0.75 | **no** |" in targets_table(bad)
-    assert "not measured" in targets_table(results_of(foreign=foreign_rows(None)))
-    assert "foreign" not in targets_table(good, ("emotions",))
-
-
-def test_every_target_reads_a_task_that_exists():
-    assert {target.task for target in TARGETS} <= set(TASKS)
-
-
-def test_correlation_needs_both_figures():
-    rows = [{"x": float(i), "y": 2.0 * i} for i in range(5)] + [{"x": None, "y": 100.0}]
-    assert correlation("x", "y")(rows) == pytest.approx(1)
-    assert np.isnan(correlation("x", "y")(rows[:2]))
+def test_every_task_has_its_place_in_the_page():
+    assert set(TASKS) == set(RUNS)
 
 
 def test_tables_have_a_line_for_each_condition_and_name_failures():
@@ -64,7 +49,7 @@ def test_tables_have_a_line_for_each_condition_and_name_failures():
     result["failed"] = ["foreign/7"]
     text = table(result)
     assert "| model | 2 | 0.1 [0.1, 0.1] |" in text and "not measurable: foreign/7" in text
-    assert page({"foreign": result}).count("## ") == 2
+    assert page({"foreign": result}).count("## ") == 1
 
 
 def test_cards_get_their_tables_and_keep_the_rest():
@@ -73,10 +58,8 @@ def test_cards_get_their_tables_and_keep_the_rest():
     new = refreshed(card, results, source=Path("card"))
     assert "old" not in new and "| model | 1 |" in new and new.endswith("kept\n")
     assert refreshed(new, results, source=Path("card")) == new
-    targets = refreshed(card.replace("scores: foreign", "scores: targets foreign"), results, source=Path("card"))
-    assert "| target | found | reached |" in targets
     assert "Not measured yet." in refreshed(card.replace("foreign", "emotions"), results, source=Path("card"))
-    with pytest.raises(InputError, match="'none'; expected 'targets' or one of intelligibility"):
+    with pytest.raises(InputError, match="'none'; expected one of vocoder"):
         refreshed(card.replace("foreign", "none"), results, source=Path("card"))
     with pytest.raises(InputError, match="does not end"):
         refreshed("<!-- scores: foreign -->\n", results, source=Path("card"))
@@ -86,7 +69,7 @@ def test_the_committed_cards_show_the_committed_results():
     results = json.loads((ROOT / "benchmarks" / "quality" / "RESULTS.json").read_text())
     for card in (ROOT / "checkpts").glob("*/README.md"):
         text = card.read_text(encoding="utf-8")
-        assert refreshed(text, results, source=card) == text, "python -m benchmarks.quality.cards"
+        assert refreshed(text, results, source=card) == text, "python -m benchmarks.quality.run --cards checkpts"
 
 
 def test_emotions_are_judged_by_their_design(monkeypatch):
@@ -107,8 +90,6 @@ def test_emotions_are_judged_by_their_design(monkeypatch):
     assert [row["condition"] for row in recordings] == [name + speech.RECORDINGS for name in speech.FACTORS]
     assert all(row["whole order right"] == row["pairs right"] == row["lowest and highest right"] == 1 for row in model)
     assert all(row["pairs right"] == row["lowest and highest right"] == 0 for row in recordings)
-    target = next(target for target in TARGETS if target.task == "emotions")
-    assert target.value(rows) == 1.0
 
 
 RENDERED = 25600
@@ -164,7 +145,7 @@ def test_failed_items_are_named_and_leave_the_others():
 
 def test_a_job_runs_the_task_it_names(monkeypatch):
     task = run_module.Task(lambda context, index: [{"condition": context, "item": index}], 5, lambda context: 3)
-    monkeypatch.setitem(run_module.TASKS, "foreign", task)
+    monkeypatch.setitem(run_module.RUNS, "foreign", task)
     assert run_module.measure("b", TaskItem("foreign", 2)) == ([{"condition": "b", "item": 2}], [])
     assert len(run_module.jobs_of("foreign", task, "b", None)) == 3
     assert [job.id for job in run_module.jobs_of("foreign", task, "b", 2)] == ["foreign/0", "foreign/1"]
@@ -172,7 +153,6 @@ def test_a_job_runs_the_task_it_names(monkeypatch):
 
 def test_a_recording_is_its_own_perfect_copy():
     """The vocoder task with Griffin-Lim in the place of a vocoder."""
-    pytest.importorskip("pocketsphinx")
     natural = read_audio(ROOT / "resources" / "references" / "speaker_12.flac").numpy()[:33000]
     griffin = GriffinLimVocoder(MelConfig(), iterations=4, inverse_rounds=8)
     griffin.refinement_rounds = 0

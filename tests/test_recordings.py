@@ -208,7 +208,7 @@ class TestPitchReader:
         offset = extract_contour(samples + 0.1, MEL).energy_db
         np.testing.assert_allclose(offset, extract_contour(samples, MEL).energy_db, atol=0.01)
         for method in ("pyin", "praat"):
-            energy = TRACKERS[method](samples + 0.1, MEL, 60.0, 500.0).energy_db
+            energy = TRACKERS[method](samples + 0.1, MEL, floor_hz=60.0, ceiling_hz=500.0).energy_db
             np.testing.assert_allclose(energy, offset, atol=0.01)
 
 

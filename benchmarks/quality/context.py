@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from gradtts_interp.audio import log_mel, read_audio
 from gradtts_interp.checkpoints import read_index
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.signal import Listener, Signal
 from gradtts_interp.evaluation.speakers import SpeakerEncoder
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.contour import Contour
@@ -25,10 +24,8 @@ from gradtts_interp.styles import Style
 from gradtts_interp.training.data import load_entries
 from gradtts_interp.training.export import bank_of_entries
 from gradtts_interp.training.filelist import Features
-from gradtts_interp.units import ratio_to_semitones
 from gradtts_interp.vocoder import GriffinLimVocoder
 
-SMALLEST_LEVEL_DIFFERENCE = 4.0  # semitones between the two styles of a blend
 SPEAKER_ENCODER = "checkpts/speaker-demo"
 FOREIGN = "resources/references/foreign"
 PUBLIC_ENCODER = "pip install --no-deps resemblyzer webrtcvad-wheels"
@@ -157,22 +154,6 @@ class QualityContext:
         """Held-out sentences in voices and manners of pitch that no training item has, in a fixed random order."""
         found = [e for e in self.entries if e["kind"] == "test" and e["speaker"] is None]
         return [found[i] for i in np.random.default_rng(0).permutation(len(found))]
-
-    @functools.cached_property
-    def pairs(self) -> list[tuple[dict, dict]]:
-        """Neighbours in that order, of two voices whose F0 levels are far enough apart."""
-        both = [p for p in zip(self.unseen[::2], self.unseen[1::2], strict=False) if p[0]["voice"] != p[1]["voice"]]
-        levels = ((a, b, b["f0"]["mean_hz"] / a["f0"]["mean_hz"]) for a, b in both)
-        return [(a, b) for a, b, ratio in levels if abs(ratio_to_semitones(ratio)) >= SMALLEST_LEVEL_DIFFERENCE]
-
-    @functools.cached_property
-    def listener(self) -> Listener:
-        """Measures renders as the evaluation does."""
-        return Listener(self.mel)
-
-    def signal(self, speech: Speech) -> Signal:
-        """What is measured of a render."""
-        return self.listener.hear(speech.audio, speech.text, mel=speech.mel)
 
 
 def foreign_references() -> list[Path]:

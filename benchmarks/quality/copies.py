@@ -9,27 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.quality.context import QualityContext
-from gradtts_interp.evaluation.envelope import envelope_distance, log_envelope
-from gradtts_interp.evaluation.intelligibility import phone_error_rate, plain_phones, recognise_phones
-from gradtts_interp.evaluation.spectral import mel_cepstral_distortion, mel_cepstrum, speech_frames
+from gradtts_interp.evaluation.spectrum import (
+    envelope_distance,
+    log_envelope,
+    mel_cepstral_distortion,
+    mel_cepstrum,
+    speech_frames,
+)
 from gradtts_interp.pitch.contour import extract_contour
 from gradtts_interp.units import ratio_to_cents
 
 
 def vocoder(context: QualityContext, index: int) -> list[dict]:
-    """F0, voicing, envelope, cepstrum and intelligibility of copies of a recording."""
+    """F0, voicing, envelope and cepstrum of copies of a recording."""
     entry = (context.named + context.unseen)[index]
     natural = context.audio(entry)
     contour = extract_contour(natural, context.mel)
     envelope = log_envelope(natural, contour, context.mel)
     cepstrum, speech = mel_cepstrum(natural, contour, context.mel), speech_frames(contour)
-    reference = plain_phones(entry["tokens"])
     rows = []
     for condition, copied in copies(context, natural).items():
         found = extract_contour(copied, context.mel)
         both = contour.voiced & found.voiced
         cents = np.abs(ratio_to_cents(found.f0_hz / contour.f0_hz))[both]
-        heard = recognise_phones(copied, context.mel.sample_rate_hz)
         rows.append(
             {
                 "condition": condition,
@@ -40,7 +42,6 @@ def vocoder(context: QualityContext, index: int) -> list[dict]:
                     envelope, log_envelope(copied, found, context.mel), contour.voiced
                 ),
                 "MCD (dB)": mel_cepstral_distortion(cepstrum, mel_cepstrum(copied, found, context.mel), speech),
-                "phone error rate": phone_error_rate([reference], [heard]),
             }
         )
     return rows

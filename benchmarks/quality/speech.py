@@ -3,45 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from benchmarks.quality.context import QualityContext, foreign_references
 from gradtts_interp.audio import read_audio
-from gradtts_interp.corpus.speakers import EMOTIONS, main_base, speaker_voice
+from gradtts_interp.corpus.speakers import EMOTIONS, main_base
 from gradtts_interp.corpus.teacher import VOICES
 from gradtts_interp.evaluation.contours import f0_spread, level_semitones
-from gradtts_interp.evaluation.intelligibility import phone_error_rate, plain_phones, recognise_phones
 from gradtts_interp.evaluation.speakers import cosine_similarity
 from gradtts_interp.pitch.contour import Contour, prosody_vector
 from gradtts_interp.pitch.second_reading import second_opinion
 
-SPEAKER_SENTENCES = 3
 RECORDINGS = ", recordings"
 FACTORS = {"F0 level": "semitones", "F0 range": "f0_range", "rate": "rate", "energy": "energy_db"}
-
-
-def intelligibility(context: QualityContext, index: int) -> list[dict]:
-    """Phone error rate of teacher, vocoded teacher, and model, by PocketSphinx, each against the phones it was given.
-
-    The teacher's lexicon and ours differ in a phone of a hundred, such as the vowel of "and".
-    """
-    tts, entry = context.tts, context.named[index]
-    natural = context.audio(entry)
-    teacher = context.log_mel(natural)
-    speech = context.render(entry["text"], tts.style(speaker=entry["speaker"]))
-    conditions = {
-        "teacher": natural,
-        "teacher, vocoder": tts.vocoder(teacher, context.mel).numpy(),
-        "teacher, Griffin-Lim": context.griffin(teacher, context.mel).numpy(),
-        "model, vocoder": speech.audio,
-        "model, Griffin-Lim": context.griffin(torch.from_numpy(speech.mel), context.mel).numpy(),
-    }
-    rows = []
-    for condition, audio in conditions.items():
-        given = plain_phones(speech.tokens if condition.startswith("model") else entry["tokens"])
-        rate = phone_error_rate([given], [recognise_phones(audio, context.mel.sample_rate_hz)])
-        rows.append({"condition": condition, "item": entry["id"], "phone error rate": rate})
-    return rows
 
 
 def following(context: QualityContext, index: int) -> list[dict]:
@@ -97,25 +70,6 @@ def foreign(context: QualityContext, index: int) -> list[dict]:
                 "cosine": float(likeness[index]),
             }
         )
-    return rows
-
-
-def speakers(context: QualityContext, index: int) -> list[dict]:
-    """Is the render of a named speaker taken for that speaker, by an encoder trained on recordings."""
-    speaker, sentence = divmod(index, SPEAKER_SENTENCES)
-    rate = context.mel.sample_rate_hz
-    natural = next(e for e in context.named if e["speaker"] == speaker)
-    speech = context.render(context.sentence(sentence), context.tts.style(speaker=speaker))
-    rows = []
-    for condition, audio in (("recording", context.audio(natural)), ("model", speech.audio)):
-        found = context.encoder.identify(audio, rate)
-        voice = speaker_voice(speaker)
-        row = {"condition": condition, "item": f"speaker {speaker}, sentence {sentence}"}
-        row["top-1 of 16"] = float(found.speaker == speaker)
-        row["base voice"] = float(found.base == VOICES[main_base(voice.timbre)])
-        row["formant factor, error"] = abs(found.warp - voice.formant)
-        row["similarity to the speaker"] = found.similarity[speaker]
-        rows.append(row)
     return rows
 
 

@@ -15,8 +15,7 @@ import torch
 
 from gradtts_interp.app.form import Form, Limits, command_of, job_of_form, records_attention
 from gradtts_interp.audio import read_audio, write_wav
-from gradtts_interp.cli.outputs import Take, write_outputs
-from gradtts_interp.cli.rendering import COMPARISON, is_out_of_memory, speak
+from gradtts_interp.cli.rendering import COMPARISON, Take, is_out_of_memory, speak, write_outputs
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.figures import attention_figure
 from gradtts_interp.files import atomic_path

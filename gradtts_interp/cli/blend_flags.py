@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from gradtts_interp.cli.text import count, index, share_number
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.share_text import parse_bands, parse_curve, parse_dimensions, parse_words
@@ -21,60 +22,49 @@ EVEN = 0.5
 
 def add_blend_arguments(group: argparse._ArgumentGroup) -> None:
     """Declare the flags that say who speaks where."""
-    group.add_argument(
+    add = group.add_argument
+    add(
         "--mode",
         choices=MODES,
         help="time: from A to B along the sentence; frequency: pitch of one, voice of the other, or --bands; mix: the "
         "same share everywhere; none: A alone (default: none with one style; frequency with --bands alone; mix with "
         "--share alone; else time)",
     )
-    group.add_argument(
-        "--weight", type=share_number, metavar="W", help="share of B in mode mix, 0 to 1 (default: 0.5; 0 with --share)"
-    )
-    group.add_argument(
+    text = "share of B in mode mix, 0 to 1 (default: 0.5; 0 with --share)"
+    add("--weight", type=share_number, metavar="W", help=text)
+    add(
         "--share",
         action="append",
         metavar="DIMENSION=W",
         help=f"share of B in one dimension of speech, of {', '.join(DIMENSIONS)}; repeatable: pitch=0.5, "
         "energy=0:a,1:b as in --curve, timbre=f1-f2:b as in --bands; the other dimensions follow the mode",
     )
-    group.add_argument(
+    add(
         "--curve",
         metavar="T:W,...",
         help="share of B over time in mode time, as times and shares, such as 0:0,0.4:0,0.6:1,1:1; a time is relative "
         "(0 to 1), in seconds (0.5s) or in words (w2 is the start of word 2, w2.5 its middle); a share is 0 to 1, a or "
         f"b, or beyond to exaggerate, from {SHARE_LIMITS[0]} to {SHARE_LIMITS[1]} (default: a ramp, 0.2:0,0.8:1)",
     )
-    group.add_argument(
+    add(
         "--words",
         metavar="N-M:W,...",
         help="share of B in words, counted from 1, such as 2-4:b,6:0.5; the other words follow --curve, or --weight in "
         "mode mix, and are A's without them; 3:+2st shifts the pitch of word 3 by two semitones",
     )
     bands = ", ".join(f"{name} ({low:g}-{high:g})" for name, (low, high) in BANDS_HZ.items())
-    group.add_argument(
+    add(
         "--bands",
         metavar="HZ-HZ:W,...",
         help=f"share of B in frequency bands, such as 0-400:a,400-8000:b or by name, f0:a,f1-f2:b; names are {bands} "
         "Hz; all else is A's. In modes time and mix, the share there is multiplied by it",
     )
-    group.add_argument(
-        "--pitch-from",
-        choices=("a", "b"),
-        help="style that gives the pitch in mode frequency; the other gives the voice (default: a)",
-    )
-    group.add_argument(
-        "--harmonics",
-        type=_count,
-        metavar="N",
-        help="multiples 1 to N of F0 that count as pitch in mode frequency (default: 1)",
-    )
-    group.add_argument(
-        "--pitch-width",
-        type=_not_negative,
-        metavar="BINS",
-        help="mel bins on each side of F0 and its multiples that count as pitch in mode frequency (default: 1)",
-    )
+    text = "style that gives the pitch in mode frequency; the other gives the voice (default: a)"
+    add("--pitch-from", choices=("a", "b"), help=text)
+    text = "multiples 1 to N of F0 that count as pitch in mode frequency (default: 1)"
+    add("--harmonics", type=count, metavar="N", help=text)
+    text = "mel bins on each side of F0 and its multiples that count as pitch in mode frequency (default: 1)"
+    add("--pitch-width", type=index, metavar="BINS", help=text)
 
 
 def mode_of(args: argparse.Namespace) -> str:
@@ -88,21 +78,21 @@ def mode_of(args: argparse.Namespace) -> str:
     return "frequency" if args.bands is not None else "mix" if args.share is not None else "time"
 
 
-def blend_conflicts(args: argparse.Namespace, mode: str) -> dict[str, bool]:
+def blend_conflicts(args: argparse.Namespace, mode: str) -> dict[str, Any]:
     """Messages about flags that contradict each other, and whether each applies."""
     of_pitch = {"--pitch-from": args.pitch_from, "--harmonics": args.harmonics, "--pitch-width": args.pitch_width}
-    given = [name for name, value in of_pitch.items() if value is not None]
-    name = given[0] if given else ""
+    name = next((name for name, value in of_pitch.items() if value is not None), "")
+    bands, share = args.bands is not None, args.share is not None
     return {
         "--weight: it belongs to --mode mix": args.weight is not None and mode != "mix",
         "--curve: it belongs to --mode time": args.curve is not None and mode != "time",
         "--words: it belongs to --mode time or mix": args.words is not None and mode not in ("time", "mix"),
-        "--bands: it needs two styles; give -s2/--speaker2 or --reference2": args.bands is not None and mode == "none",
-        "--share: it needs two styles; give -s2/--speaker2 or --reference2": args.share is not None and mode == "none",
+        "--bands: it needs two styles; give -s2/--speaker2 or --reference2": bands and mode == "none",
+        "--share: it needs two styles; give -s2/--speaker2 or --reference2": share and mode == "none",
         "--share and --mode frequency: the pitch of one and the voice of the other is --share timbre=b or "
-        "--share pitch=b; give --mode mix": args.share is not None and mode == "frequency" and args.bands is None,
-        f"{name}: it belongs to --mode frequency": bool(given) and mode != "frequency",
-        f"{name} and --bands: give one; bands in Hz have no pitch to follow": bool(given) and args.bands is not None,
+        "--share pitch=b; give --mode mix": share and mode == "frequency" and not bands,
+        f"{name}: it belongs to --mode frequency": name and mode != "frequency",
+        f"{name} and --bands: give one; bands in Hz have no pitch to follow": name and bands,
     }
 
 
@@ -167,33 +157,3 @@ def _named(flag: str, read: Callable[[Any], Share], value: Any) -> Share:
         return read(value)
     except InputError as error:
         raise InputError(f"{flag}: {error}") from error
-
-
-def share_number(text: str) -> float:
-    """Read a share, for argparse."""
-    low, high = SHARE_LIMITS
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not low <= value <= high:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 0 to 1, or beyond from {low} to {high}")
-    return value
-
-
-def _count(text: str) -> int:
-    return _whole(text, 1)
-
-
-def _not_negative(text: str) -> int:
-    return _whole(text, 0)
-
-
-def _whole(text: str, low: int) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = low - 1
-    if not low <= value < 2**31:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number of at least {low}")
-    return value

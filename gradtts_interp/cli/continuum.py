@@ -11,7 +11,7 @@ from tqdm import tqdm
 from gradtts_interp.cli.job_flags import choices_of, default_checkpoint, device_of, require_writable, vocoder_of
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.morphing import morph_measures
+from gradtts_interp.evaluation.metric_rows import morph_measures
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.stimuli.continuum import CONTINUA, EQUALISED, Continuum, make_continuum
 from gradtts_interp.stimuli.experiments import EXPERIMENTS, TASKS, write_experiment

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gradtts_interp.cli.job_flags import require_writable
+from gradtts_interp.cli.text import aligned
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.bootstrap import mean_with_interval
 from gradtts_interp.evaluation.contours import correlation
 from gradtts_interp.evaluation.psychometric import Answers, Psychometric, fit_psychometric, read_answers
-from gradtts_interp.files import atomic_path
+from gradtts_interp.evaluation.run import write_json
+from gradtts_interp.evaluation.statistics import mean_with_interval
 from gradtts_interp.plots.drawing import BLUE, NORMAL, PIXELS_PER_INCH, SMALL, VERMILION, save_figure
 
 EVERYONE = "all"
@@ -24,12 +26,8 @@ EVERYONE = "all"
 def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("answers", nargs="+", metavar="ANSWERS.csv", help="with columns share and response")
-    parser.add_argument(
-        "--second",
-        default="B",
-        metavar="NAME",
-        help="what stands in response where B was answered (default: B, and 1)",
-    )
+    text = "what stands in response where B was answered (default: B, and 1)"
+    parser.add_argument("--second", default="B", metavar="NAME", help=text)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the bootstrap (default: 0)")
     parser.add_argument(
         "--out", default="out/evaluate/responses", metavar="FOLDER", help="where to write (default: %(default)s)"
@@ -47,10 +45,9 @@ def run(args: argparse.Namespace) -> int:
         summary["correlation"] = correlation(answers.share, answers.response)
     else:
         fits = _fits(answers, args.seed, summary["failed"])
-        summary["fits"] = {name: fit.to_dict() for name, fit in fits.items()}
+        summary["fits"] = {name: asdict(fit) for name, fit in fits.items()}
         _draw(answers, fits[EVERYONE], out / "responses.png")
-    with atomic_path(out / "responses.json") as temporary:
-        temporary.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(out / "responses.json", summary)
     if args.json:
         print(json.dumps(summary, indent=1, ensure_ascii=False))
     else:
@@ -63,7 +60,7 @@ def _by_share(answers: Answers) -> list[dict[str, Any]]:
     found = []
     for share in np.unique(answers.share):
         interval = mean_with_interval(answers.response[answers.share == share].tolist())
-        found.append({"share": float(share), **interval.__dict__})
+        found.append({"share": float(share), **asdict(interval)})
     return found
 
 
@@ -81,17 +78,20 @@ def _fits(answers: Answers, seed: int, failed: dict[str, str]) -> dict[str, Psyc
 
 def _print(summary: dict[str, Any]) -> None:
     if "fits" not in summary:
-        print("share  mean rating [95 % interval]  answers")
+        rows = [["share", "mean rating [95 % interval]", "answers"]]
         for row in summary["shares"]:
-            print(f"{row['share']:5.3f}  {row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]  {row['n']}")
+            interval = f"{row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+            rows.append([f"{row['share']:.3f}", interval, str(row["n"])])
+        print(aligned(rows))
         if summary["correlation"] is not None:
             print(f"correlation of rating and share: {summary['correlation']:.3f}")
         return
-    print("participant  PSE [95 % interval]  slope [95 % interval]  JND  lapse  answers")
+    rows = [["participant", "PSE [95 % interval]", "slope [95 % interval]", "JND", "lapse", "answers"]]
     for name, fit in summary["fits"].items():
-        pse = f"{fit['pse']:.3f} [{fit['pse_low']:.3f}, {fit['pse_high']:.3f}]"
-        slope = f"{fit['slope']:.2f} [{fit['slope_low']:.2f}, {fit['slope_high']:.2f}]"
-        print(f"{name}  {pse}  {slope}  {fit['jnd']:.3f}  {fit['lapse']:.3f}  {fit['n']}")
+        pse = "{pse:.3f} [{pse_low:.3f}, {pse_high:.3f}]".format(**fit)
+        slope = "{slope:.2f} [{slope_low:.2f}, {slope_high:.2f}]".format(**fit)
+        rows.append([name, pse, slope, f"{fit['jnd']:.3f}", f"{fit['lapse']:.3f}", str(fit["n"])])
+    print(aligned(rows))
     for name, problem in summary["failed"].items():
         print(f"{name}  not fitted: {problem}")
 
@@ -103,14 +103,8 @@ def _draw(answers: Answers, fit: Psychometric, path: Path) -> None:
     at = np.linspace(answers.share.min(), answers.share.max(), 400)
     axes.plot(at, fit.at(at), color=BLUE)
     for row in _by_share(answers):
-        axes.errorbar(
-            row["share"],
-            row["mean"],
-            yerr=[[row["mean"] - row["low"]], [row["high"] - row["mean"]]],
-            fmt="o",
-            color=VERMILION,
-            capsize=2,
-        )
+        reach = [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
+        axes.errorbar(row["share"], row["mean"], yerr=reach, fmt="o", color=VERMILION, capsize=2)
     axes.axvspan(fit.pse_low, fit.pse_high, color=BLUE, alpha=0.15, linewidth=0)
     axes.axvline(fit.pse, color=BLUE, linewidth=0.8)
     axes.set_title(f"Point of subjective equality {fit.pse:.3f}, slope {fit.slope:.2f}", fontsize=NORMAL)

@@ -1,4 +1,4 @@
-"""What all evaluations share: flags of output, files of results, and what is printed."""
+"""What all evaluations share: their flags, their settings, files of results, and what is printed."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 
-import gradtts_interp
-from gradtts_interp.cli.job_flags import default_checkpoint
+from gradtts_interp.cli.job_flags import default_checkpoint, device_of
+from gradtts_interp.cli.text import aligned, count
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.evaluation.intelligibility import POCKETSPHINX, require_recognisers
-from gradtts_interp.evaluation.report import Report, failures_of, write_report
+from gradtts_interp.evaluation.report import Report, shown_in, write_report
 from gradtts_interp.evaluation.run import Record, plain, write_json
-from gradtts_interp.evaluation.tables import Table, TableDefinition, number, tabulate, write_rows
+from gradtts_interp.evaluation.signal import MeasuringSettings
+from gradtts_interp.evaluation.tables import Table, number, tabulate, write_rows
 from gradtts_interp.evaluation.trackers import TRACKERS
 from gradtts_interp.pitch.contour import require_f0_range
 from gradtts_interp.plots.data_uri import AUDIO_FORMATS
@@ -33,26 +34,7 @@ from gradtts_interp.plots.data_uri import AUDIO_FORMATS
 SPEAKER_ENCODER = "speaker-demo"
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What a run found, before it is written.
-
-    Attributes:
-        definitions: Tables to make of the rows.
-        records: What became of each item.
-        report: The page, without tables and failures.
-        extra: Further values of ``summary.json``.
-        problems: What is wrong with items that were never begun.
-    """
-
-    definitions: Sequence[TableDefinition]
-    records: Sequence[Record]
-    report: Report
-    extra: dict[str, Any]
-    problems: Sequence[str] = ()
-
-
-def add_output(parser: argparse.ArgumentParser, *, out: str, resumable: bool = True) -> None:
+def add_output(parser: argparse.ArgumentParser, *, out: str, resumable: bool) -> None:
     """Declare the flags of output.
 
     Args:
@@ -62,17 +44,20 @@ def add_output(parser: argparse.ArgumentParser, *, out: str, resumable: bool = T
     """
     group = parser.add_argument_group("output and machine")
     group.add_argument("--out", default=out, metavar="FOLDER", help="where to write (default: %(default)s)")
-    if resumable:
-        help_text = "start again instead of resuming a stopped run"
-        group.add_argument("--restart", action="store_true", help=help_text)
     group.add_argument("--json", action="store_true", help="print the summary as JSON instead of tables")
-    group.add_argument(
-        "--audio",
-        choices=tuple(AUDIO_FORMATS),
-        default="flac",
-        help="sound in the report: flac, lossless, or ogg, a fifth of the size (default: %(default)s)",
-    )
+    sound = "sound in the report: flac, lossless, or ogg, a fifth of the size (default: %(default)s)"
+    group.add_argument("--audio", choices=tuple(AUDIO_FORMATS), default="flac", help=sound)
     group.add_argument("--no-report", action="store_true", help="write no HTML page")
+    group.add_argument("--device", default="auto", help="of models: auto, cpu, cuda, cuda:1, mps (default: auto)")
+    if resumable:
+        group.add_argument("--restart", action="store_true", help="start again instead of resuming a stopped run")
+        group.add_argument(
+            "-j", "--jobs", type=count, metavar="N", help="processes (default: one per core, 1 on a GPU)"
+        )
+        group.add_argument("--examples", type=int, default=2, metavar="N", help="items shown (default: %(default)s)")
+        group.add_argument(
+            "--kaldi", action="store_true", help="also write wav.scp, text and utt2spk, as VERSA reads them"
+        )
 
 
 def add_measuring(parser: argparse.ArgumentParser) -> None:
@@ -86,35 +71,8 @@ def add_measuring(parser: argparse.ArgumentParser) -> None:
 
 def add_speaker_encoder(group: argparse._ActionsContainer) -> None:
     """Declare the flag that names the speaker encoder."""
-    group.add_argument(
-        "--speaker-encoder",
-        metavar="FOLDER",
-        help="encoder for the similarity of voices, or none (default: checkpts/speaker-demo where it is)",
-    )
-
-
-def listening_of(args: argparse.Namespace) -> dict[str, Any]:
-    """Settings of the measures from the flags of :func:`add_measuring`; a wrong range fails before any file is read."""
-    require_f0_range(args.floor, args.ceiling, MelConfig())
-    return {"tracker": args.tracker, "floor_hz": args.floor, "ceiling_hz": args.ceiling}
-
-
-def require_config(folder: str, what: str) -> str:
-    """The folder, where it holds a ``config.json``; anything else is named before its files are read for a fingerprint.
-
-    Args:
-        folder: Of a model.
-        what: The model, for the message.
-
-    Returns:
-        The folder.
-
-    Raises:
-        InputError: It holds no ``config.json``.
-    """
-    if not (Path(folder) / "config.json").is_file():
-        raise InputError(f"{folder} holds no config.json; expected the folder of {what}, or none")
-    return folder
+    text = "encoder for the similarity of voices, or none (default: checkpts/speaker-demo where it is)"
+    group.add_argument("--speaker-encoder", metavar="FOLDER", help=text)
 
 
 def add_recognisers(parser: argparse.ArgumentParser, *, default: Sequence[str]) -> None:
@@ -134,63 +92,86 @@ def add_recognisers(parser: argparse.ArgumentParser, *, default: Sequence[str]) 
     parser.set_defaults(default_recognisers=tuple(default))
 
 
-def recognisers_of(args: argparse.Namespace) -> tuple[str, ...]:
-    """Recognisers that the flags of :func:`add_recognisers` name.
+def measuring_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Fields of :class:`~gradtts_interp.evaluation.signal.MeasuringSettings` from the flags.
 
     Args:
-        args: The flags.
+        args: Flags of :func:`add_output`, :func:`add_measuring` and, where there are texts, :func:`add_recognisers`.
 
     Returns:
-        Names and folders, each once.
+        The fields.
 
     Raises:
-        InputError: A flag contradicts another, or a recogniser is not there.
+        InputError: A range, recogniser or encoder cannot be used; before any file is read.
     """
+    require_f0_range(args.floor, args.ceiling, MelConfig())
+    found: dict[str, Any] = {
+        "out": args.out,
+        "tracking": {"tracker": args.tracker, "floor_hz": args.floor, "ceiling_hz": args.ceiling},
+        "encoder": folder_of(args.speaker_encoder, "a speaker encoder", default=SPEAKER_ENCODER),
+        "device": str(device_of(args.device)),
+    }
+    if "recogniser" not in args:
+        return found
     if args.no_recogniser and args.recogniser:
         raise InputError("--recogniser and --no-recogniser: expected one of them")
     names = () if args.no_recogniser else tuple(dict.fromkeys(args.recogniser or args.default_recognisers))
     require_recognisers(names)
-    return names
+    return {**found, "recognisers": names, "language": args.language}
 
 
-def recogniser_facts(recognisers: Sequence[str]) -> list[str]:
-    """Names of recognisers with their versions, and models with a fingerprint."""
-    return [
+def folder_of(named: str | None, what: str, *, default: str) -> str | None:
+    """The folder of a model: the one named, else that of the demo where it is.
+
+    Args:
+        named: As given; ``none`` for no model.
+        what: The model, for the message.
+        default: Name of the demo's folder, beside the demo checkpoint.
+
+    Returns:
+        The folder, None for none.
+
+    Raises:
+        InputError: The one named holds no ``config.json``.
+    """
+    if named == "none":
+        return None
+    if named is None:
+        try:
+            folder = default_checkpoint().parent / default
+        except CheckpointError:
+            return None
+        return str(folder) if (folder / "config.json").is_file() else None
+    if not (Path(named) / "config.json").is_file():
+        raise InputError(f"{named} holds no config.json; expected the folder of {what}, or none")
+    return named
+
+
+def decided_by(settings: MeasuringSettings) -> dict[str, Any]:
+    """What of the settings decides the figures; it stands in the report, and a run of anything else is refused."""
+    recognisers = [
         f"{name} {metadata.version(name)}"
         if name == POCKETSPHINX
         else f"{name} ({fingerprint(name)}, transformers {metadata.version('transformers')})"
-        for name in recognisers
+        for name in settings.recognisers
     ]
+    return {
+        "measuring": "F0 by {tracker}, {floor_hz:g} to {ceiling_hz:g} Hz".format(**settings.tracking),
+        "speaker encoder": settings.encoder and fingerprint(settings.encoder),
+        "recognisers": ", ".join(recognisers),
+        "language": settings.language,
+    }
 
 
-def speaker_encoder_of(args: argparse.Namespace) -> str | None:
-    """Folder of the speaker encoder; the demo's where none is named."""
-    if args.speaker_encoder == "none":
-        return None
-    if args.speaker_encoder is not None:
-        return require_config(args.speaker_encoder, "a speaker encoder")
-    try:
-        folder = default_checkpoint().parent / SPEAKER_ENCODER
-    except CheckpointError:
-        return None
-    return str(folder) if (folder / "config.json").is_file() else None
-
-
-def count(text: str) -> int:
-    """A number of things, as argparse reads it."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number of at least 1")
-    return int(text)
+def jobs_of(args: argparse.Namespace, items: int) -> int:
+    """Number of processes: as asked for, else one per core, or one on a GPU; no more than there are items."""
+    usual = cores() if device_of(args.device).type == "cpu" else 1
+    return min(args.jobs or usual, items)
 
 
 def cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def command_line(args: argparse.Namespace) -> str:
-    """How the run was started."""
-    return getattr(args, "command_line", None) or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def fingerprint(path: str | Path) -> str:
@@ -207,25 +188,26 @@ def fingerprint(path: str | Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def machine() -> str:
-    """Processor, cores and versions, in one line."""
-    return (
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}, "
-        f"gradtts-interp {getattr(gradtts_interp, '__version__', '0.1.0')}"
-    )
-
-
-def today() -> str:
-    """Date and time of day, UTC."""
-    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def write_finding(finding: Finding, args: argparse.Namespace) -> int:
+def write_findings(
+    args: argparse.Namespace,
+    definitions: Sequence[Table],
+    records: Sequence[Record],
+    report: Report,
+    facts: Mapping[str, Any],
+    *,
+    extra: Mapping[str, Any] | None = None,
+    problems: Sequence[str] = (),
+) -> int:
     """Write the results and say what they are.
 
     Args:
-        finding: What was found.
         args: Flags of :func:`add_output`.
+        definitions: Tables to make of the rows.
+        records: What became of each item.
+        report: What the page has of its own: title, summary, pictures.
+        facts: What is said of the run, beside date, command and machine.
+        extra: Further values of ``summary.json``.
+        problems: What is wrong with items that were never begun.
 
     Returns:
         Exit status: 0, or 1 when an item failed.
@@ -234,55 +216,59 @@ def write_finding(finding: Finding, args: argparse.Namespace) -> int:
         InputError: No item could be measured, or nothing can be written.
     """
     out = Path(args.out)
-    rows = [row for record in finding.records for row in record.rows if "hidden" not in row]
-    failures = (*(("manifest", problem) for problem in finding.problems), *failures_of(finding.records))
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    versions = f"torch {torch.__version__}, gradtts-interp {metadata.version('gradtts-interp')}"
+    told = {name: str(value or "none") for name, value in facts.items()}
+    told = {"date": now, "command": command, **told, "machine": f"{machine}, {versions}"}
+    rows = [row for record in records for row in record.rows if "hidden" not in row]
+    failures = [("manifest", problem) for problem in problems]
+    failures += [(record.id, record.error) for record in records if record.error is not None]
     if not rows:
         raise InputError(f"nothing could be measured: {failures[0][1] if failures else 'there was no item'}")
-    tables = [table for table in (tabulate(one, rows) for one in finding.definitions) if table.lines]
+    notes = list(dict.fromkeys(note for record in records for note in record.notes))
+    tables = [table for table in (tabulate(one, rows) for one in definitions) if table.lines]
     files = write_rows(rows, out)
-    files["summary"] = out / "summary.json"
-    summary = {
-        **finding.extra,
-        "facts": dict(finding.report.facts),
-        "measured": sum(record.error is None for record in finding.records),
+    summary: dict[str, Any] = {
+        "command": command,
+        **(extra or {}),
+        "facts": told,
+        "measured": sum(record.error is None for record in records),
         "failed": [{"item": name, "error": error} for name, error in failures],
-        "notes": list(finding.report.notes),
+        "notes": notes,
         "tables": [table.to_dict() for table in tables],
     }
+    files["summary"] = out / "summary.json"
     write_json(files["summary"], summary)
     if not args.no_report:
-        files["report"] = out / "report.html"
-        page = replace(finding.report, tables=tuple(tables), failures=failures)
-        write_report(page, files["report"], audio_format=args.audio)
-    _say(args, plain(summary), tables, finding.report.notes, files)
+        found = replace(report, tables=tables, failures=failures, notes=notes, examples=shown_in(records))
+        page = replace(found, facts=tuple(told.items()))
+        files["report"] = write_report(page, out / "report.html", audio_format=args.audio)
+    _print_findings(summary, tables, files, as_json=args.json)
     return 1 if failures else 0
 
 
-def _say(
-    args: argparse.Namespace,
-    summary: dict[str, Any],
-    tables: Sequence[Table],
-    notes: Sequence[str],
-    files: dict[str, Path],
+def _print_findings(
+    summary: dict[str, Any], tables: Sequence[Table], files: Mapping[str, Path], *, as_json: bool
 ) -> None:
-    for note in notes:
+    for note in summary["notes"]:
         print(f"note: {note}", file=sys.stderr)
-    if args.json:
-        print(json.dumps({**summary, "files": {k: str(v) for k, v in files.items()}}, indent=1, ensure_ascii=False))
+    if as_json:
+        listed = {"files": {kind: str(path) for kind, path in files.items()}}
+        print(json.dumps(plain(summary) | listed, indent=1, ensure_ascii=False))
         return
     for table in tables:
-        print(f"{table.definition.title}\n{text_of(table)}\n")
+        print(f"{table.title}\n{_text_of(table)}\n")
     print("\n".join(f"{kind}: {path}" for kind, path in files.items()))
     if summary["failed"]:
         print(f"measured: {summary['measured']}, failed: {len(summary['failed'])}", file=sys.stderr)
 
 
-def text_of(table: Table) -> str:
+def _text_of(table: Table) -> str:
     """A table for a terminal: a line for each measure, a column for each condition."""
-    heads = ["", *(f"{line.name} (n {line.n})" for line in table.lines)]
-    rows = [heads]
-    for i, column in enumerate(table.definition.columns):
+    rows = [["", *(f"{line.name} (n {line.n})" for line in table.lines)]]
+    for i, column in enumerate(table.columns):
         cells = [line.cells[i] for line in table.lines]
         rows.append([column.heading, *("-" if cell is None else number(cell.mean) for cell in cells)])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return aligned(rows)

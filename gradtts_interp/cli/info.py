@@ -67,17 +67,24 @@ def card_of(checkpoint: Path) -> dict[str, Any]:
     """
     pipeline = GradTTSInterpPipeline.from_pretrained(checkpoint)
     model, mel = pipeline.model, pipeline.model.settings.mel
-    folder = checkpoint if checkpoint.is_dir() else None
-    text = _text(folder / CARD) if folder else ""
+    files, kind, steps, card = [checkpoint], "official Grad-TTS file", None, checkpoint / CARD
+    licence: str | None = OFFICIAL_LICENCE
+    if checkpoint.is_dir():
+        index = read_json(checkpoint / INDEX)
+        parts = (checkpoint, checkpoint / str(index["vocoder"]))  # the vocoder may lie beside it
+        files = sorted({file.resolve() for part in parts for file in part.rglob("*") if file.is_file()})
+        text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+        found = re.search(r"Licen[cs]e:?\s+([^.\n]+)", text)
+        kind, steps, licence = "gradtts-interp folder", index.get("step"), found and found[1].strip()
     missing = () if model.has_style else (*NEED_STYLE_PARTS, NOISE)
     missing = missing if model.frame_prior is not None else (*missing, ENVELOPE)
     return {
         "checkpoint": str(checkpoint.resolve()),
-        "kind": "gradtts-interp folder" if folder else "official Grad-TTS file",
+        "kind": kind,
         "acoustic_parameters": sum(p.numel() for p in model.parameters()),
         "vocoder": pipeline.vocoder.kind,
         "vocoder_parameters": sum(p.numel() for p in pipeline.vocoder.parameters()),
-        "bytes_on_disk": _size(folder) if folder else checkpoint.stat().st_size,
+        "bytes_on_disk": sum(file.stat().st_size for file in files),
         "sample_rate_hz": mel.sample_rate_hz,
         "mel": f"{mel.n_mels} bins, {mel.fmin_hz:g} to {mel.fmax_hz:g} Hz, hop {mel.hop_samples}, fft {mel.n_fft}",
         "speakers": pipeline.speakers or [0],
@@ -85,23 +92,7 @@ def card_of(checkpoint: Path) -> dict[str, Any]:
         "prior": model.settings.prior,
         "recordings_as_styles": model.has_style,
         "mechanisms": [m for m in (*MECHANISMS, NOISE) if m not in missing],
-        "training_steps": read_json(folder / INDEX).get("step") if folder else None,
-        "licence": _licence(text) if folder else OFFICIAL_LICENCE,
-        "model_card": str((folder / CARD).resolve()) if text and folder else None,
+        "training_steps": steps,
+        "licence": licence,
+        "model_card": str(card.resolve()) if card.is_file() else None,
     }
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-
-
-def _licence(card: str) -> str | None:
-    found = re.search(r"Licen[cs]e:?\s+([^.\n]+)", card)
-    return found[1].strip() if found else None
-
-
-def _size(folder: Path) -> int:
-    """Bytes of a checkpoint with its vocoder, which may lie beside it."""
-    parts = [folder, folder / str(read_json(folder / INDEX)["vocoder"])]
-    files = {f.resolve() for part in parts for f in part.rglob("*") if f.is_file()}
-    return sum(f.stat().st_size for f in files)

@@ -52,7 +52,7 @@ def job_of(args: argparse.Namespace, command_line: str) -> Job:
     words, shifts = split_words(args.words)
     args = argparse.Namespace(**{**vars(args), "words": words})
     check_flags(args)
-    lines = _lines(args)
+    lines = [Sentence(i, i + 1, t) for i, t in enumerate(args.text)] if args.text else read_lines(args.file)
     mode = mode_of(args)
     share = share_of(mode, **{name: getattr(args, name) for name in SHARE_FLAGS})
     mechanisms = require_mechanisms(args.mechanism, offer=args.offer)
@@ -106,10 +106,10 @@ def job_of(args: argparse.Namespace, command_line: str) -> Job:
 def choices_of(args: argparse.Namespace) -> tuple[StyleChoice | None, StyleChoice | None]:
     """Styles A and B that the flags name."""
     named = (
-        StyleChoice(args.speaker, args.emotion, args.reference),
-        StyleChoice(args.speaker2, args.emotion2, args.reference2),
+        (args.speaker, args.emotion, args.reference),
+        (args.speaker2, args.emotion2, args.reference2),
     )
-    a, b = (None if choice.speaker is None and choice.recording is None else choice for choice in named)
+    a, b = (StyleChoice(*each) if each[0] is not None or each[2] is not None else None for each in named)
     return a, b
 
 
@@ -145,12 +145,6 @@ def check_flags(args: argparse.Namespace) -> None:
             raise InputError(message)
 
 
-def _lines(args: argparse.Namespace) -> list[Sentence]:
-    if args.text:
-        return [Sentence(i, i + 1, text) for i, text in enumerate(args.text)]
-    return read_lines(args.file)
-
-
 def read_lines(path: str | Path) -> list[Sentence]:
     """Read sentences, one per line; blank lines and lines that start with ``#`` are left out.
 
@@ -182,12 +176,10 @@ def _text_column(path: str | Path, rows: list[tuple[int, str]]) -> list[tuple[in
     for (number, row), is_listed in zip(rows, listed, strict=True):
         fields = [field.strip() for field in row.split("|")]
         if not is_listed or len(fields) > 4 or not fields[1]:
-            raise InputError(
-                f"{path}, line {number}: {row[:60]!r}; expected path|text|speaker in every line, as in the others, or "
-                "one sentence per line in all"
-            )
-        normalised = len(fields) == 3 and not fields[2].isdigit() and not _AUDIO.search(fields[0])
-        found.append((number, fields[2] if normalised and fields[2] else fields[1]))
+            expected = "expected path|text|speaker in every line, as in the others, or one sentence per line in all"
+            raise InputError(f"{path}, line {number}: {row[:60]!r}; {expected}")
+        normalised = len(fields) == 3 and fields[2] and not fields[2].isdigit() and not _AUDIO.search(fields[0])
+        found.append((number, fields[2] if normalised else fields[1]))
     logger.info("%s is a filelist: its column of texts is spoken", path)
     return found
 

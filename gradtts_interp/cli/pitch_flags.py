@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
-from pathlib import Path
 from typing import Any
 
-from gradtts_interp.cli.blend_flags import share_number
+from gradtts_interp.cli.text import share_number
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.contours import energy_errors, f0_errors
 from gradtts_interp.evaluation.time_alignment import align_frames
@@ -15,7 +14,7 @@ from gradtts_interp.interpolation.asked_pitch import PitchRequest, lay_pitch
 from gradtts_interp.interpolation.shares import Layout
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.contour import Contour
-from gradtts_interp.pitch.files import PitchCurve, curve_of_contour, read_pitch, write_pitch
+from gradtts_interp.pitch.files import read_pitch
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
 
@@ -40,23 +39,17 @@ def add_writing(group: argparse._ArgumentGroup) -> None:
 
 def add_copying(group: argparse._ArgumentGroup) -> None:
     """Declare the flags that copy the prosody of a recording."""
-    group.add_argument(
-        "--copy",
-        metavar="WAV",
-        help="recording of the sentence whose durations, F0 and energy are copied; it is aligned by the model; "
-        "--pitch-file comes before its F0",
+    add = group.add_argument
+    text = (
+        "recording of the sentence whose durations, F0 and energy are copied; it is aligned by the model; --pitch-file "
+        "comes before its F0"
     )
-    group.add_argument(
-        "--copy-textgrid", metavar="FILE", help="TextGrid of that recording, of ARPAbet phones, instead of the model"
-    )
-    group.add_argument("--copy-tier", metavar="NAME", help="tier of its phones (default: found by its usual names)")
-    group.add_argument(
-        "--copy-weight",
-        type=share_number,
-        default=1.0,
-        metavar="W",
-        help="how much is copied, from 0, the styles' own prosody, to 1 (default: %(default)s)",
-    )
+    add("--copy", metavar="WAV", help=text)
+    text = "TextGrid of that recording, of ARPAbet phones, instead of the model"
+    add("--copy-textgrid", metavar="FILE", help=text)
+    add("--copy-tier", metavar="NAME", help="tier of its phones (default: found by its usual names)")
+    text = "how much is copied, from 0, the styles' own prosody, to 1 (default: %(default)s)"
+    add("--copy-weight", type=share_number, default=1.0, metavar="W", help=text)
 
 
 def copying_conflicts(args: argparse.Namespace) -> dict[str, bool]:
@@ -156,11 +149,3 @@ def pitch_report(request: PitchRequest | None, speech: Speech) -> dict[str, Any]
     said = realised.voiced if laid.voiced is None else laid.voiced
     asked = Contour(laid.f0_hz.astype("float32"), said, realised.energy_db, realised.frame_rate_hz)
     return {"asked_pitch": f0_errors(asked, realised)}
-
-
-def write_realised(speech: Speech, stem: Path, kind: str) -> Path:
-    """Write the F0 of an utterance beside its other files."""
-    path = stem.with_suffix(f".{kind}")
-    curve: PitchCurve = curve_of_contour(speech.contour)
-    write_pitch(path, curve)
-    return path

@@ -14,10 +14,10 @@ from gradtts_interp.cli.blend_flags import add_blend_arguments
 from gradtts_interp.cli.job_flags import job_of
 from gradtts_interp.cli.pitch_flags import add_asking, add_copying, add_writing
 from gradtts_interp.cli.rendering import Outcome, render_lines
+from gradtts_interp.cli.text import aligned, count, index, not_negative, positive, steps
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.interpolation.mechanisms import BY_SHARE, MECHANISMS, OFFERS
 from gradtts_interp.interpolation.noise import NOISE
-from gradtts_interp.job import Job
 from gradtts_interp.models.precision import PRECISIONS
 from gradtts_interp.sampling import (
     CONVERGED_STEPS,
@@ -50,26 +50,24 @@ def add_speaking_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_input(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "-f", "--file", metavar="FILE", help="text file, UTF-8, one sentence per line; # starts a comment"
+    add = group.add_argument
+    add("-f", "--file", metavar="FILE", help="text file, UTF-8, one sentence per line; # starts a comment")
+    add("--text", action="append", metavar="TEXT", help="a sentence, instead of a file; repeatable")
+    text = (
+        "folder of a checkpoint, or an official Grad-TTS .pt file (default: $GRADTTS_INTERP_CHECKPOINT, else "
+        "checkpts/demo)"
     )
-    group.add_argument("--text", action="append", metavar="TEXT", help="a sentence, instead of a file; repeatable")
-    group.add_argument(
-        "-c",
-        "--checkpoint",
-        metavar="PATH",
-        help="folder of a checkpoint, or an official Grad-TTS .pt file "
-        "(default: $GRADTTS_INTERP_CHECKPOINT, else checkpts/demo)",
-    )
+    add("-c", "--checkpoint", metavar="PATH", help=text)
 
 
 def _add_styles(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("-s", "--speaker", type=_index, metavar="N", help="speaker of style A, a number from 0")
-    group.add_argument("-s2", "--speaker2", type=_index, metavar="N", help="speaker of style B (default: A alone)")
-    group.add_argument("--reference", metavar="WAV", help="recording of style A, 0.5 s or longer, instead of a speaker")
-    group.add_argument("--reference2", metavar="WAV", help="recording of style B, 0.5 s or longer")
-    group.add_argument("--emotion", metavar="NAME", help="emotion of the speaker of A (default: neutral)")
-    group.add_argument("--emotion2", metavar="NAME", help="emotion of the speaker of B (default: neutral)")
+    add = group.add_argument
+    add("-s", "--speaker", type=index, metavar="N", help="speaker of style A, a number from 0")
+    add("-s2", "--speaker2", type=index, metavar="N", help="speaker of style B (default: A alone)")
+    add("--reference", metavar="WAV", help="recording of style A, 0.5 s or longer, instead of a speaker")
+    add("--reference2", metavar="WAV", help="recording of style B, 0.5 s or longer")
+    add("--emotion", metavar="NAME", help="emotion of the speaker of A (default: neutral)")
+    add("--emotion2", metavar="NAME", help="emotion of the speaker of B (default: neutral)")
 
 
 def _add_blend(group: argparse._ArgumentGroup) -> None:
@@ -82,12 +80,13 @@ def _add_blend(group: argparse._ArgumentGroup) -> None:
         help="share: each style speaks where its share says; open: both are offered alike and the noise decides, which "
         "--mechanism noise tunes until each is followed where its share says (default: %(default)s)",
     )
+    names = ", ".join((*MECHANISMS, NOISE))
     group.add_argument(
         "--mechanism",
         action="append",
         metavar="NAME",
-        help=f"where in the model the blend takes hold; repeatable; of {', '.join((*MECHANISMS, NOISE))} "
-        "(default: what suits the checkpoint and the mode)",
+        help=f"where in the model the blend takes hold; repeatable; of {names} (default: what suits the checkpoint and "
+        "the mode)",
     )
     group.add_argument(
         "--noise",
@@ -100,96 +99,60 @@ def _add_blend(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_sampling(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "-t",
-        "--timesteps",
-        type=_steps,
-        metavar="N",
-        help=f"steps of the sampler (default: {DEFAULT_STEPS} of {DEFAULT_SOLVER}, {CONVERGED_STEPS} where the noise "
-        f"decides or the prior is of tokens; {OFFICIAL_STEPS} of other solvers); "
-        "0 speaks the prior mean, which a checkpoint with a frame prior can",
+    add, usual = group.add_argument, SamplingOptions
+    text = (
+        f"steps of the sampler (default: {DEFAULT_STEPS} of {DEFAULT_SOLVER}, {CONVERGED_STEPS} where the noise "
+        f"decides or the prior is of tokens; {OFFICIAL_STEPS} of other solvers); 0 speaks the prior mean, which a "
+        "checkpoint with a frame prior can"
     )
-    group.add_argument(
-        "--solver",
-        choices=tuple(SAMPLERS),
-        help=f"sampler (default: {OFFICIAL_SOLVER} where -t is given, as in Grad-TTS; else {DEFAULT_SOLVER})",
-    )
-    group.add_argument(
-        "--guidance",
-        type=_not_negative,
-        default=SamplingOptions.guidance,
-        metavar="G",
-        help="strength of classifier-free guidance towards the styles, a factor from 0, which is off "
-        "(default: %(default)s)",
-    )
-    group.add_argument(
-        "--temperature",
-        type=_positive,
-        default=SamplingOptions.temperature,
-        metavar="X",
-        help="divides the initial noise, above 0 (default: %(default)s)",
-    )
-    group.add_argument(
-        "--length-scale",
-        type=_positive,
-        default=SamplingOptions.length_scale,
-        metavar="X",
-        help="factor on durations; above 1 is slower (default: %(default)s)",
-    )
-    group.add_argument(
-        "--seed", type=_index, default=0, metavar="N", help="start of each sentence's noise (default: %(default)s)"
-    )
+    add("-t", "--timesteps", type=steps, metavar="N", help=text)
+    text = f"sampler (default: {OFFICIAL_SOLVER} where -t is given, as in Grad-TTS; else {DEFAULT_SOLVER})"
+    add("--solver", choices=tuple(SAMPLERS), help=text)
+    text = "strength of classifier-free guidance towards the styles; 0 is off (default: %(default)s)"
+    add("--guidance", type=not_negative, default=usual.guidance, metavar="G", help=text)
+    text = "divides the initial noise, above 0 (default: %(default)s)"
+    add("--temperature", type=positive, default=usual.temperature, metavar="X", help=text)
+    text = "factor on durations; above 1 is slower (default: %(default)s)"
+    add("--length-scale", type=positive, default=usual.length_scale, metavar="X", help=text)
+    add("--seed", type=index, default=0, metavar="N", help="start of each sentence's noise (default: %(default)s)")
 
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--out", default="out", metavar="FOLDER", help="where to write (default: %(default)s)")
-    group.add_argument(
-        "--vocoder",
-        metavar="NAME",
-        help="hifigan (the checkpoint's), griffin-lim, or the path of a vocoder: a folder, or an official generator "
-        "file (default: the checkpoint's; griffin-lim for official .pt files)",
+    add = group.add_argument
+    add("--out", default="out", metavar="FOLDER", help="where to write (default: %(default)s)")
+    text = (
+        "hifigan (the checkpoint's), griffin-lim, or the path of a vocoder: a folder, or an official generator file "
+        "(default: the checkpoint's; griffin-lim for official .pt files)"
     )
-    group.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        default="fp32",
-        help="arithmetic of the networks; auto is bf16 where the hardware multiplies it (default: %(default)s)",
+    add("--vocoder", metavar="NAME", help=text)
+    text = "arithmetic of the networks; auto is bf16 where the hardware multiplies it (default: %(default)s)"
+    add("--precision", choices=PRECISIONS, default="fp32", help=text)
+    text = (
+        "compile the score network, which takes a minute or more; reduce-overhead and max-autotune use CUDA graphs and "
+        f"compile for each length anew (default: not; without a mode: {COMPILE_MODES[0]})"
     )
-    group.add_argument(
-        "--compile",
-        nargs="?",
-        const=COMPILE_MODES[0],
-        choices=COMPILE_MODES,
-        help="compile the score network, which takes a minute or more; reduce-overhead and max-autotune use CUDA "
-        f"graphs and compile for each length anew (default: not; without a mode: {COMPILE_MODES[0]})",
-    )
-    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
-    group.add_argument("--threads", type=_count, metavar="N", help="CPU threads (default: torch's choice)")
-    group.add_argument("--json", action="store_true", help="print a machine-readable summary instead of a table")
+    add("--compile", nargs="?", const=COMPILE_MODES[0], choices=COMPILE_MODES, help=text)
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    add("--threads", type=count, metavar="N", help="CPU threads (default: torch's choice)")
+    add("--json", action="store_true", help="print a machine-readable summary instead of a table")
 
 
 def _add_files(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add_writing(group)
-    group.add_argument(
-        "--batch-size", type=_count, metavar="N", help="sentences rendered at once (default: 1 on a CPU, else 8)"
+    add("--batch-size", type=count, metavar="N", help="sentences rendered at once (default: 1 on a CPU, else 8)")
+    text = (
+        "render each sentence from so many noises, of seeds in a row, into sample_0_draw_0.wav and so on, and show "
+        "whose pitch each has (default: %(default)s)"
     )
-    group.add_argument(
-        "--draws",
-        type=_count,
-        default=1,
-        metavar="N",
-        help="render each sentence from so many noises, of seeds in a row, into sample_0_draw_0.wav and so on, and "
-        "show whose pitch each has (default: %(default)s)",
+    add("--draws", type=count, default=1, metavar="N", help=text)
+    text = "no .png, and no plain A and B to compare with: three times as fast"
+    add("--no-plots", action="store_true", help=text)
+    text = (
+        "record attention: one more panel, sample_0_attention.npz with mass and maps, and pictures of where in the "
+        "references each phoneme looks"
     )
-    group.add_argument(
-        "--no-plots", action="store_true", help="no .png, and no plain A and B to compare with: three times as fast"
-    )
-    group.add_argument(
-        "--attention",
-        action="store_true",
-        help="record attention: one more panel, sample_0_attention.npz with mass and maps, and pictures of where in "
-        "the references each phoneme looks",
-    )
+    add("--attention", action="store_true", help=text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -208,40 +171,27 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     job = job_of(args, getattr(args, "command_line", None) or shlex.join(sys.argv))
     outcomes = [outcome for draw in job.drawn(args.draws) for outcome in render_lines(draw)]
-    failed = [o for o in outcomes if o.error is not None]
+    failed = sum(o.error is not None for o in outcomes)
     if args.json:
-        print(json.dumps(_summary(job, outcomes), indent=1, ensure_ascii=False))
+        device, sentences = str(job.pipeline.device), [o.to_dict() for o in outcomes]
+        summary = {"rendered": len(outcomes) - failed, "failed": failed, "device": device, "sentences": sentences}
+        print(json.dumps(summary, indent=1, ensure_ascii=False))
     else:
         _print_table(outcomes)
         _print_draws(outcomes)
     return 1 if failed else 0
 
 
-def _summary(job: Job, outcomes: list[Outcome]) -> dict:
-    failed = sum(o.error is not None for o in outcomes)
-    return {
-        "rendered": len(outcomes) - failed,
-        "failed": failed,
-        "device": str(job.pipeline.device),
-        "sentences": [o.to_dict() for o in outcomes],
-    }
-
-
 def _print_table(outcomes: list[Outcome]) -> None:
     rows = [("file", "seconds", "RTF", "F0 first third -> last (Hz)", "path")]
     for outcome in outcomes:
-        if outcome.report is None:
-            continue
-        report = outcome.report
-        ends = [report["f0"]["thirds_median_hz"][i] for i in (0, 2)]
-        moved = " -> ".join("unvoiced" if hz is None else f"{hz:.0f}" for hz in ends)
-        name = outcome.files["wav"].name
-        rows.append((name, f"{report['seconds']:.2f}", f"{report['rtf']:.2f}", moved, str(outcome.files["wav"])))
-    if len(rows) == 1:
-        return
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
-    for row in rows:
-        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]))
+        if outcome.report is not None:
+            ends = [outcome.report["f0"]["thirds_median_hz"][i] for i in (0, 2)]
+            moved = " -> ".join("unvoiced" if hz is None else f"{hz:.0f}" for hz in ends)
+            seconds, rtf = (f"{outcome.report[name]:.2f}" for name in ("seconds", "rtf"))
+            rows.append((outcome.files["wav"].name, seconds, rtf, moved, str(outcome.files["wav"])))
+    if len(rows) > 1:
+        print(aligned(rows))
 
 
 def _print_draws(outcomes: list[Outcome]) -> None:
@@ -251,38 +201,8 @@ def _print_draws(outcomes: list[Outcome]) -> None:
         share = None if outcome.report is None else outcome.report["realised_blend"]["whole"]
         if share is not None and share["value"] is not None:
             drawn.setdefault(outcome.line.index, []).append(share["value"])
-    for index, shares in drawn.items():
+    for number, shares in drawn.items():
         if len(shares) > 1:
             b = sum(share > 0.5 for share in shares)
             each = " ".join(f"{share:.2f}" for share in sorted(shares))
-            print(f"sample_{index}: pitch of A in {len(shares) - b} draws, of B in {b}; shares of B: {each}")
-
-
-def _number(text: str, kind: type, expected: str, *, low: float, high: float = float("inf")) -> float:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = None
-    if value is None or not low <= value <= high or value == float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected {expected}")
-    return value
-
-
-def _index(text: str) -> int:
-    return int(_number(text, int, "a whole number from 0", low=0, high=2**31 - 1))
-
-
-def _steps(text: str) -> int:
-    return 0 if text == "0" else _count(text)
-
-
-def _count(text: str) -> int:
-    return int(_number(text, int, "a whole number of at least 1", low=1, high=2**31 - 1))
-
-
-def _not_negative(text: str) -> float:
-    return _number(text, float, "a number of at least 0", low=0)
-
-
-def _positive(text: str) -> float:
-    return _number(text, float, "a number above 0", low=1e-9)
+            print(f"sample_{number}: pitch of A in {len(shares) - b} draws, of B in {b}; shares of B: {each}")

@@ -1,16 +1,19 @@
-"""The classical answer that a blend has to beat: WORLD. The other baselines are conditions of :mod:`.grid`."""
+"""What a blend has to beat: WORLD, the classical answer; and the floor of the vocoder. Others are in :mod:`.grid`."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from gradtts_interp.audio import log_mel
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.pitch.contour import Contour, fill_unvoiced
+from gradtts_interp.vocoder import MelDecoder
 
 SEAM_FRAMES = 1.5
 """Smoothing of the swapped log-F0: the tracker's last frame of a voiced stretch is not sung."""
@@ -95,6 +98,25 @@ def world_shift(audio: NDArray[Any], contour: Contour, semitones: float, config:
     """
     found = _analysis(audio, contour, config)
     return _synthesis(found._replace(f0_hz=found.f0_hz * 2 ** (semitones / 12)), len(audio), config)
+
+
+def through_vocoder(
+    audio: NDArray[np.float32], vocoder: MelDecoder, config: MelConfig, *, device: str = "cpu"
+) -> NDArray[np.float32]:
+    """What a vocoder makes of the mel of a recording (N,): the floor that no synthesis with it can pass.
+
+    Args:
+        audio: Samples (N,).
+        vocoder: The vocoder.
+        config: Its mel contract.
+        device: Where it works.
+
+    Returns:
+        Samples, as many to a hop.
+    """
+    with torch.no_grad():
+        mel = log_mel(torch.from_numpy(audio), config).to(device)
+        return vocoder(mel, config).float().cpu().numpy()
 
 
 class _World(NamedTuple):

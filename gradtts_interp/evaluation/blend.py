@@ -53,12 +53,8 @@ def realised_f0_share(a: Contour, b: Contour, blend: Contour) -> RealisedShare:
         InputError: The three differ in length.
     """
     _require_same_length(len(a), len(b), len(blend))
-    span = ratio_to_cents(b.f0_hz / a.f0_hz)
-    moved = ratio_to_cents(blend.f0_hz / a.f0_hz)
-    measured = a.voiced & b.voiced & blend.voiced & (np.abs(span) >= SMALLEST_RANGE_CENTS)
-    share = np.full(len(a), np.nan)
-    share[measured] = np.clip(moved[measured] / span[measured], *SHARE_LIMITS)
-    return RealisedShare(share, measured)
+    span, moved = ratio_to_cents(b.f0_hz / a.f0_hz), ratio_to_cents(blend.f0_hz / a.f0_hz)
+    return _share_of_way(moved, span, a.voiced & b.voiced & blend.voiced & (np.abs(span) >= SMALLEST_RANGE_CENTS))
 
 
 def realised_energy_share(a: Contour, b: Contour, blend: Contour) -> RealisedShare:
@@ -76,12 +72,8 @@ def realised_energy_share(a: Contour, b: Contour, blend: Contour) -> RealisedSha
         InputError: The three differ in length.
     """
     _require_same_length(len(a), len(b), len(blend))
-    span = b.energy_db.astype(np.float64) - a.energy_db
-    measured = a.voiced & b.voiced & (np.abs(span) >= SMALLEST_RANGE_DB)
-    share = np.full(len(a), np.nan)
-    moved = blend.energy_db.astype(np.float64) - a.energy_db
-    share[measured] = np.clip(moved[measured] / span[measured], *SHARE_LIMITS)
-    return RealisedShare(share, measured)
+    span, moved = (c.energy_db.astype(np.float64) - a.energy_db for c in (b, blend))
+    return _share_of_way(moved, span, a.voiced & b.voiced & (np.abs(span) >= SMALLEST_RANGE_DB))
 
 
 def realised_envelope_share(a: NDArray, b: NDArray, blend: NDArray, active: NDArray) -> RealisedShare:
@@ -103,10 +95,13 @@ def realised_envelope_share(a: NDArray, b: NDArray, blend: NDArray, active: NDAr
         raise InputError(f"envelopes {a.shape}, {b.shape}, {blend.shape}, frames {active.shape}: expected equal frames")
     way = b - a
     length = np.square(way).sum(0)
-    measured = active & (length > 1e-8)
-    share = np.full(a.shape[1], np.nan)
-    projection = ((blend - a) * way).sum(0)
-    share[measured] = np.clip(projection[measured] / length[measured], *SHARE_LIMITS)
+    return _share_of_way(((blend - a) * way).sum(0), length, active & (length > 1e-8))
+
+
+def _share_of_way(moved: NDArray, span: NDArray, measured: NDArray) -> RealisedShare:
+    """How far along a span (T,) something moved, where that is measured."""
+    share = np.full(len(measured), np.nan)
+    share[measured] = np.clip(moved[measured] / span[measured], *SHARE_LIMITS)
     return RealisedShare(share, measured)
 
 
@@ -162,11 +157,9 @@ def leakage(a: NDArray, b: NDArray, blend: NDArray, wanted: NDArray) -> float:
         0 where the blend is A itself, 1 where it is as far from A as B is; NaN where B is asked for everywhere.
 
     Raises:
-        InputError: Shapes differ.
+        InputError: Frames differ.
     """
-    if not a.shape == b.shape == blend.shape:
-        raise InputError(f"mels {a.shape}, {b.shape}, {blend.shape}: expected equal shapes; render with same durations")
-    _require_same_length(a.shape[1], np.shape(wanted)[-1])
+    _require_same_length(a.shape[1], b.shape[1], blend.shape[1], np.shape(wanted)[-1])
     outside = np.broadcast_to(np.asarray(wanted) == 0, a.shape)
     whole = float(np.square(b - a)[outside].sum())
     if whole <= 0:
@@ -188,11 +181,9 @@ def seam(a: NDArray, b: NDArray, blend: NDArray, transition: NDArray) -> float:
         as smooth as plain speech. NaN where the transition has fewer than two frames or the plain renders stand still.
 
     Raises:
-        InputError: Shapes differ.
+        InputError: Frames differ.
     """
-    if not a.shape == b.shape == blend.shape:
-        raise InputError(f"mels {a.shape}, {b.shape}, {blend.shape}: expected equal shapes; render with same durations")
-    _require_same_length(a.shape[1], len(transition))
+    _require_same_length(a.shape[1], b.shape[1], blend.shape[1], len(transition))
     inside = np.asarray(transition[1:]) & np.asarray(transition[:-1])
     if not inside.any():
         return float("nan")

@@ -2,176 +2,214 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from gradtts_interp.audio import log_mel
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation import metric_rows
-from gradtts_interp.evaluation.excerpt import Excerpt, Phones, folder_name
-from gradtts_interp.evaluation.intelligibility import Recognisers, load_recognisers
+from gradtts_interp.evaluation.baselines import through_vocoder
+from gradtts_interp.evaluation.figures import asked_contour, utterance_figure
+from gradtts_interp.evaluation.intelligibility import load_recognisers
 from gradtts_interp.evaluation.manifest import FilePair
-from gradtts_interp.evaluation.signal import Listener, Signal, encoder_of
-from gradtts_interp.evaluation.tables import ANCHOR, CONDITION
+from gradtts_interp.evaluation.report import shown_row
+from gradtts_interp.evaluation.run import Record, file_name
+from gradtts_interp.evaluation.signal import MeasuringSettings, Signal
+from gradtts_interp.evaluation.statistics import diversity, frechet_distance
+from gradtts_interp.evaluation.tables import ANCHOR, BLEND, CONDITION, FILES, number
 from gradtts_interp.evaluation.textgrid import read_phones, require_same_end
+from gradtts_interp.plots.drawing import save_figure
 from gradtts_interp.text import TextFrontend
-from gradtts_interp.vocoder import MelDecoder, Vocoder
+from gradtts_interp.vocoder import Vocoder
 
-FILES = "files"
 MEL = MelConfig()
 """The frame grid of files, whatever their rate."""
+EMBEDDING = "embedding"
+Phones = Sequence[tuple[str, float, float]]
 Rows = list[dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class FileSettings:
+@dataclass(frozen=True, kw_only=True)
+class FileSettings(MeasuringSettings):
     """What a process needs to compare files.
 
     Attributes:
-        listener: How to measure, without mel contract and encoder.
-        encoder: Folder of the speaker encoder, None for none.
         vocoder: Folder of the vocoder of the floor, None for none.
         align: One of :data:`~gradtts_interp.evaluation.metric_rows.ALIGNMENTS`.
-        out: Folder of the run.
         shown: Ids that the report shows.
-        recognisers: Who measures intelligibility, as in :mod:`gradtts_interp.evaluation.intelligibility`.
-        language: What they hear, where they know several.
-        device: Where they work.
     """
 
-    listener: dict[str, Any]
-    encoder: str | None
-    vocoder: str | None
-    align: str
-    out: str
+    vocoder: str | None = None
+    align: str = "auto"
     shown: tuple[str, ...] = ()
-    recognisers: tuple[str, ...] = ()
-    language: str = "en"
-    device: str = "cpu"
-
-    def open(self) -> FileContext:
-        """Load the models."""
-        vocoder = None if self.vocoder is None else Vocoder.from_pretrained(self.vocoder).eval()
-        if vocoder is not None:
-            MEL.require_same(vocoder.mel_config, "the measures", f"the vocoder {self.vocoder}")
-        recognisers = load_recognisers(self.recognisers, TextFrontend(), language=self.language, device=self.device)
-        return FileContext(Listener(MEL, encoder=encoder_of(self.encoder), **self.listener), vocoder, recognisers, self)
 
 
-@dataclass(frozen=True)
-class FileContext:
-    """What the comparisons of one process share.
-
-    Attributes:
-        listener: Measures files.
-        vocoder: Of the floor, None for none.
-        recognisers: Of what is said.
-        settings: Settings of the run.
-    """
-
-    listener: Listener
-    vocoder: MelDecoder | None
-    recognisers: Recognisers
-    settings: FileSettings
-
-
-def compare_files(context: FileContext, pair: FilePair) -> tuple[Rows, list[str]]:
-    """Measure a synthesis against its reference, and the anchors of the reference.
+class FileMeasurer:
+    """Measures files, and what the report shows of them.
 
     Args:
-        context: Models and settings.
-        pair: Two files, and others of the same and of another speaker.
-
-    Returns:
-        Rows, and notes on the files.
-
-    Raises:
-        InputError: Reference or synthesis cannot be measured.
+        settings: How.
     """
-    reference = context.listener.read(pair.reference)
-    synthesis = context.listener.read(pair.synthesis)
-    notes = [*reference.notes, *synthesis.notes]
-    grids = [
-        phones_of(path, notes, of=signal)
-        for path, signal in ((pair.reference_textgrid, reference), (pair.synthesis_textgrid, synthesis))
-    ]
-    align = context.settings.align
-    found, taken = metric_rows.aligned_distances(reference, synthesis, align=align, phones=grids)
-    rows = [_row(pair, CONDITION, "synthesis", **found, alignment=taken, **_heard(context, pair, synthesis, notes))]
-    known = {"reference with itself": reference}
-    if context.vocoder is not None:
-        known["reference through the vocoder"] = _vocoded(context, reference)
-    for name, signal in known.items():
-        values = {**metric_rows.distances(reference, signal), **_heard(context, pair, signal, notes)}
-        rows.append(_row(pair, ANCHOR, name, **values))
-    for name, path in (
-        ("another utterance of the speaker", pair.same_speaker),
-        ("another speaker", pair.other_speaker),
-    ):
-        if path is not None:
-            rows += _far(context, pair, reference, name, path, notes)
-    if pair.id in context.settings.shown:
-        keep_excerpts(context, pair.id, {"reference": (reference, grids[0]), "synthesis": (synthesis, grids[1])})
-    for name, signal in (("reference", reference), ("synthesis", synthesis)):
-        if signal.embedding is not None:
-            rows.append({"hidden": "embedding", "of": name, "values": signal.embedding.tolist()})
-    return rows, notes
+
+    def __init__(self, settings: FileSettings) -> None:
+        self.settings = settings
+        self.listener = settings.listener_of(MEL)
+        self.vocoder = None
+        if settings.vocoder is not None:
+            self.vocoder = Vocoder.from_pretrained(settings.vocoder).eval().to(settings.device)
+            MEL.require_same(self.vocoder.mel_config, "the measures", f"the vocoder {settings.vocoder}")
+        self.recognisers = load_recognisers(
+            settings.recognisers, TextFrontend(), language=settings.language, device=settings.device
+        )
+
+    def compare(self, pair: FilePair) -> tuple[Rows, list[str]]:
+        """Measure a synthesis against its reference, and the anchors of the reference.
+
+        Args:
+            pair: Two files, and others of the same and of another speaker.
+
+        Returns:
+            Rows, and notes on the files.
+
+        Raises:
+            InputError: Reference or synthesis cannot be measured.
+        """
+        reference, synthesis = self.listener.read(pair.reference), self.listener.read(pair.synthesis)
+        notes = [*reference.notes, *synthesis.notes]
+        grids = [
+            phones_of(pair.reference_textgrid, notes, of=reference),
+            phones_of(pair.synthesis_textgrid, notes, of=synthesis),
+        ]
+        found, taken = metric_rows.aligned_distances(reference, synthesis, align=self.settings.align, phones=grids)
+        heard = self._heard(pair, synthesis, notes)
+        rows = [_row(pair, FILES, CONDITION, "synthesis", **found, alignment=taken, **heard)]
+        known = {"reference with itself": reference} | self._floor(reference, "reference through the vocoder")
+        for name, signal in known.items():
+            values = metric_rows.distances(reference, signal) | self._heard(pair, signal, notes)
+            rows.append(_row(pair, FILES, ANCHOR, name, **values))
+        others = {"another utterance of the speaker": pair.same_speaker, "another speaker": pair.other_speaker}
+        for name, path in ((name, path) for name, path in others.items() if path is not None):
+            try:
+                far = metric_rows.warped_distances(reference, self.listener.read(path))
+                rows.append(_row(pair, FILES, ANCHOR, f"{name} (DTW)", **far))
+            except InputError as error:
+                notes.append(f"anchor {name!r} of {pair.id} left out: {error}")
+        signals = {"reference": reference, "synthesis": synthesis}
+        if pair.id in self.settings.shown:
+            paths = {"reference": pair.reference, "synthesis": pair.synthesis}
+            rows += self.shown(pair.id, pair.text or "", signals, paths, phones=grids[0])
+        for role, signal in signals.items():
+            if signal.embedding is not None:
+                rows.append({"hidden": EMBEDDING, "of": role, "values": signal.embedding.tolist()})
+        return rows, notes
+
+    def blend(
+        self, name: str, files: dict[str, str], share: NDArray[Any], textgrid: str | None
+    ) -> tuple[Rows, list[str]]:
+        """Measure a blend of recordings that share durations.
+
+        Args:
+            name: Of the utterance.
+            files: Paths of ``A``, ``B`` and ``blend``.
+            share: Share of B that was asked for, (T,) or (M, T).
+            textgrid: Phone times, the same for all three; None for none.
+
+        Returns:
+            Rows, and notes.
+
+        Raises:
+            InputError: A file cannot be measured, or lengths differ by more than a frame.
+        """
+        signals = {role: self.listener.read(path) for role, path in files.items()}
+        frames = {role: signal.frames for role, signal in signals.items()}
+        if max(frames.values()) - min(frames.values()) > 1:
+            told = ", ".join(f"{role} {count}" for role, count in frames.items())
+            raise InputError(f"frames differ: {told}; render A, B and the blend with the same durations")
+        shortest = min(frames.values())
+        if abs(share.shape[-1] - shortest) > 1:
+            raise InputError(
+                f"share map of {share.shape[-1]} frames for audio of {shortest}; expected one value a frame"
+            )
+        notes = [note for signal in signals.values() for note in signal.notes]
+        phones = phones_of(textgrid, notes, of=signals["blend"])
+        shortest = min(shortest, share.shape[-1])
+        signals = {role: signal.cut(shortest) for role, signal in signals.items()}
+        plane = np.broadcast_to(share[..., :shortest], (MEL.n_mels, shortest)).astype(np.float64)
+        pair, a, b, blend = FilePair(name, files["A"], files["blend"]), *signals.values()
+        found = metric_rows.following(a, b, blend, plane.mean(0))
+        rows = [_row(pair, BLEND, CONDITION, "blend", **(_against_styles(a, b, blend) | found))]
+        known = {"A with itself": a, "B (range)": b} | self._floor(a, "A through the vocoder")
+        for condition, signal in known.items():
+            rows.append(_row(pair, BLEND, ANCHOR, condition, **_against_styles(a, b, signal.cut(shortest))))
+        return rows + self.shown(name, "", signals, files, phones=phones, share=plane), notes
+
+    def shown(
+        self,
+        name: str,
+        text: str,
+        signals: Mapping[str, Signal],
+        paths: Mapping[str, str],
+        *,
+        phones: Phones,
+        share: NDArray[Any] | None = None,
+    ) -> Rows:
+        """Draw recordings, and list them with their picture for the report.
+
+        Args:
+            name: Of the utterance.
+            text: What is said.
+            signals: Recordings by role.
+            paths: Their files.
+            phones: Phones, drawn beside the contours.
+            share: Share of B that was asked for (M, T), of a blend.
+
+        Returns:
+            A row for each recording.
+        """
+        asked = None if share is None else asked_contour(signals["A"].contour, signals["B"].contour, share)
+        figure = utterance_figure(signals, MEL, share, phones=phones, asked=asked)
+        picture = f"pictures/{file_name(name)}.png"
+        save_figure(figure, Path(self.settings.out) / picture)
+        rows: Rows = []
+        for role, signal in signals.items():
+            label, path = f"{role}: {Path(paths[role]).name}", Path(paths[role]).resolve()
+            pictures = [] if rows else [picture]
+            rows.append(shown_row(name, text, label, path, contour=signal.contour, pictures=pictures))
+        return rows
+
+    def _heard(self, pair: FilePair, signal: Signal, notes: list[str]) -> dict[str, float]:
+        """Error rates of recognisers; a text that none can be measured by is noted."""
+        if not self.settings.recognisers:
+            return {}
+        try:
+            if not pair.text:
+                raise InputError("no text")
+            return self.recognisers.errors(signal.audio, MEL.sample_rate_hz, pair.text)
+        except InputError as error:
+            note = f"{pair.id}: {error}; measured without intelligibility"
+            notes += [] if note in notes else [note]
+            return {}
+
+    def _floor(self, signal: Signal, name: str) -> dict[str, Signal]:
+        """A recording through the vocoder, where there is one."""
+        if self.vocoder is None:
+            return {}
+        audio = through_vocoder(signal.audio, self.vocoder, MEL, device=self.settings.device)
+        return {name: self.listener.hear(audio, f"{signal.name}, {name}")}
 
 
-def _heard(context: FileContext, pair: FilePair, signal: Signal, notes: list[str]) -> dict[str, float]:
-    """Error rates of recognisers; a text that none can be measured by is noted."""
-    if not context.settings.recognisers:
-        return {}
-    try:
-        if not pair.text:
-            raise InputError("no text")
-        return context.recognisers.errors(signal.audio, context.listener.mel.sample_rate_hz, pair.text)
-    except InputError as error:
-        note = f"{pair.id}: {error}; measured without intelligibility"
-        notes += [] if note in notes else [note]
-        return {}
+def _row(pair: FilePair, table: str, kind: str, condition: str, **values: Any) -> dict[str, Any]:
+    head = {"table": table, "item": pair.id, "kind": kind, "condition": condition, "speaker": pair.speaker}
+    return {**head, **values}
 
 
-def keep_excerpts(context: FileContext, name: str, signals: dict[str, tuple[Signal, Phones]]) -> None:
-    """Keep what the report shows of some signals, by role."""
-    for role, (signal, phones) in signals.items():
-        title = f"{role}: {Path(signal.name).name}"
-        excerpt = Excerpt(title, signal.audio, signal.mel, signal.contour, context.listener.mel, named_phones(phones))
-        excerpt.save(Path(context.settings.out) / "excerpts" / folder_name(name) / f"{role}.npz")
-
-
-def named_phones(phones: Phones) -> Phones:
-    """The phones without intervals that have no label: what a picture shows."""
-    return tuple(phone for phone in phones if phone[0])
-
-
-def _row(pair: FilePair, kind: str, condition: str, **values: Any) -> dict[str, Any]:
-    head = {"table": FILES, "item": pair.id, "kind": kind, "condition": condition, "speaker": pair.speaker}
-    return metric_rows.finite({**head, **values})
-
-
-def _vocoded(context: FileContext, reference: Signal) -> Signal:
-    assert context.vocoder is not None
-    with torch.no_grad():
-        mel = log_mel(torch.from_numpy(reference.audio), context.listener.mel)
-        audio = context.vocoder(mel, context.listener.mel).float().numpy()
-    return context.listener.hear(audio, f"{reference.name} through the vocoder")
-
-
-def _far(context: FileContext, pair: FilePair, reference: Signal, name: str, path: str, notes: list[str]) -> Rows:
-    """An anchor of other words, aligned by warping; one that cannot be read is noted and left out."""
-    try:
-        other = context.listener.read(path)
-    except InputError as error:
-        notes.append(f"anchor {name!r} of {pair.id} left out: {error}")
-        return []
-    return [_row(pair, ANCHOR, f"{name} (DTW)", **metric_rows.warped_distances(reference, other))]
+def _against_styles(a: Signal, b: Signal, other: Signal) -> dict[str, Any]:
+    return metric_rows.mean_shares(a, b, other) | metric_rows.selective(a, b, other)
 
 
 def phones_of(path: str | None, notes: list[str], *, of: Signal) -> Phones:
@@ -199,53 +237,30 @@ def phones_of(path: str | None, notes: list[str], *, of: Signal) -> Phones:
     return phones
 
 
-# -- a blend of files -----------------------------------------------------------------------------------------------
-
-
-def measure_blend(
-    context: FileContext, files: dict[str, str], share: NDArray[Any], *, name: str
-) -> tuple[dict[str, Rows], dict[str, Signal], list[str]]:
-    """Measure a blend of recordings that share durations.
+def set_figures(records: Sequence[Record]) -> tuple[dict[str, Any], str | None]:
+    """Diversity of references and of syntheses, and the Fréchet distance between them, on speaker embeddings.
 
     Args:
-        context: Models and settings.
-        files: Paths of ``A``, ``B`` and ``blend``.
-        share: Share of B that was asked for, (T,) or (M, T).
-        name: Of the utterance.
+        records: Of a run over files.
 
     Returns:
-        Rows by table, the three signals, and notes.
-
-    Raises:
-        InputError: A file cannot be measured, or lengths differ by more than a frame.
+        Plain values with n, and the same in a sentence; nothing without an encoder, no distance and no sentence with
+        fewer than two embeddings in a set.
     """
-    signals = {role: context.listener.read(path) for role, path in files.items()}
-    frames = {role: signal.frames for role, signal in signals.items()}
-    if max(frames.values()) - min(frames.values()) > 1:
-        told = ", ".join(f"{role} {count}" for role, count in frames.items())
-        raise InputError(f"frames differ: {told}; render A, B and the blend with the same durations")
-    shortest = min(frames.values())
-    if abs(share.shape[-1] - shortest) > 1:
-        raise InputError(f"share map of {share.shape[-1]} frames for audio of {shortest}; expected one value a frame")
-    shortest = min(shortest, share.shape[-1])
-    signals = {role: signal.cut(shortest) for role, signal in signals.items()}
-    wanted = np.asarray(share[..., :shortest], dtype=np.float64)
-    wanted = wanted.mean(0) if wanted.ndim == 2 else wanted
-    three = (signals["A"], signals["B"], signals["blend"])
-    pair = FilePair(name, files["A"], files["blend"])
-    row = {**metric_rows.mean_shares(*three), **metric_rows.following(*three, wanted), **metric_rows.selective(*three)}
-    rows = [_row(pair, CONDITION, "blend", **row)]
-    for role, condition in (("A", "A with itself"), ("B", "B (range)")):
-        known = (signals["A"], signals["B"], signals[role])
-        values = {**metric_rows.mean_shares(*known), **metric_rows.selective(*known)}
-        rows.append(_row(pair, ANCHOR, condition, **values))
-    if context.vocoder is not None:
-        floor = (signals["A"], signals["B"], _vocoded(context, signals["A"]).cut(shortest))
-        values = {**metric_rows.mean_shares(*floor), **metric_rows.selective(*floor)}
-        rows.append(_row(pair, ANCHOR, "A through the vocoder", **values))
-    to_a = [_row(pair, CONDITION, "blend against A", **metric_rows.distances(signals["A"], signals["blend"]))]
-    to_a.append(_row(pair, CONDITION, "blend against B", **metric_rows.distances(signals["B"], signals["blend"])))
-    to_a.append(_row(pair, ANCHOR, "A with itself", **metric_rows.distances(signals["A"], signals["A"])))
-    to_a.append(_row(pair, ANCHOR, "A against B", **metric_rows.distances(signals["A"], signals["B"])))
-    notes = [note for signal in signals.values() for note in signal.notes]
-    return {"blend": [{**r, "table": "blend"} for r in rows], FILES: to_a}, signals, notes
+    found = [row for record in records for row in record.rows if row.get("hidden") == EMBEDDING]
+    if not found:
+        return {}, None
+    roles = ("reference", "synthesis")
+    sets = {role: np.array([row["values"] for row in found if row["of"] == role]) for role in roles}
+    figures: dict[str, Any] = {"embeddings": "speaker encoder"} | {name: diversity(x) for name, x in sets.items()}
+    if min(map(len, sets.values())) < 2:
+        return {"sets": figures}, None
+    distance = figures["frechet"] = frechet_distance(*sets.values())
+    small = "; few files for so many dimensions, so comparable at the same n only" if distance["singular"] else ""
+    spread = [number(figures[name]["diversity"]) for name in sets]
+    sentence = (
+        f"Fréchet distance of speaker embeddings {number(distance['distance'])} (n {distance['n_reference']} and "
+        f"{distance['n_other']}, {distance['dimensions']} dimensions{small}); diversity {spread[0]} of the references, "
+        f"{spread[1]} of the syntheses."
+    )
+    return {"sets": figures}, sentence

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
@@ -21,10 +22,15 @@ from gradtts_interp.styles import StyleBank
 MIX, TIME, FREQUENCY = MODES = ("mix", "time", "frequency")
 WORLD, MORPH = BY_WORLD = "WORLD swap", "WORLD morph"
 STATIC, HALF = "static mix", "hard half split"
-REFERENCE = "reference"
+MODE_TEXTS = {
+    MIX: "the same share everywhere",
+    TIME: "from A to B along the sentence",
+    FREQUENCY: "pitch of A, voice of B",
+}
+REFERENCE, SWEEP = "reference", "sweep"
 DEFAULT = "default"
-SWEEP = tuple(float(w) for w in np.linspace(0, 1, 11))
-SHORT_SWEEP = (0.0, 0.5, 1.0)
+WEIGHTS = tuple(float(w) for w in np.linspace(0, 1, 11))
+FEW_WEIGHTS = (0.0, 0.5, 1.0)
 SMALLEST_PAIR_SEMITONES = 4.0
 SENTENCES = (
     "My sister carried a heavy basket.",
@@ -105,8 +111,7 @@ class GridItem:
 
 def slug(condition: Condition) -> str:
     """Mode and name of a condition, fit for a file."""
-    words = "".join(c if c.isalnum() else "-" for c in f"{condition.mode}-{condition.name}")
-    return "-".join(filter(None, words.split("-"))).lower()
+    return "-".join(re.findall(r"[^\W_]+", f"{condition.mode}-{condition.name}")).lower()
 
 
 def conditions_of(modes: Sequence[str], *, has_style: bool, noise: bool, quick: bool) -> list[Condition]:
@@ -120,14 +125,8 @@ def conditions_of(modes: Sequence[str], *, has_style: bool, noise: bool, quick: 
 
     Returns:
         The conditions, the default one of each mode first.
-
-    Raises:
-        InputError: A mode is unknown.
     """
-    unknown = [mode for mode in modes if mode not in MODES]
-    if unknown or not modes:
-        raise InputError(f"mode {', '.join(unknown) or 'none'}: expected some of {', '.join(MODES)}")
-    sweep = SHORT_SWEEP if quick else SWEEP
+    sweep = FEW_WEIGHTS if quick else WEIGHTS
     found = []
     for mode in modes:
         weights = sweep if mode == MIX else ()
@@ -143,30 +142,25 @@ def conditions_of(modes: Sequence[str], *, has_style: bool, noise: bool, quick: 
 _BASELINES: dict[str, tuple[str, ...]] = {MIX: (MORPH,), TIME: (HALF, STATIC, MORPH), FREQUENCY: (WORLD,)}
 
 
-def _mechanisms(mode: str, *, has_style: bool, noise: bool, quick: bool) -> Iterator[tuple[str, ...]]:
+def _mechanisms(mode: str, *, has_style: bool, noise: bool, quick: bool) -> list[tuple[str, ...]]:
     """Mechanisms measured one by one, and together where they differ from the default.
 
     ``score`` mixes what the other mechanisms have left unmixed. After all of them there is nothing left: its network
     evaluations are one and the same, and so is the speech. Such a combination is the default under another name.
     """
     if not has_style:  # the default is prior and score, which is the prior alone
-        yield ("score",)
-        return
+        return [("score",)]
     if mode == MIX:  # prior and prosody mix style vectors: what every system with style vectors can do
-        yield from (("prior", "prosody"), ("attention",), ("score",))
-        return
+        return [("prior", "prosody"), ("attention",), ("score",)]
+    found: list[tuple[str, ...]] = [("prosody",), ("attention",), ("score",)]
     if mode == TIME:
-        largest = 1 if quick else len(MECHANISMS)
         names = [name for name in MECHANISMS if name != ENVELOPE]  # it moves what the others have mixed
-        for parts in (parts for size in range(1, largest + 1) for parts in combinations(names, size)):
-            if not set(DEFAULT_MECHANISMS) <= set(parts):
-                yield parts
-        if quick:  # the mix of embeddings frame by frame, which singing synthesisers use
-            yield ("prior", "prosody")
-    else:
-        yield from (("prosody",), ("attention",), ("score",))
-    if noise and not quick:
-        yield from (("attention", NOISE), ("prosody", "attention", NOISE))
+        every = [parts for size in range(1, len(names) + 1) for parts in combinations(names, size)]
+        found = [parts for parts in every if not set(DEFAULT_MECHANISMS) <= set(parts)]
+        if quick:  # also the mix of embeddings frame by frame, which singing synthesisers use
+            found = [*((name,) for name in names), ("prior", "prosody")]
+    tuned = [("attention", NOISE), ("prosody", "attention", NOISE)] if noise and not quick else []
+    return found + tuned
 
 
 def pairs_of_bank(bank: StyleBank, count: int) -> list[tuple[StyleChoice, StyleChoice]]:
@@ -192,22 +186,15 @@ def pairs_of_bank(bank: StyleBank, count: int) -> list[tuple[StyleChoice, StyleC
         raise InputError(
             f"no two speakers of the checkpoint are {SMALLEST_PAIR_SEMITONES:g} semitones apart; give --pairs"
         )
-    order = [far[i] for i in np.random.default_rng(0).permutation(len(far))]
-    first = [(12, 10)] if (10, 12) in far else []
-    used = dict.fromkeys(level, 0)
+    left = [far[i] for i in np.random.default_rng(0).permutation(len(far))]
     chosen: list[tuple[int, int]] = []
-    for _ in range(min(count, len(order))):
-        if first and not chosen:
-            a, b = first[0]
-        else:
-            left = [p for p in order if p not in chosen and p[::-1] not in chosen]
-            if not left:
-                break
-            a, b = min(left, key=lambda pair: used[pair[0]] + used[pair[1]])
-            a, b = (a, b) if len(chosen) % 2 else (b, a)
-        chosen.append((a, b))
-        used[a] += 1
-        used[b] += 1
+    used: Counter[int] = Counter()
+    while left and len(chosen) < count:
+        main = not chosen and (10, 12) in left
+        pair = (10, 12) if main else min(left, key=lambda pair: used[pair[0]] + used[pair[1]])
+        left.remove(pair)
+        chosen.append(pair if len(chosen) % 2 else pair[::-1])
+        used.update(pair)
     return [(StyleChoice(a, "neutral"), StyleChoice(b, "neutral")) for a, b in chosen]
 
 
@@ -223,18 +210,15 @@ def parse_pair(text: str) -> tuple[StyleChoice, StyleChoice]:
     Raises:
         InputError: The text does not name two styles.
     """
-    parts = text.split(":")
-    if len(parts) != 2 or not all(part.strip() for part in parts):
+    parts = [part.strip() for part in text.split(":")]
+    if len(parts) != 2 or not all(parts):
         raise InputError(f"pair {text!r}: expected two styles, such as 12:10, 12/happy:10 or a.wav:b.wav")
-    first, second = (_voice(part.strip()) for part in parts)
-    return first, second
-
-
-def _voice(text: str) -> StyleChoice:
-    number, _, emotion = text.partition("/")
-    if number.isdigit():
-        return StyleChoice(int(number), emotion or None)
-    return StyleChoice(recording=text)
+    named = [part.partition("/") for part in parts]
+    a, b = (
+        StyleChoice(int(number), emotion or None) if number.isdigit() else StyleChoice(recording=part)
+        for part, (number, _, emotion) in zip(parts, named, strict=True)
+    )
+    return a, b
 
 
 def grid_items(
@@ -260,11 +244,5 @@ def grid_items(
     found = []
     for i in range(utterances):
         pair = Pair(i, *pairs[i % len(pairs)], texts[(i + i // len(pairs)) % len(texts)])
-        for condition in (None, *conditions):
-            found.append(GridItem(pair, condition, example=i < examples))
+        found += [GridItem(pair, condition, example=i < examples) for condition in (None, *conditions)]
     return found
-
-
-def grid_facts(conditions: Sequence[Condition]) -> list[Any]:
-    """What decides the results of conditions, for the settings of the run."""
-    return [[slug(c), list(c.mechanisms or ()), list(c.weights)] for c in conditions]

@@ -1,105 +1,33 @@
-"""Measures one item of an interpolation run: its anchors, or one condition of one pair."""
+"""Measures one item of an interpolation run, its anchors or one condition of one pair; and what is said of the run."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from gradtts_interp.evaluation import metric_rows
-from gradtts_interp.evaluation.grid import (
-    BY_WORLD,
-    DEFAULT,
-    FREQUENCY,
-    MIX,
-    REFERENCE,
-    SENTENCES,
-    STATIC,
-    TIME,
-    Condition,
-    GridItem,
-    Pair,
-)
-from gradtts_interp.evaluation.intelligibility import Recognisers, load_recognisers
-from gradtts_interp.evaluation.morphing import cepstral_distance, morph_measures
-from gradtts_interp.evaluation.rendering import Endpoints, Rendered, Renderer
-from gradtts_interp.evaluation.signal import Listener, Signal, encoder_of
-from gradtts_interp.evaluation.tables import ANCHOR, CONDITION
+from gradtts_interp.evaluation import grid, metric_rows
+from gradtts_interp.evaluation.baselines import through_vocoder, world_shift
+from gradtts_interp.evaluation.figures import asked_contour, attention_figure, sweep_figure, utterance_figure
+from gradtts_interp.evaluation.rendering import OTHER_SENTENCE, Rendered, Renderer
+from gradtts_interp.evaluation.report import Picture, shown_row
+from gradtts_interp.evaluation.tables import ANCHOR, CONDITION, SHARE_NAMES, Table, number
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.shares import Layout
-from gradtts_interp.job import Job
-from gradtts_interp.pipeline import GradTTSInterpPipeline
-from gradtts_interp.sampling import SamplingOptions
+from gradtts_interp.plots.drawing import save_figure
 
-TIME_BINS = 10
 SHIFT_SEMITONES = 6.0
 Rows = list[dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class GridSettings:
-    """What a process needs to load its models.
-
-    Attributes:
-        checkpoint: Folder or official file.
-        device: Where to render.
-        sampling: How the noise becomes a mel.
-        seed: Start of the noise.
-        listener: How to measure, without its encoder.
-        encoder: Folder of the speaker encoder, None for none.
-        recognisers: Who measures intelligibility, as in :mod:`gradtts_interp.evaluation.intelligibility`.
-        language: What they hear, where they know several.
-        out: Folder of the run.
-        textgrids: Whether phones are written beside each wav.
-        texts: Sentences, for anchors that say another.
-    """
-
-    checkpoint: str
-    device: str
-    sampling: SamplingOptions
-    seed: int
-    listener: dict[str, Any]
-    encoder: str | None
-    recognisers: tuple[str, ...]
-    out: str
-    language: str = "en"
-    textgrids: bool = False
-    texts: tuple[str, ...] = SENTENCES
-
-    def open(self) -> GridContext:
-        """Load the models."""
-        pipeline = GradTTSInterpPipeline.from_pretrained(self.checkpoint).to(torch.device(self.device))
-        pipeline.set_progress_bar_config(disable=True)
-        listener = Listener(pipeline.model.settings.mel, encoder=encoder_of(self.encoder), **self.listener)
-        job = Job(pipeline, None, sampling=self.sampling, seed=self.seed)
-        renderer = Renderer(job, listener, Path(self.out), textgrids=self.textgrids)
-        recognisers = load_recognisers(self.recognisers, pipeline.frontend, language=self.language, device=self.device)
-        return GridContext(renderer, recognisers, self)
-
-
-@dataclass(frozen=True)
-class GridContext:
-    """What the items of one process share.
-
-    Attributes:
-        renderer: Renders.
-        recognisers: Of what was rendered.
-        settings: Settings of the run.
-    """
-
-    renderer: Renderer
-    recognisers: Recognisers
-    settings: GridSettings
-
-
-def measure_item(context: GridContext, item: GridItem) -> tuple[Rows, list[str]]:
+def measure_item(renderer: Renderer, item: grid.GridItem) -> tuple[Rows, list[str]]:
     """Render and measure one item.
 
     Args:
-        context: Renderer, recognisers and settings.
+        renderer: Renders, with listener and recognisers.
         item: Anchors or a condition of one pair.
 
     Returns:
@@ -109,178 +37,151 @@ def measure_item(context: GridContext, item: GridItem) -> tuple[Rows, list[str]]
         InputError: A style or sentence cannot be rendered.
     """
     with torch.no_grad():
+        ends = renderer.plain(item.pair)
         if item.condition is None:
-            return _anchors(context, item)
-        return _MEASURES[item.condition.mode](context, item, item.condition)
+            return _anchors(renderer, item, *ends)
+        mute = [name for name, end in zip("AB", ends, strict=True) if not end.signal.contour.voiced.any()]
+        if mute and item.condition.name in grid.BY_WORLD:
+            note = f"{item.id}: {mute[0]} has no voiced frame, so there is no pitch to take; not measurable"
+            return [_row(item, item.condition.mode, CONDITION, item.condition.name)], [note]
+        return _blends(renderer, item, item.condition, *ends)
 
 
-def _row(item: GridItem, table: str, kind: str, condition: str, **values: Any) -> dict[str, Any]:
+def _row(item: grid.GridItem, table: str, kind: str, condition: str, **values: Any) -> dict[str, Any]:
     pair = item.pair
     head = {"table": table, "item": pair.id, "kind": kind, "condition": condition}
-    return metric_rows.finite({**head, "a": pair.a.name, "b": pair.b.name, "text": pair.text, **values})
+    return {**head, "a": pair.a.name, "b": pair.b.name, "text": pair.text, **values}
 
 
-# -- anchors --------------------------------------------------------------------------------------------------------
-
-
-def _anchors(context: GridContext, item: GridItem) -> tuple[Rows, list[str]]:
+def _anchors(renderer: Renderer, item: grid.GridItem, a: Rendered, b: Rendered) -> tuple[Rows, list[str]]:
     """Known cases: A itself, the floor of the vocoder, other noise, other pitch, another sentence, and B, the range."""
-    renderer, pair = context.renderer, item.pair
-    plain = renderer.plain(pair)
-    renderer.keep(pair, plain.a, excerpt=f"A: {pair.a.name}" if item.example else None)
-    renderer.keep(pair, plain.b, excerpt=f"B: {pair.b.name}" if item.example else None)
+    pair, device = item.pair, str(renderer.pipeline.device)
+    audio, contour = a.signal.audio, a.signal.contour
     known = {
-        "A with itself": plain.a,
-        "A through the vocoder": renderer.vocoded(plain.a, "A-vocoded"),
-        "A, other noise": renderer.other_noise(pair),
-        "B (range)": plain.b,
+        "A with itself": a,
+        "A through the vocoder": renderer.made(
+            "A-vocoded", lambda: through_vocoder(audio, renderer.pipeline.vocoder, renderer.mel, device=device)
+        ),
+        "A, other noise": renderer.again(pair),
+        "B (range)": b,
     }
-    if plain.a.signal.contour.voiced.any():
-        for word, semitones in (("up", SHIFT_SEMITONES), ("down", -SHIFT_SEMITONES)):
-            known[f"A, {SHIFT_SEMITONES:g} semitones {word}"] = renderer.shifted(plain.a, semitones, f"A-{word}")
-    rows = []
+    for word, semitones in {"up": SHIFT_SEMITONES, "down": -SHIFT_SEMITONES}.items() if contour.voiced.any() else ():
+        shift = functools.partial(world_shift, audio, contour, semitones, renderer.mel)
+        known[f"A, {SHIFT_SEMITONES:g} semitones {word}"] = renderer.made(f"A-{word}", shift)
+    rows = [_shown(renderer, item, a, f"A: {pair.a.name}"), _shown(renderer, item, b, f"B: {pair.b.name}")]
     for name, rendering in known.items():
-        if rendering is not plain.a and rendering is not plain.b:
-            renderer.keep(pair, rendering, like=plain.a)
-        heard = _intelligibility(context, pair, rendering)
-        known_values = {
-            REFERENCE: metric_rows.distances(plain.a.signal, rendering.signal),
-            MIX: _middle(plain, rendering),
-            TIME: metric_rows.voices(*_three(plain, rendering)),
-            FREQUENCY: metric_rows.selective(*_three(plain, rendering)),
+        renderer.keep(pair, rendering, like=a)
+        three = (a.signal, b.signal, rendering.signal)
+        voices, heard = metric_rows.voices(*three), _heard(renderer, item, rendering)
+        values = {
+            grid.REFERENCE: metric_rows.distances(a.signal, rendering.signal),
+            grid.MIX: _shares(a, b, rendering),
+            grid.TIME: voices,
+            grid.FREQUENCY: metric_rows.selective(*three),
         }
-        rows += [_row(item, table, ANCHOR, name, **values, **heard) for table, values in known_values.items()]
-    other = next((text for text in context.settings.texts if text != pair.text), pair.text)
-    sentence = renderer.other_sentence(pair, other)
-    renderer.keep(pair, sentence)
-    far = metric_rows.warped_distances(plain.a.signal, sentence.signal)
-    rows.append(_row(item, REFERENCE, ANCHOR, "A, another sentence (DTW)", **far))
-    voices = metric_rows.voices(*_three(plain, sentence))
-    rows += [_row(item, table, ANCHOR, "A, another sentence", **voices) for table in (MIX, TIME, FREQUENCY)]
-    return rows, [*plain.a.signal.notes, *plain.b.signal.notes]
-
-
-# -- conditions -----------------------------------------------------------------------------------------------------
-
-
-def _sweep(context: GridContext, item: GridItem, condition: Condition) -> tuple[Rows, list[str]]:
-    """Constant shares: how the realised share grows with the weight."""
-    renderer, pair = context.renderer, item.pair
-    plain = renderer.plain(pair)
-    if missing := _no_pitch(item, condition, plain):
-        return missing
-    renderings: dict[float, Rendered] = {}
-    for weight in condition.weights:
-        middle = weight == 0.5
-        renderings[weight] = _blend(renderer, pair, condition, weight, attention=middle and _reads(condition))
-        shown = item.example and (middle or condition.name == DEFAULT and weight in (0.2, 0.8))
-        renderer.keep(
-            pair, renderings[weight], excerpt=f"{condition.name}, weight {weight:g}" if shown else None, like=plain.a
-        )
-    points = {weight: _middle(plain, rendering) for weight, rendering in renderings.items()}
-    rows = [
-        _row(item, "sweep", CONDITION, condition.name, weight=weight, **point, seconds=renderings[weight].seconds)
-        for weight, point in points.items()
+        rows += [_row(item, table, ANCHOR, name, **found, **heard) for table, found in values.items()]
+    text = next((text for text in renderer.settings.texts if text != pair.text), pair.text)
+    other = renderer.render(OTHER_SENTENCE, text, renderer.style(pair.a))
+    renderer.keep(pair, other)
+    far = metric_rows.warped_distances(a.signal, other.signal)
+    rows.append(_row(item, grid.REFERENCE, ANCHOR, "A, another sentence (DTW)", **far))
+    voices = metric_rows.voices(a.signal, b.signal, other.signal)
+    rows += [
+        _row(item, table, ANCHOR, "A, another sentence", **voices) for table in (grid.MIX, grid.TIME, grid.FREQUENCY)
     ]
-    row: dict[str, Any] = dict(points.get(0.5, {}))
+    return [row for row in rows if row], [*a.signal.notes, *b.signal.notes]
+
+
+def _blends(
+    renderer: Renderer, item: grid.GridItem, condition: grid.Condition, a: Rendered, b: Rendered
+) -> tuple[Rows, list[str]]:
+    """All blends of a condition: one, or a sweep of constant shares."""
+    weights = condition.weights or (0.5,)
+    blends = {w: renderer.blend(item.pair, condition, w, attention=item.example and w == 0.5) for w in weights}
+    rows: Rows = []
+    for weight, blend in blends.items():
+        renderer.keep(item.pair, blend, like=a)
+        if weight == 0.5 or condition.name == grid.DEFAULT and weight in (0.2, 0.8):
+            name = f"{condition.name}, weight {weight:g}" if condition.weights else condition.name
+            draw = (a, b) if condition.name == grid.DEFAULT and weight == 0.5 else None
+            rows.append(_shown(renderer, item, blend, f"{grid.MODE_TEXTS[condition.mode]}: {name}", draw=draw))
+    middle = blends.get(0.5)
+    found: dict[str, Any] = {}
+    if condition.mode == grid.MIX:
+        points = {weight: _shares(a, b, blend) for weight, blend in blends.items()}
+        for weight, point in points.items():
+            place = {"weight": weight, "seconds": blends[weight].seconds}
+            rows.append(_row(item, grid.SWEEP, CONDITION, condition.name, **place, **point))
+        found = _sweep(points, blends, a, b)
+    elif middle is not None and condition.mode == grid.TIME:
+        # One style for the whole sentence is measured against the ramp.
+        share = shares.ramp() if condition.name == grid.STATIC else condition.share()
+        wanted = share.render(Layout(len(a.signal.contour), renderer.mel)).timbre.mean(0)
+        three = (a.signal, b.signal, middle.signal)
+        found = metric_rows.following(*three, wanted) | metric_rows.voices(*three) | _tuning(middle)
+    elif middle is not None:
+        found = metric_rows.selective(a.signal, b.signal, middle.signal) | _tuning(middle)
+    if middle is not None:
+        found |= _heard(renderer, item, middle)
+    rows.append(_row(item, condition.mode, CONDITION, condition.name, **found, **_cost(renderer, *blends.values())))
+    return [row for row in rows if row], [note for blend in blends.values() for note in blend.signal.notes]
+
+
+def _shares(a: Rendered, b: Rendered, blend: Rendered) -> dict[str, Any]:
+    """Mean realised shares, and whose voice is heard."""
+    three = (a.signal, b.signal, blend.signal)
+    return metric_rows.mean_shares(*three) | metric_rows.voices(*three)
+
+
+def _sweep(
+    points: Mapping[float, Mapping[str, Any]], blends: Mapping[float, Rendered], a: Rendered, b: Rendered
+) -> dict[str, Any]:
+    """How the realised share grows with the weight, and what the ends and the middle of the sweep are."""
+    found = dict(points.get(0.5, {}))
     for name in metric_rows.SHARES:
-        row |= metric_rows.sweep(name, {weight: point.get(f"{name}_share") for weight, point in points.items()})
-    for weight, end, name in ((0.0, plain.a, "endpoint_a"), (1.0, plain.b, "endpoint_b")):
-        if weight in renderings and renderings[weight].speech is not None:
-            row[name] = metric_rows.largest_difference(end.signal.mel, renderings[weight].signal.mel)
-    if cepstral_distance(plain.a.signal, plain.b.signal) > 0:
-        row |= morph_measures([r.signal for r in renderings.values()], plain.a.signal, plain.b.signal)
-    if 0.5 in renderings:
-        row |= _intelligibility(context, pair, renderings[0.5])
-    rows.append(_row(item, MIX, CONDITION, condition.name, **row, **_cost(*renderings.values())))
-    return rows, [note for rendering in renderings.values() for note in rendering.signal.notes]
+        found |= metric_rows.sweep(name, {weight: point.get(f"{name}_share") for weight, point in points.items()})
+    for weight, end, name in ((0.0, a, "endpoint_a"), (1.0, b, "endpoint_b")):
+        if weight in blends and blends[weight].speech is not None:
+            found[name] = float(np.abs(end.signal.mel - blends[weight].signal.mel).max())
+    if metric_rows.cepstral_distance(a.signal, b.signal) > 0:
+        found |= metric_rows.morph_measures([blend.signal for blend in blends.values()], a.signal, b.signal)
+    return found
 
 
-def _over_time(context: GridContext, item: GridItem, condition: Condition) -> tuple[Rows, list[str]]:
-    """A ramp or step from A to B: whether the realised share follows it."""
-    renderer, pair = context.renderer, item.pair
-    plain = renderer.plain(pair)
-    if missing := _no_pitch(item, condition, plain):
-        return missing
-    rendering = _blend(renderer, pair, condition, attention=item.example and _reads(condition))
-    renderer.keep(pair, rendering, excerpt=condition.name if item.example else None, like=plain.a)
-    three = _three(plain, rendering)
-    # One style for the whole sentence is measured against the ramp.
-    asked_share = shares.ramp() if condition.name == STATIC else condition.share()
-    wanted = asked_share.render(Layout(sum(plain.durations), renderer.listener.mel)).timbre.mean(0)
-    rows = []
-    asked = [float(part.mean()) if len(part) else None for part in np.array_split(wanted, TIME_BINS)]
-    for name, share in metric_rows.realised_shares(*three).items():
-        for k, value in enumerate(metric_rows.course(share, TIME_BINS)):
-            place = {"measure": name, "weight": (k + 0.5) / TIME_BINS, "share": value, "asked": asked[k]}
-            rows.append(_row(item, "course", CONDITION, condition.name, **place))
-    row = {
-        **metric_rows.following(*three, wanted),
-        **metric_rows.voices(*three),
-        **_intelligibility(context, pair, rendering),
-    }
-    rows.append(_row(item, TIME, CONDITION, condition.name, **row, **_cost(rendering), **_tuning(rendering)))
-    return rows, list(rendering.signal.notes)
+def _shown(
+    renderer: Renderer,
+    item: grid.GridItem,
+    rendering: Rendered,
+    label: str,
+    *,
+    draw: tuple[Rendered, Rendered] | None = None,
+) -> dict[str, Any]:
+    """What the report shows of a rendering of an example, with pictures where A and B are given to draw beside it."""
+    if not item.example:
+        return {}
+    wav = renderer.folder / "wavs" / item.pair.id / f"{rendering.name}.wav"
+    title, pictures = f"Styles {item.pair.a.name} and {item.pair.b.name}", []
+    if draw is not None and rendering.speech is not None:
+        assert item.condition is not None
+        speech, contours = rendering.speech, [end.signal.contour for end in draw]
+        pitch = item.condition.mode == grid.FREQUENCY
+        asked = contours[0] if pitch else asked_contour(contours[0], contours[1], speech.share)
+        signals = {"A": draw[0].signal, "B": draw[1].signal, "blend": rendering.signal}
+        figures = {"": utterance_figure(signals, renderer.mel, speech.share, phones=speech.phoneme_times, asked=asked)}
+        if speech.attention:
+            figures["_attention"] = attention_figure(speech.attention, speech.seconds)
+        for ending, figure in figures.items():
+            pictures.append(wav.with_name(f"{wav.stem}{ending}.png").relative_to(renderer.folder))
+            save_figure(figure, renderer.folder / pictures[-1])
+    wav = wav.relative_to(renderer.folder)
+    return shown_row(title, item.pair.text, label, wav, contour=rendering.signal.contour, pictures=pictures)
 
 
-def _over_frequency(context: GridContext, item: GridItem, condition: Condition) -> tuple[Rows, list[str]]:
-    """The pitch of A with the voice of B."""
-    renderer, pair = context.renderer, item.pair
-    plain = renderer.plain(pair)
-    if missing := _no_pitch(item, condition, plain):
-        return missing
-    rendering = _blend(renderer, pair, condition, attention=item.example and _reads(condition))
-    renderer.keep(pair, rendering, excerpt=condition.name if item.example else None, like=plain.a)
-    row = {**metric_rows.selective(*_three(plain, rendering)), **_intelligibility(context, pair, rendering)}
-    rows = [_row(item, FREQUENCY, CONDITION, condition.name, **row, **_cost(rendering), **_tuning(rendering))]
-    return rows, list(rendering.signal.notes)
-
-
-_MEASURES = {MIX: _sweep, TIME: _over_time, FREQUENCY: _over_frequency}
-
-
-# -- parts ----------------------------------------------------------------------------------------------------------
-
-
-def _blend(
-    renderer: Renderer, pair: Pair, condition: Condition, weight: float = 0.5, *, attention: bool = False
-) -> Rendered:
-    if condition.name in BY_WORLD:
-        return renderer.world(pair, condition, weight)
-    return renderer.blend(pair, condition, weight, attention=attention)
-
-
-def _no_pitch(item: GridItem, condition: Condition, plain: Endpoints) -> tuple[Rows, list[str]] | None:
-    """An empty row and a note where WORLD shall take the pitch of a style that is nowhere voiced, else None."""
-    mute = [name for name, end in (("A", plain.a), ("B", plain.b)) if not end.signal.contour.voiced.any()]
-    if condition.name not in BY_WORLD or not mute:
-        return None
-    note = f"{item.id}: {mute[0]} has no voiced frame, so there is no pitch to take; not measurable"
-    return [_row(item, condition.mode, CONDITION, condition.name)], [note]
-
-
-def _reads(condition: Condition) -> bool:
-    """Whether attention can be recorded: both styles are read at once."""
-    return condition.name not in BY_WORLD and (condition.mechanisms is None or "attention" in condition.mechanisms)
-
-
-def _three(plain: Endpoints, rendering: Rendered) -> tuple[Signal, Signal, Signal]:
-    return plain.a.signal, plain.b.signal, rendering.signal
-
-
-def _middle(plain: Endpoints, rendering: Rendered) -> dict[str, Any]:
-    three = _three(plain, rendering)
-    return {**metric_rows.mean_shares(*three), **metric_rows.voices(*three)}
-
-
-def _cost(*renderings: Rendered) -> dict[str, Any]:
+def _cost(renderer: Renderer, *renderings: Rendered) -> dict[str, Any]:
     """Mean seconds of a rendering per second of speech, and the highest peak of memory."""
     peaks = [rendering.peak_mib for rendering in renderings if rendering.peak_mib is not None]
-    spoken = sum(len(rendering.signal.audio) for rendering in renderings) / renderings[0].rate_hz
-    return {
-        "rtf": sum(rendering.seconds for rendering in renderings) / spoken,
-        "peak_mib": max(peaks) if peaks else None,
-    }
+    spoken = sum(len(rendering.signal.audio) for rendering in renderings) / renderer.mel.sample_rate_hz
+    return {"rtf": sum(rendering.seconds for rendering in renderings) / spoken, "peak_mib": max(peaks, default=None)}
 
 
 def _tuning(rendering: Rendered) -> dict[str, Any]:
@@ -288,12 +189,63 @@ def _tuning(rendering: Rendered) -> dict[str, Any]:
     trace = None if rendering.speech is None else rendering.speech.tuning
     if trace is None or not trace.steps:
         return {}
-    windows = {step.window for step in trace.steps}
-    each = [[step for step in trace.steps if step.window == window] for window in sorted(windows)]
-    before = [steps[0].loss for steps in each]
+    windows = sorted({step.window for step in trace.steps})
+    each = [[step for step in trace.steps if step.window == window] for window in windows]
     after = [steps[-1].loss_after if steps[-1].taken else steps[-1].loss for steps in each]
-    return {"loss_before": float(np.mean(before)), "loss_after": float(np.mean(after))}
+    return {"loss_before": float(np.mean([steps[0].loss for steps in each])), "loss_after": float(np.mean(after))}
 
 
-def _intelligibility(context: GridContext, pair: Pair, rendering: Rendered) -> dict[str, Any]:
-    return context.recognisers.errors(rendering.signal.audio, rendering.rate_hz, pair.text)
+def _heard(renderer: Renderer, item: grid.GridItem, rendering: Rendered) -> dict[str, Any]:
+    return renderer.recognisers.errors(rendering.signal.audio, renderer.mel.sample_rate_hz, item.pair.text)
+
+
+# -- what is said and drawn of a run ----------------------------------------------------------------------------------
+
+_COMPARED = {
+    grid.MIX: {
+        "f0_sweep_error": "error of the F0 share over the sweep",
+        "envelope_sweep_error": "error of the envelope share over the sweep",
+    },
+    grid.TIME: {"f0_control_error": "control error of F0", "envelope_control_error": "control error of the envelope"},
+    grid.FREQUENCY: {"f0_rms_to_a": "F0 error to A in cents", "envelope_to_b_db": "envelope distance to B in dB"},
+}
+
+
+def grid_pictures(rows: Sequence[Mapping[str, Any]]) -> list[Picture]:
+    """Curves of the sweeps, where there are any."""
+    curves: dict[str, dict[str, dict[float, list[float]]]] = {}
+    for row in (row for row in rows if row["table"] == grid.SWEEP):
+        for name, label in SHARE_NAMES.items():
+            line = curves.setdefault(label, {}).setdefault(row["condition"], {}).setdefault(row["weight"], [])
+            line += [] if row.get(f"{name}_share") is None else [row[f"{name}_share"]]
+    text = "Realised share of B against the weight asked for; bands are 95 % bootstrap intervals over utterances."
+    return [Picture("Sweep curves", text, sweep_figure(curves))] if curves else []
+
+
+def weak_sentences(tables: Mapping[str, Table]) -> tuple[str, ...]:
+    """What is weak: where a baseline does better than the default, and where a blend is understood less than A."""
+    weak = []
+    for name, table in tables.items():
+        for key, label in _COMPARED.get(name, {}).items():
+            own = table.cell(grid.DEFAULT, key)
+            lines = [
+                line.name
+                for line in table.lines
+                if line.kind == CONDITION and line.name not in (grid.DEFAULT, grid.HALF)
+            ]
+            others = [(cell.mean, line) for line in lines if (cell := table.cell(line, key)) is not None]
+            if own is None or not others:
+                continue
+            best, other = min(others)
+            if best < own.mean and number(best) != number(own.mean):  # in the digits shown, whatever the intervals
+                found = f"{other} {number(best)} is below the default's {number(own.mean)}"
+                weak.append(f"{_capital(label)}: {found} ({grid.MODE_TEXTS[name]}).")
+        alone, blend = (table.cell(line, "phone_error_rate") for line in ("A with itself", grid.DEFAULT))
+        if alone is not None and blend is not None and blend.mean > alone.mean:
+            rates = f"{number(alone.mean)} for A alone and {number(blend.mean)} for a blend"
+            weak.append(f"Phone error rate is {rates} ({grid.MODE_TEXTS[name]}).")
+    return tuple(weak)
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]

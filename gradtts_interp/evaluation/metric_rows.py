@@ -5,7 +5,8 @@ Nothing is computed here; see :mod:`gradtts_interp.evaluation.blend` and its nei
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,9 @@ from gradtts_interp.evaluation.blend import (
     selectivity,
 )
 from gradtts_interp.evaluation.contours import contour_errors, duration_errors, f0_errors
-from gradtts_interp.evaluation.envelope import envelope_distance
 from gradtts_interp.evaluation.signal import Signal
-from gradtts_interp.evaluation.speakers import cosine_similarity, similarity_to_styles
-from gradtts_interp.evaluation.spectral import mel_cepstral_distortion, speech_frames
+from gradtts_interp.evaluation.speakers import cosine_similarity
+from gradtts_interp.evaluation.spectrum import envelope_distance, mel_cepstral_distortion, speech_frames
 from gradtts_interp.evaluation.time_alignment import (
     Alignment,
     Phone,
@@ -81,8 +81,8 @@ def voices(a: Signal, b: Signal, blend: Signal) -> dict[str, float | None]:
     """Cosine of the blend's speaker embedding to A's and to B's; nothing without an encoder."""
     if a.embedding is None or b.embedding is None or blend.embedding is None:
         return {}
-    to_a, to_b = similarity_to_styles(a.embedding, b.embedding, blend.embedding)
-    return {"cosine_to_a": to_a, "cosine_to_b": to_b}
+    ends = {"cosine_to_a": a.embedding, "cosine_to_b": b.embedding}
+    return {name: cosine_similarity(blend.embedding, end) for name, end in ends.items()}
 
 
 def following(a: Signal, b: Signal, blend: Signal, wanted: NDArray[Any]) -> dict[str, float | None]:
@@ -123,20 +123,6 @@ def sweep(name: str, points: Mapping[float, float | None]) -> dict[str, float]:
         f"{name}_monotonicity": monotonicity(weights, shares),
         f"{name}_linearity": linearity(weights, shares),
     }
-
-
-def course(share: RealisedShare, parts: int) -> list[float | None]:
-    """Mean realised share in equal parts of an utterance, None where fewer than two frames were measured.
-
-    Args:
-        share: Of the utterance (T,).
-        parts: How many parts.
-
-    Returns:
-        ``parts`` shares.
-    """
-    edges = np.array_split(np.arange(len(share.share)), parts)
-    return [mean_or_none(share, slice(part[0], part[-1] + 1), fewest=2) if len(part) else None for part in edges]
 
 
 def selective(a: Signal, b: Signal, blend: Signal) -> dict[str, float | None]:
@@ -198,15 +184,10 @@ def aligned_distances(
     else:
         found = distances(reference, other) if align == "none" else warped_distances(reference, other)
     if known:
-        found |= _durations(*phones)
+        spoken = [spoken_phones(times) for times in phones]
+        require_same_phones(*spoken)
+        found |= duration_errors(*([end - start for _, start, end in times] for times in spoken))
     return found, align
-
-
-def _durations(reference: Sequence[Phone], other: Sequence[Phone]) -> dict[str, Any]:
-    """Errors of durations of the same phones, pauses left out."""
-    spoken = spoken_phones(reference), spoken_phones(other)
-    require_same_phones(*spoken)
-    return duration_errors(*([end - start for _, start, end in phones] for phones in spoken))
 
 
 def _along(reference: Signal, other: Signal, alignment: Alignment) -> dict[str, Any]:
@@ -222,11 +203,51 @@ def _along(reference: Signal, other: Signal, alignment: Alignment) -> dict[str, 
     return found
 
 
-def largest_difference(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Largest absolute difference of two mels (M, T)."""
-    return float(np.abs(a - b).max())
+def morph_measures(
+    path: Sequence[Any], a: Any, b: Any, distance: Callable[[Any, Any], float] | None = None
+) -> dict[str, float]:
+    """Whether a morph ends where it should, passes through the middle, and goes there directly and in even steps.
+
+    Args:
+        path: Signals from A to B, at least 3, on the same frames.
+        a: A itself.
+        b: B itself.
+        distance: Of two of them, 0 for equal ones; mel-cepstral distortion by default. That of SoundMorpher is a learnt
+            one.
+
+    Returns:
+        ``correspondence``: mean distance of the ends to A and B, over that of A and B; ``intermediateness``: distance
+        of the middle to the first, of those to both ends (0.5 where it is as far from both; of an even number the two
+        in the middle count alike); ``directness``: distance of the ends over the sum of the steps, less than 1 for
+        detours; ``smoothness``: standard deviation of the steps over their mean.
+
+    Raises:
+        InputError: Fewer than 3 signals, frames that differ, or no distance between A and B or between the ends.
+
+    Source: Niu, Zhang & Martin 2024, "SoundMorpher", for the criteria but ``directness``.
+    """
+    distance = distance or cepstral_distance
+    if len(path) < 3:
+        raise InputError(f"a morph of {len(path)} sounds; expected at least 3")
+    way, ends = distance(a, b), distance(path[0], path[-1])
+    if not (way > 0 and ends > 0):
+        raise InputError(
+            f"A and B at a distance of {way:g}, the ends of a morph at {ends:g}; expected sounds that differ"
+        )
+    steps = np.array([distance(x, y) for x, y in pairwise(path)])
+    middles = [path[i] for i in sorted({(len(path) - 1) // 2, len(path) // 2})]
+    to_ends = [(distance(path[0], middle), distance(middle, path[-1])) for middle in middles]
+    return {
+        "correspondence": (distance(path[0], a) + distance(path[-1], b)) / 2 / way,
+        "intermediateness": float(np.mean([first / (first + last) for first, last in to_ends])),
+        "directness": float(ends / steps.sum()),
+        "smoothness": float(steps.std() / steps.mean()),
+    }
 
 
-def finite(row: dict[str, Any]) -> dict[str, Any]:
-    """The same with None for numbers that are not finite."""
-    return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in row.items()}
+def cepstral_distance(one: Signal, other: Signal) -> float:
+    """Mel-cepstral distortion in dB over frames where either is speech; 0 where neither is."""
+    frames = min(one.frames, other.frames)
+    one, other = one.cut(frames), other.cut(frames)
+    sounding = speech_frames(one.contour) | speech_frames(other.contour)
+    return mel_cepstral_distortion(one.cepstrum, other.cepstrum, sounding) or 0.0

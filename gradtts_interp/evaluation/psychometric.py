@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +79,6 @@ class Psychometric:
     def at(self, share: ArrayLike) -> NDArray[np.float64]:
         """Probability of answering B at shares (n,)."""
         return _probability(np.asarray(share, dtype=np.float64), self.pse, self.rate, self.lapse)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
 
 
 def read_answers(paths: Sequence[str | Path], *, second: str = "B") -> Answers:
@@ -220,14 +216,9 @@ def _fit(
     low, width = levels[0], levels[-1] - levels[0]
     at = (levels - low) / width
 
-    def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        pse, rate, lapse = values
-        core = expit(rate * (at - pse))
-        p = np.clip(lapse + (1 - 2 * lapse) * core, 1e-9, 1 - 1e-9)
-        by_p = (total - second) / (1 - p) - second / p
-        by_core = by_p * (1 - 2 * lapse) * core * (1 - core)
-        gradient = np.array([-rate * by_core.sum(), (by_core * (at - pse)).sum(), (by_p * (1 - 2 * core)).sum()])
-        return -float((second * np.log(p) + (total - second) * np.log1p(-p)).sum()), gradient
+    def loss(values: NDArray[np.float64]) -> float:
+        p = np.clip(_probability(at, *values), 1e-9, 1 - 1e-9)
+        return -float((second * np.log(p) + (total - second) * np.log1p(-p)).sum())
 
     known = total > 0
     rising = np.cov(at[known], (second / np.maximum(total, 1))[known], aweights=total[known])[0, 1] >= 0
@@ -237,6 +228,6 @@ def _fit(
     starts = [(middle, sign * rate, 0.01) for rate in (4.0, 15.0, 60.0)]
     if start is not None:
         starts = [((start[0] - low) / width, sign * abs(start[1]) * width, start[2])]
-    fits = [minimize(loss, values, jac=True, method="L-BFGS-B", bounds=bounds) for values in starts]
+    fits = [minimize(loss, values, method="L-BFGS-B", bounds=bounds) for values in starts]
     pse, rate, lapse = min(fits, key=lambda fit: fit.fun).x
     return float(low + pse * width), float(rate / width), float(lapse)

@@ -2,32 +2,57 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Sequence
+import functools
+import re
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gradtts_interp.audio import log_mel, write_wav
-from gradtts_interp.evaluation.baselines import world_morph, world_shift, world_swap
-from gradtts_interp.evaluation.cost import Cost
-from gradtts_interp.evaluation.excerpt import Excerpt, excerpt_of_speech
-from gradtts_interp.evaluation.grid import WORLD, Condition, Pair, slug
-from gradtts_interp.evaluation.signal import Listener, Signal
+from gradtts_interp.audio import write_wav
+from gradtts_interp.evaluation.baselines import world_morph, world_swap
+from gradtts_interp.evaluation.grid import BY_WORLD, SENTENCES, WORLD, Condition, Pair, slug
+from gradtts_interp.evaluation.intelligibility import load_recognisers
+from gradtts_interp.evaluation.signal import MeasuringSettings, Signal
 from gradtts_interp.evaluation.textgrid import to_textgrid, write_textgrid
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.shares import Layout
-from gradtts_interp.job import Job, StyleChoice
+from gradtts_interp.job import Job
+from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.sampling import SamplingOptions
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
 
 KEPT_PAIRS = 2
 OTHER_SEED = 1000
 OTHER_SENTENCE = "A-other-sentence"
+STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+MIB = 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridSettings(MeasuringSettings):
+    """What a process needs to render and to measure.
+
+    Attributes:
+        checkpoint: Folder or official file.
+        sampling: How the noise becomes a mel.
+        seed: Start of the noise.
+        textgrids: Whether phones are written beside each wav.
+        texts: Sentences, for anchors that say another.
+    """
+
+    checkpoint: str
+    sampling: SamplingOptions
+    seed: int
+    textgrids: bool = False
+    texts: tuple[str, ...] = SENTENCES
 
 
 @dataclass(frozen=True)
@@ -40,7 +65,6 @@ class Rendered:
         speech: How it was rendered, None for what was made of recordings.
         seconds: Wall-clock time of the rendering.
         peak_mib: Peak memory, where it is known.
-        rate_hz: Sample rate.
     """
 
     name: str
@@ -48,60 +72,41 @@ class Rendered:
     speech: Speech | None
     seconds: float
     peak_mib: float | None
-    rate_hz: int
-
-
-@dataclass(frozen=True)
-class Endpoints:
-    """A pair's two styles alone.
-
-    Attributes:
-        a: In style A.
-        b: In style B, same durations and noise.
-        durations: Frames of each token, which all renderings of the pair have.
-    """
-
-    a: Rendered
-    b: Rendered
-    durations: list[int]
 
 
 class Renderer:
-    """Renders and keeps what was rendered.
+    """Renders, measures, and keeps A and B alone for the conditions that follow.
 
     Args:
-        job: The model under test, its sampling and seed; styles and blend are those of each rendering.
-        listener: Measures what was rendered.
-        folder: Where wavs go (``wavs``) and what the report shows (``excerpts``).
-        textgrids: Whether a TextGrid of the phones is written beside each wav.
+        settings: The model under test, its sampling, and how to measure.
     """
 
-    def __init__(self, job: Job, listener: Listener, folder: Path, *, textgrids: bool = False) -> None:
-        self.job, self.pipeline, self.listener, self.folder = job, job.pipeline, listener, folder
-        self.textgrids = textgrids
-        self._plain: OrderedDict[str, Endpoints] = OrderedDict()
-        self._styles: dict[StyleChoice, Style] = {}
+    def __init__(self, settings: GridSettings) -> None:
+        self.folder = Path(settings.out)
+        self.pipeline = GradTTSInterpPipeline.from_pretrained(settings.checkpoint).to(torch.device(settings.device))
+        self.pipeline.set_progress_bar_config(disable=True)
+        self.mel = self.pipeline.model.settings.mel
+        self.listener = settings.listener_of(self.mel)
+        self.recognisers = load_recognisers(
+            settings.recognisers, self.pipeline.frontend, language=settings.language, device=settings.device
+        )
+        self.style = functools.cache(lambda choice: choice.load(self.pipeline))
+        self.plain = functools.lru_cache(KEPT_PAIRS)(self._plain)
+        self.settings = settings
+        self.job = Job(self.pipeline, None, sampling=settings.sampling, seed=settings.seed)
 
-    def style(self, choice: StyleChoice) -> Style:
-        """The style that is chosen; read once."""
-        if choice not in self._styles:
-            self._styles[choice] = choice.load(self.pipeline)
-        return self._styles[choice]
+    def sample_by(self, sampling: SamplingOptions) -> None:
+        """Sample otherwise: what suits a checkpoint is known when it is loaded."""
+        self.settings, self.job = replace(self.settings, sampling=sampling), replace(self.job, sampling=sampling)
 
-    def styles(self, pair: Pair) -> tuple[Style, Style]:
-        """Styles A and B of a pair."""
-        return self.style(pair.a), self.style(pair.b)
-
-    def render(
-        self, name: str, text: str, *styles: Style, durations: Sequence[Sequence[int]] | None = None, **changes: Any
-    ) -> Rendered:
+    def render(self, name: str, text: str, *styles: Style, durations: Any = None, **changes: Any) -> Rendered:
         """Render and measure.
 
         Args:
             name: What it is, fit for a file.
             text: The sentence.
             *styles: One style or two.
-            durations: Frames of each token, instead of the predicted ones.
+            durations: Frames of each token (L,), instead of the predicted ones.
             **changes: Fields of the job that differ, such as ``share`` and ``mechanisms``.
 
         Returns:
@@ -110,111 +115,126 @@ class Renderer:
         a, b = (*styles, None)[:2]
         job = replace(self.job, a=a, b=b, **changes)
         with Cost(self.pipeline.device) as cost:
-            (speech,) = job.speak([text], durations=durations)
-        return self._measured(name, speech, cost)
+            (speech,) = job.speak([text], durations=None if durations is None else [durations])
+        signal = self.listener.hear(speech.audio, name, mel=speech.mel)
+        return Rendered(name, signal, speech, cost.seconds, cost.peak_mib)
 
-    def plain(self, pair: Pair) -> Endpoints:
-        """A and B alone, with the durations of the even blend; kept for the conditions that follow."""
-        if pair.id not in self._plain:
-            a, b = self.styles(pair)
-            tokens = self.pipeline.frontend(pair.text)
-            with torch.no_grad():
-                prepared = self.pipeline.prepare([tokens], [a, b], shares.constant(0.5))
-            durations = prepared.durations[0].tolist()
-            renderings = [self.render(n, pair.text, s, durations=[durations]) for n, s in (("A", a), ("B", b))]
-            self._plain[pair.id] = Endpoints(renderings[0], renderings[1], durations)
-            while len(self._plain) > KEPT_PAIRS:
-                self._plain.popitem(last=False)
-        return self._plain[pair.id]
+    def made(self, name: str, make: Callable[[], NDArray[np.float32]]) -> Rendered:
+        """Measure samples (N,) that are made of others, such as by WORLD."""
+        with Cost(self.pipeline.device) as cost:
+            audio = make()
+        return Rendered(name, self.listener.hear(audio, name), None, cost.seconds, cost.peak_mib)
 
-    def blend(self, pair: Pair, condition: Condition, weight: float = 0.5, *, attention: bool = False) -> Rendered:
-        """Render a blend with the durations and the noise of the pair's A and B."""
-        name = _name(condition, weight)
-        return self.render(
-            name,
-            pair.text,
-            *self.styles(pair),
-            share=condition.share(weight),
-            mechanisms=condition.mechanisms,
-            durations=[self.plain(pair).durations],
-            attention=attention,
-        )
+    def _plain(self, pair: Pair) -> tuple[Rendered, Rendered]:
+        """A and B alone, with the durations of the even blend."""
+        a, b = self.style(pair.a), self.style(pair.b)
+        prepared = self.pipeline.prepare([self.pipeline.frontend(pair.text)], [a, b], shares.constant(0.5))
+        durations = prepared.durations[0].tolist()
+        first, second = (self.render(name, pair.text, s, durations=durations) for name, s in (("A", a), ("B", b)))
+        return first, second
 
-    def other_noise(self, pair: Pair) -> Rendered:
+    def again(self, pair: Pair) -> Rendered:
         """Style A again with the same durations and other noise."""
-        durations = [self.plain(pair).durations]
         seed = self.job.seed + OTHER_SEED
+        durations = self._durations(pair)
         return self.render("A-other-noise", pair.text, self.style(pair.a), durations=durations, seed=seed)
 
-    def other_sentence(self, pair: Pair, text: str) -> Rendered:
-        """Another utterance in style A."""
-        return self.render(OTHER_SENTENCE, text, self.style(pair.a))
+    def blend(self, pair: Pair, condition: Condition, weight: float = 0.5, *, attention: bool = False) -> Rendered:
+        """Render a blend with the durations and the noise of the pair's A and B, or make it of them by WORLD.
 
-    def vocoded(self, rendering: Rendered, name: str) -> Rendered:
-        """What the vocoder makes of a rendering's audio."""
-        config = self.listener.mel
-        with Cost(self.pipeline.device) as cost:
-            mel = log_mel(torch.from_numpy(rendering.signal.audio), config)
-            audio = self.pipeline.vocoder(mel.to(self.pipeline.device), config).float().cpu().numpy()
-        return self._heard(name, audio, cost)
+        Args:
+            pair: The utterance.
+            condition: How to blend.
+            weight: Share of B in mode mix.
+            attention: Whether to record attention where both styles are read.
 
-    def world(self, pair: Pair, condition: Condition, weight: float = 0.5) -> Rendered:
-        """B with the F0 of A, or a morph, by WORLD; its time is that of rendering A and B, and of WORLD."""
-        plain, mel = self.plain(pair), self.listener.mel
-        a, b = plain.a.signal, plain.b.signal
-        with Cost(self.pipeline.device) as cost:
-            if condition.name == WORLD:
-                audio = world_swap(b.audio, b.contour, a.contour, mel)
-            else:
-                share = condition.share(weight).render(Layout(len(a.contour), mel)).timbre.mean(0)
-                audio = world_morph(a.audio, a.contour, b.audio, b.contour, share, mel)
-        found = self._heard(_name(condition, weight), audio, cost)
-        return replace(found, seconds=found.seconds + plain.a.seconds + plain.b.seconds)
+        Returns:
+            The blend; the time of one by WORLD is that of rendering A and B, and of WORLD.
+        """
+        name = slug(condition) + (f"-w{round(100 * weight):03d}" if condition.weights else "")
+        if condition.name not in BY_WORLD:
+            return self.render(
+                name,
+                pair.text,
+                self.style(pair.a),
+                self.style(pair.b),
+                share=condition.share(weight),
+                mechanisms=condition.mechanisms,
+                durations=self._durations(pair),
+                attention=attention and (condition.mechanisms is None or "attention" in condition.mechanisms),
+            )
+        plain = self.plain(pair)
+        a, b = (end.signal for end in plain)
+        if condition.name == WORLD:
+            found = self.made(name, lambda: world_swap(b.audio, b.contour, a.contour, self.mel))
+        else:
+            share = condition.share(weight).render(Layout(len(a.contour), self.mel)).timbre.mean(0)
+            found = self.made(name, lambda: world_morph(a.audio, a.contour, b.audio, b.contour, share, self.mel))
+        return replace(found, seconds=found.seconds + sum(end.seconds for end in plain))
 
-    def shifted(self, rendering: Rendered, semitones: float, name: str) -> Rendered:
-        """The same with its pitch shifted by WORLD."""
-        with Cost(self.pipeline.device) as cost:
-            audio = world_shift(rendering.signal.audio, rendering.signal.contour, semitones, self.listener.mel)
-        return self._heard(name, audio, cost)
-
-    def keep(
-        self, pair: Pair, rendering: Rendered, *, excerpt: str | None = None, like: Rendered | None = None
-    ) -> Path:
-        """Write the wav of a rendering, and what the report shows of it.
+    def keep(self, pair: Pair, rendering: Rendered, *, like: Rendered | None = None) -> Path:
+        """Write the wav of a rendering, and its phones where they were asked for.
 
         Args:
             pair: The utterance.
             rendering: What was rendered.
-            excerpt: Its title in the report; not shown when None.
-            like: Rendered whose phones it has, where it was not rendered itself.
+            like: Rendering whose phones it has, where it was not rendered itself.
 
         Returns:
             Path of the wav.
         """
         path = self.folder / "wavs" / pair.id / f"{rendering.name}.wav"
-        write_wav(path, torch.from_numpy(rendering.signal.audio), self.listener.mel.sample_rate_hz)
-        speech = rendering.speech or (like.speech if like is not None else None)
-        if self.textgrids and speech is not None:
+        write_wav(path, torch.from_numpy(rendering.signal.audio), self.mel.sample_rate_hz)
+        speech = rendering.speech or (None if like is None else like.speech)
+        if self.settings.textgrids and speech is not None:
             write_textgrid(path.with_suffix(".TextGrid"), to_textgrid(speech))
-        if excerpt is not None:
-            self._excerpt(rendering, excerpt, like).save(self.folder / "excerpts" / pair.id / f"{rendering.name}.npz")
         return path
 
-    def _excerpt(self, rendering: Rendered, title: str, like: Rendered | None) -> Excerpt:
-        if rendering.speech is not None:
-            return replace(excerpt_of_speech(rendering.speech, title), contour=rendering.signal.contour)
-        signal = rendering.signal
-        phones = excerpt_of_speech(like.speech, title).phones if like is not None and like.speech is not None else ()
-        return Excerpt(title, signal.audio, signal.mel, signal.contour, self.listener.mel, phones)
-
-    def _heard(self, name: str, audio: NDArray[np.float32], cost: Cost) -> Rendered:
-        rate_hz = self.listener.mel.sample_rate_hz
-        return Rendered(name, self.listener.hear(audio, name), None, cost.seconds, cost.peak_mib, rate_hz)
-
-    def _measured(self, name: str, speech: Speech, cost: Cost) -> Rendered:
-        signal = self.listener.hear(speech.audio, name, mel=speech.mel)
-        return Rendered(name, signal, speech, cost.seconds, cost.peak_mib, self.listener.mel.sample_rate_hz)
+    def _durations(self, pair: Pair) -> list[int]:
+        speech = self.plain(pair)[0].speech
+        assert speech is not None
+        return speech.durations.tolist()
 
 
-def _name(condition: Condition, weight: float) -> str:
-    return slug(condition) + (f"-w{round(100 * weight):03d}" if condition.weights else "")
+class Cost:
+    """Context manager that measures what a block costs.
+
+    On CUDA the peak is of the memory torch allocated on the device; else it is of the whole process (Linux only),
+    its models included.
+
+    Args:
+        device: Where the block works.
+
+    Attributes:
+        seconds: Wall-clock time of the block.
+        peak_mib: Peak memory in the block, None where the system does not tell.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device, self.seconds = device, 0.0
+        self.peak_mib: float | None = None
+
+    def __enter__(self) -> Cost:
+        self._known = True
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+            torch.cuda.reset_peak_memory_stats(self.device)
+        else:
+            try:
+                RESET.write_text("5")  # forget earlier peaks
+            except OSError:
+                self._known = False
+        self._start = time.perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        self.seconds = time.perf_counter() - self._start
+        if self.device.type == "cuda":
+            self.peak_mib = torch.cuda.max_memory_allocated(self.device) / MIB
+        elif self._known:
+            found = re.search(r"^VmHWM:\s+(\d+) kB", STATUS.read_text(), re.MULTILINE)
+            self.peak_mib = int(found[1]) / 1024 if found else None

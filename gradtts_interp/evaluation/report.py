@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from gradtts_interp.audio import read_audio
+from gradtts_interp.config import MelConfig
+from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.tables import Table, number
 from gradtts_interp.files import atomic_path
+from gradtts_interp.pitch.contour import Contour
+from gradtts_interp.pitch.statistics import f0_statistics
 from gradtts_interp.plots.data_uri import audio_uri, picture_uri
 
 TEMPLATE = Path(__file__).with_name("report.html")
+SHOWN = "shown"
+AUDIO_RATE_HZ = MelConfig().sample_rate_hz
 
 
 @dataclass(frozen=True)
@@ -36,64 +42,60 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Player:
-    """Something to listen to.
-
-    Attributes:
-        label: What it is.
-        audio: Samples (N,) in [-1, 1].
-        sample_rate_hz: Their rate.
-        note: What was measured of it, in a few words.
-    """
-
-    label: str
-    audio: NDArray[np.floating[Any]]
-    sample_rate_hz: int
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Example:
-    """One utterance to look at and listen to.
-
-    Attributes:
-        title: Heading.
-        text: The sentence, or what else should be known.
-        players: What is heard.
-        pictures: What is seen.
-    """
-
-    title: str
-    text: str
-    players: tuple[Player, ...] = ()
-    pictures: tuple[Picture, ...] = ()
-
-
-@dataclass(frozen=True)
 class Report:
     """Everything on the page.
 
     Attributes:
         title: Heading.
         summary: What was found, in sentences.
+        weak: What is weak, in sentences; beside the summary.
         facts: Names and values: date, command, checkpoint, machine, n.
         tables: Tables, each with its anchors.
         pictures: Pictures of the whole run.
-        examples: Single utterances.
+        examples: Single utterances: rows of :func:`shown_row` by their title.
         failures: Items that failed, with the reason.
         notes: Warnings.
-        weak: What is weak, in sentences; beside the summary.
     """
 
     title: str
-    summary: tuple[str, ...] = ()
-    facts: tuple[tuple[str, str], ...] = ()
-    tables: tuple[Table, ...] = ()
-    pictures: tuple[Picture, ...] = ()
-    examples: tuple[Example, ...] = ()
-    failures: tuple[tuple[str, str], ...] = ()
-    notes: tuple[str, ...] = ()
-    weak: tuple[str, ...] = field(default=())
+    summary: Sequence[str] = ()
+    weak: Sequence[str] = ()
+    facts: Sequence[tuple[str, str]] = ()
+    tables: Sequence[Table] = ()
+    pictures: Sequence[Picture] = ()
+    examples: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
+    failures: Sequence[tuple[str, str]] = ()
+    notes: Sequence[str] = ()
+
+
+def shown_row(
+    title: str, text: str, label: str, wav: str | Path, *, contour: Contour, pictures: Sequence[str | Path] = ()
+) -> dict[str, Any]:
+    """A row of a record that is no measure: something to listen to, and to look at, in the report.
+
+    Args:
+        title: Heading of the utterance, which has other rows too.
+        text: The sentence.
+        label: What is heard.
+        wav: The sound; it and pictures are named by paths relative to the folder of the run.
+        contour: Its contour, whose median stands beside it.
+        pictures: Paths of PNGs.
+
+    Returns:
+        The row.
+    """
+    median_hz = f0_statistics(contour).median_hz
+    note = "unvoiced" if median_hz is None else f"median F0 {median_hz:.0f} Hz"
+    paths = [str(path) for path in pictures]
+    return {"hidden": SHOWN, "title": title, "text": text, "label": label, "wav": str(wav), "note": note, "png": paths}
+
+
+def shown_in(records: Sequence[Record]) -> dict[str, list[dict[str, Any]]]:
+    """Rows of :func:`shown_row` by their title."""
+    examples: dict[str, list[dict[str, Any]]] = {}
+    for row in (row for record in records for row in record.rows if row.get("hidden") == SHOWN):
+        examples.setdefault(row["title"], []).append(row)
+    return examples
 
 
 @functools.cache
@@ -106,40 +108,30 @@ def _template() -> jinja2.Template:
     return world.get_template(TEMPLATE.name)
 
 
-def report_html(report: Report, *, audio_format: str = "flac") -> str:
-    """Make the page; all text is escaped, pictures and audio are data URIs.
-
-    Args:
-        report: What it holds.
-        audio_format: Of the players; see :func:`audio_uri`.
-
-    Returns:
-        The page.
-
-    Raises:
-        InputError: Audio that cannot be written.
-    """
-    sound = functools.partial(audio_uri, audio_format=audio_format)
-    return _template().render(report=report, picture_uri=picture_uri, audio_uri=sound)
-
-
 def write_report(report: Report, path: str | Path, *, audio_format: str = "flac") -> Path:
-    """Write the page; the file appears whole or not at all.
+    """Write the page; the file appears whole or not at all. All text is escaped, pictures and audio are data URIs.
 
     Args:
         report: What it holds.
-        path: Where to write.
-        audio_format: Of the players; see :func:`audio_uri`.
+        path: Where to write, in the folder of the run.
+        audio_format: Of the players; see :func:`~gradtts_interp.plots.data_uri.audio_uri`.
 
     Returns:
         The path.
+
+    Raises:
+        InputError: Audio that cannot be read or written.
     """
-    page = report_html(report, audio_format=audio_format)
+    path = Path(path)
+
+    def sound(wav: str) -> str:
+        samples = read_audio(path.parent / wav, AUDIO_RATE_HZ).numpy()
+        return audio_uri(samples, AUDIO_RATE_HZ, audio_format=audio_format)
+
+    def image(png: str) -> str:
+        return f"data:image/png;base64,{base64.b64encode((path.parent / png).read_bytes()).decode('ascii')}"
+
+    page = _template().render(report=report, picture_uri=picture_uri, sound=sound, image=image)
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    return Path(path)
-
-
-def failures_of(records: Sequence[Any]) -> tuple[tuple[str, str], ...]:
-    """Names and reasons of the records that failed."""
-    return tuple((record.id, record.error) for record in records if record.error is not None)
+    return path

@@ -19,11 +19,11 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -90,21 +90,19 @@ class RunFolder:
     def __init__(self, folder: str | Path, settings: Mapping[str, Any], *, restart: bool = False) -> None:
         self.folder, self.settings = Path(folder), plain(settings)
         self.records: dict[str, Record] = {}
-        with ExitStack() as opened:
-            try:
-                (self.folder / ITEMS).mkdir(parents=True, exist_ok=True)
-                lock = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
-                opened.callback(os.close, lock)
-                _lock(lock, self.folder)
-                if restart:
-                    self._forget()
-                self._begin()
-                for path in sorted((self.folder / ITEMS).glob("*.json")):
-                    record = _read_record(path)
-                    self.records[record.id] = record
-            except OSError as error:
-                raise InputError(f"{self.folder}: cannot be used: {error.strerror or error}") from error
-            self._opened = opened.pop_all()
+        try:
+            (self.folder / ITEMS).mkdir(parents=True, exist_ok=True)
+            self._lock = (self.folder / ".lock").open("a")  # the hold ends with this object, and with the process
+            _hold(self._lock.fileno(), self.folder)
+            if restart:
+                for path in [*(self.folder / ITEMS).glob("*.json"), self.folder / SETTINGS]:
+                    path.unlink(missing_ok=True)
+            self._begin()
+            for path in sorted((self.folder / ITEMS).glob("*.json")):
+                record = _read_record(path)
+                self.records[record.id] = record
+        except OSError as error:
+            raise InputError(f"{self.folder}: cannot be used: {error.strerror or error}") from error
 
     def __enter__(self) -> RunFolder:
         return self
@@ -112,11 +110,11 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._opened.close()
+        self._lock.close()
 
     def keep(self, record: Record) -> None:
         """Write a record; its file is whole when this returns."""
-        write_json(self.folder / ITEMS / f"{_file_name(record.id)}.json", asdict(record))
+        write_json(self.folder / ITEMS / f"{file_name(record.id)}.json", asdict(record))
         self.records[record.id] = record
 
     def is_done(self, name: str) -> bool:
@@ -140,10 +138,6 @@ class RunFolder:
             "give another --out, or --restart to start again"
         )
 
-    def _forget(self) -> None:
-        for path in [*(self.folder / ITEMS).glob("*.json"), self.folder / SETTINGS]:
-            path.unlink(missing_ok=True)
-
 
 def hash_of(settings: Mapping[str, Any]) -> str:
     """First digits of the SHA-256 of settings, whatever the order of their keys."""
@@ -164,14 +158,14 @@ def _read_record(path: Path) -> Record:
         raise InputError(f"{path}: not a record of a run; remove it, or --restart to start again") from error
 
 
-def _file_name(name: str) -> str:
-    """A file's name for an item, readable and its own."""
+def file_name(name: str) -> str:
+    """A file's name for an item, readable and its own, without its ending."""
     readable = re.sub(r"[^\w.-]+", "_", name)[:80]
     return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _lock(descriptor: int, path: Path) -> None:
-    """Hold the folder for this process, where the system can; the hold ends with the process."""
+def _hold(descriptor: int, path: Path) -> None:
+    """Hold the folder for this process, where the system can."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -185,31 +179,10 @@ def _lock(descriptor: int, path: Path) -> None:
 # -- items ----------------------------------------------------------------------------------------------------------
 
 
-class HasId(Protocol):
-    """Something to be measured; it is sent to another process."""
-
-    @property
-    def id(self) -> str:
-        """Name, unique in its run."""
-        ...
-
-
-@dataclass(frozen=True)
-class Work:
-    """What is done with each item, as it is sent to other processes.
-
-    Attributes:
-        setup: Makes what all items share (models), once in each process.
-        measure: From that and an item to rows of plain values and notes.
-    """
-
-    setup: Callable[[], Any]
-    measure: Callable[[Any, Any], tuple[list[dict[str, Any]], list[str]]]
-
-
 def run_items(
-    items: Sequence[HasId],
-    work: Work,
+    items: Sequence[Any],
+    setup: Callable[[], Any],
+    measure: Callable[[Any, Any], tuple[list[dict[str, Any]], list[str]]],
     folder: RunFolder,
     *,
     jobs: int = 1,
@@ -220,8 +193,9 @@ def run_items(
     """Measure all items that the folder does not have yet.
 
     Args:
-        items: What to measure.
-        work: How.
+        items: What to measure, each with an ``id``; sent to other processes, as ``setup`` and ``measure`` are.
+        setup: Makes what all items share (models), once in each process.
+        measure: From that and an item to rows of plain values and notes.
         folder: Where records go; items that are done there are not repeated, failed ones are.
         jobs: Processes; 1 works in this one.
         threads: CPU threads of torch and of numpy's libraries in each, where there are several.
@@ -239,7 +213,7 @@ def run_items(
     todo = [item for item in items if not folder.is_done(item.id)]
     done = len(items) - len(todo)
     with tqdm(total=len(items), initial=done, desc=name, unit="item", disable=None, file=sys.stderr) as bar:
-        for record in _records(todo, work, jobs, threads):
+        for record in _records(todo, setup, measure, jobs, threads):
             folder.keep(record)
             bar.update()
             if record.error is not None and not quiet:
@@ -247,19 +221,19 @@ def run_items(
     return [folder.records[item.id] for item in items]
 
 
-def _records(todo: Sequence[HasId], work: Work, jobs: int, threads: int) -> Iterator[Record]:
-    if not todo:
-        return
-    if jobs == 1:
-        context = work.setup()
-        for item in todo:
-            yield _measure(context, work, item)
+def _records(
+    todo: Sequence[Any], setup: Callable[[], Any], measure: Callable[..., Any], jobs: int, threads: int
+) -> Iterator[Record]:
+    if todo and jobs == 1:
+        context = setup()
+        yield from (_record(context, measure, item) for item in todo)
+    if not todo or jobs == 1:
         return
     spawn = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(jobs, len(todo)), spawn, _begin, (threads,))
     try:
         with _threads_of_children(threads):  # the processes are started by the first items
-            futures = [pool.submit(_measure_there, work, item) for item in todo]
+            futures = [pool.submit(_record_there, setup, measure, item) for item in todo]
         for future in as_completed(futures):
             yield future.result()
     except BrokenProcessPool as error:
@@ -282,14 +256,12 @@ def _threads_of_children(threads: int) -> Iterator[None]:
             del os.environ[name]
 
 
-def _measure(context: Any, work: Work, item: HasId) -> Record:
+def _record(context: Any, measure: Callable[..., Any], item: Any) -> Record:
     """Measure one item; whatever goes wrong with it becomes its error."""
     start, cpu_start = time.perf_counter(), time.process_time()
-    rows: list[dict[str, Any]] = []
-    notes: list[str] = []
-    problem = None
+    rows, notes, problem = [], [], None
     try:
-        rows, notes = work.measure(context, item)
+        rows, notes = measure(context, item)
     except (InputError, OSError) as error:
         problem = " ".join(str(error).split())
     except Exception as error:  # a bug met by one file of a large corpus must not cost the others
@@ -317,7 +289,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _measure_there(work: Work, item: HasId) -> Record:
+def _record_there(setup: Callable[[], Any], measure: Callable[..., Any], item: Any) -> Record:
     if "context" not in _shared:
-        _shared["context"] = work.setup()
-    return _measure(_shared["context"], work, item)
+        _shared["context"] = setup()
+    return _record(_shared["context"], measure, item)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,23 +13,14 @@ from gradtts_interp.audio import Source, log_mel, read_recording
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.contours import at_frames
-from gradtts_interp.evaluation.envelope import log_envelope
 from gradtts_interp.evaluation.speakers import SpeakerEncoder
-from gradtts_interp.evaluation.spectral import mel_cepstrum
+from gradtts_interp.evaluation.spectrum import log_envelope, mel_cepstrum
 from gradtts_interp.evaluation.trackers import DEFAULT_METHOD, track_f0
 from gradtts_interp.pitch.contour import Contour, fill_unvoiced
 
 SHORTEST_SECONDS = 0.1
 FEWEST_VOICED_FRAMES = 3
 """A whole recording with fewer voiced frames has none: trackers find one or two in plain noise."""
-
-
-class Encoder(Protocol):
-    """Gives an embedding of who speaks."""
-
-    def embed(self, audio: NDArray, sample_rate_hz: int) -> NDArray[np.float32]:
-        """Embed samples (N,)."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -96,7 +86,7 @@ class Listener:
     tracker: str = DEFAULT_METHOD
     floor_hz: float = 60.0
     ceiling_hz: float = 500.0
-    encoder: Encoder | None = None
+    encoder: SpeakerEncoder | None = None
 
     def hear(
         self, audio: NDArray[Any], name: str, *, mel: NDArray[np.float32] | None = None, notes: tuple[str, ...] = ()
@@ -117,14 +107,8 @@ class Listener:
         """
         samples = np.asarray(audio, dtype=np.float32)
         try:
-            contour = track_f0(
-                samples,
-                self.mel.sample_rate_hz,
-                self.tracker,
-                config=self.mel,
-                floor_hz=self.floor_hz,
-                ceiling_hz=self.ceiling_hz,
-            )
+            limits = {"floor_hz": self.floor_hz, "ceiling_hz": self.ceiling_hz}
+            contour = track_f0(samples, self.mel, self.tracker, **limits)
             contour, found = _with_chance_voicing_removed(contour)
             envelope = log_envelope(samples, contour, self.mel)
             cepstrum = mel_cepstrum(samples, contour, self.mel)
@@ -176,6 +160,27 @@ def _with_chance_voicing_removed(contour: Contour) -> tuple[Contour, int]:
     return contour, found
 
 
-def encoder_of(path: str | Path | None) -> SpeakerEncoder | None:
-    """The speaker encoder of a folder; None for None."""
-    return None if path is None else SpeakerEncoder.from_pretrained(path)
+@dataclass(frozen=True, kw_only=True)
+class MeasuringSettings:
+    """How an evaluation measures, as it is sent to its processes.
+
+    Attributes:
+        out: Folder of the run.
+        tracking: Tracker, ``floor_hz`` and ``ceiling_hz``, as of :class:`Listener`.
+        encoder: Folder of the speaker encoder, None for none.
+        recognisers: Who measures intelligibility, as in :mod:`gradtts_interp.evaluation.intelligibility`.
+        language: What they hear, where they know several.
+        device: Where models work.
+    """
+
+    out: str
+    tracking: dict[str, Any]
+    encoder: str | None
+    recognisers: tuple[str, ...] = ()
+    language: str = "en"
+    device: str = "cpu"
+
+    def listener_of(self, mel: MelConfig) -> Listener:
+        """Measures recordings, with the speaker encoder."""
+        encoder = None if self.encoder is None else SpeakerEncoder.from_pretrained(self.encoder)
+        return Listener(mel, encoder=encoder, **self.tracking)

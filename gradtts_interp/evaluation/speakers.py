@@ -265,8 +265,3 @@ def cosine_similarity(a: NDArray, b: NDArray) -> float:
     if a.ndim != 1 or norm == 0.0:
         raise InputError(f"embeddings of shapes {a.shape} and {b.shape}; expected two vectors (E,), neither zero")
     return float(a @ b / norm)
-
-
-def similarity_to_styles(a: NDArray, b: NDArray, blend: NDArray) -> tuple[float, float]:
-    """Cosine similarity of a blend's embedding to A's and to B's, each (E,)."""
-    return cosine_similarity(blend, a), cosine_similarity(blend, b)

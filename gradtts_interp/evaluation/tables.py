@@ -1,18 +1,22 @@
-"""Rows of measures become tables: a line for each condition, a column for each measure, means with intervals."""
+"""Rows of measures become tables: a line for each condition, a column for each measure, means with intervals.
+
+What the measures are, what is wanted of each, and in which tables it stands, is listed in ``measures.csv``.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gradtts_interp.evaluation.bootstrap import Interval, mean_with_interval
+from gradtts_interp.evaluation.grid import FREQUENCY, MIX, REFERENCE, TIME
 from gradtts_interp.evaluation.run import plain
+from gradtts_interp.evaluation.statistics import Interval, mean_with_interval
 from gradtts_interp.files import atomic_path
 
 ANCHOR, CONDITION = "anchor", "condition"
@@ -47,23 +51,6 @@ class Column:
 
 
 @dataclass(frozen=True)
-class TableDefinition:
-    """Which rows and measures make a table.
-
-    Attributes:
-        name: Value of ``table`` in its rows.
-        title: Heading.
-        text: What it shows.
-        columns: Measures.
-    """
-
-    name: str
-    title: str
-    text: str
-    columns: tuple[Column, ...]
-
-
-@dataclass(frozen=True)
 class TableLine:
     """One line of a table.
 
@@ -82,44 +69,40 @@ class TableLine:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with its definition.
+    """A table, or the definition of one that has no lines yet.
 
     Attributes:
-        definition: Its definition; only columns with a value are kept.
+        name: Value of ``table`` in its rows.
+        title: Heading.
+        text: What it shows.
+        columns: Measures; of a table with lines, those with a value.
         lines: Anchors first, then conditions, as they came.
     """
 
-    definition: TableDefinition
-    lines: tuple[TableLine, ...] = field(default=())
+    name: str
+    title: str
+    text: str
+    columns: tuple[Column, ...]
+    lines: tuple[TableLine, ...] = ()
+
+    def cell(self, line: str, key: str) -> Interval | None:
+        """The cell of a line and a measure; None where there is none."""
+        cells = next((one.cells for one in self.lines if one.name == line), ())
+        return next((cell for column, cell in zip(self.columns, cells, strict=False) if column.key == key), None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        columns = self.definition.columns
-        return {
-            "name": self.definition.name,
-            "title": self.definition.title,
-            "text": self.definition.text,
-            "columns": [{"key": c.key, "heading": c.heading, "wanted": c.wanted} for c in columns],
-            "lines": [
-                {
-                    "name": line.name,
-                    "kind": line.kind,
-                    "n": line.n,
-                    "cells": {
-                        c.key: None if i is None else {"mean": i.mean, "low": i.low, "high": i.high, "n": i.n}
-                        for c, i in zip(columns, line.cells, strict=True)
-                    },
-                }
-                for line in self.lines
-            ],
-        }
+        columns = [{"key": c.key, "heading": c.heading, "wanted": c.wanted} for c in self.columns]
+        keys = [column.key for column in self.columns]
+        lines = [asdict(line) | {"cells": dict(zip(keys, asdict(line)["cells"], strict=True))} for line in self.lines]
+        return {"name": self.name, "title": self.title, "text": self.text, "columns": columns, "lines": lines}
 
 
-def tabulate(definition: TableDefinition, rows: Sequence[Row]) -> Table:
+def tabulate(definition: Table, rows: Sequence[Row]) -> Table:
     """Average the rows of a table over utterances.
 
     Args:
-        definition: The table.
+        definition: The table without lines.
         rows: Rows with ``table``, ``condition``, ``kind`` and measures; None or NaN is not measurable and left out
             of a mean. Rows of other tables are passed over.
 
@@ -137,8 +120,7 @@ def tabulate(definition: TableDefinition, rows: Sequence[Row]) -> Table:
         TableLine(name, kind, len(groups[kind, name]), tuple(cells[kind, name][i] for i in kept))
         for kind, name in order
     ]
-    columns = tuple(definition.columns[i] for i in kept)
-    return Table(TableDefinition(definition.name, definition.title, definition.text, columns), tuple(lines))
+    return replace(definition, columns=tuple(definition.columns[i] for i in kept), lines=tuple(lines))
 
 
 def _interval(rows: Sequence[Row], key: str) -> Interval | None:
@@ -158,36 +140,6 @@ def number(value: float) -> str:
     return f"{value:.0f}"
 
 
-def markdown(table: Table, keys: Sequence[str] | None = None) -> str:
-    """A table in Markdown.
-
-    Args:
-        table: The table.
-        keys: Columns to show, all when None; those the table lacks are left out.
-
-    Returns:
-        Lines of ``mean [low, high]``, anchors in italics.
-    """
-    columns = table.definition.columns
-    chosen = [i for i, c in enumerate(columns) if keys is None or c.key in keys]
-    heads = [f"{columns[i].heading}{f', wanted {columns[i].wanted}' if columns[i].wanted else ''}" for i in chosen]
-    lines = [f"| | n | {' | '.join(heads)} |", "|---" * (len(chosen) + 2) + "|"]
-    for line in table.lines:
-        name = f"*{line.name}*" if line.kind == ANCHOR else line.name
-        cells = [interval_text(line.cells[i]) for i in chosen]
-        lines.append(f"| {name} | {line.n} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def interval_text(cell: Interval | None) -> str:
-    """``mean [low, high]``, the mean alone where there is no interval, a dash where nothing was measured."""
-    if cell is None:
-        return "–"
-    if cell.n == 1 or cell.low == cell.high:
-        return number(cell.mean)
-    return f"{number(cell.mean)} [{number(cell.low)}, {number(cell.high)}]"
-
-
 def write_rows(rows: Sequence[Row], folder: str | Path) -> dict[str, Path]:
     """Write all rows as JSON lines and CSV; each file appears whole or not at all.
 
@@ -199,13 +151,82 @@ def write_rows(rows: Sequence[Row], folder: str | Path) -> dict[str, Path]:
         Path of each kind of file.
     """
     files = {"jsonl": Path(folder) / "results.jsonl", "csv": Path(folder) / "results.csv"}
+    rows = [plain(row) for row in rows]
     with atomic_path(files["jsonl"]) as temporary:
-        temporary.write_text(
-            "".join(json.dumps(plain(row), ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
-        )
+        temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     names = list(dict.fromkeys(name for row in rows for name in row))
     with atomic_path(files["csv"]) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, names)
         writer.writeheader()
         writer.writerows(rows)
     return files
+
+
+# -- the tables of all evaluations ------------------------------------------------------------------------------------
+
+SHARE_NAMES = {"f0": "F0", "energy": "level", "envelope": "envelope"}
+FILES, BLEND, VOICE = "files", "blend", "voice"
+
+_TITLES = {
+    MIX: (
+        "The same share everywhere",
+        "A constant share of B, swept from 0 to 1. Realised shares are projections on the way from A to B, of "
+        "renderings with the same durations and the same noise; at weight 0.5 a share of 0.5 is wanted.",
+    ),
+    TIME: (
+        "From A to B along the sentence",
+        "A ramp from 20 % to 80 % of the sentence, or a step in the middle (hard half split). The realised share of "
+        "each frame should follow the one asked for.",
+    ),
+    FREQUENCY: (
+        "Pitch of A, voice of B",
+        "F0 should be A's and everything else B's. The WORLD swap renders B and replaces its F0 by A's: the classical "
+        "answer.",
+    ),
+    REFERENCE: (
+        "Every measure for known cases",
+        "What the measures say when the answer is known: A against itself, through the vocoder (the floor of any "
+        "synthesis), with other noise, with its pitch shifted by WORLD, against another sentence of the same voice "
+        "(the ceiling), and against B (the range).",
+    ),
+    FILES: (
+        "Against the reference",
+        "Every measure of the synthesis, and of known cases: the reference with itself, through the vocoder (the "
+        "floor), another utterance of the speaker (the ceiling for unrelated speech) and another speaker (the range).",
+    ),
+    BLEND: (
+        "The blend between A and B",
+        "Realised shares are projections on the way from A to B; the three files share durations and noise.",
+    ),
+    VOICE: (
+        "Voices",
+        "What each recording's voice sounds like. These are measures of sound: none identifies a person.",
+    ),
+}
+
+
+def _tables() -> dict[str, Table]:
+    """Tables without lines, by name; a row of the list stands in the tables that it names."""
+    with Path(__file__).with_name("measures.csv").open(encoding="utf-8", newline="") as file:
+        rows = [(row.pop("tables").split(), Column(**row)) for row in csv.DictReader(file)]
+    return {
+        name: Table(name, title, text, tuple(column for tables, column in rows if name in tables))
+        for name, (title, text) in _TITLES.items()
+    }
+
+
+TABLES = _tables()
+
+
+def voice_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The table of ``evaluate voice``: measures of the voice, and a column for each label of each classifier.
+
+    Args:
+        rows: What was measured; a classifier's columns are those whose names hold a colon.
+
+    Returns:
+        The table, without lines.
+    """
+    labels = dict.fromkeys(key for row in rows for key in row if ": " in key)
+    of_classifiers = [Column(label, label, definition="Probability, by the classifier named.") for label in labels]
+    return replace(TABLES[VOICE], columns=(*TABLES[VOICE].columns, *of_classifiers))

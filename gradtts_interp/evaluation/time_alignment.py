@@ -30,12 +30,10 @@ class Alignment:
     Attributes:
         reference: Frame of the reference of each pair (P,), rising.
         other: Frame of the other (P,), rising.
-        kind: ``none``, ``phones`` or ``dtw``, for the report.
     """
 
     reference: NDArray[np.int64]
     other: NDArray[np.int64]
-    kind: str
 
     def read(self, reference: Contour, other: Contour) -> tuple[Contour, Contour]:
         """Both contours along the path, each (P,).
@@ -78,7 +76,7 @@ def align_frames(reference_frames: int, other_frames: int, *, tolerance_frames: 
             "or alignment by phones or dtw"
         )
     index = np.arange(min(reference_frames, other_frames))
-    return Alignment(index, index, "none")
+    return Alignment(index, index)
 
 
 def align_phones(
@@ -120,7 +118,7 @@ def align_phones(
     keep = np.concatenate([np.diff(edges_a) > 1e-9, [True]])  # of edges at one time the last, as the next phone begins
     there = np.interp(centres[inside], edges_a[keep], edges_b[keep])
     index = np.clip(np.rint(there * frame_rate_hz - 0.5), 0, other_frames - 1).astype(np.int64)
-    return Alignment(inside.astype(np.int64), index, "phones")
+    return Alignment(inside.astype(np.int64), index)
 
 
 def align_dtw(reference: NDArray[Any], other: NDArray[Any]) -> Alignment:
@@ -151,7 +149,7 @@ def align_dtw(reference: NDArray[Any], other: NDArray[Any]) -> Alignment:
         raise InputError(f"{a.shape[1]} and {b.shape[1]} frames are too long to warp exactly; cut into utterances")
     _, path = librosa.sequence.dtw(X=a, Y=b, metric="euclidean")
     path = path[::-1]
-    return Alignment(path[:, 0].astype(np.int64), path[:, 1].astype(np.int64), "dtw")
+    return Alignment(path[:, 0].astype(np.int64), path[:, 1].astype(np.int64))
 
 
 def spoken_phones(phones: Sequence[Phone]) -> list[Phone]:

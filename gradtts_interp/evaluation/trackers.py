@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
-import torchaudio
 from numpy.typing import NDArray
 
 from gradtts_interp.audio import without_rumble
@@ -29,10 +28,9 @@ PRAAT_STEPS_PER_HOP = 8
 
 def track_f0(
     audio: NDArray[Any],
-    sample_rate_hz: int,
+    config: MelConfig,
     method: str = DEFAULT_METHOD,
     *,
-    config: MelConfig | None = None,
     floor_hz: float = FLOOR_HZ,
     ceiling_hz: float = CEILING_HZ,
 ) -> Contour:
@@ -43,15 +41,14 @@ def track_f0(
     their own; that of the others is as in :func:`~gradtts_interp.pitch.contour.extract_contour`.
 
     Args:
-        audio: Samples (N,), full scale at 1.
-        sample_rate_hz: Their rate; resampled where the grid has another.
+        audio: Samples (N,) at the contract's rate, full scale at 1.
+        config: Mel contract, which gives the grid.
         method: A name in :data:`TRACKERS`: ``dio`` (the project's default), ``harvest``, ``pyin``, ``praat``.
-        config: Mel contract, which gives the grid; 22.05 kHz and hop 256 if None.
         floor_hz: Lowest F0 searched.
         ceiling_hz: Highest F0 searched.
 
     Returns:
-        Contour of N // hop frames (N after resampling).
+        Contour of N // hop frames.
 
     Raises:
         InputError: The method is unknown or not installed, the range is empty, or the samples are not finite or
@@ -59,36 +56,14 @@ def track_f0(
 
     Source: Morise 2009 (DIO), 2017 (Harvest); Mauch & Dixon 2014 (pYIN); Boersma 1993 (Praat's autocorrelation).
     """
-    config = config or MelConfig()
     if method not in TRACKERS:
         raise InputError(f"F0 tracker {method!r}; expected one of {', '.join(TRACKERS)}")
     require_f0_range(floor_hz, ceiling_hz, config)
-    samples = _samples_on_grid(audio, sample_rate_hz, config)
-    return TRACKERS[method](samples, config, floor_hz, ceiling_hz)
-
-
-def _samples_on_grid(audio: NDArray[Any], sample_rate_hz: int, config: MelConfig) -> NDArray[np.float64]:
-    values = np.asarray(audio)
-    if values.ndim != 1 or not np.issubdtype(values.dtype, np.floating):
-        raise InputError(f"audio of {values.dtype} and shape {values.shape}; expected floats (N,)")
-    if sample_rate_hz <= 0:
-        raise InputError(f"sample rate {sample_rate_hz} Hz; expected > 0")
-    if not np.isfinite(values).all():
-        raise InputError("audio holds NaN or infinite samples; expected finite ones")
-    if sample_rate_hz != config.sample_rate_hz and len(values):
-        tensor = torch.from_numpy(values.astype(np.float64))
-        values = torchaudio.functional.resample(tensor, sample_rate_hz, config.sample_rate_hz).numpy()
-    if len(values) < config.hop_samples:
-        raise InputError(f"audio of {len(values)} samples; expected at least one frame of {config.hop_samples}")
-    return np.ascontiguousarray(values, dtype=np.float64)
-
-
-def _dio(samples: NDArray[np.float64], config: MelConfig, floor_hz: float, ceiling_hz: float) -> Contour:
-    return extract_contour(samples, config, tracker="dio", floor_hz=floor_hz, ceiling_hz=ceiling_hz)
-
-
-def _harvest(samples: NDArray[np.float64], config: MelConfig, floor_hz: float, ceiling_hz: float) -> Contour:
-    return extract_contour(samples, config, tracker="harvest", floor_hz=floor_hz, ceiling_hz=ceiling_hz)
+    samples = np.ascontiguousarray(audio, dtype=np.float64)
+    if samples.ndim != 1 or len(samples) < config.hop_samples or not np.isfinite(samples).all():
+        least = f"(N,) with N >= {config.hop_samples}, all finite"
+        raise InputError(f"audio of shape {samples.shape}; expected samples {least}")
+    return TRACKERS[method](samples, config, floor_hz=floor_hz, ceiling_hz=ceiling_hz)
 
 
 def _pyin(samples: NDArray[np.float64], config: MelConfig, floor_hz: float, ceiling_hz: float) -> Contour:
@@ -96,15 +71,12 @@ def _pyin(samples: NDArray[np.float64], config: MelConfig, floor_hz: float, ceil
 
     half = (PYIN_FRAME_SAMPLES - config.hop_samples) // 2  # so that the windows' centres are the mel frames'
     padded = np.pad(without_rumble(samples, config.sample_rate_hz), (half, half + config.hop_samples))
-    f0_hz, voiced, _ = librosa.pyin(
-        padded,
-        fmin=floor_hz,
-        fmax=ceiling_hz,
-        sr=config.sample_rate_hz,
-        frame_length=PYIN_FRAME_SAMPLES,
-        hop_length=config.hop_samples,
-        center=False,
-    )
+    grid: dict[str, Any] = {
+        "sr": config.sample_rate_hz,
+        "frame_length": PYIN_FRAME_SAMPLES,
+        "hop_length": config.hop_samples,
+    }
+    f0_hz, voiced, _ = librosa.pyin(padded, fmin=floor_hz, fmax=ceiling_hz, center=False, **grid)
     return _contour(samples, config, np.where(voiced, f0_hz, 0.0))
 
 
@@ -138,9 +110,9 @@ def _contour(samples: NDArray[np.float64], config: MelConfig, f0_hz: NDArray[Any
     return Contour(fill_unvoiced(track, voiced), voiced, energy_db, config.frame_rate_hz)
 
 
-TRACKERS: dict[str, Callable[[NDArray[np.float64], MelConfig, float, float], Contour]] = {
-    "dio": _dio,
-    "harvest": _harvest,
+TRACKERS: dict[str, Callable[..., Contour]] = {
+    "dio": functools.partial(extract_contour, tracker="dio"),
+    "harvest": functools.partial(extract_contour, tracker="harvest"),
     "pyin": _pyin,
     "praat": _praat,
 }

@@ -7,7 +7,6 @@ long tract are *commonly* a man's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,20 +22,7 @@ CEILINGS_HZ = (4000.0, 4500.0, 5000.0, 5500.0, 6000.0, 6500.0)
 """Where Praat's LPC may end; a fixed one finds about the same spacing in every voice."""
 
 
-@dataclass(frozen=True)
-class Correlates:
-    """What a voice sounds like, in two numbers.
-
-    Attributes:
-        f0_hz: Median F0 over voiced frames.
-        tract_cm: Apparent vocal-tract length, from the mean spacing of the first four formants.
-    """
-
-    f0_hz: float
-    tract_cm: float
-
-
-def voice_correlates(audio: NDArray, sample_rate_hz: int) -> Correlates:
+def voice_correlates(audio: NDArray, sample_rate_hz: int) -> dict[str, float]:
     """Measure F0 level and apparent vocal-tract length through Praat (extra ``eval``).
 
     A uniform tube of length L, closed at one end, resonates at (2i - 1) c / 4L. The spacing c / 2L is fitted to the
@@ -47,7 +33,7 @@ def voice_correlates(audio: NDArray, sample_rate_hz: int) -> Correlates:
         sample_rate_hz: Their rate.
 
     Returns:
-        Both correlates.
+        ``f0_hz``, the median over voiced frames, and ``tract_cm``, from the mean spacing of the first four formants.
 
     Raises:
         InputError: Praat's library is not installed, or no frame is voiced or has four formants.
@@ -55,7 +41,7 @@ def voice_correlates(audio: NDArray, sample_rate_hz: int) -> Correlates:
     Source: Reby & McComb 2003 (spacing); Praat's autocorrelation pitch.
     """
     f0_hz, formants_hz = _pitch_and_formants(audio, sample_rate_hz)
-    return Correlates(f0_hz, tract_length_cm(formants_hz))
+    return {"f0_hz": f0_hz, "tract_cm": tract_length_cm(formants_hz)}
 
 
 def median_formants(audio: NDArray, sample_rate_hz: int) -> NDArray[np.float64]:
@@ -145,8 +131,7 @@ def describe_voice(
     found: dict[str, Any] = {}
     notes = []
     try:
-        correlates = voice_correlates(audio, sample_rate_hz)
-        found |= {"f0_hz": correlates.f0_hz, "tract_cm": correlates.tract_cm}
+        found |= voice_correlates(audio, sample_rate_hz)
     except InputError as error:
         notes.append(f"{error}; F0 and vocal tract are left out")
     if encoder is not None:

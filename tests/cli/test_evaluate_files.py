@@ -12,9 +12,8 @@ from speaking import RATE_HZ, harmonic_tone
 
 from gradtts_interp.cli.main import main
 from gradtts_interp.corpus.teacher import VOICES
-from gradtts_interp.evaluation import figures, intelligibility, signal
+from gradtts_interp.evaluation import comparison, intelligibility, signal
 from gradtts_interp.evaluation.comparison import MEL
-from gradtts_interp.evaluation.excerpt import Excerpt
 from gradtts_interp.evaluation.signal import Listener
 from gradtts_interp.evaluation.textgrid import TextGrid, write_textgrid
 from gradtts_interp.pitch.contour import extract_contour
@@ -70,11 +69,11 @@ def run(wavs, capsys):
     return run_command
 
 
-def cells(summary, table=0):
+def cells(summary):
     """Means by condition and measure."""
     return {
         line["name"]: {key: cell and cell["mean"] for key, cell in line["cells"].items()}
-        for line in summary["tables"][table]["lines"]
+        for line in summary["tables"][0]["lines"]
     }
 
 
@@ -110,12 +109,6 @@ def test_unvoiced_files_are_measured_without_pitch(run, wavs):
     assert run("contours", wavs / "whisper.wav", wavs / "whisper.wav")[0] == 0
 
 
-def test_voicing_by_chance_is_no_pitch(wavs):
-    soundfile.write(wavs / "hiss.wav", noise(), RATE_HZ)
-    heard = Listener(MEL).read(wavs / "hiss.wav")
-    assert not heard.contour.voiced.any() and "no voiced frame was found" in heard.notes[0]
-
-
 def test_a_few_voiced_frames_are_chance(monkeypatch):
     found = extract_contour(tone(150), MEL)
     stray = replace(found, voiced=np.arange(len(found)) == 7)
@@ -145,11 +138,8 @@ def test_missing_textgrids_are_told_and_the_rest_is_measured(run, wavs):
     ("name", "words"),
     [
         ("empty", "holds no samples"),
-        ("silent", "is silent"),
-        ("nan", "NaN or infinite"),
         ("short", "expected at least 0.1 s"),
         ("text", "cannot be read as audio"),
-        ("none", "no such audio file"),
     ],
 )
 def test_files_that_cannot_be_measured(run, wavs, name, words):
@@ -240,12 +230,6 @@ def test_words_of_a_corpus_are_recognised_where_there_is_a_text(run, wavs, whisp
     assert status == 2 and "recognisers" in err and "--restart" in err, "another recogniser is another run"
 
 
-def test_words_of_two_files(run, wavs, whisper):
-    files = [wavs / "low.wav", wavs / "high.wav"]
-    status, summary, _ = run("contours", *files, "--recogniser", whisper, "--text", "Two cats!")
-    assert status == 0 and cells(summary)["synthesis"]["word_error_rate"] == 0
-
-
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -291,7 +275,7 @@ def test_a_pair_is_half_way(run, wavs):
     assert found["blend"]["f0_control_error"] < 0.1
     assert found["blend"]["voicing_kept"] > 0.9 and found["A with itself"]["voicing_kept"] == 1
     assert found["A with itself"]["f0_share"] == 0 and found["B (range)"]["f0_share"] == 1
-    assert cells(summary, 1)["A against B"]["f0_mean_cents"] == pytest.approx(300, abs=5)
+    assert found["B (range)"]["f0_rms_to_a"] == pytest.approx(300, abs=5)
     assert (wavs / "out" / "report.html").read_text(encoding="utf-8").count("<audio") == 3
 
 
@@ -302,20 +286,23 @@ def test_a_blend_without_a_voice_has_no_voicing_left(run, wavs):
 
 
 def test_phones_of_a_pair_are_drawn(run, wavs, monkeypatch):
-    drawn = []
-    monkeypatch.setattr(figures, "_draw_phone_means", lambda axes, traces, phones: drawn.append([p[0] for p in phones]))
+    drawn, draw = [], comparison.utterance_figure
+
+    def watched(*args, phones, **options):
+        drawn.append([name for name, _, _ in phones])
+        return draw(*args, phones=phones, **options)
+
+    monkeypatch.setattr(comparison, "utterance_figure", watched)
     grid = TextGrid(0.5, {"phones": (("", 0.0, 0.1), ("AA", 0.1, 0.3), ("M", 0.3, 0.5))}, {})
     write_textgrid(wavs / "p.TextGrid", grid)
     files = [wavs / f"{name}.wav" for name in ("low", "high", "middle")]
     status, summary, err = run("pair", *files, "--weight", 0.5, "--textgrid", wavs / "p.TextGrid")
-    assert status == 0 and drawn == [["AA", "M"]] and "note" not in err
-    excerpt = Excerpt.load(wavs / "out" / "excerpts" / "middle" / "blend.npz", MEL)
-    assert [phone[0] for phone in excerpt.phones] == ["AA", "M"]
+    assert status == 0 and drawn == [["", "AA", "M"]] and "note" not in err
     write_textgrid(wavs / "q.TextGrid", TextGrid(0.7, grid.intervals, {}))
     status, _, err = run("pair", *files, "--weight", 0.5, "--textgrid", wavs / "q.TextGrid")
     assert status == 2 and "q.TextGrid ends at 0.70 s" in err and "middle.wav at 0.50 s" in err
     status, again, err = run("pair", *files, "--weight", 0.5, "--textgrid", wavs / "none.TextGrid")
-    assert status == 0 and len(drawn) == 1 and again["tables"] == summary["tables"]
+    assert status == 0 and drawn[1:] == [[]] and again["tables"] == summary["tables"]
     assert "none.TextGrid cannot be read" in err and "measured without phone times" in err
 
 
@@ -339,14 +326,6 @@ def test_shares_that_do_not_fit(run, wavs, arguments, words):
 def test_a_pair_of_other_lengths_is_refused(run, wavs):
     status, _, err = run("pair", wavs / "low.wav", wavs / "long.wav", wavs / "middle.wav", "--weight", "0.5")
     assert status == 2 and "render A, B and the blend with the same durations" in err
-
-
-def test_a_run_of_other_settings_is_not_mixed_in(run, wavs):
-    (wavs / "m.csv").write_text("id,reference,synthesis\na,low.wav,high.wav\n")
-    assert run("corpus", wavs / "m.csv", "-j", 1)[0] == 0
-    status, _, err = run("corpus", wavs / "m.csv", "-j", 1, "--tracker", "harvest")
-    assert status == 2 and "give another --out, or --restart" in err
-    assert run("corpus", wavs / "m.csv", "-j", 1, "--tracker", "harvest", "--restart")[0] == 0
 
 
 class FakeClassifier:
@@ -386,9 +365,3 @@ def test_the_encoder_says_which_voice_is_nearest(wavs, capsys):
     with (wavs / "out" / "results.csv").open() as stream:
         (row,) = csv.DictReader(stream)
     assert row["base"] in VOICES and row["speaker"].isdigit()
-
-
-def test_a_folder_that_is_no_classifier(wavs, capsys):
-    argv = ["evaluate", "voice", str(wavs / "low.wav"), "--classifier", str(wavs / "none"), "--out", str(wavs / "out")]
-    assert main(argv) == 2
-    assert "none" in capsys.readouterr().err

@@ -122,8 +122,6 @@ def test_the_grid_has_every_baseline_and_every_id_once():
     together = [set(c.mechanisms) - {"noise"} for c in conditions if c.mode == "time" and c.mechanisms]
     assert not any(parts >= {"prior", "prosody", "attention"} for parts in together), "that is the default"
     assert sum("noise" not in c.mechanisms for c in conditions if c.mode == "time" and c.mechanisms) == 13
-    with pytest.raises(InputError, match="expected some of mix, time, frequency"):
-        conditions_of([], has_style=True, noise=True, quick=False)
 
 
 def test_score_after_all_other_mechanisms_changes_nothing(checkpoint):

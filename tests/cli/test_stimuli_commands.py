@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ class TestResponses:
     def test_of_two_participants(self, tmp_path, capsys):
         files = [answers(tmp_path / f"{n}.csv", pse, n, i) for i, (n, pse) in enumerate((("p1", 0.4), ("p2", 0.6)))]
         assert main(["evaluate", "responses", *files, "--out", str(tmp_path / "out")]) == 0
-        assert "p1  0.4" in capsys.readouterr().out
+        assert re.search(r"^p1 +0\.4", capsys.readouterr().out, re.MULTILINE)
         found = json.loads((tmp_path / "out" / "responses.json").read_text())
         assert found["fits"]["all"]["pse"] == pytest.approx(0.5, abs=0.05) and found["answers"] == 440
         assert found["fits"]["p2"]["pse"] == pytest.approx(0.6, abs=0.05) and len(found["shares"]) == 11

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from tiny import TINY
 
-from gradtts_interp.cli import outputs, rendering
+from gradtts_interp.cli import rendering
 from gradtts_interp.cli.main import main as verbs
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.pipeline import GradTTSInterpPipeline
@@ -80,31 +80,16 @@ PICTURES = ["sample_0_attention_layers.png", "sample_0_attention_phonemes.png"]
         (TWO, "ramp(0.2,0.8)", [0, 1]),
         ((*TWO, "--curve", "0:1,1:1"), "curve(0:1,1:1)", [1, 1]),
         ((*TWO, "--mode", "mix", "--weight", 0.25), "constant(0.25)", [0.25, 0.25]),
-        ((*TWO, "--mode", "frequency"), "pitch(1,1)", [0, 0]),
         ((*TWO, "--mode", "frequency", "--pitch-from", "b"), "~pitch(1,1)", [1, 1]),
         ((*TWO, "--mode", "frequency", "--harmonics", 3, "--pitch-width", 0), "pitch(3,0)", [0, 0]),
-        ((*TWO, "--curve", "0s:a,w2:a,w3:b"), "curve(0s:0,w2:0,w3:1)", [0, 1]),
-        ((*TWO, "--words", "2-3:b"), "words(2-3:1)", [0, 1]),
         ((*TWO, "--words", "3:a", "--curve", "0:1,1:1"), "words(3:0) over curve(0:1,1:1)", [1, 0]),
         ((*TWO, "--words", "1:b", "--mode", "mix", "--weight", 0.25), "words(1:1) over constant(0.25)", [0.7, 0.25]),
-        ((*TWO, "--bands", "0-400:a,400-8000:b"), "bands(0-400:0,400-8000:1)", [0, 0]),
         ((*TWO, "--bands", "f0:b", "--curve", "0:0,1:1"), "curve(0:0,1:1)*bands(f0:1)", [0.17, 0.83]),
-        (
-            (*TWO, "--bands", "F0:0.5,f1-f2:b", "--mode", "mix", "--weight", 1),
-            "constant(1)*bands(f0:0.5,f1-f2:1)",
-            [0.5] * 2,
-        ),
         ((*TWO, "--mechanism", "prior", "--mechanism", "score"), "ramp(0.2,0.8)", [0, 1]),
-        ((*TWO, "--share", "pitch=b"), "dimensions(pitch=constant(1)) over constant(0)", [1, 1]),
         (
             (*TWO, "--share", "timbre=f1-f2:b", "--share", "pitch=0:0,1:1", "--mode", "mix", "--weight", 0.25),
             "dimensions(timbre=bands(f1-f2:1),pitch=curve(0:0,1:1)) over constant(0.25)",
             [0.17, 0.83],
-        ),
-        (
-            (*TWO, "--share", "pitch=0", "--curve", "0:1,1:1"),
-            "dimensions(pitch=constant(0)) over curve(0:1,1:1)",
-            [0, 0],
         ),
     ],
 )
@@ -178,34 +163,6 @@ def test_what_exaggerates_is_said_to(run, tmp_path, caplog):
     assert beyond in caplog.text
     notes = json.loads((tmp_path / "out" / "sample_0.json").read_text())["notes"]
     assert beyond in notes
-
-
-@pytest.mark.parametrize(("weight", "speaker"), [(0, 12), (1, 10)])
-def test_endpoints_of_the_mix_are_the_plain_styles(run, tmp_path, weight, speaker):
-    run(*TWO, "--mode", "mix", "--weight", weight)
-    blend = soundfile.read(tmp_path / "out" / "sample_1.wav")[0]
-    run("-s", speaker)
-    plain = soundfile.read(tmp_path / "out" / "sample_1.wav")[0]
-    np.testing.assert_allclose(blend, plain, atol=2 / 32768)
-    run("-s", 22 - speaker)
-    other = soundfile.read(tmp_path / "out" / "sample_1.wav")[0]
-    assert len(other) != len(plain) or np.abs(other - plain).max() > 0.01
-
-
-def test_a_batch_gives_what_single_lines_give(run, tmp_path):
-    run(*TWO, "--batch-size", 1)
-    single = [soundfile.read(tmp_path / "out" / f"sample_{i}.wav")[0] for i in range(2)]
-    run(*TWO, "--batch-size", 2)
-    for i, expected in enumerate(single):
-        np.testing.assert_allclose(soundfile.read(tmp_path / "out" / f"sample_{i}.wav")[0], expected, atol=1e-3)
-
-
-def test_seeds_give_different_sound_and_the_same_seed_the_same(run, tmp_path):
-    heard = []
-    for seed in (1, 1, 2):
-        run("-s", 12, "--seed", seed)
-        heard.append((tmp_path / "out" / "sample_0.wav").read_bytes())
-    assert heard[0] == heard[1] != heard[2]
 
 
 def test_a_recording_is_a_style(run, tmp_path, tone_wav):
@@ -293,7 +250,7 @@ def test_a_full_disk_leaves_no_partial_file(run, tmp_path, monkeypatch):
     def full(*args, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(outputs.np, "savez_compressed", full)
+    monkeypatch.setattr(rendering.np, "savez_compressed", full)
     status, _, err = run(*TWO, "--attention", text="A cat.\n")
     assert status == 1
     assert len(err) == 1 and "cannot write" in err[0] and "No space left on device" in err[0]
@@ -304,7 +261,7 @@ def test_a_full_disk_under_soundfile_is_told_too(run, tmp_path, monkeypatch):
     def full(*args, **options):
         raise soundfile.LibsndfileError(2, "sample_0.wav: ")
 
-    monkeypatch.setattr(outputs, "write_wav", full)
+    monkeypatch.setattr(rendering, "write_wav", full)
     status, _, err = run("-s", 12, text="A cat.\n")
     assert status == 1 and len(err) == 1 and "cannot write" in err[0]
     assert files(tmp_path) == []
@@ -316,11 +273,6 @@ def test_words_a_sentence_lacks_fail_that_sentence_alone(run, tmp_path):
     assert files(tmp_path) == ["sample_1.json", "sample_1.wav"]
 
 
-def test_a_time_in_words_a_sentence_lacks_is_told_with_their_number(run, tmp_path):
-    status, _, err = run(*TWO, "--curve", "0:a,w7:b", text="A cat.\n")
-    assert (status, err) == (1, ["error: line 1: time w7: the sentence has words 1 to 2 (w3 is its end)"])
-
-
 # -- what stops everything ------------------------------------------------------------------------------------------
 
 
@@ -328,8 +280,6 @@ def test_a_time_in_words_a_sentence_lacks_is_told_with_their_number(run, tmp_pat
     ("content", "word"),
     [
         (b"", "holds no sentence"),
-        (b"# nothing\n\n", "holds no sentence"),
-        (b"\xff\xfe\x00\x01 binary", "no UTF-8"),
         (b"text with\x00 a zero", "binary"),
     ],
 )
@@ -344,11 +294,6 @@ def test_a_file_with_a_byte_order_mark_and_windows_ends(run, tmp_path):
     path.write_bytes(b"\xef\xbb\xbfA cat.\r\n# \r\nA dog.\r\n")
     assert run("-f", path, "-s", 12, text=None)[0] == 0
     assert json.loads((tmp_path / "out" / "sample_0.json").read_text())["text"] == "A cat."
-
-
-def test_a_missing_file_and_a_folder(run, tmp_path):
-    refuses(run("-f", tmp_path / "none.txt", "-s", 12, text=None), tmp_path, "none.txt", "No such file")
-    refuses(run("-f", tmp_path, "-s", 12, text=None), tmp_path, "is a folder")
 
 
 @pytest.mark.parametrize(
@@ -371,15 +316,10 @@ def test_a_missing_file_and_a_folder(run, tmp_path):
         ((*TWO, "--mechanism", "noise"), ("noise", "--mechanism attention")),
         ((*TWO, "--mechanism", "magic"), ("magic", "prior")),
         ((*TWO, "--curve", "0:0,half:1"), ("curve time half",)),
-        ((*TWO, "--curve", "0:0,1:2"), ("2",)),
-        ((*TWO, "--curve", ""), ("curve",)),
-        ((*TWO, "--curve", "0.5m:1"), ("--curve", "0.5m", "seconds such as 0.5s")),
         (("-s", 12, "--words", "1:b"), ("--words", "time or mix")),
         (("-s", 12, "--bands", "f0:b"), ("--bands", "two styles")),
         ((*TWO, "--words", "1:b", "--mode", "frequency"), ("--words", "time or mix")),
         ((*TWO, "--words", "2-1:b"), ("--words", "2-1", "from 1")),
-        ((*TWO, "--words", "b"), ("--words", "2-4:b,6:0.5")),
-        ((*TWO, "--bands", "f0"), ("--bands", "f0:a,f1-f2:b")),
         ((*TWO, "--bands", "f0:b,100-200:a"), ("--bands", "overlap")),
         ((*TWO, "--bands", "f0:b", "--pitch-from", "a"), ("--pitch-from", "--bands", "give one")),
         ((*TWO, "--harmonics", 2), ("--harmonics", "frequency")),
@@ -388,10 +328,6 @@ def test_a_missing_file_and_a_folder(run, tmp_path):
         (("-s", 12, "--share", "pitch=1"), ("--share", "two styles")),
         ((*TWO, "--mode", "frequency", "--share", "energy=b"), ("--share and --mode frequency", "--mode mix")),
         ((*TWO, "--share", "pitch"), ("--share", "'pitch' is not dimension=share")),
-        ((*TWO, "--share", "tone=1"), ("--share", "'tone=1'", "timbre, pitch, energy, rate")),
-        ((*TWO, "--share", "pitch=2"), ("--share", "2.0", "from -0.5 to 1.5")),
-        ((*TWO, "--share", "pitch=f0:b"), ("--share", "pitch=f0:b", "only timbre has bands")),
-        ((*TWO, "--share", "rate=1", "--share", "rate=0"), ("--share", "rate was given twice")),
         ((*TWO, "--share", "rate=1", "--mechanism", "attention"), ("expected mechanism 'prosody'",)),
         (("-s", 99), ("speaker 99", "10, 12")),
         (("-s", 12, "--emotion", "bored"), ("bored", "neutral, happy")),
@@ -430,34 +366,18 @@ def test_bad_numbers_and_choices(run, tmp_path, flags, words):
     refuses(run(*flags), tmp_path, *words, lines=2)
 
 
-@pytest.mark.parametrize(
-    ("samples", "word"),
-    [
-        (np.sin(np.arange(2205) / 20), "0.10 s"),
-        (np.zeros(22050), "silent"),
-        (np.where(np.arange(22050) == 5, np.nan, 0.1), "NaN"),
-    ],
-)
-def test_references_that_hold_no_style(run, tmp_path, samples, word):
+def test_a_reference_that_holds_no_style(run, tmp_path):
     path = tmp_path / "reference.wav"
-    soundfile.write(path, samples.astype(np.float32), 22050, subtype="FLOAT")
-    refuses(run("--reference", path), tmp_path, "reference.wav", word)
+    soundfile.write(path, np.zeros(22050, dtype=np.float32), 22050, subtype="FLOAT")
+    refuses(run("--reference", path), tmp_path, "reference.wav", "silent")
 
 
-def test_a_reference_that_is_no_sound(run, tmp_path):
-    path = tmp_path / "reference.wav"
-    path.write_text("not a sound")
-    refuses(run("-s", 12, "--reference2", path), tmp_path, "reference.wav", "audio")
-
-
-def test_a_truncated_checkpoint(run, tmp_path, checkpoint):
+@pytest.mark.parametrize(("part", "word"), [("pipeline.json", "pipeline.json"), ("model", "model")])
+def test_a_checkpoint_that_lacks_a_part(run, tmp_path, checkpoint, part, word):
     broken = tmp_path / "broken"
     shutil.copytree(checkpoint, broken)
-    weights = max((broken / "model").glob("*.safetensors"), key=lambda p: p.stat().st_size)
-    weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
-    refuses(run("-s", 12, model=broken), tmp_path, weights.name)
-    (broken / "pipeline.json").unlink()
-    refuses(run("-s", 12, model=broken), tmp_path, "pipeline.json")
+    shutil.move(broken / part, tmp_path / "away")
+    refuses(run("-s", 12, model=broken), tmp_path, word)
 
 
 def test_a_vocoder_of_another_mel_contract(run, tmp_path, checkpoint):
@@ -559,10 +479,3 @@ def test_the_script_runs_as_a_program_from_any_folder(tmp_path, checkpoint):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert files(tmp_path) == ["sample_0.json", "sample_0.png", "sample_0.wav"]
-
-
-@pytest.mark.parametrize("model", ["none", "damaged"])
-def test_a_wrong_checkpoint_leaves_no_folder(run, tmp_path, model):
-    (tmp_path / "damaged").mkdir()
-    status, _, err = run("-s", 12, model=tmp_path / model)
-    assert status == 2 and len(err) == 1 and not (tmp_path / "out").exists()

@@ -56,28 +56,18 @@ def test_a_contour_has_no_error_against_itself():
     json.dumps(found, allow_nan=False)
 
 
-@pytest.mark.parametrize("ratio", [2.0, 0.5])
-def test_an_octave_is_1200_cents_and_all_gross(ratio):
+@pytest.mark.parametrize(
+    ("ratio", "gross", "octave"),
+    [(2.0, 1, 1), (0.5, 1, 1), (2 ** (3 / 12), 0, 0), (np.e, 1, 0), (1.21, 1, 0), (1.19, 0, 0), (0.81, 0, 0)],
+)
+def test_a_factor_is_so_many_cents_whatever_the_pitch(ratio, gross, octave):
     found = f0_errors(contour(wave()), contour(wave() * ratio))
-    assert found["f0_mean_cents"] == pytest.approx(1200 * np.log2(ratio), abs=0.01)
-    assert found["f0_rms_cents"] == pytest.approx(1200, abs=0.01) and found["f0_correlation"] == pytest.approx(1)
-    assert found["gpe"] == 1 and found["octave"] == 1 and found["f0_rms_octaves_apart_cents"] is None
-
-
-def test_three_semitones_are_300_cents():
-    found = f0_errors(contour(wave()), contour(wave() * 2 ** (3 / 12)))
-    assert found["f0_mean_cents"] == pytest.approx(300, abs=0.01) and found["f0_rms_cents"] == pytest.approx(
-        300, abs=0.01
-    )
-    assert found["f0_correlation"] == pytest.approx(1) and found["octave"] == 0
-    assert found["gpe"] == 0  # a ratio of 1.189 is under 20 %
-    assert f0_errors(contour(wave()), contour(wave() * 1.21))["gpe"] == 1
-    assert f0_errors(contour(wave()), contour(wave() * 0.81))["gpe"] == 0
-
-
-def test_one_nat_is_1731_cents():
-    found = f0_errors(contour(wave()), contour(wave() * np.e))
-    assert found["f0_mean_cents"] == pytest.approx(1731.234, abs=0.01)
+    cents = 1200 * np.log2(ratio)
+    assert found["f0_mean_cents"] == pytest.approx(cents, abs=0.01)
+    assert found["f0_rms_cents"] == pytest.approx(abs(cents), abs=0.01)
+    assert (found["gpe"], found["octave"]) == (gross, octave) and found["f0_correlation"] == pytest.approx(1)
+    assert (found["f0_rms_octaves_apart_cents"] is None) == bool(octave)
+    assert f0_errors(contour(wave()), contour(np.full(120, 150.0)))["f0_correlation"] is None  # it does not move
 
 
 def test_octave_errors_are_counted_apart():
@@ -156,18 +146,6 @@ def test_values_are_finite_within_bounds_or_none(pair):
         assert found["f0_rms_cents"] is None and found["gpe"] is None
 
 
-@settings(max_examples=30, deadline=None)
-@given(pairs(), st.floats(-20, 20))
-def test_level_errors_do_not_see_gain(pair, gain_db):
-    a, b = pair
-    loud = Contour(b.f0_hz, b.voiced, np.where(b.energy_db > -60, b.energy_db, -60), RATE)
-    moved = Contour(b.f0_hz, b.voiced, loud.energy_db + np.float32(gain_db) / 2, RATE)
-    plain, other = energy_errors(a, loud), energy_errors(a, moved)
-    assert plain["n_energy"] == other["n_energy"]
-    if plain["n_energy"]:
-        assert plain["energy_rmse_db"] == pytest.approx(other["energy_rmse_db"], abs=1e-3)
-
-
 def test_all_unvoiced_gives_no_value_and_no_frame():
     a, none = contour(wave()), contour(wave(), np.zeros(120))
     found = f0_errors(a, none)
@@ -175,11 +153,6 @@ def test_all_unvoiced_gives_no_value_and_no_frame():
     assert f0_errors(none, a)["coverage"] is None
     assert voicing_errors(a, none) == voicing_errors(none, a)
     assert voicing_errors(none, none)["ffe"] == 0
-
-
-def test_a_flat_contour_has_no_correlation():
-    found = f0_errors(contour(wave()), contour(np.full(120, 150.0)))
-    assert found["f0_correlation"] is None and found["n_f0"] == 120
 
 
 def test_bad_contours_are_named():

@@ -9,9 +9,9 @@ import pytest
 from benchmarks import steps
 from benchmarks.listening import DUAL, MEAN, ONE, table
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation import listening
-from gradtts_interp.evaluation.listening import JUDGE_RATE_HZ, OpinionScorer, WhisperListener, whisper_folder
+from gradtts_interp.evaluation import voice_models as listening
 from gradtts_interp.evaluation.run import Record
+from gradtts_interp.evaluation.voice_models import JUDGE_RATE_HZ, OpinionScorer, WhisperListener, whisper_folder
 
 
 @pytest.fixture

@@ -76,10 +76,6 @@ class TestReading:
         assert found.response.tolist() == [1, 0, 1, 0, 1] and found.share.tolist() == [0.5, 0, 1, 0, 0.25]
         assert not found.is_rating and len(found.of("p2").share) == 3
 
-    def test_ratings(self, tmp_path):
-        (tmp_path / "a.csv").write_text("share,response\n0,1\n1,7\n")
-        assert read_answers([tmp_path / "a.csv"]).is_rating
-
     @pytest.mark.parametrize(
         ("content", "message"),
         [
@@ -94,7 +90,3 @@ class TestReading:
         (tmp_path / "a.csv").write_text(content)
         with pytest.raises(InputError, match=f"a.csv.*{message}|{message}.*a.csv"):
             read_answers([tmp_path / "a.csv"])
-
-    def test_no_file(self, tmp_path):
-        with pytest.raises(InputError, match="none.csv cannot be read"):
-            read_answers([tmp_path / "none.csv"])

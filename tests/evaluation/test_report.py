@@ -8,22 +8,17 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import soundfile
-from matplotlib.figure import Figure
+from speaking import RATE_HZ, harmonic_tone
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.excerpt import Excerpt, folder_name, frames_of_phones
-from gradtts_interp.evaluation.figures import (
-    asked_trace,
-    attention_figure,
-    contour_figure,
-    planes_figure,
-    sweep_figure,
-    trace_of,
-)
-from gradtts_interp.evaluation.report import Example, Picture, Player, Report, audio_uri, report_html, write_report
-from gradtts_interp.evaluation.tables import Column, TableDefinition, tabulate
+from gradtts_interp.evaluation.figures import asked_contour, attention_figure, sweep_figure, utterance_figure
+from gradtts_interp.evaluation.report import Picture, Report, audio_uri, shown_in, shown_row, write_report
+from gradtts_interp.evaluation.run import Record
+from gradtts_interp.evaluation.signal import Listener
+from gradtts_interp.evaluation.tables import Column, Table, tabulate
 from gradtts_interp.pitch.contour import Contour
+from gradtts_interp.plots.drawing import save_figure
 
 EVIL = "<script>alert('x')</script>\"&"
 VOID = {"meta", "img", "br", "link", "input"}
@@ -51,40 +46,38 @@ class Page(HTMLParser):
         self.words.append(data)
 
 
-def excerpt(name="A", frames=40, f0_hz=120.0):
-    config, rng = MelConfig(), np.random.default_rng(0)
-    voiced = np.arange(frames) % 9 > 1
-    contour = Contour(np.full(frames, f0_hz, np.float32), voiced, np.full(frames, -20, np.float32), 86.13)
-    audio = rng.normal(0, 0.1, frames * config.hop_samples).astype(np.float32)
-    phones = (("AH0", 0.0, 0.2), ("T", 0.2, 0.4))
-    attention = {"mid": {"mass": np.full((2, 10, 10), 0.5), "cell": 8}}
-    share = np.tile(np.linspace(0, 1, frames, dtype=np.float32), (80, 1))
-    return Excerpt(
-        name, audio, rng.normal(-5, 1, (80, frames)).astype(np.float32), contour, config, phones, share, attention
-    )
+@pytest.fixture(scope="module")
+def signals():
+    listener = Listener(MelConfig())
+    return {name: listener.hear(harmonic_tone(f0_hz, 0.4).numpy(), name) for name, f0_hz in (("A", 120), ("B", 200))}
 
 
 @pytest.fixture(scope="module")
-def page():
-    a, b = excerpt("A"), excerpt("B", f0_hz=200.0)
-    traces = [trace_of(a, "A"), trace_of(b, "B"), asked_trace(a, b, a.share)]
-    pictures = (
-        Picture("Contours", EVIL, contour_figure(traces, a)),
-        Picture("Mels", "text", planes_figure([a, b], a.share)),
-        Picture("Attention", "text", attention_figure(a.attention, 0.5)),
+def page(signals, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    a, b = (signal.contour for signal in signals.values())
+    share = np.tile(np.linspace(0, 1, len(a), dtype=np.float32), (80, 1))
+    phones = (("AH0", 0.0, 0.2), ("", 0.2, 0.22), ("T", 0.22, 0.4))
+    save_figure(
+        utterance_figure(signals, MelConfig(), share, phones=phones, asked=asked_contour(a, b, share)), folder / "a.png"
     )
+    save_figure(attention_figure({"mid": {"mass": np.full((2, 10, 10), 0.5), "cell": 8}}, 0.5), folder / "b.png")
+    soundfile.write(folder / "a.wav", signals["A"].audio, RATE_HZ, subtype="FLOAT")
+    shown = shown_row(EVIL, EVIL, EVIL, "a.wav", contour=a, pictures=["a.png", "b.png"])
     rows = [{"table": "t", "kind": k, "condition": EVIL, "x": x} for k, x in (("anchor", 0.0), ("condition", 1.0))]
+    curves = {"F0": {EVIL: {0.0: [0.1, 0.2], 1.0: [0.9]}}}
     report = Report(
         EVIL,
-        (EVIL,),
-        ((EVIL, EVIL),),
-        (tabulate(TableDefinition("t", EVIL, EVIL, (Column("x", EVIL, EVIL, EVIL, EVIL),)), rows),),
-        (Picture("Sweep", EVIL, sweep_figure({"F0": {EVIL: {0.0: [0.1, 0.2], 1.0: [0.9]}}})),),
-        (Example(EVIL, EVIL, (Player(EVIL, a.audio, 22050, EVIL),), pictures),),
-        ((EVIL, EVIL),),
-        (EVIL,),
+        summary=(EVIL,),
+        weak=(EVIL,),
+        facts=((EVIL, EVIL),),
+        tables=(tabulate(Table("t", EVIL, EVIL, (Column("x", EVIL, EVIL, EVIL, EVIL),)), rows),),
+        pictures=(Picture("Sweep", EVIL, sweep_figure(curves)),),
+        examples=shown_in([Record("x", [shown, *rows], 0.0)]),
+        failures=((EVIL, EVIL),),
+        notes=(EVIL,),
     )
-    return report_html(report), a
+    return write_report(report, folder / "report.html").read_text(encoding="utf-8"), signals["A"]
 
 
 def test_the_page_is_well_formed_and_fetches_nothing(page):
@@ -138,30 +131,17 @@ def test_a_report_of_nothing_is_a_page_too(tmp_path):
     assert Page(path.read_text(encoding="utf-8")).tags
 
 
-def test_views_come_back_from_their_file(tmp_path):
-    first = excerpt()
-    first.save(tmp_path / "v.npz")
-    found = Excerpt.load(tmp_path / "v.npz", first.mel_config)
-    assert (found.name, found.phones) == (first.name, first.phones)
-    np.testing.assert_array_equal(found.audio, first.audio)
-    np.testing.assert_array_equal(found.contour.voiced, first.contour.voiced)
-    np.testing.assert_allclose(found.share, first.share, atol=1e-3)
-    np.testing.assert_allclose(found.attention["mid"]["mass"], 0.5)
-    (tmp_path / "bad.npz").write_bytes(b"no")
-    for name in ("bad.npz", "none.npz"):
-        with pytest.raises(InputError, match=name):
-            Excerpt.load(tmp_path / name, first.mel_config)
+def test_pictures_of_unvoiced_speech_and_of_no_phones(signals):
+    a = signals["A"]
+    contour = Contour(a.contour.f0_hz, np.zeros(len(a.contour), bool), a.contour.energy_db, a.contour.frame_rate_hz)
+    whisper = Listener(MelConfig()).hear(np.random.default_rng(0).normal(0, 0.1, 9000), "w")
+    figure = utterance_figure({"reference": whisper, "synthesis": whisper}, MelConfig())
+    assert len(figure.axes) == 2 + 2 * 2  # contours and levels, and mels with their scales
+    assert shown_row("t", "", "w", "w.wav", contour=contour)["note"] == "unvoiced"
 
 
-def test_pictures_of_unvoiced_speech_and_of_no_phones():
-    whisper = excerpt()
-    contour = Contour(whisper.contour.f0_hz, np.zeros(40, bool), whisper.contour.energy_db, 86.13)
-    silent = Excerpt("w", whisper.audio, whisper.mel, contour, whisper.mel_config)
-    figure = contour_figure([trace_of(silent, "reference"), trace_of(silent, "synthesis")], silent)
-    assert isinstance(figure, Figure) and len(figure.axes) == 2
-    assert frames_of_phones([("A", 0.0, 0.1), ("B", 0.1, 0.25)], 100.0) == [("A", slice(0, 10)), ("B", slice(10, 25))]
-
-
-@pytest.mark.parametrize(("name", "folder"), [("a1", "a1"), ("x/../y z", "x_.._y_z"), ("..", "_"), ("é", "é")])
-def test_names_of_items_stay_inside_their_folder(name, folder):
-    assert folder_name(name) == folder
+def test_what_was_asked_for_lies_between_the_styles(signals):
+    a, b = (signal.contour for signal in signals.values())
+    half = asked_contour(a, b, np.full((80, len(a)), 0.5))
+    np.testing.assert_allclose(half.f0_hz, np.sqrt(a.f0_hz * b.f0_hz), rtol=1e-5)
+    assert np.array_equal(half.voiced, a.voiced & b.voiced) and asked_contour(a, b, None) is None

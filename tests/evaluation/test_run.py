@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.run import Record, RunFolder, Work, hash_of, plain, run_items
+from gradtts_interp.evaluation.run import Record, RunFolder, hash_of, plain, run_items
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def given(folder, seconds):
 
 
 def work(folder, seconds=0.0):
-    return Work(functools.partial(given, str(folder), seconds), measure)
+    return functools.partial(given, str(folder), seconds), measure
 
 
 def measure_process(context, item):
@@ -103,16 +103,10 @@ def test_plain_values_hold_no_nan():
     assert plain(value) == {"a": None, "b": [0, 1], "c": [True, None], "d": 0.5}
 
 
-def test_the_caller_may_tell_errors_itself(tmp_path, capsys):
-    with RunFolder(tmp_path / "run", {}) as folder:
-        run_items([Thing("b", -1)], work(tmp_path), folder, quiet=True)
-    assert "error" not in capsys.readouterr().err
-
-
 def test_rows_come_in_order_and_failures_are_told(tmp_path, capsys):
     items = [Thing("a", 1), Thing("b", -1), Thing("c", 10), Thing("d", 2)]
     with RunFolder(tmp_path / "run", {}) as folder:
-        records = run_items(items, work(tmp_path), folder)
+        records = run_items(items, *work(tmp_path), folder)
     assert [r.id for r in records] == ["a", "b", "c", "d"]
     assert records[0].rows == [{"twice": 2}] and records[3].rows == [{"twice": 4}]
     assert records[0].notes == ["seen"] and records[0].error is None
@@ -124,9 +118,9 @@ def test_rows_come_in_order_and_failures_are_told(tmp_path, capsys):
 
 def test_what_is_done_is_not_repeated_and_what_failed_is(tmp_path):
     with RunFolder(tmp_path / "run", {}) as folder:
-        run_items([Thing("a", 1), Thing("b", -1)], work(tmp_path), folder)
+        run_items([Thing("a", 1), Thing("b", -1)], *work(tmp_path), folder)
     with RunFolder(tmp_path / "run", {}) as folder:
-        records = run_items([Thing("a", 1), Thing("b", 1), Thing("c", 1)], work(tmp_path), folder)
+        records = run_items([Thing("a", 1), Thing("b", 1), Thing("c", 1)], *work(tmp_path), folder)
     assert [r.error for r in records] == [None, None, None]
     assert {p.stem: p.read_text() for p in tmp_path.glob("*.mark")} == {"a": "x", "b": "xx", "c": "x"}
 
@@ -134,10 +128,10 @@ def test_what_is_done_is_not_repeated_and_what_failed_is(tmp_path):
 def test_a_setup_that_fails_and_two_items_of_one_name(tmp_path):
     with RunFolder(tmp_path / "run", {}) as folder:
         with pytest.raises(InputError, match="no such model"):
-            run_items([Thing("a")], Work(fail_to_set_up, measure), folder)
+            run_items([Thing("a")], fail_to_set_up, measure, folder)
         with pytest.raises(InputError, match="same id"):
-            run_items([Thing("a"), Thing("a")], work(tmp_path), folder)
-        assert run_items([], Work(fail_to_set_up, measure), folder) == []
+            run_items([Thing("a"), Thing("a")], *work(tmp_path), folder)
+        assert run_items([], fail_to_set_up, measure, folder) == []
 
 
 SCRIPT = """
@@ -146,7 +140,7 @@ sys.path.insert(0, {tests!r})
 from test_run import RunFolder, Thing, run_items, work
 if __name__ == "__main__":
     with RunFolder({folder!r} + "/run", {{}}) as folder:
-        run_items([Thing(str(i), i) for i in range(6)], work({folder!r}, 0.3), folder, jobs={jobs})
+        run_items([Thing(str(i), i) for i in range(6)], *work({folder!r}, 0.3), folder, jobs={jobs})
 """
 
 
@@ -164,7 +158,7 @@ def test_processes_share_the_cores(tmp_path, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     items = [Thing(str(i)) for i in range(4)]
     with RunFolder(tmp_path / "run", {}) as folder:
-        records = run_items(items, Work(dict, measure_process), folder, jobs=2, threads=1)
+        records = run_items(items, dict, measure_process, folder, jobs=2, threads=1)
     rows = [record.rows[0] for record in records]
     assert all(row["pid"] != os.getpid() and row["threads"] == 1 and row["omp"] == "1" for row in rows)
     assert "OMP_NUM_THREADS" not in os.environ
@@ -188,7 +182,7 @@ def test_a_killed_run_goes_on_without_repeating_what_is_finished(tmp_path, jobs)
     with RunFolder(folder, {}) as opened:
         kept = set(opened.records)
         assert len(kept) >= 2
-        records = run_items([Thing(str(i), i) for i in range(6)], work(tmp_path), opened)
+        records = run_items([Thing(str(i), i) for i in range(6)], *work(tmp_path), opened)
     assert [r.rows for r in records] == [[{"twice": 2 * i}] for i in range(6)]
     marks = {p.stem: p.read_text() for p in tmp_path.glob("*.mark")}
     assert all(marks[name] == finished[name] == "x" for name in kept)

@@ -1,13 +1,15 @@
-"""Rows to tables: means, intervals, n, and what is not measurable."""
+"""Rows to tables: means, intervals, n, what is not measurable; and the sentences on what is weak."""
 
 import csv
 import json
 
 import pytest
 
-from gradtts_interp.evaluation.tables import Column, TableDefinition, markdown, number, tabulate, write_rows
+from gradtts_interp.evaluation.grid import TIME
+from gradtts_interp.evaluation.grid_run import weak_sentences
+from gradtts_interp.evaluation.tables import TABLES, Column, Table, number, tabulate, write_rows
 
-PLAN = TableDefinition(
+PLAN = Table(
     "t", "Title", "Text.", (Column("x", "error", "cents", "0"), Column("y", "share"), Column("z", "never measured"))
 )
 
@@ -32,19 +34,14 @@ def test_means_are_over_what_was_measured_and_anchors_come_first():
         ("all", "condition", 2),
         ("score", "condition", 1),
     ]
-    assert [c.key for c in table.definition.columns] == ["x", "y"], "a column without any value is left out"
+    assert [c.key for c in table.columns] == ["x", "y"], "a column without any value is left out"
     x, y = table.lines[1].cells
     assert (x.mean, x.n) == (2.0, 2) and 1.0 <= x.low <= x.high <= 3.0
     assert (y.mean, y.n) == (0.5, 1)
     assert table.lines[2].cells == (None, None)
+    assert table.cell("all", "y") == y and table.cell("all", "z") is None is table.cell("none", "x")
     found = json.loads(json.dumps(table.to_dict()))
     assert found["lines"][1]["cells"]["x"]["mean"] == 2.0 and found["lines"][2]["cells"]["x"] is None
-
-
-def test_markdown_names_units_and_what_is_wanted():
-    text = markdown(tabulate(PLAN, ROWS), ["x"])
-    assert text.splitlines()[0] == "| | n | error (cents), wanted 0 |"
-    assert "| *itself* | 1 | 0 |" in text and "| score | 1 | – |" in text and "| all | 2 | 2.00 [" in text
 
 
 @pytest.mark.parametrize(
@@ -75,3 +72,28 @@ def test_rows_are_written_as_json_lines_and_csv(tmp_path):
     assert rows == [{"a": 1, "b": 'say "x", é'}, {"a": None, "c": 0.1}]
     with files["csv"].open(encoding="utf-8", newline="") as stream:
         assert list(csv.DictReader(stream)) == [{"a": "1", "b": 'say "x", é', "c": ""}, {"a": "", "b": "", "c": "0.1"}]
+
+
+def test_every_measure_has_a_table_and_every_table_its_measures():
+    assert all(table.columns for table in TABLES.values())
+    assert len({column.key for table in TABLES.values() for column in table.columns}) > 50
+    keys = [column.key for column in TABLES["mix"].columns]
+    assert keys[:3] == ["f0_share", "energy_share", "envelope_share"] and len(set(keys)) == len(keys)
+
+
+def weak(**errors):
+    rows = [
+        {"table": TIME, "kind": "condition", "condition": name.replace("_", " "), "f0_control_error": error}
+        for name, error in errors.items()
+    ]
+    return weak_sentences({TIME: tabulate(TABLES[TIME], rows)})
+
+
+def test_a_better_baseline_is_named():
+    (sentence,) = weak(default=0.064, prosody=0.05, static_mix=0.379)
+    assert sentence.startswith("Control error of F0: prosody 0.050 is below the default's 0.064")
+
+
+@pytest.mark.parametrize("other", [0.0641, 0.064, 0.06399])
+def test_what_is_not_seen_to_be_better_is_not_called_so(other):
+    assert weak(default=0.064, prosody=other) == ()

@@ -47,41 +47,21 @@ item []:
             number = 0.5
             mark = "x"
 '''
-SHORT = '''File type = "ooTextFile"
-Object class = "TextGrid"
-
-0
-1.5
-<exists>
-2
-"IntervalTier"
-"phones"
-0
-1.5
-2
-0
-0.25
-"ə ""a"""
-0.25
-1.5
-""
-"TextTier"
-"marks"
-0
-1.5
-1
-0.5
-"x"
-'''
 GRID = TextGrid(1.5, {"phones": (('ə "a"', 0.0, 0.25), ("", 0.25, 1.5))}, {"marks": (("x", 0.5),)})
 
 
-@pytest.mark.parametrize("text", [LONG, SHORT], ids=["long", "short"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le-bom", "utf-16-be-bom"])
-def test_praats_own_formats_are_read(tmp_path, text, encoding):
-    path = tmp_path / "a.TextGrid"
-    plain = encoding.removesuffix("-bom")
-    path.write_bytes((("\ufeff" if encoding.endswith("bom") else "") + text).encode(plain))
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_text_of_any_encoding_is_read(tmp_path, encoding):
+    (tmp_path / "a.TextGrid").write_bytes(LONG.encode(encoding))
+    assert read_textgrid(tmp_path / "a.TextGrid") == GRID
+
+
+@pytest.mark.parametrize("kind", ["text", "short text", "binary"])
+def test_praats_own_formats_are_read(tmp_path, kind):
+    parselmouth = pytest.importorskip("parselmouth")
+    (tmp_path / "a.TextGrid").write_text(LONG, "utf-8")
+    path = str(tmp_path / "b.TextGrid")
+    parselmouth.praat.call(parselmouth.read(str(tmp_path / "a.TextGrid")), f"Save as {kind} file", path)
     assert read_textgrid(path) == GRID
 
 
@@ -120,7 +100,7 @@ def test_the_tier_of_phones_is_found():
 
 
 def test_tiers_of_one_name_are_kept_apart(tmp_path):
-    (tmp_path / "a.TextGrid").write_text(SHORT.replace('"marks"', '"phones"'), "utf-8")
+    (tmp_path / "a.TextGrid").write_text(LONG.replace('"marks"', '"phones"'), "utf-8")
     found = read_textgrid(tmp_path / "a.TextGrid")
     assert list(found.intervals) == ["phones"] and list(found.points) == ["phones (2)"]
 
@@ -163,12 +143,11 @@ def test_reading_without_the_extra_is_named(tmp_path, monkeypatch):
         TextGrid(1.0, {"a": (("x", 0.5, 0.5),)}, {}),
         TextGrid(1.0, {"a": (("x", 0.0, 2.0),)}, {}),
         TextGrid(1.0, {"a": (("x", 0.0, float("nan")),)}, {}),
-        TextGrid(1.0, {}, {"a": (("x", 0.5), ("y", 0.4))}),
         TextGrid(1.0, {}, {"a": (("x", 2.0),)}),
     ],
 )
 def test_times_that_no_tier_can_have(tmp_path, grid):
-    with pytest.raises(InputError, match="expected rising times, 0 to 1"):
+    with pytest.raises(InputError, match="no TextGrid from 0 to 1 s"):
         write_textgrid(tmp_path / "a.TextGrid", grid)
     assert not (tmp_path / "a.TextGrid").exists()
 
@@ -176,8 +155,8 @@ def test_times_that_no_tier_can_have(tmp_path, grid):
 def test_writing_nothing_is_named(tmp_path):
     with pytest.raises(InputError, match="without a tier"):
         write_textgrid(tmp_path / "a", TextGrid(1.0, {}, {}))
-    with pytest.raises(InputError, match="ends at 0 s"):
-        write_textgrid(tmp_path / "a", TextGrid(0.0, {"a": ()}, {}))
+    with pytest.raises(InputError, match="no TextGrid from 0 to 0 s"):
+        write_textgrid(tmp_path / "a", TextGrid(0.0, {"a": (("x", 0.0, 0.1),)}, {}))
 
 
 def test_a_kaldi_folder(tmp_path):

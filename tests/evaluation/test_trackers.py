@@ -39,66 +39,44 @@ def rms_cents(contour, f0_hz):
 @pytest.mark.parametrize("movement", MOVING)
 def test_harmonic_tones_and_glides_within_stated_cents(method, movement):
     f0_hz = MOVING[movement]
-    contour = track_f0(harmonics(f0_hz), RATE, method)
+    contour = track_f0(harmonics(f0_hz), CONFIG, method)
     assert len(contour) == FRAMES and contour.frame_rate_hz == CONFIG.frame_rate_hz
     assert rms_cents(contour, f0_hz) < CLEAN[method]
 
 
 @pytest.mark.parametrize("method", TRACKERS)
 def test_a_glide_in_noise_within_stated_cents(method):
-    assert rms_cents(track_f0(harmonics(GLIDE, noise=10 ** (-10 / 20)), RATE, method), GLIDE) < NOISY[method]
-
-
-@pytest.mark.parametrize("method", [m for m in TRACKERS if m != "harvest"])
-def test_a_sine_within_three_cents(method):
-    sine = 0.3 * np.sin(2 * np.pi * 220 * T)
-    assert rms_cents(track_f0(sine, RATE, method), np.full(len(T), 220.0)) < 3
-
-
-def test_harvest_wants_harmonics():
-    """Harvest refines F0 by its harmonics and calls a pure sine unvoiced: what it says is passed on."""
-    assert not track_f0(0.3 * np.sin(2 * np.pi * 220 * T), RATE, "harvest").voiced[EDGE:-EDGE].any()
+    assert rms_cents(track_f0(harmonics(GLIDE, noise=10 ** (-10 / 20)), CONFIG, method), GLIDE) < NOISY[method]
 
 
 @pytest.mark.parametrize("method", TRACKERS)
 def test_silence_is_unvoiced(method):
-    contour = track_f0(np.zeros(len(T)), RATE, method)
+    contour = track_f0(np.zeros(len(T)), CONFIG, method)
     assert not contour.voiced.any() and (contour.f0_hz > 0).all() and len(contour) == FRAMES
-
-
-@pytest.mark.parametrize("method", ["dio", "praat"])
-def test_another_rate_is_brought_to_the_grid(method):
-    t = np.arange(16000) / 16000
-    tone = 0.2 * sum(np.cos(2 * np.pi * 150 * k * t) / k for k in range(1, 13))
-    contour = track_f0(tone, 16000, method)
-    assert len(contour) == RATE // CONFIG.hop_samples
-    assert abs(1200 * np.log2(np.median(contour.f0_hz[contour.voiced]) / 150)) < 2
 
 
 def test_a_low_ceiling_is_heeded():
     high = harmonics(np.full(len(T), 300.0))
     for method in TRACKERS:
-        contour = track_f0(high, RATE, method, floor_hz=70.0, ceiling_hz=200.0)
+        contour = track_f0(high, CONFIG, method, floor_hz=70.0, ceiling_hz=200.0)
         assert not contour.voiced.any() or contour.f0_hz[contour.voiced].max() <= 205, method
 
 
 def test_bad_input_is_named():
     tone = harmonics(GLIDE)
     with pytest.raises(InputError, match="'crepe'; expected one of dio, harvest, pyin, praat"):
-        track_f0(tone, RATE, "crepe")
+        track_f0(tone, CONFIG, "crepe")
     with pytest.raises(InputError, match="range 500 to 60 Hz"):
-        track_f0(tone, RATE, floor_hz=500, ceiling_hz=60)
-    with pytest.raises(InputError, match="NaN or infinite"):
-        track_f0(tone * np.nan, RATE, "pyin")
+        track_f0(tone, CONFIG, floor_hz=500, ceiling_hz=60)
+    with pytest.raises(InputError, match="all finite"):
+        track_f0(tone * np.nan, CONFIG, "pyin")
     for method in TRACKERS:
-        with pytest.raises(InputError, match="0 samples; expected at least one frame"):
-            track_f0(np.zeros(0), RATE, method)
-    with pytest.raises(InputError, match="sample rate 0"):
-        track_f0(tone, 0)
+        with pytest.raises(InputError, match=r"shape \(0,\); expected samples \(N,\) with N >= 256"):
+            track_f0(np.zeros(0), CONFIG, method)
     with pytest.raises(InputError, match=r"shape \(2, "):
-        track_f0(np.stack([tone, tone]), RATE)
+        track_f0(np.stack([tone, tone]), CONFIG)
     with pytest.raises(InputError, match="Praat cannot track"):
-        track_f0(tone[:300], RATE, "praat")
+        track_f0(tone[:300], CONFIG, "praat")
 
 
 def test_praat_without_its_extra_is_named(monkeypatch):
@@ -111,4 +89,4 @@ def test_praat_without_its_extra_is_named(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(InputError, match=r"pip install gradtts-interp\[eval\]"):
-        track_f0(harmonics(GLIDE), RATE, "praat")
+        track_f0(harmonics(GLIDE), CONFIG, "praat")

@@ -1,4 +1,4 @@
-"""Mel-cepstral distortion: identity, gain, pitch, and the log spectrum it stands for."""
+"""Envelopes and mel-cepstra: identity, gain, pitch, vowels, and the log spectrum they stand for."""
 
 import numpy as np
 import pytest
@@ -7,10 +7,13 @@ from hypothesis import strategies as st
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.envelope import envelope_distance, log_envelope, power_envelope
-from gradtts_interp.evaluation.spectral import (
+from gradtts_interp.evaluation.spectrum import (
+    BANDS,
+    envelope_distance,
+    log_envelope,
     mel_cepstral_distortion,
     mel_cepstrum,
+    power_envelope,
     speech_frames,
     warping_matrix,
 )
@@ -40,7 +43,8 @@ A, OTHER = vowel(120.0), vowel(120.0, (350.0, 2100.0, 2900.0))
 def test_identity_is_zero_and_gain_changes_nothing():
     contour, cepstra, envelope = measured(A)
     active = speech_frames(contour)
-    assert active.sum() > 50 and cepstra.shape == (35, len(contour))
+    assert active.sum() > 50 and cepstra.shape == (35, len(contour)) and envelope.shape == (BANDS, len(contour))
+    assert np.allclose(envelope.mean(0), 0)
     assert mel_cepstral_distortion(cepstra, cepstra, active) == envelope_distance(envelope, envelope, active) == 0
     for gain in (0.5, 0.03, 4.0):  # -6 dB is what one toolkit calls 4.3 dB of distortion
         quiet_contour, quiet, quiet_envelope = measured(gain * A)
@@ -50,13 +54,24 @@ def test_identity_is_zero_and_gain_changes_nothing():
         assert np.allclose(quiet[0] - cepstra[0], np.log(gain), atol=0.01)  # all of the gain is in the level
 
 
-def test_timbre_moves_it_more_than_pitch_does():
-    contour, cepstra, _ = measured(A)
+def test_timbre_moves_both_more_than_pitch_does():
+    contour, cepstra, envelope = measured(A)
     active = speech_frames(contour)
     active[:4] = active[-4:] = False
-    pitch = mel_cepstral_distortion(cepstra, measured(vowel(150.0))[1], active)
-    timbre = mel_cepstral_distortion(cepstra, measured(OTHER)[1], active)
+    (_, higher, higher_envelope), (_, other, other_envelope) = measured(vowel(150.0)), measured(OTHER)
+    pitch, timbre = (mel_cepstral_distortion(cepstra, x, active) for x in (higher, other))
     assert timbre > 2 * pitch and timbre > 5
+    pitch, timbre = (envelope_distance(envelope, x, active) for x in (higher_envelope, other_envelope))
+    assert timbre > 2 * pitch and timbre > 3
+
+
+def test_only_active_frames_count():
+    a = np.zeros((BANDS, 40))
+    b = a.copy()
+    b[:, 0] = 5.0
+    assert envelope_distance(a, b, np.arange(40) > 0) == 0
+    assert envelope_distance(a, b, np.arange(40) == 0) == pytest.approx(5.0)
+    assert np.isnan(envelope_distance(a, b, np.zeros(40, dtype=bool)))
 
 
 def test_no_warp_is_the_identity_and_the_distortion_is_the_log_spectrum_in_decibels():
@@ -103,6 +118,8 @@ def test_nothing_to_compare_is_none_and_bad_input_is_named():
     assert mel_cepstral_distortion(a, a, none) is None
     with pytest.raises(InputError, match="expected equal frames"):
         mel_cepstral_distortion(a, a[:, :3], ~none)
+    with pytest.raises(InputError, match=r"envelopes \(35, 4\) and \(35, 3\), frames \(4,\): expected equal frames"):
+        envelope_distance(a, a[:, :3], ~none)
     with pytest.raises(InputError, match="not finite"):
         mel_cepstral_distortion(a, a * np.nan, ~none)
     with pytest.raises(InputError, match="order >= 1"):

@@ -1,1 +1,0 @@
-"""What each part of the training mix is good for: arms that differ in it alone, trained equally."""

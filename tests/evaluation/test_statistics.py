@@ -1,0 +1,138 @@
+"""Intervals of means and rates, what a rendering costs, and distances of sets: known cases, and laws."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.rendering import Cost
+from gradtts_interp.evaluation.statistics import diversity, frechet_distance, mean_with_interval, ratio_with_interval
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=12), st.integers(0, 99))
+def test_the_mean_lies_in_its_interval_and_the_interval_among_the_values(values, seed):
+    found = mean_with_interval(values, seed=seed)
+    slack = 1e-9 + 1e-9 * max(map(abs, values))
+    assert found.mean == pytest.approx(np.mean(values)) and found.n == len(values)
+    assert min(values) - slack <= found.low <= found.high <= max(values) + slack
+    assert found.low - slack <= found.mean <= found.high + slack or len(set(values)) > 1
+
+
+def test_it_is_the_interval_of_the_normal_theory_for_many_values():
+    values = np.random.default_rng(0).normal(3.0, 2.0, 400)
+    found = mean_with_interval(values)
+    half = 1.96 * values.std(ddof=1) / np.sqrt(len(values))
+    assert found.low == pytest.approx(values.mean() - half, abs=0.05)
+    assert found.high == pytest.approx(values.mean() + half, abs=0.05)
+    assert mean_with_interval(values) == found, "the same seed, the same interval"
+
+
+def test_one_value_has_no_interval_and_none_is_named():
+    found = mean_with_interval([2.5])
+    assert (found.mean, found.low, found.high, found.n) == (2.5, 2.5, 2.5, 1)
+    for values in ([], [1.0, np.nan]):
+        with pytest.raises(InputError, match="expected at least one, all finite"):
+            mean_with_interval(values)
+
+
+def test_cost_is_of_the_block_alone():
+    device = torch.device("cpu")
+    with Cost(device) as small:
+        time.sleep(0.05)
+    with Cost(device) as large:
+        np.ones(2**25).sum()  # 256 MiB for a moment
+    with Cost(device) as after:
+        pass
+    assert 0.05 <= small.seconds < 2 and after.seconds < small.seconds
+    if small.peak_mib is None:
+        pytest.skip("this system does not tell the peak of a process")
+    assert large.peak_mib - small.peak_mib > 200
+    assert after.peak_mib < large.peak_mib - 200, "an earlier peak does not count"
+
+
+def test_a_rate_is_pooled_over_totals_and_its_interval_is_of_whole_utterances():
+    found = ratio_with_interval([1, 0, 2], [2, 8, 10])
+    assert found.mean == pytest.approx(0.15) and found.n == 3
+    assert (found.low, found.high) == (pytest.approx(0.0), pytest.approx(0.5))
+    alone = ratio_with_interval([1], [4])
+    assert (alone.mean, alone.low, alone.high) == (0.25, 0.25, 0.25)
+
+
+@pytest.mark.parametrize(("counts", "totals"), [([], []), ([1], [2, 3]), ([1, 0], [2, 0])])
+def test_a_rate_of_nothing_is_refused(counts, totals):
+    with pytest.raises(InputError, match="totals > 0"):
+        ratio_with_interval(counts, totals)
+
+
+# -- sets of embeddings ------------------------------------------------------------------------------------------------
+
+RANDOM = np.random.default_rng(0)
+
+
+def with_moments(values, mean, deviations):
+    """Values (n, D) made to have exactly a mean and a diagonal covariance."""
+    centred = values - values.mean(0)
+    q, _ = np.linalg.qr(centred)
+    return q * np.sqrt(len(values) - 1) * np.asarray(deviations) + mean
+
+
+def test_gaussians_of_known_moments():
+    a = with_moments(RANDOM.normal(size=(200, 3)), 0.0, [1, 2, 3])
+    b = with_moments(RANDOM.normal(size=(300, 3)), np.array([1.0, 0, 2]), [2, 2, 1])
+    found = frechet_distance(a, b)
+    assert found["means"] == pytest.approx(5)
+    assert found["covariances"] == pytest.approx(1 + 0 + 4)  # squared differences of deviations that share their axes
+    assert (found["n_reference"], found["n_other"], found["dimensions"], found["singular"]) == (200, 300, 3, False)
+    json.dumps(found, allow_nan=False)
+
+
+def test_it_is_the_textbook_formula():
+    from scipy.linalg import sqrtm
+
+    a, b = RANDOM.normal(size=(80, 6)) @ RANDOM.normal(size=(6, 6)), RANDOM.normal(size=(90, 6)) + 1
+    s, t = np.cov(a.T), np.cov(b.T)
+    wanted = np.square(a.mean(0) - b.mean(0)).sum() + np.trace(s + t - 2 * np.real(sqrtm(s @ t)))
+    assert frechet_distance(a, b)["distance"] == pytest.approx(wanted)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 10**6), st.integers(2, 12), st.integers(2, 12), st.integers(1, 20), st.sampled_from([1e-8, 1, 1e6])
+)
+def test_real_symmetric_and_not_negative_on_singular_covariances(seed, n, m, dimensions, scale):
+    random = np.random.default_rng(seed)
+    direction = random.normal(size=(1, dimensions))
+    a = scale * (random.normal(size=(n, 1)) * direction + 1e-9 * random.normal(size=(n, dimensions)))
+    b = scale * random.normal(size=(m, 1)) * direction
+    there, back = frechet_distance(a, b), frechet_distance(b, a)
+    assert isinstance(there["distance"], float) and np.isfinite(there["distance"]) and there["distance"] >= 0
+    assert there["distance"] == pytest.approx(back["distance"], rel=1e-6, abs=1e-9 * scale**2)
+    assert frechet_distance(a, a)["distance"] <= 1e-9 * max(1.0, float(np.square(a).sum()))
+    assert there["singular"] == (min(n, m) <= dimensions)
+
+
+def test_diversity_is_the_mean_distance_of_pairs():
+    points = np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 0.0]])
+    assert diversity(points) == {"diversity": pytest.approx(10 / 3), "n_embeddings": 3}
+    assert diversity(np.ones((5, 4)))["diversity"] == 0
+    assert diversity(np.ones((1, 4))) == {"diversity": None, "n_embeddings": 1}
+
+
+def test_bad_embeddings_are_named():
+    a = np.zeros((4, 3))
+    with pytest.raises(InputError, match="3 and 2 dimensions"):
+        frechet_distance(a, np.zeros((4, 2)))
+    with pytest.raises(InputError, match=r"\(1, 3\); expected \(n, D\) with n >= 2"):
+        frechet_distance(a[:1], a)
+    with pytest.raises(InputError, match="not finite"):
+        frechet_distance(a, a * np.nan)
+    with pytest.raises(InputError, match=r"\(0, 3\)"):
+        diversity(a[:0])
+    with pytest.raises(InputError, match=r"\(3,\)"):
+        diversity(np.zeros(3))
