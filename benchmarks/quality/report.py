@@ -12,7 +12,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.statistics import mean_with_interval
 
 BLOCK = re.compile(r"(<!-- scores: ([a-z ]+) -->\n).*?(<!-- end of scores -->)", re.DOTALL)
-TASKS = ("vocoder", "encoder", "following", "foreign", "emotions")
+TASKS = ("vocoder", "encoder", "following", "foreign", "emotions", "speakers")
 Results = dict[str, dict]
 Rows = list[dict]
 

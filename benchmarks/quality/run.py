@@ -47,6 +47,7 @@ RUNS = {
     "encoder": Task(speech.encoder, 316, lambda context: len(context.named + context.unseen)),
     "following": Task(speech.following, 50, lambda context: len(context.unseen)),
     "foreign": Task(speech.foreign, 17, lambda context: len(foreign_references())),
+    "speakers": Task(speech.speakers, 3 * N_SPEAKERS, lambda context: speech.SPEAKER_SENTENCES * N_SPEAKERS),
     "emotions": Task(speech.emotions, N_SPEAKERS, lambda context: N_SPEAKERS),
 }
 

@@ -6,13 +6,14 @@ import numpy as np
 
 from benchmarks.quality.context import QualityContext, foreign_references
 from gradtts_interp.audio import read_audio
-from gradtts_interp.corpus.speakers import EMOTIONS, main_base
+from gradtts_interp.corpus.speakers import EMOTIONS, main_base, speaker_voice
 from gradtts_interp.corpus.teacher import VOICES
 from gradtts_interp.evaluation.contours import f0_spread, level_semitones
 from gradtts_interp.evaluation.speakers import cosine_similarity
 from gradtts_interp.pitch.contour import Contour, prosody_vector
 from gradtts_interp.pitch.second_reading import second_opinion
 
+SPEAKER_SENTENCES = 3
 RECORDINGS = ", recordings"
 FACTORS = {"F0 level": "semitones", "F0 range": "f0_range", "rate": "rate", "energy": "energy_db"}
 
@@ -70,6 +71,25 @@ def foreign(context: QualityContext, index: int) -> list[dict]:
                 "cosine": float(likeness[index]),
             }
         )
+    return rows
+
+
+def speakers(context: QualityContext, index: int) -> list[dict]:
+    """Is the render of a named speaker taken for that speaker, by an encoder trained on recordings."""
+    speaker, sentence = divmod(index, SPEAKER_SENTENCES)
+    rate = context.mel.sample_rate_hz
+    natural = next(e for e in context.named if e["speaker"] == speaker)
+    speech = context.render(context.sentence(sentence), context.tts.style(speaker=speaker))
+    rows = []
+    for condition, audio in (("recording", context.audio(natural)), ("model", speech.audio)):
+        found = context.encoder.identify(audio, rate)
+        voice = speaker_voice(speaker)
+        row = {"condition": condition, "item": f"speaker {speaker}, sentence {sentence}"}
+        row["top-1 of 16"] = float(found.speaker == speaker)
+        row["base voice"] = float(found.base == VOICES[main_base(voice.timbre)])
+        row["formant factor, error"] = abs(found.warp - voice.formant)
+        row["similarity to the speaker"] = found.similarity[speaker]
+        rows.append(row)
     return rows
 
 
