@@ -28,6 +28,8 @@ LOW_BAND_BINS = 11  # mel bins whose centres lie below about 400 Hz: where F0 is
 F0_NUMBERS = 2  # of the prosody vector: level and range
 
 ENVELOPE_QUEFRENCIES = (1, 20)  # tilt and formants, without the level
+WHOLE_QUEFRENCIES = (1, 40)
+"""Where each frame has the envelope of one style: that of a mix, read so finely, would be rough."""
 
 BY_SHARE, OPEN = "share", "open"
 OFFERS = (BY_SHARE, OPEN)
@@ -47,7 +49,8 @@ class StyleReading:
             them.
         mean: Of a frame prior: from a pooled style per frame (B, E, T) and the prosody asked for (B, 8, T) to the prior
             mean of these texts (B, M, T), whatever the style; of some frames with the first of them as ``first_frame``.
-        envelope: Of a frame prior: from a mean (B, M, T) and F0 in Hz (B, T) to the spectral envelope (B, M, T).
+        envelope: Of a frame prior: from a mean (B, M, T) and F0 in Hz (B, T) to the spectral envelope (B, M, T), as
+            :meth:`~gradtts_interp.models.pitch_predictor.PitchPlanes.envelope` reads it.
         towards: Factor and summand (B, M, 1) that bring means of voiced frames to the spectrum of the recording that
             the style is; None for a style that training knew.
     """
@@ -58,7 +61,7 @@ class StyleReading:
     speaker: Tensor | None = None
     contour: Tensor | None = None
     mean: Callable[..., Tensor] | None = None
-    envelope: Callable[[Tensor, Tensor], Tensor] | None = None
+    envelope: Callable[..., Tensor] | None = None
     towards: tuple[Tensor, Tensor] | None = None
 
     @property
@@ -198,9 +201,11 @@ def _shaped_mean(styles: tuple[StyleReading, ...], branch: Branch, frames: slice
         return mu
     assert branch.prosody is not None
     shares, asked = branch.envelopes[..., frames], branch.prosody[..., frames]
+    whole = bool(((branch.envelopes == 0) | (branch.envelopes == 1)).all())
 
     def read(mel: Tensor, prosody: Tensor) -> Tensor:
-        return styles[0].envelope(mel, asked_f0_hz(prosody[:, PITCH_FROM + 1]))  # type: ignore[misc]
+        f0_hz = asked_f0_hz(prosody[:, PITCH_FROM + 1])
+        return styles[0].envelope(mel, f0_hz, of_powers=whole)  # type: ignore[misc]
 
     change, voiced = -read(mu, asked), asked[:, PITCH_FROM] > 0
     for style, share in zip(styles, shares.unbind(1), strict=True):
@@ -209,7 +214,7 @@ def _shaped_mean(styles: tuple[StyleReading, ...], branch: Branch, frames: slice
         own = _prosody_per_frame((style,), None)[..., frames]
         change = change + share * read(mean_of_frames((style,), single((style,)), frames), own)
         voiced = voiced & ((own[:, PITCH_FROM] > 0) | (share == 0).all(1))
-    return mu + lifter(change, *ENVELOPE_QUEFRENCIES) * voiced[:, None]
+    return mu + lifter(change, *(WHOLE_QUEFRENCIES if whole else ENVELOPE_QUEFRENCIES)) * voiced[:, None]
 
 
 def part_of_plan(plan: Plan, styles: tuple[StyleReading, ...], frames: slice, *, margin: int = 0) -> Plan:

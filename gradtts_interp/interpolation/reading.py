@@ -259,7 +259,7 @@ def read_style(model: GradTTS, style: EncodedStyle, durations: Tensor, frames: i
         speaker=speaker,
         contour=contour,
         mean=None if model.frame_prior is None else partial(model.frame_prior, style.hidden, durations),
-        envelope=None if model.frame_prior is None else model.frame_prior.planes.envelope,
+        envelope=partial(model.frame_prior.planes.envelope, mel_std=model.settings.mel_std) if model.frame_prior else None,
     )
     return reading if style.spectrum is None else replace(reading, towards=_towards(model, reading, style.spectrum))
 

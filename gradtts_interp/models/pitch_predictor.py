@@ -48,6 +48,8 @@ ENVELOPE_WIDTH = 0.35
 """Of the bell over frequency that envelopes are read by, in F0."""
 ENVELOPE_PEAKS = 3.0
 """Log-weight of a bin on a harmonic; one between two has as much less."""
+TINIEST_POWER = 1e-12
+"""Beside that of the loudest bin, for the logarithm."""
 ENVELOPE_FRAMES = 512  # at once, for memory's sake
 LARGEST_STRETCH = 3.0
 """A contour is stretched to unit spread at most so much: a word of one tone must not become a yodel."""
@@ -311,25 +313,35 @@ class PitchPlanes(nn.Module):
         cycles, blur = self.centres[:, None] * period, self.spreads[:, None] * period
         return torch.cos(2 * math.pi * cycles) * torch.exp(-2 * (math.pi * blur).square())
 
-    def envelope(self, mel: Tensor, f0_hz: Tensor) -> Tensor:
+    def envelope(self, mel: Tensor, f0_hz: Tensor, *, of_powers: bool = False, mel_std: float = 1.0) -> Tensor:
         """Read the spectral envelope of a mel off its harmonics.
 
         Each bin becomes a mean of those around it, in which harmonics count e^6 times as much as what lies between
-        two of them; where filters are wider than harmonics are apart, bins stay as they are.
+        two of them. A mean of powers has the harmonics' height almost by itself, and follows a spectrum more closely;
+        a mean of logarithms is the smoother, and leaves the bins as they are where filters are wider than harmonics
+        are apart.
 
         Args:
-            mel: Log-mel in any unit (B, M, T).
+            mel: Log-mel of magnitudes (B, M, T).
             f0_hz: F0 of each frame (B, T) in Hz.
+            of_powers: Whether powers are averaged; else their logarithms.
+            mel_std: Nepers in one unit of the mel.
 
         Returns:
             Envelope (B, M, T), in the same unit.
         """
         apart = self.centres[:, None] - self.centres
         parts = []
-        for part, f0 in zip(mel.split(ENVELOPE_FRAMES, -1), f0_hz.split(ENVELOPE_FRAMES, -1), strict=True):
+        for part, f0 in zip(mel.float().split(ENVELOPE_FRAMES, -1), f0_hz.split(ENVELOPE_FRAMES, -1), strict=True):
             near = -0.5 * (apart / (ENVELOPE_WIDTH * f0[..., None, None])).square()
             peaks = ENVELOPE_PEAKS * self.comb(f0[:, None]).transpose(1, 2)[:, :, None]
-            parts.append(torch.einsum("btmj,bjt->bmt", (near + peaks).softmax(-1), part.float()))
+            weights = (near + peaks).softmax(-1)
+            if of_powers:
+                loudest, unit = part.amax(1, keepdim=True), 2 * mel_std
+                mean = torch.einsum("btmj,bjt->bmt", weights, ((part - loudest) * unit).exp())
+                parts.append(loudest + mean.clamp_min(TINIEST_POWER).log() / unit)
+            else:
+                parts.append(torch.einsum("btmj,bjt->bmt", weights, part))
         return torch.cat(parts, dim=-1)
 
 

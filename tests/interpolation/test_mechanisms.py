@@ -182,7 +182,7 @@ def test_an_envelope_is_blended_at_its_own_pitch_and_the_level_stays():
         return StyleReading(
             mu=None, tokens=tokens, prosody=torch.tensor([[float(number), 0, 0, 0, 1]]), contour=contour,
             mean=lambda x, prosody, first_frame: tilts[0] + (tilts[1] - tilts[0]) * x[:, :1].square() + prosody[:, 6:7],
-            envelope=lambda mel, f0_hz: mel,
+            envelope=lambda mel, f0_hz, of_powers: mel,
         )  # fmt: skip
 
     styles = [reading(0), reading(1)]

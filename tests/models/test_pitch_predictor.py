@@ -88,14 +88,15 @@ def test_planes_peak_on_harmonics(f0_hz):
     assert torch.equal(planes[0, 1, :, 0], torch.ones(mel.n_mels))
 
 
-def test_envelopes_read_at_two_pitches_are_near_though_the_harmonics_lie_elsewhere():
+@pytest.mark.parametrize("of_powers", [False, True])
+def test_envelopes_read_at_two_pitches_are_near_though_the_harmonics_lie_elsewhere(of_powers):
     planes = PitchPlanes(MelConfig())
     formants = 1.5 * torch.cos(2 * torch.pi * planes.centres / 3000)[:, None].expand(-1, 700)  # more than at once
     mels, found = [], []
     for f0_hz in (150.0, 210.0):
         f0 = torch.full((1, 700), f0_hz)
         mels.append(formants + 2 * planes.comb(f0[:, None])[0])
-        found.append(planes.envelope(mels[-1][None], f0)[0])
+        found.append(planes.envelope(mels[-1][None], f0, of_powers=of_powers)[0])
         assert torch.allclose(found[-1][:, 0], found[-1][:, -1])
     harmonic = (planes.centres > 150) & (planes.centres < 2000)
     apart, left = ((x - y)[harmonic].abs().mean() for x, y in (mels, found))
