@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 from gradtts_interp.corpus.build import build_corpus
+from gradtts_interp.corpus.manifest import load_entries
 from gradtts_interp.corpus.plan import BuildSettings
-from gradtts_interp.corpus.statistics import corpus_statistics, read_manifest, tables_of, write_statistics
+from gradtts_interp.corpus.statistics import FIELDS, corpus_statistics, tables_of, write_statistics
 from gradtts_interp.corpus.texts import write_texts
 
 logger = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _stats(args: argparse.Namespace) -> int:
-    found = corpus_statistics(read_manifest(args.corpus))
+    found = corpus_statistics(load_entries(args.corpus, fields=FIELDS))
     out = args.out or (args.corpus if args.corpus.is_dir() else args.corpus.parent)
     tables, picture = write_statistics(found, out)
     sys.stdout.write(tables_of(found))

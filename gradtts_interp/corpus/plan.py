@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -80,10 +79,6 @@ class StyleKey:
     voice: str
     pitch: str
     factors: Factors
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {"voice": self.voice, "pitch": self.pitch, "factors": self.factors.to_dict()}
 
 
 @dataclass(frozen=True)

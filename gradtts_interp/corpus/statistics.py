@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import lzma
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gradtts_interp.config import MelConfig
+from gradtts_interp.corpus.manifest import Entry
 from gradtts_interp.corpus.speakers import EMOTIONS
-from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.units import CENTS_PER_NAT
 
 FIGURE = "statistics.png"
 TABLES = "statistics.md"
 SEMITONES_PER_NAT = CENTS_PER_NAT / 100
-
-Entry = dict[str, Any]
+FIELDS = ("id", "kind", "split", "tokens", "frames", "f0")
+"""Of the manifest, which are counted."""
 
 
 @dataclass(frozen=True)
@@ -86,37 +83,6 @@ class Statistics:
     def hours(self) -> float:
         """Duration of the whole corpus."""
         return sum(self.seconds) / 3600
-
-
-def read_manifest(path: str | Path) -> list[Entry]:
-    """Read a manifest.
-
-    Args:
-        path: A corpus folder, or a manifest of JSON lines, plain or ``.xz``.
-
-    Returns:
-        Its entries.
-
-    Raises:
-        InputError: There is none, it is damaged (the line is named), or empty.
-    """
-    path = Path(path)
-    path = path / "manifest.jsonl" if path.is_dir() else path
-    try:
-        content = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
-    except (OSError, lzma.LZMAError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path} cannot be read: {reason}; expected a manifest of the corpus builder") from error
-    entries = []
-    for number, line in enumerate(content.decode("utf-8", errors="replace").splitlines(), start=1):
-        try:
-            entry = json.loads(line)
-            entries.append({name: entry[name] for name in ("id", "kind", "split", "tokens", "frames", "f0")} | entry)
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}, line {number}: {error!r}; expected an item of the corpus builder") from error
-    if not entries:
-        raise InputError(f"{path} is empty; expected items of the corpus builder")
-    return entries
 
 
 def corpus_statistics(entries: Sequence[Entry]) -> Statistics:

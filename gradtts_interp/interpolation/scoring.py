@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from gradtts_interp.diffusion.contract import Score
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import Branch, Plan
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.style_context import LOG_ZERO, StyleContext, join
-
-Score = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)

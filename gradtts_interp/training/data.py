@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from gradtts_interp.corpus.manifest import load_entries
+from gradtts_interp.corpus.speakers import EMOTIONS as DEMO_EMOTIONS
 from gradtts_interp.errors import InputError
 from gradtts_interp.pitch.contour import Contour, normalise_prosody, prosody_vector
 from gradtts_interp.text.symbols import SYMBOL_TO_ID, ids_of
 
-PARTIAL_MANIFEST = "manifest.partial.jsonl"
-EMOTIONS = ("neutral", "happy", "sad", "angry", "surprise")
+EMOTIONS = tuple(DEMO_EMOTIONS)
 
 
 @dataclass(frozen=True)
@@ -134,43 +133,6 @@ def load_items(folder: str | Path, splits: tuple[str, ...] = ("train",), *, add_
             name = entry.get("id")
             raise InputError(f"{folder}, item {name}: {error!r}; expected an item of the corpus builder") from error
     return items
-
-
-def load_entries(folder: str | Path) -> list[dict[str, Any]]:
-    """Read the manifest of a built corpus, or what there is of it while the corpus is being built.
-
-    Args:
-        folder: The corpus.
-
-    Returns:
-        Its entries, in order.
-
-    Raises:
-        InputError: No manifest, or a damaged line, named.
-    """
-    manifest, growing = Path(folder) / "manifest.jsonl", Path(folder) / PARTIAL_MANIFEST
-    unfinished = not manifest.is_file() and growing.is_file()
-    if unfinished:
-        manifest = growing
-    if not manifest.is_file():
-        raise InputError(f"{manifest}: no manifest; expected a corpus made by 'gradtts-interp corpus build'")
-    try:
-        text = manifest.read_text(encoding="utf-8")
-        lines = text.splitlines()
-        if unfinished and not text.endswith("\n"):
-            lines = lines[:-1]  # the builder is writing it
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{manifest} cannot be read: {error}; expected lines of JSON in UTF-8") from error
-    entries = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{manifest}, line {number}: {error}; expected JSON") from error
-        if not isinstance(entry, dict):
-            raise InputError(f"{manifest}, line {number} holds a {type(entry).__name__}; expected a JSON object")
-        entries.append(entry)
-    return entries
 
 
 def symbols_of(tokens: Sequence[str]) -> tuple[str, ...]:

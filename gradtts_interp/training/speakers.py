@@ -16,11 +16,11 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from gradtts_interp.config import MelConfig
+from gradtts_interp.corpus.manifest import load_entries
 from gradtts_interp.corpus.speakers import main_base
 from gradtts_interp.corpus.teacher import VOICES
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.speakers import COSINE_SCALE, SpeakerNet, SpeakerSettings
-from gradtts_interp.training.data import load_entries
 
 logger = logging.getLogger(__name__)
 

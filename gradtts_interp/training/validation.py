@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gradtts_interp.files import atomic_path
-from gradtts_interp.interpolation.attention_record import StyleMassRecorder, mass_over_time
+from gradtts_interp.interpolation.attention.recorder import StyleMassRecorder, mass_over_time
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD, Contour, extract_contour
 from gradtts_interp.pitch.masks import pitch_mask

@@ -126,15 +126,6 @@ def test_the_level_is_the_designed_one(corpus):
     assert levels["sad"] + 3 < levels["neutral"] < levels["happy"] < levels["angry"]
 
 
-def test_filelist_holds_the_bank(corpus):
-    folder, entries = corpus
-    lines = (folder / "filelist.txt").read_text().splitlines()
-    assert len(lines) == 80
-    path, text, speaker, emotion = lines[0].split("|")
-    assert (folder / path).exists() and text == entries[0]["text"] and (speaker, emotion) == ("0", "angry")
-    assert sum(json.loads((folder / "report.json").read_text())["items"].values()) == len(entries)
-
-
 def test_a_stopped_build_goes_on_and_gives_the_same(corpus, build, monkeypatch):
     folder, entries = corpus
     victim = entries[7]["id"]

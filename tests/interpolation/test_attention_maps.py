@@ -13,7 +13,7 @@ from tiny import TINY, TINY_STYLE, tiny_pipeline, tiny_style
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
-from gradtts_interp.interpolation.attention_maps import MapOptions
+from gradtts_interp.interpolation.attention.maps import MapOptions
 from gradtts_interp.models.style_attention import StyleAttnProcessor
 from gradtts_interp.plots.attention import plot_layers, plot_phonemes
 
@@ -114,7 +114,7 @@ def test_a_style_alone_has_maps_and_styles_read_alone_have_none(pipeline):
 def test_by_pitch_only_the_pitch_region_of_a_is_read_and_the_complement_exchanges_it(pipeline):
     options = {"share": shares.pitch(), "mechanisms": ("prosody", "attention")}
     maps = speak(pipeline, **options).attention_maps
-    from gradtts_interp.interpolation.reading import region_mask
+    from gradtts_interp.interpolation.conditioning import region_mask
 
     region = region_mask(A.contour, shares.pitch().region, pipeline.model.settings.mel)
     pb, pf = maps.patch
@@ -170,7 +170,7 @@ TEN_SECONDS = """
 import resource, sys
 import torch
 from gradtts_interp.interpolation import shares
-from gradtts_interp.interpolation.attention_maps import MapOptions
+from gradtts_interp.interpolation.attention.maps import MapOptions
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.styles import style_of_samples
 

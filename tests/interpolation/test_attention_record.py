@@ -5,7 +5,7 @@ import pytest
 from tiny import tiny_pipeline
 
 from gradtts_interp.interpolation import shares
-from gradtts_interp.interpolation.attention_record import StyleMassRecorder, mass_over_time
+from gradtts_interp.interpolation.attention.recorder import StyleMassRecorder, mass_over_time
 from gradtts_interp.models.style_attention import StyleAttnProcessor
 
 TEXTS = ["A cat ran.", "Two small dogs were sleeping."]

@@ -33,9 +33,9 @@ from tiny import tiny_pipeline, tiny_style
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
+from gradtts_interp.interpolation.conditioning import encode_styles, pad_ids, read_style, region_mask
 from gradtts_interp.interpolation.mechanisms import Shares, make_plan
 from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
-from gradtts_interp.interpolation.reading import encode_styles, pad_ids, read_style, region_mask
 from gradtts_interp.interpolation.scoring import Frames, make_score
 from gradtts_interp.models.style_attention import AttentionMapProcessor, StyleCrossAttention
 from gradtts_interp.models.style_context import StyleTokens, join, pool_plane

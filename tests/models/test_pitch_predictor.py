@@ -9,8 +9,8 @@ from tiny import TINY, tiny_model, tiny_style
 
 from gradtts_interp.config import MelConfig, StyleConfig
 from gradtts_interp.errors import InputError
+from gradtts_interp.interpolation.conditioning import encode_styles, pad_ids, read_style
 from gradtts_interp.interpolation.mechanisms import Shares, make_plan
-from gradtts_interp.interpolation.reading import encode_styles, pad_ids, read_style
 from gradtts_interp.models.pitch_predictor import (
     ENERGY_WEIGHT,
     PitchPlanes,
