@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from gradtts_interp.config import MelConfig
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.training.data import Corpus, Item
-from gradtts_interp.training.mix import Batch, Mixer, Reference
-from gradtts_interp.training.mix_config import MixConfig
+from gradtts_interp.training.mix import Batch, MixConfig, Mixer, Reference
 from gradtts_interp.training.start import PITCH_PARTS
 
 

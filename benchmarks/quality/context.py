@@ -23,8 +23,8 @@ from gradtts_interp.pitch.contour import Contour
 from gradtts_interp.sampling import DEFAULT_SOLVER, DEFAULT_STEPS
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
+from gradtts_interp.training.data import Features
 from gradtts_interp.training.export import bank_of_entries
-from gradtts_interp.training.filelist import Features
 from gradtts_interp.units import ratio_to_semitones
 from gradtts_interp.vocoder import GriffinLimVocoder
 

@@ -22,8 +22,7 @@ from gradtts_interp.models.style_context import StyleTokens, join
 from gradtts_interp.training.data import Corpus, Item, StyleRef
 from gradtts_interp.training.loop import LossModule
 from gradtts_interp.training.losses import draw_diffusion
-from gradtts_interp.training.mix import Mixer
-from gradtts_interp.training.mix_config import MixConfig
+from gradtts_interp.training.mix import MixConfig, Mixer
 
 Rows = list[dict[str, Any]]
 

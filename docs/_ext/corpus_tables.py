@@ -24,7 +24,7 @@ class CorpusTables(SphinxDirective):
         path = ROOT / self.arguments[0]
         self.env.note_dependency(str(path))
         found = corpus_statistics(load_entries(path))
-        size = f"{len(found.seconds):,} items, {found.hours:.2f} hours. {phones_line(found.phones)}"
+        size = f"{len(found.seconds):,} items, {found.hours:.2f} hours. {phones_line(found)}"
         groups = {"kind/split": found.kinds, "speaker": found.speakers, "emotion": found.emotions}
         return [nodes.paragraph("", size), *(_table(head, group) for head, group in groups.items())]
 

@@ -439,18 +439,12 @@ def _draw_pitch(region: PitchRegion, at: Layout) -> Plane:
 
 def bands(low_hz: float, high_hz: float, *, inside: float = 1.0, outside: float = 0.0) -> Share:
     """A share inside a frequency band and another outside, such as 0-400 Hz for F0 or 300-2500 Hz for F1-F2."""
-    inside, outside = _share(inside, "band share"), _share(outside, "band share")
-    return Share(f"bands({low_hz:g}-{high_hz:g})", partial(_draw_band, low_hz, high_hz, inside, outside))
-
-
-def _draw_band(low_hz: float, high_hz: float, inside: float, outside: float, at: Layout) -> Plane:
-    mask = band_mask(low_hz, high_hz, at.frames, at.mel)
-    return (mask * inside + (1 - mask) * outside).astype(np.float32)
+    return _in_bands(f"bands({low_hz:g}-{high_hz:g})", {(low_hz, high_hz): inside}, outside)
 
 
 def band(name: str, *, inside: float = 1.0, outside: float = 0.0) -> Share:
     """A share inside a named band and another outside; see :data:`~gradtts_interp.pitch.masks.BANDS_HZ`."""
-    return replace(bands(*band_edges(name), inside=inside, outside=outside), name=f"band({name})")
+    return _in_bands(f"band({name})", {band_edges(name): inside}, outside)
 
 
 def band_edges(name: str) -> tuple[float, float]:
@@ -474,21 +468,25 @@ def spectrum(ranges: Mapping[str | tuple[float, float], float]) -> Share:
     """
     if not ranges:
         raise InputError("bands: expected at least one band:share")
-    ranges = {chosen: _share(weight, "band share") for chosen, weight in ranges.items()}
     edges = {chosen: band_edges(chosen) if isinstance(chosen, str) else chosen for chosen in ranges}
     names = {chosen: chosen if isinstance(chosen, str) else "{:g}-{:g}".format(*chosen) for chosen in ranges}
     ordered = sorted(ranges, key=lambda chosen: edges[chosen])
     for one, other in zip(ordered[:-1], ordered[1:], strict=True):
         if edges[other][0] < edges[one][1]:
             raise InputError(f"bands {names[one]} and {names[other]} overlap; expected bands apart")
-    weights = [(edges[chosen], weight) for chosen, weight in ranges.items()]
     name = "bands(" + ",".join(f"{names[c]}:{w:g}" for c, w in ranges.items()) + ")"
-    return Share(name, partial(_draw_spectrum, weights))
+    return _in_bands(name, {edges[chosen]: weight for chosen, weight in ranges.items()})
 
 
-def _draw_spectrum(weights: Sequence[tuple[tuple[float, float], float]], at: Layout) -> Plane:
-    masks = [band_mask(*edges, at.frames, at.mel) * weight for edges, weight in weights]
-    return np.sum(masks, axis=0, dtype=np.float32)
+def _in_bands(name: str, ranges: Mapping[tuple[float, float], float], outside: float = 0.0) -> Share:
+    """Shares of bands that do not overlap, by edges in Hz, and of all else."""
+    weights = {edges: _share(weight, "band share") for edges, weight in ranges.items()}
+    return Share(name, partial(_draw_bands, weights, _share(outside, "band share")))
+
+
+def _draw_bands(weights: Mapping[tuple[float, float], float], outside: float, at: Layout) -> Plane:
+    masks = [band_mask(*edges, at.frames, at.mel) * (weight - outside) for edges, weight in weights.items()]
+    return (outside + np.sum(masks, axis=0)).astype(np.float32)
 
 
 def dimensions(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
@@ -16,8 +16,7 @@ from gradtts_interp.models.precision import bf16_is_fast
 from gradtts_interp.training.data import EMOTIONS, Corpus, Item, load_items
 from gradtts_interp.training.filelist import load_filelist
 from gradtts_interp.training.loop import TrainConfig, Trainer
-from gradtts_interp.training.mix import Mixer
-from gradtts_interp.training.mix_config import parse_mix
+from gradtts_interp.training.mix import Mixer, parse_mix
 from gradtts_interp.training.start import (
     PARTS,
     SCORE,
@@ -30,6 +29,8 @@ from gradtts_interp.training.start import (
 )
 
 logger = logging.getLogger(__name__)
+
+TRAIN_OPTIONS = {field.name for field in fields(TrainConfig)}
 
 STYLE = StyleConfig(n_speakers=16, emotion_dim=len(EMOTIONS), pitch=True)
 DEMO = ModelConfig(
@@ -99,6 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--learning-rate", type=float, default=6e-4, help="peak rate of AdamW")
     parser.add_argument(
         "--precision",
+        dest="mixed_precision",
         choices=("auto", "no", "bf16", "fp16"),
         default="auto",
         help="mixed precision; auto is bf16 where the hardware multiplies it, and no elsewhere, where bf16 takes much "
@@ -109,7 +111,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers", type=int, default=0, help="processes that draw batches ahead, for a GPU that would wait for them"
     )
     parser.add_argument("--seed", type=int, default=0, help="of data, noise and initial weights")
-    parser.add_argument("--save-every", type=float, default=300.0, help="seconds between checkpoints")
+    parser.add_argument(
+        "--save-every",
+        dest="save_every_seconds",
+        metavar="SECONDS",
+        type=float,
+        default=300.0,
+        help="seconds between checkpoints",
+    )
     parser.add_argument("--validate-every", type=int, default=250, help="steps between validations")
     parser.add_argument("--sample-every", type=int, default=1000, help="steps between pictures of a sample; 0 = never")
 
@@ -156,26 +165,12 @@ def _train_config(args: argparse.Namespace) -> TrainConfig:
         raise InputError(f"workers {args.workers}: expected 0 or more processes")
     if args.valid and not args.filelist:
         raise InputError(f"--valid {args.valid} goes with --filelist; a built corpus has a split of its own")
-    precision = args.precision
-    if precision == "auto":
+    values = {name: value for name, value in vars(args).items() if name in TRAIN_OPTIONS}
+    if args.mixed_precision == "auto":
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        precision = "bf16" if bf16_is_fast(device) else "no"
-    return TrainConfig(
-        batch_size=args.batch_size,
-        accumulate=args.accumulate,
-        mix=replace(parse_mix(args.mix), length_buckets=args.length_buckets),
-        learning_rate=args.learning_rate,
-        steps=args.steps,
-        seconds=args.seconds,
-        mixed_precision=precision,
-        only=args.only,
-        adversarial=args.adversarial,
-        seed=args.seed,
-        workers=args.workers,
-        save_every_seconds=args.save_every,
-        validate_every=args.validate_every,
-        sample_every=args.sample_every,
-    )
+        values["mixed_precision"] = "bf16" if bf16_is_fast(device) else "no"
+    values["mix"] = replace(parse_mix(args.mix), length_buckets=args.length_buckets)
+    return TrainConfig(**values)
 
 
 def _read_data(args: argparse.Namespace) -> tuple[GradTTS, list[Item]]:

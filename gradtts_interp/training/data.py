@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from gradtts_interp.config import MelConfig
 from gradtts_interp.corpus.manifest import load_entries
 from gradtts_interp.corpus.speakers import EMOTIONS as DEMO_EMOTIONS
 from gradtts_interp.errors import InputError
@@ -79,6 +80,14 @@ class Item:
         return self.mel.shape[1]
 
 
+@dataclass(frozen=True)
+class Features:
+    """What training reads of a recording: log-mel (M, T) and its contour (T,)."""
+
+    mel: NDArray[np.float16]
+    contour: Contour
+
+
 class Corpus:
     """Items of one split, indexed by voice, by manner of pitch, and by both."""
 
@@ -140,28 +149,45 @@ def symbols_of(tokens: Sequence[str]) -> tuple[str, ...]:
     return tuple(token if token in SYMBOL_TO_ID and not token.isalnum() else f"@{token}" for token in tokens)
 
 
+def read_features(file: Path, frame_rate_hz: float) -> Features:
+    """Features of an utterance, as this cache and the corpus builder write them.
+
+    Args:
+        file: Their ``.npz``.
+        frame_rate_hz: Frames per second of the contour.
+
+    Returns:
+        The features.
+    """
+    with np.load(file) as found:
+        contour = Contour(
+            f0_hz=found["f0_hz"],
+            voiced=found["voiced"].astype(bool),
+            energy_db=found["energy_db"],
+            frame_rate_hz=frame_rate_hz,
+        )
+        return Features(found["mel"], contour)
+
+
 def _read_item(folder: Path, entry: dict, add_blank: bool) -> Item:
-    with np.load(folder / "features" / f"{entry['id']}.npz") as features:
-        arrays = {name: features[name] for name in features.files}
-    contour = Contour(
-        f0_hz=arrays["f0_hz"], voiced=arrays["voiced"], energy_db=arrays["energy_db"], frame_rate_hz=22050 / 256
-    )
-    if entry["kind"] == "blend":
-        styles = tuple(StyleRef(entry[k]["voice"], entry[k]["pitch"]) for k in ("a", "b"))
-    else:
-        styles = (StyleRef(entry["voice"], entry["pitch"]),)
+    file, blend = folder / "features" / f"{entry['id']}.npz", entry["kind"] == "blend"
+    features = read_features(file, MelConfig().frame_rate_hz)
+    with np.load(file) as stored:
+        durations = stored["durations"].astype(np.int64)
+        share = stored["share"].astype(np.float32) if blend else None
+    contour = features.contour
     return Item(
         id=entry["id"],
         kind=entry["kind"],
         split=entry["split"],
         text=entry["text"],
         ids=np.asarray(ids_of(symbols_of(entry["tokens"]), add_blank), dtype=np.int64),
-        durations=arrays["durations"].astype(np.int64),
-        mel=arrays["mel"],
-        f0_hz=arrays["f0_hz"],
-        voiced=arrays["voiced"].astype(bool),
-        energy_db=arrays["energy_db"],
+        durations=durations,
+        mel=features.mel,
+        f0_hz=contour.f0_hz,
+        voiced=contour.voiced,
+        energy_db=contour.energy_db,
         prosody=normalise_prosody(prosody_vector(contour)),
-        styles=styles,
-        share=arrays["share"].astype(np.float32) if entry["kind"] == "blend" else None,
+        styles=tuple(StyleRef(e["voice"], e["pitch"]) for e in ([entry["a"], entry["b"]] if blend else [entry])),
+        share=share,
     )

@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
@@ -25,18 +25,19 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.training import state
-from gradtts_interp.training.adversarial import BETAS, RATE, MelDiscriminator
 from gradtts_interp.training.losses import Diffusion, Losses, draw_diffusion, training_losses
-from gradtts_interp.training.mix import KINDS, Batch, Mixer
-from gradtts_interp.training.mix_config import MixConfig
-from gradtts_interp.training.records import RunLog
-from gradtts_interp.training.signals import StopSignal
+from gradtts_interp.training.mix import KINDS, Batch, MixConfig, Mixer
 from gradtts_interp.training.start import PARTS, SCORE, parameters_to_train
+from gradtts_interp.training.state import RunLog, StopSignal
 from gradtts_interp.training.validation import SAMPLE_STEPS, write_sample
+from hifigan.discriminators import PictureDiscriminator
 
 logger = logging.getLogger(__name__)
 
 LOG_EVERY = 50
+CHANNELS, DISCRIMINATOR_BETAS = 32, (0.5, 0.9)
+DISCRIMINATOR_RATE = 0.25
+"""Learning rate of the discriminator of mels, as a share of the model's."""
 LOSSES = ("duration", "prior", "diffusion", "pitch", "alignment", "adversarial", "discriminator")
 FIGURES = (*LOSSES, "residual")
 PATIENCE = 20
@@ -96,11 +97,12 @@ class TrainConfig:
     adversarial: float = 0.0
 
 
+@dataclass
 class Progress:
     """Where a run stands: steps made and seconds of stepping spent."""
 
-    def __init__(self, step: int = 0, seconds: float = 0.0) -> None:
-        self.step, self.seconds = step, seconds
+    step: int = 0
+    seconds: float = 0.0
 
     def fraction(self, config: TrainConfig) -> float:
         """Part of the run that is done, in [0, 1]."""
@@ -122,7 +124,7 @@ class LossModule(nn.Module):
     def __init__(self, model: GradTTS, adversarial: float = 0.0) -> None:
         super().__init__()
         self.model, self.adversarial = model, adversarial
-        self.discriminator = MelDiscriminator() if adversarial else None
+        self.discriminator = PictureDiscriminator(CHANNELS) if adversarial else None
 
     def forward(self, batch: Batch, diffusion: Diffusion | None) -> Losses:
         """Losses of one batch."""
@@ -251,7 +253,9 @@ class Trainer:
         judge = self.loss_module.discriminator
         groups: list[dict[str, Any]] = [{"params": parameters_to_train(model, config.only)}]
         if judge is not None:
-            groups.append({"params": list(judge.parameters()), "betas": BETAS, "share": RATE})
+            groups.append(
+                {"params": list(judge.parameters()), "betas": DISCRIMINATOR_BETAS, "share": DISCRIMINATOR_RATE}
+            )
         optimiser = torch.optim.AdamW(
             groups,
             lr=config.learning_rate,
@@ -420,10 +424,8 @@ class Trainer:
             with self.averaged() as model, self.accelerator.autocast():
                 steps = 0 if self.config.only in PARTS else SAMPLE_STEPS
                 title = f"step {self.progress.step}"
-                picture, figures = write_sample(model, self.valid, path, title=title, steps=steps)
+                figures = write_sample(model, self.valid, path, title=title, steps=steps)
             self._log({name: value for name, value in figures.items() if math.isfinite(value)})
-            if self.log is not None:
-                self.log.image("sample", picture, self.progress.step)
         except Exception as error:  # whatever it is, hours of training are worth more than a picture
             logger.warning("no sample at step %d: %r", self.progress.step, error)
             return None
@@ -444,9 +446,11 @@ class Trainer:
         path = self.folder / f"step_{self.progress.step:07d}"
         if not self.accelerator.is_main_process:
             return path
-        weights = state.plain(self.model.state_dict())
+        weights = {"model": state.plain(self.model.state_dict())}
         with self.averaged():
-            averaged = state.plain(self.model.state_dict())
+            weights["ema"] = state.plain(self.model.state_dict())
+        if self.loss_module.discriminator is not None:
+            weights["discriminator"] = state.plain(self.loss_module.discriminator.state_dict())
         values = {
             "step": self.progress.step,
             "seconds": self.progress.seconds,
@@ -454,9 +458,7 @@ class Trainer:
             "settings": self.model.settings.to_dict(),
             "train": asdict(self.config),
         }
-        judge = self.loss_module.discriminator
-        judged = state.plain(judge.state_dict()) if judge is not None else {}
-        return state.write(path, state.Checkpoint(weights, averaged, self.optimiser.state_dict(), values, judged))
+        return state.write(path, weights, self.optimiser.state_dict(), values)
 
     def resume(self) -> None:
         """Go on from the newest checkpoint of the folder, if there is one.
@@ -467,22 +469,20 @@ class Trainer:
         found = state.checkpoints(self.folder)
         if not found:
             return
-        saved = state.read(found[-1])
-        state.require_same_run(found[-1], saved.values, self.model.settings, asdict(self.config))
-        self.model.load_state_dict(saved.averaged)
+        weights, optimiser, values = state.read(found[-1])
+        state.require_same_run(found[-1], values, self.model.settings, asdict(self.config))
+        self.model.load_state_dict(weights["ema"])
         self.ema.shadow_params = [p.detach().clone() for p in self.model.parameters()]
-        self.model.load_state_dict(saved.weights)
+        self.model.load_state_dict(weights["model"])
         if self.loss_module.discriminator is not None:
-            self.loss_module.discriminator.load_state_dict(saved.discriminator)
-        self.optimiser.load_state_dict(saved.optimiser)
-        self.ema.optimization_step = saved.values["ema_steps"]
-        self.progress = Progress(saved.values["step"], saved.values["seconds"])
+            self.loss_module.discriminator.load_state_dict(weights["discriminator"])
+        self.optimiser.load_state_dict(optimiser)
+        self.ema.optimization_step = values["ema_steps"]
+        self.progress = Progress(values["step"], values["seconds"])
         logger.info("resumed from %s at step %d", found[-1], self.progress.step)
 
 
 def swap_references(batch: Batch) -> Batch:
     """Give each item the references of its neighbour: a model that reads its references must get worse."""
-    values: dict[str, Any] = {name: getattr(batch, name) for name in batch.__dataclass_fields__}
-    for name in ("reference", "reference_lengths", "reference_mask", "speaker", "emotion", "prosody"):
-        values[name] = values[name].roll(1, dims=1)
-    return Batch(**values)
+    names = ("reference", "reference_lengths", "reference_mask", "speaker", "emotion", "prosody")
+    return replace(batch, **{name: getattr(batch, name).roll(1, dims=1) for name in names})

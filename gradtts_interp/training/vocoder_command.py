@@ -11,7 +11,6 @@ import dataclasses
 import logging
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +23,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.models.precision import bf16_is_fast
 from gradtts_interp.pitch.contour import extract_contour, fill_unvoiced, refine_f0
-from gradtts_interp.training.signals import StopSignal
+from gradtts_interp.training.state import StopSignal, tensorboard
 from gradtts_interp.vocoder import Vocoder
 from hifigan.config import CONFIGS, AnyConfig, HarmonicConfig
 from hifigan.data import Corpus
@@ -222,7 +221,7 @@ def _vocoder_to_start_from(path: Path | None, mel_config: MelConfig) -> Vocoder 
 
 
 def _train(trainer: Trainer, args: argparse.Namespace, mel_config: MelConfig) -> int:
-    board = _tensorboard(args.out)
+    board = tensorboard(args.out / "tensorboard")
 
     def on_step(step: int, report: dict[str, float]) -> None:
         trainer.stopping = stop.received is not None
@@ -244,12 +243,3 @@ def _train(trainer: Trainer, args: argparse.Namespace, mel_config: MelConfig) ->
     with StopSignal() as stop, tqdm(total=1000, initial=round(trainer.share * 1000), unit="‰", mininterval=10) as bar:
         trainer.run(args.out, save_every_seconds=args.save_every, on_step=on_step, on_save=on_save)
     return 128 + stop.received if stop.received else 0
-
-
-def _tensorboard(folder: Path) -> Any:
-    """Return a TensorBoard writer, or None where it is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder / "tensorboard"))

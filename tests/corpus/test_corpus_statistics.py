@@ -40,7 +40,7 @@ def test_figures_of_a_small_manifest():
     happy = {"mean_hz": 400.0, "log_std": 0.2, "voiced_share": 0.5}
     entries = [entry("a"), entry("b", emotion="happy", speaker=1, f0=happy, tokens=["G", "G", "OW0"])]
     found = corpus_statistics(entries)
-    assert found.phones.counts == {"G": 3, "OW": 2} and 1.9 < found.phones.effective < 2
+    assert found.phones == {"G": 3, "OW": 2} and 1.9 < found.effective_phones < 2
     assert found.hours == pytest.approx(2 * 172 * 256 / 22050 / 3600)
     assert found.emotions["happy"].f0_hz == pytest.approx(400) and list(found.speakers) == ["0", "1"]
     assert found.kinds["bank/train"].f0_hz == pytest.approx(200)
@@ -103,4 +103,4 @@ def test_a_corpus_that_is_being_built_gives_what_there_is(tmp_path):
 def test_the_committed_corpus_is_as_large_as_it_should_be(committed):
     found = corpus_statistics(committed)
     assert found.hours >= 3 and len(found.speakers) == 16 and len(found.emotions) == 5
-    assert len(found.phones.counts) == 39 and min(found.phones.counts.values()) >= 80
+    assert len(found.phones) == 39 and min(found.phones.values()) >= 80

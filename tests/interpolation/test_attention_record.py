@@ -5,7 +5,7 @@ import pytest
 from tiny import tiny_pipeline
 
 from gradtts_interp.interpolation import shares
-from gradtts_interp.interpolation.attention.recorder import StyleMassRecorder, mass_over_time
+from gradtts_interp.interpolation.attention.recorder import StyleMassRecorder, mass_plane
 from gradtts_interp.models.style_attention import StyleAttnProcessor
 
 TEXTS = ["A cat ran.", "Two small dogs were sleeping."]
@@ -34,7 +34,7 @@ def test_mass_sums_to_one_and_follows_the_share(spoken):
             assert site["mass"].shape == (2, 80 // cell, -(-frames // cell))
             np.testing.assert_allclose(site["mass"].sum(0), 1, atol=1e-5)
             assert site["mass"][1, :, 0].max() < 1e-5
-        over_time = mass_over_time(speech.attention, 1, frames)
+        over_time = mass_plane(speech.attention, 1, frames).mean(0)
         assert over_time.shape == (frames,)
         assert over_time[: frames // 4].max() < 0.01 and over_time[-frames // 4 :].min() > 0.99
 
@@ -60,12 +60,12 @@ def test_styles_that_are_read_alone_leave_no_mass(spoken):
     assert pipeline(TEXTS[0], a, num_inference_steps=1, seed=0, output_attention=True).attention is None
 
 
-def test_bins_can_be_chosen():
+def test_mass_lies_on_the_bins_and_frames_of_the_mel():
     mass = np.zeros((2, 20, 3))
     mass[1, :2] = 1.0
     attention = {"mid": {"mass": mass, "cell": 4.0}}
-    np.testing.assert_allclose(mass_over_time(attention, 1, 10, bins=slice(0, 8)), np.ones(10))
-    np.testing.assert_allclose(mass_over_time(attention, 1, 10), np.full(10, 0.1))
+    np.testing.assert_allclose(mass_plane(attention, 1, 10)[:8], np.ones((8, 10)))
+    np.testing.assert_allclose(mass_plane(attention, 1, 10).mean(0), np.full(10, 0.1))
 
 
 def test_processors_come_back_after_an_error(spoken):

@@ -11,8 +11,7 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.models.style_encoder import ROLES
 from gradtts_interp.training.data import Corpus
-from gradtts_interp.training.mix import KINDS, Mixer, collate
-from gradtts_interp.training.mix_config import MixConfig, parse_mix
+from gradtts_interp.training.mix import KINDS, MixConfig, Mixer, collate, parse_mix
 
 PLAIN = replace(MIX, null=0.0, null_text=0.0, drop_prosody=0.0, drop_name=0.0, drop_tokens=0.0, one_sided=0.0)
 

@@ -289,24 +289,22 @@ class MassObserver(AttentionWatch):
         return record
 
 
-def mass_over_time(
-    attention: dict[str, dict[str, Any]], style: int, frames: int, *, bins: slice = slice(None), n_mels: int = 80
+def mass_plane(
+    attention: dict[str, dict[str, Any]], style: int, frames: int, *, n_mels: int = 80
 ) -> NDArray[np.float64]:
-    """Attention mass of one style on the mel's frames, mean over sites and bins.
+    """Attention mass of one style on the mel's plane, mean over sites.
 
     Args:
         attention: As in :attr:`gradtts_interp.speech.Speech.attention`.
         style: Its number, 0 for A.
         frames: Mel frames (T).
-        bins: Mel bins that count, such as those of F0.
         n_mels: Mel bins (M).
 
     Returns:
-        (T,) in [0, 1].
+        (M, T) in [0, 1].
     """
-    rows = []
+    planes = []
     for site in attention.values():
         cell = int(site["cell"])
-        plane = np.repeat(np.repeat(site["mass"][style], cell, axis=0), cell, axis=1)[:n_mels, :frames]
-        rows.append(plane[bins].mean(0))
-    return np.mean(rows, axis=0, dtype=np.float64)
+        planes.append(site["mass"][style].repeat(cell, axis=0).repeat(cell, axis=1)[:n_mels, :frames])
+    return np.mean(planes, axis=0, dtype=np.float64)
