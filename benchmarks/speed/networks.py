@@ -89,9 +89,7 @@ def tuning(setup: SpeedSetup) -> Rows:
     cases = {"no tuning (baseline)": None}
     windows = (NoiseWindow(0.8, 1.0, style=0, region="pitch", steps=4),)
     cases["latent"] = NoiseTuning(windows=windows)
-    for checkpointing in (True, False):
-        name = f"initial, {'with' if checkpointing else 'without'} checkpointing"
-        cases[name] = NoiseTuning(windows=windows, target="initial", checkpointing=checkpointing)
+    cases["initial"] = NoiseTuning(windows=windows, target="initial")
     cases["defaults"] = NoiseTuning()
     rows: Rows = []
     for name, chosen in cases.items():

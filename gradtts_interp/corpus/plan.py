@@ -47,7 +47,7 @@ class BuildSettings:
         test_voices: Held-out voices.
         test_pitches: Held-out pitch styles.
         test_utterances: Utterances per held-out voice and pitch style.
-        valid_share: Share of training items set apart for validation.
+        valid_share: Share of training items set apart for validation, 0 to 1.
     """
 
     seed: int = 0

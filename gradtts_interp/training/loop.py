@@ -53,27 +53,27 @@ class TrainConfig:
 
     Attributes:
         batch_size: Items of the global batch, over all processes.
-        accumulate: The global batch is worked through in so many parts, for want of memory.
-        learning_rate: Peak of AdamW's rate.
+        accumulate: Parts of the global batch that are worked through in turn, which takes less memory.
+        learning_rate: Peak rate of AdamW.
         warmup_steps: Steps of linear rise.
         final_rate: The rate falls along a cosine to this part of its peak.
         steps: Steps of the whole run.
-        seconds: If given, the run (all its resumed parts together) ends after this many seconds of stepping, and
-            the rate falls with time spent instead of steps made.
+        seconds: If given, the run ends after this many seconds of stepping, resumed parts included, and the rate falls
+            with time spent instead of steps made.
         weight_decay: AdamW's.
         clip: Largest gradient norm.
         ema_decay: Of the averaged weights, which are the ones shipped.
         save_every_seconds: Between checkpoints.
         validate_every: Steps between validations.
-        sample_every: Steps between pictures of a validation sample; 0 for none.
+        sample_every: Steps between pictures of a sample; 0 for none.
         mixed_precision: ``no``, ``bf16`` or ``fp16``.
         seed: Of data, noise and initial weights.
         workers: Processes that draw batches ahead of the step; 0 draws each when it is needed.
         mix: The training mix.
         only: A key of :data:`~gradtts_interp.training.start.PARTS`, or
             :data:`~gradtts_interp.training.start.SCORE`, that is trained alone, all else staying as it is; "" for all.
-        adversarial: Weight of a discriminator's scores of the mels of what is trained alone, a frame prior or the score
-            network around it; 0 for no discriminator.
+        adversarial: With a frame prior or the score network around it trained alone (--only prior, --only score):
+            weight of the scores of a discriminator that is trained beside it, so that mels do not blur; 0 for none.
     """
 
     batch_size: int = 8
