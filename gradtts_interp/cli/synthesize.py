@@ -94,7 +94,8 @@ def _add_blend(group: argparse._ArgumentGroup) -> None:
         action="append",
         metavar="NAME=VALUE",
         help="setting of mechanism noise, which it implies; repeatable: target=latent|initial, pool=N, max_move=0.3, "
-        "budget_seconds=S, window=0.8-1:style=a:region=pitch:steps=6:objective=mass_in (default: one that suits the mode)",
+        "budget_seconds=S, window=0.8-1:style=a:region=pitch:steps=6:objective=mass_in (default: one that suits the "
+        "mode)",
     )
 
 

@@ -247,12 +247,6 @@ def draw_share(random: np.random.Generator) -> Points:
     return ((0.0, low), (start, low), (end, high), (1.0, high))
 
 
-def share_at(points: Points, relative_time: np.ndarray) -> np.ndarray:
-    """Read a share at relative times in [0, 1]; at the very time of a step it is already the new value."""
-    times, values = (np.array(column, dtype=np.float64) for column in zip(*points, strict=True))
-    return np.interp(relative_time, times, values)
-
-
 def _bank_style(speaker: int, emotion: str) -> StyleKey:
     voice, pitch = f"s{speaker}", f"s{speaker}-{emotion}"
     return StyleKey(voice, pitch, Factors.of(bank_voices()[voice], bank_pitches()[pitch]))
