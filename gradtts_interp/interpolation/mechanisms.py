@@ -165,8 +165,7 @@ class Plan:
         """Mean of the diffusion (B, M, T): under scores that were learnt around different means, the blend of those."""
         parts: list[Tensor] = []
         for branch in self.branches:
-            if branch.mu is None:
-                raise ValueError("a plan without prior means; expected one that make_plan gave")
+            assert branch.mu is not None, "a plan of plan_evaluations has no prior means yet"
             parts.append(branch.mu if branch.weight is None else branch.mu * branch.weight)
         return sum(parts[1:], start=parts[0])
 

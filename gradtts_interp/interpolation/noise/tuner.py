@@ -99,7 +99,7 @@ class Measurement:
 
 
 Measure = Callable[[Tensor], tuple[Value, Mass]]
-"""From a place (B, M, T), a residual or a noise, to the objective and the mass seen, on the graph."""
+"""From a residual (B, M, T), the noisy mel minus its mean, to the objective and the mass seen, on the graph."""
 
 
 class NoiseTuner:
@@ -159,16 +159,10 @@ class NoiseTuner:
         self._goals = [self._goal(window, shares) for window in self.windows]
         self._descents = [Descent(window, noise) for window in self.windows]
         self._spent = torch.zeros_like(noise[:, :1, :1])
-        evaluated, passed = solver_times(sampler_by_name(options.solver), model.schedule, options.steps)
-        if self.tuning.target == "initial":
-            evaluated, _ = solver_times(sampler_by_name(SHORT_SOLVER), model.schedule, SHORT_SOLVER_STEPS)
-        else:
-            self._visits = plan_visits(self.windows, [1.0, *passed])
-        self._note_missed(evaluated if self.tuning.target == "initial" else list(self._visits))
+        self._visits = self._plan_visits(options)
+        self._note_missed()
         pool = [noise, *(another() for _ in range(self.tuning.pool - 1) if another is not None)]
         noise, mask = self._best(pool), self._mask
-        if self.tuning.target == "initial":
-            return torch.where(mask > 0, self._tune_initial(noise * mask, evaluated), noise)
         start = noise * mask / self._temperature
         tuned = self._tune_at(1.0, start)
         return torch.where((mask > 0) & (tuned != start), tuned * self._temperature, noise)
@@ -204,11 +198,22 @@ class NoiseTuner:
             f0_bins = f0_bins_on_target(self.styles[window.style], lengths, mask.shape[-1], mel=mel, pitch=self.pitch)
         return Goal(window.style, window.region, mask, None if shares is None else shares.timbre.clamp(0, 1), f0_bins)
 
-    def _note_missed(self, times: Sequence[float]) -> None:
+    def _plan_visits(self, options: SamplingOptions) -> dict[float, list[tuple[int, int]]]:
+        """At which times which windows make how many steps: those of an initial noise are all made at t = 1."""
+        schedule = self._model.schedule
+        if self.tuning.target == "latent":
+            _, passed = solver_times(sampler_by_name(options.solver), schedule, options.steps)
+            return plan_visits(self.windows, [1.0, *passed])
+        evaluated, _ = solver_times(sampler_by_name(SHORT_SOLVER), schedule, SHORT_SOLVER_STEPS)
+        reached = [i for i, window in enumerate(self.windows) if any(window.holds(t) for t in evaluated)]
+        return {1.0: [(i, self.windows[i].steps) for i in reached if self.windows[i].steps > 0]}
+
+    def _note_missed(self) -> None:
+        visited = {i for pairs in self._visits.values() for i, _ in pairs}
         notes = tuple(
             f"noise window {i}: no step of the solver falls into ({w.t_from:g}, {w.t_to:g}]; use more steps"
             for i, w in enumerate(self.windows)
-            if w.steps > 0 and not any(w.holds(t) for t in times)
+            if w.steps > 0 and i not in visited
         )
         for note in notes:
             logger.warning(note)
@@ -233,34 +238,27 @@ class NoiseTuner:
 
     def _tune_at(self, t: float, residual: Tensor) -> Tensor:
         for window, count in self._visits.get(t, ()):
-            start = residual
-            bound = (self.tuning.max_move - self._spent).clamp_min(0)
-            residual = self._descend(window, count, start, start, bound, self._measure_at(window, t), t)
+            start, initial = residual, self.tuning.target == "initial"
+            measure = self._measure_through_solver(window) if initial else self._measure_at(window, t)
+            residual = self._descend(window, count, start, measure, t)
             self._spent = self._spent + moved_part(residual, start)
         return residual
 
     def _measure_at(self, window: int, t: float) -> Measure:
         """What measures a residual (B, M, T) by a window's objective at a time."""
 
-        def measure(place: Tensor) -> tuple[Value, Mass]:
-            x = (self._mu + place) * self._mask
+        def measure(residual: Tensor) -> tuple[Value, Mass]:
+            x = (self._mu + residual) * self._mask
             score, mass = self._network(x, t)
             return self._value(window, score, mass, x, t), mass
 
         return measure
 
-    def _tune_initial(self, noise: Tensor, times: Sequence[float]) -> Tensor:
-        start, bound = noise, torch.full_like(self._spent, self.tuning.max_move)
-        for i, window in enumerate(self.windows):
-            if any(window.holds(t) for t in times):
-                noise = self._descend(i, window.steps, noise, start, bound, self._measure_through_solver(i), 1.0)
-        return noise
-
     def _measure_through_solver(self, window: int) -> Measure:
-        """What measures a noise by what the network shows in a window when a short solver starts from it."""
+        """What measures a residual at t = 1 by what the network shows in a window when a short solver starts there."""
         spec, sampler = self.windows[window], sampler_by_name(SHORT_SOLVER)
 
-        def measure(noise: Tensor) -> tuple[Value, Mass]:
+        def measure(residual: Tensor) -> tuple[Value, Mass]:
             seen: list[tuple[Value, Mass]] = []
 
             def score(x: Tensor, times: Tensor) -> Tensor:
@@ -273,9 +271,8 @@ class NoiseTuner:
                     seen.append((self._value(window, answer, mass, x, t), mass))
                 return answer
 
-            start = noise * self._mask / self._temperature
             with suppress(AllSeenError):
-                sampler(score, self._model.schedule, start, self._mu, self._mask, SHORT_SOLVER_STEPS)
+                sampler(score, self._model.schedule, residual, self._mu, self._mask, SHORT_SOLVER_STEPS)
             loss, inside, outside = (torch.stack(parts).mean(0) for parts in zip(*[v for v, _ in seen], strict=True))
             return (loss, inside, outside), seen[-1][1]
 
@@ -314,10 +311,9 @@ class NoiseTuner:
         loss, inside, outside = (x.detach() for x in value)
         return Measurement(loss, inside, outside, {site: m.detach() for site, m in mass.items()}, gradient)
 
-    def _descend(
-        self, window: int, count: int, place: Tensor, anchor: Tensor, bound: Tensor, measure: Measure, t: float
-    ) -> Tensor:
-        """Take up to ``count`` steps from ``place``, within ``bound`` of ``anchor``."""
+    def _descend(self, window: int, count: int, start: Tensor, measure: Measure, t: float) -> Tensor:
+        """Take up to ``count`` steps from a residual, as far as what is left of ``max_move`` goes."""
+        place, bound = start, (self.tuning.max_move - self._spent).clamp_min(0)
         if self._out_of_time():
             return place
         descent = self._descents[window]
@@ -327,13 +323,13 @@ class NoiseTuner:
             self.trace.before.setdefault(window, self._maps(window, here))
             for left in range(count, 0, -1):
                 assert here.gradient is not None
-                there_at = descent.step(place, here.gradient, anchor, bound)
+                there_at = descent.step(place, here.gradient, start, bound)
                 there = self._measured(there_at, measure, with_gradient=left > 1)
                 taken = descent.accept(here.loss, there.loss)
                 place = torch.where(taken[:, None, None], there_at, place)
                 seconds = time.perf_counter() - began
                 began += seconds
-                self._note(window, t, here, there, taken, self._spent + moved_part(place, anchor), seconds)
+                self._note(window, t, here, there, taken, self._spent + moved_part(place, start), seconds)
                 here = _merged(taken, there, here)
                 if not descent.active.any() or self._out_of_time():
                     break
