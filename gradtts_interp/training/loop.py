@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
@@ -130,16 +130,6 @@ class LossModule(nn.Module):
         """Losses of one batch."""
         judge = self.discriminator
         return training_losses(self.model, batch, diffusion, discriminator=judge, weight=self.adversarial)
-
-
-@dataclass(frozen=True)
-class Part:
-    """What a part of the global batch gave: figures (8,), errors and kinds of its items, whether all was finite."""
-
-    losses: torch.Tensor
-    per_kind: torch.Tensor
-    kind: torch.Tensor
-    finite: bool
 
 
 Draw = tuple[Batch, Diffusion | None]
@@ -336,16 +326,17 @@ class Trainer:
         self.step_module.train()
         # Dropout, too, is a function of the step, so that a resumed run equals one that was never stopped.
         torch.manual_seed((config.seed * 1_000_003 + step) * 64 + self.accelerator.process_index)
-        parts = [self._part(*draw) for draw in draws or self.draws.of_step(step)]
-        losses = torch.stack([part.losses for part in parts]).mean(0)
-        means = self.accelerator.reduce(losses, "mean").tolist()
+        draws = draws or self.draws.of_step(step)
+        parts = [self._part(*draw) for draw in draws]
+        figures = [torch.stack([getattr(losses, name).float() for name in FIGURES]) for losses, _ in parts]
+        means = self.accelerator.reduce(torch.stack(figures).mean(0), "mean").tolist()
         values = {**dict(zip(FIGURES, means, strict=True)), "rate": rate}
-        if not self._update(all(part.finite for part in parts), values):
+        if not self._update(all(finite for _, finite in parts), values):
             self._count_failure(values)
             return values
         self.failures = 0
-        errors = self.accelerator.gather(torch.cat([part.per_kind for part in parts]))
-        kinds = self.accelerator.gather(torch.cat([part.kind for part in parts]))
+        errors = self.accelerator.gather(torch.cat([losses.per_kind for losses, _ in parts]))
+        kinds = self.accelerator.gather(torch.cat([batch.kind for batch, _ in draws]).to(errors.device))
         for i, kind in enumerate(KINDS):
             if (kinds == i).any():
                 values[f"diffusion/{kind}"] = float(errors[kinds == i].mean())
@@ -353,16 +344,15 @@ class Trainer:
             values[f"gate/{name}"] = float(site.gate.detach().abs().mean())
         return values
 
-    def _part(self, batch: Batch, diffusion: Diffusion | None) -> Part:
-        """Losses and gradients of some items of the global batch; no gradient where the loss is not finite."""
+    def _part(self, batch: Batch, diffusion: Diffusion | None) -> tuple[Losses, bool]:
+        """Losses of some items of the global batch, off the graph, and whether they are finite; else no gradients."""
         batch = batch.to(self.accelerator.device)
         with self.accelerator.autocast():
             losses = self.step_module(batch, diffusion)
         finite = bool(self.accelerator.gather(losses.total.detach().isfinite().reshape(1)).all())
         if finite:
             self.accelerator.backward(losses.total / self.config.accumulate)
-        each = torch.stack([getattr(losses, name).detach().float() for name in FIGURES])
-        return Part(each, losses.per_kind, batch.kind, finite)
+        return Losses(*(getattr(losses, f.name).detach() for f in fields(Losses))), finite
 
     def _update(self, finite: bool, values: dict[str, float]) -> bool:
         """Step the optimiser unless a loss or the gradient is not finite; says whether it stepped."""

@@ -34,7 +34,7 @@ Pair = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Losses:
-    """Scalars of one step; ``total`` carries the gradient.
+    """Scalars of one step.
 
     Attributes:
         duration: Mean squared error of log durations.
@@ -45,7 +45,6 @@ class Losses:
         alignment: Error of the token means by which a model with a frame prior aligns recordings; 0 for others.
         adversarial: What a discriminator makes the mels of the score network or the prior lose; 0 without one.
         discriminator: Loss of that discriminator.
-        total: Sum of the seven.
         per_kind: Diffusion error per item (B,), for logs by kind of reference.
         residual: Spread of what the prior leaves to the score network; ``residual_std`` of the model may be set to it.
     """
@@ -57,9 +56,14 @@ class Losses:
     alignment: Tensor
     adversarial: Tensor
     discriminator: Tensor
-    total: Tensor
     per_kind: Tensor
     residual: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """Sum of the seven, which carries the gradient."""
+        of_model = self.duration + self.prior + self.diffusion + self.pitch + self.alignment
+        return of_model + self.adversarial + self.discriminator
 
 
 @dataclass(frozen=True)
@@ -254,7 +258,6 @@ def training_losses(
         alignment=prior.alignment,
         adversarial=adversarial,
         discriminator=own,
-        total=duration_loss + prior_loss + loss + pitch_loss + prior.alignment + adversarial + own,
         per_kind=error.detach(),
         residual=squares.detach().sqrt(),
     )

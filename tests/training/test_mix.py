@@ -212,16 +212,12 @@ def test_valid_targets_read_training_references():
     assert splits == {"train", "valid"}
 
 
-def test_pictures_get_nothing_withheld(corpus):
-    mixer = Mixer(corpus, replace(MIX, null=1.0, null_text=1.0, drop_prosody=1.0), MelConfig())
-    example = mixer.example_of("blend", 0)
-    assert (example["null"], example["null_text"], example["prosody_known"]) == (False, False, True)
+@pytest.mark.parametrize(("kind", "null_text", "known"), [("blend", False, True), ("either", True, False)])
+def test_pictures_get_nothing_withheld_but_by_their_kind(corpus, kind, null_text, known):
+    mixer = Mixer(corpus, replace(MIX, either=0.5, null=1.0, null_text=1.0, drop_prosody=1.0), MelConfig())
+    example = mixer.example_of(kind, 0)
+    assert (example["null"], example["null_text"], example["prosody_known"]) == (False, null_text, known)
     assert mixer.example(0)["null"] and not mixer.example(0)["prosody_known"]
-
-
-def test_pictures_of_what_is_offered_alike_say_nothing_else(corpus):
-    example = Mixer(corpus, replace(MIX, either=0.5), MelConfig()).example_of("either", 0)
-    assert (example["null"], example["null_text"], example["prosody_known"]) == (False, True, False)
 
 
 def test_dropped_tokens_hide_blocks(corpus):
