@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -136,7 +138,7 @@ def plan_of(share, mechanisms=("prosody",)):
         encoded = encode_styles(model, texts, styles)
         durations = torch.full((1, 4), FRAMES // 4)
         readings = [read_style(model, e, durations, FRAMES) for e in encoded]
-        readings = [type(r)(r.mu, r.tokens, r.prosody, r.speaker, steady(r.contour)) for r in readings]
+        readings = [replace(r, contour=steady(r.contour)) for r in readings]
         plane = torch.stack([1 - share, share])[None, :, None, :].expand(-1, -1, 80, -1)
         found = (
             make_plan(readings, Shares(plane, plane, plane, plane, plane.mean((2, 3))), mechanisms).branches[0].prosody
