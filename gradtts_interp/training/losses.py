@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -231,21 +230,20 @@ def training_losses(
     prior_loss = 0.5 * squares
     if model.frame_prior is not None:
         prior_loss = prior_loss + ((mel - mu).abs() * taught).sum() / count
-    error, answer = torch.zeros(len(mel), device=mel.device), None
+    error, clean = torch.zeros(len(mel), device=mel.device), None
     if diffusion is not None and context is not None and prosody is not None:
         crop = Cropper(batch.start[:, None] + torch.arange(diffusion.noise.shape[2], device=mel.device)[None])
-        answer = answer_of_score_network(
+        error, clean = answer_of_score_network(
             model, diffusion, crop.context(context), crop(prosody), target=crop(mel), mean=crop(mu), mask=crop(valid)
         )
-        error = answer.error
     loss = error.mean()
     pitch_loss = pitch_loss_of_batch(model, batch, prior, valid[:, 0])
     adversarial, own = torch.zeros_like(loss), torch.zeros_like(loss)
     if discriminator is not None:
         # Of nobody, and without a contour, a mean is all there is.
-        if answer is not None:
+        if clean is not None:
             judged = crop(valid) * (~batch.null)[:, None, None]
-            real, fake, distance = crop(mel) * judged, answer.clean * judged, loss
+            real, fake, distance = crop(mel) * judged, clean * judged, loss
         else:
             judged = taught * (~batch.null_text)[:, None, None]
             real, fake, distance = mel * judged, mu * judged, prior_loss
@@ -292,18 +290,6 @@ def adversarial_losses(
     return weight * generator_loss([seen]) + scale * features, own
 
 
-class Answer(NamedTuple):
-    """What the score network says of the random crop of each item.
-
-    Attributes:
-        error: Mean squared error of the noise, or of v for a model that answers v, (B,).
-        clean: Normalised mel without noise that it sees in the noisy one, (B, M, crop).
-    """
-
-    error: Tensor
-    clean: Tensor
-
-
 def answer_of_score_network(
     model: GradTTS,
     diffusion: Diffusion,
@@ -313,7 +299,7 @@ def answer_of_score_network(
     target: Tensor,
     mean: Tensor,
     mask: Tensor,
-) -> Answer:
+) -> tuple[Tensor, Tensor]:
     """Ask the score network about the random crop of each item.
 
     Args:
@@ -326,7 +312,8 @@ def answer_of_score_network(
         mask: 1 on frames of the targets (B, 1, crop).
 
     Returns:
-        Its answer.
+        Mean squared error of the noise, or of v for a model that answers v, (B,); and the normalised mel without noise
+        that it sees in the noisy one, (B, M, crop).
     """
     t, noise = diffusion.t.to(target.device), diffusion.noise.to(target.device)
     x_t = diffuse(model.to_diffusion(target, mean), mean, t, noise, model.schedule)
@@ -337,7 +324,7 @@ def answer_of_score_network(
     if model.settings.prediction == "v":
         error = error / scale[:, 0, 0].square()  # the squared error of v itself
     clean = mean + (x_t - mean - level * found) / scale
-    return Answer(error, model.from_diffusion(clean, mean))
+    return error, model.from_diffusion(clean, mean)
 
 
 def pitch_loss_of_batch(model: GradTTS, batch: Batch, prior: Prior, valid: Tensor) -> Tensor:
