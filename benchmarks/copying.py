@@ -19,12 +19,13 @@ import torch
 
 from benchmarks.common import TaskItem, VoiceSetting, run_cases, status_of
 from gradtts_interp.cli.main import report_errors
+from gradtts_interp.corpus.manifest import load_entries
 from gradtts_interp.evaluation.contours import energy_errors, f0_errors
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.signal import Listener
 from gradtts_interp.evaluation.time_alignment import align_frames
 from gradtts_interp.stimuli import align_recording
-from gradtts_interp.training.data import load_entries, symbols_of
+from gradtts_interp.training.data import symbols_of
 
 KIND = "grid"
 GOOD_MS = 20.0

@@ -20,6 +20,7 @@ import torch
 from benchmarks.common import TaskItem, VoiceSetting, run_cases, status_of
 from gradtts_interp.audio import log_mel, read_audio
 from gradtts_interp.cli.main import report_errors
+from gradtts_interp.corpus.manifest import load_entries
 from gradtts_interp.corpus.texts import held_out_texts
 from gradtts_interp.evaluation.intelligibility import plain_words, word_error_rate
 from gradtts_interp.evaluation.run import Record
@@ -27,7 +28,6 @@ from gradtts_interp.evaluation.statistics import mean_with_interval, ratio_with_
 from gradtts_interp.evaluation.voice_models import OpinionScorer, WhisperListener
 from gradtts_interp.interpolation import shares
 from gradtts_interp.styles import Style
-from gradtts_interp.training.data import load_entries
 
 MEAN, ONE, RAMP, DUAL = "prior's mean", "one style", "ramp", "A's pitch, B's voice"
 RECORDING, COPY = "recording", "recording, vocoder"

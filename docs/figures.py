@@ -15,8 +15,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gradtts_interp import GradTTSInterpPipeline, shares
-from gradtts_interp.interpolation.attention_maps import MapOptions
-from gradtts_interp.interpolation.attention_record import mass_over_time
+from gradtts_interp.interpolation.attention.maps import MapOptions
+from gradtts_interp.interpolation.attention.recorder import mass_plane
 from gradtts_interp.interpolation.noise import NoiseTuning
 from gradtts_interp.interpolation.share_text import parse_bands, parse_words
 from gradtts_interp.placement import frames_of_reference, layout_of
@@ -123,7 +123,7 @@ def noise_open() -> Figure:
         for label, each, style in [(label, each, ":") for label, each in ends.items()] + [("spoken", speech, "-")]:
             heard = each.contour
             f0.plot(times, np.where(heard.voiced, heard.f0_hz, np.nan)[:frames], style, label=label)
-        mass = mass_over_time(speech.attention, 1, frames, n_mels=config.n_mels)
+        mass = mass_plane(speech.attention, 1, frames, n_mels=config.n_mels).mean(0)
         attention.plot(times, mass, color="tab:red")
         attention.set_ylim(0.35, 0.55)
         mel.label_outer()

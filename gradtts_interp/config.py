@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
+import inspect
 import math
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -221,3 +225,29 @@ def _from_dict(cls: type, values: dict[str, Any], what: str) -> Any:
     if unknown:
         raise InputError(f"{what}: unknown field {unknown[0]!r}; expected some of {sorted(known)}")
     return cls(**values)
+
+
+_READERS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "float | None": float}
+
+
+def help_of_settings(kind: type) -> dict[str, str]:
+    """What the docstring of a dataclass says of each of its attributes, as help texts of a command are written."""
+    attributes = (inspect.getdoc(kind) or "").partition("Attributes:\n")[2]
+    found = re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", attributes, re.MULTILINE)
+    texts = {name: " ".join(text.replace("``", "").split()).rstrip(".") for name, text in found}
+    return {name: text[:1].lower() + text[1:] for name, text in texts.items()}
+
+
+def add_settings(parser: argparse.ArgumentParser, kind: type, names: Iterable[str]) -> None:
+    """Declare an option for each of some numbers of a dataclass, with its default and what its docstring says of it.
+
+    Args:
+        parser: Parser of a command.
+        kind: The dataclass.
+        names: Names of its fields; an option has dashes for underscores.
+    """
+    known, texts = {f.name: f for f in dataclasses.fields(kind)}, help_of_settings(kind)
+    for name in names:
+        reader, default = _READERS[str(known[name].type)], known[name].default
+        text = texts[name] if default is None else f"{texts[name]} (default: %(default)s)"
+        parser.add_argument("--" + name.replace("_", "-"), type=reader, default=default, help=text)

@@ -12,7 +12,7 @@ from typing import Any
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.asked_pitch import PitchRequest
-from gradtts_interp.interpolation.attention_maps import MapOptions
+from gradtts_interp.interpolation.attention.maps import MapOptions
 from gradtts_interp.interpolation.mechanisms import BY_SHARE, MECHANISMS, OPEN
 from gradtts_interp.interpolation.noise import NOISE, NoiseTuning
 from gradtts_interp.interpolation.shares import Share

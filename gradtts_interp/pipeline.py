@@ -24,8 +24,9 @@ from gradtts_interp.diffusion.samplers import sampler_by_name
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.asked_pitch import AskedPitch
-from gradtts_interp.interpolation.attention_maps import AttentionMapRecorder, MapOptions
-from gradtts_interp.interpolation.attention_record import StyleMassRecorder
+from gradtts_interp.interpolation.attention.maps import MapOptions
+from gradtts_interp.interpolation.attention.recorder import AttentionMapRecorder, StyleMassRecorder
+from gradtts_interp.interpolation.conditioning import blend_durations, blend_rates, encode_styles, pad_ids, read_style
 from gradtts_interp.interpolation.mechanisms import (
     BY_SHARE,
     MECHANISMS,
@@ -37,8 +38,7 @@ from gradtts_interp.interpolation.mechanisms import (
     plan_evaluations,
 )
 from gradtts_interp.interpolation.noise import NOISE, NoiseTuning
-from gradtts_interp.interpolation.noise_run import TuningRun, split_noise
-from gradtts_interp.interpolation.reading import blend_durations, blend_rates, encode_styles, pad_ids, read_style
+from gradtts_interp.interpolation.noise.tuner import NoiseTuner, split_noise
 from gradtts_interp.interpolation.scoring import Frames, make_score
 from gradtts_interp.interpolation.shares import Share, ShareMap
 from gradtts_interp.markup import (
@@ -386,7 +386,7 @@ class GradTTSInterpPipeline:
             prosody_weight: How much of it is copied, from 0, the styles' own prosody, to 1.
             callback_on_step_end: ``f(pipeline, step, t, {"latents": x})`` as in diffusers; may return replacements.
             output_attention: Also record the attention mass of each style at every site, mean over heads and steps;
-                with :class:`~gradtts_interp.interpolation.attention_maps.MapOptions` also the maps themselves.
+                with :class:`~gradtts_interp.interpolation.attention.maps.MapOptions` also the maps themselves.
             noise_tuning: How mechanism ``noise`` tunes, which it implies; its defaults if None.
 
         Returns:
@@ -650,7 +650,7 @@ class GradTTSInterpPipeline:
         options: SamplingOptions,
         generators: list[torch.Generator],
         callback: StepCallback | None = None,
-        tuning: TuningRun | None = None,
+        tuning: NoiseTuner | None = None,
         recorder: StyleMassRecorder | None = None,
         asked: Sequence[AskedPitch | None] = (),
         offer: str = BY_SHARE,

@@ -13,8 +13,7 @@ from torch import Tensor
 from gradtts_interp.alignment import warp_frames
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.interpolation.mechanisms import Shares
-from gradtts_interp.interpolation.reading import EncodedStyle
+from gradtts_interp.interpolation.mechanisms import Shares, StyleReading
 from gradtts_interp.interpolation.shares import DIMENSIONS, Layout, ShareMap, partition
 from gradtts_interp.styles import Style
 from gradtts_interp.text.frontend import TokenizedText
@@ -31,7 +30,7 @@ class Prepared:
         maps: A share map per item, None for a single style.
     """
 
-    encoded: list[EncodedStyle]
+    encoded: list[StyleReading]
     durations: Tensor
     lengths: Tensor
     maps: list[ShareMap] | None

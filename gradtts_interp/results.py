@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from gradtts_interp.interpolation.attention_maps import AttentionMapRecorder
-from gradtts_interp.interpolation.attention_record import StyleMassRecorder
-from gradtts_interp.interpolation.noise_run import TuningRun
+from gradtts_interp.interpolation.attention.recorder import AttentionMapRecorder, StyleMassRecorder
+from gradtts_interp.interpolation.noise.tuner import NoiseTuner
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.placement import Prepared, token_names, word_spans
 from gradtts_interp.speech import Speech
@@ -29,7 +28,7 @@ def speech_of(
     noise: Tensor,
     settings: dict[str, Any],
     recorder: StyleMassRecorder | None,
-    tuning: TuningRun | None,
+    tuning: NoiseTuner | None,
 ) -> Speech:
     """Put together what is known of one line.
 

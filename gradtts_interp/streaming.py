@@ -15,8 +15,7 @@ from torch import Tensor
 from gradtts_interp.alignment import fix_length
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import Plan, StyleReading
-from gradtts_interp.interpolation.moments import Moment
-from gradtts_interp.interpolation.shares import Draw, Layout, Share, compose
+from gradtts_interp.interpolation.shares import Draw, Layout, Moment, Share, compose
 from gradtts_interp.sampling import SamplingOptions
 from gradtts_interp.styles import Style
 from gradtts_interp.text.sentences import split_sentences

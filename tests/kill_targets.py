@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -14,11 +13,10 @@ def train(corpus: str, out: str) -> None:
 
     from gradtts_interp.cli.main import main
     from gradtts_interp.training import command
-    from gradtts_interp.training.loop import TrainConfig
 
     command.PRESETS = {"demo": TINY}
-    command.TrainConfig = lambda **k: dataclasses.replace(TrainConfig(**k), mix=MIX)
     words = ["--corpus", corpus, "--out", out, "--steps", 24, "--batch-size", 2, "--precision", "no", "--threads", 1]
+    words += ["--mix", f"crop_frames={MIX.crop_frames}", f"reference_frames={MIX.reference_frames}"]
     _quiet(main, ["train", *map(str, words), "--save-every", "0", "--sample-every", "0", "--validate-every", "5"])
 
 

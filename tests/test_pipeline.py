@@ -19,8 +19,9 @@ from gradtts_interp import pipeline as pipeline_module
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.interpolation import shares
+from gradtts_interp.interpolation.conditioning import encode_styles, pad_ids
+from gradtts_interp.interpolation.mechanisms import StyleReading
 from gradtts_interp.interpolation.noise import NoiseTuning
-from gradtts_interp.interpolation.reading import EncodedStyle, encode_styles, pad_ids
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.postfilter import emphasise_formants
 from gradtts_interp.pipeline import GradTTSInterpPipeline, Prepared, SamplingOptions
@@ -77,7 +78,7 @@ class TestOfficialFile:
             if official.model.settings.n_spks > 1:
                 speaker = official.model.speaker_vector(int(golden["speaker_id"][i]))
             frames = torch.ones(1, mu.shape[-1], dtype=torch.long)
-            encoded = EncodedStyle(mu[row], torch.zeros(1, 1, 1), torch.ones(1, 1, 1), None, None, speaker)
+            encoded = StyleReading(torch.zeros(1, 1, 1), torch.ones(1, 1, 1), means=mu[row], speaker=speaker)
             noise = (z[row] - mu[row]) * 1.5
             monkeypatch.setattr(pipeline_module, "standard_noise", lambda *_, noise=noise: noise)
             prepared = Prepared([encoded], frames, frames.sum(1), None)

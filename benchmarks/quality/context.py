@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gradtts_interp.audio import log_mel, read_audio
 from gradtts_interp.checkpoints import read_index
+from gradtts_interp.corpus.manifest import load_entries
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.speakers import SpeakerEncoder
 from gradtts_interp.pipeline import GradTTSInterpPipeline
@@ -21,9 +22,8 @@ from gradtts_interp.pitch.contour import Contour
 from gradtts_interp.sampling import DEFAULT_SOLVER, DEFAULT_STEPS
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
-from gradtts_interp.training.data import load_entries
+from gradtts_interp.training.data import Features
 from gradtts_interp.training.export import bank_of_entries
-from gradtts_interp.training.filelist import Features
 from gradtts_interp.vocoder import GriffinLimVocoder
 
 SPEAKER_ENCODER = "checkpts/speaker-demo"

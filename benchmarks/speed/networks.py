@@ -22,8 +22,7 @@ from gradtts_interp.models.style_context import StyleTokens, join
 from gradtts_interp.training.data import Corpus, Item, StyleRef
 from gradtts_interp.training.loop import LossModule
 from gradtts_interp.training.losses import draw_diffusion
-from gradtts_interp.training.mix import Mixer
-from gradtts_interp.training.mix_config import MixConfig
+from gradtts_interp.training.mix import MixConfig, Mixer
 
 Rows = list[dict[str, Any]]
 
@@ -90,9 +89,7 @@ def tuning(setup: SpeedSetup) -> Rows:
     cases = {"no tuning (baseline)": None}
     windows = (NoiseWindow(0.8, 1.0, style=0, region="pitch", steps=4),)
     cases["latent"] = NoiseTuning(windows=windows)
-    for checkpointing in (True, False):
-        name = f"initial, {'with' if checkpointing else 'without'} checkpointing"
-        cases[name] = NoiseTuning(windows=windows, target="initial", checkpointing=checkpointing)
+    cases["initial"] = NoiseTuning(windows=windows, target="initial")
     cases["defaults"] = NoiseTuning()
     rows: Rows = []
     for name, chosen in cases.items():

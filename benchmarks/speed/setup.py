@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from gradtts_interp import GradTTSInterpPipeline, shares
+from gradtts_interp.interpolation.conditioning import read_style
 from gradtts_interp.interpolation.mechanisms import make_plan
-from gradtts_interp.interpolation.reading import read_style
 from gradtts_interp.interpolation.scoring import Frames, make_score
 from gradtts_interp.models.grad_tts import frame_mask
 from gradtts_interp.placement import Prepared, stack_shares

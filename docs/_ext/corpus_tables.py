@@ -8,7 +8,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from gradtts_interp.corpus.statistics import COLUMNS, Prosody, corpus_statistics, phones_line, read_manifest, rows_of
+from gradtts_interp.corpus.manifest import load_entries
+from gradtts_interp.corpus.statistics import COLUMNS, Prosody, corpus_statistics, phones_line, rows_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,8 +23,8 @@ class CorpusTables(SphinxDirective):
         """Make the paragraph and the tables."""
         path = ROOT / self.arguments[0]
         self.env.note_dependency(str(path))
-        found = corpus_statistics(read_manifest(path))
-        size = f"{len(found.seconds):,} items, {found.hours:.2f} hours. {phones_line(found.phones)}"
+        found = corpus_statistics(load_entries(path))
+        size = f"{len(found.seconds):,} items, {found.hours:.2f} hours. {phones_line(found)}"
         groups = {"kind/split": found.kinds, "speaker": found.speakers, "emotion": found.emotions}
         return [nodes.paragraph("", size), *(_table(head, group) for head, group in groups.items())]
 

@@ -22,7 +22,7 @@ VERBS = {
     "info": ("gradtts_interp.cli.info", "show what a checkpoint is: sizes, speakers, mechanisms, licence"),
     "evaluate": ("gradtts_interp.cli.evaluate", "measure speech and blends, and write a report"),
     "corpus": ("gradtts_interp.corpus.command", "make the demo corpus, or describe a corpus"),
-    "filelist": ("gradtts_interp.training.filelist_command", "make filelists of LJSpeech, LibriTTS, VCTK or ESD"),
+    "filelist": ("gradtts_interp.training.layouts", "make filelists of LJSpeech, LibriTTS, VCTK or ESD"),
     "stream": ("gradtts_interp.cli.stream", "speak a long text sentence by sentence into one file"),
     "synthesize-corpus": ("gradtts_interp.cli.corpus_synthesis", "speak a manifest on many workers (extra scale)"),
     "export-onnx": ("gradtts_interp.cli.export_onnx", "write a checkpoint's networks as ONNX (extra onnx)"),
@@ -30,7 +30,7 @@ VERBS = {
     "export": ("gradtts_interp.training.export", "make a checkpoint folder of a training run"),
     "predict-mels": ("gradtts_interp.training.predicted_mels", "make mels of recordings that a vocoder is trained on"),
     "train-vocoder": ("gradtts_interp.training.vocoder_command", "train a vocoder"),
-    "train-speaker-encoder": ("gradtts_interp.training.speaker_command", "train the encoder of timbre for evaluations"),
+    "train-speaker-encoder": ("gradtts_interp.training.speakers", "train the encoder of timbre for evaluations"),
 }
 DESCRIPTION = "Speak a sentence while moving from one speaking style to another, and measure what is heard."
 EPILOG = """\

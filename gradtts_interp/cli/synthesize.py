@@ -92,9 +92,9 @@ def _add_blend(group: argparse._ArgumentGroup) -> None:
         "--noise",
         action="append",
         metavar="NAME=VALUE",
-        help="setting of mechanism noise, which it implies; repeatable: target=latent|initial, optimiser=sgd|adam, "
-        "shell=yes|no, max_move=0.3, budget_steps=N, budget_seconds=S, "
-        "window=0.8-1:style=a:region=pitch:steps=6:objective=mass_in (default: one that suits the mode)",
+        help="setting of mechanism noise, which it implies; repeatable: target=latent|initial, pool=N, max_move=0.3, "
+        "budget_seconds=S, window=0.8-1:style=a:region=pitch:steps=6:objective=mass_in (default: one that suits the "
+        "mode)",
     )
 
 

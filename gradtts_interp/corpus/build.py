@@ -1,8 +1,8 @@
 """Make the corpus: plan all items and render them in several processes.
 
-Files of a corpus: ``wavs/<id>.wav``, ``features/<id>.npz``, ``manifest.jsonl``, ``filelist.txt`` (items of the
-speaker bank, ``path|text|speaker|emotion``), ``settings.json`` and ``report.json``. A build that was stopped goes on
-where it was; while it runs, ``manifest.partial.jsonl`` holds the items that are there, in the order of the plan.
+Files of a corpus: ``wavs/<id>.wav``, ``features/<id>.npz``, ``manifest.jsonl`` and ``settings.json``. A build that was
+stopped goes on where it was; while it runs, ``manifest.partial.jsonl`` holds the items that are there, in the order of
+the plan.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from gradtts_interp.audio import log_mel, write_wav
 from gradtts_interp.config import MelConfig
+from gradtts_interp.corpus.manifest import MANIFEST, PARTIAL
 from gradtts_interp.corpus.plan import BuildSettings, PlannedItem, make_plan
 from gradtts_interp.corpus.rendering import render
 from gradtts_interp.corpus.teacher import Teacher
@@ -36,11 +37,7 @@ from gradtts_interp.text.symbols import phone_of
 
 logger = logging.getLogger(__name__)
 
-MANIFEST = "manifest.jsonl"
-PARTIAL = "manifest.partial.jsonl"
-FILELIST = "filelist.txt"
 SETTINGS = "settings.json"
-REPORT = "report.json"
 INT16_SCALE = 32768.0
 CHUNK = 8
 
@@ -86,8 +83,6 @@ def build_corpus(
             entries.append(entry)
     entries.sort(key=lambda entry: entry["id"])
     _write_lines(folder / MANIFEST, (json.dumps(entry) for entry in entries))
-    _write_lines(folder / FILELIST, (_filelist_line(entry) for entry in entries if entry["kind"] == "bank"))
-    _write_report(folder, entries)
     (folder / PARTIAL).unlink()
     return folder / MANIFEST
 
@@ -171,11 +166,11 @@ def _entry(
         "words": words,
         "speaker": item.speaker,
         "emotion": item.emotion,
-        **item.a.to_dict(),
+        **dataclasses.asdict(item.a),
     }
     if item.b is not None:
         entry |= {"voice": None, "pitch": None, "factors": None}
-        entry |= {"a": item.a.to_dict(), "b": item.b.to_dict(), "share": item.share}
+        entry |= {"a": dataclasses.asdict(item.a), "b": dataclasses.asdict(item.b), "share": item.share}
     entry["frames"] = len(voiced)
     entry["f0"] = {
         "mean_hz": round(float(np.exp(log_f0.mean())), 2),
@@ -183,21 +178,6 @@ def _entry(
         "voiced_share": round(float(voiced.mean()), 4),
     }
     return entry
-
-
-def _filelist_line(entry: dict[str, Any]) -> str:
-    return f"wavs/{entry['id']}.wav|{entry['text']}|{entry['speaker']}|{entry['emotion']}"
-
-
-def _write_report(folder: Path, entries: list[dict[str, Any]]) -> None:
-    """Write counts and hours."""
-    config = MelConfig()
-    report: dict[str, Any] = {"items": {}, "hours": {}}
-    for entry in entries:
-        name = f"{entry['kind']}/{entry['split']}"
-        report["items"][name] = report["items"].get(name, 0) + 1
-        report["hours"][name] = report["hours"].get(name, 0.0) + entry["frames"] / config.frame_rate_hz / 3600.0
-    _write_lines(folder / REPORT, [json.dumps(report, indent=1)])
 
 
 def _require_same_settings(folder: Path, settings: BuildSettings) -> None:
@@ -224,9 +204,5 @@ def _write_lines(path: Path, lines: Iterable[str]) -> None:
 
 def _executor(jobs: int | None) -> ProcessPoolExecutor:
     """Processes of one thread each; spawned, since forking a process with threads can hang."""
-    count = jobs or os.cpu_count() or 1
-    return ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=_use_one_thread)
-
-
-def _use_one_thread() -> None:
-    torch.set_num_threads(1)
+    one_thread = partial(torch.set_num_threads, 1)
+    return ProcessPoolExecutor(jobs or os.cpu_count() or 1, mp_context=get_context("spawn"), initializer=one_thread)

@@ -8,27 +8,16 @@ import logging
 import sys
 from pathlib import Path
 
+from gradtts_interp.config import add_settings
 from gradtts_interp.corpus.build import build_corpus
+from gradtts_interp.corpus.manifest import load_entries
 from gradtts_interp.corpus.plan import BuildSettings
-from gradtts_interp.corpus.statistics import corpus_statistics, read_manifest, tables_of, write_statistics
+from gradtts_interp.corpus.statistics import FIELDS, corpus_statistics, tables_of, write_statistics
 from gradtts_interp.corpus.texts import write_texts
 
 logger = logging.getLogger(__name__)
 
-_HELP = {
-    "seed": "same seed, same corpus",
-    "sentences": "distinct training sentences",
-    "held_out": "distinct test sentences",
-    "bank_utterances": "utterances per speaker and emotion",
-    "grid": "utterances of free combinations of voice and pitch style",
-    "blends": "utterances between two styles",
-    "voices": "continuous voices beside the speakers'",
-    "pitches": "continuous pitch styles",
-    "test_voices": "held-out voices",
-    "test_pitches": "held-out pitch styles",
-    "test_utterances": "utterances per held-out voice and pitch style",
-    "valid_share": "share of training items set apart for validation, 0 to 1",
-}
+SETTINGS = [field.name for field in dataclasses.fields(BuildSettings)]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,10 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     build.add_argument("--first", type=int, default=0, metavar="N", help="leave out the first N items of the plan")
     build.add_argument("--jobs", type=int, default=None, help="processes (default: all cores)")
     build.add_argument("--quiet", action="store_true", help="no progress bars")
-    for f in dataclasses.fields(BuildSettings):
-        option = "--" + f.name.replace("_", "-")
-        text = f"{_HELP[f.name]} (default: %(default)s)"
-        build.add_argument(option, type=type(f.default), default=f.default, help=text)
+    add_settings(build, BuildSettings, SETTINGS)
     actions.add_parser("texts", help="choose the sentences anew from WordNet (Debian's wordnet-base), into the package")
     stats = actions.add_parser("stats", help="hours, speakers, phones and prosody of a corpus, as tables and plots")
     stats.add_argument("corpus", type=Path, help="corpus folder, or a manifest (.jsonl or .jsonl.xz)")
@@ -69,15 +55,14 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "texts":
         write_texts()
         return 0
-    values = {f.name: getattr(args, f.name) for f in dataclasses.fields(BuildSettings)}
-    settings, progress = BuildSettings(**values), not args.quiet
-    manifest = build_corpus(args.out, settings, first=args.first, jobs=args.jobs, progress=progress)
+    settings = BuildSettings(**{name: getattr(args, name) for name in SETTINGS})
+    manifest = build_corpus(args.out, settings, first=args.first, jobs=args.jobs, progress=not args.quiet)
     logger.info("wrote %s", manifest)
     return 0
 
 
 def _stats(args: argparse.Namespace) -> int:
-    found = corpus_statistics(read_manifest(args.corpus))
+    found = corpus_statistics(load_entries(args.corpus, fields=FIELDS))
     out = args.out or (args.corpus if args.corpus.is_dir() else args.corpus.parent)
     tables, picture = write_statistics(found, out)
     sys.stdout.write(tables_of(found))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -48,7 +47,7 @@ class BuildSettings:
         test_voices: Held-out voices.
         test_pitches: Held-out pitch styles.
         test_utterances: Utterances per held-out voice and pitch style.
-        valid_share: Share of training items set apart for validation.
+        valid_share: Share of training items set apart for validation, 0 to 1.
     """
 
     seed: int = 0
@@ -80,10 +79,6 @@ class StyleKey:
     voice: str
     pitch: str
     factors: Factors
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {"voice": self.voice, "pitch": self.pitch, "factors": self.factors.to_dict()}
 
 
 @dataclass(frozen=True)
@@ -250,12 +245,6 @@ def draw_share(random: np.random.Generator) -> Points:
     end = round(float(random.uniform(start + 0.2, 1.0)), 4)
     low, high = (0.0, 1.0) if random.uniform() < 0.5 else (round(float(x), 4) for x in random.uniform(size=2))
     return ((0.0, low), (start, low), (end, high), (1.0, high))
-
-
-def share_at(points: Points, relative_time: np.ndarray) -> np.ndarray:
-    """Read a share at relative times in [0, 1]; at the very time of a step it is already the new value."""
-    times, values = (np.array(column, dtype=np.float64) for column in zip(*points, strict=True))
-    return np.interp(relative_time, times, values)
 
 
 def _bank_style(speaker: int, emotion: str) -> StyleKey:

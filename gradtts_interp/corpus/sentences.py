@@ -3,43 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
-from gradtts_interp.corpus.words import (
-    ADJECTIVES,
-    ADVERBS,
-    CONJUNCTIONS,
-    DETERMINERS,
-    INTRANSITIVE,
-    NAMES,
-    NOUNS,
-    NUMBERS,
-    OPENERS,
-    PLACES,
-    PLURALS,
-    PREPOSITIONS,
-    TRANSITIVE,
-)
 from gradtts_interp.errors import InputError
 
-CATEGORIES: dict[str, tuple[str, ...]] = {
-    "det": DETERMINERS,
-    "noun": NOUNS,
-    "nouns": PLURALS,
-    "adj": ADJECTIVES,
-    "adv": ADVERBS,
-    "name": NAMES,
-    "place": PLACES,
-    "num": NUMBERS,
-    "prep": PREPOSITIONS,
-    "conj": CONJUNCTIONS,
-    "opener": OPENERS,
-    "do": tuple(base for base, _ in TRANSITIVE),
-    "did": tuple(past for _, past in TRANSITIVE),
-    "go": tuple(base for base, _ in INTRANSITIVE),
-    "went": tuple(past for _, past in INTRANSITIVE),
-}
+
+def _read_categories(text: str) -> dict[str, tuple[str, ...]]:
+    """Words by category, from sections ``[noun]``, or ``[do did]`` of pairs such as ``draw/drew``."""
+    found: dict[str, tuple[str, ...]] = {}
+    for section in text.split("\n[")[1:]:
+        names, _, words = section.partition("]")
+        found |= zip(names.split(), zip(*(word.split("/") for word in words.split()), strict=True), strict=True)
+    return found
+
+
+CATEGORIES = _read_categories((Path(__file__).parent / "data" / "grammar.txt").read_text(encoding="utf-8"))
+"""Common English words of the CMU dictionary, chosen for phonetic coverage."""
 
 TEMPLATES = (
     "{det} {adj} {noun} {did} {det} {noun}.",
@@ -71,48 +52,28 @@ SINGULAR_TO_PLURAL_DETERMINER = {
     "another": "some",
 }
 
-TRAINING_SEED_OFFSET = 1_000
-HELD_OUT_SEED_OFFSET = 2_000
 
-
-def make_sentences(count: int, *, seed: int, exclude: frozenset[str] = frozenset()) -> list[str]:
+def make_sentences(count: int, *, seed: int) -> list[str]:
     """Draw distinct sentences from the grammar.
 
     Args:
         count: Number of sentences.
         seed: Same seed, same sentences; a longer list starts with the shorter one.
-        exclude: Sentences that must not occur (compared without case).
 
     Returns:
         Sentences with a capital letter and final punctuation.
 
     Raises:
-        InputError: ``count`` is negative or the grammar runs dry.
+        InputError: The grammar runs dry.
     """
-    if count < 0:
-        raise InputError(f"{count} sentences; expected a number >= 0")
     random = np.random.default_rng(seed)
-    seen = {sentence.lower() for sentence in exclude}
-    sentences: list[str] = []
+    sentences: dict[str, str] = {}
     for _ in range(20 * count + 100):
         if len(sentences) == count:
-            return sentences
+            return list(sentences.values())
         sentence = _draw(random)
-        if sentence.lower() not in seen:
-            seen.add(sentence.lower())
-            sentences.append(sentence)
-    raise InputError(f"only {len(sentences)} distinct sentences found; expected {count}: exclude fewer")
-
-
-def training_sentences(count: int, *, seed: int, held_out: int) -> list[str]:
-    """Draw training sentences that share no sentence with ``held_out_sentences(held_out, seed=seed)``."""
-    excluded = frozenset(held_out_sentences(held_out, seed=seed))
-    return make_sentences(count, seed=seed + TRAINING_SEED_OFFSET, exclude=excluded)
-
-
-def held_out_sentences(count: int, *, seed: int) -> list[str]:
-    """Draw sentences for tests, never used in training."""
-    return make_sentences(count, seed=seed + HELD_OUT_SEED_OFFSET)
+        sentences.setdefault(sentence.lower(), sentence)
+    raise InputError(f"only {len(sentences)} distinct sentences found; expected {count}")
 
 
 def _draw(random: np.random.Generator) -> str:
@@ -120,8 +81,7 @@ def _draw(random: np.random.Generator) -> str:
     template = TEMPLATES[int(random.integers(len(TEMPLATES)))]
     words: list[str] = []
     for slot in template.split():
-        word = _fill(slot, lambda options: options[int(random.integers(len(options)))], words)
-        words.append(word)
+        words.append(_fill(slot, lambda options: options[int(random.integers(len(options)))], words))
     _fix_determiners(words, template.split())
     sentence = " ".join(words)
     return sentence[0].upper() + sentence[1:]

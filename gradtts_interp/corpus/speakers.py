@@ -72,10 +72,6 @@ class Factors:
         """Join a timbre and a prosody."""
         return cls(voice.timbre, voice.prosody, voice.formant, **dataclasses.asdict(pitch), nuance=voice.nuance)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the factors as plain JSON values."""
-        return dataclasses.asdict(self)
-
 
 def mix_factors(a: Factors, b: Factors, share: float) -> Factors:
     """Mix two styles: weights, spread and level linearly, frequencies and speed in log.

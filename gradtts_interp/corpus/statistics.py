@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import lzma
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gradtts_interp.config import MelConfig
+from gradtts_interp.corpus.manifest import Entry
 from gradtts_interp.corpus.speakers import EMOTIONS
-from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.units import CENTS_PER_NAT
 
 FIGURE = "statistics.png"
 TABLES = "statistics.md"
 SEMITONES_PER_NAT = CENTS_PER_NAT / 100
-
-Entry = dict[str, Any]
+FIELDS = ("id", "kind", "split", "tokens", "frames", "f0")
+"""Of the manifest, which are counted."""
 
 
 @dataclass(frozen=True)
@@ -50,19 +47,6 @@ class Prosody:
 
 
 @dataclass(frozen=True)
-class Phones:
-    """How often each phone is said.
-
-    Attributes:
-        counts: By phone without stress, the most frequent first.
-        effective: Exponential of the entropy: as many equally frequent phones would be as varied.
-    """
-
-    counts: dict[str, int]
-    effective: float
-
-
-@dataclass(frozen=True)
 class Statistics:
     """Statistics of a corpus.
 
@@ -70,7 +54,8 @@ class Statistics:
         kinds: Prosody (with items and hours) by kind and split, such as ``grid/train``; blends have no energy.
         speakers: By number, all their single-style items of the speaker bank.
         emotions: By name, over all speakers.
-        phones: Of all items.
+        phones: How often each phone is said, without stress, the most frequent first.
+        effective_phones: Exponential of the entropy: as many equally frequent phones would be as varied.
         f0_hz: Mean F0 of each item.
         seconds: Duration of each item.
     """
@@ -78,7 +63,8 @@ class Statistics:
     kinds: dict[str, Prosody]
     speakers: dict[str, Prosody]
     emotions: dict[str, Prosody]
-    phones: Phones
+    phones: dict[str, int]
+    effective_phones: float
     f0_hz: tuple[float, ...]
     seconds: tuple[float, ...]
 
@@ -86,37 +72,6 @@ class Statistics:
     def hours(self) -> float:
         """Duration of the whole corpus."""
         return sum(self.seconds) / 3600
-
-
-def read_manifest(path: str | Path) -> list[Entry]:
-    """Read a manifest.
-
-    Args:
-        path: A corpus folder, or a manifest of JSON lines, plain or ``.xz``.
-
-    Returns:
-        Its entries.
-
-    Raises:
-        InputError: There is none, it is damaged (the line is named), or empty.
-    """
-    path = Path(path)
-    path = path / "manifest.jsonl" if path.is_dir() else path
-    try:
-        content = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
-    except (OSError, lzma.LZMAError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path} cannot be read: {reason}; expected a manifest of the corpus builder") from error
-    entries = []
-    for number, line in enumerate(content.decode("utf-8", errors="replace").splitlines(), start=1):
-        try:
-            entry = json.loads(line)
-            entries.append({name: entry[name] for name in ("id", "kind", "split", "tokens", "frames", "f0")} | entry)
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}, line {number}: {error!r}; expected an item of the corpus builder") from error
-    if not entries:
-        raise InputError(f"{path} is empty; expected items of the corpus builder")
-    return entries
 
 
 def corpus_statistics(entries: Sequence[Entry]) -> Statistics:
@@ -137,7 +92,8 @@ def corpus_statistics(entries: Sequence[Entry]) -> Statistics:
         kinds=_grouped(entries, lambda e: f"{e['kind']}/{e['split']}"),
         speakers=_grouped(sorted(bank, key=lambda e: e["speaker"]), lambda e: str(e["speaker"])),
         emotions={emotion: prosody_of([e for e in bank if e["emotion"] == emotion]) for emotion in known},
-        phones=Phones(dict(counts.most_common()), math.exp(-float((shares * np.log(shares)).sum()))),
+        phones=dict(counts.most_common()),
+        effective_phones=math.exp(-float((shares * np.log(shares)).sum())),
         f0_hz=tuple(e["f0"]["mean_hz"] for e in entries),
         seconds=tuple(e["frames"] / frame_rate_hz for e in entries),
     )
@@ -196,7 +152,7 @@ def tables_of(statistics: Statistics) -> str:
         _table("kind/split", statistics.kinds),
         _table("speaker", statistics.speakers),
         _table("emotion", statistics.emotions),
-        phones_line(statistics.phones),
+        phones_line(statistics),
     ]
     return "\n".join(parts)
 
@@ -214,13 +170,12 @@ def rows_of(groups: dict[str, Prosody]) -> list[tuple[str, ...]]:
 COLUMNS = ("items", "hours", "F0 (Hz)", "F0 spread (semitones)", "phones per second", "level asked for (dB)")
 
 
-def phones_line(phones: Phones) -> str:
+def phones_line(statistics: Statistics) -> str:
     """Balance of phones in a sentence."""
-    rarest, count = min(phones.counts.items(), key=lambda pair: pair[1])
-    total = sum(phones.counts.values())
+    rarest, count = min(statistics.phones.items(), key=lambda pair: pair[1])
     return (
-        f"{total:,} phones of {len(phones.counts)} kinds, as varied as {phones.effective:.1f} equally frequent ones; "
-        f"the rarest, {rarest}, occurs {count:,} times.\n"
+        f"{sum(statistics.phones.values()):,} phones of {len(statistics.phones)} kinds, as varied as "
+        f"{statistics.effective_phones:.1f} equally frequent ones; the rarest, {rarest}, occurs {count:,} times.\n"
     )
 
 
@@ -243,34 +198,22 @@ def draw(statistics: Statistics, figure: Figure | None = None) -> Figure:
         figure = Figure(figsize=(11, 8), layout="constrained")
         FigureCanvasAgg(figure)
     grid = figure.add_gridspec(3, 2)
-    phones = figure.add_subplot(grid[0, :])
-    places = range(len(statistics.phones.counts))
-    phones.set_xticks(places, list(statistics.phones.counts))
-    phones.bar(places, list(statistics.phones.counts.values()), color="tab:blue")
-    phones.set_yscale("log")
+    phones, f0, seconds = figure.add_subplot(grid[0, :]), figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[1, 1])
+    phones.bar(list(statistics.phones), list(statistics.phones.values()), color="tab:blue")
+    phones.set(yscale="log", ylabel="times said")
     phones.tick_params("x", rotation=90)
-    phones.set_ylabel("times said")
-    f0 = figure.add_subplot(grid[1, 0])
     low, high = min(statistics.f0_hz), max(statistics.f0_hz) * 1.001
     f0.hist(statistics.f0_hz, bins=np.geomspace(low, high, 40).tolist(), color="tab:green")
-    f0.set_xscale("log")
+    f0.set(xscale="log", xlabel="mean F0 of an item (Hz)", ylabel="items")
     f0.set_xticks([100, 150, 200, 300], ["100", "150", "200", "300"])
-    f0.set_xlabel("mean F0 of an item (Hz)")
-    f0.set_ylabel("items")
-    seconds = figure.add_subplot(grid[1, 1])
     seconds.hist(statistics.seconds, bins=40, color="tab:gray")
     seconds.set_xlabel("duration of an item (s)")
-    speakers = figure.add_subplot(grid[2, 0])
-    places = range(len(statistics.speakers))
-    speakers.set_xticks(places, list(statistics.speakers))
-    speakers.bar(places, [p.f0_hz for p in statistics.speakers.values()], color="tab:purple")
-    speakers.set_xlabel("speaker")
-    speakers.set_ylabel("F0 (Hz)")
-    emotions = figure.add_subplot(grid[2, 1])
+    speakers, emotions = figure.add_subplot(grid[2, 0]), figure.add_subplot(grid[2, 1])
+    speakers.bar(list(statistics.speakers), [p.f0_hz for p in statistics.speakers.values()], color="tab:purple")
+    speakers.set(xlabel="speaker", ylabel="F0 (Hz)")
     for name, p in statistics.emotions.items():
         emotions.plot(p.phones_per_second, p.f0_spread_semitones, "o", color="tab:red")
         emotions.annotate(f" {name}, {p.energy_db:+.0f} dB", (p.phones_per_second, p.f0_spread_semitones))
     emotions.margins(0.3)
-    emotions.set_xlabel("phones per second")
-    emotions.set_ylabel("F0 spread (semitones)")
+    emotions.set(xlabel="phones per second", ylabel="F0 spread (semitones)")
     return figure

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gradtts_interp.corpus.sentences import training_sentences
+from gradtts_interp.corpus.sentences import make_sentences
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.text.frontend import TextFrontend
@@ -27,6 +27,7 @@ WORDNET_PARTS = ("adj", "adv", "noun", "verb")
 SHORTEST_WORDS, LONGEST_WORDS = 5, 14
 HELD_OUT_WORDS = 320
 """Words that training never has; each stands in one or two sentences of the pool."""
+GRAMMAR_SEED = 1000
 RARE_SHARE = 0.75
 """Of the held-out sentences, so many hold a held-out word; the others are of known words."""
 
@@ -156,7 +157,7 @@ def write_texts(
     """
     chosen, out = choose_texts(wordnet_examples(wordnet), train=train, held_out=320, seed=seed)
     unknown = new_words(out, chosen)
-    made = [s for s in training_sentences(2 * grammar, seed=seed, held_out=0) if not unknown & set(words_of(s))]
+    made = [s for s in make_sentences(2 * grammar, seed=GRAMMAR_SEED + seed) if not unknown & set(words_of(s))]
     every = max(1, len(chosen) // grammar)
     mixed: list[str] = []
     for place, sentence in enumerate(chosen):

@@ -38,27 +38,42 @@ OFFERS = (BY_SHARE, OPEN)
 
 @dataclass(frozen=True)
 class StyleReading:
-    """One style as the networks read it, for a batch of texts.
+    """One style as the networks read it, for a batch of texts, and from ``mu`` on laid out over the target's frames.
 
     Attributes:
-        mu: Prior mean (B, M, T); None with a frame prior, whose mean depends on the prosody asked for.
+        logw: Log durations (B, 1, L).
+        mask: (B, 1, L).
         tokens: Style tokens, None for a model without style attention.
         prosody: Normalised prosody with its flag (B, 5), or None.
-        speaker: Official speaker plane (B, M, T), or None.
+        means: Prior mean per token (B, M, L); None with a frame prior.
+        speaker: Official speaker embedding (1, E), or None.
+        hidden: Hidden states of the text encoder (B, D, L), or None where nothing is predicted from them. With a frame
+            prior they are the same for all styles.
+        skew: Of the reference's F0 (B,), see :func:`~gradtts_interp.pitch.contour.f0_skew`; None without ``hidden``.
+        spectrum: Mean and spread (2, M) of the voiced frames of a recording that training did not know; None for named
+            speakers and without a frame prior.
+        mu: Prior mean (B, M, T); None with a frame prior, whose mean depends on the prosody asked for.
+        plane: Official speaker plane (B, M, T), or None.
         contour: Predicted shape of the pitch and its voicing (B, 2, T), and energy (B, 3, T), for a model that predicts
             them.
         mean: Of a frame prior: from a pooled style per frame (B, E, T) and the prosody asked for (B, 8, T) to the prior
             mean of these texts (B, M, T), whatever the style; of some frames with the first of them as ``first_frame``.
         envelope: Of a frame prior: from a mean (B, M, T) and F0 in Hz (B, T) to the spectral envelope (B, M, T), as
             :meth:`~gradtts_interp.models.pitch_predictor.PitchPlanes.envelope` reads it.
-        towards: Factor and summand (B, M, 1) that bring means of voiced frames to the spectrum of the recording that
-            the style is; None for a style that training knew.
+        towards: Factor and summand (B, M, 1) that bring means of voiced frames to ``spectrum``, or None.
     """
 
-    mu: Tensor | None
+    logw: Tensor
+    mask: Tensor
     tokens: StyleTokens | None = None
     prosody: Tensor | None = None
+    means: Tensor | None = None
     speaker: Tensor | None = None
+    hidden: Tensor | None = None
+    skew: Tensor | None = None
+    spectrum: Tensor | None = None
+    mu: Tensor | None = None
+    plane: Tensor | None = None
     contour: Tensor | None = None
     mean: Callable[..., Tensor] | None = None
     envelope: Callable[..., Tensor] | None = None
@@ -153,8 +168,7 @@ class Plan:
         """Mean of the diffusion (B, M, T): under scores that were learnt around different means, the blend of those."""
         parts: list[Tensor] = []
         for branch in self.branches:
-            if branch.mu is None:
-                raise ValueError("a plan without prior means; expected one that make_plan gave")
+            assert branch.mu is not None, "a plan of plan_evaluations has no prior means yet"
             parts.append(branch.mu if branch.weight is None else branch.mu * branch.weight)
         return sum(parts[1:], start=parts[0])
 
@@ -182,7 +196,7 @@ def single(styles: tuple[StyleReading, ...], number: int = 0) -> Branch:
         voice=number,
         context=None if reading.tokens is None else join([reading.tokens]),
         prosody=None if reading.prosody is None else _prosody_per_frame((reading,), None),
-        speaker=reading.speaker,
+        speaker=reading.plane,
     )
 
 
@@ -313,8 +327,8 @@ def _prosody_per_frame(styles: tuple[StyleReading, ...], shares: Tensor | None) 
 def prior(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
     """Blend the prior means, and the official speaker planes, per bin and frame."""
     speaker = None
-    if styles[0].speaker is not None:
-        speaker = _weighted([s.speaker for s in styles], shares.timbre)  # type: ignore[misc]
+    if styles[0].plane is not None:
+        speaker = _weighted([s.plane for s in styles], shares.timbre)  # type: ignore[misc]
     branches = tuple(replace(b, voice=shares.timbre, speaker=speaker) for b in plan.branches)
     return replace(plan, branches=branches, blended=plan.blended | {"prior"})
 
@@ -493,8 +507,8 @@ def _dominant_plan(styles: tuple[StyleReading, ...], hard: Shares) -> Plan:
 def _fingerprint(reading: StyleReading) -> Tensor:
     """A number (B,) of what a style is, so that a tie between styles does not depend on their order."""
     total = torch.zeros(()) if reading.mu is None else reading.mu.float().sum((1, 2))
-    if reading.speaker is not None:
-        total = total + reading.speaker[..., 0].float().sum(1)
+    if reading.plane is not None:
+        total = total + reading.plane[..., 0].float().sum(1)
     if reading.tokens is not None:
         total = total + reading.tokens.pooled.float().sum(1)
     if reading.prosody is not None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from gradtts_interp.diffusion.contract import Score
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import Branch, Plan
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.style_context import LOG_ZERO, StyleContext, join
-
-Score = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -51,11 +49,8 @@ def make_score(model: GradTTS, plan: Plan, frames: Frames, *, guidance: float = 
     if guidance > 0:
         branches.append(_null_branch(model, plan))
     weights = [b.weight for b in plan.branches]
-    if any(w is None for w in weights) and len(weights) > 1:
-        raise ValueError("several branches need a weight each")
     stacked = _stack(branches)
-    if stacked.mu is None:
-        raise ValueError("a plan without prior means; expected one that make_plan gave")
+    assert stacked.mu is not None, "a plan of plan_evaluations has no prior means yet"
     mu, count = stacked.mu, len(branches)
 
     def repeat(x: Tensor) -> Tensor:
@@ -77,7 +72,7 @@ def make_score(model: GradTTS, plan: Plan, frames: Frames, *, guidance: float = 
         kept = len(plan.branches)
         conditional = answers[0]
         if kept > 1:
-            parts = [a * w for a, w in zip(answers[:kept], weights, strict=True) if w is not None]
+            parts = [a * w for a, w in zip(answers[:kept], weights, strict=True)]  # type: ignore[operator]
             conditional = sum(parts[1:], start=parts[0])
         if guidance > 0:
             conditional = conditional + guidance * (conditional - answers[-1])
@@ -123,8 +118,7 @@ def stack_contexts(contexts: list[StyleContext | None]) -> StyleContext | None:
     known: list[StyleContext] = [c for c in contexts if c is not None]
     leader = max(known, key=lambda c: (c.share is not None, c.tokens.shape[1]))
     keys = max(c.tokens.shape[1] for c in known)
-    if any(c.share is not None and not torch.equal(c.owner, leader.owner) for c in known):
-        raise ValueError("contexts that share the plane among different keys cannot go in one batch")
+    assert all(c.share is None or torch.equal(c.owner, leader.owner) for c in known), "shares of different keys"
     share = None
     if leader.share is not None:
         share = torch.cat([torch.ones_like(leader.share) if c.share is None else c.share for c in known])

@@ -18,7 +18,7 @@ _RANGE_OF_HZ = re.compile(r"(\d+\.?\d*)-(\d+\.?\d*)")
 
 
 def parse_curve(text: str) -> Share:
-    """Read a curve, ``"0:0,0.4:0,0.6:1,1:1"``; times as in :data:`~gradtts_interp.interpolation.moments.Time`."""
+    """Read a curve, ``"0:0,0.4:0,0.6:1,1:1"``; times as in :data:`~gradtts_interp.interpolation.shares.Time`."""
     example = "0:0,0.5:1, 0.3s:0,1.2s:1 or w2:a,w3:b"
     points = [(part, time.strip(), _share(share)) for part, time, share in _parts(text)]
     for part, time, share in points:

@@ -3,22 +3,22 @@
 A :class:`Share` is a recipe that does not yet know the utterance; :meth:`Share.render` draws it on a :class:`Layout`.
 0 is the first style (A), 1 the second (B); what lies beyond exaggerates. Shares combine: ``a * b`` (product), ``a + b``
 (sum, clipped at 1) and ``~a`` (complement). :func:`dimensions` gives timbre, pitch, energy and rate a share each. Times
-are relative, in seconds or in words; see :data:`~gradtts_interp.interpolation.moments.Time`.
+are relative, in seconds or in words; see :data:`Time`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.interpolation.moments import Moment, Time, moment
 from gradtts_interp.pitch.masks import BANDS_HZ, band_mask, pitch_mask
 
 Plane = NDArray[np.float32]
@@ -28,6 +28,54 @@ SHARE_LIMITS = (-0.5, 1.5)
 """Of any share; outside [0, 1] what tells the styles apart is exaggerated."""
 ROUNDING = 1e-6
 """How far sums and products of single-precision numbers leave [0, 1]; they are brought back."""
+
+
+Unit = Literal["relative", "seconds", "words"]
+Time = float | str
+"""A moment as users write it: ``0.5`` (relative), ``"0.5s"`` (seconds) or ``"w2.5"`` (half-way through word 2)."""
+
+_WRITTEN = re.compile(r"(?P<word>w?)(?P<number>[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)(?P<seconds>s?)")
+EXPECTED = "expected a relative time from 0 to 1, seconds such as 0.5s, or words such as w2.5"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A point in time.
+
+    Attributes:
+        value: From 0 to 1 (relative), from 0 (seconds), or from 1 (words).
+        unit: Of ``value``. Words count from 1: 2 is the start of word 2, 2.5 its middle, and one more than the number
+            of words is the end of the last.
+    """
+
+    value: float
+    unit: Unit = "relative"
+
+    def __str__(self) -> str:
+        return {"relative": "{:g}", "seconds": "{:g}s", "words": "w{:g}"}[self.unit].format(self.value)
+
+
+def moment(time: Time, what: str = "time") -> Moment:
+    """Read a moment as users write it.
+
+    Args:
+        time: See :data:`Time`.
+        what: What it is the time of, for messages.
+
+    Returns:
+        The moment.
+
+    Raises:
+        InputError: It is none, or leaves its range.
+    """
+    found = _WRITTEN.fullmatch(f"{time}".strip())
+    if found is None or (found["word"] and found["seconds"]):
+        raise InputError(f"{what} {time}: {EXPECTED}")
+    value = float(found["number"])
+    unit: Unit = "words" if found["word"] else "seconds" if found["seconds"] else "relative"
+    if (unit == "relative" and value > 1) or (unit == "words" and value < 1) or value == float("inf"):
+        raise InputError(f"{what} {time}: {EXPECTED}")
+    return Moment(value, unit)
 
 
 @dataclass(frozen=True)
@@ -56,10 +104,28 @@ class Layout:
         return (np.arange(self.frames) + 0.5) / self.frames
 
     def position(self, at: Moment) -> float:
-        """Relative time of a moment; above 1 where it lies beyond the end."""
+        """Relative time of a moment; above 1 where seconds lie beyond the end, which are then never reached.
+
+        Args:
+            at: The moment.
+
+        Returns:
+            Relative time, from 0.
+
+        Raises:
+            InputError: There is no such word.
+        """
         if at.unit == "relative":
             return at.value
-        return at.frame(self.frames, self.mel.frame_rate_hz, self.words) / self.frames
+        if at.unit == "seconds":
+            return at.value * self.mel.frame_rate_hz / self.frames
+        index, count = int(at.value) - 1, len(self.words)
+        if count and at.value == count + 1:
+            return self.words[-1][1] / self.frames
+        if not 0 <= index < count:
+            raise InputError(f"time {at}: the sentence has words 1 to {count} (w{count + 1} is its end)")
+        start, stop = self.words[index]
+        return (start + (at.value - index - 1) * (stop - start)) / self.frames
 
 
 @dataclass(frozen=True)
@@ -373,18 +439,12 @@ def _draw_pitch(region: PitchRegion, at: Layout) -> Plane:
 
 def bands(low_hz: float, high_hz: float, *, inside: float = 1.0, outside: float = 0.0) -> Share:
     """A share inside a frequency band and another outside, such as 0-400 Hz for F0 or 300-2500 Hz for F1-F2."""
-    inside, outside = _share(inside, "band share"), _share(outside, "band share")
-    return Share(f"bands({low_hz:g}-{high_hz:g})", partial(_draw_band, low_hz, high_hz, inside, outside))
-
-
-def _draw_band(low_hz: float, high_hz: float, inside: float, outside: float, at: Layout) -> Plane:
-    mask = band_mask(low_hz, high_hz, at.frames, at.mel)
-    return (mask * inside + (1 - mask) * outside).astype(np.float32)
+    return _in_bands(f"bands({low_hz:g}-{high_hz:g})", {(low_hz, high_hz): inside}, outside)
 
 
 def band(name: str, *, inside: float = 1.0, outside: float = 0.0) -> Share:
     """A share inside a named band and another outside; see :data:`~gradtts_interp.pitch.masks.BANDS_HZ`."""
-    return replace(bands(*band_edges(name), inside=inside, outside=outside), name=f"band({name})")
+    return _in_bands(f"band({name})", {band_edges(name): inside}, outside)
 
 
 def band_edges(name: str) -> tuple[float, float]:
@@ -408,21 +468,25 @@ def spectrum(ranges: Mapping[str | tuple[float, float], float]) -> Share:
     """
     if not ranges:
         raise InputError("bands: expected at least one band:share")
-    ranges = {chosen: _share(weight, "band share") for chosen, weight in ranges.items()}
     edges = {chosen: band_edges(chosen) if isinstance(chosen, str) else chosen for chosen in ranges}
     names = {chosen: chosen if isinstance(chosen, str) else "{:g}-{:g}".format(*chosen) for chosen in ranges}
     ordered = sorted(ranges, key=lambda chosen: edges[chosen])
     for one, other in zip(ordered[:-1], ordered[1:], strict=True):
         if edges[other][0] < edges[one][1]:
             raise InputError(f"bands {names[one]} and {names[other]} overlap; expected bands apart")
-    weights = [(edges[chosen], weight) for chosen, weight in ranges.items()]
     name = "bands(" + ",".join(f"{names[c]}:{w:g}" for c, w in ranges.items()) + ")"
-    return Share(name, partial(_draw_spectrum, weights))
+    return _in_bands(name, {edges[chosen]: weight for chosen, weight in ranges.items()})
 
 
-def _draw_spectrum(weights: Sequence[tuple[tuple[float, float], float]], at: Layout) -> Plane:
-    masks = [band_mask(*edges, at.frames, at.mel) * weight for edges, weight in weights]
-    return np.sum(masks, axis=0, dtype=np.float32)
+def _in_bands(name: str, ranges: Mapping[tuple[float, float], float], outside: float = 0.0) -> Share:
+    """Shares of bands that do not overlap, by edges in Hz, and of all else."""
+    weights = {edges: _share(weight, "band share") for edges, weight in ranges.items()}
+    return Share(name, partial(_draw_bands, weights, _share(outside, "band share")))
+
+
+def _draw_bands(weights: Mapping[tuple[float, float], float], outside: float, at: Layout) -> Plane:
+    masks = [band_mask(*edges, at.frames, at.mel) * (weight - outside) for edges, weight in weights.items()]
+    return (outside + np.sum(masks, axis=0)).astype(np.float32)
 
 
 def dimensions(

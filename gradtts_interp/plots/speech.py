@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from gradtts_interp.interpolation.attention_record import mass_over_time
+from gradtts_interp.interpolation.attention.recorder import mass_plane
 from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
 from gradtts_interp.pitch.contour import Contour
 from gradtts_interp.pitch.masks import filter_centres_hz
@@ -180,9 +180,9 @@ def _draw_attention(axes: Axes, speech: Speech, a: Speech | None, b: Speech | No
     times = centres_seconds(frames, config)
     low_hz = filter_centres_hz(config)[LOW_BAND_BINS - 1]
     last = next(iter(speech.attention.values()))["mass"].shape[0] - 1
-    every = mass_over_time(speech.attention, last, frames, n_mels=config.n_mels)
-    low = mass_over_time(speech.attention, last, frames, bins=slice(0, LOW_BAND_BINS), n_mels=config.n_mels)
-    axes.plot(times, every, color=VERMILION, linewidth=2, label="all bins")
+    mass = mass_plane(speech.attention, last, frames, n_mels=config.n_mels)
+    low = mass[:LOW_BAND_BINS].mean(0)
+    axes.plot(times, mass.mean(0), color=VERMILION, linewidth=2, label="all bins")
     axes.plot(times, low, color=BLUE, linewidth=1.5, linestyle=(0, (4, 2)), label=f"F0 region, up to {low_hz:.0f} Hz")
     if speech.share is not None:
         mean = speech.share.mean(0)

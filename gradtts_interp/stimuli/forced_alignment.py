@@ -15,8 +15,8 @@ from gradtts_interp.audio import Source, read_recording
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.textgrid import Interval, read_phones, require_same_end
 from gradtts_interp.evaluation.time_alignment import align_dtw, spoken_phones
+from gradtts_interp.interpolation.conditioning import read_style
 from gradtts_interp.interpolation.mechanisms import make_plan
-from gradtts_interp.interpolation.reading import read_style
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.second_reading import second_opinion
 from gradtts_interp.styles import SHORTEST_REFERENCE_SECONDS, Style, style_of_samples

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import torch
 
-from gradtts_interp.config import ModelConfig, StyleConfig
+from gradtts_interp.config import ModelConfig, StyleConfig, add_settings
 from gradtts_interp.errors import InputError
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.precision import bf16_is_fast
 from gradtts_interp.training.data import EMOTIONS, Corpus, Item, load_items
 from gradtts_interp.training.filelist import load_filelist
 from gradtts_interp.training.loop import TrainConfig, Trainer
-from gradtts_interp.training.mix import Mixer
-from gradtts_interp.training.mix_config import parse_mix
+from gradtts_interp.training.mix import MixConfig, Mixer, parse_mix
 from gradtts_interp.training.start import (
     PARTS,
     SCORE,
@@ -30,6 +29,11 @@ from gradtts_interp.training.start import (
 )
 
 logger = logging.getLogger(__name__)
+
+TRAIN_OPTIONS = (
+    "steps", "seconds", "batch_size", "accumulate", "learning_rate", "adversarial", "seed", "workers",
+    "validate_every", "sample_every",
+)  # fmt: skip
 
 STYLE = StyleConfig(n_speakers=16, emotion_dim=len(EMOTIONS), pitch=True)
 DEMO = ModelConfig(
@@ -67,7 +71,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--add-pitch", action="store_true", help="give a checkpoint without a pitch predictor one, with --start-from"
     )
     parser.add_argument(
-        "--only", choices=sorted([*PARTS, SCORE]), default="", help="train these parts alone, all else staying as it is"
+        "--only",
+        choices=sorted([*PARTS, SCORE]),
+        default="",
+        help="train these parts alone, all else staying as it is",
     )
     parser.add_argument(
         "--score-network",
@@ -75,12 +82,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help=f"begin the score network of --start-from anew, around its frame prior; names: {', '.join(SCORE_FIELDS)}",
     )
+    add_settings(parser, TrainConfig, TRAIN_OPTIONS)
     parser.add_argument("--preset", choices=sorted(PRESETS), default="demo", help="size of a model that starts anew")
-    parser.add_argument("--steps", type=int, default=100_000, help="optimiser steps of the whole run")
-    parser.add_argument("--seconds", type=float, help="end after this many seconds of stepping, resumed parts included")
-    parser.add_argument("--batch-size", type=int, default=8, help="items of the global batch")
-    parser.add_argument("--accumulate", type=int, default=1, help="parts of a batch that are worked through in turn")
-    parser.add_argument("--length-buckets", type=int, default=1, help="so many batches are sorted by length together")
+    add_settings(parser, MixConfig, ["length_buckets"])
     parser.add_argument(
         "--mix",
         nargs="+",
@@ -89,15 +93,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="shares and dropouts of the training mix, such as matched=0.4 blend=0.3 drop_prosody=0.15",
     )
     parser.add_argument(
-        "--adversarial",
-        type=float,
-        default=0.0,
-        metavar="WEIGHT",
-        help="with --only prior or --only score: train a discriminator of mels beside it, with this weight on its "
-        "scores, so that mels do not blur; 0 = none",
-    )
-    parser.add_argument("--learning-rate", type=float, default=6e-4, help="peak rate of AdamW")
-    parser.add_argument(
         "--precision",
         choices=("auto", "no", "bf16", "fp16"),
         default="auto",
@@ -105,13 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "longer (default: %(default)s)",
     )
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
-    parser.add_argument(
-        "--workers", type=int, default=0, help="processes that draw batches ahead, for a GPU that would wait for them"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of data, noise and initial weights")
     parser.add_argument("--save-every", type=float, default=300.0, help="seconds between checkpoints")
-    parser.add_argument("--validate-every", type=int, default=250, help="steps between validations")
-    parser.add_argument("--sample-every", type=int, default=1000, help="steps between pictures of a sample; 0 = never")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -161,20 +150,11 @@ def _train_config(args: argparse.Namespace) -> TrainConfig:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         precision = "bf16" if bf16_is_fast(device) else "no"
     return TrainConfig(
-        batch_size=args.batch_size,
-        accumulate=args.accumulate,
+        **{name: getattr(args, name) for name in TRAIN_OPTIONS},
         mix=replace(parse_mix(args.mix), length_buckets=args.length_buckets),
-        learning_rate=args.learning_rate,
-        steps=args.steps,
-        seconds=args.seconds,
         mixed_precision=precision,
         only=args.only,
-        adversarial=args.adversarial,
-        seed=args.seed,
-        workers=args.workers,
         save_every_seconds=args.save_every,
-        validate_every=args.validate_every,
-        sample_every=args.sample_every,
     )
 
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from gradtts_interp.config import MelConfig
+from gradtts_interp.corpus.manifest import load_entries
+from gradtts_interp.corpus.speakers import EMOTIONS as DEMO_EMOTIONS
 from gradtts_interp.errors import InputError
 from gradtts_interp.pitch.contour import Contour, normalise_prosody, prosody_vector
 from gradtts_interp.text.symbols import SYMBOL_TO_ID, ids_of
 
-PARTIAL_MANIFEST = "manifest.partial.jsonl"
-EMOTIONS = ("neutral", "happy", "sad", "angry", "surprise")
+EMOTIONS = tuple(DEMO_EMOTIONS)
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,14 @@ class Item:
         return self.mel.shape[1]
 
 
+@dataclass(frozen=True)
+class Features:
+    """What training reads of a recording: log-mel (M, T) and its contour (T,)."""
+
+    mel: NDArray[np.float16]
+    contour: Contour
+
+
 class Corpus:
     """Items of one split, indexed by voice, by manner of pitch, and by both."""
 
@@ -136,70 +144,50 @@ def load_items(folder: str | Path, splits: tuple[str, ...] = ("train",), *, add_
     return items
 
 
-def load_entries(folder: str | Path) -> list[dict[str, Any]]:
-    """Read the manifest of a built corpus, or what there is of it while the corpus is being built.
-
-    Args:
-        folder: The corpus.
-
-    Returns:
-        Its entries, in order.
-
-    Raises:
-        InputError: No manifest, or a damaged line, named.
-    """
-    manifest, growing = Path(folder) / "manifest.jsonl", Path(folder) / PARTIAL_MANIFEST
-    unfinished = not manifest.is_file() and growing.is_file()
-    if unfinished:
-        manifest = growing
-    if not manifest.is_file():
-        raise InputError(f"{manifest}: no manifest; expected a corpus made by 'gradtts-interp corpus build'")
-    try:
-        text = manifest.read_text(encoding="utf-8")
-        lines = text.splitlines()
-        if unfinished and not text.endswith("\n"):
-            lines = lines[:-1]  # the builder is writing it
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{manifest} cannot be read: {error}; expected lines of JSON in UTF-8") from error
-    entries = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{manifest}, line {number}: {error}; expected JSON") from error
-        if not isinstance(entry, dict):
-            raise InputError(f"{manifest}, line {number} holds a {type(entry).__name__}; expected a JSON object")
-        entries.append(entry)
-    return entries
-
-
 def symbols_of(tokens: Sequence[str]) -> tuple[str, ...]:
     """Names of the manifest's tokens in the symbol table: phones carry an ``@`` there."""
     return tuple(token if token in SYMBOL_TO_ID and not token.isalnum() else f"@{token}" for token in tokens)
 
 
+def read_features(file: Path, frame_rate_hz: float) -> Features:
+    """Features of an utterance, as this cache and the corpus builder write them.
+
+    Args:
+        file: Their ``.npz``.
+        frame_rate_hz: Frames per second of the contour.
+
+    Returns:
+        The features.
+    """
+    with np.load(file) as found:
+        contour = Contour(
+            f0_hz=found["f0_hz"],
+            voiced=found["voiced"].astype(bool),
+            energy_db=found["energy_db"],
+            frame_rate_hz=frame_rate_hz,
+        )
+        return Features(found["mel"], contour)
+
+
 def _read_item(folder: Path, entry: dict, add_blank: bool) -> Item:
-    with np.load(folder / "features" / f"{entry['id']}.npz") as features:
-        arrays = {name: features[name] for name in features.files}
-    contour = Contour(
-        f0_hz=arrays["f0_hz"], voiced=arrays["voiced"], energy_db=arrays["energy_db"], frame_rate_hz=22050 / 256
-    )
-    if entry["kind"] == "blend":
-        styles = tuple(StyleRef(entry[k]["voice"], entry[k]["pitch"]) for k in ("a", "b"))
-    else:
-        styles = (StyleRef(entry["voice"], entry["pitch"]),)
+    file, blend = folder / "features" / f"{entry['id']}.npz", entry["kind"] == "blend"
+    features = read_features(file, MelConfig().frame_rate_hz)
+    with np.load(file) as stored:
+        durations = stored["durations"].astype(np.int64)
+        share = stored["share"].astype(np.float32) if blend else None
+    contour = features.contour
     return Item(
         id=entry["id"],
         kind=entry["kind"],
         split=entry["split"],
         text=entry["text"],
         ids=np.asarray(ids_of(symbols_of(entry["tokens"]), add_blank), dtype=np.int64),
-        durations=arrays["durations"].astype(np.int64),
-        mel=arrays["mel"],
-        f0_hz=arrays["f0_hz"],
-        voiced=arrays["voiced"].astype(bool),
-        energy_db=arrays["energy_db"],
+        durations=durations,
+        mel=features.mel,
+        f0_hz=contour.f0_hz,
+        voiced=contour.voiced,
+        energy_db=contour.energy_db,
         prosody=normalise_prosody(prosody_vector(contour)),
-        styles=styles,
-        share=arrays["share"].astype(np.float32) if entry["kind"] == "blend" else None,
+        styles=tuple(StyleRef(e["voice"], e["pitch"]) for e in ([entry["a"], entry["b"]] if blend else [entry])),
+        share=share,
     )

@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 
 from gradtts_interp.checkpoints import load_model, read_index, save_model
+from gradtts_interp.corpus.manifest import load_entries
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.pipeline import INDEX
 from gradtts_interp.pitch.contour import f0_skew, prosody_vector
 from gradtts_interp.styles import Style, StyleBank
-from gradtts_interp.training.data import EMOTIONS, load_entries
-from gradtts_interp.training.filelist import Features, read_features, recordings
+from gradtts_interp.training.data import EMOTIONS, Features, read_features
+from gradtts_interp.training.filelist import recordings
 from gradtts_interp.training.start import averaged_model, n_speakers
 
 TYPICAL_FRAMES = 260  # about 3 s: long enough to hear a style, short enough to be cheap

@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from gradtts_interp.audio import log_mel, read_recording
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path, read_text
-from gradtts_interp.pitch.contour import Contour, extract_contour, normalise_prosody, prosody_vector
+from gradtts_interp.pitch.contour import extract_contour, normalise_prosody, prosody_vector
 from gradtts_interp.text.frontend import TextFrontend, TokenizedText
-from gradtts_interp.training.data import EMOTIONS, Item, StyleRef
+from gradtts_interp.training.data import EMOTIONS, Features, Item, StyleRef, read_features
 
 logger = logging.getLogger(__name__)
 
@@ -39,14 +38,6 @@ class Line:
     text: str
     speaker: int
     emotion: str
-
-
-@dataclass(frozen=True)
-class Features:
-    """What training reads of a recording: log-mel (M, T) and its contour (T,)."""
-
-    mel: NDArray[np.float16]
-    contour: Contour
 
 
 def load_filelist(path: str | Path, settings: ModelConfig, *, cache: str | Path, split: str = "train") -> list[Item]:
@@ -191,23 +182,3 @@ def cached_features(path: Path, mel: MelConfig, cache: Path) -> Features:
         with atomic_path(file) as temporary:
             np.savez(temporary, mel=plane, f0_hz=contour.f0_hz, voiced=contour.voiced, energy_db=contour.energy_db)
     return read_features(file, mel.frame_rate_hz)
-
-
-def read_features(file: Path, frame_rate_hz: float) -> Features:
-    """Features of an utterance, as this cache and the corpus builder write them.
-
-    Args:
-        file: Their ``.npz``.
-        frame_rate_hz: Frames per second of the contour.
-
-    Returns:
-        The features.
-    """
-    with np.load(file) as found:
-        contour = Contour(
-            f0_hz=found["f0_hz"],
-            voiced=found["voiced"].astype(bool),
-            energy_db=found["energy_db"],
-            frame_rate_hz=frame_rate_hz,
-        )
-        return Features(found["mel"], contour)

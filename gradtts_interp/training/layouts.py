@@ -1,23 +1,25 @@
-"""Public corpora as they lie on disk, to the filelists that training reads: LJSpeech, LibriTTS, VCTK, ESD."""
+"""``gradtts-interp filelist``: filelists for training from public corpora as they lie on disk."""
 
 from __future__ import annotations
 
+import argparse
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path, read_text
+from gradtts_interp.training.filelist import NEUTRAL
 
-NEUTRAL = "neutral"
+logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class LabelledRecording:
+class LabelledRecording(NamedTuple):
     """One recording of a corpus.
 
     Attributes:
@@ -78,25 +80,8 @@ LAYOUTS: dict[str, Callable[[Path], Iterator[LabelledRecording]]] = {
 }
 
 
-@dataclass(frozen=True)
-class Found:
-    """What was written.
-
-    Attributes:
-        train: Lines of the filelist for training.
-        valid: Lines of that for validation.
-        missing: Recordings whose audio is not there.
-        speakers: Number of each speaker by name.
-    """
-
-    train: int
-    valid: int
-    missing: int
-    speakers: dict[str, int]
-
-
-def write_filelists(folder: str | Path, layout: str, out: str | Path, *, valid_share: float = 0.02) -> Found:
-    """Write ``train.txt``, ``valid.txt`` and ``speakers.json`` for a corpus.
+def write_filelists(folder: str | Path, layout: str, out: str | Path, *, valid_share: float = 0.02) -> dict[str, int]:
+    """Write ``train.txt``, ``valid.txt`` and ``speakers.json`` for a corpus; recordings without audio are left out.
 
     Args:
         folder: The corpus.
@@ -105,7 +90,7 @@ def write_filelists(folder: str | Path, layout: str, out: str | Path, *, valid_s
         valid_share: Share of the recordings set apart, every n-th of the list.
 
     Returns:
-        What was written.
+        Number of each speaker by name.
 
     Raises:
         InputError: The layout is unknown, the folder missing, or not one recording with text and audio is in it.
@@ -124,17 +109,22 @@ def write_filelists(folder: str | Path, layout: str, out: str | Path, *, valid_s
         raise InputError(
             f"{folder}: none of {len(recordings)} transcribed recordings has its audio; expected {expected}"
         )
+    if len(there) < len(recordings):
+        missing = len(recordings) - len(there)
+        logger.warning("%s: %d transcribed recordings have no audio and are left out", folder, missing)
     speakers = {name: i for i, name in enumerate(sorted({r.speaker for r in there}))}
     apart = set(np.linspace(0, len(there) - 1, round(valid_share * len(there))).round().astype(int).tolist())
     parts: dict[str, list[str]] = {"train": [], "valid": []}
     for place, recording in enumerate(there):
         parts["valid" if place in apart else "train"].append(_line(recording, speakers, out))
-    for name, lines in parts.items():
-        with atomic_path(out / f"{name}.txt") as temporary:
-            temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    with atomic_path(out / "speakers.json") as temporary:
-        temporary.write_text(json.dumps(speakers, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return Found(len(parts["train"]), len(parts["valid"]), len(recordings) - len(there), speakers)
+    written = {f"{name}.txt": "".join(f"{line}\n" for line in lines) for name, lines in parts.items()}
+    written["speakers.json"] = json.dumps(speakers, indent=1, ensure_ascii=False) + "\n"
+    for name, text in written.items():
+        with atomic_path(out / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    counts = (len(parts["train"]), len(parts["valid"]), len(speakers), out)
+    logger.info("%d lines for training, %d for validation, %d speakers, in %s", *counts)
+    return speakers
 
 
 def _line(recording: LabelledRecording, speakers: dict[str, int], out: Path) -> str:
@@ -147,3 +137,17 @@ def _lines(path: Path, others: Sequence[str] = ()) -> list[str]:
     """Lines of a text that are not empty."""
     text = read_text(path, expected="transcripts of a corpus", others=others)
     return [line for line in text.split("\n") if line.strip()]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("corpus", help="folder of the corpus")
+    parser.add_argument("--layout", required=True, choices=sorted(LAYOUTS), help="how it is laid out")
+    parser.add_argument("--out", default=".", help="folder of train.txt, valid.txt and speakers.json")
+    parser.add_argument("--valid-share", type=float, default=0.02, help="share set apart for validation, 0 to 1")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the lists; return exit status 0."""
+    write_filelists(args.corpus, args.layout, args.out, valid_share=args.valid_share)
+    return 0

@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
@@ -25,18 +25,19 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.training import state
-from gradtts_interp.training.adversarial import BETAS, RATE, MelDiscriminator
 from gradtts_interp.training.losses import Diffusion, Losses, draw_diffusion, training_losses
-from gradtts_interp.training.mix import KINDS, Batch, Mixer
-from gradtts_interp.training.mix_config import MixConfig
-from gradtts_interp.training.records import RunLog
-from gradtts_interp.training.signals import StopSignal
+from gradtts_interp.training.mix import KINDS, Batch, MixConfig, Mixer
 from gradtts_interp.training.start import PARTS, SCORE, parameters_to_train
+from gradtts_interp.training.state import RunLog, StopSignal
 from gradtts_interp.training.validation import SAMPLE_STEPS, write_sample
+from hifigan.discriminators import PictureDiscriminator
 
 logger = logging.getLogger(__name__)
 
 LOG_EVERY = 50
+CHANNELS, DISCRIMINATOR_BETAS = 32, (0.5, 0.9)
+DISCRIMINATOR_RATE = 0.25
+"""Learning rate of the discriminator of mels, as a share of the model's."""
 LOSSES = ("duration", "prior", "diffusion", "pitch", "alignment", "adversarial", "discriminator")
 FIGURES = (*LOSSES, "residual")
 PATIENCE = 20
@@ -52,27 +53,27 @@ class TrainConfig:
 
     Attributes:
         batch_size: Items of the global batch, over all processes.
-        accumulate: The global batch is worked through in so many parts, for want of memory.
-        learning_rate: Peak of AdamW's rate.
+        accumulate: Parts of the global batch that are worked through in turn, which takes less memory.
+        learning_rate: Peak rate of AdamW.
         warmup_steps: Steps of linear rise.
         final_rate: The rate falls along a cosine to this part of its peak.
         steps: Steps of the whole run.
-        seconds: If given, the run (all its resumed parts together) ends after this many seconds of stepping, and
-            the rate falls with time spent instead of steps made.
+        seconds: If given, the run ends after this many seconds of stepping, resumed parts included, and the rate falls
+            with time spent instead of steps made.
         weight_decay: AdamW's.
         clip: Largest gradient norm.
         ema_decay: Of the averaged weights, which are the ones shipped.
         save_every_seconds: Between checkpoints.
         validate_every: Steps between validations.
-        sample_every: Steps between pictures of a validation sample; 0 for none.
+        sample_every: Steps between pictures of a sample; 0 for none.
         mixed_precision: ``no``, ``bf16`` or ``fp16``.
         seed: Of data, noise and initial weights.
         workers: Processes that draw batches ahead of the step; 0 draws each when it is needed.
         mix: The training mix.
         only: A key of :data:`~gradtts_interp.training.start.PARTS`, or
             :data:`~gradtts_interp.training.start.SCORE`, that is trained alone, all else staying as it is; "" for all.
-        adversarial: Weight of a discriminator's scores of the mels of what is trained alone, a frame prior or the score
-            network around it; 0 for no discriminator.
+        adversarial: With a frame prior or the score network around it trained alone (--only prior, --only score):
+            weight of the scores of a discriminator that is trained beside it, so that mels do not blur; 0 for none.
     """
 
     batch_size: int = 8
@@ -96,11 +97,12 @@ class TrainConfig:
     adversarial: float = 0.0
 
 
+@dataclass
 class Progress:
     """Where a run stands: steps made and seconds of stepping spent."""
 
-    def __init__(self, step: int = 0, seconds: float = 0.0) -> None:
-        self.step, self.seconds = step, seconds
+    step: int = 0
+    seconds: float = 0.0
 
     def fraction(self, config: TrainConfig) -> float:
         """Part of the run that is done, in [0, 1]."""
@@ -122,22 +124,12 @@ class LossModule(nn.Module):
     def __init__(self, model: GradTTS, adversarial: float = 0.0) -> None:
         super().__init__()
         self.model, self.adversarial = model, adversarial
-        self.discriminator = MelDiscriminator() if adversarial else None
+        self.discriminator = PictureDiscriminator(CHANNELS) if adversarial else None
 
     def forward(self, batch: Batch, diffusion: Diffusion | None) -> Losses:
         """Losses of one batch."""
         judge = self.discriminator
         return training_losses(self.model, batch, diffusion, discriminator=judge, weight=self.adversarial)
-
-
-@dataclass(frozen=True)
-class Part:
-    """What a part of the global batch gave: figures (8,), errors and kinds of its items, whether all was finite."""
-
-    losses: torch.Tensor
-    per_kind: torch.Tensor
-    kind: torch.Tensor
-    finite: bool
 
 
 Draw = tuple[Batch, Diffusion | None]
@@ -251,7 +243,9 @@ class Trainer:
         judge = self.loss_module.discriminator
         groups: list[dict[str, Any]] = [{"params": parameters_to_train(model, config.only)}]
         if judge is not None:
-            groups.append({"params": list(judge.parameters()), "betas": BETAS, "share": RATE})
+            groups.append(
+                {"params": list(judge.parameters()), "betas": DISCRIMINATOR_BETAS, "share": DISCRIMINATOR_RATE}
+            )
         optimiser = torch.optim.AdamW(
             groups,
             lr=config.learning_rate,
@@ -332,16 +326,17 @@ class Trainer:
         self.step_module.train()
         # Dropout, too, is a function of the step, so that a resumed run equals one that was never stopped.
         torch.manual_seed((config.seed * 1_000_003 + step) * 64 + self.accelerator.process_index)
-        parts = [self._part(*draw) for draw in draws or self.draws.of_step(step)]
-        losses = torch.stack([part.losses for part in parts]).mean(0)
-        means = self.accelerator.reduce(losses, "mean").tolist()
+        draws = draws or self.draws.of_step(step)
+        parts = [self._part(*draw) for draw in draws]
+        figures = [torch.stack([getattr(losses, name).float() for name in FIGURES]) for losses, _ in parts]
+        means = self.accelerator.reduce(torch.stack(figures).mean(0), "mean").tolist()
         values = {**dict(zip(FIGURES, means, strict=True)), "rate": rate}
-        if not self._update(all(part.finite for part in parts), values):
+        if not self._update(all(finite for _, finite in parts), values):
             self._count_failure(values)
             return values
         self.failures = 0
-        errors = self.accelerator.gather(torch.cat([part.per_kind for part in parts]))
-        kinds = self.accelerator.gather(torch.cat([part.kind for part in parts]))
+        errors = self.accelerator.gather(torch.cat([losses.per_kind for losses, _ in parts]))
+        kinds = self.accelerator.gather(torch.cat([batch.kind for batch, _ in draws]).to(errors.device))
         for i, kind in enumerate(KINDS):
             if (kinds == i).any():
                 values[f"diffusion/{kind}"] = float(errors[kinds == i].mean())
@@ -349,16 +344,15 @@ class Trainer:
             values[f"gate/{name}"] = float(site.gate.detach().abs().mean())
         return values
 
-    def _part(self, batch: Batch, diffusion: Diffusion | None) -> Part:
-        """Losses and gradients of some items of the global batch; no gradient where the loss is not finite."""
+    def _part(self, batch: Batch, diffusion: Diffusion | None) -> tuple[Losses, bool]:
+        """Losses of some items of the global batch, off the graph, and whether they are finite; else no gradients."""
         batch = batch.to(self.accelerator.device)
         with self.accelerator.autocast():
             losses = self.step_module(batch, diffusion)
         finite = bool(self.accelerator.gather(losses.total.detach().isfinite().reshape(1)).all())
         if finite:
             self.accelerator.backward(losses.total / self.config.accumulate)
-        each = torch.stack([getattr(losses, name).detach().float() for name in FIGURES])
-        return Part(each, losses.per_kind, batch.kind, finite)
+        return Losses(*(getattr(losses, f.name).detach() for f in fields(Losses))), finite
 
     def _update(self, finite: bool, values: dict[str, float]) -> bool:
         """Step the optimiser unless a loss or the gradient is not finite; says whether it stepped."""
@@ -420,10 +414,8 @@ class Trainer:
             with self.averaged() as model, self.accelerator.autocast():
                 steps = 0 if self.config.only in PARTS else SAMPLE_STEPS
                 title = f"step {self.progress.step}"
-                picture, figures = write_sample(model, self.valid, path, title=title, steps=steps)
+                figures = write_sample(model, self.valid, path, title=title, steps=steps)
             self._log({name: value for name, value in figures.items() if math.isfinite(value)})
-            if self.log is not None:
-                self.log.image("sample", picture, self.progress.step)
         except Exception as error:  # whatever it is, hours of training are worth more than a picture
             logger.warning("no sample at step %d: %r", self.progress.step, error)
             return None
@@ -444,9 +436,11 @@ class Trainer:
         path = self.folder / f"step_{self.progress.step:07d}"
         if not self.accelerator.is_main_process:
             return path
-        weights = state.plain(self.model.state_dict())
+        weights = {"model": state.plain(self.model.state_dict())}
         with self.averaged():
-            averaged = state.plain(self.model.state_dict())
+            weights["ema"] = state.plain(self.model.state_dict())
+        if self.loss_module.discriminator is not None:
+            weights["discriminator"] = state.plain(self.loss_module.discriminator.state_dict())
         values = {
             "step": self.progress.step,
             "seconds": self.progress.seconds,
@@ -454,9 +448,7 @@ class Trainer:
             "settings": self.model.settings.to_dict(),
             "train": asdict(self.config),
         }
-        judge = self.loss_module.discriminator
-        judged = state.plain(judge.state_dict()) if judge is not None else {}
-        return state.write(path, state.Checkpoint(weights, averaged, self.optimiser.state_dict(), values, judged))
+        return state.write(path, weights, self.optimiser.state_dict(), values)
 
     def resume(self) -> None:
         """Go on from the newest checkpoint of the folder, if there is one.
@@ -467,22 +459,20 @@ class Trainer:
         found = state.checkpoints(self.folder)
         if not found:
             return
-        saved = state.read(found[-1])
-        state.require_same_run(found[-1], saved.values, self.model.settings, asdict(self.config))
-        self.model.load_state_dict(saved.averaged)
+        weights, optimiser, values = state.read(found[-1])
+        state.require_same_run(found[-1], values, self.model.settings, asdict(self.config))
+        self.model.load_state_dict(weights["ema"])
         self.ema.shadow_params = [p.detach().clone() for p in self.model.parameters()]
-        self.model.load_state_dict(saved.weights)
+        self.model.load_state_dict(weights["model"])
         if self.loss_module.discriminator is not None:
-            self.loss_module.discriminator.load_state_dict(saved.discriminator)
-        self.optimiser.load_state_dict(saved.optimiser)
-        self.ema.optimization_step = saved.values["ema_steps"]
-        self.progress = Progress(saved.values["step"], saved.values["seconds"])
+            self.loss_module.discriminator.load_state_dict(weights["discriminator"])
+        self.optimiser.load_state_dict(optimiser)
+        self.ema.optimization_step = values["ema_steps"]
+        self.progress = Progress(values["step"], values["seconds"])
         logger.info("resumed from %s at step %d", found[-1], self.progress.step)
 
 
 def swap_references(batch: Batch) -> Batch:
     """Give each item the references of its neighbour: a model that reads its references must get worse."""
-    values: dict[str, Any] = {name: getattr(batch, name) for name in batch.__dataclass_fields__}
-    for name in ("reference", "reference_lengths", "reference_mask", "speaker", "emotion", "prosody"):
-        values[name] = values[name].roll(1, dims=1)
-    return Batch(**values)
+    names = ("reference", "reference_lengths", "reference_mask", "speaker", "emotion", "prosody")
+    return replace(batch, **{name: getattr(batch, name).roll(1, dims=1) for name in names})

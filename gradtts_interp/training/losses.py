@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, distributed
+from torch.func import functional_call
 
 from gradtts_interp.alignment import expand_rows, frame_tokens, maximum_path, sequence_mask, token_mean
 from gradtts_interp.diffusion.schedule import diffuse, noise_level, signal
@@ -21,15 +21,19 @@ from gradtts_interp.models.pitch_predictor import (
     pitch_losses,
 )
 from gradtts_interp.models.style_context import StyleContext, join
-from gradtts_interp.training.adversarial import MelDiscriminator, adversarial_losses
 from gradtts_interp.training.mix import Batch
+from hifigan.discriminators import PictureDiscriminator
+from hifigan.losses import discriminator_loss, feature_loss, generator_loss
 
 T_MIN = 1e-5
+
+Pair = tuple[Tensor, Tensor]
+"""Something of reference A and of reference B."""
 
 
 @dataclass(frozen=True)
 class Losses:
-    """Scalars of one step; ``total`` carries the gradient.
+    """Scalars of one step.
 
     Attributes:
         duration: Mean squared error of log durations.
@@ -40,7 +44,6 @@ class Losses:
         alignment: Error of the token means by which a model with a frame prior aligns recordings; 0 for others.
         adversarial: What a discriminator makes the mels of the score network or the prior lose; 0 without one.
         discriminator: Loss of that discriminator.
-        total: Sum of the seven.
         per_kind: Diffusion error per item (B,), for logs by kind of reference.
         residual: Spread of what the prior leaves to the score network; ``residual_std`` of the model may be set to it.
     """
@@ -52,9 +55,14 @@ class Losses:
     alignment: Tensor
     adversarial: Tensor
     discriminator: Tensor
-    total: Tensor
     per_kind: Tensor
     residual: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """Sum of the seven, which carries the gradient."""
+        of_model = self.duration + self.prior + self.diffusion + self.pitch + self.alignment
+        return of_model + self.adversarial + self.discriminator
 
 
 @dataclass(frozen=True)
@@ -93,23 +101,7 @@ class Prior:
     alignment: Tensor
 
 
-@dataclass(frozen=True)
-class Conditioning:
-    """What the networks read of a batch's references.
-
-    Attributes:
-        pooled: Pooled style of each reference (B, E).
-        context: Joint context of the score network over the whole target.
-        prosody: Prosody per frame (B, 5, T); (B, 7, T) with the target's own pitch for a model that reads it; (B, 8, T)
-            with its energy for one with a frame prior.
-    """
-
-    pooled: tuple[Tensor, Tensor]
-    context: StyleContext
-    prosody: Tensor
-
-
-def pooled_references(model: GradTTS, batch: Batch) -> tuple[Tensor, Tensor]:
+def pooled_references(model: GradTTS, batch: Batch) -> Pair:
     """Pooled styles (B, E) of both references of each item, all that a frame prior reads of them.
 
     Args:
@@ -134,7 +126,7 @@ def pooled_references(model: GradTTS, batch: Batch) -> tuple[Tensor, Tensor]:
     return pooled[:size], pooled[size:]
 
 
-def read_references(model: GradTTS, batch: Batch) -> Conditioning:
+def read_references(model: GradTTS, batch: Batch) -> tuple[Pair, StyleContext, Tensor]:
     """Encode both references of each item and join them under the batch's shares.
 
     Args:
@@ -142,7 +134,9 @@ def read_references(model: GradTTS, batch: Batch) -> Conditioning:
         batch: Training batch.
 
     Returns:
-        Pooled styles, context and prosody.
+        Pooled style of each reference (B, E); joint context of the score network over the whole target; prosody per
+        frame (B, 5, T), or (B, 7, T) with the target's own pitch for a model that reads it, or (B, 8, T) with its
+        energy for one with a frame prior.
     """
     encoder = model.style_encoder
     assert encoder is not None
@@ -169,9 +163,7 @@ def read_references(model: GradTTS, batch: Batch) -> Conditioning:
     asked = model.prosody_channels - prosody.shape[1]
     prosody = torch.cat([prosody, batch.pitch[:, :asked]], dim=1)
     known = batch.prosody_known * (~batch.null).float()
-    return Conditioning(
-        pooled=(styles[0].pooled, styles[1].pooled), context=join(kept, share), prosody=prosody * known[:, None, None]
-    )
+    return (styles[0].pooled, styles[1].pooled), join(kept, share), prosody * known[:, None, None]
 
 
 def draw_diffusion(
@@ -205,7 +197,7 @@ def training_losses(
     batch: Batch,
     diffusion: Diffusion | None,
     *,
-    discriminator: MelDiscriminator | None = None,
+    discriminator: PictureDiscriminator | None = None,
     weight: float = 0.0,
 ) -> Losses:
     """Losses of one batch.
@@ -223,10 +215,12 @@ def training_losses(
         The losses; on several processes their mean over processes is the loss of the global batch.
     """
     mel = model.normalise(batch.mel)
-    reading = None
+    context = prosody = None
     if diffusion is not None or model.frame_prior is None:
-        reading = read_references(model, batch)
-    prior = prior_of_batch(model, batch, reading.pooled if reading else pooled_references(model, batch), mel)
+        pooled, context, prosody = read_references(model, batch)
+    else:
+        pooled = pooled_references(model, batch)
+    prior = prior_of_batch(model, batch, pooled, mel)
     mu, duration_loss = prior.mu, prior.duration_error / shared_count(prior.tokens).clamp_min(1)
     valid = sequence_mask(batch.lengths, max_length=mel.shape[2])[:, None].to(mel.dtype)
     # A prior of one style alone is not the target's: such items teach the score network only.
@@ -236,18 +230,20 @@ def training_losses(
     prior_loss = 0.5 * squares
     if model.frame_prior is not None:
         prior_loss = prior_loss + ((mel - mu).abs() * taught).sum() / count
-    error, answer = torch.zeros(len(mel), device=mel.device), None
-    if diffusion is not None and reading is not None:
-        answer = answer_of_score_network(model, batch, reading, diffusion, mel=mel, mu=mu, valid=valid)
-        error = answer.error
+    error, clean = torch.zeros(len(mel), device=mel.device), None
+    if diffusion is not None and context is not None and prosody is not None:
+        crop = Cropper(batch.start[:, None] + torch.arange(diffusion.noise.shape[2], device=mel.device)[None])
+        error, clean = answer_of_score_network(
+            model, diffusion, crop.context(context), crop(prosody), target=crop(mel), mean=crop(mu), mask=crop(valid)
+        )
     loss = error.mean()
     pitch_loss = pitch_loss_of_batch(model, batch, prior, valid[:, 0])
     adversarial, own = torch.zeros_like(loss), torch.zeros_like(loss)
     if discriminator is not None:
         # Of nobody, and without a contour, a mean is all there is.
-        if answer is not None:
-            judged = answer.mask * (~batch.null)[:, None, None]
-            real, fake, distance = answer.target * judged, answer.clean * judged, loss
+        if clean is not None:
+            judged = crop(valid) * (~batch.null)[:, None, None]
+            real, fake, distance = crop(mel) * judged, clean * judged, loss
         else:
             judged = taught * (~batch.null_text)[:, None, None]
             real, fake, distance = mel * judged, mu * judged, prior_loss
@@ -260,65 +256,75 @@ def training_losses(
         alignment=prior.alignment,
         adversarial=adversarial,
         discriminator=own,
-        total=duration_loss + prior_loss + loss + pitch_loss + prior.alignment + adversarial + own,
         per_kind=error.detach(),
         residual=squares.detach().sqrt(),
     )
 
 
-class Answer(NamedTuple):
-    """What the score network says of the random crop of each item.
+def adversarial_losses(
+    discriminator: PictureDiscriminator, real: Tensor, fake: Tensor, *, distance: Tensor, weight: float
+) -> tuple[Tensor, Tensor]:
+    """Losses of the model and of a discriminator of mels, whose gradients reach each its own weights alone.
 
-    Attributes:
-        error: Mean squared error of the noise, or of v for a model that answers v, (B,).
-        clean: Normalised mel without noise that it sees in the noisy one, (B, M, crop).
-        target: Recorded mel, normalised, of the same shape.
-        mask: 1 on frames of the targets (B, 1, crop).
+    What minimises the distance to the target is the mean of all the mels that text, contour and style leave open:
+    without the edges and the texture of any of them. A discriminator tells such means from recordings.
+
+    Args:
+        discriminator: Judge of mels.
+        real: Recorded mels (B, M, T), normalised, 0 where nothing is judged.
+        fake: Predicted mels (B, M, T), 0 in the same places.
+        distance: Loss of the predicted mels (), to whose size the feature distance is scaled.
+        weight: Of the discriminator's scores.
+
+    Returns:
+        Loss of the model and loss of the discriminator, shapes ().
+
+    Source: Yang et al. 2021, "GANSpeech": least squares, and the feature distance scaled to the distance of the mels.
     """
-
-    error: Tensor
-    clean: Tensor
-    target: Tensor
-    mask: Tensor
+    judged = discriminator(real[:, None])
+    own = discriminator_loss([judged], [discriminator(fake.detach()[:, None])])
+    frozen = {name: parameter.detach() for name, parameter in discriminator.named_parameters()}
+    seen = functional_call(discriminator, frozen, (fake[:, None],))
+    features = feature_loss([judged], [seen])
+    scale = distance.detach() / features.detach().clamp_min(1e-6)
+    return weight * generator_loss([seen]) + scale * features, own
 
 
 def answer_of_score_network(
     model: GradTTS,
-    batch: Batch,
-    reading: Conditioning,
     diffusion: Diffusion,
+    context: StyleContext,
+    prosody: Tensor,
     *,
-    mel: Tensor,
-    mu: Tensor,
-    valid: Tensor,
-) -> Answer:
+    target: Tensor,
+    mean: Tensor,
+    mask: Tensor,
+) -> tuple[Tensor, Tensor]:
     """Ask the score network about the random crop of each item.
 
     Args:
         model: The model.
-        batch: Training batch.
-        reading: What the networks read of the references.
         diffusion: Times and noise.
-        mel: Normalised targets (B, M, T).
-        mu: Prior means (B, M, T).
-        valid: 1 on frames of the targets (B, 1, T).
+        context: What it reads of the references, cut like all that follows.
+        prosody: Prosody per frame (B, n, crop).
+        target: Normalised mels (B, M, crop).
+        mean: Prior means (B, M, crop).
+        mask: 1 on frames of the targets (B, 1, crop).
 
     Returns:
-        Its answer.
+        Mean squared error of the noise, or of v for a model that answers v, (B,); and the normalised mel without noise
+        that it sees in the noisy one, (B, M, crop).
     """
-    t, noise = diffusion.t.to(mel.device), diffusion.noise.to(mel.device)
-    frames = batch.start[:, None] + torch.arange(noise.shape[2], device=mel.device)[None]
-    crop = Cropper(frames)
-    mask, target, mean = crop(valid), crop(mel), crop(mu)
+    t, noise = diffusion.t.to(target.device), diffusion.noise.to(target.device)
     x_t = diffuse(model.to_diffusion(target, mean), mean, t, noise, model.schedule)
-    score = model.score(x_t, mask, mean, t, context=crop.context(reading.context), prosody=crop(reading.prosody))
+    score = model.score(x_t, mask, mean, t, context=context, prosody=prosody)
     scale, level = (f(t, model.schedule)[:, None, None] for f in (signal, noise_level))
     found = -score.float() * level
-    error = ((found - noise).square() * mask).sum((1, 2)) / (mask.sum((1, 2)) * mel.shape[1]).clamp_min(1)
+    error = ((found - noise).square() * mask).sum((1, 2)) / (mask.sum((1, 2)) * target.shape[1]).clamp_min(1)
     if model.settings.prediction == "v":
         error = error / scale[:, 0, 0].square()  # the squared error of v itself
     clean = mean + (x_t - mean - level * found) / scale
-    return Answer(error, model.from_diffusion(clean, mean), target, mask)
+    return error, model.from_diffusion(clean, mean)
 
 
 def pitch_loss_of_batch(model: GradTTS, batch: Batch, prior: Prior, valid: Tensor) -> Tensor:
@@ -365,7 +371,7 @@ class Cropper:
         return replace(context, share=self(context.share.flatten(1, 2)).unflatten(1, (2, 1)))
 
 
-def prior_of_batch(model: GradTTS, batch: Batch, pooled: tuple[Tensor, Tensor], mel: Tensor) -> Prior:
+def prior_of_batch(model: GradTTS, batch: Batch, pooled: Pair, mel: Tensor) -> Prior:
     """Prior means and the error of the durations.
 
     Args:
@@ -388,7 +394,7 @@ def prior_of_batch(model: GradTTS, batch: Batch, pooled: tuple[Tensor, Tensor], 
     return build(model, batch, (a, b), mel, mean_share)
 
 
-def _token_prior(model: GradTTS, batch: Batch, pooled: tuple[Tensor, Tensor], mel: Tensor, mean_share: Tensor) -> Prior:
+def _token_prior(model: GradTTS, batch: Batch, pooled: Pair, mel: Tensor, mean_share: Tensor) -> Prior:
     """Both styles of a blend are encoded, and mixed by share."""
     size = batch.ids.shape[0]
     mu, logw, mask, hidden = model.read_text(batch.ids.repeat(2, 1), batch.id_lengths.repeat(2), torch.cat(pooled))
@@ -401,7 +407,7 @@ def _token_prior(model: GradTTS, batch: Batch, pooled: tuple[Tensor, Tensor], me
     return Prior(mixed, error, tokens, hidden[:size], durations, pooled[0], mel.new_zeros(()))
 
 
-def _frame_prior(model: GradTTS, batch: Batch, pooled: tuple[Tensor, Tensor], mel: Tensor, mean_share: Tensor) -> Prior:
+def _frame_prior(model: GradTTS, batch: Batch, pooled: Pair, mel: Tensor, mean_share: Tensor) -> Prior:
     """The text is encoded once; pooled styles are mixed frame by frame; pitch and energy are the target's own."""
     encoder, frames = model.encoder, mel.shape[2]
     assert isinstance(encoder, PhoneEncoder) and model.frame_prior is not None

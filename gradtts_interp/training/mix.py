@@ -10,12 +10,15 @@ Every draw is a pure function of a seed and a position, so a resumed run, or one
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from gradtts_interp.alignment import fix_length
 from gradtts_interp.config import MelConfig
@@ -24,16 +27,96 @@ from gradtts_interp.models.style_encoder import ROLES
 from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD
 from gradtts_interp.pitch.masks import pitch_mask
 from gradtts_interp.training.data import EMOTIONS, Corpus, Item, StyleRef
-from gradtts_interp.training.mix_config import MixConfig
 
 KINDS = ("matched", "dual", "blend", "either")
 SHORTEST_SIDE = 0.25
 """Of an utterance that follows one style and then another, each is followed for such a share of it at least."""
 SWITCH_SHARE = 0.2
-"""Of items of openly offered references, those that go from one to the other: noise that is drawn is to choose one of them."""
+"""Of items of openly offered references, those that go from one to the other; of the others, noise is to choose one."""
 CROSSED_SHARE = 1 / 3
 """Of those that do not, the ones that have the pitch of one reference and the voice of the other."""
 NOTHING_WITHHELD = {"null": False, "null_text": False, "prosody_known": True, "side": -1}
+
+
+@dataclass(frozen=True)
+class MixConfig:
+    """Shares of the training mix and its dropouts, all probabilities in [0, 1].
+
+    Attributes:
+        matched: One reference of the target's own style.
+        dual: Pitch from one reference, voice from another.
+        blend: Two styles with a known share over time.
+        either: Two references offered alike, of which the target follows one, or one and then the other, or one in
+            pitch and the other in voice; nothing else is said of style, pitch or energy, so that the noise decides.
+        null: The style attention reads the null token (for guidance).
+        null_text: The text encoder gets the null style.
+        drop_prosody: The prosody vector is withheld from the score network.
+        drop_name: Speaker and emotion tokens are withheld, drawn for each.
+        drop_tokens: A random half of a reference's patches is hidden.
+        one_sided: Of dual and blended items, the text encoder and the prosody numbers follow one style only, so that
+            style attention alone says where the other is heard.
+        crop_frames: Target frames of a training crop.
+        reference_frames: Reference frames (K).
+        length_buckets: So many batches in a row are drawn together and sorted by the target's length, so that a batch
+            needs little padding; 1 for none.
+        length_multiple: Frames and tokens of a batch are padded to a multiple of it, so that a GPU, which prepares its
+            convolutions anew for each shape, meets few shapes.
+    """
+
+    matched: float = 0.25
+    dual: float = 0.3
+    blend: float = 0.45
+    either: float = 0.0
+    null: float = 0.1
+    null_text: float = 0.05
+    drop_prosody: float = 0.25
+    drop_name: float = 0.5
+    drop_tokens: float = 0.2
+    one_sided: float = 0.0
+    crop_frames: int = 128
+    reference_frames: int = 128
+    length_buckets: int = 1
+    length_multiple: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability, and lengths and buckets that cannot be."""
+        for field in fields(self):
+            value, counts = getattr(self, field.name), field.type == "int"
+            if counts and value < 1:
+                raise InputError(f"{field.name} is {value}; expected 1 or more")
+            if not counts and not 0 <= value <= 1:
+                raise InputError(f"training mix: {field.name} is {value}; expected a share or probability from 0 to 1")
+
+
+def parse_settings(written: Sequence[str], readers: Mapping[str, Callable[[str], Any]], what: str) -> dict[str, Any]:
+    """Read settings as they are written on the command line.
+
+    Args:
+        written: ``name=value`` each.
+        readers: How the value of each name is read.
+        what: What they are settings of, for the message.
+
+    Returns:
+        Value by name.
+
+    Raises:
+        InputError: A name or value is none of these.
+    """
+    values: dict[str, Any] = {}
+    for setting in written:
+        name, _, value = (part.strip() for part in setting.partition("="))
+        try:
+            values[name] = readers[name](value)
+        except (KeyError, ValueError) as error:
+            expected = ", ".join(readers)
+            raise InputError(f"{what} {setting!r}: expected name=value, with a name of {expected}") from error
+    return values
+
+
+def parse_mix(settings: Sequence[str]) -> MixConfig:
+    """Read a training mix, ``name=value`` each with names of :class:`MixConfig`; what is not named is as by default."""
+    readers = {field.name: int if field.type == "int" else float for field in fields(MixConfig)}
+    return MixConfig(**parse_settings(settings, readers, "training mix"))
 
 
 @dataclass(frozen=True)
@@ -317,15 +400,8 @@ def _pick(rng: np.random.Generator, items: list[Item]) -> Item:
 
 def _hidden(reference: Reference) -> Reference:
     """A reference of which nothing can be read."""
-    return Reference(
-        mel=reference.mel,
-        length=reference.length,
-        mask=np.zeros_like(reference.mask),
-        role=ROLES["whole"],
-        speaker=-1,
-        emotion=np.zeros_like(reference.emotion),
-        prosody=reference.prosody,
-    )
+    mask, emotion = np.zeros_like(reference.mask), np.zeros_like(reference.emotion)
+    return replace(reference, mask=mask, role=ROLES["whole"], speaker=-1, emotion=emotion)
 
 
 def _patch_noise(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -341,7 +417,8 @@ def collate(examples: list[dict], config: MixConfig, mel: MelConfig) -> Batch:
     multiple = config.length_multiple
     frames = fix_length(max(max(t.frames for t in targets), config.crop_frames), multiple)
     tokens = fix_length(max(len(t.ids) for t in targets), multiple)
-    references = [[e[k] for e in examples] for k in ("a", "b")]
+    references: list[list[Reference]] = [[e[k] for e in examples] for k in ("a", "b")]
+    width = config.reference_frames
 
     def stack(values: list[NDArray], width: int, fill: float = 0.0) -> Tensor:
         # By hand, since np.pad takes longer than all else that is done for a batch.
@@ -350,37 +427,33 @@ def collate(examples: list[dict], config: MixConfig, mel: MelConfig) -> Batch:
             row[..., : value.shape[-1]] = value
         return torch.from_numpy(padded)
 
-    def per_reference(get, dtype=torch.float32) -> Tensor:
-        return torch.stack([torch.from_numpy(np.stack([np.asarray(get(r)) for r in side])) for side in references]).to(
-            dtype
-        )
+    def numbers(name: str) -> Tensor:
+        return torch.tensor([[getattr(r, name) for r in side] for side in references])
 
-    width = config.reference_frames
-    flags = {
-        k: torch.tensor([e[k] for e in examples])
-        for k in ("null", "null_text", "prosody_known", "kind", "start", "side")
-    }
+    def vectors(name: str) -> Tensor:
+        return torch.from_numpy(np.stack([np.stack([getattr(r, name) for r in side]) for side in references])).float()
+
+    def planes(name: str, fill: float = 0.0) -> Tensor:
+        return torch.stack([stack([getattr(r, name) for r in side], width, fill) for side in references])
+
+    flags = {k: torch.tensor([e[k] for e in examples]) for k in ("null", "null_text", "kind", "start", "side")}
     return Batch(
         ids=stack([t.ids for t in targets], tokens),
         id_lengths=torch.tensor([len(t.ids) for t in targets]),
         durations=stack([t.durations for t in targets], tokens),
         mel=stack([t.mel.astype(np.float32) for t in targets], frames, mel.log_silence),
         lengths=torch.tensor([t.frames for t in targets]),
-        start=flags["start"],
         share=stack([e["share"] for e in examples], frames),
         shared=(flags["kind"] == KINDS.index("blend")).float(),
-        reference=torch.stack([stack([r.mel for r in side], width, mel.log_silence) for side in references]),
-        reference_lengths=per_reference(lambda r: r.length, torch.long),
-        reference_mask=torch.stack([stack([r.mask for r in side], width) for side in references]),
-        role=per_reference(lambda r: r.role, torch.long),
-        speaker=per_reference(lambda r: r.speaker, torch.long),
-        emotion=per_reference(lambda r: r.emotion),
-        prosody=per_reference(lambda r: np.append(r.prosody, np.float32(1.0))),
-        null=flags["null"],
-        null_text=flags["null_text"],
-        prosody_known=flags["prosody_known"].float(),
-        side=flags["side"],
-        kind=flags["kind"],
+        reference=planes("mel", mel.log_silence),
+        reference_lengths=numbers("length"),
+        reference_mask=planes("mask"),
+        role=numbers("role"),
+        speaker=numbers("speaker"),
+        emotion=vectors("emotion"),
+        prosody=functional.pad(vectors("prosody"), (0, 1), value=1.0),
+        prosody_known=torch.tensor([float(e["prosody_known"]) for e in examples]),
+        **flags,
         pitch=stack([_pitch(t) for t in targets], frames),
         level=torch.tensor([float(t.prosody[2]) for t in targets]),
     )

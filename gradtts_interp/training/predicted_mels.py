@@ -31,10 +31,9 @@ from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.training.data import Corpus, Item, load_items
 from gradtts_interp.training.filelist import load_filelist
 from gradtts_interp.training.losses import Cropper, prior_of_batch, read_references
-from gradtts_interp.training.mix import Mixer, collate
-from gradtts_interp.training.mix_config import MixConfig
-from gradtts_interp.training.signals import StopSignal
+from gradtts_interp.training.mix import MixConfig, Mixer, collate
 from gradtts_interp.training.start import model_from_checkpoint
+from gradtts_interp.training.state import StopSignal
 
 logger = logging.getLogger(__name__)
 
@@ -70,9 +69,9 @@ def sample_targets(
     """
     device = model.device
     batch = collate(list(examples), mixer.config, mixer.mel).to(device)
-    reading = read_references(model, batch)
+    pooled, context, prosody = read_references(model, batch)
     target = model.normalise(batch.mel)
-    prior = prior_of_batch(model, batch, reading.pooled, target)
+    prior = prior_of_batch(model, batch, pooled, target)
     lengths = batch.lengths if longest is None else batch.lengths.clamp_max(longest)
     frames = fix_length(int(lengths.max()), model.frame_multiple)
     crop = Cropper(torch.arange(frames, device=device).expand(len(examples), -1))
@@ -82,7 +81,7 @@ def sample_targets(
     mask = sequence_mask(lengths, max_length=frames)[:, None].float()
     shape = (len(examples), mixer.mel.n_mels, frames)
     noise = torch.from_numpy(np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)).to(device)
-    context, mu, prosody = crop.context(reading.context), crop(prior.mu).float(), crop(reading.prosody)
+    context, mu, prosody = crop.context(context), crop(prior.mu).float(), crop(prosody)
     if start_time < 1:
         t = torch.full((len(examples),), start_time, device=device)
         known = model.to_diffusion(crop(target), mu)

@@ -1,7 +1,11 @@
-"""Training of the speaker encoder on the demo corpus: which voice, which base voice, which formant factor."""
+"""``gradtts-interp train-speaker-encoder``: the encoder of timbre that evaluations use, trained on the demo corpus.
+
+It learns which voice, which base voice, and which formant factor.
+"""
 
 from __future__ import annotations
 
+import argparse
 import logging
 import time
 from collections import defaultdict
@@ -16,11 +20,11 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from gradtts_interp.config import MelConfig
+from gradtts_interp.corpus.manifest import load_entries
 from gradtts_interp.corpus.speakers import main_base
 from gradtts_interp.corpus.teacher import VOICES
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.speakers import COSINE_SCALE, SpeakerNet, SpeakerSettings
-from gradtts_interp.training.data import load_entries
+from gradtts_interp.evaluation.speakers import COSINE_SCALE, SpeakerEncoder, SpeakerNet, SpeakerSettings
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +34,7 @@ WEIGHT_DECAY = 1e-2
 WARP_WEIGHT = 100.0  # brings squared errors of log factors (spread 0.1) to the size of the other losses
 NOISE_NATS = 0.3
 SMOOTHED = 0.3
+UNSEEN = "unseen pitch styles"
 
 
 @dataclass(frozen=True)
@@ -53,38 +58,7 @@ class Utterance:
     mel: NDArray[np.float16]
 
 
-@dataclass(frozen=True)
-class Split:
-    """Items that train, items of pitch styles that never train, and items of held-out sentences and voices."""
-
-    train: list[Utterance]
-    unseen_pitch: list[Utterance]
-    test: list[Utterance]
-
-
-@dataclass(frozen=True)
-class SpeakerTraining:
-    """Settings of a run.
-
-    Attributes:
-        seconds: Time of stepping; the rate falls along a cosine to its end.
-        batch_size: Crops in a batch.
-        held_out_pitches: So many of the corpus's continuous pitch styles never train.
-        seed: Of weights and draws.
-    """
-
-    seconds: float = 240.0
-    batch_size: int = 48
-    held_out_pitches: int = 12
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse settings that cannot train."""
-        if not (self.seconds > 0 and self.batch_size > 1 and self.held_out_pitches >= 0):
-            raise InputError(f"{self}; expected seconds > 0, batch size > 1, held-out pitches >= 0")
-
-
-def load_split(folder: str | Path, *, held_out_pitches: int) -> Split:
+def load_split(folder: str | Path, *, held_out_pitches: int) -> dict[str, list[Utterance]]:
     """Read the items that have one voice.
 
     Args:
@@ -92,7 +66,8 @@ def load_split(folder: str | Path, *, held_out_pitches: int) -> Split:
         held_out_pitches: Number of continuous pitch styles that are set apart, the last ones by name.
 
     Returns:
-        All parts; validation items train too, since nothing is chosen by them.
+        Items to train on (``train``, validation items too, since nothing is chosen by them), of pitch styles that never
+        train (``unseen pitch styles``), and of held-out sentences and voices (``test``).
 
     Raises:
         InputError: No manifest, a missing file, or nothing to train on.
@@ -101,17 +76,15 @@ def load_split(folder: str | Path, *, held_out_pitches: int) -> Split:
     entries = [e for e in load_entries(folder) if e["kind"] != "blend"]
     free = sorted({e["pitch"] for e in entries if "-" not in e["pitch"] and e["split"] != "test"})
     apart = set(free[len(free) - held_out_pitches :]) if held_out_pitches else set()
-    train: list[Utterance] = []
-    unseen: list[Utterance] = []
-    test: list[Utterance] = []
+    parts: dict[str, list[Utterance]] = {"train": [], UNSEEN: [], "test": []}
     for entry in tqdm(entries, desc="corpus", unit="item"):
-        part = test if entry["split"] == "test" else unseen if entry["pitch"] in apart else train
-        part.append(read_utterance(folder, entry))
-    if len({u.voice for u in train}) < 2:
+        part = "test" if entry["split"] == "test" else UNSEEN if entry["pitch"] in apart else "train"
+        parts[part].append(read_utterance(folder, entry))
+    if len({u.voice for u in parts["train"]}) < 2:
         raise InputError(
             f"{folder}: fewer than 2 voices to train on; expected a corpus of 'gradtts-interp corpus build'"
         )
-    return Split(train, unseen, test)
+    return parts
 
 
 def read_utterance(folder: Path, entry: dict) -> Utterance:
@@ -167,28 +140,37 @@ def settings_of(utterances: list[Utterance]) -> SpeakerSettings:
     return SpeakerSettings(tuple(voices), tuple(sorted({u.base for u in utterances})), mel=MelConfig())
 
 
-def train_speaker_net(utterances: list[Utterance], config: SpeakerTraining) -> SpeakerNet:
-    """Train the encoder for a time.
+def train_speaker_net(
+    utterances: list[Utterance], *, seconds: float, batch_size: int = 48, seed: int = 0
+) -> SpeakerNet:
+    """Train for a given time.
 
     Args:
         utterances: What to train on.
-        config: Settings of the run.
+        seconds: Time of stepping; the rate falls along a cosine to its end.
+        batch_size: Crops in a batch.
+        seed: Of weights and draws.
 
     Returns:
         The network in evaluation mode.
+
+    Raises:
+        InputError: A number that cannot train.
     """
+    if not (seconds > 0 and batch_size > 1):
+        raise InputError(f"{seconds} seconds, batches of {batch_size}; expected seconds > 0, batches of 2 or more")
     settings = settings_of(utterances)
-    torch.manual_seed(config.seed)
+    torch.manual_seed(seed)
     net = SpeakerNet(settings)
-    drawer = Drawer(utterances, settings, seed=config.seed)
+    drawer = Drawer(utterances, settings, seed=seed)
     optimiser = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     start, steps, spent = time.monotonic(), 0, 0.0
     net.train()
-    with tqdm(total=round(config.seconds), unit="s", desc="speaker encoder") as bar:
-        while spent < config.seconds:
+    with tqdm(total=round(seconds), unit="s", desc="speaker encoder") as bar:
+        while spent < seconds:
             for group in optimiser.param_groups:
-                group["lr"] = LEARNING_RATE * 0.5 * (1 + np.cos(np.pi * spent / config.seconds))
-            losses = _losses(net, *drawer.batch(config.batch_size))
+                group["lr"] = LEARNING_RATE * 0.5 * (1 + np.cos(np.pi * spent / seconds))
+            losses = _losses(net, *drawer.batch(batch_size))
             optimiser.zero_grad()
             losses.sum().backward()
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -197,7 +179,7 @@ def train_speaker_net(utterances: list[Utterance], config: SpeakerTraining) -> S
             bar.n = min(round(spent), bar.total)
             if steps % 50 == 0:
                 bar.set_postfix(steps=steps, voice=f"{losses[0]:.3f}", base=f"{losses[1]:.3f}")
-    logger.info("%d steps of %d crops in %.0f s", steps, config.batch_size, spent)
+    logger.info("%d steps of %d crops in %.0f s", steps, batch_size, spent)
     return net.eval()
 
 
@@ -235,3 +217,32 @@ def score_speaker_net(net: SpeakerNet, utterances: list[Utterance]) -> dict[str,
         if values:
             found[name] = float(np.mean(values))
     return found
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("--corpus", required=True, help="folder made by 'gradtts-interp corpus build'")
+    parser.add_argument("--out", required=True, help="folder of the encoder")
+    parser.add_argument("--seconds", type=float, default=240.0, help="time of training")
+    parser.add_argument("--batch-size", type=int, default=48, help="crops in a batch")
+    parser.add_argument("--held-out-pitches", type=int, default=12, help="pitch styles that never train, for scores")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument("--seed", type=int, default=0, help="of weights and draws")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, score and write; return exit status 0."""
+    torch.set_num_threads(args.threads)
+    split = load_split(args.corpus, held_out_pitches=max(0, args.held_out_pitches))
+    net = train_speaker_net(split["train"], seconds=args.seconds, batch_size=args.batch_size, seed=args.seed)
+    encoder = SpeakerEncoder(net)
+    encoder.save_pretrained(Path(args.out))
+    parts = {
+        UNSEEN: split[UNSEEN],
+        "held-out sentences": [u for u in split["test"] if u.voice in encoder.settings.voices],
+        "held-out voices": [u for u in split["test"] if u.voice not in encoder.settings.voices],
+    }
+    for name, items in parts.items():
+        scores = ", ".join(f"{key} {value:.4g}" for key, value in score_speaker_net(encoder.net, items).items())
+        logger.info("%s: %s", name, scores)
+    return 0

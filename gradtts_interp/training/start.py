@@ -15,6 +15,7 @@ from torch import nn
 from gradtts_interp.checkpoints import INDEX, load_model, read_index
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.models.grad_tts import GradTTS
+from gradtts_interp.training.mix import parse_settings
 from gradtts_interp.training.state import checkpoints
 
 SPEAKERS = ("style_encoder.speakers.weight", "style_encoder.timbre.speakers.weight")
@@ -40,13 +41,11 @@ SCORE = "score"
 """Name of all that is none of the prior's: the score network, and the style tokens that it reads."""
 
 
-def model_from_checkpoint(source: str | Path, *, new_speakers: int = 0) -> GradTTS:
+def model_from_checkpoint(source: str | Path) -> GradTTS:
     """Read a model to be trained further.
 
     Args:
         source: Checkpoint folder of ours, its ``model`` folder, or the folder of a training run.
-        new_speakers: Rows to add to the table of speakers. The checkpoint's own speakers keep their numbers; the new
-            ones follow, and start as the mean of the known rows.
 
     Returns:
         The model in training mode, float32, on the CPU.
@@ -61,7 +60,7 @@ def model_from_checkpoint(source: str | Path, *, new_speakers: int = 0) -> GradT
         model = load_model(source / read_index(source)["model"] if (source / INDEX).is_file() else source)
     if model.settings.style is None or model.style_encoder is None:
         raise CheckpointError(f"{source}: this model reads no styles; expected one with a style encoder to start from")
-    return add_speakers(model, new_speakers) if new_speakers else model.train()
+    return model.train()
 
 
 def averaged_model(folder: Path) -> tuple[GradTTS, int]:
@@ -146,14 +145,7 @@ def renew_score_network(model: GradTTS, changes: Sequence[str]) -> GradTTS:
     style = model.settings.style
     if model.frame_prior is None or style is None:
         raise InputError("a score network begins anew around a frame prior only; this model has none")
-    values: dict[str, Any] = {}
-    for written in changes:
-        name, _, value = (part.strip() for part in written.partition("="))
-        try:
-            values[name] = SCORE_FIELDS[name](value)
-        except (KeyError, ValueError) as error:
-            expected = ", ".join(SCORE_FIELDS)
-            raise InputError(f"score network {written!r}: expected name=value, with a name of {expected}") from error
+    values = parse_settings(changes, SCORE_FIELDS, "score network")
     if not values.get("dec_dim", model.settings.dec_dim):
         raise InputError("the model is a prior alone: expected dec_dim=48 or another width of its score network")
     of_style = {name: values.pop(name) for name in ("sites", "heads", "summaries") if name in values}

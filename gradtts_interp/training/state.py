@@ -1,11 +1,14 @@
-"""Checkpoints of a training run: written whole or not at all, and resumed only with the settings they were made by."""
+"""What keeps a training run: checkpoints, which appear whole or not at all, its log, and the signal that stops it."""
 
 from __future__ import annotations
 
 import json
+import logging
 import shutil
-from dataclasses import dataclass, field
+import signal
+import threading
 from pathlib import Path
+from types import FrameType, TracebackType
 from typing import Any
 
 import torch
@@ -14,31 +17,20 @@ from safetensors.torch import load_file, save_file
 
 from gradtts_interp.config import ModelConfig
 from gradtts_interp.errors import CheckpointError
-from gradtts_interp.files import read_json, read_torch
+from gradtts_interp.files import atomic_path, read_json, read_torch
+
+logger = logging.getLogger(__name__)
 
 KEPT = 2
+LOG_FILE = "log.jsonl"
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # What fixes the stream of data and noise, and what is trained on it. Rate, length and the like may change from one part
 # of a run to the next.
 STREAM_SETTINGS = ("batch_size", "seed", "mix", "only", "adversarial")
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """All that a run needs to go on.
-
-    Attributes:
-        weights: State dict of the model.
-        averaged: The same of the averaged weights.
-        optimiser: State dict of the optimiser.
-        values: Step, seconds, steps of the average, settings of model and run.
-        discriminator: State dict of the discriminator of mels; empty for a run without one.
-    """
-
-    weights: dict[str, torch.Tensor]
-    averaged: dict[str, torch.Tensor]
-    optimiser: dict[str, Any]
-    values: dict[str, Any]
-    discriminator: dict[str, torch.Tensor] = field(default_factory=dict)
+Weights = dict[str, dict[str, torch.Tensor]]
+"""State dicts by file: of the model, of the averaged weights (``ema``), and of the discriminator where there is one."""
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -46,12 +38,14 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(p for p in folder.glob("step_*") if (p / "state.json").is_file())
 
 
-def write(path: Path, checkpoint: Checkpoint) -> Path:
+def write(path: Path, weights: Weights, optimiser: dict[str, Any], values: dict[str, Any]) -> Path:
     """Write a checkpoint under a temporary name, rename it, and remove all but the last two.
 
     Args:
         path: Its folder.
-        checkpoint: What to write.
+        weights: State dicts.
+        optimiser: State dict of the optimiser.
+        values: Step, seconds, steps of the average, settings of model and run.
 
     Returns:
         ``path``.
@@ -60,12 +54,10 @@ def write(path: Path, checkpoint: Checkpoint) -> Path:
         shutil.rmtree(left_over, ignore_errors=True)
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.mkdir()
-    save_file(checkpoint.weights, temporary / "model.safetensors")
-    save_file(checkpoint.averaged, temporary / "ema.safetensors")
-    if checkpoint.discriminator:
-        save_file(checkpoint.discriminator, temporary / "discriminator.safetensors")
-    torch.save(checkpoint.optimiser, temporary / "optimiser.pt")
-    (temporary / "state.json").write_text(json.dumps(checkpoint.values, indent=1))
+    for name, state in weights.items():
+        save_file(state, temporary / f"{name}.safetensors")
+    torch.save(optimiser, temporary / "optimiser.pt")
+    (temporary / "state.json").write_text(json.dumps(values, indent=1))
     shutil.rmtree(path, ignore_errors=True)
     temporary.rename(path)
     for old in checkpoints(path.parent)[:-KEPT]:
@@ -73,31 +65,28 @@ def write(path: Path, checkpoint: Checkpoint) -> Path:
     return path
 
 
-def read(path: Path) -> Checkpoint:
+def read(path: Path) -> tuple[Weights, dict[str, Any], dict[str, Any]]:
     """Read a checkpoint.
 
     Args:
         path: Its folder.
 
     Returns:
-        The checkpoint, on the CPU.
+        Weights, optimiser and values, as :func:`write` got them, on the CPU.
 
     Raises:
         CheckpointError: A file is missing or damaged, named.
     """
-    values = read_json(path / "state.json")
-    found = {}
-    names = ["model", "ema"]
-    if (path / "discriminator.safetensors").is_file():
-        names.append("discriminator")
-    for name in names:
+    values, weights = read_json(path / "state.json"), {}
+    for name in ("model", "ema", "discriminator"):
         file = path / f"{name}.safetensors"
+        if name == "discriminator" and not file.is_file():
+            continue
         try:
-            found[name] = load_file(file)
+            weights[name] = load_file(file)
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{file} cannot be read: {error}; remove {path.name} to resume before it") from error
-    optimiser = read_torch(path / "optimiser.pt")
-    return Checkpoint(found["model"], found["ema"], optimiser, values, found.get("discriminator", {}))
+    return weights, read_torch(path / "optimiser.pt"), values
 
 
 def require_same_run(path: Path, saved: dict[str, Any], settings: ModelConfig, train: dict[str, Any]) -> None:
@@ -141,3 +130,90 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             found[prefix + name] = value
     return found
+
+
+# -- log -------------------------------------------------------------------------------------------------------------
+
+
+class RunLog:
+    """Log of a run that goes on at a step: what an earlier part of the run wrote beyond it is removed.
+
+    Args:
+        folder: Folder of the run.
+        step: Step that the run goes on from.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        self.path = folder / LOG_FILE
+        _truncate(self.path, step)
+        self._board = tensorboard(folder / "tensorboard", step)
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """Append one line, and the same to tensorboard."""
+        row = {"step": step, **{name: round(value, 6) for name, value in values.items()}}
+        with open(self.path, "a", encoding="utf-8") as log:
+            log.write(json.dumps(row) + "\n")
+        for name, value in values.items():
+            if self._board is not None and name != "seconds":
+                self._board.add_scalar(name, value, step)
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Lines of a log; one that was cut off by a crash is left out."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            logger.warning("%s: a damaged line is left out", path)
+    return rows
+
+
+def _truncate(path: Path, step: int) -> None:
+    if not path.is_file():
+        return
+    kept = [row for row in read_log(path) if row["step"] <= step]
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+
+
+def tensorboard(folder: Path, step: int = 0) -> Any:
+    """A writer of tensorboard that goes on after a step, or None where it is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder), purge_step=step + 1 if step else None)
+
+
+# -- stopping --------------------------------------------------------------------------------------------------------
+
+
+class StopSignal:
+    """Context manager that notes Ctrl-C and SIGTERM; the second one of a kind ends the process at once.
+
+    Outside the main thread nothing is caught, since Python handles signals only there.
+
+    Attributes:
+        received: Number of the signal, None until one comes.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> StopSignal:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.received = number
+        signal.signal(number, self._before[number])
+        logger.info("%s: stopping after this step", signal.Signals(number).name)

@@ -11,16 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
 from gradtts_interp.files import atomic_path
-from gradtts_interp.interpolation.attention_record import StyleMassRecorder, mass_over_time
+from gradtts_interp.interpolation.attention.recorder import StyleMassRecorder, mass_plane
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD, Contour, extract_contour
+from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD, extract_contour
 from gradtts_interp.pitch.masks import pitch_mask
 from gradtts_interp.training.mix import KINDS, Mixer
 from gradtts_interp.training.predicted_mels import sample_targets
@@ -46,11 +44,10 @@ class Sampled:
         target: Log-mel of the target (M, T).
         mel: Log-mel that the model samples, (M, T).
         share: Who should speak at each point, (M, T): 0 is A, 1 is B; for a dual, 0 on the target's pitch.
-        mass: Attention mass on A's and B's tokens (2, T), mean over sites and bins.
+        mass: Attention mass on A's and B's tokens (2, M, T), mean over sites; 0 where none was recorded.
         f0_target: Contour of the target (T,): F0 in Hz, NaN where unvoiced.
         f0_sample: The same of the sample, through Griffin-Lim.
         levels: Mean log-F0 of the references A and B.
-        role_mass: Attention mass on A where A should speak, and on B where B should; NaN where nobody should.
     """
 
     kind: str
@@ -61,20 +58,22 @@ class Sampled:
     f0_target: NDArray[np.float32]
     f0_sample: NDArray[np.float32]
     levels: tuple[float, float]
-    role_mass: tuple[float, float]
 
     def figures(self) -> dict[str, float]:
         """Measures for the log; NaN where nothing is voiced.
 
         Returns:
-            By name: median F0 of the sample against the target's in semitones, attention mass by role, and for a blend
-            of levels at least 2 semitones apart the wanted and the realised mean share of B in log-F0.
+            By name: median F0 of the sample against the target's in semitones, attention mass on A where A should
+            speak, and on B where B should (NaN where nobody should), and for a blend of levels at least 2 semitones
+            apart the wanted and the realised mean share of B in log-F0.
         """
         f0, target = (np.log(f[np.isfinite(f)]) for f in (self.f0_sample, self.f0_target))
         name = f"sample/{self.kind}"
         error = SEMITONES_PER_NAT * abs(np.median(f0) - np.median(target)) if f0.size and target.size else np.nan
         found = {f"{name}/f0_error": float(error)}
-        found |= {f"{name}/mass_on_{style}": mass for style, mass in zip("ab", self.role_mass, strict=True)}
+        for style, mass, wanted in zip("ab", self.mass, (1 - self.share, self.share), strict=True):
+            known = self.mass.any() and wanted.any()
+            found[f"{name}/mass_on_{style}"] = float((mass * wanted).sum() / wanted.sum()) if known else np.nan
         span = self.levels[1] - self.levels[0]
         if self.kind == "blend" and SEMITONES_PER_NAT * abs(span) >= SMALLEST_SPAN_SEMITONES:
             found[f"{name}/share_wanted"] = float(self.share.mean())
@@ -84,7 +83,7 @@ class Sampled:
 
 def write_sample(
     model: GradTTS, mixer: Mixer, path: str | Path, *, title: str = "", steps: int = SAMPLE_STEPS
-) -> tuple[NDArray[np.uint8], dict[str, float]]:
+) -> dict[str, float]:
     """Sample the fixed draws and write their picture, whole or not at all.
 
     Args:
@@ -95,16 +94,12 @@ def write_sample(
         steps: Steps of the sampler; 0 shows the prior means.
 
     Returns:
-        The picture's points (height, width, 3), and the figures of all draws.
+        The figures of all draws.
     """
     samples = sample_draws(model, mixer, steps=steps)
-    figure = draw(samples, title=title)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=figure.dpi)
-    figures = {name: value for sample in samples for name, value in sample.figures().items()}
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy(), figures
+        draw(samples, title=title).savefig(temporary)
+    return {name: value for sample in samples for name, value in sample.figures().items()}
 
 
 @torch.no_grad()
@@ -135,18 +130,15 @@ def sample_draws(model: GradTTS, mixer: Mixer, *, steps: int = SAMPLE_STEPS, see
 def _sampled(
     example: dict, mel: Tensor, attention: dict[str, Any] | None, mixer: Mixer, vocoder: GriffinLimVocoder
 ) -> Sampled:
-    target, kind, frames = example["target"], KINDS[example["kind"]], mel.shape[1]
+    target, kind, (bins, frames) = example["target"], KINDS[example["kind"]], mel.shape
     share = np.broadcast_to(example["share"][:frames], mel.shape).astype(np.float32)
     if kind == "dual":
         share = 1 - pitch_mask(target.f0_hz[:frames], target.voiced[:frames], mixer.mel)
-    mass, role_mass = np.zeros((2, frames)), (np.nan, np.nan)
+    mass = np.zeros((2, bins, frames))
     if attention is not None:
-        bins = mixer.mel.n_mels
-        mass = np.stack([mass_over_time(attention, style, frames, n_mels=bins) for style in range(2)])
-        role_mass = _mass_by_role(attention, share)
+        mass = np.stack([mass_plane(attention, style, frames, n_mels=bins) for style in range(2)])
     sane = mel.clamp(mixer.mel.log_silence, HIGHEST_LOG_MEL)  # an untrained model must not overflow the vocoder
     contour = extract_contour(vocoder(sane, mixer.mel), mixer.mel)
-    truth = np.where(target.voiced, target.f0_hz, np.nan)[:frames]
     levels = [float(example[k].prosody[0] * PROSODY_STD[0] + PROSODY_MEAN[0]) for k in ("a", "b")]
     return Sampled(
         kind=kind,
@@ -154,69 +146,36 @@ def _sampled(
         mel=mel.numpy(),
         share=share,
         mass=mass,
-        f0_target=truth,
-        f0_sample=_gapped(contour),
+        f0_target=np.where(target.voiced, target.f0_hz, np.nan)[:frames],
+        f0_sample=np.where(contour.voiced, contour.f0_hz, np.nan),
         levels=(levels[0], levels[1]),
-        role_mass=role_mass,
     )
-
-
-def _mass_by_role(attention: dict[str, Any], share: NDArray[np.float32]) -> tuple[float, float]:
-    """Attention mass on A weighted by 1 - share, and on B weighted by share, mean over sites."""
-    found = []
-    for style, weight in enumerate((1 - share, share)):
-        sites = []
-        for site in attention.values():
-            cell = int(site["cell"])
-            plane = np.repeat(np.repeat(site["mass"][style], cell, axis=0), cell, axis=1)
-            plane = plane[: share.shape[0], : share.shape[1]]
-            sites.append(float((plane * weight).sum() / weight.sum()) if weight.sum() > 0 else np.nan)
-        found.append(float(np.mean(sites)))
-    return found[0], found[1]
-
-
-def _gapped(contour: Contour) -> NDArray[np.float32]:
-    return np.where(contour.voiced, contour.f0_hz, np.nan)
-
-
-# -- the picture ----------------------------------------------------------------------------------------------------
 
 
 def draw(samples: list[Sampled], *, title: str = "") -> Figure:
     """Draw samples side by side: target, sample, share, attention mass and F0 over the same frames."""
     figure = Figure(figsize=(5.0 * len(samples), 11.0), dpi=80, layout="constrained")
-    axes = figure.subplots(5, len(samples), squeeze=False, sharex="col")
-    for column, sample in zip(axes.T, samples, strict=True):
-        low, high = float(sample.target.min()), float(sample.target.max())
-        column[0].set_title(sample.kind)
-        _plane(column[0], sample.target, "target", (low, high))
-        _plane(column[1], sample.mel, "sample", (low, high))
-        _plane(column[2], sample.share, "share of B", (0.0, 1.0), colours="cividis")
-        _mass(column[3], sample)
-        _f0(column[4], sample)
     figure.suptitle(title)
+    axes = figure.subplots(5, len(samples), squeeze=False, sharex="col")
+    for (*planes, mass, f0), sample in zip(axes.T, samples, strict=True):
+        planes[0].set_title(sample.kind)
+        levels = {"vmin": float(sample.target.min()), "vmax": float(sample.target.max()), "cmap": "magma"}
+        shares = {"vmin": 0.0, "vmax": 1.0, "cmap": "cividis"}
+        shown = {
+            "target": (sample.target, levels),
+            "sample": (sample.mel, levels),
+            "share of B": (sample.share, shares),
+        }
+        for panel, (label, (plane, colours)) in zip(planes, shown.items(), strict=True):
+            panel.imshow(plane, origin="lower", aspect="auto", **colours)
+            panel.set_ylabel(f"{label}\nmel bin")
+        for name, own in zip("AB", sample.mass, strict=True):
+            mass.plot(own.mean(0), label=f"mass on {name}")
+        mass.plot(sample.share.mean(0), color="0.5", linestyle=":", label="share of B")
+        mass.set(ylim=(-0.05, 1.05), ylabel="attention")
+        f0.plot(sample.f0_target, color="0.5", linewidth=3, label="target")
+        f0.plot(sample.f0_sample, color="black", label="sample, Griffin-Lim")
+        f0.set(yscale="log", ylim=F0_LIMITS_HZ, ylabel="F0 (Hz)", xlabel="frame")
+        for panel in (mass, f0):
+            panel.legend(loc="upper right", fontsize=8)
     return figure
-
-
-def _plane(axes: Axes, plane: NDArray, label: str, limits: tuple[float, float], *, colours: str = "magma") -> None:
-    axes.imshow(plane, origin="lower", aspect="auto", cmap=colours, vmin=limits[0], vmax=limits[1])
-    axes.set_ylabel(f"{label}\nmel bin")
-
-
-def _mass(axes: Axes, sample: Sampled) -> None:
-    for mass, name in zip(sample.mass, "AB", strict=True):
-        axes.plot(mass, label=f"mass on {name}")
-    axes.plot(sample.share.mean(0), color="0.5", linestyle=":", label="share of B")
-    axes.set_ylim(-0.05, 1.05)
-    axes.set_ylabel("attention")
-    axes.legend(loc="upper right", fontsize=8)
-
-
-def _f0(axes: Axes, sample: Sampled) -> None:
-    axes.plot(sample.f0_target, color="0.5", linewidth=3, label="target")
-    axes.plot(sample.f0_sample, color="black", label="sample, Griffin-Lim")
-    axes.set_yscale("log")
-    axes.set_ylim(*F0_LIMITS_HZ)
-    axes.set_ylabel("F0 (Hz)")
-    axes.set_xlabel("frame")
-    axes.legend(loc="upper right", fontsize=8)

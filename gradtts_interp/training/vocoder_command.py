@@ -11,7 +11,6 @@ import dataclasses
 import logging
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,12 +18,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from gradtts_interp.audio import log_mel
-from gradtts_interp.config import MelConfig
+from gradtts_interp.config import MelConfig, help_of_settings
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.models.precision import bf16_is_fast
 from gradtts_interp.pitch.contour import extract_contour, fill_unvoiced, refine_f0
-from gradtts_interp.training.signals import StopSignal
+from gradtts_interp.training.state import StopSignal, tensorboard
 from gradtts_interp.vocoder import Vocoder
 from hifigan.config import CONFIGS, AnyConfig, HarmonicConfig
 from hifigan.data import Corpus
@@ -38,26 +37,11 @@ FEATURES = "features"
 CONTOURS = "contours"
 FULL_SCALE = 32768.0
 BOARD_EVERY = 10
-_HELP = {
-    "batch": "segments of a batch",
-    "segment": "samples of a segment",
-    "spectral_rate": "learning rate of AdamW without discriminators",
-    "adversarial_rate": "learning rate of AdamW with discriminators; 0.0002 is as published",
-    "final_rate": "share of the learning rate left at the end",
-    "spectral_share": "share of the budget without discriminators",
-    "divisor": "divides the discriminators' published channels; 1 is as published",
-    "scales": "discriminators by scale; 3 is as published",
-    "window_channels": "channels of the first convolution of the discriminators by spectrogram",
-    "mel_weight": "weight of the mel distance",
-    "late_mel_weight": "weight of the mel distance in the second half of what is trained with discriminators",
-    "feature_weight": "weight of the feature distance",
-    "stft_weight": "weight of the multi-resolution STFT loss; 0 is as published",
-    "mel_noise": "greatest deviation of the noise on the recordings' mels, in nats",
-    "predicted_share": "share of a batch that is given predicted mels, with --mels",
-    "clip": "greatest gradient norm",
-    "ema": "decay of the averaged generator",
-    "seed": "seed of weights and segments",
-}
+SETTINGS = (
+    "batch", "segment", "spectral_rate", "adversarial_rate", "final_rate", "spectral_share", "divisor", "scales",
+    "window_channels", "mel_weight", "late_mel_weight", "feature_weight", "stft_weight", "mel_noise", "predicted_share",
+    "clip", "ema", "seed",
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,11 +74,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="rounds of phase refinement the exported vocoder asks for; 32 helps a generator trained for an hour",
     )
-    for name, text in _HELP.items():
+    texts = help_of_settings(TrainingConfig)
+    for name in SETTINGS:
         plain, harmonic = getattr(DEFAULTS, name), getattr(HARMONIC, name)
         shown = f"{harmonic:g}" if plain in (harmonic, None) else f"{plain:g}, harmonic {harmonic:g}"
         kind = int if isinstance(harmonic, int) else float
-        parser.add_argument("--" + name.replace("_", "-"), type=kind, help=f"{text} (default: {shown})")
+        parser.add_argument("--" + name.replace("_", "-"), type=kind, help=f"{texts[name]} (default: {shown})")
     parser.add_argument("--windows", type=int, nargs="+", help="points of the discriminators by spectrogram")
     parser.add_argument(
         "--float32", action="store_true", help="compute convolutions in float32 even where the hardware has bfloat16"
@@ -222,7 +207,7 @@ def _vocoder_to_start_from(path: Path | None, mel_config: MelConfig) -> Vocoder 
 
 
 def _train(trainer: Trainer, args: argparse.Namespace, mel_config: MelConfig) -> int:
-    board = _tensorboard(args.out)
+    board = tensorboard(args.out / "tensorboard")
 
     def on_step(step: int, report: dict[str, float]) -> None:
         trainer.stopping = stop.received is not None
@@ -244,12 +229,3 @@ def _train(trainer: Trainer, args: argparse.Namespace, mel_config: MelConfig) ->
     with StopSignal() as stop, tqdm(total=1000, initial=round(trainer.share * 1000), unit="‰", mininterval=10) as bar:
         trainer.run(args.out, save_every_seconds=args.save_every, on_step=on_step, on_save=on_save)
     return 128 + stop.received if stop.received else 0
-
-
-def _tensorboard(folder: Path) -> Any:
-    """Return a TensorBoard writer, or None where it is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder / "tensorboard"))

@@ -1,6 +1,4 @@
 import argparse
-import subprocess
-import sys
 
 import pytest
 
@@ -35,10 +33,3 @@ def test_out_is_required(capsys):
     with pytest.raises(SystemExit):
         parse("build")
     assert "--out" in capsys.readouterr().err
-
-
-def test_module_reports_errors_of_the_user_with_status_two(tmp_path):
-    module = [sys.executable, "-m", "gradtts_interp.corpus", "build", "--out", str(tmp_path), "--grid", "-1"]
-    done = subprocess.run(module, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "grid is -1; expected >= 0" in done.stderr and "Traceback" not in done.stderr

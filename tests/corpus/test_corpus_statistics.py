@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gradtts_interp.corpus import command
-from gradtts_interp.corpus.statistics import corpus_statistics, phones_of, read_manifest, tables_of
+from gradtts_interp.corpus.manifest import load_entries
+from gradtts_interp.corpus.statistics import FIELDS, corpus_statistics, phones_of, tables_of
 from gradtts_interp.errors import InputError
 
 COMMITTED = Path(__file__).parents[2] / "resources" / "corpus" / "manifest-seed0-2891.jsonl.xz"
@@ -32,14 +33,14 @@ def entry(name, **others):
 
 @pytest.fixture(scope="module")
 def committed():
-    return read_manifest(COMMITTED)
+    return load_entries(COMMITTED)
 
 
 def test_figures_of_a_small_manifest():
     happy = {"mean_hz": 400.0, "log_std": 0.2, "voiced_share": 0.5}
     entries = [entry("a"), entry("b", emotion="happy", speaker=1, f0=happy, tokens=["G", "G", "OW0"])]
     found = corpus_statistics(entries)
-    assert found.phones.counts == {"G": 3, "OW": 2} and 1.9 < found.phones.effective < 2
+    assert found.phones == {"G": 3, "OW": 2} and 1.9 < found.effective_phones < 2
     assert found.hours == pytest.approx(2 * 172 * 256 / 22050 / 3600)
     assert found.emotions["happy"].f0_hz == pytest.approx(400) and list(found.speakers) == ["0", "1"]
     assert found.kinds["bank/train"].f0_hz == pytest.approx(200)
@@ -65,21 +66,41 @@ def test_the_command_writes_tables_and_plots(tmp_path, capsys):
     assert (tmp_path / "statistics.md").read_text().strip() == capsys.readouterr().out.strip()
 
 
-def test_manifests_that_cannot_be_read_are_named(tmp_path):
-    with pytest.raises(InputError, match=r"manifest.jsonl cannot be read"):
-        read_manifest(tmp_path)
-    for content, message in (("", "is empty"), ("{}", "line 1: KeyError"), ("no", "line 1: JSONDecodeError")):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "manifest.jsonl cannot be read: .*expected a manifest made by 'gradtts-interp corpus build'"),
+        ("", "manifest.jsonl is empty"),
+        ("{}", "line 1: expected an item of the corpus builder, with id, kind"),
+        ("no", "line 1: .*expected a JSON object"),
+        ("3", "line 1: .*expected a JSON object"),
+        ('"id kind split tokens frames f0"', "line 1: expected an item"),
+    ],
+)
+def test_manifests_that_cannot_be_read_are_named(tmp_path, content, message):
+    if content is not None:
         (tmp_path / "manifest.jsonl").write_text(content)
-        with pytest.raises(InputError, match=message):
-            read_manifest(tmp_path)
+    with pytest.raises(InputError, match=message):
+        load_entries(tmp_path, fields=FIELDS)
+
+
+def test_a_manifest_may_be_compressed(tmp_path):
+    (tmp_path / "m.xz").write_bytes(lzma.compress(json.dumps(entry("a")).encode()))
+    assert [e["id"] for e in load_entries(tmp_path / "m.xz")] == ["a"]
     (tmp_path / "m.xz").write_bytes(b"no")
     with pytest.raises(InputError, match="m.xz cannot be read"):
-        read_manifest(tmp_path / "m.xz")
-    (tmp_path / "m.xz").write_bytes(lzma.compress(json.dumps(entry("a")).encode()))
-    assert [e["id"] for e in read_manifest(tmp_path / "m.xz")] == ["a"]
+        load_entries(tmp_path / "m.xz")
+
+
+def test_a_corpus_that_is_being_built_gives_what_there_is(tmp_path):
+    lines = [json.dumps(entry(name)) + "\n" for name in "abc"]
+    (tmp_path / "manifest.partial.jsonl").write_text("".join(lines)[:-20])  # the last line is being written
+    assert [e["id"] for e in load_entries(tmp_path)] == ["a", "b"]
+    (tmp_path / "manifest.jsonl").write_text(lines[2])
+    assert [e["id"] for e in load_entries(tmp_path)] == ["c"]
 
 
 def test_the_committed_corpus_is_as_large_as_it_should_be(committed):
     found = corpus_statistics(committed)
     assert found.hours >= 3 and len(found.speakers) == 16 and len(found.emotions) == 5
-    assert len(found.phones.counts) == 39 and min(found.phones.counts.values()) >= 80
+    assert len(found.phones) == 39 and min(found.phones.values()) >= 80

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from gradtts_interp.corpus.plan import BuildSettings, draw_share, make_plan, share_at
+from gradtts_interp.corpus.plan import BuildSettings, draw_share, make_plan
 from gradtts_interp.corpus.speakers import continuous_voices, suits
 from gradtts_interp.errors import InputError
 
@@ -106,13 +106,6 @@ def test_shares_are_of_three_kinds_and_legal():
         kinds["constant" if len(points) == 2 else "step" if times[1] == times[2] else "ramp"] += 1
     assert kinds["constant"] == pytest.approx(500, abs=60)
     assert kinds["ramp"] == pytest.approx(300, abs=60)
-
-
-def test_share_at_reads_ramps_and_steps():
-    ramp = ((0.0, 0.2), (0.5, 0.2), (1.0, 0.8))
-    np.testing.assert_allclose(share_at(ramp, np.array([0.0, 0.5, 0.75, 1.0])), [0.2, 0.2, 0.5, 0.8])
-    step = ((0.0, 0.0), (0.3, 0.0), (0.3, 1.0), (1.0, 1.0))
-    np.testing.assert_allclose(share_at(step, np.array([0.0, 0.2999, 0.3001, 1.0])), [0.0, 0.0, 1.0, 1.0])
 
 
 def test_small_corpora_reuse_sentences():

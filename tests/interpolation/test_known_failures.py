@@ -33,11 +33,11 @@ from tiny import tiny_pipeline, tiny_style
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
+from gradtts_interp.interpolation.conditioning import encode_styles, pad_ids, read_style, region_mask
 from gradtts_interp.interpolation.mechanisms import Shares, make_plan
 from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
-from gradtts_interp.interpolation.reading import encode_styles, pad_ids, read_style, region_mask
 from gradtts_interp.interpolation.scoring import Frames, make_score
-from gradtts_interp.models.style_attention import AttentionMapProcessor, StyleCrossAttention
+from gradtts_interp.models.style_attention import StyleCrossAttention
 from gradtts_interp.models.style_context import StyleTokens, join, pool_plane
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.contour import extract_contour
@@ -243,18 +243,3 @@ def test_failure_10_one_grid_and_one_rate(voices):
     assert len(extract_contour(audio, config)) == 22050 // config.hop_samples
     with pytest.raises(InputError, match="sample_rate_hz"):
         config.require_same(replace(config, sample_rate_hz=16000), "the model", "the vocoder")
-
-
-def test_maps_of_the_shipped_model_equal_its_fused_attention(voices):
-    """Beside the ten: all processors agree on the same input."""
-    tts, a, b = voices
-    readings, maps = [reading(tts, s) for s in (a, b)], []
-    plane = plane_of(torch.full((80, FRAMES), 0.3))
-    fused = score_of(tts, readings, plane, ("attention",))
-    before = tts.model.attn_processors
-    try:
-        tts.model.set_attn_processor(AttentionMapProcessor(lambda weights, *_: maps.append(weights)))
-        torch.testing.assert_close(score_of(tts, readings, plane, ("attention",)), fused, atol=1e-4, rtol=1e-4)
-    finally:
-        tts.model.set_attn_processor(before)
-    assert all(torch.allclose(m.sum(-1), torch.ones(()), atol=1e-4) for m in maps)

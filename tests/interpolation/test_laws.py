@@ -81,31 +81,27 @@ def test_swapping_styles_and_complementing_changes_nothing(tiny_pipeline, mechan
     assert_same(one, other)
 
 
-@each_mechanism
-@pytest.mark.parametrize("share", ["ramp"])
-def test_a_batch_equals_its_lines(tiny_pipeline, mechanisms, share):
-    lines = ["Go.", "A calm day."]
-    batch = render(tiny_pipeline, A, B, SHARES[share], text=lines, mechanisms=mechanisms)
+OWN = shares.dimensions(shares.ramp(0.2, 0.8), pitch=0.3, energy=0.9, timbre=shares.bands(0.0, 1000.0))
+BATCHES = {
+    "one style": {},
+    "guided": {"guidance": 1.0},
+    **{"+".join(m): {"b": B, "share": SHARES["ramp"], "mechanisms": m} for m in MECHANISMS},
+    "by pitch": {"b": B, "share": shares.pitch()},
+    "ties": {"b": B, "share": shares.words({0: 1.0}), "mechanisms": ("attention",)},
+    "own shares": {"b": B, "share": OWN},
+}
+
+
+@pytest.mark.parametrize("options", BATCHES.values(), ids=BATCHES)
+def test_a_batch_equals_its_lines(tiny_pipeline, options):
+    lines = ["Go there now.", "A calm day."]
+    batch = render(tiny_pipeline, A, text=lines, **options)
     assert len({len(speech.durations) for speech in batch}) == len(lines)
     for line, speech in zip(lines, batch, strict=True):
-        alone = render(tiny_pipeline, A, B, SHARES[share], text=line, mechanisms=mechanisms)
+        alone = render(tiny_pipeline, A, text=line, **options)
         assert_same(speech, alone)
         np.testing.assert_allclose(speech.audio, alone.audio, atol=1e-5, rtol=0)
-        assert np.array_equal(speech.noise, alone.noise)
-        assert np.array_equal(speech.share, alone.share)
-
-
-@pytest.mark.parametrize("guidance", [0.0, 1.0])
-def test_a_batch_of_plain_lines_equals_them(tiny_pipeline, guidance):
-    lines = ["Go.", "A calm day."]
-    for line, speech in zip(lines, render(tiny_pipeline, A, text=lines, guidance=guidance), strict=True):
-        assert_same(speech, render(tiny_pipeline, A, text=line, guidance=guidance))
-
-
-def test_by_pitch_keeps_a_batch_equal_to_its_lines(tiny_pipeline):
-    lines = ["Go.", "A calm day."]
-    for line, speech in zip(lines, render(tiny_pipeline, A, B, shares.pitch(), text=lines), strict=True):
-        assert_same(speech, render(tiny_pipeline, A, B, shares.pitch(), text=line))
+        assert np.array_equal(speech.noise, alone.noise) and np.array_equal(speech.share, alone.share)
 
 
 @pytest.mark.parametrize("mechanisms", [None, ("prior", "score"), ("attention",)])
@@ -157,15 +153,6 @@ def test_each_mechanism_moves_an_uneven_blend(tiny_pipeline, plain, mechanisms):
         assert min(moved) > 1e-3
 
 
-def test_ties_do_not_depend_on_what_else_is_in_the_batch(tiny_pipeline):
-    share = shares.words({0: 1.0})
-    lines = ["Go there now.", "A calm day."]
-    for line, speech in zip(
-        lines, render(tiny_pipeline, A, B, share, text=lines, mechanisms=("attention",)), strict=True
-    ):
-        assert_same(speech, render(tiny_pipeline, A, B, share, text=line, mechanisms=("attention",)))
-
-
 def test_inputs_are_left_as_they_are(tiny_pipeline):
     before = [a.copy() for s in (A, B) for a in (s.mel, s.emotion, s.prosody, s.contour.f0_hz, s.contour.voiced)]
     weights = {k: v.clone() for k, v in tiny_pipeline.model.state_dict().items()}
@@ -177,8 +164,6 @@ def test_inputs_are_left_as_they_are(tiny_pipeline):
 
 
 # -- a share for each dimension -------------------------------------------------------------------------------------
-
-OWN = shares.dimensions(shares.ramp(0.2, 0.8), pitch=0.3, energy=0.9, timbre=shares.bands(0.0, 1000.0))
 
 
 def each(weight):
@@ -202,9 +187,6 @@ def test_ends_of_all_dimensions_are_the_single_styles(tiny_pipeline, plain, weig
 def test_laws_hold_for_shares_of_their_own(tiny_pipeline, plain):
     assert_same(render(tiny_pipeline, A, A, OWN), plain["a"])
     assert_same(render(tiny_pipeline, A, B, OWN), render(tiny_pipeline, B, A, ~OWN))
-    lines = ["Go.", "A calm day."]
-    for line, speech in zip(lines, render(tiny_pipeline, A, B, OWN, text=lines), strict=True):
-        assert_same(speech, render(tiny_pipeline, A, B, OWN, text=line))
 
 
 @pytest.mark.parametrize("dimension", ["timbre", "pitch", "energy", "rate"])

@@ -12,10 +12,9 @@ from gradtts_interp.alignment import fix_length
 from gradtts_interp.diffusion.contract import standard_noise
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
+from gradtts_interp.interpolation.conditioning import read_style
 from gradtts_interp.interpolation.mechanisms import open_plan
 from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
-from gradtts_interp.interpolation.objectives import Goal, Observation, mass_follow
-from gradtts_interp.interpolation.reading import read_style
 
 TEXT = "Go."
 A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
@@ -89,24 +88,6 @@ def test_of_a_pool_of_noises_each_share_takes_the_one_that_suits_it(pipeline, du
     assert [sum(row) for row in chosen] == [1, 1]
     assert chosen[0] != chosen[1]  # the loss of the one is minus that of the other
     assert all(speech.tuning.steps == () for speech in found)
-
-
-def test_mass_follow_is_unwanted_minus_wanted_mass():
-    mass = torch.zeros(1, 2, 2, 2, 4)
-    mass[:, 0, 0], mass[:, 0, 1], mass[:, 1, 0], mass[:, 1, 1] = 0.1, 0.4, 0.2, 0.3
-    share = torch.zeros(1, 2, 8, 16)
-    share[:, 0, :, :8], share[:, 1, :, 8:] = 1, 1  # A in the first half, B in the second
-    goal = {"style": 0, "outside_weight": 0.2, "sites": {"mid": 1.0}, "mask": torch.ones(1, 1, 16), "share": share}
-    whole = mass_follow(Observation({"mid": mass}, None), Goal(region="whole", **goal))
-    assert whole.loss.item() == pytest.approx(0.0, abs=1e-6)  # half the frames 0.5 - 0.5, half 0.5 - 0.5
-    assert whole.inside.item() == pytest.approx(0.5)
-    pitch = mass_follow(Observation({"mid": mass}, None), Goal(region="pitch", **goal))
-    assert pitch.loss.item() == pytest.approx(0.5 * (0.2 - 0.1) + 0.5 * (0.1 - 0.2), abs=1e-6)
-    only_a = torch.zeros_like(share)
-    only_a[:, 0] = 1
-    pitch = mass_follow(Observation({"mid": mass}, None), Goal(region="pitch", **{**goal, "share": only_a}))
-    assert pitch.loss.item() == pytest.approx(0.1)
-    assert pitch.inside.item() == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(

@@ -59,12 +59,6 @@ def test_curve_passes_its_points_and_may_jump():
     assert (weight[10:] == 1).all()
 
 
-def test_curve_as_text():
-    np.testing.assert_array_equal(
-        drawn(parse_curve("0:0,0.4:0,0.6:1,1:1")), drawn(shares.curve([(0, 0), (0.4, 0), (0.6, 1), (1, 1)]))
-    )
-
-
 def test_words_and_phonemes():
     assert over_time(shares.words({1: 0.5})).tolist() == [0.0] * 10 + [0.5] * 10
     assert over_time(shares.phonemes({range(0, 2): 1.0, 2: 0.25})).tolist() == [1.0] * 10 + [0.25] * 10
@@ -108,34 +102,27 @@ def test_shares_of_all_styles_sum_to_one(share):
     ("make", "message"),
     [
         (lambda: shares.constant(1.6), r"constant 1\.6: expected a number from 0 to 1, or beyond from -0\.5 to 1\.5"),
-        (lambda: shares.constant(float("nan")), "constant nan"),
         (
             lambda: shares.step(-0.1),
             r"time -0\.1: expected a relative time from 0 to 1, seconds such as 0\.5s, or words",
         ),
         (lambda: shares.ramp(0.5, 0.5), r"ramp from 0\.5 to 0\.5: expected a start before the end"),
         (lambda: shares.ramp(0.5, 2), "ramp end 2"),
-        (lambda: shares.ramp(-1, 0.5), "ramp start -1"),
         (lambda: shares.curve([]), "expected at least one point"),
         (lambda: shares.curve([(0, 0), (0.6, 0), (0.5, 1)]), "times .* fall"),
         (lambda: shares.curve([(0, 2)]), "curve share 2"),
-        (lambda: shares.curve([(2, 0)]), "curve time 2"),
         (lambda: parse_curve("0:0,0.4"), r"'0\.4' is not time:share; expected such as"),
         (lambda: parse_curve("a:b"), "curve time a: expected a relative time"),
-        (lambda: parse_curve(""), "'' is not time:share"),
         (lambda: parse_curve("0:nan"), "curve share nan"),
         (lambda: shares.words({0: 2.0}), r"words 2\.0: expected a number from 0 to 1"),
         (lambda: drawn(shares.words({2: 1.0})), "words 2: the sentence has words 0 to 1"),
         (lambda: drawn(shares.phonemes({range(2, 5): 1.0})), "phonemes 3: the sentence has phonemes 0 to 2"),
-        (lambda: drawn(shares.phonemes({-1: 1.0})), "phonemes -1"),
         (lambda: shares.bands(0, 400, inside=2), "band share 2"),
         (lambda: drawn(shares.bands(400, 300)), "band 400-300 Hz holds no mel bin"),
-        (lambda: drawn(shares.bands(9000, 9500)), "band 9000-9500 Hz holds no mel bin"),
         (lambda: drawn(shares.pitch(harmonics=0)), "harmonics 0"),
         (lambda: shares.pitch().render(Layout(FRAMES, MEL)), "the style that gives it has no F0 contour"),
         (lambda: drawn(Share("odd", lambda at: np.zeros((3, 4)))), r"share odd: expected a plane \(80, 20\)"),
         (lambda: drawn(Share("big", lambda at: np.full((80, FRAMES), 2.0))), "share big: expected a plane"),
-        (lambda: drawn(Share("nan", lambda at: np.full((80, FRAMES), np.nan))), "share nan: expected a plane"),
     ],
 )
 def test_what_is_refused(make, message):
@@ -165,8 +152,8 @@ def test_seconds_may_lie_beyond_the_end():
 
 
 def test_a_curve_as_text_takes_all_times_and_both_letters():
-    written = parse_curve("0:a, w2:a, w3:b")
-    np.testing.assert_array_equal(drawn(written), drawn(shares.curve([(0, 0), ("w2", 0), ("w3", 1)])))
+    written = parse_curve("0:a, 0.4:0,w2:a, w3:b")
+    np.testing.assert_array_equal(drawn(written), drawn(shares.curve([(0, 0), (0.4, 0), ("w2", 0), ("w3", 1)])))
 
 
 # -- words and bands as text ----------------------------------------------------------------------------------------
@@ -212,20 +199,14 @@ def test_named_bands_part_the_bins():
         (lambda: drawn(shares.step("w3.5")), r"time w3\.5: the sentence has words 1 to 2 \(w3 is its end\)"),
         (lambda: drawn(shares.curve([("w2", 0), (0.1, 1)])), r"curve: times w2, 0\.1 fall"),
         (lambda: parse_words("2-4"), "words '2-4': '2-4' is not words:share; expected such as 2-4:b,6:0.5"),
-        (lambda: parse_words("x:b"), "'x:b' is not words:share"),
         (lambda: parse_words("2:c"), "'2:c' is not words:share"),
         (lambda: parse_words("0-2:b"), "0-2 is no range of words; expected such as 2-4, from 1"),
-        (lambda: parse_words("4-2:b"), "4-2 is no range of words"),
         (lambda: parse_words("1-3:b,2:a"), "2 was given twice; expected each word once"),
-        (lambda: parse_words("1:1.7"), r"words 1\.7: expected a number from 0 to 1"),
-        (lambda: drawn(parse_words("2-99:b")), "words 3: the sentence has words 1 to 2"),
         (lambda: parse_bands("400"), "bands '400': '400' is not band:share; expected such as 0-400:a"),
         (lambda: parse_bands("f9:b"), "band 'f9': expected f0, f1-f2, f3-f4, or edges in Hz such as 0-400"),
         (lambda: parse_bands("400-300:b"), "400-300 Hz; expected a lower edge below the upper one"),
         (lambda: parse_bands("f0:a,300-900:b"), "bands f0 and 300-900 overlap"),
         (lambda: parse_bands("f0:a,f0:b"), "f0 was given twice"),
-        (lambda: parse_bands("f0:2"), "band share 2"),
-        (lambda: drawn(parse_bands("9000-9500:b")), "band 9000-9500 Hz holds no mel bin"),
         (lambda: shares.spectrum({}), "bands: expected at least one"),
         (lambda: shares.band("f5"), "band 'f5'"),
         (lambda: shares.pitch(width_bins=-1), "width -1 bins"),
@@ -364,16 +345,11 @@ def test_dimensions_as_text():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: shares.dimensions(pitch=1.6), r"constant 1\.6: expected a number"),
         (lambda: shares.dimensions(shares.pitch(), energy=1.0), r"share pitch\(1,1\) masks the references"),
-        (lambda: shares.dimensions(timbre=~shares.pitch()), r"share ~pitch\(1,1\) masks the references"),
         (lambda: parse_dimensions(["pitch"]), "'pitch' is not dimension=share; expected such as pitch=0.5"),
         (lambda: parse_dimensions(["tone=1"]), "with one of timbre, pitch, energy, rate"),
-        (lambda: parse_dimensions(["rate="]), "'rate=' is not dimension=share"),
         (lambda: parse_dimensions(["rate=0", "rate=1"]), "rate was given twice"),
         (lambda: parse_dimensions(["pitch=f0:b"]), "pitch=f0:b: expected a number or a curve over time; only timbre"),
-        (lambda: parse_dimensions(["energy=0-400:b"]), "only timbre has bands"),
-        (lambda: parse_dimensions(["timbre=x"]), "'x' is not time:share"),
         (
             lambda: drawn(shares.constant(1.5) * shares.constant(1.5)),
             r"expected a plane \(80, 20\) within \[-0.5, 1.5\]",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,8 @@ from tiny import TINY, tiny_model, tiny_style
 
 from gradtts_interp.config import MelConfig, StyleConfig
 from gradtts_interp.errors import InputError
+from gradtts_interp.interpolation.conditioning import encode_styles, pad_ids, read_style
 from gradtts_interp.interpolation.mechanisms import Shares, make_plan
-from gradtts_interp.interpolation.reading import encode_styles, pad_ids, read_style
 from gradtts_interp.models.pitch_predictor import (
     ENERGY_WEIGHT,
     PitchPlanes,
@@ -137,7 +139,7 @@ def plan_of(share, mechanisms=("prosody",)):
         encoded = encode_styles(model, texts, styles)
         durations = torch.full((1, 4), FRAMES // 4)
         readings = [read_style(model, e, durations, FRAMES) for e in encoded]
-        readings = [type(r)(r.mu, r.tokens, r.prosody, r.speaker, steady(r.contour)) for r in readings]
+        readings = [replace(r, contour=steady(r.contour)) for r in readings]
         plane = torch.stack([1 - share, share])[None, :, None, :].expand(-1, -1, 80, -1)
         found = (
             make_plan(readings, Shares(plane, plane, plane, plane, plane.mean((2, 3))), mechanisms).branches[0].prosody

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradtts_interp.config import ModelConfig, StyleConfig
 from gradtts_interp.training.data import EMOTIONS, Item, StyleRef
-from gradtts_interp.training.mix_config import MixConfig
+from gradtts_interp.training.mix import MixConfig
 
 STYLES = [StyleRef(voice, pitch) for voice in ("s0", "s1") for pitch in ("s0-neutral", "s1-happy", "p3")]
 STYLES += [StyleRef("v7", "p3"), StyleRef("v7", "s1-happy")]

@@ -8,7 +8,7 @@ from fake_corpus import STYLES, fake_item
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.text.symbols import BLANK_ID, tokens_of
-from gradtts_interp.training.data import EMOTIONS, Corpus, StyleRef, load_entries, load_items, symbols_of
+from gradtts_interp.training.data import EMOTIONS, Corpus, StyleRef, load_items, symbols_of
 
 
 def test_items_of_a_built_corpus(corpus_folder):
@@ -50,29 +50,6 @@ def test_blends_of_unknown_styles_are_left_out():
 def test_too_short_items_are_an_error():
     with pytest.raises(InputError, match="none of 1 items has 10000 frames"):
         Corpus([fake_item(0, (STYLES[0],))], minimum_frames=10_000)
-
-
-def test_missing_manifest(tmp_path):
-    with pytest.raises(InputError, match=r"manifest.jsonl: no manifest; expected a corpus made by"):
-        load_items(tmp_path)
-
-
-def test_a_corpus_that_is_being_built_gives_what_there_is(corpus_folder):
-    whole = (corpus_folder / "manifest.jsonl").read_text()
-    (corpus_folder / "manifest.jsonl").rename(corpus_folder / "manifest.partial.jsonl")
-    entries = load_entries(corpus_folder)
-    assert len(entries) == len(whole.splitlines())
-    (corpus_folder / "manifest.partial.jsonl").write_text(whole[:-20])  # the last line is being written
-    assert load_entries(corpus_folder) == entries[:-1]
-    (corpus_folder / "manifest.jsonl").write_text("")
-    assert load_entries(corpus_folder) == []
-
-
-def test_damaged_line_is_named(corpus_folder):
-    with open(corpus_folder / "manifest.jsonl", "a") as manifest:
-        manifest.write("{half\n")
-    with pytest.raises(InputError, match="line 8: .*expected JSON"):
-        load_entries(corpus_folder)
 
 
 @pytest.mark.parametrize("damage", ["features", "tokens", "text"])

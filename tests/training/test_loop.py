@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fake_corpus import FRAME, MIX, TINY, fake_item, fake_items
+from fake_corpus import FRAME, MIX, TINY, fake_items
 from safetensors.torch import load_file
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.training import loop
 from gradtts_interp.training.data import Corpus
-from gradtts_interp.training.loop import LOSSES, Progress, Trainer, rate_factor, swap_references
+from gradtts_interp.training.loop import LOSSES, Progress, Trainer, rate_factor
 from gradtts_interp.training.mix import Mixer
 from gradtts_interp.training.start import PARTS, SCORE
 from gradtts_interp.training.state import checkpoints
@@ -195,13 +195,6 @@ def test_sample_is_written_and_its_failure_only_logged(make_model, mixer, config
     assert equal(before, weights(trainer))
 
 
-def test_swapping_references_moves_them_by_one(mixer):
-    batch = mixer.batch(0, 3)
-    swapped = swap_references(batch)
-    assert torch.equal(swapped.reference[:, 1], batch.reference[:, 0])
-    assert torch.equal(swapped.mel, batch.mel) and torch.equal(swapped.share, batch.share)
-
-
 def test_rate_rises_then_falls(config):
     config = dataclasses.replace(config, steps=100, warmup_steps=10, final_rate=0.1)
     factors = [rate_factor(Progress(step), config) for step in range(101)]
@@ -217,13 +210,6 @@ def test_batch_that_cannot_be_divided(make_model, mixer, config, tmp_path, monke
     monkeypatch.setattr(Accelerator, "num_processes", property(lambda _: 3))
     with pytest.raises(InputError, match="batch size 4 cannot be divided among 3 processes"):
         Trainer(make_model(), mixer, config, tmp_path)
-
-
-def test_recordings_without_durations_are_aligned(make_model, config, tmp_path):
-    items = [dataclasses.replace(i, durations=0 * i.durations) for i in fake_items()]
-    trainer = Trainer(make_model(), Mixer(Corpus(items), MIX, MelConfig()), config, tmp_path)
-    assert trainer._step()["duration"] > 0 and trainer.failures == 0
-    assert fake_item(0, (items[0].styles[0],)).durations.sum() > 0
 
 
 @pytest.mark.slow

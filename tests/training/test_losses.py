@@ -96,7 +96,7 @@ def test_v_loss_is_the_squared_error_of_v(make_model, mixer, monkeypatch):
     )
     found = training_losses(model, batch, diffusion)
     mel = model.normalise(batch.mel)
-    mu = prior_of_batch(model, batch, read_references(model, batch).pooled, mel).mu
+    mu = prior_of_batch(model, batch, read_references(model, batch)[0], mel).mu
     crop = Cropper(batch.start[:, None] + torch.arange(SHAPE[1])[None])
     t = diffusion.t[:, None, None]
     valid = (torch.arange(mel.shape[2])[None] < batch.lengths[:, None])[:, None].float()
@@ -173,16 +173,16 @@ def test_one_sided_items_get_prior_and_prosody_of_one_style(make_model, mixer):
     model, batch = make_model().eval(), mixer.batch(1, 4)
     side = torch.tensor([0, 1, 0, 1])
     sided = dataclasses.replace(batch, side=side, prosody_known=torch.ones(4), null=torch.zeros(4).bool())
-    reading, mel = read_references(model, sided), model.normalise(batch.mel)
-    numbers = reading.prosody[:, :5]
+    (pooled, _, prosody), mel = read_references(model, sided), model.normalise(batch.mel)
+    numbers = prosody[:, :5]
     assert torch.allclose(numbers[..., 0], sided.prosody[side, torch.arange(4)])
     assert torch.allclose(numbers, numbers[..., :1].expand_as(numbers))
-    assert torch.equal(reading.prosody[:, 5:], sided.pitch[:, :2])
+    assert torch.equal(prosody[:, 5:], sided.pitch[:, :2])
     alone = dataclasses.replace(
         sided, side=torch.full((4,), -1), share=side[:, None].float().expand_as(batch.share), shared=torch.ones(4)
     )
-    plain = prior_of_batch(model, alone, read_references(model, alone).pooled, mel).mu
-    assert torch.allclose(prior_of_batch(model, sided, reading.pooled, mel).mu, plain, atol=1e-5)
+    plain = prior_of_batch(model, alone, read_references(model, alone)[0], mel).mu
+    assert torch.allclose(prior_of_batch(model, sided, pooled, mel).mu, plain, atol=1e-5)
 
 
 def test_a_frame_prior_reads_target_contour_and_reference_timbre(make_model, mixer):
@@ -200,7 +200,7 @@ def test_a_frame_prior_reads_target_contour_and_reference_timbre(make_model, mix
 
 def test_pooled_references_are_those_of_the_style_encoder_and_skip_what_is_hidden(make_model, mixer):
     model, batch = make_model(settings=FRAME).eval(), mixer.batch(0, 6)
-    short, whole = pooled_references(model, batch), read_references(model, batch).pooled
+    short, whole = pooled_references(model, batch), read_references(model, batch)[0]
     hidden = (batch.kind == KINDS.index("matched")).nonzero()[:, 0]
     torch.testing.assert_close(short[0], whole[0])
     seen = [i for i in range(6) if i not in hidden]
@@ -271,7 +271,7 @@ def test_unknown_durations_are_aligned(settings, make_model, mixer):
         found = prior_of_batch(model, unknown, pooled_references(model, unknown), mel)
         assert torch.equal(found.durations.sum(1), batch.lengths) and torch.isfinite(found.alignment)
         return
-    known, found = (prior_of_batch(model, b, read_references(model, b).pooled, mel) for b in (batch, unknown))
+    known, found = (prior_of_batch(model, b, read_references(model, b)[0], mel) for b in (batch, unknown))
     errors = [float((((mel - prior.mu) ** 2) * valid).sum()) for prior in (known, found)]
     assert errors[1] < errors[0]  # the best monotonic path is better than any other, the true one included
     assert torch.isfinite(found.duration_error) and int(found.tokens) == int(batch.id_lengths.sum())
@@ -288,5 +288,5 @@ def test_counts_are_averaged_over_processes(monkeypatch):
 
 def test_dropped_prosody_reaches_no_score(make_model, mixer):
     batch = dataclasses.replace(mixer.batch(0, 4), prosody_known=torch.zeros(4))
-    assert read_references(make_model(), batch).prosody.abs().max() == 0
+    assert read_references(make_model(), batch)[2].abs().max() == 0
     assert TINY.style.prosody and np.isfinite(batch.prosody.numpy()).all()

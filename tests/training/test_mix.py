@@ -11,8 +11,7 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.models.style_encoder import ROLES
 from gradtts_interp.training.data import Corpus
-from gradtts_interp.training.mix import KINDS, Mixer, collate
-from gradtts_interp.training.mix_config import MixConfig, parse_mix
+from gradtts_interp.training.mix import KINDS, MixConfig, Mixer, collate, parse_mix
 
 PLAIN = replace(MIX, null=0.0, null_text=0.0, drop_prosody=0.0, drop_name=0.0, drop_tokens=0.0, one_sided=0.0)
 
@@ -139,7 +138,7 @@ def test_references_offered_alike_are_of_the_target_and_of_another_style(corpus)
     assert batch.null_text.all() and not batch.prosody_known.any() and not batch.shared.any()
 
 
-def test_half_of_them_go_from_one_reference_to_the_other_where_the_corpus_has_steps():
+def test_a_fifth_of_them_go_from_one_reference_to_the_other_where_the_corpus_has_steps():
     def step(item, at):
         share = (np.arange(item.frames) >= at * item.frames).astype(np.float32)
         return replace(item, share=share)
@@ -151,7 +150,7 @@ def test_half_of_them_go_from_one_reference_to_the_other_where_the_corpus_has_st
     assert mixer.steps and all(0.25 <= item.share.mean() <= 0.75 for item in mixer.steps)
     drawn = [mixer.example(i) for i in range(60)]
     both = [e for e in drawn if len(e["target"].styles) == 2]
-    assert 0.3 < len(both) / len(drawn) < 0.7
+    assert 0.05 < len(both) / len(drawn) < 0.4
     for example in both:
         of = [source_of(steps, example[k]).styles[0] for k in "ab"]
         first, second = (of[int(example["share"][place])] for place in (0, -1))
@@ -181,9 +180,9 @@ def test_kinds_that_a_corpus_cannot_give_leave_their_share_to_others():
         (["drop_name=1.5"], "drop_name is 1.5"),
         (["blend=nan"], "blend is nan"),
         (["crop_frames=0"], "crop_frames is 0; expected 1 or more"),
-        (["matched=half"], "'matched=half': expected name=number, with a name of matched, dual, blend"),
-        (["other=1"], "'other=1': expected name=number"),
-        (["matched"], "'matched': expected name=number"),
+        (["matched=half"], "'matched=half': expected name=value, with a name of matched, dual, blend"),
+        (["other=1"], "'other=1': expected name=value"),
+        (["matched"], "'matched': expected name=value"),
     ],
 )
 def test_a_mix_on_the_command_line_that_cannot_be_is_refused(settings, message):
@@ -213,16 +212,12 @@ def test_valid_targets_read_training_references():
     assert splits == {"train", "valid"}
 
 
-def test_pictures_get_nothing_withheld(corpus):
-    mixer = Mixer(corpus, replace(MIX, null=1.0, null_text=1.0, drop_prosody=1.0), MelConfig())
-    example = mixer.example_of("blend", 0)
-    assert (example["null"], example["null_text"], example["prosody_known"]) == (False, False, True)
+@pytest.mark.parametrize(("kind", "null_text", "known"), [("blend", False, True), ("either", True, False)])
+def test_pictures_get_nothing_withheld_but_by_their_kind(corpus, kind, null_text, known):
+    mixer = Mixer(corpus, replace(MIX, either=0.5, null=1.0, null_text=1.0, drop_prosody=1.0), MelConfig())
+    example = mixer.example_of(kind, 0)
+    assert (example["null"], example["null_text"], example["prosody_known"]) == (False, null_text, known)
     assert mixer.example(0)["null"] and not mixer.example(0)["prosody_known"]
-
-
-def test_pictures_of_what_is_offered_alike_say_nothing_else(corpus):
-    example = Mixer(corpus, replace(MIX, either=0.5), MelConfig()).example_of("either", 0)
-    assert (example["null"], example["null_text"], example["prosody_known"]) == (False, True, False)
 
 
 def test_dropped_tokens_hide_blocks(corpus):

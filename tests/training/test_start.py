@@ -13,26 +13,19 @@ from gradtts_interp.training.start import (
     OPEN_GATE,
     SPEAKERS,
     add_pitch,
+    add_speakers,
     model_from_checkpoint,
     n_speakers,
     renew_score_network,
 )
 
 
-def test_a_run_starts_from_the_weights_of_a_checkpoint(tmp_path):
-    known = tiny_model()
-    save_model(known, tmp_path, dtype=torch.float32)
-    model = model_from_checkpoint(tmp_path)
-    assert model.training
-    for name, value in known.state_dict().items():
-        assert torch.equal(model.state_dict()[name], value), name
-
-
 @pytest.mark.parametrize("settings", [TINY, TINY_FRAME], ids=["token", "frame"])
 def test_new_speakers_follow_those_of_the_checkpoint(settings, tmp_path):
     known = tiny_model(settings)
     save_model(known, tmp_path, dtype=torch.float32)
-    model = model_from_checkpoint(tmp_path, new_speakers=3)
+    model = add_speakers(model_from_checkpoint(tmp_path), 3)
+    assert model.training
     tables = [name for name in SPEAKERS if name in known.state_dict()]
     assert len(tables) == (2 if settings.prior == "frame" else 1)
     for table in tables:
@@ -42,17 +35,6 @@ def test_new_speakers_follow_those_of_the_checkpoint(settings, tmp_path):
         assert torch.allclose(rows[len(before) :], before.mean(0))
     others = {name: value for name, value in known.state_dict().items() if name not in SPEAKERS}
     assert all(torch.equal(model.state_dict()[name], value) for name, value in others.items())
-
-
-def test_a_model_without_styles_is_refused(tmp_path):
-    save_model(tiny_model(dataclasses.replace(TINY, style=None)), tmp_path)
-    with pytest.raises(CheckpointError, match="reads no styles"):
-        model_from_checkpoint(tmp_path)
-
-
-def test_a_folder_without_a_checkpoint_is_named(tmp_path):
-    with pytest.raises(CheckpointError, match=r"nowhere.*no such folder"):
-        model_from_checkpoint(tmp_path / "nowhere")
 
 
 def test_a_pitch_predictor_added_to_a_checkpoint_changes_nothing_yet(tmp_path):
@@ -98,13 +80,10 @@ def test_a_prior_alone_gets_the_score_network_that_is_asked_for():
     assert renew_score_network(alone, ["dec_dim=16"]).settings.dec_dim == 16
     with pytest.raises(InputError, match="a prior alone: expected dec_dim=48"):
         renew_score_network(alone, ["patch=2"])
-    with pytest.raises(InputError, match="dec_dim 0 is no score network"):
-        tiny_model(dataclasses.replace(TINY, dec_dim=0))
-
-
-def test_a_score_network_begins_anew_around_a_frame_prior_only():
     with pytest.raises(InputError, match="around a frame prior only; this model has none"):
         renew_score_network(tiny_model(), [])
+    with pytest.raises(InputError, match="dec_dim 0 is no score network"):
+        tiny_model(dataclasses.replace(TINY, dec_dim=0))
 
 
 def test_a_run_may_be_started_from_another_runs_averaged_weights(tmp_path):
@@ -112,7 +91,15 @@ def test_a_run_may_be_started_from_another_runs_averaged_weights(tmp_path):
     weights = state.plain(known.state_dict())
     averaged = {name: value + 1 if value.is_floating_point() else value for name, value in weights.items()}
     values = {"step": 3, "settings": known.settings.to_dict()}
-    state.write(tmp_path / "step_0000003", state.Checkpoint(weights, averaged, {}, values))
+    state.write(tmp_path / "step_0000003", {"model": weights, "ema": averaged}, {}, values)
     model = model_from_checkpoint(tmp_path)
     assert model.training
     assert all(torch.equal(value, averaged[name]) for name, value in model.state_dict().items())
+
+
+def test_what_no_run_can_start_from_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match=r"nowhere.*no such folder"):
+        model_from_checkpoint(tmp_path / "nowhere")
+    save_model(tiny_model(dataclasses.replace(TINY, style=None)), tmp_path)
+    with pytest.raises(CheckpointError, match="reads no styles"):
+        model_from_checkpoint(tmp_path)

@@ -1,7 +1,6 @@
 """The train command: options, errors, and a run on a built corpus."""
 
 import argparse
-import dataclasses
 import json
 
 import pytest
@@ -13,7 +12,8 @@ from gradtts_interp.cli.main import main
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.training import command
 from gradtts_interp.training.data import StyleRef
-from gradtts_interp.training.loop import TrainConfig
+
+SHORT = ("--mix", f"crop_frames={MIX.crop_frames}", f"reference_frames={MIX.reference_frames}")
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from gradtts_interp.training.loop import TrainConfig
         (["--sample-every", "-1"], "sample every -1 steps: expected numbers > 0, or 0 samples"),
         (["--valid", "v.txt"], "--valid v.txt goes with --filelist"),
         (["--score-network", "dec_dim=8"], "--score-network goes with --start-from"),
-        ([], "no manifest"),
+        ([], "manifest.jsonl cannot be read"),
     ],
 )
 def test_wrong_options_are_one_line(options, message, tmp_path, capsys):
@@ -52,10 +52,9 @@ def test_a_built_corpus_validates_on_its_own_split(corpus_folder, tmp_path, monk
 
     monkeypatch.setattr(command, "Trainer", Spy)
     monkeypatch.setattr(command, "PRESETS", {"demo": TINY})
-    monkeypatch.setattr(command, "TrainConfig", lambda **k: dataclasses.replace(TrainConfig(**k), mix=MIX))
     out = tmp_path / "run"
     words = ["train", "--corpus", corpus_folder, "--out", out, "--steps", 1, "--batch-size", 2, "--precision", "no"]
-    assert main([str(w) for w in words]) == 0
+    assert main([str(w) for w in [*words, *SHORT]]) == 0
     trainer = made["trainer"]
     assert {i.split for i in trainer.mixer.corpus.items} == {"train"}
     assert {trainer.valid.example(i)["target"].id for i in range(6)} == {"bank-valid"}
@@ -81,9 +80,8 @@ def test_a_stopped_run_has_the_status_of_its_signal(corpus_folder, tmp_path, mon
 
     monkeypatch.setattr(command, "Trainer", Stopped)
     monkeypatch.setattr(command, "PRESETS", {"demo": TINY})
-    monkeypatch.setattr(command, "TrainConfig", lambda **k: dataclasses.replace(TrainConfig(**k), mix=MIX))
     words = ["train", "--corpus", corpus_folder, "--out", tmp_path / "run", "--precision", "no"]
-    assert main([str(w) for w in words]) == 143
+    assert main([str(w) for w in [*words, *SHORT]]) == 143
 
 
 def test_recordings_of_ones_own_are_new_speakers_of_a_known_checkpoint(tmp_path, monkeypatch):
@@ -97,9 +95,8 @@ def test_recordings_of_ones_own_are_new_speakers_of_a_known_checkpoint(tmp_path,
     mine = [fake_item(i, (StyleRef("s0", "s0-neutral"),)) for i in range(4)]
     monkeypatch.setattr(command, "Trainer", Spy)
     monkeypatch.setattr(command, "load_filelist", lambda *a, **k: mine)
-    monkeypatch.setattr(command, "TrainConfig", lambda **k: dataclasses.replace(TrainConfig(**k), mix=MIX))
     words = ["train", "--filelist", "list.txt", "--start-from", tmp_path / "known", "--out", tmp_path / "run"]
-    assert main([*map(str, words), "--precision", "no"]) == 0
+    assert main([*map(str, [*words, *SHORT]), "--precision", "no"]) == 0
     rows = TINY.style.n_speakers
     assert {i.styles[0].speaker for i in made["items"]} == {rows}
     assert made["model"].settings.style.n_speakers == rows + 1

@@ -43,35 +43,6 @@ class Texts:
     lengths: Tensor
 
 
-@dataclass(frozen=True)
-class EncodedStyle:
-    """One style with the text encoder's answer for each text.
-
-    Attributes:
-        means: Prior mean per token (B, M, L); None with a frame prior.
-        logw: Log durations (B, 1, L).
-        mask: (B, 1, L).
-        tokens: Style tokens (B, S, D), or None.
-        prosody: Normalised prosody with its flag (B, 5), or None.
-        speaker: Official speaker embedding (1, E), or None.
-        hidden: Hidden states of the text encoder (B, D, L), or None where nothing is predicted from them. With a frame
-            prior they are the same for all styles.
-        skew: Of the reference's F0 (B,), see :func:`~gradtts_interp.pitch.contour.f0_skew`; None with ``hidden``.
-        spectrum: Mean and spread (2, M) of the voiced frames of a recording that training did not know; None for named
-            speakers and without a frame prior.
-    """
-
-    means: Tensor | None
-    logw: Tensor
-    mask: Tensor
-    tokens: StyleTokens | None
-    prosody: Tensor | None
-    speaker: Tensor | None
-    hidden: Tensor | None = None
-    skew: Tensor | None = None
-    spectrum: Tensor | None = None
-
-
 def pad_ids(ids: list[tuple[int, ...]], device: torch.device) -> Texts:
     """Put token ids in one padded batch."""
     lengths = torch.tensor([len(i) for i in ids], device=device)
@@ -83,7 +54,7 @@ def pad_ids(ids: list[tuple[int, ...]], device: torch.device) -> Texts:
 
 def encode_styles(
     model: GradTTS, texts: Texts, styles: list[Style], *, pitch: PitchRegion | None = None
-) -> list[EncodedStyle]:
+) -> list[StyleReading]:
     """Encode each text in each style.
 
     Args:
@@ -127,7 +98,17 @@ def encode_styles(
         else:
             means, logw, mask, hidden = model.read_text(texts.ids, texts.lengths, pooled)
         spectrum = None if text is None or style.speaker is not None else _spectrum(model, style)
-        answers.append(EncodedStyle(means, logw, mask, _repeat(tokens, size), vector, None, hidden, skew, spectrum))
+        reading = StyleReading(
+            logw,
+            mask,
+            _repeat(tokens, size),
+            vector,
+            means=means,
+            hidden=hidden,
+            skew=skew,
+            spectrum=spectrum,
+        )
+        answers.append(reading)
     return answers
 
 
@@ -141,7 +122,7 @@ def _spectrum(model: GradTTS, style: Style) -> Tensor | None:
     return torch.stack([mel.mean(1), mel.std(1)])
 
 
-def _encode_official(model: GradTTS, texts: Texts, style: Style) -> EncodedStyle:
+def _encode_official(model: GradTTS, texts: Texts, style: Style) -> StyleReading:
     means, logw, mask = model.encode(texts.ids, texts.lengths)
     speaker = None
     if model.settings.n_spks > 1:
@@ -151,7 +132,7 @@ def _encode_official(model: GradTTS, texts: Texts, style: Style) -> EncodedStyle
                 f"{model.settings.n_spks - 1}"
             )
         speaker = model.speaker_vector(style.speaker)
-    return EncodedStyle(means, logw, mask, None, None, speaker)
+    return StyleReading(logw, mask, means=means, speaker=speaker)
 
 
 def _style_tokens(
@@ -203,7 +184,7 @@ def _repeat(tokens: StyleTokens, batch: int) -> StyleTokens:
     )
 
 
-def blend_durations(styles: list[EncodedStyle], mean_shares: Tensor, *, length_scale: float, rounding: str) -> Tensor:
+def blend_durations(styles: list[StyleReading], mean_shares: Tensor, *, length_scale: float, rounding: str) -> Tensor:
     """Durations (B, L) in frames: blended in log by mean share, so that half-way is the geometric mean.
 
     Args:
@@ -219,7 +200,7 @@ def blend_durations(styles: list[EncodedStyle], mean_shares: Tensor, *, length_s
     return durations_from_log(logw, styles[0].mask, length_scale=length_scale, rounding=rounding)  # type: ignore[arg-type]
 
 
-def blend_rates(styles: list[EncodedStyle], shares: Tensor, *, length_scale: float, rounding: str) -> Tensor:
+def blend_rates(styles: list[StyleReading], shares: Tensor, *, length_scale: float, rounding: str) -> Tensor:
     """Durations (B, L) in frames between those of the styles alone, in log, by a share for each token.
 
     Running sums are rounded, since styles may differ by less than a frame a token.
@@ -241,25 +222,34 @@ def blend_rates(styles: list[EncodedStyle], shares: Tensor, *, length_scale: flo
     return (ends.diff(dim=1, prepend=torch.zeros_like(ends[:, :1])).clamp_min(1) * mask).long()
 
 
-def read_style(model: GradTTS, style: EncodedStyle, durations: Tensor, frames: int) -> StyleReading:
-    """Lay one encoded style out over the target's frames."""
-    speaker = None
+def read_style(model: GradTTS, style: StyleReading, durations: Tensor, frames: int) -> StyleReading:
+    """Lay one style out over the target's frames.
+
+    Args:
+        model: The acoustic model.
+        style: What :func:`encode_styles` gave.
+        durations: Frames of each token (B, L).
+        frames: Frames of the target (T).
+
+    Returns:
+        The same with all that is laid out over frames.
+    """
+    plane = contour = None
     if style.speaker is not None:
         assert model.decoder is not None, "official models have a score network"
-        plane = model.decoder.estimator.speaker_plane(style.speaker, frames)
-        speaker = plane.expand(len(durations), -1, -1)
-    contour = None
+        plane = model.decoder.estimator.speaker_plane(style.speaker, frames).expand(len(durations), -1, -1)
     if model.pitch_predictor is not None and style.hidden is not None and style.skew is not None:
         pooled = (style.tokens.pooled,) if model.frame_prior is not None and style.tokens is not None else ()
         contour = contour_of(model.pitch_predictor(style.hidden, durations, frames, *pooled), durations, style.skew)
-    reading = StyleReading(
+    reading = replace(
+        style,
         mu=None if style.means is None else expand(style.means, durations, frames=frames),
-        tokens=style.tokens,
-        prosody=style.prosody,
-        speaker=speaker,
+        plane=plane,
         contour=contour,
         mean=None if model.frame_prior is None else partial(model.frame_prior, style.hidden, durations),
-        envelope=partial(model.frame_prior.planes.envelope, mel_std=model.settings.mel_std) if model.frame_prior else None,
+        envelope=partial(model.frame_prior.planes.envelope, mel_std=model.settings.mel_std)
+        if model.frame_prior
+        else None,
     )
     return reading if style.spectrum is None else replace(reading, towards=_towards(model, reading, style.spectrum))
 

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 Maps = dict[str, dict[str, Any]]
 
@@ -24,7 +23,7 @@ class TuningStep:
         loss: Before the step.
         loss_after: At the place the step leads to; not below ``loss`` where the step was not taken.
         mass_in: Attention mass inside before the step; of outcome objectives see
-            :mod:`gradtts_interp.interpolation.objectives`.
+            :mod:`gradtts_interp.interpolation.noise.objectives`.
         mass_out: The same outside.
         gradient_norm: Euclidean norm of the loss's gradient, before it is normalised.
         move: Distance moved so far in all, as a part of the noise's norm.
@@ -55,7 +54,7 @@ class TuningTrace:
 
     Attributes:
         steps: In order.
-        stopped: ``"done"``, ``"steps"`` or ``"seconds"``: whether a budget ended the tuning before its windows did.
+        stopped: ``"done"``, or ``"seconds"`` where the budget ended the tuning before its windows did.
         seconds: Wall-clock time of the tuning.
         before: Attention mass inside as first seen, by window and site: ``mass`` (1, H, W) and ``cell``, the mel bins
             and frames under one position.
@@ -63,7 +62,7 @@ class TuningTrace:
         notes: What a reader should know, such as windows that no step of the sampler fell into.
     """
 
-    steps: tuple[TuningStep, ...]
+    steps: tuple[TuningStep, ...] = ()
     stopped: str = "done"
     seconds: float = 0.0
     before: dict[int, Maps] = field(default_factory=dict)
@@ -79,7 +78,10 @@ class TuningTrace:
         """Mean mass inside of a window, as first seen and as last seen; None if the window was never visited."""
         if window not in self.before:
             return None
-        first, last = (_mean_mass(maps[window]) for maps in (self.before, self.after))
+        first, last = (
+            float(np.mean([m["mass"].mean() for m in maps[window].values()] or [0.0]))
+            for maps in (self.before, self.after)
+        )
         return first, last
 
     def of_item(self, item: int, frames: int) -> TuningTrace:
@@ -92,9 +94,15 @@ class TuningTrace:
         Returns:
             Its trace, with maps cut to its frames.
         """
-        before, after = ({w: _cut(m, item, frames) for w, m in maps.items()} for maps in (self.before, self.after))
-        steps = tuple(s for s in self.steps if s.item == item)
-        return TuningTrace(steps, self.stopped, self.seconds, before, after, self.notes)
+
+        def cut(maps: Maps) -> Maps:
+            return {
+                site: m | {"mass": m["mass"][item : item + 1, :, : -(-frames // int(m["cell"]))]}
+                for site, m in maps.items()
+            }
+
+        before, after = ({w: cut(m) for w, m in maps.items()} for maps in (self.before, self.after))
+        return replace(self, steps=tuple(s for s in self.steps if s.item == item), before=before, after=after)
 
     def reversed_styles(self) -> TuningTrace:
         """The same with the two styles named in the opposite order."""
@@ -102,23 +110,11 @@ class TuningTrace:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the maps, as plain JSON values."""
-        changes = {w: self.change(w) for w in self.before}
+        changes = {str(w): self.change(w) or () for w in self.before}
         return {
             "stopped": self.stopped,
             "seconds": round(self.seconds, 4),
-            "mass_in": {str(w): [round(v, 6) for v in pair] for w, pair in changes.items() if pair is not None},
+            "mass_in": {w: [round(v, 6) for v in pair] for w, pair in changes.items()},
             "notes": list(self.notes),
             "steps": [asdict(s) for s in self.steps],
         }
-
-
-def _cut(maps: Maps, item: int, frames: int) -> Maps:
-    return {
-        site: {"mass": m["mass"][item : item + 1, :, : -(-frames // int(m["cell"]))], "cell": m["cell"]}
-        for site, m in maps.items()
-    }
-
-
-def _mean_mass(maps: Maps) -> float:
-    planes: list[NDArray[Any]] = [m["mass"] for m in maps.values()]
-    return float(np.mean([p.mean() for p in planes])) if planes else 0.0

@@ -1,4 +1,4 @@
-"""Attention maps by phoneme: they add up, equal the mass, know their references, and fit in memory."""
+"""Recorded attention: the mass of each style, and maps by phoneme, which add up, equal the mass, and fit in memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from tiny import TINY, TINY_STYLE, tiny_pipeline, tiny_style
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
-from gradtts_interp.interpolation.attention_maps import MapOptions
+from gradtts_interp.interpolation.attention.maps import MapOptions
+from gradtts_interp.interpolation.attention.recorder import StyleMassRecorder, mass_plane
+from gradtts_interp.interpolation.conditioning import region_mask
 from gradtts_interp.models.style_attention import StyleAttnProcessor
 from gradtts_interp.plots.attention import plot_layers, plot_phonemes
 
@@ -36,6 +38,52 @@ def speak(pipeline, text=TEXTS[0], *, options=None, **others):
 @pytest.fixture(scope="module")
 def spoken(pipeline):
     return speak(pipeline)
+
+
+# -- the mass of each style ------------------------------------------------------------------------------------------
+
+
+def test_mass_sums_to_one_and_follows_the_share(pipeline):
+    for speech in speak(pipeline, TEXTS, options=True, share=shares.step(0.5), num_inference_steps=2):
+        frames = speech.mel.shape[1]
+        assert set(speech.attention) == set(pipeline.model.attention_sites)
+        for site in speech.attention.values():
+            cell = int(site["cell"])
+            assert site["mass"].shape == (2, 80 // cell, -(-frames // cell))
+            np.testing.assert_allclose(site["mass"].sum(0), 1, atol=1e-5)
+            assert site["mass"][1, :, 0].max() < 1e-5
+        over_time = mass_plane(speech.attention, 1, frames).mean(0)
+        assert over_time.shape == (frames,)
+        assert over_time[: frames // 4].max() < 0.01 and over_time[-frames // 4 :].min() > 0.99
+
+
+def test_mass_leaves_out_guidance_and_further_branches_and_styles_read_alone(pipeline):
+    even = {"options": True, "share": shares.constant(0.25)}
+    plain = speak(pipeline, TEXTS, **even)
+    guided = speak(pipeline, TEXTS, mechanisms=("attention", "score"), guidance=1.0, **even)
+    for one, other in zip(plain, guided, strict=True):
+        assert one.attention["mid"]["mass"].shape == other.attention["mid"]["mass"].shape
+        np.testing.assert_allclose(other.attention["mid"]["mass"].sum(0), 1, atol=1e-5)
+    assert speak(pipeline, mechanisms=("score",), **even).attention is None
+    assert pipeline(TEXTS[0], A, num_inference_steps=1, seed=0, output_attention=True).attention is None
+
+
+def test_mass_lies_on_the_bins_and_frames_of_the_mel():
+    mass = np.zeros((2, 20, 3))
+    mass[1, :2] = 1.0
+    plane = mass_plane({"mid": {"mass": mass, "cell": 4.0}}, 1, 10)
+    assert plane.shape == (80, 10) and (plane[:8] == 1).all() and (plane[8:] == 0).all()
+
+
+def test_processors_come_back_after_an_error(pipeline):
+    model = pipeline.model
+    with pytest.raises(ZeroDivisionError), StyleMassRecorder(model, styles=2, items=1):
+        assert not any(isinstance(p, StyleAttnProcessor) for p in model.attn_processors.values())
+        _ = 1 / 0
+    assert all(isinstance(p, StyleAttnProcessor) for p in model.attn_processors.values())
+
+
+# -- maps ------------------------------------------------------------------------------------------------------------
 
 
 def total(maps):
@@ -74,7 +122,8 @@ def test_phonemes_look_at_the_style_of_their_word(pipeline):
 def test_recording_maps_changes_nothing_and_gives_the_same_mass(pipeline, spoken):
     plain, mass = speak(pipeline, options=False), speak(pipeline, options=True)
     assert plain.attention_maps is None and mass.attention_maps is None and plain.attention is None
-    np.testing.assert_allclose(spoken.mel, plain.mel, atol=1e-4)
+    for recorded in (spoken, mass):
+        np.testing.assert_allclose(recorded.mel, plain.mel, atol=1e-4)
     for site, found in mass.attention.items():
         np.testing.assert_allclose(spoken.attention[site]["mass"], found["mass"], atol=1e-4)
     assert all(isinstance(p, StyleAttnProcessor) for p in pipeline.model.attn_processors.values())
@@ -114,8 +163,6 @@ def test_a_style_alone_has_maps_and_styles_read_alone_have_none(pipeline):
 def test_by_pitch_only_the_pitch_region_of_a_is_read_and_the_complement_exchanges_it(pipeline):
     options = {"share": shares.pitch(), "mechanisms": ("prosody", "attention")}
     maps = speak(pipeline, **options).attention_maps
-    from gradtts_interp.interpolation.reading import region_mask
-
     region = region_mask(A.contour, shares.pitch().region, pipeline.model.settings.mel)
     pb, pf = maps.patch
     padded = np.pad(region, ((0, 0), (0, -region.shape[1] % pf)))
@@ -170,7 +217,8 @@ TEN_SECONDS = """
 import resource, sys
 import torch
 from gradtts_interp.interpolation import shares
-from gradtts_interp.interpolation.attention_maps import MapOptions
+from gradtts_interp.interpolation.attention.maps import MapOptions
+from gradtts_interp.interpolation.attention.recorder import StyleMassRecorder, mass_plane
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.styles import style_of_samples
 

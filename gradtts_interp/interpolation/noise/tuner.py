@@ -1,0 +1,453 @@
+"""Doing a noise tuning: looks through the network, steps along the gradient, and the account of both."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from gradtts_interp.diffusion.contract import Sampler, Score, batch_time
+from gradtts_interp.diffusion.samplers import sampler_by_name
+from gradtts_interp.diffusion.schedule import LinearSchedule, noise_level, signal
+from gradtts_interp.errors import InputError
+from gradtts_interp.interpolation.attention.recorder import AllSeenError, MassObserver
+from gradtts_interp.interpolation.mechanisms import BY_SHARE, OPEN, Plan, Shares, StyleReading
+from gradtts_interp.interpolation.noise.objectives import (
+    OBJECTIVES,
+    Goal,
+    Mass,
+    Value,
+    f0_bins_on_target,
+    style_key_sets,
+)
+from gradtts_interp.interpolation.noise.optimiser import Descent, item_norm, moved_part
+from gradtts_interp.interpolation.noise.settings import NOISE, NoiseTuning, NoiseWindow
+from gradtts_interp.interpolation.noise.trace import Maps, TuningStep, TuningTrace
+from gradtts_interp.interpolation.scoring import Frames
+from gradtts_interp.interpolation.shares import PitchRegion, Share
+from gradtts_interp.models.grad_tts import GradTTS
+from gradtts_interp.sampling import SamplingOptions
+from gradtts_interp.styles import Style
+
+logger = logging.getLogger(__name__)
+
+SHORT_SOLVER, SHORT_SOLVER_STEPS = "unipc", 8
+"""Of target ``initial``; only the steps down to the window are taken."""
+
+
+def split_noise(
+    mechanisms: Sequence[str],
+    tuning: NoiseTuning | None,
+    styles: Sequence[Style],
+    share: Share | None,
+    *,
+    offer: str = BY_SHARE,
+) -> tuple[tuple[str, ...], NoiseTuner | None]:
+    """Tell the mechanisms that plan network evaluations from ``noise``, which tunes what they start from.
+
+    Args:
+        mechanisms: Names, ``noise`` perhaps among them.
+        tuning: How to tune; implies ``noise``.
+        styles: The styles.
+        share: Their share, None for a single style.
+        offer: How they are offered, of :data:`~gradtts_interp.interpolation.mechanisms.OFFERS`.
+
+    Returns:
+        The other mechanisms, and the tuning to come (None without ``noise``).
+
+    Raises:
+        InputError: A window asks for a style that is not there, styles that are offered openly are to be blended as
+            well, or nothing says where each of them is to be followed.
+    """
+    others = tuple(name for name in mechanisms if name != NOISE)
+    if offer == OPEN and set(others) - {"attention"}:
+        raise InputError(f"mechanism {others[0]!r}: it says who speaks where, which an open offer leaves to the noise")
+    others = () if offer == OPEN else others
+    if tuning is None and NOISE not in mechanisms:
+        return others, None
+    if offer == OPEN and share is None:
+        raise InputError("noise tuning of an open offer: expected a share, which says where each style is followed")
+    pitch = share.region if share else None
+    tuning = tuning or NoiseTuning()
+    windows = tuning.windows_for(styles=len(styles), by_pitch=pitch is not None, openly=offer == OPEN)
+    return others, NoiseTuner(replace(tuning, windows=windows), styles, pitch=pitch)  # so that the record names them
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The objective at one place, off the graph.
+
+    Attributes:
+        loss: Of each item (B,).
+        inside: The part of it that is wanted (B,).
+        outside: The part that is not (B,).
+        mass: Attention mass seen, by site.
+        gradient: Of the loss (B, M, T); None where it was not asked for.
+    """
+
+    loss: Tensor
+    inside: Tensor
+    outside: Tensor
+    mass: Mass
+    gradient: Tensor | None = None
+
+
+Measure = Callable[[Tensor], tuple[Value, Mass]]
+"""From a residual (B, M, T), the noisy mel minus its mean, to the objective and the mass seen, on the graph."""
+
+
+class NoiseTuner:
+    """Tunes the noise of one sampling run: :meth:`begin` before the sampler starts, :meth:`after_step` after each step.
+
+    Args:
+        tuning: Windows and rules.
+        styles: n styles.
+        pitch: What counts as pitch on the reference plane; F0 alone if None.
+    """
+
+    def __init__(self, tuning: NoiseTuning, styles: Sequence[Style], *, pitch: PitchRegion | None = None) -> None:
+        self.tuning, self.styles, self.pitch = tuning, tuple(styles), pitch or PitchRegion()
+        self.trace = TuningTrace()
+        self._visits: dict[float, list[tuple[int, int]]] = {}
+
+    # -- what a sampling run calls ------------------------------------------------------------------------------
+
+    def begin(
+        self,
+        noise: Tensor,
+        model: GradTTS,
+        score: Score,
+        options: SamplingOptions,
+        *,
+        plan: Plan,
+        frames: Frames,
+        readings: Sequence[StyleReading],
+        shares: Shares | None,
+        another: Callable[[], Tensor] | None = None,
+    ) -> Tensor:
+        """Tune the noise a sampler is about to start from; padding is left as it is.
+
+        Args:
+            noise: Standard normal noise (B, M, T).
+            model: The network.
+            score: The sampler's score.
+            options: The sampler that will run.
+            plan: What it reads.
+            frames: Real frames of the batch.
+            readings: How the model reads each style.
+            shares: Their shares, None for a single style.
+            another: Draws further noises for a pool.
+
+        Returns:
+            Noise to start from (B, M, T).
+
+        Raises:
+            InputError: A window asks for a style or reference that is not there, or reads attention, which the
+                checkpoint or the mechanisms leave out.
+        """
+        by_pitch = shares is not None and shares.by_pitch
+        self.windows = self.tuning.windows_for(styles=len(self.styles), by_pitch=by_pitch)
+        self._model, self._score, self._temperature = model, score, options.temperature
+        self._mu, self._mask = plan.mu, frames.mask
+        self._sets = self._key_sets(plan, readings)
+        self._goals = [self._goal(window, shares) for window in self.windows]
+        self._descents = [Descent(window, noise) for window in self.windows]
+        self._spent = torch.zeros_like(noise[:, :1, :1])
+        self._visits = self._plan_visits(options)
+        self._note_missed()
+        pool = [noise, *(another() for _ in range(self.tuning.pool - 1) if another is not None)]
+        noise, mask = self._best(pool), self._mask
+        start = noise * mask / self._temperature
+        tuned = self._tune_at(1.0, start)
+        return torch.where((mask > 0) & (tuned != start), tuned * self._temperature, noise)
+
+    def after_step(self, t: float, x: Tensor) -> Tensor | None:
+        """Tune the noisy mel (B, M, T) a sampler has reached at time t; None where there is nothing to change."""
+        if t not in self._visits:
+            return None
+        before = x - self._mu
+        after = self._tune_at(t, before)
+        moved = (after != before).flatten(1).any(1)[:, None, None]
+        # Multistep solvers forget their history when the mel is replaced: not without need.
+        return torch.where(moved, (self._mu + after) * self._mask, x) if moved.any() else None
+
+    # -- what is wanted -----------------------------------------------------------------------------------------
+
+    def _key_sets(self, plan: Plan, readings: Sequence[StyleReading]) -> Tensor:
+        """Key sets (S, n, 2); none where no objective reads attention."""
+        wanted = next((w.objective for w in self.windows if w.by_attention), None)
+        if wanted is None:
+            return self._mu.new_zeros(0, 1, 2)
+        if not self._model.attention_sites:
+            raise InputError(f"noise window: objective {wanted!r}, but this checkpoint has no style attention")
+        if len(self.styles) > 1 and "attention" not in plan.blended:
+            raise InputError("noise tuning by attention mass: expected mechanism 'attention' beside 'noise'")
+        sizes = [r.tokens.tokens.shape[1] for r in readings if r.tokens is not None]
+        return style_key_sets(self._model, self.styles, sizes, self.pitch)
+
+    def _goal(self, window: NoiseWindow, shares: Shares | None) -> Goal:
+        mask, f0_bins = self._mask, None
+        if not window.by_attention:
+            lengths, mel = mask.sum((1, 2)).long(), self._model.settings.mel
+            f0_bins = f0_bins_on_target(self.styles[window.style], lengths, mask.shape[-1], mel=mel, pitch=self.pitch)
+        return Goal(window.style, window.region, mask, None if shares is None else shares.timbre.clamp(0, 1), f0_bins)
+
+    def _plan_visits(self, options: SamplingOptions) -> dict[float, list[tuple[int, int]]]:
+        """At which times which windows make how many steps: those of an initial noise are all made at t = 1."""
+        schedule = self._model.schedule
+        if self.tuning.target == "latent":
+            _, passed = solver_times(sampler_by_name(options.solver), schedule, options.steps)
+            return plan_visits(self.windows, [1.0, *passed])
+        evaluated, _ = solver_times(sampler_by_name(SHORT_SOLVER), schedule, SHORT_SOLVER_STEPS)
+        reached = [i for i, window in enumerate(self.windows) if any(window.holds(t) for t in evaluated)]
+        return {1.0: [(i, self.windows[i].steps) for i in reached if self.windows[i].steps > 0]}
+
+    def _note_missed(self) -> None:
+        visited = {i for pairs in self._visits.values() for i, _ in pairs}
+        notes = tuple(
+            f"noise window {i}: no step of the solver falls into ({w.t_from:g}, {w.t_to:g}]; use more steps"
+            for i, w in enumerate(self.windows)
+            if w.steps > 0 and i not in visited
+        )
+        for note in notes:
+            logger.warning(note)
+        self.trace = replace(self.trace, notes=notes)
+
+    # -- the pool and the two targets ---------------------------------------------------------------------------
+
+    def _best(self, noises: Sequence[Tensor]) -> Tensor:
+        """Of several noises (B, M, T) take for each item the one whose losses at t = 1 have the least sum."""
+        if len(noises) == 1:
+            return noises[0]
+        losses = []
+        with weights_frozen(self._model):
+            for noise in noises:
+                start, found = noise * self._mask / self._temperature, torch.zeros_like(noise[:, 0, 0])
+                for window in range(len(self.windows)):
+                    with self._watching(window):
+                        found = found + self._measured(start, self._measure_at(window, 1.0), with_gradient=False).loss
+                losses.append(found)
+        best = torch.stack(losses).argmin(0)
+        return torch.stack(list(noises))[best, torch.arange(len(best), device=best.device)]
+
+    def _tune_at(self, t: float, residual: Tensor) -> Tensor:
+        for window, count in self._visits.get(t, ()):
+            start, initial = residual, self.tuning.target == "initial"
+            measure = self._measure_through_solver(window) if initial else self._measure_at(window, t)
+            residual = self._descend(window, count, start, measure, t)
+            self._spent = self._spent + moved_part(residual, start)
+        return residual
+
+    def _measure_at(self, window: int, t: float) -> Measure:
+        """What measures a residual (B, M, T) by a window's objective at a time."""
+
+        def measure(residual: Tensor) -> tuple[Value, Mass]:
+            x = (self._mu + residual) * self._mask
+            score, mass = self._network(x, t)
+            return self._value(window, score, mass, x, t), mass
+
+        return measure
+
+    def _measure_through_solver(self, window: int) -> Measure:
+        """What measures a residual at t = 1 by what the network shows in a window when a short solver starts there."""
+        spec, sampler = self.windows[window], sampler_by_name(SHORT_SOLVER)
+
+        def measure(residual: Tensor) -> tuple[Value, Mass]:
+            seen: list[tuple[Value, Mass]] = []
+
+            def score(x: Tensor, times: Tensor) -> Tensor:
+                t = float(times[0])
+                if t <= spec.t_from:
+                    raise AllSeenError
+                answer, mass = self._network(x, t)
+                assert answer is not None
+                if spec.holds(t):
+                    seen.append((self._value(window, answer, mass, x, t), mass))
+                return answer
+
+            with suppress(AllSeenError):
+                sampler(score, self._model.schedule, residual, self._mu, self._mask, SHORT_SOLVER_STEPS)
+            loss, inside, outside = (torch.stack(parts).mean(0) for parts in zip(*[v for v, _ in seen], strict=True))
+            return (loss, inside, outside), seen[-1][1]
+
+        return measure
+
+    # -- looking and stepping -----------------------------------------------------------------------------------
+
+    def _network(self, x: Tensor, t: float) -> tuple[Tensor | None, Mass]:
+        """Score and mass of one evaluation, on the graph; no score where the observer has ended it."""
+
+        def evaluate(x: Tensor) -> tuple[Tensor | None, Mass]:
+            score = None
+            with suppress(AllSeenError):
+                score = self._score(x, batch_time(t, x))
+            return score, self._observer.take()
+
+        if self.tuning.target == "initial" and torch.is_grad_enabled():
+            # Made anew in the backward pass, so that memory is that of one evaluation.
+            return checkpoint(evaluate, x, use_reentrant=False, preserve_rng_state=False)
+        return evaluate(x)
+
+    def _value(self, window: int, score: Tensor | None, mass: Mass, x: Tensor, t: float) -> Value:
+        clean, schedule = None, self._model.schedule
+        if score is not None:
+            clean = self._mu + (x - self._mu + noise_level(t, schedule) ** 2 * score) / signal(t, schedule)
+            clean = self._model.denormalise(clean)
+        return OBJECTIVES[self.windows[window].objective](mass, clean, self._goals[window])
+
+    def _measured(self, place: Tensor, measure: Measure, *, with_gradient: bool) -> Measurement:
+        place, gradient = place.detach().requires_grad_(with_gradient), None
+        with torch.set_grad_enabled(with_gradient):
+            value, mass = measure(place)
+            if with_gradient:
+                (gradient,) = torch.autograd.grad(value[0].sum(), place)
+                gradient = torch.nan_to_num(gradient * self._mask, 0.0, 0.0, 0.0)
+        loss, inside, outside = (x.detach() for x in value)
+        return Measurement(loss, inside, outside, {site: m.detach() for site, m in mass.items()}, gradient)
+
+    def _descend(self, window: int, count: int, start: Tensor, measure: Measure, t: float) -> Tensor:
+        """Take up to ``count`` steps from a residual, as far as what is left of ``max_move`` goes."""
+        place, bound = start, (self.tuning.max_move - self._spent).clamp_min(0)
+        if self._out_of_time():
+            return place
+        descent = self._descents[window]
+        with weights_frozen(self._model), self._watching(window):
+            began = time.perf_counter()
+            here = self._measured(place, measure, with_gradient=True)
+            self.trace.before.setdefault(window, self._maps(window, here))
+            for left in range(count, 0, -1):
+                assert here.gradient is not None
+                there_at = descent.step(place, here.gradient, start, bound)
+                there = self._measured(there_at, measure, with_gradient=left > 1)
+                taken = descent.accept(here.loss, there.loss)
+                place = torch.where(taken[:, None, None], there_at, place)
+                seconds = time.perf_counter() - began
+                began += seconds
+                self._note(window, t, here, there, taken, self._spent + moved_part(place, start), seconds)
+                here = _merged(taken, there, here)
+                if not descent.active.any() or self._out_of_time():
+                    break
+            self.trace.after[window] = self._maps(window, here)
+        return place
+
+    @contextmanager
+    def _watching(self, window: int) -> Iterator[None]:
+        by_attention = self.windows[window].by_attention
+        # A latent's mass is all that an attention objective reads; a solver needs the score to go on.
+        stop = self.tuning.target == "latent" and by_attention
+        sites = tuple(self._model.attention_sites) if by_attention else ()
+        with MassObserver(self._model, sites, self._sets, len(self._mu), stop=stop) as self._observer:
+            yield
+
+    def _out_of_time(self) -> bool:
+        budget = self.tuning.budget_seconds
+        if budget is not None and self.trace.seconds >= budget:
+            self.trace = replace(self.trace, stopped="seconds")
+        return self.trace.stopped != "done"
+
+    # -- the account --------------------------------------------------------------------------------------------
+
+    def _note(
+        self, window: int, t: float, here: Measurement, there: Measurement, taken: Tensor, moved: Tensor, seconds: float
+    ) -> None:
+        assert here.gradient is not None
+        spec, norms = self.windows[window], item_norm(here.gradient)
+        steps = [
+            TuningStep(
+                item=i,
+                window=window,
+                objective=spec.objective,
+                style=spec.style,
+                t=t,
+                step=self._descents[window].count - 1,
+                loss=float(here.loss[i]),
+                loss_after=float(there.loss[i]),
+                mass_in=float(here.inside[i]),
+                mass_out=float(here.outside[i]),
+                gradient_norm=float(norms[i]),
+                move=float(moved[i]),
+                taken=bool(taken[i]),
+                seconds=seconds,
+            )
+            for i in range(len(taken))
+        ]
+        self.trace = replace(self.trace, steps=(*self.trace.steps, *steps), seconds=self.trace.seconds + seconds)
+
+    def _maps(self, window: int, measured: Measurement) -> Maps:
+        goal, sites = self._goals[window], self._model.attention_sites
+        return {
+            site: {"mass": goal.keys_of(mass)[:, goal.style].cpu().numpy(), "cell": sites[site].cell}
+            for site, mass in measured.mass.items()
+        }
+
+
+def plan_visits(windows: Sequence[NoiseWindow], times: Sequence[float]) -> dict[float, list[tuple[int, int]]]:
+    """Spread each window's steps evenly over the times it holds.
+
+    Args:
+        windows: Windows.
+        times: Falling times at which a noisy mel is known.
+
+    Returns:
+        For each time with something to do: pairs (window, steps).
+    """
+    visits: dict[float, list[tuple[int, int]]] = {}
+    for i, window in enumerate(windows):
+        held = [t for t in times if window.holds(t)]
+        for j, t in enumerate(held):
+            # Rounded up, so that the earliest times, where most is still open, get theirs first.
+            count = -(-(j + 1) * window.steps // len(held)) - -(-j * window.steps // len(held))
+            if count > 0:
+                visits.setdefault(t, []).append((i, count))
+    return visits
+
+
+def solver_times(sampler: Sampler, schedule: LinearSchedule, steps: int) -> tuple[list[float], list[float]]:
+    """Times at which a sampler evaluates the score, and times it passes after its steps; it is run on zeros."""
+    evaluated: list[float] = []
+    passed: list[float] = []
+
+    def score(x: Tensor, t: Tensor) -> Tensor:
+        evaluated.append(float(t[0]))
+        return -x
+
+    def note(step: int, t: float, x: Tensor) -> None:
+        passed.append(t)
+
+    nothing, generator = torch.zeros(1, 16, 1), torch.Generator().manual_seed(0)
+    sampler(score, schedule, nothing, nothing, torch.ones(1, 1, 1), steps, callback=note, generator=generator)
+    return evaluated, [t for t in passed if t > 0]
+
+
+@contextmanager
+def weights_frozen(model: torch.nn.Module) -> Iterator[None]:
+    """No weight asks for a gradient inside; each is as it was afterwards."""
+    asked = [p for p in model.parameters() if p.requires_grad]
+    for parameter in asked:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in asked:
+            parameter.requires_grad_(True)
+
+
+def _merged(taken: Tensor, there: Measurement, here: Measurement) -> Measurement:
+    """What was measured at each item's place: there where its step was taken, else here."""
+
+    def pick(new: Tensor, old: Tensor) -> Tensor:
+        return torch.where(taken.reshape(-1, *[1] * (new.dim() - 1)), new, old)
+
+    return Measurement(
+        loss=pick(there.loss, here.loss),
+        inside=pick(there.inside, here.inside),
+        outside=pick(there.outside, here.outside),
+        mass={site: pick(there.mass[site], old) for site, old in here.mass.items()},
+        gradient=None if there.gradient is None or here.gradient is None else pick(there.gradient, here.gradient),
+    )
