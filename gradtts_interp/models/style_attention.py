@@ -10,6 +10,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gradtts_interp.models.layers import Linear
 from gradtts_interp.models.style_context import StyleContext
 
 POSITION_WIDTH = 32
@@ -61,11 +62,11 @@ class Attention(nn.Module):
     def __init__(self, channels: int, style_width: int, *, heads: int, head_width: int) -> None:
         super().__init__()
         self.heads = heads
-        self.to_q = nn.Linear(channels, heads * head_width, bias=False)
-        self.to_k = nn.Linear(style_width, heads * head_width, bias=False)
-        self.to_v = nn.Linear(style_width, heads * head_width, bias=False)
+        self.to_q = Linear(channels, heads * head_width, bias=False)
+        self.to_k = Linear(style_width, heads * head_width, bias=False)
+        self.to_v = Linear(style_width, heads * head_width, bias=False)
         # A bias would reach positions that may read nothing.
-        self.to_out = nn.ModuleList([nn.Linear(heads * head_width, channels, bias=False)])
+        self.to_out = nn.ModuleList([Linear(heads * head_width, channels, bias=False)])
         self.processor: Any = StyleAttnProcessor()
 
     def forward(self, queries: Tensor, tokens: Tensor, bias: Tensor, context: StyleContext) -> Tensor:
@@ -94,7 +95,7 @@ class StyleCrossAttention(nn.Module):
         super().__init__()
         self.cell = cell
         self.norm = nn.LayerNorm(channels)
-        self.position = nn.Linear(2 * POSITION_WIDTH, channels)
+        self.position = Linear(2 * POSITION_WIDTH, channels)
         self.attn = Attention(channels, style_width, heads=heads, head_width=max(channels // heads, 16))
         self.gate = nn.Parameter(torch.zeros(channels))
 
