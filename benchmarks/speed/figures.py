@@ -250,7 +250,7 @@ def mass(voice: Voice) -> list[Figure]:
         seconds.append(voice.seconds(work))
         memory.append(peak_mib(work))
     site.attn.processor = before
-    known = all(memory)
+    known = None not in memory and memory[0] > 0
     beside = f"{1e3 * seconds[0]:.0f} ms without; memory "
     beside += f"{memory[1]:.0f} MiB, {memory[0]:.0f} without" if known else UNMEASURED
     return [
