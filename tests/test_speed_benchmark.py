@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.speed import figures, run  # noqa: E402
 from benchmarks.speed.figures import Figure, Voice  # noqa: E402
 from benchmarks.speed.yardsticks import MatchaDecoder, plain_layers  # noqa: E402
+from gradtts_interp import acceleration  # noqa: E402
 from gradtts_interp.config import ModelConfig  # noqa: E402
 from gradtts_interp.models.grad_tts import GradTTS  # noqa: E402
 from gradtts_interp.models.layers import Linear  # noqa: E402
@@ -71,6 +72,14 @@ def test_the_commands_for_a_gpu_run_on_a_cpu(voice):
     share, milliseconds = figures.gpu_figures(voice, size=2, product=64)
     assert share > 0 and milliseconds > 0
     assert voice.tts.model.precision == "fp32"
+
+
+def test_a_compiled_network_is_measured_and_taken_out_again(voice, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(acceleration, "_compiled", lambda plain, mode: compiled.append(mode) or plain)
+    (figure,) = figures.compiling(voice)
+    assert compiled == ["default"] and figure.value > 0 and figure.beside.startswith("compiled in ")
+    assert "forward" not in voice.tts.model.decoder.estimator.__dict__
 
 
 def test_without_a_gpu_its_figures_are_called_unmeasured(voice):

@@ -309,6 +309,21 @@ def precision(voice: Voice) -> list[Figure]:
     return [Figure("one evaluation: fp32 over bf16", seconds[0] / seconds[1], beside, least=1.5)]
 
 
+def compiling(voice: Voice) -> list[Figure]:
+    """One evaluation of the score by a compiled network, and what compiling takes."""
+    score, x, t = voice.evaluation()
+
+    @torch.no_grad()
+    def work() -> torch.Tensor:
+        return score(x, t)
+
+    eager = voice.seconds(work)
+    voice.tts.accelerate("fp32", compile_mode="default")
+    cold, warm = timed(work, runs=1, warm_up=0).best, voice.seconds(work)
+    voice.tts.accelerate("fp32")
+    return [Figure("one evaluation: eager over compiled", eager / warm, f"compiled in {cold:.0f} s")]
+
+
 def gpu(voice: Voice) -> list[Figure]:
     """On a GPU: how near evaluations in bf16 are to its products, and how long a sentence takes by CUDA graphs."""
     share, milliseconds = None, None

@@ -36,6 +36,7 @@ PARTS: tuple[Callable[[Voice], list[Figure]], ...] = (
     figures.first_sound,
     figures.mass,
     figures.precision,
+    figures.compiling,
     figures.training,
     figures.gpu,
 )
@@ -53,24 +54,27 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a rehearsal without repetitions; figures mean little")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    begun, load = time.perf_counter(), os.getloadavg()[0]
+    begun = time.perf_counter()
     found: list[Figure] = []
+    about: dict[str, Any] = {**stamp(), "machine": _machine(args.threads), "rehearsal": args.quick}
+    about["load before"] = round(os.getloadavg()[0], 1)
     for checkpoint, parts in ((args.checkpoint, PARTS), (args.open_checkpoint, OPEN_PARTS)):
         voice = Voice.load(checkpoint, runs=QUICK_RUNS if args.quick else RUNS)
         for part in parts:
             found += part(voice)
-            print(f"{part.__name__}: {time.perf_counter() - begun:.0f} s", flush=True)
-    about: dict[str, Any] = {**stamp(), "machine": _machine(args.threads), "load before": round(load, 1)}
-    about |= {"rehearsal": args.quick, "seconds": round(time.perf_counter() - begun)}
-    text = table(found)
-    print(f"\n{text}")
-    out = Path(args.out)
+            about["seconds"] = round(time.perf_counter() - begun)
+            print(f"{part.__name__}: {about['seconds']} s", flush=True)
+            _write(Path(args.out), found, about)
+    print(f"\n{table(found)}")
+    return 0
+
+
+def _write(out: Path, found: list[Figure], about: dict[str, Any]) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(out.with_suffix(".json")) as temporary:
         temporary.write_text(json.dumps({**about, "figures": rows(found)}, indent=1) + "\n")
     with atomic_path(out.with_suffix(".md")) as temporary:
-        temporary.write_text(page(text, about))
-    return 0
+        temporary.write_text(page(table(found), about))
 
 
 def rows(found: list[Figure]) -> list[dict[str, Any]]:
