@@ -122,19 +122,36 @@ class StyleCrossAttention(nn.Module):
 
 
 def project(
-    attn: Attention, hidden_states: Tensor, encoder_hidden_states: Tensor, context: StyleContext
+    attn: Attention,
+    hidden_states: Tensor,
+    encoder_hidden_states: Tensor,
+    context: StyleContext,
+    *,
+    key_width: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Queries, keys and values as (B, heads, positions, head width); keys and values are made once per utterance."""
+    """Queries, keys and values as (B, heads, positions, head width); keys and values are made once per utterance.
+
+    Args:
+        attn: The layer.
+        hidden_states: Mel positions (B, Q, C).
+        encoder_hidden_states: Style tokens (B, S, D).
+        context: The styles that are read.
+        key_width: Width that keys are padded to by zeros; theirs if None.
+
+    Returns:
+        The three.
+    """
 
     def keys_and_values() -> tuple[Tensor, Tensor]:
         k = rearrange(attn.to_k(encoder_hidden_states), "b s (h d) -> b h s d", h=attn.heads)
+        k = k if key_width is None else functional.pad(k, (0, key_width - k.shape[-1]))
         v = rearrange(attn.to_v(encoder_hidden_states), "b s (h d) -> b h s d", h=attn.heads)
         return k, v
 
     q = rearrange(attn.to_q(hidden_states), "b q (h d) -> b h q d", h=attn.heads)
     if encoder_hidden_states is not context.tokens:
         return q, *keys_and_values()
-    return q, *context.once(attn, keys_and_values)
+    return q, *context.once((attn, key_width), keys_and_values)
 
 
 def finish(attn: Attention, heads_out: Tensor) -> Tensor:
@@ -214,12 +231,12 @@ class AttentionMassProcessor:
         context: StyleContext,
     ) -> Tensor:
         """Attend as :class:`StyleAttnProcessor` does, and record the mass (B, heads, Q, sets), on the graph."""
-        q, k, v = project(attn, hidden_states, encoder_hidden_states, context)
-        sets = self.key_sets(context).to(v.dtype)  # (B, S, n)
-        values = torch.cat([v, sets[:, None].expand(-1, attn.heads, -1, -1)], dim=-1)
-        used, head_width = values.shape[-1], q.shape[-1]
-        width = used if q.device.type == "cpu" else -(-used // ALIGNED_WIDTH) * ALIGNED_WIDTH
-        q, k, values = (functional.pad(x, (0, width - x.shape[-1])) for x in (q, k, values))
+        sets, head_width = self.key_sets(context), attn.to_v.out_features // attn.heads  # sets (B, S, n)
+        used = head_width + sets.shape[-1]
+        width = used if hidden_states.device.type == "cpu" else -(-used // ALIGNED_WIDTH) * ALIGNED_WIDTH
+        q, k, v = project(attn, hidden_states, encoder_hidden_states, context, key_width=width)
+        values = torch.cat([v, sets.to(v.dtype)[:, None].expand(-1, attn.heads, -1, -1)], dim=-1)
+        q, values = (functional.pad(x, (0, width - x.shape[-1])) for x in (q, values))
         mask, scale = attention_mask[:, None].to(q.dtype), head_width**-0.5
         out = functional.scaled_dot_product_attention(q, k, values, attn_mask=mask, scale=scale)
         self.record(out[..., head_width:used])
