@@ -236,7 +236,8 @@ class AttentionMassProcessor:
         width = used if hidden_states.device.type == "cpu" else -(-used // ALIGNED_WIDTH) * ALIGNED_WIDTH
         q, k, v = project(attn, hidden_states, encoder_hidden_states, context, key_width=width)
         values = torch.cat([v, sets.to(v.dtype)[:, None].expand(-1, attn.heads, -1, -1)], dim=-1)
-        q, values = (functional.pad(x, (0, width - x.shape[-1])) for x in (q, values))
+        q = functional.pad(q, (0, width - head_width))
+        values = functional.pad(values, (0, width - used)) if width > used else values  # padding by 0 would copy it
         mask, scale = attention_mask[:, None].to(q.dtype), head_width**-0.5
         out = functional.scaled_dot_product_attention(q, k, values, attn_mask=mask, scale=scale)
         self.record(out[..., head_width:used])
