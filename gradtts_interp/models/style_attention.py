@@ -127,7 +127,7 @@ def project(
     encoder_hidden_states: Tensor,
     context: StyleContext,
     *,
-    key_width: int | None = None,
+    width: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values as (B, heads, positions, head width); keys and values are made once per utterance.
 
@@ -136,7 +136,7 @@ def project(
         hidden_states: Mel positions (B, Q, C).
         encoder_hidden_states: Style tokens (B, S, D).
         context: The styles that are read.
-        key_width: Width that keys are padded to by zeros; theirs if None.
+        width: Width that keys and values are padded to by zeros; theirs if None.
 
     Returns:
         The three.
@@ -144,14 +144,15 @@ def project(
 
     def keys_and_values() -> tuple[Tensor, Tensor]:
         k = rearrange(attn.to_k(encoder_hidden_states), "b s (h d) -> b h s d", h=attn.heads)
-        k = k if key_width is None else functional.pad(k, (0, key_width - k.shape[-1]))
         v = rearrange(attn.to_v(encoder_hidden_states), "b s (h d) -> b h s d", h=attn.heads)
-        return k, v
+        if width is None:
+            return k, v
+        return functional.pad(k, (0, width - k.shape[-1])), functional.pad(v, (0, width - v.shape[-1]))
 
     q = rearrange(attn.to_q(hidden_states), "b q (h d) -> b h q d", h=attn.heads)
     if encoder_hidden_states is not context.tokens:
         return q, *keys_and_values()
-    return q, *context.once((attn, key_width), keys_and_values)
+    return q, *context.once((attn, width), keys_and_values)
 
 
 def finish(attn: Attention, heads_out: Tensor) -> Tensor:
@@ -234,10 +235,9 @@ class AttentionMassProcessor:
         sets, head_width = self.key_sets(context), attn.to_v.out_features // attn.heads  # sets (B, S, n)
         used = head_width + sets.shape[-1]
         width = used if hidden_states.device.type == "cpu" else -(-used // ALIGNED_WIDTH) * ALIGNED_WIDTH
-        q, k, v = project(attn, hidden_states, encoder_hidden_states, context, key_width=width)
-        values = torch.cat([v, sets.to(v.dtype)[:, None].expand(-1, attn.heads, -1, -1)], dim=-1)
+        q, k, values = project(attn, hidden_states, encoder_hidden_states, context, width=width)
         q = functional.pad(q, (0, width - head_width))
-        values = functional.pad(values, (0, width - used)) if width > used else values  # padding by 0 would copy it
+        values[..., head_width:used] = sets[:, None]  # into the room that is made for them once
         mask, scale = attention_mask[:, None].to(q.dtype), head_width**-0.5
         out = functional.scaled_dot_product_attention(q, k, values, attn_mask=mask, scale=scale)
         self.record(out[..., head_width:used])
