@@ -78,7 +78,7 @@ tune-prior-demo: $(VENV)/.train  ## train the demo's prior further beside a disc
 	$(BIN)/gradtts-interp export --run $(RUNS)/prior-tuned --corpus $(CORPUS) \
 		--vocoder checkpts/hifigan-demo --out checkpts/demo
 
-benchmark: $(VENV)/.test  ## how fast it is, beside plain baselines, into benchmarks/RESULTS.md (20 minutes)
+benchmark: $(VENV)/.test  ## how fast it is, beside the neighbours' networks, into benchmarks/RESULTS.md (12 minutes)
 	$(BIN)/python -m benchmarks.speed.run
 
 benchmark-quality: $(VENV)/.test  ## scores of the demo checkpoint on held-out sentences of the corpus

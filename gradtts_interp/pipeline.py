@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from gradtts_interp.acceleration import accelerate
+from gradtts_interp.acceleration import accelerate, side_by_side
 from gradtts_interp.alignment import fix_length
 from gradtts_interp.audio import Source
 from gradtts_interp.checkpoints import INDEX, load_model, load_official_pipeline_parts, read_index, save_model
@@ -360,7 +360,8 @@ class GradTTSInterpPipeline:
         """Speak.
 
         Args:
-            text: One line or several, plain or SSML; several are rendered as one padded batch.
+            text: One line or several, plain or SSML. Several are one padded batch on a GPU; on a CPU they are rendered
+                side by side, unless something is given for each of them, watched or tuned.
             a: First style; the checkpoint's only voice if None (official single-speaker files).
             b: Second style.
             share: How much of ``b`` speaks where, in all dimensions of speech or in each; needed with ``b``.
@@ -398,6 +399,22 @@ class GradTTSInterpPipeline:
         lines = [text] if isinstance(text, str) else list(text)
         if not lines:
             raise InputError("no text was given")
+        tunes = noise_tuning is not None or NOISE in _names(mechanisms)
+        of_each = [value for value in (generator, durations, pitch, prosody, callback_on_step_end) if value is not None]
+        if len(lines) > 1 and self.device.type == "cpu" and not (of_each or output_attention or tunes):
+            options_of_all = {
+                "share": share,
+                "offer": offer,
+                "mechanisms": mechanisms,
+                "num_inference_steps": num_inference_steps,
+                "solver": solver,
+                "guidance": guidance,
+                "temperature": temperature,
+                "length_scale": length_scale,
+                "prosody_weight": prosody_weight,
+                "seed": int(torch.randint(2**31, ())) if seed is None else seed,
+            }
+            return side_by_side(lambda line: self(line, a, b, **options_of_all), lines)  # type: ignore[arg-type]
         named_share = share
         a, b, share, exchanged = _order(a, b, share, offer=offer)
         if share is not None and exchanged and noise_tuning is not None and noise_tuning.windows:

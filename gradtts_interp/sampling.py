@@ -18,7 +18,7 @@ DEFAULT_STEPS, DEFAULT_SOLVER = 2, "unipc"
 see ``benchmarks/steps.py`` and the model card, and what is heard is a sample; one step gives the prior mean again."""
 CONVERGED_STEPS = 18
 """Used where the noise decides, and around a token prior: as near to the converged mel as 100 Euler steps. Over the
-distance of two styles' mels 0.58 % (Euler 100: 0.56 %, 16 steps: 0.81 %; benchmarks/RESULTS.md, part a)."""
+distance of two styles' mels 0.58 % (Euler 100: 0.56 %, 16 steps: 0.81 %; docs/scale.rst)."""
 
 
 def choose_sampler(steps: int | None, solver: str | None, *, converged: bool) -> tuple[int, str]:

@@ -1,82 +1,115 @@
-"""The benchmark of speed reads its own tables rightly, and does not measure twice what is there."""
+"""The benchmark of speed answers rightly, its yardsticks have the published sizes, and its GPU commands run."""
 
 import json
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+from speaking import tiny_pipeline
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.speed import run  # noqa: E402
-from benchmarks.speed.ratios import ratios  # noqa: E402
-from benchmarks.speed.solvers import ERROR, EULER_100, MIX_100, SECONDS, SPACINGS, Case  # noqa: E402
-from gradtts_interp.diffusion.schedule import LinearSchedule  # noqa: E402
-from gradtts_interp.sampling import CONVERGED_STEPS, DEFAULT_SOLVER  # noqa: E402
+from benchmarks.speed import figures, run  # noqa: E402
+from benchmarks.speed.figures import Figure, Voice  # noqa: E402
+from benchmarks.speed.yardsticks import MatchaDecoder, plain_layers  # noqa: E402
+from gradtts_interp import acceleration  # noqa: E402
+from gradtts_interp.config import ModelConfig  # noqa: E402
+from gradtts_interp.models.grad_tts import GradTTS  # noqa: E402
+from gradtts_interp.models.layers import Linear  # noqa: E402
 
 
-def tables(*, seconds=1.0, error=0.5, tuning=2.2):
-    """Results of parts (a), (d) and (h): Euler-100 takes 6 s at 0.7 %, the default as given."""
-    default = Case(DEFAULT_SOLVER, CONVERGED_STEPS)
-    solved = [(EULER_100, 0.7, 6.0), (MIX_100, None, 11.0), (default, error, seconds), (Case("unipc", 6), 5.0, 0.1)]
-    share = "share of the product's rate, %"
-    whole = [{"operator": "all", "arithmetic": name, "ms": ms, share: 50.0} for name, ms in (("fp32", 3), ("bf16", 2))]
-    return {
-        "a": {"rows": [case.row() | {ERROR: error, SECONDS: seconds} for case, error, seconds in solved]},
-        "d": {"rows": [{"target": "defaults", "of plain synthesis": tuning}]},
-        "h": {"rows": whole, "machine": "a CPU"},
-    }
+@pytest.mark.parametrize(
+    ("figure", "asked", "answer"),
+    [
+        (Figure("x", 0.04, most=0.05), "<= 0.05", "reached"),
+        (Figure("x", 0.06, most=0.05), "<= 0.05", "not reached"),
+        (Figure("x", 120, least=100), ">= 100", "reached"),
+        (Figure("x", 90, least=100), ">= 100", "not reached"),
+        (Figure("x", None, most=30), "<= 30", "unmeasured"),
+        (Figure("x", 1.0), "", ""),
+    ],
+)
+def test_a_figure_is_held_against_what_is_asked(figure, asked, answer):
+    assert (figure.asked, figure.answer) == (asked, answer)
 
 
-def test_ratios_are_read_off_the_tables():
-    rows = ratios(tables())
-    same, mix, default, tuned, *gpu = rows
-    assert (same["measured"], same["answer"]) == (6.0, "not met") and "18 are needed" in same["what limits it"]
-    assert "bf16 makes one 1.5 times as fast" in same["what limits it"]
-    assert (mix["measured"], mix["answer"]) == (11.0, "not met")
-    assert (default["measured"], default["answer"]) == (0.5, "met")
-    assert (tuned["measured"], tuned["answer"]) == (2.2, "met")
-    assert [row["answer"] for row in gpu] == ["unmeasured"] * 2
-    assert [row["answer"] for row in ratios(tables(seconds=0.4))[:2]] == ["met", "met"]
-    assert ratios(tables(tuning=3.1))[3]["answer"] == "not met"
+def millions(network):
+    return sum(weight.numel() for weight in network.parameters()) / 1e6
 
 
-def test_a_solver_that_is_further_off_than_euler_does_not_count():
-    first = ratios(tables(error=0.8))[0]
-    assert (first["measured"], first["answer"]) == ("none is as near", "not met")
-    assert not ratios({}) or all(row["answer"] == "unmeasured" for row in ratios({}))
+def test_the_neighbours_have_their_published_sizes():
+    # Popov et al. 2021, table 1: 14.8 million. Mehta et al. 2024, table 1: 18.2 million, the text encoder among them,
+    # which is that of Grad-TTS.
+    assert millions(GradTTS(ModelConfig().to_dict())) == pytest.approx(14.8, abs=0.1)
+    assert millions(MatchaDecoder()) == pytest.approx(18.2 - 7.2, abs=0.3)
 
 
-@pytest.mark.parametrize("name", SPACINGS)
-def test_spacings_fall_from_one(name):
-    times = SPACINGS[name](12, LinearSchedule())
-    assert len(times) == 12 and times[0] == pytest.approx(1.0) and times[-1] > 0
-    assert all(later < earlier for earlier, later in zip(times, times[1:], strict=False))
+@torch.no_grad()
+def test_the_decoder_of_a_neighbour_reads_all_that_it_is_given():
+    decoder, (x, mu), t = MatchaDecoder(32), torch.randn(2, 1, 80, 12).unbind(), torch.tensor([0.2])
+    answer = decoder(x, mu, t)
+    assert answer.shape == x.shape
+    others = [decoder(x + 1, mu, t), decoder(x, mu + 1, t), decoder(x, mu, t + 0.5)]
+    assert all(not torch.allclose(answer, other, atol=1e-5) for other in others)
 
 
-def test_a_run_goes_on_where_it_was_stopped(tmp_path, monkeypatch, capsys):
-    calls, out = [], tmp_path / "RESULTS"
+@torch.no_grad()
+def test_yardsticks_are_measured_with_torchs_own_layers(monkeypatch):
+    layer, x, called = Linear(4, 4), torch.randn(2, 4), []
+    monkeypatch.setattr(torch.nn.Linear, "forward", lambda self, x: called.append(1) or x)
+    with plain_layers():
+        layer(x)
+    assert called == [1]
 
-    def part(name):
-        def rows(setup):
-            """What it is."""
-            calls.append(name)
-            if name == "f" and calls.count("f") == 1:
-                raise KeyboardInterrupt
-            return [{"x": name}]
 
-        return rows
+@pytest.fixture
+def voice():
+    return Voice(tiny_pipeline(), runs=1)
 
-    monkeypatch.setattr(run, "PARTS", {name: (name.upper(), part(name)) for name in "ef"})
+
+def test_the_commands_for_a_gpu_run_on_a_cpu(voice):
+    share, milliseconds = figures.gpu_figures(voice, size=2, product=64)
+    assert share > 0 and milliseconds > 0
+    assert voice.tts.model.precision == "fp32"
+
+
+def test_a_compiled_network_is_measured_and_taken_out_again(voice, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(acceleration, "_compiled", lambda plain, mode: compiled.append(mode) or plain)
+    (figure,) = figures.compiling(voice)
+    assert compiled == ["default"] and figure.value > 0 and figure.beside.startswith("compiled in ")
+    assert "forward" not in voice.tts.model.decoder.estimator.__dict__
+
+
+def test_without_a_gpu_its_figures_are_called_unmeasured(voice):
+    assert [figure.answer for figure in figures.gpu(voice)] == ["unmeasured"] * 2
+
+
+@pytest.mark.parametrize("part", [figures.batch, figures.mass, figures.precision], ids=lambda part: part.__name__)
+def test_parts_leave_the_voice_as_it_was(voice, part):
+    processors, decode = voice.tts.model.attn_processors, voice.tts.vocoder.decode
+    assert all(figure.value is None or figure.value > 0 for figure in part(voice))
+    assert voice.tts.model.attn_processors == processors and voice.tts.model.precision == "fp32"
+    assert voice.tts.vocoder.decode == decode
+
+
+def test_a_run_writes_its_table(tmp_path, monkeypatch):
+    found = [Figure("text to mel: RTF", 0.04321, "0.01 at 0 steps", most=0.05)]
+    monkeypatch.setattr(run, "PARTS", (lambda voice: found,))
+    monkeypatch.setattr(run, "OPEN_PARTS", ())
+    monkeypatch.setattr(run.Voice, "load", lambda *_, **__: None)
     monkeypatch.setattr(run.torch, "set_num_threads", lambda _: None)
-    monkeypatch.setattr(run.SpeedSetup, "load", lambda *_, **__: None)
-    monkeypatch.setattr("sys.argv", ["run", "--out", str(out)])
-    with pytest.raises(KeyboardInterrupt):
-        run.main()
-    assert run.main() == 0 and calls == ["e", "f", "f"]
-    assert sorted(json.loads(out.with_suffix(".json").read_text())) == ["e", "f"]
-    text = out.with_suffix(".md").read_text()
-    assert "## Ratios asked for" in text and "## (e) E" in text and "commit" in text
-    monkeypatch.setattr("sys.argv", ["run", "--out", str(out), "--again", "--part", "e"])
-    assert run.main() == 0 and calls == ["e", "f", "f", "e"]
-    assert "measured already; --again repeats it" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["run", "--quick", "--out", str(tmp_path / "new" / "RESULTS")])
+    monkeypatch.setattr(run.PARTS[0], "__name__", "part", raising=False)
+    assert run.main() == 0
+    known = json.loads((tmp_path / "new" / "RESULTS.json").read_text())
+    assert known["figures"][0] == {
+        "what": "text to mel: RTF",
+        "value": 0.04321,
+        "asked": "<= 0.05",
+        "answer": "reached",
+        "beside": "0.01 at 0 steps",
+    }
+    text = (tmp_path / "new" / "RESULTS.md").read_text()
+    assert "| text to mel: RTF | 0.0432 | <= 0.05 | reached | 0.01 at 0 steps |" in text and "rehearsal" in text

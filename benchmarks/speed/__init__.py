@@ -1,1 +1,1 @@
-"""How fast: one command, seven tables, each beside a plain baseline."""
+"""How fast: one command, one table, beside plain networks of the neighbours' sizes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import statistics
 import time
@@ -57,7 +58,8 @@ def timed(work: Callable[[], Any], *, runs: int = 3, warm_up: int = 1) -> Timing
 def peak_mib(work: Callable[[], Any]) -> float | None:
     """Memory a piece of work takes beyond what was held before it, in MiB, warm-up excluded by the caller.
 
-    On a GPU torch's own peak; else the resident peak that Linux counts anew from here (None on other systems).
+    On a GPU torch's own peak; else the resident peak that Linux counts anew from here, when the allocator has given
+    back what it kept of earlier work (None on other systems).
 
     Args:
         work: What is measured.
@@ -72,8 +74,9 @@ def peak_mib(work: Callable[[], Any]) -> float | None:
         work()
         return (torch.cuda.max_memory_allocated() - before) / MIB
     try:
+        ctypes.CDLL(None).malloc_trim(0)
         CLEAR.write_text("5")  # Linux: forget the peak
-    except OSError:
+    except (OSError, AttributeError):
         return None
     before = _status_kib("VmRSS")
     work()

@@ -1,18 +1,16 @@
-"""How fast it is: solvers, steps, attention, noise tuning, vocoder, training, sentences, and a profile.
+"""How fast it is: each figure that is asked for, beside plain networks of Matcha-TTS's and Grad-TTS's sizes.
 
-    python -m benchmarks.speed.run                 # all parts, within 20 minutes on 2 cores
-    python -m benchmarks.speed.run --part a --part e --quick
+    python -m benchmarks.speed.run                # within 12 minutes on 2 idle cores
+    python -m benchmarks.speed.run --quick --out out/speed
 
-Timed is wall-clock time of the named work alone, without loading; warm-up runs are not counted; on a GPU the clock
-waits for the device. Prints tables, and writes ``benchmarks/RESULTS.md`` and ``.json`` after each part. A part that
-has results of the same commit, machine and checkpoint is not run again, so that a run that was stopped goes on;
-``--again`` runs it all the same. Parts that were not asked for keep what they had.
+Wall-clock time of the named work alone on a loaded pipeline (but for the cold start), the median of repetitions after
+a warm-up that reads the styles; on a GPU the clock waits for the device. Prints the table, and writes it to
+``benchmarks/RESULTS.md`` and ``.json``.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import platform
@@ -24,112 +22,103 @@ from typing import Any
 import torch
 
 from benchmarks.common import stamp
-from benchmarks.speed import networks, parts
-from benchmarks.speed.profile import evaluation
-from benchmarks.speed.ratios import ratios
-from benchmarks.speed.setup import SpeedSetup
-from benchmarks.speed.solvers import solvers
+from benchmarks.speed import figures
+from benchmarks.speed.figures import Figure, Voice
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.files import atomic_path
 from gradtts_interp.models.precision import bf16_is_fast
 
-PARTS: dict[str, tuple[str, Callable[[SpeedSetup], list[dict[str, Any]]]]] = {
-    "a": ("Solvers", solvers),
-    "b": ("One evaluation of the score", parts.steps),
-    "c": ("Recording attention", networks.attention),
-    "d": ("Noise tuning", networks.tuning),
-    "e": ("Vocoder", parts.vocoder),
-    "f": ("Training", networks.training),
-    "g": ("Text to waveform", parts.sentences),
-    "h": ("Profile of one evaluation", evaluation),
-}
+RUNS, QUICK_RUNS = 7, 1
+PARTS: tuple[Callable[[Voice], list[Figure]], ...] = (
+    figures.text_to_speech,
+    figures.batch,
+    figures.cold_start,
+    figures.first_sound,
+    figures.mass,
+    figures.precision,
+    figures.compiling,
+    figures.training,
+    figures.gpu,
+)
+OPEN_PARTS: tuple[Callable[[Voice], list[Figure]], ...] = (figures.tuning,)
+"""Measured with the voice whose noise decides."""
 
 
 def main() -> int:
-    """Run the chosen parts and write the results."""
+    """Measure all figures and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", action="append", choices=sorted(PARTS), help="only these (repeatable)")
     parser.add_argument("--checkpoint", default="checkpts/demo", help="checkpoint folder")
+    parser.add_argument("--open-checkpoint", default="checkpts/demo-open", help="the one whose noise is tuned")
     parser.add_argument("--out", default="benchmarks/RESULTS", help="results, without suffix")
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="CPU threads")
-    parser.add_argument("--quick", action="store_true", help="a rehearsal: few repetitions, figures mean little")
-    parser.add_argument("--again", action="store_true", help="repeat parts that have results of this commit")
+    parser.add_argument("--quick", action="store_true", help="a rehearsal without repetitions; figures mean little")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    out = Path(args.out)
-    known = json.loads(out.with_suffix(".json").read_text()) if out.with_suffix(".json").exists() else {}
-    setup = SpeedSetup.load(args.checkpoint, quick=args.quick)
-    of = {**_circumstances(args), "commit": stamp()["commit"]}
-    print("; ".join(f"{name}: {value}" for name, value in of.items()), flush=True)
-    for name in args.part or sorted(PARTS):
-        title, part = PARTS[name]
-        if not args.again and all(known.get(name, {}).get(key) == value for key, value in of.items()):
-            print(f"({name}) {title}: measured already; --again repeats it", flush=True)
-            continue
-        load, start = round(os.getloadavg()[0], 1), time.perf_counter()
-        rows = part(setup)
-        took = round(time.perf_counter() - start)
-        about = {"title": title, "what": (part.__doc__ or "").strip(), **stamp(), **of}
-        known[name] = {**about, "load before": load, "benchmark seconds": took, "rows": rows}
-        print(f"\n({name}) {title}, {took} s\n{table(rows)}", flush=True)
-        _write(out, known)
-    print(f"\n{table(ratios(known))}\n\n{out}.md")
+    begun = time.perf_counter()
+    found: list[Figure] = []
+    about: dict[str, Any] = {**stamp(), "machine": _machine(args.threads), "rehearsal": args.quick}
+    about["load before"] = round(os.getloadavg()[0], 1)
+    for checkpoint, parts in ((args.checkpoint, PARTS), (args.open_checkpoint, OPEN_PARTS)):
+        voice = Voice.load(checkpoint, runs=QUICK_RUNS if args.quick else RUNS)
+        for part in parts:
+            found += part(voice)
+            about["seconds"] = round(time.perf_counter() - begun)
+            print(f"{part.__name__}: {about['seconds']} s", flush=True)
+            _write(Path(args.out), found, about)
+    print(f"\n{table(found)}")
     return 0
 
 
-def _circumstances(args: argparse.Namespace) -> dict[str, Any]:
-    device = torch.cuda.get_device_name() + " (GPU)" if torch.cuda.is_available() else _cpu_name()
-    machine = f"{device}, bf16 by {_bf16_units()}, {args.threads} threads, {os.cpu_count()} cores, "
-    weights = Path(args.checkpoint) / "model" / "model.safetensors"
-    checkpoint = hashlib.sha256(weights.read_bytes()).hexdigest()[:8] if weights.exists() else ""
-    return {
-        "machine": machine + f"torch {torch.__version__}",
-        "checkpoint": f"{args.checkpoint} {checkpoint}".strip(),
-        "quick": args.quick,
-    }
-
-
-def _bf16_units() -> str:
-    if torch.cuda.is_available():
-        return "the GPU" if bf16_is_fast(torch.device("cuda")) else "nothing"
-    units = {"AMX": "_is_amx_tile_supported", "AVX512-BF16": "_is_avx512_bf16_supported"}
-    return next((name for name, probe in units.items() if getattr(torch.cpu, probe, bool)()), "nothing")
-
-
-def _cpu_name() -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """Rows as a Markdown table."""
-    heads = list(dict.fromkeys(key for row in rows for key in row))
-    body = [[("" if row.get(head) is None else str(row[head])) for head in heads] for row in rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [heads, ["---"] * len(heads), *body])
-
-
-def _write(out: Path, known: dict[str, Any]) -> None:
-    ordered = {name: known[name] for name in sorted(known)}
+def _write(out: Path, found: list[Figure], about: dict[str, Any]) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(out.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(ordered, indent=1) + "\n")
+        temporary.write_text(json.dumps({**about, "figures": rows(found)}, indent=1) + "\n")
+    with atomic_path(out.with_suffix(".md")) as temporary:
+        temporary.write_text(page(table(found), about))
+
+
+def rows(found: list[Figure]) -> list[dict[str, Any]]:
+    """Figures as plain values."""
+    values = ({"what": f.what, "value": f.value, "asked": f.asked, "answer": f.answer} for f in found)
+    return [{**value, "beside": f.beside} for value, f in zip(values, found, strict=True)]
+
+
+def table(found: list[Figure]) -> str:
+    """Figures as a Markdown table."""
+    lines = ["| figure | measured | asked | answer | beside it |", "| --- | --- | --- | --- | --- |"]
+    for f in found:
+        value = "" if f.value is None else f"{f.value:.3g}"
+        lines.append(f"| {f.what} | {value} | {f.asked} | {f.answer} | {f.beside} |")
+    return "\n".join(lines)
+
+
+def page(text: str, about: dict[str, Any]) -> str:
+    """The table with how it was made."""
+    made = "a rehearsal without repetitions: figures mean little" if about["rehearsal"] else f"median of {RUNS}"
     lines = [
         "# How fast it is",
         "",
-        "Written by `make benchmark` (`python -m benchmarks.speed.run`). Wall-clock time of the named work alone, "
-        "after a warm-up; loading is not counted. GPU figures: unmeasured unless a part names a GPU as its machine.",
+        f"Written by `make benchmark` (`python -m benchmarks.speed.run`), {made}. RTF is seconds of work over seconds "
+        "of speech, of a loaded pipeline that has read its two styles. The neighbours' networks are plain "
+        "re-implementations at published sizes with random weights, without their text encoders and vocoders.",
         "",
-        "## Ratios asked for: met, or not and what limits it",
+        text,
         "",
-        table(ratios(known)),
+        f"{about['date']}, commit {about['commit']}, {about['machine']}, load before {about['load before']}, "
+        f"{about['seconds']} s.",
     ]
-    for name, part in ordered.items():
-        lines += ["", f"## ({name}) {part['title']}", "", part["what"], "", table(part["rows"]), ""]
-        note = f"{part['date']}, commit {part['commit']}, {part['checkpoint']}, {part['machine']}, "
-        note += f"load before {part['load before']}, "
-        lines.append(note + f"{part['benchmark seconds']} s" + (", a rehearsal" if part["quick"] else "") + ".")
-    with atomic_path(out.with_suffix(".md")) as temporary:
-        temporary.write_text("\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
+
+
+def _machine(threads: int) -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    name = next(names, platform.machine())
+    if torch.cuda.is_available():
+        name = f"{torch.cuda.get_device_name()} (GPU), {name}"
+    units = "with" if bf16_is_fast(torch.device("cpu")) else "without"
+    return f"{name} {units} units for bf16, {threads} threads, {os.cpu_count()} cores, torch {torch.__version__}"
 
 
 if __name__ == "__main__":

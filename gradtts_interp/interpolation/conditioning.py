@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -24,6 +25,9 @@ from gradtts_interp.pitch.contour import Contour, f0_skew, normalise_prosody
 from gradtts_interp.pitch.masks import pitch_mask
 from gradtts_interp.styles import Style
 
+KEPT_READINGS = 12
+"""References whose tokens are kept: two styles in each of their roles, and room for others."""
+READING = threading.Lock()  # lines that are rendered side by side read a style once
 FEWEST_VOICED = 20
 """Frames of a recording whose spectrum is followed."""
 FOLLOWED_SPREAD = 0.75
@@ -136,6 +140,25 @@ def _encode_official(model: GradTTS, texts: Texts, style: Style) -> StyleReading
 
 
 def _style_tokens(
+    model: GradTTS, style: Style, role: str, prosody: np.ndarray, pitch: PitchRegion | None
+) -> StyleTokens:
+    """The tokens of a style; those of the last few are kept for as long as neither they nor the weights change."""
+    if torch.is_grad_enabled():
+        return _encode_tokens(model, style, role, prosody, pitch)
+    assert model.style_encoder is not None
+    known, autocast = model.style_encoder.known, torch.is_autocast_enabled(model.device.type)
+    sums = tuple(torch.stack([weight.sum() for weight in model.style_encoder.parameters()]).tolist())
+    key = (id(style), id(prosody), role, pitch, model.device, autocast, sums)
+    with READING:
+        if key not in known:
+            # The style and its prosody are kept beside the tokens, so that no other object gets their ids.
+            known[key] = (style, prosody, _encode_tokens(model, style, role, prosody, pitch))
+            if len(known) > KEPT_READINGS:
+                del known[next(iter(known))]
+        return known[key][-1]
+
+
+def _encode_tokens(
     model: GradTTS, style: Style, role: str, prosody: np.ndarray, pitch: PitchRegion | None
 ) -> StyleTokens:
     encoder = model.style_encoder

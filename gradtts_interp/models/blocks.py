@@ -9,6 +9,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gradtts_interp.models.layers import Linear, Mish, eager_on_cpu
+
 
 class TimePosition(nn.Module):
     """Sinusoidal code of diffusion time."""
@@ -35,9 +37,14 @@ class RegionGroupNorm(nn.GroupNorm):
     """
 
     def forward(self, x: Tensor, region: Tensor | None = None) -> Tensor:
-        """Normalise (B, C, F, T); ``region`` (B, 1, 1, T) is 1 on frames that count, None for all."""
+        """Normalise (B, C, F, T); ``region`` (B, 1, 1, T) is 1 on the first frames, which count; None for all."""
         if region is None:
             return super().forward(x)
+        if eager_on_cpu(x):
+            normal = torch.zeros_like(x)
+            for item, row, length in zip(x, normal, region.flatten(1).sum(1).int().tolist(), strict=True):
+                row[..., :length] = super().forward(item[None, ..., :length])[0]
+            return normal
         grouped = rearrange(x, "b (g c) f t -> b g c f t", g=self.num_groups)
         weight = region[:, None].to(x.dtype)
         count = weight.sum(dim=(2, 3, 4), keepdim=True) * grouped.shape[2] * grouped.shape[3]
@@ -54,7 +61,7 @@ class Block(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, groups: int = 8) -> None:
         super().__init__()
         self.block = nn.Sequential(
-            nn.Conv2d(channels_in, channels_out, 3, padding=1), RegionGroupNorm(groups, channels_out), nn.Mish()
+            nn.Conv2d(channels_in, channels_out, 3, padding=1), RegionGroupNorm(groups, channels_out), Mish()
         )
 
     def forward(self, x: Tensor, mask: Tensor, region: Tensor | None) -> Tensor:
@@ -68,7 +75,7 @@ class ResnetBlock(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, *, time_width: int, groups: int = 8) -> None:
         super().__init__()
-        self.mlp = nn.Sequential(nn.Mish(), nn.Linear(time_width, channels_out))
+        self.mlp = nn.Sequential(Mish(), Linear(time_width, channels_out))
         self.block1 = Block(channels_in, channels_out, groups)
         self.block2 = Block(channels_out, channels_out, groups)
         self.res_conv = nn.Conv2d(channels_in, channels_out, 1) if channels_in != channels_out else nn.Identity()

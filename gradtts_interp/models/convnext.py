@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gradtts_interp.models.layers import Linear
+
 EXPANSION = 3
 
 
@@ -29,9 +31,9 @@ class ConvNeXtBlock(nn.Module):
         super().__init__()
         self.depthwise = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
         self.norm = nn.LayerNorm(width)
-        self.film = nn.Linear(style_channels, 2 * width) if style_channels else None
-        self.widen = nn.Linear(width, EXPANSION * width)
-        self.narrow = nn.Linear(EXPANSION * width, width)
+        self.film = Linear(style_channels, 2 * width) if style_channels else None
+        self.widen = Linear(width, EXPANSION * width)
+        self.narrow = Linear(EXPANSION * width, width)
         with torch.no_grad():
             self.narrow.weight.div_(layers**0.5)
         if self.film is not None:

@@ -16,6 +16,7 @@ from gradtts_interp.models.blocks import (
     fold,
     unfold,
 )
+from gradtts_interp.models.layers import Linear, Mish
 from gradtts_interp.models.pitch_predictor import PITCH_CHANNELS, PITCH_FROM, PITCH_PLANES, PitchPlanes
 from gradtts_interp.models.style_attention import StyleCrossAttention
 from gradtts_interp.models.style_context import StyleContext
@@ -34,11 +35,9 @@ class Estimator(nn.Module):
         self.has_speaker = config.n_spks > 1
         if self.has_speaker:
             wide = config.spk_emb_dim * 4
-            self.spk_mlp = nn.Sequential(
-                nn.Linear(config.spk_emb_dim, wide), nn.Mish(), nn.Linear(wide, config.n_feats)
-            )
+            self.spk_mlp = nn.Sequential(Linear(config.spk_emb_dim, wide), Mish(), Linear(wide, config.n_feats))
         self.time_pos_emb = TimePosition(dim, scale=config.pe_scale)
-        self.mlp = nn.Sequential(nn.Linear(dim, dim * 4), nn.Mish(), nn.Linear(dim * 4, dim))
+        self.mlp = nn.Sequential(Linear(dim, dim * 4), Mish(), Linear(dim * 4, dim))
         points = self.patch**2
         widths = [(3 if self.has_speaker else 2) * points, *(dim * f for f in WIDTH_FACTORS)]
         self.downs = nn.ModuleList(
@@ -88,7 +87,7 @@ class Estimator(nn.Module):
             )
         if style.prosody:
             self.prosody_mlp = nn.Sequential(
-                nn.Linear(PROSODY_SIZE + 1, 256), nn.Mish(), nn.Linear(256, PROSODY_PLANES * config.n_feats)
+                Linear(PROSODY_SIZE + 1, 256), Mish(), Linear(256, PROSODY_PLANES * config.n_feats)
             )
             self.prosody_conv = nn.Conv2d(PROSODY_PLANES * self.patch**2, dim, 1, bias=False)
             nn.init.zeros_(self.prosody_conv.weight)

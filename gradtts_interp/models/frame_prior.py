@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from gradtts_interp.alignment import expand_rows, sequence_mask
 from gradtts_interp.config import ModelConfig
 from gradtts_interp.models.convnext import ConvNeXtBlock
+from gradtts_interp.models.layers import Linear
 from gradtts_interp.models.pitch_predictor import PITCH_FROM, PitchPlanes, token_places
 from gradtts_interp.models.text_encoder import DURATION_KERNEL, DurationPredictor
 
@@ -55,11 +56,9 @@ class PhoneEncoder(nn.Module):
         nn.init.normal_(self.emb.weight, 0.0, 0.3)
         self.blocks = nn.ModuleList(ConvNeXtBlock(width, kernel=PHONE_KERNEL, layers=layers) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
-        self.duration_style = nn.Linear(style_channels + PROSODY_NUMBERS, width)
+        self.duration_style = Linear(style_channels + PROSODY_NUMBERS, width)
         self.proj_w = DurationPredictor(width, config.filter_channels_dp, DURATION_KERNEL, DROPOUT)
-        self.means = nn.Sequential(
-            nn.Linear(width + style_channels, width), nn.GELU(), nn.Linear(width, config.n_feats)
-        )
+        self.means = nn.Sequential(Linear(width + style_channels, width), nn.GELU(), Linear(width, config.n_feats))
 
     def read(self, ids: Tensor, lengths: Tensor) -> PhoneReading:
         """Encode a padded batch of texts; what is padded never changes the rest.
@@ -118,15 +117,15 @@ class FramePrior(nn.Module):
         super().__init__()
         width, layers = config.prior_width, config.prior_frame_layers
         self.planes = PitchPlanes(config.mel)
-        self.tokens = nn.Linear(width, width)
+        self.tokens = Linear(width, width)
         # Place, voicing, height, energy, and the comb over the mel's bins.
-        self.features = nn.Linear(PHONE_PLACES + 3 + config.n_feats, width)
+        self.features = Linear(PHONE_PLACES + 3 + config.n_feats, width)
         self.blocks = nn.ModuleList(
             ConvNeXtBlock(width, kernel=FRAME_KERNEL, layers=layers, style_channels=style_channels)
             for _ in range(layers)
         )
         self.norm = nn.LayerNorm(width)
-        self.out = nn.Linear(width, config.n_feats)
+        self.out = Linear(width, config.n_feats)
 
     @property
     def context_frames(self) -> int:

@@ -21,6 +21,7 @@ from torch.nn import functional
 from gradtts_interp.alignment import expand, expand_rows, frame_tokens, sequence_mask, token_mean
 from gradtts_interp.config import MelConfig
 from gradtts_interp.models.convnext import ConvNeXtBlock
+from gradtts_interp.models.layers import Linear
 from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD
 from gradtts_interp.pitch.masks import filter_centres_hz
 
@@ -51,6 +52,7 @@ ENVELOPE_PEAKS = 3.0
 TINIEST_POWER = 1e-12
 """Beside that of the loudest bin, for the logarithm."""
 ENVELOPE_FRAMES = 512  # at once, for memory's sake
+FAINTEST = -40.0  # log-weight of a bin
 LARGEST_STRETCH = 3.0
 """A contour is stretched to unit spread at most so much: a word of one tone must not become a yodel."""
 
@@ -85,7 +87,7 @@ class PitchPredictor(nn.Module):
         )
         self.norms = nn.ModuleList(nn.LayerNorm(width) for width in widths[1:])
         self.dropout = nn.Dropout(DROPOUT)
-        self.out = nn.Linear(INNER_CHANNELS, 2)
+        self.out = Linear(INNER_CHANNELS, 2)
 
     def forward(self, hidden: Tensor, durations: Tensor, frames: int) -> PredictedPitch:
         """Predict a contour.
@@ -121,15 +123,15 @@ class ContourPredictor(nn.Module):
 
     def __init__(self, channels: int, style_channels: int) -> None:
         super().__init__()
-        self.tokens = nn.Linear(channels, INNER_CHANNELS)
-        self.places = nn.Linear(PLACES, INNER_CHANNELS)
+        self.tokens = Linear(channels, INNER_CHANNELS)
+        self.places = Linear(PLACES, INNER_CHANNELS)
         self.dropout = nn.Dropout(DROPOUT)
         self.blocks = nn.ModuleList(
             ConvNeXtBlock(INNER_CHANNELS, kernel=CONTOUR_KERNEL, layers=CONTOUR_LAYERS, style_channels=style_channels)
             for _ in range(CONTOUR_LAYERS)
         )
         self.norm = nn.LayerNorm(INNER_CHANNELS)
-        self.out = nn.Linear(INNER_CHANNELS, 3)
+        self.out = Linear(INNER_CHANNELS, 3)
 
     def forward(self, hidden: Tensor, durations: Tensor, frames: int, style: Tensor) -> PredictedPitch:
         """Predict a contour.
@@ -330,18 +332,17 @@ class PitchPlanes(nn.Module):
         Returns:
             Envelope (B, M, T), in the same unit.
         """
-        apart = self.centres[:, None] - self.centres
+        # What is e^-40 of the bin itself is below the rounding of float32, and exponents far below it are slow.
+        apart = -0.5 * ((self.centres[:, None] - self.centres) / ENVELOPE_WIDTH).square()
         parts = []
         for part, f0 in zip(mel.float().split(ENVELOPE_FRAMES, -1), f0_hz.split(ENVELOPE_FRAMES, -1), strict=True):
-            near = -0.5 * (apart / (ENVELOPE_WIDTH * f0[..., None, None])).square()
-            peaks = ENVELOPE_PEAKS * self.comb(f0[:, None]).transpose(1, 2)[:, :, None]
-            weights = (near + peaks).softmax(-1)
-            if of_powers:
-                loudest, unit = part.amax(1, keepdim=True), 2 * mel_std
-                mean = torch.einsum("btmj,bjt->bmt", weights, ((part - loudest) * unit).exp())
-                parts.append(loudest + mean.clamp_min(TINIEST_POWER).log() / unit)
-            else:
-                parts.append(torch.einsum("btmj,bjt->bmt", weights, part))
+            loudest, unit = part.amax(1, keepdim=True), 2 * mel_std
+            values = ((part - loudest) * unit).exp() if of_powers else part
+            near = (apart * f0.square().reciprocal()[..., None, None]).clamp(min=FAINTEST).exp()
+            peaks = (ENVELOPE_PEAKS * self.comb(f0[:, None])).exp()
+            total, weight = (near @ torch.stack([peaks * values, peaks], dim=-1).transpose(1, 2)).unbind(-1)
+            mean = (total / weight).transpose(1, 2)
+            parts.append(loudest + mean.clamp_min(TINIEST_POWER).log() / unit if of_powers else mean)
         return torch.cat(parts, dim=-1)
 
 

@@ -10,6 +10,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gradtts_interp.models.layers import Linear
 from gradtts_interp.models.style_context import StyleContext
 
 POSITION_WIDTH = 32
@@ -61,11 +62,11 @@ class Attention(nn.Module):
     def __init__(self, channels: int, style_width: int, *, heads: int, head_width: int) -> None:
         super().__init__()
         self.heads = heads
-        self.to_q = nn.Linear(channels, heads * head_width, bias=False)
-        self.to_k = nn.Linear(style_width, heads * head_width, bias=False)
-        self.to_v = nn.Linear(style_width, heads * head_width, bias=False)
+        self.to_q = Linear(channels, heads * head_width, bias=False)
+        self.to_k = Linear(style_width, heads * head_width, bias=False)
+        self.to_v = Linear(style_width, heads * head_width, bias=False)
         # A bias would reach positions that may read nothing.
-        self.to_out = nn.ModuleList([nn.Linear(heads * head_width, channels, bias=False)])
+        self.to_out = nn.ModuleList([Linear(heads * head_width, channels, bias=False)])
         self.processor: Any = StyleAttnProcessor()
 
     def forward(self, queries: Tensor, tokens: Tensor, bias: Tensor, context: StyleContext) -> Tensor:
@@ -94,7 +95,7 @@ class StyleCrossAttention(nn.Module):
         super().__init__()
         self.cell = cell
         self.norm = nn.LayerNorm(channels)
-        self.position = nn.Linear(2 * POSITION_WIDTH, channels)
+        self.position = Linear(2 * POSITION_WIDTH, channels)
         self.attn = Attention(channels, style_width, heads=heads, head_width=max(channels // heads, 16))
         self.gate = nn.Parameter(torch.zeros(channels))
 
@@ -121,19 +122,37 @@ class StyleCrossAttention(nn.Module):
 
 
 def project(
-    attn: Attention, hidden_states: Tensor, encoder_hidden_states: Tensor, context: StyleContext
+    attn: Attention,
+    hidden_states: Tensor,
+    encoder_hidden_states: Tensor,
+    context: StyleContext,
+    *,
+    width: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Queries, keys and values as (B, heads, positions, head width); keys and values are made once per utterance."""
+    """Queries, keys and values as (B, heads, positions, head width); keys and values are made once per utterance.
+
+    Args:
+        attn: The layer.
+        hidden_states: Mel positions (B, Q, C).
+        encoder_hidden_states: Style tokens (B, S, D).
+        context: The styles that are read.
+        width: Width that keys and values are padded to by zeros; theirs if None.
+
+    Returns:
+        The three.
+    """
 
     def keys_and_values() -> tuple[Tensor, Tensor]:
         k = rearrange(attn.to_k(encoder_hidden_states), "b s (h d) -> b h s d", h=attn.heads)
         v = rearrange(attn.to_v(encoder_hidden_states), "b s (h d) -> b h s d", h=attn.heads)
-        return k, v
+        if width is None:
+            return k, v
+        return functional.pad(k, (0, width - k.shape[-1])), functional.pad(v, (0, width - v.shape[-1]))
 
     q = rearrange(attn.to_q(hidden_states), "b q (h d) -> b h q d", h=attn.heads)
     if encoder_hidden_states is not context.tokens:
         return q, *keys_and_values()
-    return q, *context.once(attn, keys_and_values)
+    return q, *context.once((attn, width), keys_and_values)
 
 
 def finish(attn: Attention, heads_out: Tensor) -> Tensor:
@@ -213,12 +232,12 @@ class AttentionMassProcessor:
         context: StyleContext,
     ) -> Tensor:
         """Attend as :class:`StyleAttnProcessor` does, and record the mass (B, heads, Q, sets), on the graph."""
-        q, k, v = project(attn, hidden_states, encoder_hidden_states, context)
-        sets = self.key_sets(context).to(v.dtype)  # (B, S, n)
-        values = torch.cat([v, sets[:, None].expand(-1, attn.heads, -1, -1)], dim=-1)
-        used, head_width = values.shape[-1], q.shape[-1]
-        width = used if q.device.type == "cpu" else -(-used // ALIGNED_WIDTH) * ALIGNED_WIDTH
-        q, k, values = (functional.pad(x, (0, width - x.shape[-1])) for x in (q, k, values))
+        sets, head_width = self.key_sets(context), attn.to_v.out_features // attn.heads  # sets (B, S, n)
+        used = head_width + sets.shape[-1]
+        width = used if hidden_states.device.type == "cpu" else -(-used // ALIGNED_WIDTH) * ALIGNED_WIDTH
+        q, k, values = project(attn, hidden_states, encoder_hidden_states, context, width=width)
+        q = functional.pad(q, (0, width - head_width))
+        values[..., head_width:used] = sets[:, None]  # into the room that is made for them once
         mask, scale = attention_mask[:, None].to(q.dtype), head_width**-0.5
         out = functional.scaled_dot_product_attention(q, k, values, attn_mask=mask, scale=scale)
         self.record(out[..., head_width:used])

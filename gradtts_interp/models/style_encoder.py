@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from einops import rearrange, reduce, repeat
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gradtts_interp.config import StyleConfig
+from gradtts_interp.models.layers import Linear, Mish
 from gradtts_interp.models.style_context import StyleTokens
 from gradtts_interp.models.timbre_encoder import TimbreEncoder
 
@@ -22,9 +24,7 @@ class Residue(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.net = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.Mish(), nn.Linear(4 * width, width)
-        )
+        self.net = nn.Sequential(nn.LayerNorm(width), Linear(width, 4 * width), Mish(), Linear(4 * width, width))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., D) to (..., D)."""
@@ -48,15 +48,16 @@ class StyleEncoder(nn.Module):
     def __init__(self, config: StyleConfig, *, n_mels: int, pooled_channels: int, timbre_width: int = 0) -> None:
         super().__init__()
         self.config = config
+        self.known: dict[Any, Any] = {}  # tokens of styles that were read before, see `interpolation.reading`
         width = config.width
-        self.patches = nn.Linear(config.patch_bins * config.patch_frames, width)
+        self.patches = Linear(config.patch_bins * config.patch_frames, width)
         self.bins = nn.Embedding(-(-n_mels // config.patch_bins), width)
         self.roles = nn.Embedding(len(ROLES), width)
         self.residues = nn.Sequential(Residue(width), Residue(width), nn.LayerNorm(width))
         self.speakers = nn.Embedding(config.n_speakers, width) if config.n_speakers else None
-        self.emotion = nn.Linear(config.emotion_dim, width) if config.emotion_dim else None
-        self.manner = nn.Linear(PROSODY_INPUT, width) if config.summaries else None
-        self.voice = nn.Linear(pooled_channels, width) if config.summaries else None
+        self.emotion = Linear(config.emotion_dim, width) if config.emotion_dim else None
+        self.manner = Linear(PROSODY_INPUT, width) if config.summaries else None
+        self.voice = Linear(pooled_channels, width) if config.summaries else None
         self.null = nn.Parameter(torch.randn(width) * 0.02)
         self.null_pooled = nn.Parameter(torch.zeros(pooled_channels))
         self.timbre: TimbreEncoder | None = None
@@ -64,9 +65,9 @@ class StyleEncoder(nn.Module):
             names = {"n_speakers": config.n_speakers, "emotion_dim": config.emotion_dim}
             self.timbre = TimbreEncoder(n_mels, timbre_width, pooled_channels, **names)
             return
-        self.pool = nn.Linear(width, pooled_channels)
-        self.pool_prosody = nn.Linear(PROSODY_INPUT, pooled_channels)
-        self.pool_out = nn.Sequential(nn.Mish(), nn.Linear(pooled_channels, pooled_channels))
+        self.pool = Linear(width, pooled_channels)
+        self.pool_prosody = Linear(PROSODY_INPUT, pooled_channels)
+        self.pool_out = nn.Sequential(Mish(), Linear(pooled_channels, pooled_channels))
 
     def tokens_of_mask(self, mask: Tensor) -> Tensor:
         """Area-average a mask (B, M, K) of the reference plane to its tokens (B, S)."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from gradtts_interp.alignment import sequence_mask
 from gradtts_interp.config import ModelConfig
 from gradtts_interp.errors import InputError
+from gradtts_interp.models.layers import Linear
 
 MASKED_LOGIT = -1e4
 PRENET_LAYERS = 3
@@ -217,7 +218,7 @@ class TextEncoder(nn.Module):
         self.proj_w = DurationPredictor(channels, config.filter_channels_dp, DURATION_KERNEL, config.enc_dropout)
         self.duration_style: nn.Module | None = None
         if style_durations:
-            self.duration_style = nn.Linear(style_channels, channels)
+            self.duration_style = Linear(style_channels, channels)
             nn.init.zeros_(self.duration_style.weight)
             nn.init.zeros_(self.duration_style.bias)
 

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from gradtts_interp.alignment import sequence_mask
 from gradtts_interp.models.convnext import ConvNeXtBlock
+from gradtts_interp.models.layers import Linear
 
 KERNEL = 5
 LAYERS = 3
@@ -32,14 +33,14 @@ class TimbreEncoder(nn.Module):
 
     def __init__(self, n_mels: int, width: int, channels: int, *, n_speakers: int, emotion_dim: int) -> None:
         super().__init__()
-        self.mel = nn.Linear(2 * n_mels, width)
+        self.mel = Linear(2 * n_mels, width)
         self.blocks = nn.ModuleList(ConvNeXtBlock(width, kernel=KERNEL, layers=LAYERS) for _ in range(LAYERS))
         self.norm = nn.LayerNorm(width)
-        self.weight = nn.Linear(width, width)
-        self.pool = nn.Linear(2 * width, channels)
-        self.spectrum = nn.Linear(2 * n_mels, channels)
+        self.weight = Linear(width, width)
+        self.pool = Linear(2 * width, channels)
+        self.spectrum = Linear(2 * n_mels, channels)
         self.speakers = nn.Embedding(n_speakers, channels) if n_speakers else None
-        self.emotion = nn.Linear(emotion_dim, channels, bias=False) if emotion_dim else None
+        self.emotion = Linear(emotion_dim, channels, bias=False) if emotion_dim else None
 
     def forward(
         self,

@@ -36,6 +36,8 @@ def tiny_pipeline(request):
 
 def render(pipeline, a, b=None, share=None, text=TEXT, **options):
     options = {"num_inference_steps": 2, "seed": 3, **options}
+    if not isinstance(text, str):
+        options["callback_on_step_end"] = lambda *_: None  # one padded batch, on a CPU as well
     return pipeline(text, a, b, share=share, **options)
 
 

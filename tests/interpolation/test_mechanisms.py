@@ -9,7 +9,7 @@ import torch
 from tiny import TINY, tiny_model, tiny_style
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.interpolation.conditioning import encode_styles, pad_ids, read_style
+from gradtts_interp.interpolation.conditioning import KEPT_READINGS, encode_styles, pad_ids, read_style
 from gradtts_interp.interpolation.mechanisms import (
     MECHANISMS,
     Plan,
@@ -287,3 +287,27 @@ def test_styles_must_hold_what_the_model_reads(model):
         encode_styles(model, texts, [replace(A, name="bare", mel=None)])
     with pytest.raises(InputError, match=r"emotion vector \(7,\); expected \(2,\)"):
         encode_styles(model, texts, [replace(A, emotion=torch.zeros(7).numpy())])
+
+
+def tokens_of(model, *styles):
+    with torch.no_grad():
+        return [e.tokens.tokens for e in encode_styles(model, pad_ids([(70, 71)], model.device), list(styles))]
+
+
+def test_the_tokens_of_a_style_are_kept_while_the_weights_stay():
+    model = tiny_model()
+    first, again = (tokens_of(model, A, B) for _ in range(2))
+    assert all(x.data_ptr() == y.data_ptr() for x, y in zip(first, again, strict=True))
+    assert not torch.equal(*first)
+    model.style_encoder.patches.weight.data.add_(0.1)  # as averaged weights are put in place
+    assert not torch.equal(tokens_of(model, A)[0], first[0])
+    for number in range(20):
+        tokens_of(model, replace(A, name=f"{number}"))
+    assert len(model.style_encoder.known) <= KEPT_READINGS
+
+
+def test_tokens_that_gradients_are_asked_of_are_made_anew():
+    model = tiny_model()
+    tokens_of(model, A)
+    encoded = encode_styles(model, pad_ids([(70, 71)], model.device), [A])[0]
+    assert encoded.tokens.tokens.requires_grad

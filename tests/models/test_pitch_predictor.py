@@ -15,6 +15,8 @@ from gradtts_interp.interpolation.conditioning import encode_styles, pad_ids, re
 from gradtts_interp.interpolation.mechanisms import Shares, make_plan
 from gradtts_interp.models.pitch_predictor import (
     ENERGY_WEIGHT,
+    ENVELOPE_PEAKS,
+    ENVELOPE_WIDTH,
     PitchPlanes,
     PitchPredictor,
     PredictedPitch,
@@ -106,6 +108,15 @@ def test_envelopes_read_at_two_pitches_are_near_though_the_harmonics_lie_elsewhe
     assert np.corrcoef(found[0][:, 0], formants[:, 0])[0, 1] > 0.9
     above = planes.centres > 6000  # filters wider than harmonics are apart
     assert torch.allclose(found[1][above], mels[1][above], atol=0.1)
+
+
+def test_an_envelope_is_a_mean_by_the_bells_and_the_harmonics():
+    planes = PitchPlanes(MelConfig())
+    mel, f0 = torch.randn(2, 80, 6), torch.rand(2, 6) * 300 + 60
+    apart = planes.centres[:, None] - planes.centres
+    near = -0.5 * (apart / (ENVELOPE_WIDTH * f0[..., None, None])).square()
+    weight = (near + ENVELOPE_PEAKS * planes.comb(f0[:, None]).transpose(1, 2)[:, :, None]).softmax(-1)
+    torch.testing.assert_close(planes.envelope(mel, f0), torch.einsum("btmj,bjt->bmt", weight, mel), atol=3e-6, rtol=0)
 
 
 def test_losses_are_zero_for_the_measured_contour():
