@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from gradtts_interp.training.mix_config import MixConfig
 from torch.nn import functional
 
 from benchmarks.speed.measure import peak_mib, timed
@@ -27,9 +28,9 @@ from benchmarks.speed.yardsticks import (
 )
 from gradtts_interp import GradTTSInterpPipeline, shares
 from gradtts_interp.alignment import fix_length
+from gradtts_interp.interpolation.conditioning import read_style
 from gradtts_interp.interpolation.mechanisms import make_plan
 from gradtts_interp.interpolation.noise import NoiseTuning
-from gradtts_interp.interpolation.reading import read_style
 from gradtts_interp.interpolation.scoring import Frames, Score, make_score
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.models.precision import bf16_is_fast
@@ -41,7 +42,6 @@ from gradtts_interp.training.data import Corpus, Item, StyleRef
 from gradtts_interp.training.loop import LossModule
 from gradtts_interp.training.losses import draw_diffusion
 from gradtts_interp.training.mix import Mixer
-from gradtts_interp.training.mix_config import MixConfig
 
 ROOT = Path(__file__).parents[2]
 SPEAKERS = (12, 10)
