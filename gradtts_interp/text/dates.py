@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from gradtts_interp.text import numbers
-from gradtts_interp.text.abbreviations import CALENDAR, Rule, alternatives, ends_sentence
-from gradtts_interp.text.characters import initialism
+from gradtts_interp.text.abbreviations import CALENDAR, Rule, ends_sentence
+from gradtts_interp.text.characters import alternatives, initialism
 from gradtts_interp.text.quantities import UNIT
 
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -128,8 +128,7 @@ RULES: tuple[Rule, ...] = (
     (re.compile(rf"\b(noon|midnight){_TO}(?=[0-9])", re.I), r"\1 to "),
     (re.compile(rf"(?<=[0-9apmM.]){_TO}(?=(?:noon|midnight)\b)", re.I), " to "),
     (re.compile(rf"(?<=[0-9apmM.]){_TO}(?=(?:[01]?[0-9]|2[0-4]):[0-5][0-9])"), " to "),
-    (re.compile(rf"(?<=[ap]m){_TO}(?=[0-9]{{1,2}}(?:\s?[ap]\.?m|:))", re.I), " to "),
-    (re.compile(rf"(?<=[ap]\.m\.){_TO}(?=[0-9]{{1,2}}(?:\s?[ap]\.?m|:))", re.I), " to "),
+    (re.compile(rf"(?:(?<=[ap]m)|(?<=[ap]\.m\.)){_TO}(?=[0-9]{{1,2}}(?:\s?[ap]\.?m|:))", re.I), " to "),
     (
         re.compile(rf"\b([0-9]{{1,2}}){_TO}(?=[0-9]{{1,2}}(?::[0-9]{{2}})?\s?[ap]\.?m\b)", re.I),
         lambda m: f"{numbers.cardinal(m[1])} to ",
