@@ -16,8 +16,14 @@ from gradtts_interp.audio import Source, log_mel, read_recording
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import atomic_path
-from gradtts_interp.pitch.contour import Contour, extract_contour, hash_of_fields, prosody_vector, same_fields
-from gradtts_interp.pitch.second_reading import second_opinion
+from gradtts_interp.pitch.contour import (
+    Contour,
+    extract_contour,
+    hash_of_fields,
+    prosody_vector,
+    same_fields,
+    second_opinion,
+)
 
 logger = logging.getLogger(__name__)
 

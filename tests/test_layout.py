@@ -22,7 +22,7 @@ LAYERS = (
     {"files"},
     {"audio", "text", "alignment", "diffusion"},
     {"pitch"},
-    {"models", "styles", "griffin_lim"},
+    {"models", "styles"},
     {"checkpoints", "interpolation", "vocoder"},
     {"placement", "sampling", "speech"},
     {"plots", "results", "acceleration", "streaming", "markup"},

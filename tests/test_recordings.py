@@ -21,8 +21,13 @@ from gradtts_interp.config import MelConfig  # noqa: E402
 from gradtts_interp.errors import InputError  # noqa: E402
 from gradtts_interp.evaluation.signal import Listener  # noqa: E402
 from gradtts_interp.evaluation.trackers import TRACKERS  # noqa: E402
-from gradtts_interp.pitch.contour import extract_contour, frame_energy_db, prosody_vector, track_f0  # noqa: E402
-from gradtts_interp.pitch.second_reading import second_opinion  # noqa: E402
+from gradtts_interp.pitch.contour import (  # noqa: E402
+    extract_contour,
+    frame_energy_db,
+    prosody_vector,
+    second_opinion,  # noqa: E402
+    track_f0,
+)
 from gradtts_interp.styles import LONGEST_REFERENCE_SECONDS, style_of_audio  # noqa: E402
 from gradtts_interp.training.filelist import cached_features  # noqa: E402
 

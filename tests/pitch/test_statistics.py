@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from gradtts_interp.pitch.contour import Contour
-from gradtts_interp.pitch.statistics import f0_statistics, thirds
+from gradtts_interp.pitch.contour import Contour, f0_statistics, thirds
 
 
 def contour(f0_hz, voiced):
