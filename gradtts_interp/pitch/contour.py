@@ -312,7 +312,7 @@ def fill_unvoiced(f0_hz: NDArray[Any], voiced: NDArray[np.bool_]) -> NDArray[np.
     return np.exp(log_f0).astype(np.float32)
 
 
-def prosody_vector(contour: Contour, *, require_voiced: bool = False) -> NDArray[np.float32]:
+def prosody_vector(contour: Contour) -> NDArray[np.float32]:
     """Sum up a contour in four numbers, in the order of ``PROSODY_NAMES``.
 
     Mean and standard deviation of log-F0 (natural) over voiced frames; mean level over speech frames (within 30 dB of
@@ -320,20 +320,16 @@ def prosody_vector(contour: Contour, *, require_voiced: bool = False) -> NDArray
     frame to the last.
 
     Args:
-        contour: The utterance (T,).
-        require_voiced: Whether a contour without a voiced frame is an error; otherwise the constant F0 stands for it,
-            with standard deviation 0.
+        contour: The utterance (T,); without a voiced frame the constant F0 stands for it, with standard deviation 0.
 
     Returns:
         Vector (4,), float32, always finite.
 
     Raises:
-        InputError: The contour has no frames, or no voiced frame though ``require_voiced``.
+        InputError: The contour has no frames.
     """
     if len(contour) == 0:
         raise InputError("contour without frames; expected at least 1")
-    if require_voiced and not contour.voiced.any():
-        raise InputError(f"no voiced frame among {len(contour)}; expected speech with a pitch")
     chosen = contour.voiced if contour.voiced.any() else np.ones(len(contour), dtype=bool)
     log_f0 = np.log(contour.f0_hz[chosen].astype(np.float64))
     energy = contour.energy_db.astype(np.float64)

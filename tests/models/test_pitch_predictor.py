@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tiny import TINY, tiny_model, tiny_style
+from tiny import tiny_model, tiny_style
 
 from gradtts_interp.config import MelConfig, StyleConfig
 from gradtts_interp.errors import InputError
@@ -181,7 +181,3 @@ def test_the_network_reads_the_contour():
 def test_pitch_without_prosody_is_refused():
     with pytest.raises(InputError, match="pitch needs prosody"):
         StyleConfig(prosody=False, pitch=True)
-
-
-def test_the_tiny_model_of_other_tests_predicts_pitch():
-    assert TINY.style.pitch and tiny_model().prosody_channels == 7
