@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import pickle
-import zipfile
 
 import pytest
 import torch
@@ -78,51 +77,23 @@ class Hostile:
 def test_files_that_are_no_generator_are_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "g"
-    with pytest.raises(CheckpointError, match="g: no such file"):
-        Vocoder.from_official(path)
-    torch.save({"generator": Hostile()}, path)
-    with pytest.raises(CheckpointError, match="holds more than tensors"):
-        Vocoder.from_official(path)
-    assert not (tmp_path / "hostile-was-here").exists()
-    torch.save({"generator": to_official(Generator(CONFIGS["v2"]).state_dict())}, path)
-    whole = path.read_bytes()
-    for damaged in (whole[: len(whole) // 2], b"", b"text", whole[:-200], bytes(1000)):
-        path.write_bytes(damaged)
-        with pytest.raises(CheckpointError, match="is damaged"):
-            Vocoder.from_official(path)
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("x", "y")
-    with pytest.raises(CheckpointError, match="is damaged"):
-        Vocoder.from_official(path)
-    torch.save({"model": {}}, path)
-    with pytest.raises(CheckpointError, match=r"holds \['model'\]; expected a state dict, bare or under 'generator'"):
-        Vocoder.from_official(path)
-    torch.save([1, 2], path)
-    with pytest.raises(CheckpointError, match="holds list"):
-        Vocoder.from_official(path)
-
-
-def test_first_weight_that_differs_is_named(tmp_path):
     weights = to_official(Generator(TINY).state_dict())
-    path = tmp_path / "g"
-
-    def load(state):
-        torch.save({"generator": state}, path)
-        (tmp_path / "config.json").write_text(json.dumps(TINY.to_dict()))
-        return Vocoder.from_official(path)
-
-    load(weights)
-    with pytest.raises(CheckpointError, match=r"lacks conv_pre.bias of shape \(16,\)"):
-        load({name: value for name, value in weights.items() if name != "conv_pre.bias"})
+    for content, message in (
+        (None, "g: no such file"),
+        ({"generator": Hostile()}, "holds more than tensors"),
+        ({"model": {}}, r"holds \['model'\]; expected a state dict, bare or under 'generator'"),
+        ([1, 2], "holds list"),
+        ({k: v for k, v in weights.items() if k != "conv_pre.weight_g"}, "conv_pre.weight_v has no conv_pre.weight_g"),
+        (weights, r"fits none of the published shapes.*v3: .*conv_pre.bias has shape"),
+    ):
+        if content is not None:
+            torch.save(content, path)
+        with pytest.raises(CheckpointError, match=message):
+            Vocoder.from_official(path)
+    assert not (tmp_path / "hostile-was-here").exists()
+    (tmp_path / "config.json").write_text(json.dumps(TINY.to_dict()))
+    torch.save({"generator": weights | {"ups.0.bias": torch.zeros(9)}}, path)
     with pytest.raises(CheckpointError, match=r"ups.0.bias has shape \(9,\); expected \(8,\)"):
-        load(weights | {"ups.0.bias": torch.zeros(9)})
-    with pytest.raises(CheckpointError, match=r"has more.bias of shape \(2,\), which"):
-        load(weights | {"more.bias": torch.zeros(2)})
-    with pytest.raises(CheckpointError, match="conv_pre.weight_v has no conv_pre.weight_g"):
-        load({name: value for name, value in weights.items() if name != "conv_pre.weight_g"})
-    load(weights)
-    (tmp_path / "config.json").unlink()
-    with pytest.raises(CheckpointError, match=r"fits none of the published shapes.*v3: .*conv_pre.bias has shape"):
         Vocoder.from_official(path)
 
 
@@ -142,21 +113,12 @@ def test_saved_folder_round_trip_and_damage(vocoder, tmp_path):
     mel = torch.randn(80, 9)
     assert torch.equal(Vocoder.from_pretrained(folder)(mel, MEL), vocoder(mel, MEL))
     assert sorted(os.listdir(folder)) == ["config.json", "model.safetensors"]
-    weights = (folder / "model.safetensors").read_bytes()
-    (folder / "model.safetensors").write_bytes(weights[:-100])
-    with pytest.raises(CheckpointError, match="model.safetensors is damaged"):
-        Vocoder.from_pretrained(folder)
     save_file({"x": torch.zeros(1)}, folder / "model.safetensors")
-    with pytest.raises(CheckpointError, match="lacks conv_pre.bias"):
-        Vocoder.from_pretrained(folder)
-    (folder / "model.safetensors").unlink()
-    with pytest.raises(CheckpointError, match="model.safetensors: no such file"):
+    with pytest.raises(CheckpointError, match="model.safetensors lacks conv_pre.bias"):
         Vocoder.from_pretrained(folder)
     (folder / "config.json").write_text('{"generator": {}}')
     with pytest.raises(CheckpointError, match="no vocoder configuration.*lacks 'resblock'"):
         Vocoder.from_pretrained(folder)
-    with pytest.raises(CheckpointError, match="config.json cannot be read"):
-        Vocoder.from_pretrained(tmp_path / "nowhere")
 
 
 def test_generator_in_training_is_copied():
