@@ -61,10 +61,10 @@ from gradtts_interp.placement import (
     given_durations,
     layout_of,
     shares_of_tokens,
+    speech_of,
     stack_shares,
     token_spans,
 )
-from gradtts_interp.results import speech_of
 from gradtts_interp.sampling import SamplingOptions, choose_sampler, generators_of
 from gradtts_interp.speech import Speech
 from gradtts_interp.streaming import Laid, join_windows, stream

@@ -375,13 +375,12 @@ class Vocoder(MelDecoder):
             temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
-    def from_official(cls, path: str | Path, config_json: str | Path | None = None) -> Vocoder:
+    def from_official(cls, path: str | Path) -> Vocoder:
         """Load an official HiFi-GAN generator such as ``generator_v1`` or ``hifigan.pt``.
 
         Args:
-            path: File made by ``torch.save``: a state dict, bare or under ``generator``.
-            config_json: Official configuration; by default ``config.json`` beside ``path``, and where there is none
-                the published shape that the weights fit.
+            path: File made by ``torch.save``: a state dict, bare or under ``generator``. The official configuration is
+                ``config.json`` beside it; where there is none, the published shape that the weights fit.
 
         Returns:
             The vocoder on the CPU.
@@ -392,10 +391,9 @@ class Vocoder(MelDecoder):
         """
         path = Path(path)
         state = _read_official(path)
-        beside = path.parent / CONFIG_FILE
-        if config_json is None and not beside.is_file():
+        config_path = path.parent / CONFIG_FILE
+        if not config_path.is_file():
             return _fit_published(cls, state, path)
-        config_path = Path(config_json) if config_json is not None else beside
         values = read_json(config_path)
         mel_values = {mine: values[name] for name, mine in _OFFICIAL_MEL_FIELDS.items() if name in values}
         try:

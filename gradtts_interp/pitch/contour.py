@@ -12,7 +12,7 @@ from torch import Tensor
 from gradtts_interp.audio import SPEECH_RANGE_DB, without_rumble
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.units import power_to_db, ratio_to_semitones
+from gradtts_interp.units import CENTS_PER_NAT, power_to_db, ratio_to_semitones
 
 Tracker = Literal["dio", "harvest"]
 TRACKERS = ("dio", "harvest")
@@ -30,6 +30,7 @@ GROSS_LOG_F0 = 0.2
 LARGEST_GROSS_SHARE = 0.2
 FEWEST_FRAMES = 10
 
+REACH_CENTS = 100.0
 RANGE_PERCENTILES = (5.0, 95.0)
 
 VOICE_BAND_HZ = (60.0, 1000.0)
@@ -241,8 +242,6 @@ def refine_f0(
     f0_hz: NDArray[Any],
     voiced: NDArray[np.bool_],
     config: MelConfig,
-    *,
-    reach_cents: float = 100.0,
 ) -> NDArray[np.float32]:
     """Move a contour that was asked for onto the pitch that the recording has.
 
@@ -254,10 +253,10 @@ def refine_f0(
         f0_hz: F0 (T,), > 0, at the mel's frames.
         voiced: Whether a frame is voiced (T,).
         config: The mel contract.
-        reach_cents: Frames that would move farther take the move of their neighbours.
 
     Returns:
-        F0 (T,), float32, interpolated through unvoiced frames.
+        F0 (T,), float32, interpolated through unvoiced frames; one that would move farther than :data:`REACH_CENTS`
+        takes the move of its neighbours.
 
     Source: Morise, Kawahara, Nishiura 2010, instantaneous frequency as in WORLD's StoneMask.
     """
@@ -268,7 +267,7 @@ def refine_f0(
     found = pyworld.stonemask(np.ascontiguousarray(samples, dtype=np.float64), given, times, config.sample_rate_hz)
     moves = np.log(np.maximum(found, 1e-3) / given)
     # Where StoneMask finds nothing it gives back what it was given.
-    sure = np.flatnonzero(voiced & (moves != 0) & (np.abs(moves) * 1200 / np.log(2) <= reach_cents))
+    sure = np.flatnonzero(voiced & (moves != 0) & (np.abs(moves) * CENTS_PER_NAT <= REACH_CENTS))
     if len(sure):
         moves = np.interp(np.arange(len(moves)), sure, moves[sure])
         given = given * np.exp(np.convolve(np.pad(moves, 1, mode="edge"), (0.25, 0.5, 0.25), mode="valid"))

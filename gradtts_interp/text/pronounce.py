@@ -31,13 +31,12 @@ class Pronunciation:
     how: str
 
 
-def pronounce(word: str, lexicon: Lexicon, *, letter_to_sound: LetterToSound | None = None) -> Pronunciation:
+def pronounce(word: str, lexicon: Lexicon) -> Pronunciation:
     """Find the pronunciation of one word.
 
     Args:
         word: Letters, apostrophes and hyphens; ``F-B-I`` (single letters) is named letter by letter.
         lexicon: Dictionary, asked without regard to case.
-        letter_to_sound: Model for unknown words; the shipped one by default.
 
     Returns:
         Phones (none if the word holds no letter) and how they were found; of a compound (``well-known``, ``GradTTS``)
@@ -50,17 +49,16 @@ def pronounce(word: str, lexicon: Lexicon, *, letter_to_sound: LetterToSound | N
         return Pronunciation(found[0], "dictionary")
     parts = _parts(word)
     if len(parts) > 1:
-        spoken = [pronounce(part, lexicon, letter_to_sound=letter_to_sound) for part in parts]
+        spoken = [pronounce(part, lexicon) for part in parts]
         phones = tuple(phone for part in spoken for phone in part.phones)
         return Pronunciation(phones, max((part.how for part in spoken), key=_LEAST_CERTAIN_LAST.index))
     bare = word.strip("'")
     if bare.lower().endswith("'s"):
-        base = pronounce(re.sub("('s)+$", "", bare, flags=re.I), lexicon, letter_to_sound=letter_to_sound)
+        base = pronounce(re.sub("('s)+$", "", bare, flags=re.I), lexicon)
         return Pronunciation(base.phones + plural_ending(base.phones), base.how)
     if _is_initialism(bare):
         return Pronunciation(letter_names(bare, lexicon), "spelled")
-    model = letter_to_sound or LetterToSound.default()
-    phones = model.pronounce(bare)
+    phones = LetterToSound.default().pronounce(bare)
     return Pronunciation(phones, "letter_to_sound") if phones else Pronunciation(letter_names(bare, lexicon), "spelled")
 
 

@@ -36,11 +36,10 @@ def test_semitones_may_be_zero(name, tmp_path):
 
 
 class TestPraat:
-    @pytest.mark.parametrize("short", [False, True])
-    def test_reads_what_we_write_as_we_do(self, short, tmp_path):
+    def test_reads_what_we_write_as_we_do(self, tmp_path):
         parselmouth = pytest.importorskip("parselmouth")
         path = tmp_path / "a.PitchTier"
-        write_pitch(path, PitchCurve(TIMES, HZ, "hz", VOICED), short=short)
+        write_pitch(path, PitchCurve(TIMES, HZ, "hz", VOICED))
         tier = parselmouth.read(str(path))
         call = parselmouth.praat.call
         points = [(call(tier, "Get time from index", i), call(tier, "Get value at index", i)) for i in (1, 2, 3)]
