@@ -280,12 +280,8 @@ def write_pitch(path: str | Path, curve: PitchCurve) -> None:
 
 
 def _pitch_tier(times: NDArray[Any], values: NDArray[Any], end: float) -> str:
-    lines = [
-        'File type = "ooTextFile"\nObject class = "PitchTier"\n',
-        "xmin = 0",
-        f"xmax = {end!r}",
-        f"points: size = {len(times)}",
-    ]
+    lines = ['File type = "ooTextFile"', 'Object class = "PitchTier"', "", "xmin = 0", f"xmax = {end!r}"]
+    lines.append(f"points: size = {len(times)}")
     for i, (time, value) in enumerate(zip(times.tolist(), values.tolist(), strict=True), 1):
         lines += [f"points [{i}]:", f"    number = {time!r}", f"    value = {value!r}"]
     return "\n".join(lines) + "\n"
