@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -10,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.errors import CheckpointError
 from gradtts_interp.files import (
-    atomic_path,
     read_json,
     read_safetensors,
     read_torch,
     require_same_shapes,
     state_dict_of,
+    write_json,
+    write_safetensors,
 )
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.text.frontend import TextFrontend
@@ -66,10 +65,8 @@ def save_model(
     if base is not None:
         values[BASE] = os.path.relpath(Path(base).resolve(), folder.resolve())
         state = _apart_from(read_safetensors(Path(base) / WEIGHTS_FILE), state)
-    with atomic_path(folder / WEIGHTS_FILE) as temporary:
-        save_file(state, temporary)
-    with atomic_path(folder / CONFIG_FILE) as temporary:
-        temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    write_safetensors(folder / WEIGHTS_FILE, state)
+    write_json(folder / CONFIG_FILE, values)
 
 
 def load_model(folder: str | Path) -> GradTTS:

@@ -156,6 +156,25 @@ def read_safetensors(path: str | Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is damaged or no safetensors file: {error}") from error
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, values: Mapping[str, Any]) -> None:
+    """Write a JSON object for people to read, whole or not at all."""
+    write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_safetensors(path: str | Path, tensors: Mapping[str, Any]) -> None:
+    """Write tensors by name, whole or not at all."""
+    from safetensors.torch import save_file
+
+    with atomic_path(path) as temporary:
+        save_file(dict(tensors), temporary)
+
+
 def read_torch(path: str | Path) -> Any:
     """Read what ``torch.save`` wrote, running no code of it.
 

@@ -16,7 +16,6 @@ sources, whose phase must be summed in double precision, and the transforms are 
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from gradtts_interp.errors import CheckpointError, InputError
-from gradtts_interp.files import atomic_path
+from gradtts_interp.files import atomic_path, write_json
 from gradtts_interp.models.frame_prior import PHONE_PLACES, PhoneEncoder
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.pitch_predictor import PLACES, POSITIONS, ContourPredictor
@@ -118,8 +117,7 @@ def export_onnx(tts: GradTTSInterpPipeline, folder: str | Path) -> dict[str, flo
             errors[name] = _difference(graph, graph.inputs(17, tts.model.frame_multiple), temporary)
             if not errors[name] <= TOLERANCE:
                 raise CheckpointError(f"{path}: differs from torch by {errors[name]:.2g}; expected at most {TOLERANCE}")
-    with atomic_path(folder / "onnx.json") as temporary:
-        temporary.write_text(json.dumps(_contract(tts, errors), indent=1) + "\n")
+    write_json(folder / "onnx.json", _contract(tts, errors))
     return errors
 
 

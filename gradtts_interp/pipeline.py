@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -22,7 +21,7 @@ from gradtts_interp.checkpoints import INDEX, load_model, load_official_pipeline
 from gradtts_interp.diffusion.contract import standard_noise
 from gradtts_interp.diffusion.samplers import sampler_by_name
 from gradtts_interp.errors import InputError
-from gradtts_interp.files import atomic_path
+from gradtts_interp.files import write_json
 from gradtts_interp.interpolation.asked_pitch import AskedPitch
 from gradtts_interp.interpolation.attention_maps import AttentionMapRecorder, MapOptions
 from gradtts_interp.interpolation.attention_record import StyleMassRecorder
@@ -170,8 +169,7 @@ class GradTTSInterpPipeline:
         if self.bank is not None:
             self.bank.save(folder / "styles")
             index["styles"] = "styles"
-        with atomic_path(folder / INDEX) as temporary:
-            temporary.write_text(json.dumps(index, indent=1))
+        write_json(folder / INDEX, index)
 
     def to(self, *args: Any, **kwargs: Any) -> GradTTSInterpPipeline:
         """Move to a device, and choose the arithmetic by its type.

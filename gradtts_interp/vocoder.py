@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gradtts_interp.audio import mel_filters
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import (
-    atomic_path,
     read_json,
     read_safetensors,
     read_torch,
     require_same_shapes,
     state_dict_of,
+    write_json,
+    write_safetensors,
 )
 from gradtts_interp.models.precision import arithmetic
 from gradtts_interp.pitch.contour import fill_unvoiced
@@ -363,16 +362,14 @@ class Vocoder(MelDecoder):
         """
         folder = Path(folder)
         state = {name: value.detach().cpu().contiguous() for name, value in self.generator.state_dict().items()}
-        with atomic_path(folder / WEIGHTS_FILE) as temporary:
-            save_file(state, temporary)
+        write_safetensors(folder / WEIGHTS_FILE, state)
         values = {
             "kind": self.kind,
             "generator": self.generator.config.to_dict(),
             "mel": self.mel_config.to_dict(),
             "refinement_rounds": self.refinement_rounds,
         }
-        with atomic_path(folder / CONFIG_FILE) as temporary:
-            temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        write_json(folder / CONFIG_FILE, values)
 
     @classmethod
     def from_official(cls, path: str | Path) -> Vocoder:

@@ -18,7 +18,7 @@ from gradtts_interp.audio import read_audio, write_wav
 from gradtts_interp.cli.rendering import COMPARISON, Take, is_out_of_memory, speak, write_outputs
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.figures import attention_figure
-from gradtts_interp.files import atomic_path
+from gradtts_interp.files import write_text
 from gradtts_interp.job import Job, StyleChoice
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.plots.drawing import save_figure
@@ -219,8 +219,7 @@ def _write(job: Job, take: Take, folder: Path, command: str, recordings: Sequenc
     line = job.lines[0]
     report, files = write_outputs(job, line, take)
     script = folder / "command.txt"
-    with atomic_path(script) as temporary:
-        temporary.write_text(command + "\n", encoding="utf-8")
+    write_text(script, command + "\n")
     attention_map = None
     if take.speech.attention:
         attention_map = folder / "attention.png"

@@ -3,7 +3,7 @@
 from gradtts_interp.text.frontend import Mode, Oov, TextFrontend, TokenizedText, Word
 from gradtts_interp.text.lexicon import Lexicon
 from gradtts_interp.text.normalise import normalise
-from gradtts_interp.text.symbols import BLANK_ID, N_VOCAB, SYMBOLS, ids_of, phone_of, tokens_of
+from gradtts_interp.text.symbols import BLANK_ID, N_VOCAB, SYMBOLS, ids_of, phone_of
 
 __all__ = [
     "BLANK_ID",
@@ -18,5 +18,4 @@ __all__ = [
     "ids_of",
     "normalise",
     "phone_of",
-    "tokens_of",
 ]
