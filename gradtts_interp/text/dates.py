@@ -81,8 +81,7 @@ def _in_figures(match: re.Match[str]) -> str:
     return f"{said}, {_short_year(year)}" + (" " if match.groupdict().get("clock") else "")
 
 
-def _decade(match: re.Match[str]) -> str:
-    digits = match[1]
+def _decade(digits: str) -> str:
     return numbers.plural(numbers.year(digits) if len(digits) == 4 else numbers.cardinal(digits))
 
 
@@ -204,12 +203,10 @@ RULES: tuple[Rule, ...] = (
     ),
     (
         re.compile(rf"(?<![\w.,])'?([12][0-9]{{2}}0|[1-9]0)(?:\s?'?s)?{_TO}'?([12][0-9]{{2}}0|[1-9]0)'?s\b"),
-        lambda m: " to ".join(
-            numbers.plural(numbers.year(d) if len(d) == 4 else numbers.cardinal(d)) for d in m.groups()
-        ),
+        lambda m: f"{_decade(m[1])} to {_decade(m[2])}",
     ),
-    (re.compile(r"(?<![\w.,])'?([12][0-9]{2}0)\s?'?s\b"), _decade),
-    (re.compile(r"(?<![0-9.,$])'?\b([1-9]0)'?s\b"), _decade),
+    (re.compile(r"(?<![\w.,])'?([12][0-9]{2}0)\s?'?s\b"), lambda m: _decade(m[1])),
+    (re.compile(r"(?<![0-9.,$])'?\b([1-9]0)'?s\b"), lambda m: _decade(m[1])),
     (
         re.compile(
             rf"(?<![\w.,$£€-])(1[0-9]{{3}}|20[0-9]{{2}}){_TO}(1[0-9]{{3}}|20[0-9]{{2}}|[0-9]{{2}})(?![\w-]|[.,:/][0-9])"

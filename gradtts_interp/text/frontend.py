@@ -7,7 +7,7 @@ checkpoints. Nothing is dropped silently: what has no spoken form stands in ``To
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -238,7 +238,7 @@ def normalise_around_phones(text: str) -> tuple[str, tuple[str, ...]]:
     """
     parts: list[str] = []
     warnings: dict[str, None] = {}
-    for part in _split_inline(text):
+    for part in re.split(r"(\{[^{}]*\})", text):
         if part.startswith("{") and part.endswith("}"):
             parts.append(_checked_phones(part))
         elif "{" in part or "}" in part:
@@ -249,15 +249,6 @@ def normalise_around_phones(text: str) -> tuple[str, tuple[str, ...]]:
             warnings.update(dict.fromkeys(new))
     joined = " ".join(part for part in parts if part)
     return re.sub(r" (?=[,;:.!?])", "", joined), tuple(warnings)
-
-
-def _split_inline(text: str) -> Iterator[str]:
-    position = 0
-    for match in re.finditer(r"\{([^{}]*)\}", text):
-        yield text[position : match.start()]
-        yield match[0]
-        position = match.end()
-    yield text[position:]
 
 
 def _checked_phones(part: str) -> str:
