@@ -1,6 +1,6 @@
 """Text to tokens: normalisation, dictionary, letter-to-sound, the Grad-TTS symbols."""
 
-from gradtts_interp.text.frontend import Mode, Oov, TextFrontend, TokenizedText, Word
+from gradtts_interp.text.frontend import Mode, TextFrontend, TokenizedText, Word
 from gradtts_interp.text.lexicon import Lexicon
 from gradtts_interp.text.normalise import normalise
 from gradtts_interp.text.symbols import BLANK_ID, N_VOCAB, SYMBOLS, ids_of, phone_of
@@ -11,7 +11,6 @@ __all__ = [
     "SYMBOLS",
     "Lexicon",
     "Mode",
-    "Oov",
     "TextFrontend",
     "TokenizedText",
     "Word",
