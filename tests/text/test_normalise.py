@@ -8,36 +8,18 @@ import time
 from pathlib import Path
 
 import pytest
+from tables import cases
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.text import normalise, numbers
 from gradtts_interp.text.normalise import read_token
 
 TABLE = Path(__file__).parents[2] / "docs" / "concepts" / "reading.csv"
-ROWS, BESIDE = (
-    [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
-    for path in (Path(__file__).parent / "cases" / "text.tsv", Path(__file__).parent / "cases" / "beside.tsv")
-)
+ROWS = cases("text.tsv")
 with TABLE.open(encoding="utf-8", newline="") as stream:
     READINGS = list(csv.reader(stream))
 
-MISSES = {
-    "978-0": "two numbers with a hyphen are a range: to",
-    "from 2-10": "a range: to",
-    "2-5": "a range: to",
-    "1-8090": "a range: to",
-    "80 s": "80 seconds",
-    "4s": "4 seconds",
-    "1/f-4s": "4 seconds",
-    "2+3 m2": "square meters",
-    "I've 20' and 14/ they're I'm 16c.": "20 feet",
-    '"text 7" text ".': "the mark closes the quotation, it is no inch",
-    "80's": "a decade: eighties",
-    "<pitch=-.3>123?123</pitch>": "markup is not spoken; a warning names it",
-    "ÀÁÂÃ check §- and ƛ, also ɧ": "letters with accents are spoken, as the nearest plain ones",
-    "$12@12%": "12 dollars",
-    "123/261788/2021": "numbers in a path are numbers",
-}
+MISSES = dict(cases("misses.tsv"))
 """Cases that are read otherwise, and how they are read here."""
 
 
@@ -61,7 +43,7 @@ def test_table_of_the_docs(kind, written, spoken):
     assert bool(warnings) == (kind == "What is left out, with a warning")
 
 
-@pytest.mark.parametrize(("written", "spoken"), BESIDE)
+@pytest.mark.parametrize(("written", "spoken"), cases("beside.tsv"))
 def test_what_stands_beside_it_decides(written, spoken):
     assert normalise(written)[0] == spoken
 

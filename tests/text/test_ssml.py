@@ -1,8 +1,7 @@
 """SSML: what is supported does what it says, what is not is an error with its place."""
 
-from pathlib import Path
-
 import pytest
+from tables import cases
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.text.frontend import TextFrontend
@@ -116,13 +115,7 @@ class TestPronunciation:
         assert words_of("<speak>salt &amp;\n pepper</speak>") == ["salt", "and", "pepper"]
 
 
-ERRORS = [
-    line.replace("\\n", "\n").split("\t")
-    for line in (Path(__file__).parent / "cases" / "ssml_errors.tsv").read_text(encoding="utf-8").splitlines()[1:]
-]
-
-
-@pytest.mark.parametrize(("line", "message"), ERRORS)
+@pytest.mark.parametrize(("line", "message"), cases("ssml_errors.tsv"))
 def test_what_is_not_supported_is_named_with_its_place(line, message):
     with pytest.raises(InputError, match=message):
         tokenize_line(FRONTEND, line)
