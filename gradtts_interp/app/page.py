@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from gradtts_interp.app.form import MODES_OF_TWO, Form
-from gradtts_interp.app.rendering import Rendered, FormRenderer, StoppedError
+from gradtts_interp.app.rendering import FormRenderer, Rendered, StoppedError
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
