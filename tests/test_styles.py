@@ -66,6 +66,8 @@ class TestBank:
 
     def test_round_trip(self, tmp_path):
         bank = tiny_bank()
+        mixed = np.array([0.25, 0.7], dtype=np.float32)  # an emotion need not be a one-hot
+        bank.styles[0, "happy"] = replace(bank.styles[0, "happy"], emotion=mixed)
         bank.save(tmp_path / "styles")
         again = StyleBank.load(tmp_path / "styles", MEL)
         assert again.emotions == bank.emotions and list(again.styles) == list(bank.styles)
@@ -88,13 +90,6 @@ class TestBank:
         (tmp_path / "styles.json").write_text(json.dumps(index))
         with pytest.raises(CheckpointError, match="the style bank cannot be read.*5-neutral"):
             StyleBank.load(tmp_path, MEL)
-
-    def test_vectors_that_are_no_one_hots_come_back(self, tmp_path):
-        bank = tiny_bank()
-        vector = np.array([0.25, 0.7], dtype=np.float32)
-        mixed = replace(bank.styles[0, "happy"], emotion=vector)
-        StyleBank({**bank.styles, (0, "happy"): mixed}, EMOTIONS).save(tmp_path)
-        assert np.array_equal(StyleBank.load(tmp_path, MEL).style(0, "happy").emotion, vector)
 
     def test_banks_without_vectors_give_one_hots(self, tmp_path):
         tiny_bank().save(tmp_path)

@@ -94,16 +94,6 @@ def test_a_map_in_parts_is_the_whole_map(site, plane, context, monkeypatch):
     torch.testing.assert_close(torch.cat([p[0] for p in parts], dim=2), whole[0], atol=1e-6, rtol=0)
 
 
-def test_mass_carries_a_gradient_to_the_plane(site, plane):
-    context, masses = join([style_tokens(3), style_tokens(4, seed=1)], None), []
-    first = (context.owner == 0).float()[None, :, None].expand(BATCH, -1, 1)
-    site.attn.processor = AttentionMassProcessor(lambda _: first, masses.append)
-    plane.requires_grad_()
-    site(plane, MASK, context)
-    masses[0].mean().backward()
-    assert plane.grad.norm() > 1e-5  # mass on chosen keys; the mass on all keys is 1 and has no gradient
-
-
 def test_mass_takes_the_fused_kernel_with_the_same_gradient(site, plane):
     """Torch raises where the one kernel that is left does not fit, as with values wider than the queries."""
     context, masses, gradients = join([style_tokens(3), style_tokens(4, seed=1)], None), [], []
