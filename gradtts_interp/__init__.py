@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -48,18 +49,12 @@ def load_ipython_extension(shell: Any) -> None:
     """
     formatter = shell.display_formatter.formatters["text/html"]
     for module, value, draw in (("speech", "Speech", "html_of_speech"), ("styles", "Style", "html_of_style")):
-        formatter.for_type_by_name(f"{__name__}.{module}", value, _drawn_by(draw))
+        formatter.for_type_by_name(f"{__name__}.{module}", value, partial(_draw, draw))
 
 
-def _drawn_by(name: str) -> Any:
-    return lambda value: getattr(importlib.import_module(f"{__name__}.plots.notebook"), name)(value)
+def _draw(name: str, value: Any) -> str:
+    return getattr(importlib.import_module(f"{__name__}.plots.notebook"), name)(value)
 
 
-def _shell() -> Any:
-    """The IPython shell that this runs in, None outside of one; IPython itself is not imported."""
-    ipython = sys.modules.get("IPython")
-    return None if ipython is None else ipython.get_ipython()
-
-
-if _shell() is not None:
-    load_ipython_extension(_shell())
+if "IPython" in sys.modules and (_shell := sys.modules["IPython"].get_ipython()) is not None:
+    load_ipython_extension(_shell)

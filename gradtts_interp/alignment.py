@@ -16,8 +16,6 @@ from gradtts_interp.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-ROUNDINGS = ("ceil", "round")
-
 
 def sequence_mask(lengths: Tensor, *, max_length: int | None = None) -> Tensor:
     """Mark the positions that lie inside each item.
@@ -39,16 +37,11 @@ def fix_length(length: int, multiple: int) -> int:
 
     Args:
         length: Number of frames, at least 0.
-        multiple: Total downsampling factor of the network.
+        multiple: Total downsampling factor of the network, at least 1.
 
     Returns:
         The smallest multiple of ``multiple`` that is at least ``length``.
-
-    Raises:
-        InputError: ``length`` is negative or ``multiple`` is below 1.
     """
-    if length < 0 or multiple < 1:
-        raise InputError(f"expected a length of at least 0 and a multiple of at least 1, got {length} and {multiple}")
     return -(-length // multiple) * multiple
 
 
@@ -69,14 +62,12 @@ def durations_from_log(logw: Tensor, mask: Tensor, *, length_scale: float = 1.0,
         Frames of each token, int64 (B, L), 0 at padding.
 
     Raises:
-        InputError: ``length_scale`` is not a positive number, ``rounding`` is unknown, or a duration is not finite.
+        InputError: ``length_scale`` is not a positive number, or a duration is not finite.
 
     Source: Popov et al. 2021, "Grad-TTS"; the rule for ``"ceil"`` is that of its published inference.
     """
     if not (math.isfinite(length_scale) and length_scale > 0):
         raise InputError(f"length_scale: expected a finite number above 0, got {length_scale}")
-    if rounding not in ROUNDINGS:
-        raise InputError(f"unknown rounding {rounding!r}; expected one of {list(ROUNDINGS)}")
     frames = torch.exp(logw) * mask
     if not bool(torch.isfinite(frames).all()):
         raise InputError("predicted durations are not finite; the text encoder's weights or the style are damaged")
@@ -88,24 +79,8 @@ def durations_from_log(logw: Tensor, mask: Tensor, *, length_scale: float = 1.0,
     return torch.diff(ends, dim=1, prepend=torch.zeros_like(ends[:, :1]))
 
 
-def generate_path(durations: Tensor, mask: Tensor) -> Tensor:
-    """Lay tokens one after another on the frame axis.
-
-    Args:
-        durations: Frames of each token, whole or fractional, (B, L).
-        mask: 1 where both token and frame are valid, (B, L, T).
-
-    Returns:
-        1 where frame t belongs to token l, else 0; (B, L, T), dtype of ``mask``.
-    """
-    ends = torch.cumsum(durations, dim=1)
-    before_end = torch.arange(mask.shape[2], device=mask.device) < ends.unsqueeze(2)
-    before_start = torch.nn.functional.pad(before_end, (0, 0, 1, 0))[:, :-1]
-    return (before_end & ~before_start).to(mask.dtype) * mask
-
-
 def expand(values: Tensor, durations: Tensor, *, frames: int | None = None) -> Tensor:
-    """Repeat each token's value over its frames; equals ``values @ path`` without building the path.
+    """Repeat each token's value over its frames.
 
     Args:
         values: Value of each token, (B, C, L).
@@ -114,22 +89,13 @@ def expand(values: Tensor, durations: Tensor, *, frames: int | None = None) -> T
 
     Returns:
         Value of each frame, (B, C, T); 0 after an item's last frame.
-
-    Raises:
-        InputError: The two shapes do not belong together.
     """
-    if values.shape[0] != durations.shape[0] or values.shape[-1] != durations.shape[-1]:
-        raise InputError(
-            f"expected values (B, C, L) and durations (B, L), got {(*values.shape,)} and {(*durations.shape,)}"
-        )
-    ends = torch.cumsum(durations, dim=1)
+    lengths = durations.sum(1)
     if frames is None:
-        frames = int(ends[:, -1].max())
-    frame = torch.arange(frames, device=values.device).expand(values.shape[0], -1).contiguous()
-    token = torch.searchsorted(ends, frame, right=True)
-    inside = token < values.shape[-1]
-    token = token.clamp_max(values.shape[-1] - 1).unsqueeze(1).expand(-1, values.shape[1], -1)
-    return torch.where(inside.unsqueeze(1), values.gather(2, token), values.new_zeros(()))
+        frames = int(lengths.max())
+    token = frame_tokens(durations, frames).unsqueeze(1).expand(-1, values.shape[1], -1)
+    inside = sequence_mask(lengths, max_length=frames).unsqueeze(1)
+    return torch.where(inside, values.gather(2, token), values.new_zeros(()))
 
 
 def expand_rows(rows: Tensor, durations: Tensor, frames: int) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -10,13 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.errors import CheckpointError
-from gradtts_interp.files import atomic_path, read_torch, require_same_shapes, state_dict_of
+from gradtts_interp.files import (
+    read_json,
+    read_safetensors,
+    read_torch,
+    require_same_shapes,
+    state_dict_of,
+    write_json,
+    write_safetensors,
+)
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.text.frontend import TextFrontend
 from gradtts_interp.text.symbols import SYMBOLS
@@ -59,11 +64,9 @@ def save_model(
     values: dict[str, Any] = {"_class_name": type(model).__name__, "settings": model.settings.to_dict()}
     if base is not None:
         values[BASE] = os.path.relpath(Path(base).resolve(), folder.resolve())
-        state = _apart_from(_read_safetensors(Path(base) / WEIGHTS_FILE), state)
-    with atomic_path(folder / WEIGHTS_FILE) as temporary:
-        save_file(state, temporary)
-    with atomic_path(folder / CONFIG_FILE) as temporary:
-        temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        state = _apart_from(read_safetensors(Path(base) / WEIGHTS_FILE), state)
+    write_safetensors(folder / WEIGHTS_FILE, state)
+    write_json(folder / CONFIG_FILE, values)
 
 
 def load_model(folder: str | Path) -> GradTTS:
@@ -82,11 +85,16 @@ def load_model(folder: str | Path) -> GradTTS:
     folder = Path(folder)
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: no such folder; expected one with {CONFIG_FILE} and {WEIGHTS_FILE}")
-    values = _read_config(folder / CONFIG_FILE)
-    settings = _settings_of(values, folder / CONFIG_FILE)
-    state = _read_safetensors(folder / WEIGHTS_FILE)
+    values = read_json(folder / CONFIG_FILE)
+    if not isinstance(values.get("settings"), dict):
+        raise CheckpointError(f"{folder / CONFIG_FILE} holds {sorted(values)}; expected a JSON object with settings")
+    try:
+        settings = ModelConfig.from_dict(values["settings"])
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{folder / CONFIG_FILE} is no model configuration: {error}") from error
+    state = read_safetensors(folder / WEIGHTS_FILE)
     if isinstance(values.get(BASE), str):
-        state = _together_with(_read_safetensors(folder / values[BASE] / WEIGHTS_FILE), state)
+        state = _together_with(read_safetensors(folder / values[BASE] / WEIGHTS_FILE), state)
     return _build(settings, state, folder)
 
 
@@ -136,11 +144,8 @@ def read_index(folder: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{folder}: no checkpoint; expected a folder with {INDEX}, or an official Grad-TTS .pt file"
         )
-    try:
-        index = json.loads(path.read_text())
-        names = {"model": index["model"], "vocoder": index["vocoder"], "styles": index.get("styles")}
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: {error!r}; expected a JSON object with model and vocoder") from error
+    index = read_json(path)
+    names = {part: index.get(part) for part in ("model", "vocoder", "styles")}
     for part, name in names.items():
         if not isinstance(name, str) and not (part == "styles" and name is None):
             raise CheckpointError(f"{path}: {part} is {name!r}; expected the name of a folder")
@@ -196,41 +201,11 @@ def load_official_pipeline_parts(path: str | Path) -> tuple[GradTTS, TextFronten
 # -- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _read_config(path: Path) -> dict[str, Any]:
-    """Read the model's configuration from diffusers-like JSON, with the fields under ``settings``."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path} is no JSON: {error}") from error
-    if not isinstance(values, dict) or not isinstance(values.get("settings"), dict):
-        found = sorted(values) if isinstance(values, dict) else type(values).__name__
-        raise CheckpointError(f"{path} holds {found}; expected a JSON object with settings")
-    return values
-
-
-def _settings_of(values: Mapping[str, Any], path: Path) -> ModelConfig:
-    try:
-        return ModelConfig.from_dict(values["settings"])
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} is no model configuration: {error}") from error
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged or no safetensors file: {error}") from error
-
-
 def _read_official_state(path: Path) -> dict[str, Tensor]:
     """Read a state dict, running no code of the file."""
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; expected an official Grad-TTS state dict")
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path)
+    content = read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path)
     content = state_dict_of(content, "model")
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}; expected an official Grad-TTS state dict")

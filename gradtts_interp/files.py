@@ -133,6 +133,48 @@ def read_json(path: str | Path) -> dict[str, Any]:
     return values
 
 
+def read_safetensors(path: str | Path) -> dict[str, Any]:
+    """Read the tensors of a safetensors file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Tensors by name, on the CPU.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, or of another kind.
+    """
+    from safetensors import SafetensorError  # here, since text alone is read without torch
+    from safetensors.torch import load_file
+
+    if not Path(path).is_file():
+        raise CheckpointError(f"{path}: no such file")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged or no safetensors file: {error}") from error
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, values: Mapping[str, Any]) -> None:
+    """Write a JSON object for people to read, whole or not at all."""
+    write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_safetensors(path: str | Path, tensors: Mapping[str, Any]) -> None:
+    """Write tensors by name, whole or not at all."""
+    from safetensors.torch import save_file
+
+    with atomic_path(path) as temporary:
+        save_file(dict(tensors), temporary)
+
+
 def read_torch(path: str | Path) -> Any:
     """Read what ``torch.save`` wrote, running no code of it.
 
@@ -148,7 +190,7 @@ def read_torch(path: str | Path) -> Any:
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
-    import torch  # here, since text alone is read without it
+    import torch
 
     try:
         return torch.load(path, map_location="cpu", weights_only=True)

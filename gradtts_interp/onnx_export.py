@@ -16,7 +16,6 @@ sources, whose phase must be summed in double precision, and the transforms are 
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -26,10 +25,10 @@ import torch
 from torch import Tensor, nn
 
 from gradtts_interp.errors import CheckpointError, InputError
-from gradtts_interp.files import atomic_path
-from gradtts_interp.models.frame_prior import PHONE_PLACES, FramePrior, PhoneEncoder
+from gradtts_interp.files import atomic_path, write_json
+from gradtts_interp.models.frame_prior import PHONE_PLACES, PhoneEncoder
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.models.pitch_predictor import PLACES, POSITIONS, ContourPredictor, PitchPredictor
+from gradtts_interp.models.pitch_predictor import PLACES, POSITIONS, ContourPredictor
 from gradtts_interp.models.style_context import StyleContext
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.vocoder import Vocoder
@@ -37,194 +36,52 @@ from gradtts_interp.vocoder import Vocoder
 TOLERANCE = 1e-3
 OPSET = 18
 Named = dict[str, Tensor]
-Network = tuple[nn.Module, "Callable[[GradTTSInterpPipeline, int], Named]", dict[str, dict[int, str]]]
+Shape = tuple[int | str, ...]
+"""Sizes of an input's axes; one with a name is free."""
+
+VALUES: dict[str, Callable[[Tensor], Tensor]] = {
+    "ids": lambda x: 1 + (10 * x.abs()).long(),
+    "mask": torch.ones_like,
+    "t": lambda x: torch.full_like(x, 0.4),
+    "places": torch.sigmoid,
+    "log_weight": torch.zeros_like,
+    "owner": lambda x: torch.arange(len(x)) // (len(x) // 2),
+    "share": lambda x: x.softmax(1),
+    "mel": lambda x: x - 5,
+    "f0_hz": lambda x: 100 + 50 * x.abs(),
+    "voiced": lambda x: (x > 0).float(),
+}
+"""What inputs to try a network by are made of normal numbers; those not named here are left as they are."""
 
 
-class EncoderGraph(nn.Module):
-    """Text encoder: ids (1, L) and style (1, E) to means (1, M, L), log durations (1, 1, L), states (1, D, L)."""
+class Graph(nn.Module):
+    """What one file computes.
 
-    def __init__(self, model: GradTTS) -> None:
+    Args:
+        network: Holds the weights.
+        answer: Computes with it from inputs in the order of ``shapes``.
+        shapes: Inputs by their names.
+    """
+
+    def __init__(self, network: nn.Module, answer: Callable[..., Any], shapes: dict[str, Shape]) -> None:
         super().__init__()
-        self.model = model
+        self.network, self.answer, self.shapes = network, answer, shapes
+        self.eval()
 
-    def forward(self, ids: Tensor, style: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Encode one text."""
-        lengths = torch.ones_like(ids[:, :1]).expand(-1, ids.shape[1]).sum(1)
-        means, logw, _, hidden = self.model.read_text(ids, lengths, style)
-        return means, logw, hidden
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Compute for one sentence; the outputs always as a tuple."""
+        found = self.answer(*inputs)
+        return (found,) if isinstance(found, Tensor) else tuple(found)
 
-
-class PitchGraph(nn.Module):
-    """Pitch predictor: states laid out over frames (1, D + 4, T) to shape and logit of voicing, (1, T) each."""
-
-    def __init__(self, predictor: PitchPredictor) -> None:
-        super().__init__()
-        self.predictor = predictor
-
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Predict for one sentence."""
-        predicted = self.predictor.of_frames(features, torch.ones_like(features[:, :1]))
-        return predicted.shape, predicted.voicing
-
-
-class PhoneGraph(nn.Module):
-    """Phone encoder: ids (1, L), style (1, E), prosody (1, 5) to log durations (1, 1, L) and states (1, D, L)."""
-
-    def __init__(self, encoder: PhoneEncoder) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, ids: Tensor, style: Tensor, prosody: Tensor) -> tuple[Tensor, Tensor]:
-        """Encode one text."""
-        reading = self.encoder.read(ids, torch.ones_like(ids[:, :1]).expand(-1, ids.shape[1]).sum(1))
-        return self.encoder.durations(reading, style, prosody), reading.hidden
-
-
-class ContourGraph(nn.Module):
-    """Contour predictor: states (1, T, D), places (1, T, 5), style (1, E) to shape, voicing and energy, (1, T) each."""
-
-    def __init__(self, predictor: ContourPredictor) -> None:
-        super().__init__()
-        self.predictor = predictor
-
-    def forward(self, hidden: Tensor, places: Tensor, style: Tensor) -> tuple[Tensor, ...]:
-        """Predict for one sentence."""
-        tokens = self.predictor.tokens(hidden)
-        return tuple(self.predictor.of_frames(tokens, places, torch.ones_like(places[..., :1]), style))  # type: ignore[arg-type]
-
-
-class PriorGraph(nn.Module):
-    """Frame prior: states (1, T, D), places (1, 3, T), style (1, E, T), prosody (1, 8, T) to the mean mel (1, M, T)."""
-
-    def __init__(self, prior: FramePrior) -> None:
-        super().__init__()
-        self.prior = prior
-
-    def forward(self, hidden: Tensor, places: Tensor, style: Tensor, prosody: Tensor) -> Tensor:
-        """Predict for one sentence."""
-        mask = torch.ones_like(hidden[..., :1])
-        return self.prior.of_frames(self.prior.tokens(hidden), places, mask, style, prosody)
-
-
-class EstimatorGraph(nn.Module):
-    """Score of one step (1, M, T) for the tokens of two styles under shares (1, 2, M, T)."""
-
-    def __init__(self, model: GradTTS) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(
-        self,
-        x: Tensor,
-        mask: Tensor,
-        mu: Tensor,
-        t: Tensor,
-        tokens: Tensor,
-        log_weight: Tensor,
-        owner: Tensor,
-        share: Tensor,
-        prosody: Tensor,
-    ) -> Tensor:
-        """Evaluate once; arguments as in :meth:`GradTTS.score` and :class:`StyleContext`."""
-        context = StyleContext(tokens, log_weight, owner, share)
-        return self.model.score(x, mask, mu, t, context=context, prosody=prosody)
-
-
-class GeneratorGraph(nn.Module):
-    """Generator of the vocoder: log-mel (1, M, T) to samples (1, N)."""
-
-    def __init__(self, vocoder: Vocoder) -> None:
-        super().__init__()
-        self.generator = vocoder.generator
-
-    def forward(self, mel: Tensor) -> Tensor:
-        """Decode one mel."""
-        return self.generator(mel)[:, 0]
-
-
-class GainsGraph(nn.Module):
-    """Filters of a harmonic source: log-mel (1, M, T), F0 in Hz and voicing (1, T) to gains (1, T, bins)."""
-
-    def __init__(self, generator: Any) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, mel: Tensor, f0_hz: Tensor, voiced: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Decide log gain and phase of the pulses, and log gain of the noise."""
-        return self.generator.spoken_gains(mel, f0_hz, voiced)  # type: ignore[operator]
-
-
-def encoder_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
-    """Inputs of :class:`EncoderGraph` for a text of ``length`` ids."""
-    draw = torch.Generator().manual_seed(length)
-    ids = torch.randint(1, tts.model.settings.n_vocab, (1, length), generator=draw)
-    return {"ids": ids, "style": torch.randn(1, tts.model.settings.spk_emb_dim, generator=draw)}
-
-
-def pitch_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
-    """Inputs of :class:`PitchGraph` for ``length`` frames."""
-    draw = torch.Generator().manual_seed(length)
-    channels = tts.model.settings.n_enc_channels + tts.model.settings.spk_emb_dim + POSITIONS
-    return {"features": torch.randn(1, channels, length, generator=draw)}
-
-
-def phone_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
-    """Inputs of :class:`PhoneGraph` for a text of ``length`` ids."""
-    draw = torch.Generator().manual_seed(length)
-    return {**encoder_inputs(tts, length), "prosody": torch.randn(1, 5, generator=draw)}
-
-
-def contour_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
-    """Inputs of :class:`ContourGraph` for ``length`` frames."""
-    draw, settings = torch.Generator().manual_seed(length), tts.model.settings
-    return {
-        "hidden": torch.randn(1, length, settings.prior_width, generator=draw),
-        "places": torch.rand(1, length, PLACES, generator=draw),
-        "style": torch.randn(1, settings.spk_emb_dim, generator=draw),
-    }
-
-
-def prior_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
-    """Inputs of :class:`PriorGraph` for ``length`` frames."""
-    draw, settings = torch.Generator().manual_seed(length), tts.model.settings
-    return {
-        "hidden": torch.randn(1, length, settings.prior_width, generator=draw),
-        "places": torch.rand(1, PHONE_PLACES, length, generator=draw),
-        "style": torch.randn(1, settings.spk_emb_dim, length, generator=draw),
-        "prosody": torch.randn(1, tts.model.prosody_channels, length, generator=draw),
-    }
-
-
-def estimator_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
-    """Inputs of :class:`EstimatorGraph` for ``length`` times the frame multiple, and as many tokens of each style."""
-    style = tts.model.settings.style
-    assert style is not None
-    draw = torch.Generator().manual_seed(length)
-    bins, frames, keys = tts.model.settings.n_feats, length * tts.model.frame_multiple, 2 * length
-    weight = torch.rand(1, 1, bins, frames, generator=draw)
-    return {
-        "x": torch.randn(1, bins, frames, generator=draw),
-        "mask": torch.ones(1, 1, frames),
-        "mu": torch.randn(1, bins, frames, generator=draw),
-        "t": torch.tensor([0.4]),
-        "tokens": torch.randn(1, keys, style.width, generator=draw),
-        "log_weight": torch.zeros(1, keys),
-        "owner": torch.arange(keys) // length,
-        "share": torch.cat([1 - weight, weight], dim=1),
-        "prosody": torch.randn(1, tts.model.prosody_channels, frames, generator=draw),
-    }
-
-
-def generator_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
-    """Inputs of :class:`GeneratorGraph` for ``length`` frames."""
-    draw = torch.Generator().manual_seed(length)
-    return {"mel": torch.randn(1, tts.model.settings.n_feats, length, generator=draw) - 5}
-
-
-def gains_inputs(tts: GradTTSInterpPipeline, length: int) -> Named:
-    """Inputs of :class:`GainsGraph` for ``length`` frames."""
-    f0_hz = torch.linspace(100.0, 200.0, length)[None]
-    return {**generator_inputs(tts, length), "f0_hz": f0_hz, "voiced": (f0_hz < 150).float()}
+    def inputs(self, length: int, frame_multiple: int) -> Named:
+        """Inputs to try it by: so many tokens and keys of each of two styles, and so many times the multiple frames."""
+        sizes = {"tokens": length, "frames": length * frame_multiple, "keys": 2 * length}
+        draw = torch.Generator().manual_seed(length)
+        found = {}
+        for name, shape in self.shapes.items():
+            numbers = torch.randn([sizes[n] if isinstance(n, str) else n for n in shape], generator=draw)
+            found[name] = VALUES[name](numbers) if name in VALUES else numbers
+        return found
 
 
 def export_onnx(tts: GradTTSInterpPipeline, folder: str | Path) -> dict[str, float]:
@@ -253,60 +110,122 @@ def export_onnx(tts: GradTTSInterpPipeline, folder: str | Path) -> dict[str, flo
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     errors = {}
-    for name, (network, inputs, axes) in _networks(tts, tts.vocoder).items():
+    for name, graph in graphs_of(tts.model, tts.vocoder).items():
         path = folder / f"{name}.onnx"
         with atomic_path(path) as temporary:
-            _export(network.eval(), inputs(tts, 12), axes, temporary)
-            errors[name] = _difference(network, inputs(tts, 17), temporary)
+            _export(graph, graph.inputs(12, tts.model.frame_multiple), temporary)
+            errors[name] = _difference(graph, graph.inputs(17, tts.model.frame_multiple), temporary)
             if not errors[name] <= TOLERANCE:
                 raise CheckpointError(f"{path}: differs from torch by {errors[name]:.2g}; expected at most {TOLERANCE}")
-    with atomic_path(folder / "onnx.json") as temporary:
-        temporary.write_text(json.dumps(_contract(tts, errors), indent=1) + "\n")
+    write_json(folder / "onnx.json", _contract(tts, errors))
     return errors
 
 
-def _networks(tts: GradTTSInterpPipeline, vocoder: Vocoder) -> dict[str, Network]:
-    """Networks by the name of their file, with inputs to try them by and the axes that have any length."""
-    model = tts.model
-    found: dict[str, Network] = {}
-    if isinstance(model.encoder, PhoneEncoder):
-        found["text_encoder"] = (PhoneGraph(model.encoder), phone_inputs, {"ids": {1: "tokens"}})
-    else:
-        found["text_encoder"] = (EncoderGraph(model), encoder_inputs, {"ids": {1: "tokens"}})
-    found["estimator"] = (EstimatorGraph(model), estimator_inputs, _estimator_axes())
+def graphs_of(model: GradTTS, vocoder: Vocoder) -> dict[str, Graph]:
+    """What is exported of a checkpoint.
+
+    Args:
+        model: Acoustic model with style attention and a score network.
+        vocoder: Trained vocoder.
+
+    Returns:
+        Graphs by the name of their file.
+    """
+    found = {**_text_graphs(model), "estimator": _estimator_graph(model)}
+    mel: Shape = (1, model.settings.n_feats, "frames")
+    generator: Any = vocoder.generator
     if vocoder.kind == "harmonic":
-        axes = {"mel": {2: "frames"}, "f0_hz": {1: "frames"}, "voiced": {1: "frames"}}
-        found["vocoder"] = (GainsGraph(vocoder.generator), gains_inputs, axes)
-        found["vocoder_pitch"] = (vocoder.generator.pitch, generator_inputs, {"mel": {2: "frames"}})
+        track: Shape = (1, "frames")
+        # Log gain and phase of the pulses, and log gain of the noise, (1, T, bins) each.
+        found["vocoder"] = Graph(generator, generator.spoken_gains, {"mel": mel, "f0_hz": track, "voiced": track})
+        found["vocoder_pitch"] = Graph(generator.pitch, generator.pitch, {"mel": mel})
     else:
-        found["vocoder"] = (GeneratorGraph(vocoder), generator_inputs, {"mel": {2: "frames"}})
-    if isinstance(model.pitch_predictor, ContourPredictor):
-        axes = {name: {1: "frames"} for name in ("hidden", "places")}
-        found["pitch"] = (ContourGraph(model.pitch_predictor), contour_inputs, axes)
-    elif model.pitch_predictor is not None:
-        found["pitch"] = (PitchGraph(model.pitch_predictor), pitch_inputs, {"features": {2: "frames"}})
-    if model.frame_prior is not None:
-        axes = {"hidden": {1: "frames"}} | {name: {2: "frames"} for name in ("places", "style", "prosody")}
-        found["prior"] = (PriorGraph(model.frame_prior), prior_inputs, axes)
+        found["vocoder"] = Graph(generator, lambda x: generator(x)[:, 0], {"mel": mel})
     return found
 
 
-def _estimator_axes() -> dict[str, dict[int, str]]:
-    axes = {name: {2: "frames"} for name in ("x", "mask", "mu", "prosody")}
-    axes |= {name: {1: "keys"} for name in ("tokens", "log_weight")}
-    return axes | {"owner": {0: "keys"}, "share": {3: "frames"}}
+def _text_graphs(model: GradTTS) -> dict[str, Graph]:
+    """From ids to what the diffusion starts around."""
+    settings = model.settings
+    parts: tuple[Any, Any, Any] = model.encoder, model.pitch_predictor, model.frame_prior
+    encoder, predictor, prior = parts
+    style, hidden = settings.spk_emb_dim, (1, "frames", settings.prior_width)
+
+    def lengths(ids: Tensor) -> Tensor:
+        return torch.ones_like(ids[:, :1]).expand(-1, ids.shape[1]).sum(1)
+
+    def read_text(ids: Tensor, style: Tensor) -> tuple[Tensor, ...]:
+        means, logw, _, states = model.read_text(ids, lengths(ids), style)
+        return means, logw, states
+
+    def read_phones(ids: Tensor, style: Tensor, prosody: Tensor) -> tuple[Tensor, ...]:
+        reading = encoder.read(ids, lengths(ids))
+        return encoder.durations(reading, style, prosody), reading.hidden
+
+    def pitch(features: Tensor) -> tuple[Tensor, ...]:
+        predicted = predictor.of_frames(features, torch.ones_like(features[:, :1]))
+        return predicted.shape, predicted.voicing
+
+    def contour(hidden: Tensor, places: Tensor, style: Tensor) -> tuple[Tensor, ...]:
+        return predictor.of_frames(predictor.tokens(hidden), places, torch.ones_like(places[..., :1]), style)
+
+    def mean_mel(hidden: Tensor, places: Tensor, style: Tensor, prosody: Tensor) -> Tensor:
+        return prior.of_frames(prior.tokens(hidden), places, torch.ones_like(hidden[..., :1]), style, prosody)
+
+    text: dict[str, Shape] = {"ids": (1, "tokens"), "style": (1, style)}
+    features: Shape = (1, settings.n_enc_channels + style + POSITIONS, "frames")
+    places = {"hidden": hidden, "places": (1, "frames", PLACES), "style": (1, style)}
+    planes = {"places": PHONE_PLACES, "style": style, "prosody": model.prosody_channels}
+    found = {
+        "text_encoder": Graph(encoder, read_phones, {**text, "prosody": (1, 5)})
+        if isinstance(encoder, PhoneEncoder)
+        else Graph(model, read_text, text)
+    }
+    if isinstance(predictor, ContourPredictor):
+        found["pitch"] = Graph(predictor, contour, places)
+    elif predictor is not None:
+        found["pitch"] = Graph(predictor, pitch, {"features": features})
+    if prior is not None:
+        found["prior"] = Graph(
+            prior, mean_mel, {"hidden": hidden, **{name: (1, n, "frames") for name, n in planes.items()}}
+        )
+    return found
 
 
-def _export(network: nn.Module, inputs: Named, axes: dict[str, dict[int, str]], path: Path) -> None:
+def _estimator_graph(model: GradTTS) -> Graph:
+    """Score of one step for the tokens of two styles; arguments as in :meth:`GradTTS.score` and `StyleContext`."""
+    assert model.settings.style is not None
+    plane: Shape = (1, model.settings.n_feats, "frames")
+
+    def score(x: Tensor, mask: Tensor, mu: Tensor, t: Tensor, *rest: Tensor) -> Tensor:
+        *context, prosody = rest
+        return model.score(x, mask, mu, t, context=StyleContext(*context), prosody=prosody)
+
+    shapes: dict[str, Shape] = {
+        "x": plane,
+        "mask": (1, 1, "frames"),
+        "mu": plane,
+        "t": (1,),
+        "tokens": (1, "keys", model.settings.style.width),
+        "log_weight": (1, "keys"),
+        "owner": ("keys",),
+        "share": (1, 2, model.settings.n_feats, "frames"),
+        "prosody": (1, model.prosody_channels, "frames"),
+    }
+    return Graph(model, score, shapes)
+
+
+def _export(graph: Graph, inputs: Named, path: Path) -> None:
     torch.onnx.register_custom_op_symbolic("aten::expm1", _expm1, OPSET)
+    named = {name: {i: n for i, n in enumerate(shape) if isinstance(n, str)} for name, shape in graph.shapes.items()}
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            network,
+            graph,
             tuple(inputs.values()),
             str(path),
             input_names=list(inputs),
-            dynamic_axes=axes,
+            dynamic_axes={name: axes for name, axes in named.items() if axes},
             opset_version=OPSET,
             dynamo=False,  # lengths that the newer exporter proves to be constant are free here
         )
@@ -318,16 +237,15 @@ def _expm1(graph: Any, x: Any) -> Any:
 
 
 @torch.no_grad()
-def _difference(network: nn.Module, inputs: Named, path: Path) -> float:
+def _difference(graph: Graph, inputs: Named, path: Path) -> float:
     """Largest absolute difference between onnxruntime and torch."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     wanted = {i.name for i in session.get_inputs()}
     found = session.run(None, {name: value.numpy() for name, value in inputs.items() if name in wanted})
-    expected = network(**inputs)
-    expected = expected if isinstance(expected, tuple) else (expected,)
-    return max(float((torch.from_numpy(f) - e).abs().max()) for f, e in zip(found, expected, strict=True))
+    pairs = zip(found, graph(*inputs.values()), strict=True)
+    return max(float((torch.from_numpy(f) - e).abs().max()) for f, e in pairs)
 
 
 def _contract(tts: GradTTSInterpPipeline, errors: dict[str, float]) -> dict[str, Any]:

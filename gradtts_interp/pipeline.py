@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -22,7 +21,7 @@ from gradtts_interp.checkpoints import INDEX, load_model, load_official_pipeline
 from gradtts_interp.diffusion.contract import standard_noise
 from gradtts_interp.diffusion.samplers import sampler_by_name
 from gradtts_interp.errors import InputError
-from gradtts_interp.files import atomic_path
+from gradtts_interp.files import write_json
 from gradtts_interp.interpolation.asked_pitch import AskedPitch
 from gradtts_interp.interpolation.attention.maps import MapOptions
 from gradtts_interp.interpolation.attention.recorder import AttentionMapRecorder, StyleMassRecorder
@@ -61,10 +60,10 @@ from gradtts_interp.placement import (
     given_durations,
     layout_of,
     shares_of_tokens,
+    speech_of,
     stack_shares,
     token_spans,
 )
-from gradtts_interp.results import speech_of
 from gradtts_interp.sampling import SamplingOptions, choose_sampler, generators_of
 from gradtts_interp.speech import Speech
 from gradtts_interp.streaming import Laid, join_windows, stream
@@ -170,8 +169,7 @@ class GradTTSInterpPipeline:
         if self.bank is not None:
             self.bank.save(folder / "styles")
             index["styles"] = "styles"
-        with atomic_path(folder / INDEX) as temporary:
-            temporary.write_text(json.dumps(index, indent=1))
+        write_json(folder / INDEX, index)
 
     def to(self, *args: Any, **kwargs: Any) -> GradTTSInterpPipeline:
         """Move to a device, and choose the arithmetic by its type.

@@ -22,7 +22,7 @@ import torch
 
 from gradtts_interp.audio import write_wav
 from gradtts_interp.errors import InputError
-from gradtts_interp.files import atomic_path, read_text
+from gradtts_interp.files import read_text, write_json, write_text
 from gradtts_interp.interpolation import shares
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.sampling import generators_of, length_batches
@@ -147,8 +147,7 @@ class Worker:
     def write(self, name: str, speech: Speech) -> None:
         """Write the files of one item, each whole or not at all, the ledger's entry last."""
         write_wav(self.out / f"{name}.wav", torch.from_numpy(speech.audio), speech.mel_config.sample_rate_hz)
-        with atomic_path(self.out / f"{name}.json") as entry:
-            entry.write_text(json.dumps(speech.to_dict(), ensure_ascii=False))
+        write_json(self.out / f"{name}.json", speech.to_dict())
 
     def speak(self, items: Sequence[dict[str, Any]]) -> list[Speech]:
         """Render items of one voice as one batch."""
@@ -182,8 +181,8 @@ def synthesize_manifest(path: Path, settings: Settings) -> dict[str, int]:
     out.mkdir(parents=True, exist_ok=True)
     missing = [item for item in items if not is_done(out, item["id"])]
     problems = _by_ray(missing, settings) if missing else {}
-    with atomic_path(out / f"{FAILURES}.jsonl") as ledger:
-        ledger.write_text("".join(json.dumps({"id": i, "problem": p}) + "\n" for i, p in sorted(problems.items())))
+    ledger = "".join(json.dumps({"id": i, "problem": p}) + "\n" for i, p in sorted(problems.items()))
+    write_text(out / f"{FAILURES}.jsonl", ledger)
     return {"made": len(missing) - len(problems), "there": len(items) - len(missing), "failed": len(problems)}
 
 
@@ -216,40 +215,29 @@ def _by_ray(items: list[dict[str, Any]], settings: Settings) -> dict[str, str]:
         raise InputError(f"this needs the extra scale: pip install 'gradtts-interp[scale]' ({error})") from error
     started = not ray.is_initialized()
     if started:
-        own: dict[str, Any] = {"object_store_memory": STORE_BYTES, "num_cpus": _cpus_of(settings)}
-        ray.init(
-            address=settings.address,
-            include_dashboard=False,
-            log_to_driver=False,
-            **(own if settings.address is None else {}),
-        )
+        # CPUs that Ray, started here, may give away: those of the workers, and one for its own tasks.
+        cpus = math.ceil(settings.workers * settings.cpus) + 1
+        own: dict[str, Any] = {"object_store_memory": STORE_BYTES, "num_cpus": cpus}
+        own = own if settings.address is None else {"address": settings.address}
+        ray.init(include_dashboard=False, log_to_driver=False, **own)
     try:
-        return _problems_of(ray.data, items, settings)
+        rows = [{"items": json.dumps(batch)} for batch in batches_of(items, settings.batch_size)]
+        found: Iterable[dict[str, Any]] = (
+            ray.data.from_items(rows, override_num_blocks=len(rows))
+            .map_batches(
+                Worker,
+                fn_constructor_args=(settings,),
+                batch_size=1,
+                batch_format="numpy",
+                concurrency=settings.workers,
+                num_cpus=settings.cpus,
+                num_gpus=settings.gpus or None,
+                max_restarts=-1,
+                max_task_retries=-1,
+            )
+            .iter_rows()
+        )
+        return {row["id"]: row["problem"] for row in found if row["problem"]}
     finally:
         if started:
             ray.shutdown()
-
-
-def _cpus_of(settings: Settings) -> int:
-    """CPUs that Ray, started here, may give away: those of the workers, and one for its own tasks."""
-    return math.ceil(settings.workers * settings.cpus) + 1
-
-
-def _problems_of(ray_data: Any, items: list[dict[str, Any]], settings: Settings) -> dict[str, str]:
-    rows = [{"items": json.dumps(batch)} for batch in batches_of(items, settings.batch_size)]
-    found: Iterable[dict[str, Any]] = (
-        ray_data.from_items(rows, override_num_blocks=len(rows))
-        .map_batches(
-            Worker,
-            fn_constructor_args=(settings,),
-            batch_size=1,
-            batch_format="numpy",
-            concurrency=settings.workers,
-            num_cpus=settings.cpus,
-            num_gpus=settings.gpus or None,
-            max_restarts=-1,
-            max_task_retries=-1,
-        )
-        .iter_rows()
-    )
-    return {row["id"]: row["problem"] for row in found if row["problem"]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from gradtts_interp.audio import write_wav
 from gradtts_interp.config import MelConfig
-from gradtts_interp.files import atomic_path
+from gradtts_interp.files import write_json
 from gradtts_interp.interpolation.attention.maps import AttentionMaps
 from gradtts_interp.interpolation.noise.trace import TuningTrace
 from gradtts_interp.interpolation.shares import ShareMap
@@ -146,8 +145,7 @@ class Speech:
         """
         path = Path(path)
         write_wav(path, torch.from_numpy(self.audio), self.mel_config.sample_rate_hz)
-        with atomic_path(path.with_suffix(".json")) as temporary:
-            temporary.write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False))
+        write_json(path.with_suffix(".json"), self.to_dict())
         return path
 
     def plot(self, path: str | Path | None = None, **others: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +9,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 
 from gradtts_interp.audio import Source, log_mel, read_recording
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
-from gradtts_interp.files import atomic_path
-from gradtts_interp.pitch.contour import Contour, extract_contour, hash_of_fields, prosody_vector, same_fields
-from gradtts_interp.pitch.second_reading import second_opinion
+from gradtts_interp.files import read_json, read_safetensors, write_json, write_safetensors
+from gradtts_interp.pitch.contour import (
+    Contour,
+    extract_contour,
+    hash_of_fields,
+    prosody_vector,
+    same_fields,
+    second_opinion,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -173,10 +177,8 @@ class StyleBank:
             for name, vector in (("prosody", style.prosody), ("emotion", style.emotion)):
                 if vector is not None:
                     tensors[f"{key}.{name}"] = torch.from_numpy(vector).float()
-        with atomic_path(Path(folder) / self.FILE) as temporary:
-            save_file(tensors, temporary)
-        with atomic_path(Path(folder) / self.INDEX) as temporary:
-            temporary.write_text(json.dumps({"emotions": self.emotions, "styles": entries}, indent=1))
+        write_safetensors(Path(folder) / self.FILE, tensors)
+        write_json(Path(folder) / self.INDEX, {"emotions": self.emotions, "styles": entries})
 
     @classmethod
     def load(cls, folder: str | Path, config: MelConfig) -> StyleBank:
@@ -194,8 +196,7 @@ class StyleBank:
         """
         folder = Path(folder)
         try:
-            index = json.loads((folder / cls.INDEX).read_text())
-            tensors = load_file(folder / cls.FILE)
+            index, tensors = read_json(folder / cls.INDEX), read_safetensors(folder / cls.FILE)
             emotions = tuple(index["emotions"])
             styles = {
                 (e["speaker"], e["emotion"]): _style_of_tensors(e, tensors, emotions, config) for e in index["styles"]

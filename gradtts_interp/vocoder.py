@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from gradtts_interp.audio import mel_filters
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
-from gradtts_interp.files import atomic_path, read_json, read_torch, require_same_shapes, state_dict_of
-from gradtts_interp.griffin_lim import EDGE_FRAMES, INVERSE_ROUNDS, MelInverse, refine_phase
+from gradtts_interp.files import (
+    read_json,
+    read_safetensors,
+    read_torch,
+    require_same_shapes,
+    state_dict_of,
+    write_json,
+    write_safetensors,
+)
 from gradtts_interp.models.precision import arithmetic
 from gradtts_interp.pitch.contour import fill_unvoiced
 from hifigan import CONFIGS, AnyConfig, Generator, GeneratorConfig, HarmonicConfig, HarmonicGenerator
@@ -36,6 +41,11 @@ _OFFICIAL_MEL_FIELDS = {
     "fmax": "fmax_hz",
 }
 
+EDGE_FRAMES = 2
+"""Frames repeated on either side, so that the signal is longer than half a transform and its ends are not bent."""
+
+MOMENTUM = 0.9
+INVERSE_ROUNDS = 30
 
 PitchContour = tuple[Tensor, Tensor]
 """F0 in Hz, > 0 everywhere, and voicing from 0 to 1, of each mel frame: (T,) each."""
@@ -190,7 +200,7 @@ class Vocoder(MelDecoder):
     Args:
         config: Shape of the generator.
         mel_config: The mel contract it was trained on.
-        refinement_rounds: Rounds of :func:`~gradtts_interp.griffin_lim.refine_phase` after a HiFi-GAN; 0 for one
+        refinement_rounds: Rounds of :func:`refine_phase` after a HiFi-GAN; 0 for one
             trained to the end, as the official ones are, and for a harmonic source, whose phase is right.
     """
 
@@ -308,14 +318,14 @@ class Vocoder(MelDecoder):
 
     @classmethod
     def from_generator(
-        cls, generator: nn.Module, mel_config: MelConfig | None = None, *, refinement_rounds: int = 0
+        cls,
+        generator: Generator | HarmonicGenerator,
+        mel_config: MelConfig | None = None,
+        *,
+        refinement_rounds: int = 0,
     ) -> Vocoder:
         """Copy a generator in training (weight-normed or fused) into a vocoder."""
-        config = generator.config
-        if not isinstance(config, GeneratorConfig | HarmonicConfig):
-            name = type(config).__name__
-            raise InputError(f"generator has a configuration of {name}; expected GeneratorConfig or HarmonicConfig")
-        vocoder = cls(config, mel_config, refinement_rounds=refinement_rounds)
+        vocoder = cls(generator.config, mel_config, refinement_rounds=refinement_rounds)
         _load(vocoder.generator, generator.state_dict(), "the generator")
         return vocoder
 
@@ -341,13 +351,7 @@ class Vocoder(MelDecoder):
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{folder / CONFIG_FILE} is no vocoder configuration: {error}") from error
         weights = folder / WEIGHTS_FILE
-        if not weights.is_file():
-            raise CheckpointError(f"{weights}: no such file")
-        try:
-            state = load_file(weights)
-        except (SafetensorError, OSError, ValueError) as error:
-            raise CheckpointError(f"{weights} is damaged or no safetensors file: {error}") from error
-        _load(vocoder.generator, state, str(weights))
+        _load(vocoder.generator, read_safetensors(weights), str(weights))
         return vocoder
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -358,25 +362,22 @@ class Vocoder(MelDecoder):
         """
         folder = Path(folder)
         state = {name: value.detach().cpu().contiguous() for name, value in self.generator.state_dict().items()}
-        with atomic_path(folder / WEIGHTS_FILE) as temporary:
-            save_file(state, temporary)
+        write_safetensors(folder / WEIGHTS_FILE, state)
         values = {
             "kind": self.kind,
             "generator": self.generator.config.to_dict(),
             "mel": self.mel_config.to_dict(),
             "refinement_rounds": self.refinement_rounds,
         }
-        with atomic_path(folder / CONFIG_FILE) as temporary:
-            temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        write_json(folder / CONFIG_FILE, values)
 
     @classmethod
-    def from_official(cls, path: str | Path, config_json: str | Path | None = None) -> Vocoder:
+    def from_official(cls, path: str | Path) -> Vocoder:
         """Load an official HiFi-GAN generator such as ``generator_v1`` or ``hifigan.pt``.
 
         Args:
-            path: File made by ``torch.save``: a state dict, bare or under ``generator``.
-            config_json: Official configuration; by default ``config.json`` beside ``path``, and where there is none
-                the published shape that the weights fit.
+            path: File made by ``torch.save``: a state dict, bare or under ``generator``. The official configuration is
+                ``config.json`` beside it; where there is none, the published shape that the weights fit.
 
         Returns:
             The vocoder on the CPU.
@@ -387,10 +388,9 @@ class Vocoder(MelDecoder):
         """
         path = Path(path)
         state = _read_official(path)
-        beside = path.parent / CONFIG_FILE
-        if config_json is None and not beside.is_file():
+        config_path = path.parent / CONFIG_FILE
+        if not config_path.is_file():
             return _fit_published(cls, state, path)
-        config_path = Path(config_json) if config_json is not None else beside
         values = read_json(config_path)
         mel_values = {mine: values[name] for name, mine in _OFFICIAL_MEL_FIELDS.items() if name in values}
         try:
@@ -399,6 +399,38 @@ class Vocoder(MelDecoder):
             raise CheckpointError(f"{config_path} is no HiFi-GAN configuration: {error}") from error
         _load(vocoder.generator, state, str(path))
         return vocoder
+
+
+class MelInverse(nn.Module):
+    """Finds non-negative magnitudes behind a mel.
+
+    Args:
+        config: The mel contract.
+        rounds: Multiplicative updates (Lee and Seung 2001).
+    """
+
+    filters: Tensor
+    inverse: Tensor
+    covered: Tensor
+    """Bins that some filter sees (F,); of those above ``fmax_hz`` a mel says nothing."""
+
+    def __init__(self, config: MelConfig, *, rounds: int = INVERSE_ROUNDS) -> None:
+        super().__init__()
+        self.floor, self.rounds = config.log_floor, rounds
+        filters = torch.from_numpy(mel_filters(config))
+        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("inverse", torch.linalg.pinv(filters), persistent=False)
+        self.register_buffer("covered", filters.sum(0) > 0, persistent=False)
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        """Magnitudes (B, F, T) whose mels are near the log-mels (B, M, T)."""
+        mel = log_mel.to(self.filters).exp()
+        magnitude = torch.matmul(self.inverse, mel).clamp(min=self.floor)
+        target = torch.matmul(self.filters.T, mel)
+        for _ in range(self.rounds):
+            reached = torch.matmul(self.filters.T, torch.matmul(self.filters, magnitude))
+            magnitude = magnitude * target / reached.clamp(min=1e-12)
+        return magnitude
 
 
 class GriffinLimVocoder(MelDecoder):
@@ -449,10 +481,55 @@ class GriffinLimVocoder(MelDecoder):
         return audio[:, start : start + frames * config.hop_samples].clamp(-1.0, 1.0)
 
 
-VOCODERS: dict[str, Callable[..., MelDecoder]] = {
-    "hifigan": Vocoder.from_pretrained,
-    "griffin-lim": GriffinLimVocoder,
-}
+def refine_phase(
+    audio: Tensor,
+    magnitude: Tensor,
+    window: Tensor,
+    config: MelConfig,
+    *,
+    rounds: int,
+    covered: Tensor | None = None,
+) -> Tensor:
+    """Move audio towards given magnitudes, keeping as much of its phase as fits: fast Griffin-Lim from its own phase.
+
+    A vocoder that is not fully trained repeats its waveform at the frame rate, which is heard as a buzz and measured
+    as a wrong F0. A few rounds give back the magnitudes that the mel asks for, and the F0 with them.
+
+    Args:
+        audio: Samples (B, N), N = T * hop.
+        magnitude: Wanted magnitudes (B, F, T) on the mel's frames.
+        window: Analysis window (``config.window_samples``,).
+        config: The mel contract.
+        rounds: Rounds; 0 returns ``audio``.
+        covered: Bins (F,) bool that ``magnitude`` speaks of; the others keep the magnitudes of ``audio``. All if None.
+
+    Returns:
+        Samples (B, N).
+
+    Source: Perraudin, Balazs, Soendergaard 2013, "A fast Griffin-Lim algorithm".
+    """
+    if rounds == 0:
+        return audio
+    hop, samples = config.hop_samples, audio.shape[-1]
+    # Centred frames stand at multiples of the hop, the mel's half a hop later.
+    lead = EDGE_FRAMES * hop - hop // 2
+    length = samples + 2 * lead
+
+    def analyse(x: Tensor) -> Tensor:
+        return torch.stft(x, config.n_fft, hop, config.window_samples, window, return_complex=True)
+
+    def synthesise(spectrum: Tensor) -> Tensor:
+        fitted = wanted * spectrum / spectrum.abs().clamp(min=1e-9)
+        return torch.istft(fitted, config.n_fft, hop, config.window_samples, window, length=length)
+
+    wanted = nn.functional.pad(magnitude, (EDGE_FRAMES, EDGE_FRAMES), mode="replicate")
+    spectrum = previous = analyse(nn.functional.pad(audio, (lead, lead)))
+    if covered is not None:
+        wanted = wanted.where(covered[:, None], spectrum.abs())
+    for _ in range(rounds):
+        reached = analyse(synthesise(spectrum))
+        spectrum, previous = reached + MOMENTUM * (reached - previous), reached
+    return synthesise(spectrum)[:, lead : lead + samples].clamp(-1.0, 1.0)
 
 
 def generator_context(config: AnyConfig) -> int:

@@ -30,7 +30,6 @@ from gradtts_interp.cli.synthesize import add_arguments
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import read_json, read_torch
-from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.share_text import parse_bands, parse_curve, parse_words
 from gradtts_interp.interpolation.shares import Layout
 from gradtts_interp.job import StyleChoice
@@ -102,11 +101,10 @@ def targets(folder: Path) -> dict[str, Target]:
     speech = files["wav"]
     tiny = folder / "tiny"
     return {
-        "text": Target(lambda text: [f(text) for f in frontends], TEXT, 1000),
+        "text": Target(lambda text: [f(text) for f in frontends], TEXT, 1700),
         "curve": Target(lambda text: parse_curve(text).render(layout), SHARE_TEXT, 1000),
         "words": Target(lambda text: parse_words(text).render(layout), SHARE_TEXT, 700),
         "bands": Target(lambda text: parse_bands(text).render(layout), SHARE_TEXT, 700),
-        "share": Target(lambda made: _share(made).render(layout), SHARES, 700),
         "flags": Target(lambda words: check_flags(flags.parse_args(words)), FLAGS, 1000),
         "form": Target(lambda form: _job_and_command(form, pipeline, folder), FORMS, 700),
         "sentences": Target(write("lines.txt", read_lines), st.one_of(st.binary(max_size=200), st.text()), 500),
@@ -197,20 +195,6 @@ def _unpickle(path: Path) -> None:
         raise AssertionError("a hostile file was taken for a checkpoint")
 
 
-def _share(made: tuple[str, list[float]]) -> shares.Share:
-    kind, values = made
-    x, y, z = [*values, 0.5, 0.5, 0.5][:3]
-    return {
-        "constant": lambda: shares.constant(x),
-        "step": lambda: shares.step(x),
-        "ramp": lambda: shares.ramp(x, y) * shares.step(z),
-        "curve": lambda: shares.curve([(v, w) for v, w in zip(values, values[::-1], strict=True)]) + shares.constant(x),
-        "bands": lambda: ~shares.bands(x, y, inside=z),
-        "words": lambda: shares.words({0: x, 1: y}),
-        "phonemes": lambda: shares.phonemes({int(x) if abs(x) < 1e9 else 0: y}),
-    }[kind]()
-
-
 # -- how input is made ----------------------------------------------------------------------------------------------
 
 warnings.filterwarnings("ignore", category=SyntaxWarning)
@@ -220,9 +204,6 @@ _PARTS = st.sampled_from(
 TEXT = st.one_of(st.text(max_size=60), st.lists(_PARTS | st.text(max_size=6), max_size=12).map(" ".join))
 SHARE_TEXT = st.one_of(st.text(max_size=20), st.text("0123456789.,:-+eabwsinf ", max_size=24))
 NUMBERS = st.floats() | st.floats(0, 1) | st.sampled_from([0.0, 1.0, 8000.0])
-SHARES = st.tuples(
-    st.sampled_from(["constant", "step", "ramp", "curve", "bands", "words", "phonemes"]), st.lists(NUMBERS, max_size=5)
-)
 _WORDS = "-s -s2 --mode --curve --weight --mechanism --text --emotion -t --seed time mix 0:0,1:1 0.5 12 nan -1".split()
 FLAGS = st.lists(st.sampled_from(_WORDS) | st.text(max_size=5), max_size=8)
 CHOICES = st.builds(

@@ -65,18 +65,3 @@ def test_frequency_mode_has_the_first_style_s_pitch(renders):
     blend = praat_f0_hz(renders["frequency"])
     to_a, to_b = semitones(blend, praat_f0_hz(renders["a"])), semitones(blend, praat_f0_hz(renders["b"]))
     assert to_b > 3 * to_a
-
-
-def test_endpoints_of_a_mix_are_the_plain_renders(tts, renders):
-    a, b = tts.style(speaker=12), tts.style(speaker=10)
-    durations = [renders["a"].durations.tolist()]
-    for weight, name in ((0.0, "a"), (1.0, "b")):
-        mixed = tts(TEXT, a, b, share=shares.constant(weight), durations=durations, **FAST)
-        np.testing.assert_allclose(mixed.mel, renders[name].mel, atol=1e-5)
-
-
-def test_a_line_sounds_the_same_alone_and_in_a_batch(tts, renders):
-    a, b = tts.style(speaker=12), tts.style(speaker=10)
-    other = "Good morning, my old friend."
-    pair = tts([other, TEXT], a, b, share=shares.ramp(0.2, 0.8), **FAST)
-    np.testing.assert_allclose(pair[1].mel, renders["time"].mel, atol=1e-4)

@@ -2,10 +2,7 @@
 
 import logging
 import os
-import subprocess
-import sys
 import traceback
-from pathlib import Path
 
 import pytest
 from counting import record
@@ -16,7 +13,6 @@ from gradtts_interp.errors import InputError
 
 FAST_CASES = 4
 LEAST_CASES = 10_000
-COVERAGE_CASES = 10_000
 
 
 @pytest.fixture(scope="module")
@@ -78,19 +74,3 @@ def test_ten_thousand_cases(all_targets):
     )
     assert not found, summary
     assert sum(ran.values()) >= LEAST_CASES
-
-
-@pytest.mark.slow
-def test_cases_led_by_coverage(tmp_path):
-    pytest.importorskip("atheris", reason="atheris is not installed (it has wheels for few Pythons)")
-    script = Path(__file__).with_name("fuzz_by_coverage.py")
-    done = subprocess.run(
-        [sys.executable, str(script), f"-atheris_runs={COVERAGE_CASES}", "-max_len=200"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=1800,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert f"Done {COVERAGE_CASES} " in done.stderr + done.stdout, done.stderr[-1000:]
-    record("fuzz", "readers in pure Python, led by coverage (atheris)", cases=COVERAGE_CASES, failures=0)

@@ -14,22 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def command(checkpoint, out, *more):
-    words = [
-        "--text",
-        "A cat.",
-        "--text",
-        "Two dogs ran.",
-        "-c",
-        checkpoint,
-        "-s",
-        12,
-        "-s2",
-        10,
-        "-t",
-        1,
-        "--out",
-        out,
-    ]
+    words = ["--text=A cat.", "--text=Two dogs ran.", *"-s 12 -s2 10 -t 1".split(), "-c", checkpoint, "--out", out]
     return [sys.executable, "-m", "gradtts_interp.cli.main", "synthesize", *map(str, [*words, *more])]
 
 

@@ -48,14 +48,17 @@ def test_a_harmonic_source_is_exported_as_its_networks(exported, tmp_path):
 def test_the_step_loop_is_outside(exported):
     tts, folder, _ = exported
     session = onnxruntime.InferenceSession(folder / "estimator.onnx", providers=["CPUExecutionProvider"])
-    inputs = onnx_export.estimator_inputs(tts, 9)
-    network = onnx_export.EstimatorGraph(tts.model)
+    graph = onnx_export.graphs_of(tts.model, tts.vocoder)["estimator"]
+    inputs = graph.inputs(9, tts.model.frame_multiple)
     answers = []
-    for score in (lambda **v: session.run(None, {k: x.numpy() for k, x in v.items()})[0], network):
+    for score in (
+        lambda **v: session.run(None, {k: x.numpy() for k, x in v.items()})[0],
+        lambda **v: graph(*v.values())[0],
+    ):
         x = inputs["x"]
         for step in range(3):
             with torch.no_grad():
-                answer = torch.as_tensor(score(**{**inputs, "x": x, "t": torch.tensor([1 - (step + 0.5) / 3])}))
+                answer = torch.as_tensor(score(**{**inputs, "x": x, "t": torch.tensor([1 - (step + 0.5) / 3])})[0])
             x = x - 0.1 * (inputs["mu"] - x - answer)
         answers.append(x.numpy())
     np.testing.assert_allclose(*answers, atol=1e-3)

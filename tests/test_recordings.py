@@ -21,8 +21,13 @@ from gradtts_interp.config import MelConfig  # noqa: E402
 from gradtts_interp.errors import InputError  # noqa: E402
 from gradtts_interp.evaluation.signal import Listener  # noqa: E402
 from gradtts_interp.evaluation.trackers import TRACKERS  # noqa: E402
-from gradtts_interp.pitch.contour import extract_contour, frame_energy_db, prosody_vector, track_f0  # noqa: E402
-from gradtts_interp.pitch.second_reading import second_opinion  # noqa: E402
+from gradtts_interp.pitch.contour import (  # noqa: E402
+    extract_contour,
+    frame_energy_db,
+    prosody_vector,
+    second_opinion,  # noqa: E402
+    track_f0,
+)
 from gradtts_interp.styles import LONGEST_REFERENCE_SECONDS, style_of_audio  # noqa: E402
 from gradtts_interp.training.filelist import cached_features  # noqa: E402
 
@@ -86,11 +91,6 @@ class TestPreparation:
         assert heard.audio.shape == quiet_ends.shape and abs(heard.audio.mean()) < 1e-6
         assert (np.abs(prosody_vector(heard.contour) - style.prosody) <= noisy.LIMITS).all()
 
-    def test_silence_is_cut_off_before_and_after(self):
-        samples = speech("rms")
-        found = read(np.concatenate([np.zeros(3 * RATE), samples, np.zeros(2 * RATE)])).audio
-        assert len(samples) - 0.3 * RATE < len(found) <= len(samples) + 0.4 * RATE
-
     def test_the_window_is_taken_from_speech(self):
         samples = np.concatenate([voice(150, 1.0), np.zeros(20 * RATE), voice(240, 7.5), np.zeros(5 * RATE)])
         style = style_of_audio(samples.astype(np.float32), MEL, sample_rate_hz=RATE)
@@ -119,9 +119,11 @@ class TestChannels:
         found = read_audio(np.stack([0.5 * np.sin(2 * np.pi * 50 * time), samples], 1), source_rate_hz=RATE)
         assert np.allclose(found, samples, atol=1e-6)
 
-    def test_antiphase_and_strangers_are_told(self):
+    def test_antiphase_and_strangers_are_told(self, caplog):
         samples = voice()
-        assert "channels 1 and 2 are in antiphase" in read(np.stack([samples, -0.9 * samples], 1)).notes[0]
+        opposed = np.stack([samples, -0.9 * samples], 1).astype(np.float32)
+        (note,) = style_of_audio(opposed, MEL, sample_rate_hz=RATE).notes
+        assert "channels 1 and 2 are in antiphase" in note and note == caplog.records[0].getMessage()
         assert "hold different sounds" in read(np.stack([samples, voice(211.0)], 1)).notes[0]
         assert read(np.stack([samples, samples], 1)).notes == ()
         assert read(np.stack([samples, 0.8 * samples], 1)).notes == ()
@@ -143,16 +145,6 @@ class TestClipping:
     def test_loud_speech_that_is_not_clipped_is_left_alone(self, name):
         samples = speech(name)
         assert read(samples / np.abs(samples).max()).notes == ()
-
-    @pytest.mark.slow
-    def test_a_clipped_reference_makes_no_clipped_speech(self):
-        from gradtts_interp import GradTTSInterpPipeline
-
-        tts = GradTTSInterpPipeline.from_pretrained(ROOT / "checkpts" / "demo")
-        style = tts.style(np.clip(20 * speech("kal16"), -1, 1).astype(np.float32), sample_rate_hz=RATE)
-        heard = tts("Good morning, everybody.", style, num_inference_steps=10, seed=0)
-        assert np.abs(heard.audio).max() < 0.99
-        assert any("it is clipped" in note for note in heard.notes)
 
 
 class TestPitchNotes:
@@ -182,11 +174,6 @@ class TestPitchNotes:
     def test_ordinary_voices_have_no_note(self, name, caplog):
         assert style_of_audio(speech(name).astype(np.float32), MEL, sample_rate_hz=RATE).notes == ()
         assert not caplog.records
-
-    def test_notes_are_logged(self, caplog):
-        samples = voice(150.0).astype(np.float32)
-        style = style_of_audio(np.stack([samples, -samples], 1), MEL, sample_rate_hz=RATE)
-        assert [record.getMessage() for record in caplog.records] == list(style.notes) and len(style.notes) == 1
 
 
 class TestPitchReader:
@@ -255,12 +242,3 @@ class TestSources:
         path.write_bytes(data)
         assert torch.equal(read_audio(path), expected)
         assert torch.equal(read_audio(io.BytesIO(bytes(data))), expected)
-
-    def test_an_empty_wav_stays_empty(self, tmp_path):
-        soundfile.write(tmp_path / "a.wav", np.zeros(0), RATE)
-        data = (tmp_path / "a.wav").read_bytes()
-        for content in (data, data + b"LIST" + struct.pack("<I", 4) + b"INFO"):
-            content = content[:4] + struct.pack("<I", len(content) - 8) + content[8:]
-            (tmp_path / "b.wav").write_bytes(content)
-            with pytest.raises(InputError, match="holds no samples"):
-                read_audio(tmp_path / "b.wav")

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import pickle
-import zipfile
 
 import pytest
 import torch
@@ -13,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from gradtts_interp.audio import log_mel
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
-from gradtts_interp.vocoder import VOCODERS, GriffinLimVocoder, Vocoder
+from gradtts_interp.pitch.contour import extract_contour
+from gradtts_interp.vocoder import GriffinLimVocoder, MelInverse, Vocoder, refine_phase
 from hifigan import CONFIGS, Generator, GeneratorConfig, HarmonicConfig
 from hifigan.generator import to_official
 
@@ -53,16 +53,19 @@ def test_official_file_gives_the_official_audio(golden_dir, tmp_path, version):
 
 
 @pytest.mark.parametrize("version", ["v2", "v3"])
-def test_published_shape_is_found_without_config(tmp_path, version):
-    torch.save({"generator": to_official(Generator(CONFIGS[version]).state_dict())}, tmp_path / "g")
+@pytest.mark.parametrize(
+    "wrapped", [lambda state: {"generator": state}, lambda state: {f"module.{k}": state[k] for k in state}]
+)
+def test_published_shape_is_found_without_config(tmp_path, version, wrapped):
+    torch.save(wrapped(to_official(Generator(CONFIGS[version]).state_dict())), tmp_path / "g")
     assert Vocoder.from_official(tmp_path / "g").generator.config == CONFIGS[version]
 
 
 def test_official_mel_settings_become_the_contract(tmp_path):
     torch.save({"generator": to_official(Generator(TINY).state_dict())}, tmp_path / "g")
     settings = {"sampling_rate": 16000, "n_fft": 1024, "hop_size": 256, "win_size": 800, "fmin": 50, "fmax": 7600}
-    (tmp_path / "other.json").write_text(json.dumps(TINY.to_dict() | settings))
-    contract = Vocoder.from_official(tmp_path / "g", tmp_path / "other.json").mel_config
+    (tmp_path / "config.json").write_text(json.dumps(TINY.to_dict() | settings))
+    contract = Vocoder.from_official(tmp_path / "g").mel_config
     assert contract == MelConfig(sample_rate_hz=16000, window_samples=800, fmin_hz=50, fmax_hz=7600)
 
 
@@ -74,51 +77,23 @@ class Hostile:
 def test_files_that_are_no_generator_are_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "g"
-    with pytest.raises(CheckpointError, match="g: no such file"):
-        Vocoder.from_official(path)
-    torch.save({"generator": Hostile()}, path)
-    with pytest.raises(CheckpointError, match="holds more than tensors"):
-        Vocoder.from_official(path)
-    assert not (tmp_path / "hostile-was-here").exists()
-    torch.save({"generator": to_official(Generator(CONFIGS["v2"]).state_dict())}, path)
-    whole = path.read_bytes()
-    for damaged in (whole[: len(whole) // 2], b"", b"text", whole[:-200], bytes(1000)):
-        path.write_bytes(damaged)
-        with pytest.raises(CheckpointError, match="is damaged"):
-            Vocoder.from_official(path)
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("x", "y")
-    with pytest.raises(CheckpointError, match="is damaged"):
-        Vocoder.from_official(path)
-    torch.save({"model": {}}, path)
-    with pytest.raises(CheckpointError, match=r"holds \['model'\]; expected a state dict, bare or under 'generator'"):
-        Vocoder.from_official(path)
-    torch.save([1, 2], path)
-    with pytest.raises(CheckpointError, match="holds list"):
-        Vocoder.from_official(path)
-
-
-def test_first_weight_that_differs_is_named(tmp_path):
     weights = to_official(Generator(TINY).state_dict())
-    path = tmp_path / "g"
-
-    def load(state):
-        torch.save({"generator": state}, path)
-        (tmp_path / "config.json").write_text(json.dumps(TINY.to_dict()))
-        return Vocoder.from_official(path)
-
-    load(weights)
-    with pytest.raises(CheckpointError, match=r"lacks conv_pre.bias of shape \(16,\)"):
-        load({name: value for name, value in weights.items() if name != "conv_pre.bias"})
+    for content, message in (
+        (None, "g: no such file"),
+        ({"generator": Hostile()}, "holds more than tensors"),
+        ({"model": {}}, r"holds \['model'\]; expected a state dict, bare or under 'generator'"),
+        ([1, 2], "holds list"),
+        ({k: v for k, v in weights.items() if k != "conv_pre.weight_g"}, "conv_pre.weight_v has no conv_pre.weight_g"),
+        (weights, r"fits none of the published shapes.*v3: .*conv_pre.bias has shape"),
+    ):
+        if content is not None:
+            torch.save(content, path)
+        with pytest.raises(CheckpointError, match=message):
+            Vocoder.from_official(path)
+    assert not (tmp_path / "hostile-was-here").exists()
+    (tmp_path / "config.json").write_text(json.dumps(TINY.to_dict()))
+    torch.save({"generator": weights | {"ups.0.bias": torch.zeros(9)}}, path)
     with pytest.raises(CheckpointError, match=r"ups.0.bias has shape \(9,\); expected \(8,\)"):
-        load(weights | {"ups.0.bias": torch.zeros(9)})
-    with pytest.raises(CheckpointError, match=r"has more.bias of shape \(2,\), which"):
-        load(weights | {"more.bias": torch.zeros(2)})
-    with pytest.raises(CheckpointError, match="conv_pre.weight_v has no conv_pre.weight_g"):
-        load({name: value for name, value in weights.items() if name != "conv_pre.weight_g"})
-    load(weights)
-    (tmp_path / "config.json").unlink()
-    with pytest.raises(CheckpointError, match=r"fits none of the published shapes.*v3: .*conv_pre.bias has shape"):
         Vocoder.from_official(path)
 
 
@@ -128,8 +103,6 @@ def test_official_config_that_is_none(tmp_path):
         (tmp_path / "config.json").write_text(text)
         with pytest.raises(CheckpointError, match=message):
             Vocoder.from_official(tmp_path / "g")
-    with pytest.raises(CheckpointError, match="none.json cannot be read"):
-        Vocoder.from_official(tmp_path / "g", tmp_path / "none.json")
 
 
 def test_saved_folder_round_trip_and_damage(vocoder, tmp_path):
@@ -138,21 +111,12 @@ def test_saved_folder_round_trip_and_damage(vocoder, tmp_path):
     mel = torch.randn(80, 9)
     assert torch.equal(Vocoder.from_pretrained(folder)(mel, MEL), vocoder(mel, MEL))
     assert sorted(os.listdir(folder)) == ["config.json", "model.safetensors"]
-    weights = (folder / "model.safetensors").read_bytes()
-    (folder / "model.safetensors").write_bytes(weights[:-100])
-    with pytest.raises(CheckpointError, match="model.safetensors is damaged"):
-        Vocoder.from_pretrained(folder)
     save_file({"x": torch.zeros(1)}, folder / "model.safetensors")
-    with pytest.raises(CheckpointError, match="lacks conv_pre.bias"):
-        Vocoder.from_pretrained(folder)
-    (folder / "model.safetensors").unlink()
-    with pytest.raises(CheckpointError, match="model.safetensors: no such file"):
+    with pytest.raises(CheckpointError, match="model.safetensors lacks conv_pre.bias"):
         Vocoder.from_pretrained(folder)
     (folder / "config.json").write_text('{"generator": {}}')
     with pytest.raises(CheckpointError, match="no vocoder configuration.*lacks 'resblock'"):
         Vocoder.from_pretrained(folder)
-    with pytest.raises(CheckpointError, match="config.json cannot be read"):
-        Vocoder.from_pretrained(tmp_path / "nowhere")
 
 
 def test_generator_in_training_is_copied():
@@ -161,9 +125,6 @@ def test_generator_in_training_is_copied():
     mel = torch.randn(1, 80, 7)
     with torch.inference_mode():
         assert torch.allclose(vocoder(mel, MEL), generator(mel)[:, 0], atol=1e-6)
-    generator.config = None
-    with pytest.raises(InputError, match="configuration of NoneType"):
-        Vocoder.from_generator(generator)
 
 
 @pytest.mark.parametrize("make", [lambda: Vocoder(TINY), GriffinLimVocoder])
@@ -197,29 +158,17 @@ def test_batches_equal_singles(make):
     assert all(torch.equal(a, b) for a, b in zip(mels, kept, strict=True))
 
 
-def test_gradient_reaches_the_mel(vocoder):
-    mel = torch.randn(80, 5, requires_grad=True)
-    vocoder(mel, MEL).sum().backward()
-    assert mel.grad.abs().max() > 0
-
-
 def test_griffin_lim_keeps_mel_length_and_time():
     audio = speechlike()
     mel = log_mel(audio, MEL)
-    again = VOCODERS["griffin-lim"]()(mel, MEL)
+    again = GriffinLimVocoder()(mel, MEL)
     assert again.shape == (mel.shape[1] * 256,)
     distance = (log_mel(again, MEL) - mel).clamp(-20, 20).abs()
     # where there is energy; between harmonics and above the last one the floor is out of reach
     assert distance[mel > -5].mean() < 0.35
     click = torch.zeros(256 * 60)
     click[256 * 30 + 128] = 0.9
-    assert abs(VOCODERS["griffin-lim"]()(log_mel(click, MEL), MEL).abs().argmax().item() - (256 * 30 + 128)) < 300
-
-
-def test_vocoders_are_named_and_made_alike(vocoder, tmp_path):
-    vocoder.save_pretrained(tmp_path)
-    assert isinstance(VOCODERS["hifigan"](tmp_path), Vocoder)
-    assert VOCODERS["hifigan"](tmp_path).device == torch.device("cpu")
+    assert abs(GriffinLimVocoder()(log_mel(click, MEL), MEL).abs().argmax().item() - (256 * 30 + 128)) < 300
 
 
 # -- a harmonic source ------------------------------------------------------------------------------------------------
@@ -294,6 +243,13 @@ def test_pieces_of_a_harmonic_vocoder_are_the_whole(harmonic, given):
     assert torch.allclose(torch.cat(pieces), whole, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["vocoder", "harmonic"])
+def test_gradient_reaches_the_mel(kind, request):
+    mel = (torch.randn(80, 12) - 5).requires_grad_()
+    request.getfixturevalue(kind)(mel, MEL, contour_of(12)).square().sum().backward()
+    assert torch.isfinite(mel.grad).all() and mel.grad.abs().max() > 0
+
+
 def test_contours_that_do_not_belong_to_the_mel(harmonic):
     mel, (f0_hz, voiced) = torch.zeros(80, 10), contour_of(10)
     with pytest.raises(InputError, match=r"contour of shapes \(9,\), \(10,\); expected \(10,\) as the mel"):
@@ -314,24 +270,64 @@ def test_harmonic_vocoder_refuses_other_contracts_and_refinement():
         Vocoder(HARMONIC, dataclasses.replace(MEL, fmax_hz=7600))
 
 
-def test_gradient_passes_a_harmonic_source(harmonic):
-    mel = (torch.randn(80, 12) - 5).requires_grad_()
-    harmonic(mel, MEL, contour_of(12)).square().sum().backward()
-    assert torch.isfinite(mel.grad).all() and mel.grad.abs().max() > 0
-
-
-@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
-@pytest.mark.parametrize("wrap", [False, True])
-def test_bare_and_wrapped_state_dicts_load(tmp_path, prefix, wrap):
-    state = to_official(Generator(CONFIGS["v3"]).state_dict())
-    torch.save({"generator": state}, tmp_path / "plain")
-    named = {prefix + name: value for name, value in state.items()}
-    torch.save({"generator": named} if wrap else named, tmp_path / "g")
-    found, expected = (Vocoder.from_official(tmp_path / name).state_dict() for name in ("g", "plain"))
-    assert found.keys() == expected.keys() and all(torch.equal(found[k], expected[k]) for k in found)
-
-
 def test_a_vocoder_can_be_pickled():
     vocoder = Vocoder(TINY)
     again = pickle.loads(pickle.dumps(vocoder))
     assert all(torch.equal(v, again.state_dict()[k]) for k, v in vocoder.state_dict().items())
+
+
+# -- refined phase ----------------------------------------------------------------------------------------------------
+
+
+def harmonic_tone(f0_hz: float, seconds: float = 1.0) -> torch.Tensor:
+    t = torch.arange(int(seconds * MEL.sample_rate_hz)) / MEL.sample_rate_hz
+    tone = sum(torch.sin(2 * torch.pi * f0_hz * k * t) / k for k in range(1, 20))
+    return (0.2 * tone)[: len(tone) // 256 * 256]
+
+
+def test_magnitudes_have_the_mel_they_were_made_for():
+    mel = log_mel(harmonic_tone(150.0), MEL)[None]
+    inverse = MelInverse(MEL)
+    reached = torch.matmul(inverse.filters, inverse(mel)).clamp(min=1e-5).log()
+    assert (reached - mel).abs().mean() < 0.1
+
+
+def test_refinement_gives_back_the_pitch_that_a_buzz_has_lost():
+    target, buzz = harmonic_tone(150.0), harmonic_tone(MEL.frame_rate_hz)
+    magnitude = MelInverse(MEL)(log_mel(target, MEL)[None])
+    refined = refine_phase(buzz[None], magnitude, torch.hann_window(1024), MEL, rounds=30)[0]
+    assert refined.shape == buzz.shape
+    before = (log_mel(buzz, MEL) - log_mel(target, MEL)).abs().mean()
+    after = (log_mel(refined, MEL) - log_mel(target, MEL)).abs().mean()
+    assert after < before / 4
+    contour = extract_contour(refined.numpy(), MEL)
+    assert abs(float(torch.tensor(contour.f0_hz[contour.voiced]).median()) / 150.0 - 1) < 0.02
+
+
+def test_bins_that_no_filter_sees_keep_what_the_generator_made_of_them():
+    """The mel ends at 8 kHz; a Griffin-Lim over all bins took the band above it away."""
+    source = torch.Generator().manual_seed(0)
+    noise = 0.05 * torch.randn(1, 86 * 256, generator=source)
+    inverse = MelInverse(MEL)
+    magnitude, window = inverse(log_mel(noise, MEL)), torch.hann_window(1024)
+    assert not inverse.covered[-1] and inverse.covered[100] and 0.7 < inverse.covered.float().mean() < 0.75
+
+    def power_above(audio: torch.Tensor) -> float:
+        spectrum = torch.fft.rfft(audio[0])
+        return float(spectrum[int(len(spectrum) * 8200 / 11025) :].abs().square().sum())
+
+    kept = refine_phase(noise, magnitude, window, MEL, rounds=8, covered=inverse.covered)
+    lost = refine_phase(noise, magnitude, window, MEL, rounds=8)
+    assert 0.5 < power_above(kept) / power_above(noise) < 1.5 and power_above(lost) < 0.05 * power_above(noise)
+
+
+@pytest.mark.parametrize("rounds", [-1, 2.5, True, "3"])
+def test_strange_rounds_are_refused(rounds, tmp_path):
+    with pytest.raises(InputError, match="refinement rounds"):
+        Vocoder(TINY, refinement_rounds=rounds)
+    Vocoder(TINY, refinement_rounds=7).save_pretrained(tmp_path)
+    assert Vocoder.from_pretrained(tmp_path).refinement_rounds == 7
+    path = tmp_path / "config.json"
+    path.write_text(path.read_text().replace('"refinement_rounds": 7', f'"refinement_rounds": {json.dumps(rounds)}'))
+    with pytest.raises(CheckpointError, match="refinement rounds"):
+        Vocoder.from_pretrained(tmp_path)

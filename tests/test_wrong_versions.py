@@ -14,9 +14,9 @@ from tiny import tiny_style
 
 from gradtts_interp.audio import write_wav
 from gradtts_interp.config import MelConfig
-from gradtts_interp.griffin_lim import refine_phase
 from gradtts_interp.interpolation import shares
 from gradtts_interp.models.grad_tts import GradTTS
+from gradtts_interp.vocoder import refine_phase
 
 TEXT = "Go on."
 A, B = tiny_style(1, f0_hz=90.0), tiny_style(2, frames=41, f0_hz=330.0)

@@ -10,8 +10,7 @@ from gradtts_interp.corpus.speakers import EMOTIONS, main_base, speaker_voice
 from gradtts_interp.corpus.teacher import VOICES
 from gradtts_interp.evaluation.contours import f0_spread, level_semitones
 from gradtts_interp.evaluation.speakers import cosine_similarity
-from gradtts_interp.pitch.contour import Contour, prosody_vector
-from gradtts_interp.pitch.second_reading import second_opinion
+from gradtts_interp.pitch.contour import Contour, prosody_vector, second_opinion
 
 SPEAKER_SENTENCES = 3
 RECORDINGS = ", recordings"

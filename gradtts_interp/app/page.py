@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from gradtts_interp.app.form import MODES_OF_TWO, Form
-from gradtts_interp.app.rendering import Answer, FormRenderer, StoppedError
+from gradtts_interp.app.rendering import FormRenderer, Rendered, StoppedError
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
@@ -231,7 +231,7 @@ def _style_of(values: Any) -> StyleChoice | None:
     return StyleChoice() if source in (SPEAKER, RECORDING) else None
 
 
-def values_of(answer: Answer) -> list[Any]:
+def values_of(answer: Rendered) -> list[Any]:
     """Values of what is shown, in the order of its fields."""
     sounds = [None if path is None else str(path) for path in answer.sounds]
     attention_map = None if answer.attention_map is None else str(answer.attention_map)

@@ -18,7 +18,7 @@ from gradtts_interp.audio import read_audio, write_wav
 from gradtts_interp.cli.rendering import COMPARISON, Take, is_out_of_memory, speak, write_outputs
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.figures import attention_figure
-from gradtts_interp.files import atomic_path
+from gradtts_interp.files import write_text
 from gradtts_interp.job import Job, StyleChoice
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.plots.drawing import save_figure
@@ -33,7 +33,7 @@ class StoppedError(InputError):
 
 
 @dataclass(frozen=True)
-class Answer:
+class Rendered:
     """What is shown of one rendering.
 
     Attributes:
@@ -129,7 +129,7 @@ class FormRenderer:
         self.stop(visitor)
         shutil.rmtree(self._folder(visitor), ignore_errors=True)
 
-    def render(self, form: Form, visitor: str, progress: Progress | None = None) -> Answer:
+    def render(self, form: Form, visitor: str, progress: Progress | None = None) -> Rendered:
         """Speak as a form says; the visitor's earlier files are removed.
 
         Args:
@@ -172,7 +172,7 @@ class FormRenderer:
     def _folder(self, visitor: str) -> Path:
         return self.root / f"visitor-{''.join(c for c in visitor if c.isalnum())}"
 
-    def _render(self, form: Form, folder: Path, on_step: Callable[..., dict], tell: Progress) -> Answer:
+    def _render(self, form: Form, folder: Path, on_step: Callable[..., dict], tell: Progress) -> Rendered:
         form = replace(form, a=self._kept(form.a, folder, "a"), b=form.b and self._kept(form.b, folder, "b"))
         attention = records_attention(form, self.pipeline)
         command = command_of(form, self.checkpoint, self.vocoder, attention=attention)
@@ -215,17 +215,16 @@ def _raise_if_stopped(stop: threading.Event) -> None:
         raise StoppedError("stopped")
 
 
-def _write(job: Job, take: Take, folder: Path, command: str, recordings: Sequence[Path]) -> Answer:
+def _write(job: Job, take: Take, folder: Path, command: str, recordings: Sequence[Path]) -> Rendered:
     line = job.lines[0]
     report, files = write_outputs(job, line, take)
     script = folder / "command.txt"
-    with atomic_path(script) as temporary:
-        temporary.write_text(command + "\n", encoding="utf-8")
+    write_text(script, command + "\n")
     attention_map = None
     if take.speech.attention:
         attention_map = folder / "attention.png"
         save_figure(attention_figure(take.speech.attention, take.speech.seconds), attention_map)
-    return Answer(
+    return Rendered(
         picture=files["png"],
         attention_map=attention_map,
         sounds=(files["wav"], _sound(take.a, folder / "a_alone.wav"), _sound(take.b, folder / "b_alone.wav")),

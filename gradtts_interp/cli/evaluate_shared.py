@@ -29,7 +29,7 @@ from gradtts_interp.evaluation.signal import MeasuringSettings
 from gradtts_interp.evaluation.tables import Table, number, tabulate, write_rows
 from gradtts_interp.evaluation.trackers import TRACKERS
 from gradtts_interp.pitch.contour import require_f0_range
-from gradtts_interp.plots.data_uri import AUDIO_FORMATS
+from gradtts_interp.plots.drawing import AUDIO_FORMATS
 
 SPEAKER_ENCODER = "speaker-demo"
 

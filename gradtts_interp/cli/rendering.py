@@ -21,8 +21,8 @@ from gradtts_interp.evaluation.blend import SMALLEST_RANGE_CENTS, RealisedShare,
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
 from gradtts_interp.job import Job, Sentence
+from gradtts_interp.pitch.contour import f0_statistics, thirds
 from gradtts_interp.pitch.files import curve_of_contour, write_pitch
-from gradtts_interp.pitch.statistics import f0_statistics, thirds
 from gradtts_interp.sampling import SamplingOptions, length_batches
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.pitch.contour import ENERGY_FLOOR_DB, Contour
-from gradtts_interp.pitch.statistics import f0_statistics
+from gradtts_interp.pitch.contour import ENERGY_FLOOR_DB, Contour, f0_statistics
 from gradtts_interp.units import CENTS_PER_OCTAVE, ratio_to_cents, ratio_to_semitones
 
 GROSS_ERROR = 0.2

@@ -17,9 +17,8 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.tables import Table, number
 from gradtts_interp.files import atomic_path
-from gradtts_interp.pitch.contour import Contour
-from gradtts_interp.pitch.statistics import f0_statistics
-from gradtts_interp.plots.data_uri import audio_uri, picture_uri
+from gradtts_interp.pitch.contour import Contour, f0_statistics
+from gradtts_interp.plots.drawing import audio_uri, picture_uri
 
 TEMPLATE = Path(__file__).with_name("report.html")
 SHOWN = "shown"
@@ -114,7 +113,7 @@ def write_report(report: Report, path: str | Path, *, audio_format: str = "flac"
     Args:
         report: What it holds.
         path: Where to write, in the folder of the run.
-        audio_format: Of the players; see :func:`~gradtts_interp.plots.data_uri.audio_uri`.
+        audio_format: Of the players; see :func:`~gradtts_interp.plots.drawing.audio_uri`.
 
     Returns:
         The path.

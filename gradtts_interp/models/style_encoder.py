@@ -48,7 +48,7 @@ class StyleEncoder(nn.Module):
     def __init__(self, config: StyleConfig, *, n_mels: int, pooled_channels: int, timbre_width: int = 0) -> None:
         super().__init__()
         self.config = config
-        self.known: dict[Any, Any] = {}  # tokens of styles that were read before, see `interpolation.reading`
+        self.known: dict[Any, Any] = {}  # tokens of styles that were read before, see `interpolation.conditioning`
         width = config.width
         self.patches = Linear(config.patch_bins * config.patch_frames, width)
         self.bins = nn.Embedding(-(-n_mels // config.patch_bins), width)

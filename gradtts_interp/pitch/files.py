@@ -243,14 +243,13 @@ _READERS: dict[str, Callable[[Path, float], PitchCurve]] = {
 # -- writing --------------------------------------------------------------------------------------------------------
 
 
-def write_pitch(path: str | Path, curve: PitchCurve, *, short: bool = False) -> None:
+def write_pitch(path: str | Path, curve: PitchCurve) -> None:
     """Write F0 in the format of the suffix; the file appears whole or not at all. Needs no extra.
 
     Args:
         path: ``.csv``, ``.tsv``, ``.PitchTier`` (Hz of the voiced points only), ``.npy`` (times and Hz, NaN where
             unvoiced) or ``.npz``.
         curve: What to write.
-        short: Whether a PitchTier is in Praat's short text format instead of the long one.
 
     Raises:
         InputError: Another suffix, or a PitchTier or ``.npy`` of semitones, which those do not hold.
@@ -269,8 +268,8 @@ def write_pitch(path: str | Path, curve: PitchCurve, *, short: bool = False) -> 
             with temporary.open("w", encoding="utf-8", newline="") as file:
                 csv.writer(file, delimiter="\t" if kind == ".tsv" else ",").writerows([("time_s", name), *rows])
         elif kind == ".pitchtier":
-            write = _short_tier if short else _long_tier
-            temporary.write_text(write(times[voiced], values[voiced], float(times[-1])), encoding="utf-8", newline="\n")
+            tier = _pitch_tier(times[voiced], values[voiced], float(times[-1]))
+            temporary.write_text(tier, encoding="utf-8", newline="\n")
         else:
             values = np.where(voiced, values, np.nan)
             if kind == ".npy":
@@ -280,16 +279,9 @@ def write_pitch(path: str | Path, curve: PitchCurve, *, short: bool = False) -> 
                 np.savez(temporary, **{name: values, "times_s": times, "voiced": voiced})  # type: ignore[arg-type]
 
 
-_HEAD = 'File type = "ooTextFile"\nObject class = "PitchTier"\n'
-
-
-def _short_tier(times: NDArray[Any], values: NDArray[Any], end: float) -> str:
-    numbers = [number for point in zip(times.tolist(), values.tolist(), strict=True) for number in point]
-    return "\n".join([_HEAD, "0", repr(end), str(len(times)), *map(repr, numbers)]) + "\n"
-
-
-def _long_tier(times: NDArray[Any], values: NDArray[Any], end: float) -> str:
-    lines = [_HEAD, "xmin = 0", f"xmax = {end!r}", f"points: size = {len(times)}"]
+def _pitch_tier(times: NDArray[Any], values: NDArray[Any], end: float) -> str:
+    lines = ['File type = "ooTextFile"', 'Object class = "PitchTier"', "", "xmin = 0", f"xmax = {end!r}"]
+    lines.append(f"points: size = {len(times)}")
     for i, (time, value) in enumerate(zip(times.tolist(), values.tolist(), strict=True), 1):
         lines += [f"points [{i}]:", f"    number = {time!r}", f"    value = {value!r}"]
     return "\n".join(lines) + "\n"

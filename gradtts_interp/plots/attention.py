@@ -15,7 +15,6 @@ from gradtts_interp.plots.drawing import LARGE, PIXELS_PER_INCH, SMALL, save_fig
 
 MOST_PHONEMES = 8
 MOST_INTERVALS = 4
-LOWEST_OPACITY = 0.0
 
 
 def plot_phonemes(
@@ -124,7 +123,7 @@ def _draw(axes: Axes, maps: AttentionMaps, style: int, plane: NDArray, brightest
     mel = maps.references[style]
     axes.imshow(mel, origin="lower", aspect="auto", cmap="gray", interpolation="nearest")
     fine = np.kron(plane, np.ones(maps.patch))[: mel.shape[0], : mel.shape[1]]
-    opacity = np.clip(fine / max(brightest, 1e-12), LOWEST_OPACITY, 1.0)
+    opacity = np.clip(fine / max(brightest, 1e-12), 0.0, 1.0)
     axes.imshow(
         np.ones_like(fine),
         origin="lower",

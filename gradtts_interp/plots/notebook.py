@@ -8,8 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gradtts_interp.config import MelConfig
-from gradtts_interp.plots.data_uri import audio_uri, picture_uri
-from gradtts_interp.plots.drawing import draw_plane, scale_f0
+from gradtts_interp.plots.drawing import audio_uri, draw_plane, picture_uri, scale_f0
 from gradtts_interp.plots.speech import plot_speech
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from gradtts_interp.interpolation.attention.recorder import mass_plane
 from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
-from gradtts_interp.pitch.contour import Contour
+from gradtts_interp.pitch.contour import Contour, f0_statistics
 from gradtts_interp.pitch.masks import filter_centres_hz
-from gradtts_interp.pitch.statistics import f0_statistics
 from gradtts_interp.plots.drawing import (
     BLACK,
     BLUE,

@@ -15,6 +15,7 @@ from gradtts_interp.interpolation.noise.trace import TuningStep, TuningTrace
 from gradtts_interp.plots.drawing import BLUE, NORMAL, PIXELS_PER_INCH, SMALL, VERMILION, save_figure
 
 Attention = dict[str, dict[str, Any]]
+WINDOW_COLOURS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 PANEL_INCHES = 1.5
 
 
@@ -83,7 +84,7 @@ _CURVES = {
 def _draw_steps(axes: Axes, steps: tuple[TuningStep, ...], label: str, value: Any) -> None:
     """One curve for each window; losses start before the first step."""
     number = np.arange(len(steps))
-    for window, colour in zip(sorted({s.window for s in steps}), _colours(), strict=False):
+    for window, colour in zip(sorted({s.window for s in steps}), WINDOW_COLOURS, strict=False):
         chosen = [i for i, s in enumerate(steps) if s.window == window]
         first = steps[chosen[0]]
         name = f"window {window}: {first.objective}"
@@ -93,10 +94,6 @@ def _draw_steps(axes: Axes, steps: tuple[TuningStep, ...], label: str, value: An
     axes.set_ylabel(label, fontsize=NORMAL)
     axes.tick_params(labelsize=SMALL)
     axes.grid(True, color="0.88", linewidth=0.8)
-
-
-def _colours() -> list[str]:
-    return [BLUE, VERMILION, "#009E73", "#CC79A7", "#56B4E9", "#E69F00"]
 
 
 def _draw_maps(figure: Any, before: Attention, after: Attention, style: int) -> None:

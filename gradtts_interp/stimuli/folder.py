@@ -16,7 +16,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.textgrid import TextGrid, to_textgrid, write_textgrid
 from gradtts_interp.evaluation.voice import median_formants
 from gradtts_interp.files import atomic_path
-from gradtts_interp.pitch.statistics import f0_statistics
+from gradtts_interp.pitch.contour import f0_statistics
 from gradtts_interp.stimuli.continuum import ASKED, Continuum, Stimulus
 from gradtts_interp.stimuli.picture import plot_continuum
 from gradtts_interp.units import db_to_amplitude_ratio

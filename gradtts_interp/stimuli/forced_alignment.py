@@ -18,7 +18,7 @@ from gradtts_interp.evaluation.time_alignment import align_dtw, spoken_phones
 from gradtts_interp.interpolation.conditioning import read_style
 from gradtts_interp.interpolation.mechanisms import make_plan
 from gradtts_interp.pipeline import GradTTSInterpPipeline
-from gradtts_interp.pitch.second_reading import second_opinion
+from gradtts_interp.pitch.contour import second_opinion
 from gradtts_interp.styles import SHORTEST_REFERENCE_SECONDS, Style, style_of_samples
 from gradtts_interp.text.frontend import TokenizedText
 from gradtts_interp.text.ssml import tokenize_line

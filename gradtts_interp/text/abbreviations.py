@@ -6,116 +6,40 @@ The normaliser and the sentence splitter both go by these tables.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from gradtts_interp.text import numbers
-from gradtts_interp.text.characters import initialism
+from gradtts_interp.text.characters import TABLES, alternatives
 
 Rule = tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
 
-TITLES = {
-    "Mr": "Mister", "Mrs": "Misses", "Ms": "Miz", "Dr": "Doctor", "Drs": "Doctors", "Prof": "Professor",
-    "Gen": "General", "Sen": "Senator", "Rep": "Representative", "Gov": "Governor", "Capt": "Captain",
-    "Lt": "Lieutenant", "Col": "Colonel", "Sgt": "Sergeant", "Rev": "Reverend", "Hon": "Honorable", "Maj": "Major",
-    "Mt": "Mount", "Ft": "Fort", "St": "Saint", "Sts": "Saints", "Pres": "President", "Cmdr": "Commander",
-    "Cpl": "Corporal", "Pvt": "Private", "Adm": "Admiral", "Supt": "Superintendent", "Det": "Detective",
-    "Insp": "Inspector", "Messrs": "Messers", "Fr": "Father", "Sec": "Secretary", "Amb": "Ambassador",
-    "Pt": "Point", "Mme": "Madame", "Mlle": "Mademoiselle",
-}  # fmt: skip
+TITLES: dict[str, str] = TABLES["titles"]
 """Before a name, where the stop never ends a sentence."""
-STREETS = {
-    "St": "Street", "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Dr": "Drive", "Ln": "Lane", "Ct": "Court",
-    "Pl": "Place", "Pkwy": "Parkway", "Hwy": "Highway", "Sq": "Square", "Ter": "Terrace", "Cir": "Circle",
-    "Expy": "Expressway", "Fwy": "Freeway",
-}  # fmt: skip
+STREETS: dict[str, str] = TABLES["streets"]
 """After a name."""
-CALENDAR = {
-    "Mon": "Monday", "Tue": "Tuesday", "Tues": "Tuesday", "Wed": "Wednesday", "Thu": "Thursday", "Thur": "Thursday",
-    "Thurs": "Thursday", "Fri": "Friday", "Sat": "Saturday", "Sun": "Sunday", "Jan": "January", "Feb": "February",
-    "Mar": "March", "Apr": "April", "Jun": "June", "Jul": "July", "Aug": "August", "Sep": "September",
-    "Sept": "September", "Oct": "October", "Nov": "November", "Dec": "December",
-}  # fmt: skip
-WORDS = {
-    **CALENDAR, "Jr": "Junior", "Sr": "Senior", "vs": "versus", "etc": "et cetera", "approx": "approximately",
-    "dept": "department", "est": "established", "Inc": "Incorporated", "Ltd": "Limited", "Corp": "Corporation",
-    "Co": "Company", "Bros": "Brothers", "Esq": "Esquire", "al": "al", "cf": "compare", "incl": "including",
-    "excl": "excluding", "max": "maximum", "avg": "average", "misc": "miscellaneous", "govt": "government",
-    "intl": "international", "natl": "national", "univ": "university", "assn": "association", "tel": "telephone",
-    "temp": "temperature", "eds": "editors", "hosp": "hospital", "acct": "account", "appt": "appointment",
-    "bldg": "building", "Calif": "California", "Mass": "Massachusetts", "Conn": "Connecticut", "Fla": "Florida",
-    "Tex": "Texas", "Penn": "Pennsylvania", "Ariz": "Arizona", "Tenn": "Tennessee", "viz": "namely",
-}  # fmt: skip
+CALENDAR: dict[str, str] = TABLES["calendar"]
+WORDS: dict[str, str] = {**CALENDAR, **TABLES["words"]}
 """Anywhere; whether the stop ends a sentence is told by what follows."""
-NUMBERED = {
-    "No": "number", "Nos": "numbers", "Nr": "number", "Fig": "figure", "Figs": "figures", "Vol": "volume",
-    "Vols": "volumes", "p": "page", "pp": "pages", "Pg": "page", "Ch": "chapter", "Chap": "chapter", "Sec": "section",
-    "Art": "article", "Eq": "equation", "Tab": "table", "Ed": "edition", "Ep": "episode", "Pt": "part",
-    "Apt": "apartment", "Rm": "room", "Op": "opus", "Para": "paragraph", "Ext": "extension", "ca": "circa",
-    "c": "circa", "Rte": "route", "Hwy": "highway", "Bldg": "building", "Ste": "suite",
-}  # fmt: skip
+NUMBERED: dict[str, str] = TABLES["before numbers"]
 """Before a number, where the stop never ends a sentence."""
-PHRASES = {"e.g.": "for example", "i.e.": "that is", "a.k.a.": "also known as", "et al.": "and others",
-           "w/o": "without", "b/c": "because", "c/o": "care of", "n/a": "not applicable", "w/": "with "}  # fmt: skip
-MEASURED = ("oz", "lb", "lbs", "ft", "in", "yd", "yds", "mi", "hr", "hrs", "min", "mins", "sec", "secs", "yr", "yrs",
-            "mo", "mos", "wk", "wks", "gal", "qt", "pt", "tsp", "tbsp", "cm", "mm", "km", "kg", "mg", "ml", "sq", "cu",
-            "fl")  # fmt: skip
+PHRASES: dict[str, str] = TABLES["phrases"]
+MEASURED: list[str] = TABLES["measured with a stop"]
 """Units that people write with a stop after a number."""
-STATES = {
-    "AL": "Alabama", "AK": "Alaska", "AZ": "Arizona", "AR": "Arkansas", "CA": "California", "CO": "Colorado",
-    "CT": "Connecticut", "DE": "Delaware", "FL": "Florida", "GA": "Georgia", "HI": "Hawaii", "ID": "Idaho",
-    "IL": "Illinois", "IN": "Indiana", "IA": "Iowa", "KS": "Kansas", "KY": "Kentucky", "LA": "Louisiana", "ME": "Maine",
-    "MD": "Maryland", "MA": "Massachusetts", "MI": "Michigan", "MN": "Minnesota", "MS": "Mississippi",
-    "MO": "Missouri", "MT": "Montana", "NE": "Nebraska", "NV": "Nevada", "NH": "New Hampshire", "NJ": "New Jersey",
-    "NM": "New Mexico", "NY": "New York", "NC": "North Carolina", "ND": "North Dakota", "OH": "Ohio", "OK": "Oklahoma",
-    "OR": "Oregon", "PA": "Pennsylvania", "RI": "Rhode Island", "SC": "South Carolina", "SD": "South Dakota",
-    "TN": "Tennessee", "TX": "Texas", "UT": "Utah", "VT": "Vermont", "VA": "Virginia", "WA": "Washington",
-    "WV": "West Virginia", "WI": "Wisconsin", "WY": "Wyoming", "DC": initialism("DC"),
-}  # fmt: skip
+STATES: dict[str, str] = TABLES["states"]
 """After a city and a comma, or before a ZIP code."""
 
-STARTERS = frozenset(
-    "A After Although An And As At Before But By Did Do Does For From Has Have He Her His How However I If In I"
-    "s It Its My "
-    "No Not On One Our She So Some Such That The Their Then There These They This Those To We Were What When Where Who "
-    "Why With Yes You Your".split()
-)
+STARTERS = frozenset(TABLES["sentence starters"])
 """Capitalised words that begin a sentence rather than a name."""
-ALSO_WORDS = frozenset("al co est fig mar mass max mon penn sat sun temp wed".split())
+ALSO_WORDS = frozenset(TABLES["also words"])
 """Common words too, whose stop may well end a sentence."""
 _BEFORE_WORDS = frozenset("vs approx cf incl excl viz".split())
 DAYS_AND_MONTHS = frozenset(CALENDAR.values()) | {"May", *CALENDAR}
-_GIVEN_NAMES = frozenset(
-    "Henry Louis Elizabeth George Charles Edward Richard William James Pius Benedict Leo Gregory Innocent Cleme"
-    "nt Urban "
-    "Francis Philip Ferdinand Frederick Wilhelm Napoleon Peter Catherine Nicholas Alexander Ivan Ramses Ramesses "
-    "Ptolemy Darius Xerxes Cyrus Constantine Theodosius Otto Maximilian Rudolf Leopold Albert Christian Gustav "
-    "Gustavus "
-    "Haakon Harald Olav Carl Margrethe Juan Carlos Alfonso Pedro Isabella Victor Emmanuel Umberto Mehmed Selim "
-    "Suleiman "
-    "Murad Hassan Hussein Abdullah Faisal Rama Thutmose Amenhotep Seti Antiochus Robert Stephen Sixtus Julius Boniface "
-    "Celestine Honorius Martin Eugene Adrian Casimir Sigismund Andrew Paul John Mary Anne Joseph Michael Felipe"
-    " Baldwin "
-    "Philippe Henri Friedrich Karl Franz Cleopatra Justinian Basil Manuel Beatrix Elisabeth Margaret Christina "
-    "Alphonse Artaxerxes Mithridates Boris Thomas David Daniel Samuel Walter Harry Frank Fred Jack Arthur Kenneth "
-    "Donald Ronald Anthony Patrick Douglas Matthew Mark Steven Edwin Howard Theodore Benjamin".split()
-)
-_RULER = (
-    "King|Queen|Pope|Emperor|Empress|Tsar|Czar|Kaiser|Sultan|Pharaoh|Prince|Princess|Duke|Earl|Shah|Patriarch|Archduke"
-)
-_LABEL = (
-    "World War|War|Chapter|Part|Act|Scene|Volume|Book|Section|Article|Title|Phase|Type|Class|Stage|Grade|Level"
-    "|Appendix|"
-    "Figure|Table|Episode|Season|Super Bowl|Mark|Schedule|Annex|Unit|Lesson|Step|Round|Group|Division|Factor|Category|"
-    "Tier|Canto|Psalm|Symphony|Sonata|Concerto|Plate|Exhibit|Zone|Amendment|Rule"
-)
+_GIVEN_NAMES = frozenset(TABLES["given names"])
+_RULER = alternatives(TABLES["rulers"])
+_LABEL = alternatives(TABLES["labels"])
 _ROMAN = r"(?=[IVXLC])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 _AFTER_ONE = r"\W|$|\s+(?:of|is|was|were|and|to|the|in|had|has|by|began|ended|ends|begins)\b"
 _NEXT_WORD = re.compile(r"""["')\]]*\s+["'(\[]*([A-Za-z][A-Za-z']*)""")
-
-
-def alternatives(words: Iterable[str]) -> str:
-    """Words as a pattern, the longest first."""
-    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
 
 
 def ends_sentence(match: re.Match[str]) -> bool:
@@ -193,8 +117,8 @@ def _shortened(match: re.Match[str]) -> str:
 
 _WORD_OF_LOWER = {short.lower(): full for short, full in WORDS.items()}
 _NUMBERED_OF_LOWER = {short.lower(): full for short, full in NUMBERED.items()}
-_WITHOUT_STOP = ("Mr", "Mrs", "Ms", "Dr", "Prof", "St", "Mt", "Sgt", "Lt", "Capt", "Ave", "Blvd", "Rd", "Ln", "Ct",
-                 "Pkwy", "Hwy", "ave", "blvd", "rd", "ln", "hwy", "st", "dr", "ct")  # fmt: skip
+_WITHOUT_STOP = TABLES["without a stop"]
+
 
 RULES: tuple[Rule, ...] = (
     (

@@ -5,34 +5,24 @@ What is lost or changed on the way is named in a warning, except what sounds the
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 from anyascii import anyascii
 
+TABLES: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "readings.json").read_text(encoding="utf-8"))
+"""How abbreviations, units, money, signs and the like are read, by what they are."""
 JOINER = "\u2060"
 """Stands between letters that are named one by one, so that AM the initialism is not taken for a shouted "am"."""
 CURRENCIES = "$£€¥₹₩₽₺₪₫฿₱₦₴₿"
 """Signs of money that the normaliser reads; ¢ is a unit after a number."""
-SIGNS = {
-    "%": "percent", "&": "and", "@": "at", "+": "plus", "=": "equals", "#": "hash", "°": "degrees", "×": "times",
-    "÷": "divided by", "<": "less than", ">": "greater than", "/": "slash", "*": "asterisk", "^": "to the power of",
-    "~": "tilde", "\\": "backslash", "−": "minus", "$": "dollar", "£": "pound", "€": "euro", "¥": "yen", "₹": "rupee",
-    "₩": "won", "₽": "rouble", "₺": "lira", "₪": "shekel", "₫": "dong", "฿": "baht", "₱": "peso", "₦": "naira",
-    "₴": "hryvnia", "₿": "bitcoin", "¢": "cent", "©": "copyright", "§": "section", "¶": "paragraph", "√": "root",
-    "∞": "infinity", "±": "plus or minus", "≤": "less than or equal to", "≥": "greater than or equal to",
-    "≈": "approximately", "≠": "not equal to", "‰": "per mille", "→": "to", "∑": "sum", "∆": "delta",
-}  # fmt: skip
+SIGNS: dict[str, str] = TABLES["signs"]
 """Names of signs that stand alone; several read otherwise beside numbers."""
-_SAME = {
-    "\u2018": "'", "\u2019": "'", "\u201a": "'", "\u201b": "'", "`": '"', "\u00b4": "'", "\u2032": "'",
-    "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u201f": '"', "«": '"', "»": '"', "\u2033": '"', "‹": "'", "›": "'",
-    "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "\u2013", "\u2014": " - ", "\u2015": " - ",
-    "…": "... ", "\u2044": "/", "\u2215": "/", "✕": "×", "✖": "×",
-    "\u200b": " ", "\u2043": "-", "•": ", ", "·": ", ", "⋅": ", ", "∙": ", ", "‣": ", ",
-    "№": "No. ", "º": "°", "˚": "°", "ª": "a", "Ω": "Ω",
-    "\u00b5": "μ", "Δ": "Δ", "−": "−", "∼": "~", "〜": "~", "♯": "#", "∶": ":", "ı": "i", "\u00ad": "",
-}  # fmt: skip
+_SAME: dict[str, str] = TABLES["same characters"]
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-", strict=True))
 _SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
 _SPEAKABLE = re.compile(r"[A-Za-z0-9]")
@@ -67,6 +57,11 @@ def to_plain(text: str) -> tuple[str, tuple[str, ...]]:
         if warning:
             warnings[warning] = None
     return re.sub(" +", " ", "".join(characters)), tuple(warnings)
+
+
+def alternatives(words: Iterable[str]) -> str:
+    """Words as a pattern, the longest first."""
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
 
 
 def greek_name(letter: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from gradtts_interp.text import numbers
-from gradtts_interp.text.abbreviations import CALENDAR, Rule, alternatives, ends_sentence
-from gradtts_interp.text.characters import initialism
+from gradtts_interp.text.abbreviations import CALENDAR, Rule, ends_sentence
+from gradtts_interp.text.characters import alternatives, initialism
 from gradtts_interp.text.quantities import UNIT
 
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -81,8 +81,7 @@ def _in_figures(match: re.Match[str]) -> str:
     return f"{said}, {_short_year(year)}" + (" " if match.groupdict().get("clock") else "")
 
 
-def _decade(match: re.Match[str]) -> str:
-    digits = match[1]
+def _decade(digits: str) -> str:
     return numbers.plural(numbers.year(digits) if len(digits) == 4 else numbers.cardinal(digits))
 
 
@@ -128,8 +127,7 @@ RULES: tuple[Rule, ...] = (
     (re.compile(rf"\b(noon|midnight){_TO}(?=[0-9])", re.I), r"\1 to "),
     (re.compile(rf"(?<=[0-9apmM.]){_TO}(?=(?:noon|midnight)\b)", re.I), " to "),
     (re.compile(rf"(?<=[0-9apmM.]){_TO}(?=(?:[01]?[0-9]|2[0-4]):[0-5][0-9])"), " to "),
-    (re.compile(rf"(?<=[ap]m){_TO}(?=[0-9]{{1,2}}(?:\s?[ap]\.?m|:))", re.I), " to "),
-    (re.compile(rf"(?<=[ap]\.m\.){_TO}(?=[0-9]{{1,2}}(?:\s?[ap]\.?m|:))", re.I), " to "),
+    (re.compile(rf"(?:(?<=[ap]m)|(?<=[ap]\.m\.)){_TO}(?=[0-9]{{1,2}}(?:\s?[ap]\.?m|:))", re.I), " to "),
     (
         re.compile(rf"\b([0-9]{{1,2}}){_TO}(?=[0-9]{{1,2}}(?::[0-9]{{2}})?\s?[ap]\.?m\b)", re.I),
         lambda m: f"{numbers.cardinal(m[1])} to ",
@@ -205,12 +203,10 @@ RULES: tuple[Rule, ...] = (
     ),
     (
         re.compile(rf"(?<![\w.,])'?([12][0-9]{{2}}0|[1-9]0)(?:\s?'?s)?{_TO}'?([12][0-9]{{2}}0|[1-9]0)'?s\b"),
-        lambda m: " to ".join(
-            numbers.plural(numbers.year(d) if len(d) == 4 else numbers.cardinal(d)) for d in m.groups()
-        ),
+        lambda m: f"{_decade(m[1])} to {_decade(m[2])}",
     ),
-    (re.compile(r"(?<![\w.,])'?([12][0-9]{2}0)\s?'?s\b"), _decade),
-    (re.compile(r"(?<![0-9.,$])'?\b([1-9]0)'?s\b"), _decade),
+    (re.compile(r"(?<![\w.,])'?([12][0-9]{2}0)\s?'?s\b"), lambda m: _decade(m[1])),
+    (re.compile(r"(?<![0-9.,$])'?\b([1-9]0)'?s\b"), lambda m: _decade(m[1])),
     (
         re.compile(
             rf"(?<![\w.,$£€-])(1[0-9]{{3}}|20[0-9]{{2}}){_TO}(1[0-9]{{3}}|20[0-9]{{2}}|[0-9]{{2}})(?![\w-]|[.,:/][0-9])"

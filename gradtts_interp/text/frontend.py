@@ -7,8 +7,8 @@ checkpoints. Nothing is dropped silently: what has no spoken form stands in ``To
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -41,15 +41,6 @@ class Word:
 
 
 @dataclass(frozen=True)
-class Oov:
-    """A word that the dictionary lacks, the phones it got, and how (``letter_to_sound`` or ``spelled``)."""
-
-    word: str
-    phones: tuple[str, ...]
-    how: str
-
-
-@dataclass(frozen=True)
 class TokenizedText:
     """A line of text, ready for the acoustic model.
 
@@ -59,7 +50,7 @@ class TokenizedText:
         tokens: Symbol names (``@`` + ARPAbet for phones), without blanks, length L.
         ids: Ids of the tokens, blanks interspersed if asked (then 2 L + 1).
         words: Words in order.
-        out_of_dictionary: Words that no dictionary entry gave.
+        out_of_dictionary: Words that no dictionary entry gave, with their phones.
         warnings: What was transliterated or has no spoken form.
     """
 
@@ -68,7 +59,7 @@ class TokenizedText:
     tokens: tuple[str, ...]
     ids: tuple[int, ...]
     words: tuple[Word, ...]
-    out_of_dictionary: tuple[Oov, ...]
+    out_of_dictionary: tuple[Pronunciation, ...]
     warnings: tuple[str, ...]
 
 
@@ -129,7 +120,7 @@ class TextFrontend:
     def _default(self, text: str) -> TokenizedText:
         normalised, warnings = normalise_around_phones(text)
         builder = _Builder(self.word_boundaries, edges=not (self.word_boundaries and self.add_blank))
-        unknown: dict[str, Oov] = {}
+        unknown: dict[str, Pronunciation] = {}
         spoken: dict[str, Pronunciation] = {}
         for element in _ELEMENT.findall(normalised):
             if element[0] == "{":
@@ -141,7 +132,7 @@ class TextFrontend:
                 word = shown if shown in self.lexicon else shown.strip("'")
                 builder.add_word(word, found.phones)
                 if found.how != "dictionary":
-                    unknown.setdefault(word, Oov(word, found.phones, found.how))
+                    unknown.setdefault(word, replace(found, word=word))
             else:
                 builder.add_pause(element if element in PAUSES else ",")
         if not builder.words:
@@ -238,7 +229,7 @@ def normalise_around_phones(text: str) -> tuple[str, tuple[str, ...]]:
     """
     parts: list[str] = []
     warnings: dict[str, None] = {}
-    for part in _split_inline(text):
+    for part in re.split(r"(\{[^{}]*\})", text):
         if part.startswith("{") and part.endswith("}"):
             parts.append(_checked_phones(part))
         elif "{" in part or "}" in part:
@@ -249,15 +240,6 @@ def normalise_around_phones(text: str) -> tuple[str, tuple[str, ...]]:
             warnings.update(dict.fromkeys(new))
     joined = " ".join(part for part in parts if part)
     return re.sub(r" (?=[,;:.!?])", "", joined), tuple(warnings)
-
-
-def _split_inline(text: str) -> Iterator[str]:
-    position = 0
-    for match in re.finditer(r"\{([^{}]*)\}", text):
-        yield text[position : match.start()]
-        yield match[0]
-        position = match.end()
-    yield text[position:]
 
 
 def _checked_phones(part: str) -> str:

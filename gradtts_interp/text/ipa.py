@@ -5,24 +5,15 @@ from __future__ import annotations
 import unicodedata
 
 from gradtts_interp.errors import InputError
+from gradtts_interp.text.characters import TABLES
 from gradtts_interp.text.lexicon import VOWELS
 
 STRESS = {"ˈ": "1", "'": "1", "ˌ": "2", ",": "2"}
 IGNORED = frozenset(" .‿ːˑ\u0361\u035c\u0329\u0325\u02b0\u032f")
 """Syllable dots, length, ties, syllabic and voiceless marks, aspiration: none of them is told apart in English."""
 
-_VOWELS = {
-    "aɪ": "AY", "aʊ": "AW", "eɪ": "EY", "oʊ": "OW", "əʊ": "OW", "ɔɪ": "OY", "ɪə": "IH R", "eə": "EH R", "ɛə": "EH R",
-    "ʊə": "UH R", "ɜr": "ER", "ɜɹ": "ER", "ər": "ER", "əɹ": "ER", "ɑ": "AA", "ɒ": "AA", "æ": "AE", "a": "AE",
-    "ʌ": "AH", "ə": "AH", "ɐ": "AH", "ɔ": "AO", "ɛ": "EH", "e": "EH", "ɝ": "ER", "ɜ": "ER", "ɚ": "ER", "ɪ": "IH",
-    "ɨ": "IH", "i": "IY", "o": "OW", "ʊ": "UH", "u": "UW", "ʉ": "UW",
-}  # fmt: skip
-_CONSONANTS = {
-    "tʃ": "CH", "ʧ": "CH", "dʒ": "JH", "ʤ": "JH", "hw": "W", "b": "B", "d": "D", "ð": "DH", "f": "F", "ɡ": "G",
-    "g": "G", "h": "HH", "k": "K", "l": "L", "ɫ": "L", "m": "M", "n": "N", "ŋ": "NG", "p": "P", "ɹ": "R", "r": "R",
-    "s": "S", "ʃ": "SH", "t": "T", "ɾ": "D", "θ": "TH", "v": "V", "w": "W", "ʍ": "W", "j": "Y", "z": "Z", "ʒ": "ZH",
-}  # fmt: skip
-_SOUNDS = _VOWELS | _CONSONANTS
+_VOWELS: dict[str, str] = TABLES["ipa vowels"]
+_SOUNDS = _VOWELS | TABLES["ipa consonants"]
 _LONGEST = max(map(len, _SOUNDS))
 _REDUCED = frozenset("əɚɨɐ")
 

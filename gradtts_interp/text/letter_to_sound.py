@@ -1,7 +1,7 @@
 """Pronunciation of words that no dictionary knows: a joint letter-phone n-gram model of our own.
 
 Each letter of a word becomes a *graphone*: the letter with the zero, one or two phones that it stands for. A Kneser-Ney
-n-gram over graphones, trained on the CMU dictionary by ``python -m gradtts_interp.text.train_letter_to_sound``, is
+n-gram over graphones, trained on the CMU dictionary by ``resources/lexicon/train_letter_to_sound.py``, is
 searched with a beam. The file ``data/letter_to_sound.npz`` holds arrays only (no pickle).
 
 Source: Bisani and Ney 2008, "Joint-sequence models for grapheme-to-phoneme conversion".

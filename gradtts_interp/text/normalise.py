@@ -1,7 +1,9 @@
 """Written English to words and punctuation, for the default mode of the frontend.
 
 :data:`RULES` is an ordered table of patterns and replacements: dates, times, money, measures, abbreviations, numbers.
-What it leaves goes to a library (:mod:`~gradtts_interp.text.library`), and what that cannot read is named in a warning.
+What it leaves (addresses of the net, numbers with letters, signs) goes to ``wetext`` (Apache-2.0), NeMo's grammar of
+English text normalisation as compiled transducers. It is loaded when the first text needs it, and asked for one token
+at a time: a long line would take it 0.3 s, and some tokens are beyond it. What it cannot read is named in a warning.
 """
 
 from __future__ import annotations
@@ -9,26 +11,29 @@ from __future__ import annotations
 import html
 import re
 from functools import lru_cache
+from typing import Any
 
 from gradtts_interp.text import abbreviations, dates, numbers, quantities
-from gradtts_interp.text.abbreviations import STATES, STREETS, Rule, alternatives, ends_sentence
-from gradtts_interp.text.characters import CURRENCIES, JOINER, SIGNS, greek_name, initialism, named, to_plain
-from gradtts_interp.text.library import read_token
+from gradtts_interp.text.abbreviations import STATES, STREETS, Rule, ends_sentence
+from gradtts_interp.text.characters import (
+    CURRENCIES,
+    JOINER,
+    SIGNS,
+    TABLES,
+    alternatives,
+    greek_name,
+    initialism,
+    named,
+    to_plain,
+)
 from gradtts_interp.text.quantities import NUMBER
 
 _UNSPOKEN = re.compile(rf"""[^A-Za-z',;:.!?()\[\]" {JOINER}-]""")
 _TAG = re.compile(r"""</?[a-zA-Z][\w:-]*(?:\s+[\w:-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>]+)|=[^\s>]+)*\s*/?>""")
 _EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3}|_{1,3})(?=[^\s*_])([^*_\n]+?)(?<=[^\s*_])\1(?![\w*])")
-_TOP_DOMAINS = (
-    "com|org|net|edu|gov|mil|info|biz|io|ai|app|dev|co|me|tv|uk|us|de|fr|it|es|nl|eu|ca|au|jp|cn|in|ch|at|be|se|no|dk|fi|"
-    "pl|ru|br|mx|ie|nz|za|int|ly|fm|gg|xyz|online|shop|blog|cloud|tech|store|site"
-)
-_SPOKEN_DOMAINS = frozenset("com org net info biz app dev online shop blog cloud tech store site gov mil".split())
-_ADDRESS_SIGNS = {
-    ".": "dot", "/": "slash", "-": "dash", "_": "underscore", ":": "colon", "?": "question mark", "=": "equals",
-    "&": "ampersand", "%": "percent", "#": "hash", "~": "tilde", "+": "plus", "@": "at", ",": "comma",
-    "\\": "backslash",
-}  # fmt: skip
+_TOP_DOMAINS = alternatives(TABLES["top domains"])
+
+_LONGEST_TOKEN = 100
 
 
 def normalise(text: str) -> tuple[str, tuple[str, ...]]:
@@ -88,6 +93,36 @@ def _read_rest(text: str) -> tuple[str, list[str]]:
     return re.sub(rf"""\S*[^A-Za-z',;:.!?()\[\]"\s{JOINER}-]\S*""", read, text), warnings
 
 
+@lru_cache(maxsize=1)
+def _library() -> Any:
+    from wetext import Normalizer
+
+    return Normalizer(lang="en", operator="tn", fix_contractions=False)
+
+
+@lru_cache(maxsize=4096)
+def read_token(token: str) -> str | None:
+    """Ask the library how a token is read.
+
+    Args:
+        token: What stands between two blanks.
+
+    Returns:
+        Words, initialisms marked; None where the library fails, leaves a part unread, or has over 100 characters to
+        read.
+    """
+    if len(token) > _LONGEST_TOKEN:
+        return None
+    try:
+        spoken = str(_library().normalize(token))
+    except (AssertionError, RuntimeError, IndexError, KeyError, ValueError):
+        return None  # its parser asserts on tokens that its grammar has no path for, such as 5€
+    if not re.fullmatch(r"[A-Za-z',;:.!?()\[\] -]+", spoken) or re.search(r"[A-Za-z][.:/][A-Za-z]", spoken):
+        return None
+    spoken = re.sub(r"(?<=hundred) and (?=[a-z])", " ", spoken)
+    return re.sub(r"\b[A-Z]{2,5}\b", lambda m: initialism(m[0]), spoken)
+
+
 # -- telephone numbers and other digits -------------------------------------------------------------------------------
 
 
@@ -134,10 +169,10 @@ def _net_address(match: re.Match[str]) -> str:
         if piece.isdigit():
             words.append(numbers.cardinal(piece) if piece.endswith("00") else numbers.spell_digits(piece))
         elif piece.isalpha():
-            short = index == last_dot + 1 and len(piece) <= 3 and piece.lower() not in _SPOKEN_DOMAINS
+            short = index == last_dot + 1 and len(piece) <= 3 and piece.lower() not in TABLES["spoken domains"]
             words.append(initialism(piece) if short and len(piece) > 1 else piece)
         else:
-            words.append(_ADDRESS_SIGNS.get(piece, piece))
+            words.append(TABLES["signs of addresses"].get(piece, piece))
     return " ".join(words) + after
 
 
@@ -174,9 +209,7 @@ def _integer(match: re.Match[str]) -> str:
     return f" {numbers.year(match[0]) if len(match[0]) == 4 else numbers.cardinal(match[0])} "
 
 
-_OPERATORS = {"-": "minus", "−": "minus", "–": "minus", "+": "plus", "×": "times", "x": "times", "*": "times",
-              "÷": "divided by", "/": "divided by", "=": "equals", "≠": "is not equal to", "≈": "is approximately",
-              "<": "is less than", ">": "is greater than", "≤": "is at most", "≥": "is at least"}  # fmt: skip
+_OPERATORS: dict[str, str] = TABLES["operators"]
 _TERM = rf"(?:(?:{NUMBER}[a-z]?|[a-zA-Z]{{1,2}})(?:\^-?[0-9]+)?(?![\w.]*\w))"
 _SIDE = rf"[-−+]?{_TERM}(?:\s?[-−\u2013+×x*÷/]\s?{_TERM}){{0,8}}"
 _EQUATION = rf"(?<![\w.,]){_SIDE}(?:\s?(?:[=≠≈≤≥]|(?<=\s)[<>](?=\s))\s?{_SIDE}){{1,3}}"
@@ -297,10 +330,7 @@ RULES: tuple[Rule, ...] = (
     (re.compile(rf"(?<![\w{JOINER}])[A-Z]\.(?=\s(?:[A-Z]\.|[A-Z][a-z]))"), lambda m: m[0][0]),
     (re.compile(r"\bU[SK]\b"), lambda m: m[0] if m.string.isupper() else initialism(m[0])),
     # numbers
-    (re.compile(r"(?<=[0-9])\s?[×*]\s?(?=[0-9])"), " times "),
-    (re.compile(r"(?<=[0-9])\s?÷\s?(?=[0-9])"), " divided by "),
-    (re.compile(r"(?<=[0-9])\s?−\s?(?=[0-9])"), " minus "),
-    (re.compile(r"(?<=[0-9])\s?\+\s?(?=[0-9])"), " plus "),
+    (re.compile(r"(?<=[0-9])\s?([×*÷−+])\s?(?=[0-9])"), lambda m: f" {_OPERATORS[m[1]]} "),
     (re.compile(r"(?<=\^[0-9])\s?-\s?(?=[A-Za-z0-9])"), " minus "),
     (re.compile(rf"√\s?(?={NUMBER}|[a-z]\b)"), "the square root of "),
     (re.compile(r"(?<=[0-9A-Za-z)])\^([-+]?)0(?=[0-9])"), r"^\1"),

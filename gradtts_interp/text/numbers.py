@@ -110,10 +110,7 @@ def year(digits: str) -> str:
     value = int(digits) if len(digits) == 4 else 0
     if not _FIRST_YEAR <= value <= _LAST_YEAR or 2000 <= value <= 2009:
         return cardinal(digits)
-    century, rest = divmod(value, 100)
-    if rest == 0:
-        return f"{cardinal(str(century))} hundred"
-    return f"{cardinal(str(century))} {'oh ' if rest < 10 else ''}{cardinal(str(rest))}"
+    return pairs(digits)
 
 
 def decimal(text: str) -> str:
@@ -137,19 +134,11 @@ def number(text: str) -> str:
 
 def pairs(digits: str) -> str:
     """Read the number of a house or an early year: ``"123"`` -> "one twenty three", ``"708"`` -> "seven oh eight"."""
-    if len(digits) == 3 and digits[1:] != "00" and digits[0] != "0":
-        rest = f"oh {cardinal(digits[2])}" if digits[1] == "0" else cardinal(digits[1:])
-        return f"{cardinal(digits[0])} {rest}"
-    if len(digits) == 4 and digits[1:] != "000" and digits[0] != "0":
-        rest = (
-            "hundred"
-            if digits[2:] == "00"
-            else f"oh {cardinal(digits[3])}"
-            if digits[2] == "0"
-            else cardinal(digits[2:])
-        )
-        return f"{cardinal(digits[:2])} {rest}"
-    return cardinal(digits)
+    head, tail = digits[:-2], digits[-2:]
+    if len(digits) not in (3, 4) or digits[0] == "0" or not digits[1:].strip("0"):
+        return cardinal(digits)
+    rest = "hundred" if tail == "00" else f"oh {cardinal(tail[1])}" if tail[0] == "0" else cardinal(tail)
+    return f"{cardinal(head)} {rest}"
 
 
 def plural(word: str) -> str:

@@ -11,22 +11,13 @@ from dataclasses import dataclass
 
 from anyascii import anyascii
 
+from gradtts_interp.text.characters import TABLES
 from gradtts_interp.text.lexicon import Lexicon
 from gradtts_interp.text.numbers import LONGEST_NAMED, number_words, ordinal_words
 from gradtts_interp.text.symbols import PAD, SPACE, SYMBOL_TO_ID
 
 _INLINE = re.compile(r"(.*?)\{(.+?)\}(.*)")
-_ABBREVIATIONS = (
-    ("mrs", "misess"), ("mr", "mister"), ("dr", "doctor"), ("st", "saint"), ("co", "company"), ("jr", "junior"),
-    ("maj", "major"), ("gen", "general"), ("drs", "doctors"), ("rev", "reverend"), ("lt", "lieutenant"),
-    ("hon", "honorable"), ("sgt", "sergeant"), ("capt", "captain"), ("esq", "esquire"), ("ltd", "limited"),
-    ("col", "colonel"), ("ft", "fort"),
-)  # fmt: skip
-_ASCII = {
-    "£": "PS", "¢": "C/", "¥": "Y=", "§": "SS", "·": "*", "×": "x", "¼": " 1/4", "½": " 1/2", "¾": " 3/4",
-    "©": "(c)", "®": "(r)", "™": "(tm)", "№": "No. ", "℃": "degC", "℉": "degF",
-    "—": "--", "―": "--", "„": ",,", "‚": ",", "\u200b": " ", "←": "-", "→": "-",
-}  # fmt: skip
+_ASCII: dict[str, str] = TABLES["official characters"]
 """Where the official transliteration differs from anyascii, among characters that English text has."""
 
 
@@ -57,7 +48,7 @@ def clean(text: str) -> str:
     Source: Tacotron's cleaners, as Grad-TTS uses them.
     """
     text = expand_numbers(to_ascii(text).lower())
-    for short, long in _ABBREVIATIONS:
+    for short, long in TABLES["official abbreviations"].items():
         text = re.sub(rf"\b{short}\.", long, text)
     return re.sub(r"\s+", " ", text)
 

@@ -23,21 +23,22 @@ class Pronunciation:
     """Phones of a word, and how they were found.
 
     Attributes:
+        word: The word.
         phones: ARPAbet with stress digits.
         how: ``dictionary`` (also for words built from dictionary words), ``spelled`` or ``letter_to_sound``.
     """
 
+    word: str
     phones: tuple[str, ...]
     how: str
 
 
-def pronounce(word: str, lexicon: Lexicon, *, letter_to_sound: LetterToSound | None = None) -> Pronunciation:
+def pronounce(word: str, lexicon: Lexicon) -> Pronunciation:
     """Find the pronunciation of one word.
 
     Args:
         word: Letters, apostrophes and hyphens; ``F-B-I`` (single letters) is named letter by letter.
         lexicon: Dictionary, asked without regard to case.
-        letter_to_sound: Model for unknown words; the shipped one by default.
 
     Returns:
         Phones (none if the word holds no letter) and how they were found; of a compound (``well-known``, ``GradTTS``)
@@ -47,21 +48,20 @@ def pronounce(word: str, lexicon: Lexicon, *, letter_to_sound: LetterToSound | N
         return _initialism(word, lexicon)
     found = lexicon.lookup(word) or _stripped(word, lexicon)
     if found:
-        return Pronunciation(found[0], "dictionary")
+        return Pronunciation(word, found[0], "dictionary")
     parts = _parts(word)
     if len(parts) > 1:
-        spoken = [pronounce(part, lexicon, letter_to_sound=letter_to_sound) for part in parts]
+        spoken = [pronounce(part, lexicon) for part in parts]
         phones = tuple(phone for part in spoken for phone in part.phones)
-        return Pronunciation(phones, max((part.how for part in spoken), key=_LEAST_CERTAIN_LAST.index))
+        return Pronunciation(word, phones, max((part.how for part in spoken), key=_LEAST_CERTAIN_LAST.index))
     bare = word.strip("'")
     if bare.lower().endswith("'s"):
-        base = pronounce(re.sub("('s)+$", "", bare, flags=re.I), lexicon, letter_to_sound=letter_to_sound)
-        return Pronunciation(base.phones + plural_ending(base.phones), base.how)
-    if _is_initialism(bare):
-        return Pronunciation(letter_names(bare, lexicon), "spelled")
-    model = letter_to_sound or LetterToSound.default()
-    phones = model.pronounce(bare)
-    return Pronunciation(phones, "letter_to_sound") if phones else Pronunciation(letter_names(bare, lexicon), "spelled")
+        base = pronounce(re.sub("('s)+$", "", bare, flags=re.I), lexicon)
+        return Pronunciation(word, base.phones + plural_ending(base.phones), base.how)
+    phones = () if _is_initialism(bare) else LetterToSound.default().pronounce(bare)
+    if phones:
+        return Pronunciation(word, phones, "letter_to_sound")
+    return Pronunciation(word, letter_names(bare, lexicon), "spelled")
 
 
 def plural_ending(phones: tuple[str, ...]) -> tuple[str, ...]:
@@ -92,7 +92,7 @@ def _initialism(word: str, lexicon: Lexicon) -> Pronunciation:
     joined = lexicon.lookup(letters.replace("-", "")) if letters.isupper() else ()
     exact = [variant for variant in joined if _plain(variant) == _plain(phones)]
     phones = exact[0] if exact else phones
-    return Pronunciation(phones + (plural_ending(phones) if letters != word else ()), "dictionary")
+    return Pronunciation(word, phones + (plural_ending(phones) if letters != word else ()), "dictionary")
 
 
 def _plain(phones: tuple[str, ...]) -> list[str]:

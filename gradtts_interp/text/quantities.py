@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from gradtts_interp.text import numbers
-from gradtts_interp.text.abbreviations import MEASURED, Rule, alternatives, ends_sentence
-from gradtts_interp.text.characters import CURRENCIES, initialism
+from gradtts_interp.text.abbreviations import MEASURED, Rule, ends_sentence
+from gradtts_interp.text.characters import CURRENCIES, TABLES, alternatives, initialism
 
 NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}(?![0-9])(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
 _MIXED = rf"(?:[0-9]+(?: |-)[0-9]+/[0-9]+(?![0-9/])|[0-9]+/[0-9]+|{NUMBER})"
@@ -17,53 +17,16 @@ _SCALES = "hundred|thousand|million|billion|trillion|lakh|crore|dozen"
 
 # -- units ------------------------------------------------------------------------------------------------------------
 
-_PREFIXES = {"p": "pico", "n": "nano", "μ": "micro", "m": "milli", "c": "centi", "d": "deci", "h": "hecto", "k": "kilo",
-             "M": "mega", "G": "giga", "T": "tera", "P": "peta"}  # fmt: skip
-_SCALED = {
-    "m": ("meter", "pnμmcdk"), "g": ("gram", "nμmk"), "s": ("second", "pnμm"), "L": ("liter", "μmcdh"),
-    "l": ("liter", "μmcdh"), "Hz": ("hertz", "mkMGT"), "Pa": ("pascal", "hkMG"), "W": ("watt", "nμmkMGT"),
-    "J": ("joule", "mkMG"), "N": ("newton", "mkM"), "V": ("volt", "nμmkM"), "A": ("ampere", "nμmk"),
-    "Ω": ("ohm", "mkMG"), "F": ("farad", "pnμm"), "B": ("byte", "kMGTP"), "b": ("bit", "kMG"),
-    "bit": ("bit", "kMG"), "bps": ("bit per second", "kMGT"), "eV": ("electron volt", "mkMGT"),
-    "Wh": ("watt hour", "mkMGT"), "cal": ("calorie", "k"), "mol": ("mole", "nμmk"), "bar": ("bar", "m"),
-    "Sv": ("sievert", "mμ"), "Bq": ("becquerel", "kMG"), "Gy": ("gray", "mμ"), "lm": ("lumen", ""),
-    "lx": ("lux", ""), "cd": ("candela", ""), "K": ("kelvin", "mμ"),
-}  # fmt: skip
-_OTHERS = {
-    "KB": "kilobyte", "Kb": "kilobit", "kbps": "kilobit per second", "mbps": "megabit per second",
-    "gbps": "gigabit per second", "KG": "kilogram", "Kg": "kilogram", "kgs": "kilogram", "KM": "kilometer",
-    "CM": "centimeter", "MM": "millimeter", "ML": "milliliter", "mcg": "microgram", "dB": "decibel", "db": "decibel",
-    "hz": "hertz", "khz": "kilohertz", "mhz": "megahertz", "ghz": "gigahertz", "gb": "gigabyte", "mb": "megabyte",
-    "tb": "terabyte", "kwh": "kilowatt hour", "kw": "kilowatt", "mph": "mile per hour", "kph": "kilometer per hour",
-    "kmh": "kilometer per hour", "rpm": "revolution per minute", "bpm": "beat per minute", "fps": "frame per second",
-    "dpi": "dot per inch", "ppi": "pixel per inch", "ppm": "part per million", "ppb": "part per billion",
-    "psi": "pound per square inch", "mpg": "mile per gallon", "hp": "horsepower", "ft": "foot", "yd": "yard",
-    "yds": "yard", "mi": "mile", "nmi": "nautical mile", "oz": "ounce", "fl oz": "fluid ounce",
-    "fl. oz": "fluid ounce", "lb": "pound", "lbs": "pound", "gal": "gallon", "qt": "quart", "pt": "pint",
-    "tsp": "teaspoon", "tbsp": "tablespoon", "sq ft": "square foot", "sq. ft": "square foot", "sqft": "square foot",
-    "sq mi": "square mile", "sq. mi": "square mile", "sq m": "square meter", "sq km": "square kilometer",
-    "cu ft": "cubic foot", "cu. ft": "cubic foot", "cu m": "cubic meter", "cc": initialism("cc"), "ha": "hectare",
-    "ac": "acre",
-    "h": "hour", "hr": "hour", "hrs": "hour", "min": "minute", "mins": "minute", "sec": "second", "secs": "second",
-    "yr": "year", "yrs": "year", "mo": "month", "mos": "month", "wk": "week", "wks": "week", "atm": "atmosphere",
-    "px": "pixel", "MP": "megapixel", "kn": "knot", "mmHg": "millimeter of mercury", "amu": "atomic mass unit",
-    "rad": "radian", "dL": "deciliter", "°C": "degree Celsius", "° C": "degree Celsius", "°F": "degree Fahrenheit",
-    "° F": "degree Fahrenheit", "°c": "degree Celsius", "°f": "degree Fahrenheit", "°K": "kelvin", "°": "degree",
-    "ly": "light year", "in": "inch", "Mbit/s": "megabit per second", "percent": "percent", "%": "percent",
-    "‰": "per mille",
-}  # fmt: skip
+_PREFIXES: dict[str, str] = TABLES["unit prefixes"]
+_SCALED: dict[str, tuple[str, str]] = TABLES["units with prefixes"]
 _SAME_IN_PLURAL = ("hertz", "horsepower", "lux", "percent", "mille", initialism("cc"), "kelvin")
 UNITS = {
     **{prefix + symbol: _PREFIXES[prefix] + name for symbol, (name, some) in _SCALED.items() for prefix in some},
     **{symbol: name for symbol, (name, _) in _SCALED.items()},
-    **_OTHERS,
+    **TABLES["other units"],
 }
 """Symbol -> name in the singular."""
-_ONLY_BELOW = {"d": "day", "day": "day", "y": "year", "night": "night", "person": "person", "month": "month",
-               "week": "week", "year": "year", "hour": "hour", "minute": "minute", "second": "second", "unit": "unit",
-               "capita": "capita", "head": "head", "acre": "acre", "mile": "mile", "share": "share", "barrel": "barrel",
-               "bbl": "barrel", "ton": "ton", "cap": "capita", "user": "user", "page": "page", "each": "each",
-               "pound": "pound", "A": "ampere", "in": "inch"}  # fmt: skip
+_ONLY_BELOW: dict[str, str] = TABLES["units below a slash"]
 _AFTER_SPACE_OR_NOT = {symbol for symbol in UNITS if symbol not in ("A", "B", "b", "K", "F", "in", "C", "P", "T")}
 _SHAPE = {"2": "square {}", "3": "cubic {}"}
 _POWER = {"2": "{} squared", "3": "{} cubed"}
@@ -212,31 +175,10 @@ MEASURES: tuple[Rule, ...] = (
 
 # -- money ------------------------------------------------------------------------------------------------------------
 
-_SIGN_NAMES = {
-    "$": ("dollar", "cent"), "£": ("pound", "penny"), "€": ("euro", "cent"), "¥": ("yen", ""), "₹": ("rupee", "paisa"),
-    "₩": ("won", ""), "₽": ("rouble", "kopek"), "₺": ("lira", ""), "₪": ("shekel", ""), "₫": ("dong", ""),
-    "฿": ("baht", ""), "₱": ("peso", "centavo"), "₦": ("naira", ""), "₴": ("hryvnia", ""), "₿": ("bitcoin", ""),
-}  # fmt: skip
-_COUNTRIES = {
-    "US": initialism("US"), "U.S.": initialism("US"), "A": "Australian", "AU": "Australian", "C": "Canadian",
-    "CA": "Canadian", "NZ": "New Zealand", "HK": "Hong Kong", "S": "Singapore", "NT": "New Taiwan", "MX": "Mexican",
-}  # fmt: skip
-_CODES = {
-    "USD": (initialism("US") + " dollar", "cent"), "EUR": ("euro", "cent"), "GBP": ("pound", "penny"),
-    "JPY": ("yen", ""),
-    "CHF": ("Swiss franc", ""), "CAD": ("Canadian dollar", "cent"), "AUD": ("Australian dollar", "cent"),
-    "NZD": ("New Zealand dollar", "cent"), "HKD": ("Hong Kong dollar", "cent"), "SGD": ("Singapore dollar", "cent"),
-    "INR": ("rupee", "paisa"), "CNY": ("yuan", ""), "RMB": ("yuan", ""), "KRW": ("won", ""),
-    "SEK": ("Swedish krona", ""), "NOK": ("Norwegian krone", ""), "DKK": ("Danish krone", ""),
-    "RUB": ("rouble", "kopek"), "BRL": ("Brazilian real", ""), "MXN": ("Mexican peso", ""), "PLN": ("zloty", ""),
-    "TRY": ("Turkish lira", ""), "ZAR": ("rand", ""), "BTC": ("bitcoin", ""), "Rs": ("rupee", "paisa"),
-    "Rs.": ("rupee", "paisa"),
-}  # fmt: skip
-_PLURALS = {"penny": "pence", "paisa": "paise", "yen": "yen", "won": "won", "yuan": "yuan", "baht": "baht",
-            "dong": "dong",
-            "rand": "rand", "naira": "naira", "Swedish krona": "Swedish kronor", "Norwegian krone": "Norwegian kroner",
-            "Danish krone": "Danish kroner", "Turkish lira": "Turkish lira", "lira": "lira", "Brazilian real":
-            "Brazilian reais", "bitcoin": "bitcoin", "hryvnia": "hryvnia"}  # fmt: skip
+_SIGN_NAMES: dict[str, tuple[str, str]] = TABLES["currency signs"]
+_COUNTRIES: dict[str, str] = TABLES["countries of currencies"]
+_CODES: dict[str, tuple[str, str]] = TABLES["currency codes"]
+_PLURALS: dict[str, str] = TABLES["plurals"]
 _MONEY_SCALES = "hundred|thousand|million|billion|trillion|lakh|crore|mn|bn|tn|mil|[kmbt]"
 _MAGNITUDE = rf"(?:(?P<glue>[\s-]?)(?P<scale>(?i:{_MONEY_SCALES}))(?!\w))?"
 _PER = rf"(?:\s?/\s?(?P<per>{alternatives({**UNITS, **_ONLY_BELOW})})(?![\w/]))?"

@@ -16,8 +16,8 @@ from gradtts_interp.text.abbreviations import (
     STARTERS,
     TITLES,
     WORDS,
-    alternatives,
 )
+from gradtts_interp.text.characters import alternatives
 
 logger = logging.getLogger(__name__)
 

@@ -320,7 +320,9 @@ def _characters(text: str) -> str:
             spoken.append(numbers.spell_digits(character))
         else:
             raise InputError(f"character {character!r} of {text!r}; expected letters A-Z and digits")
-    return _something(" ".join(spoken), text)
+    if not spoken:
+        raise InputError(f"nothing to say in {text!r}")
+    return " ".join(spoken)
 
 
 def _digits(text: str) -> str:
@@ -342,12 +344,6 @@ def _ordinal(text: str) -> str:
     if not found:
         raise InputError(f"{text!r}; expected a number such as 3 or 21st")
     return numbers.ordinal(found[1].replace(",", ""))
-
-
-def _something(spoken: str, text: str) -> str:
-    if not spoken:
-        raise InputError(f"nothing to say in {text!r}")
-    return spoken
 
 
 SAY_AS: dict[str, Callable[[str], str]] = {

@@ -55,21 +55,3 @@ def ids_of(tokens: Sequence[str], add_blank: bool = True) -> tuple[int, ...]:
     interspersed = [BLANK_ID] * (2 * len(ids) + 1)
     interspersed[1::2] = ids
     return tuple(interspersed)
-
-
-def tokens_of(ids: Sequence[int]) -> tuple[str, ...]:
-    """Change ids back to symbol names, leaving the blanks out.
-
-    Args:
-        ids: Ids in [0, ``N_VOCAB``).
-
-    Returns:
-        Symbol names.
-
-    Raises:
-        InputError: An id is outside [0, ``N_VOCAB``).
-    """
-    outside = [index for index in ids if not 0 <= index < N_VOCAB]
-    if outside:
-        raise InputError(f"token id {outside[0]} is outside [0, {N_VOCAB})")
-    return tuple(SYMBOLS[index] for index in ids if index != BLANK_ID)

@@ -10,7 +10,6 @@ import sys
 import time
 import urllib.parse
 import urllib.request
-from pathlib import Path
 
 import pytest
 
@@ -31,7 +30,6 @@ FLAGS = (
     "--disable-component-update --disable-sync --window-size=1400,1800"
 )
 PATIENCE_SECONDS = 300
-SCREENSHOTS = os.environ.get("APP_SCREENSHOTS")
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +67,7 @@ def page(app, browser):
     """A fresh page."""
     browser.get(app[0])
     wait(browser, lambda d: d.find_elements(By.CSS_SELECTOR, "#curve-editor circle"))
-    yield browser
-    if SCREENSHOTS:
-        browser.save_screenshot(
-            str(Path(SCREENSHOTS) / f"{os.environ['PYTEST_CURRENT_TEST'].split('::')[-1][:40]}.png")
-        )
+    return browser
 
 
 def wait(driver, condition, message=""):

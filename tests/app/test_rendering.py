@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from gradtts_interp.app import rendering as rendering_module
-from gradtts_interp.app.form import Form, Limits, records_attention
+from gradtts_interp.app.form import Form, Limits
 from gradtts_interp.app.rendering import OUT_OF_MEMORY, StoppedError
 from gradtts_interp.cli.main import main as verbs
 from gradtts_interp.errors import InputError
@@ -186,16 +186,6 @@ def test_who_leaves_while_waiting_leaves_no_files(renderer, tone_wav):
     assert len(errors) == 1 and not list(renderer.root.glob("visitor-*"))
 
 
-def test_a_failed_rendering_leaves_no_files(renderer, monkeypatch):
-    def fail(*_):
-        raise RuntimeError("a bug")
-
-    monkeypatch.setattr(rendering_module, "_write", fail)
-    with pytest.raises(RuntimeError, match="a bug"):
-        renderer.render(replace(FORM, b=ALONE), "v1")
-    assert not list(renderer.root.glob("visitor-*"))
-
-
 def test_out_of_memory_and_a_full_disk_become_advice(renderer, monkeypatch):
     def fail(error):
         def speak(*_, **__):
@@ -203,21 +193,15 @@ def test_out_of_memory_and_a_full_disk_become_advice(renderer, monkeypatch):
 
         return speak
 
-    monkeypatch.setattr(rendering_module, "speak", fail(RuntimeError("DefaultCPUAllocator: can't allocate memory")))
-    with pytest.raises(InputError, match=OUT_OF_MEMORY[:13]):
-        renderer.render(FORM, "v1")
-    monkeypatch.setattr(rendering_module, "speak", fail(OSError(28, "No space left on device")))
-    with pytest.raises(InputError, match="No space left"):
-        renderer.render(FORM, "v1")
-    monkeypatch.setattr(rendering_module, "speak", fail(RuntimeError("a bug")))
-    with pytest.raises(RuntimeError, match="a bug"):
-        renderer.render(FORM, "v1")
-
-
-def test_attention_is_recorded_where_there_is_some(pipeline):
-    assert records_attention(FORM, pipeline)
-    for change in ({"b": None}, {"mechanisms": ("prior",)}):
-        assert not records_attention(replace(FORM, **change), pipeline)
+    for error, kind, message in (
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), InputError, OUT_OF_MEMORY[:13]),
+        (OSError(28, "No space left on device"), InputError, "No space left"),
+        (RuntimeError("a bug"), RuntimeError, "a bug"),
+    ):
+        monkeypatch.setattr(rendering_module, "speak", fail(error))
+        with pytest.raises(kind, match=message):
+            renderer.render(FORM, "v1")
+        assert not list(renderer.root.glob("visitor-*"))
 
 
 @pytest.mark.parametrize("mode", ["time", "mix", "frequency"])

@@ -103,19 +103,10 @@ def test_few_steps_stay_finite_and_each_helps(name, error):
     errors = [float((mel - reference).abs().mean()) for mel in mels[3:]]
     assert all(later < earlier for earlier, later in zip(errors, errors[1:], strict=False)), errors
     assert errors[0] < 0.6 and errors[6] < 0.12 and errors[-1] < 0.05
-
-
-@pytest.mark.parametrize("name", ["dpm++", "unipc"])
-def test_fast_solvers_beat_euler_of_as_many_steps(name):
-    mu = torch.randn((4, 80, 32), generator=torch.Generator().manual_seed(2))
-    noise = torch.randn(mu.shape, generator=torch.Generator().manual_seed(3)) / 1.5
-    mask, score = torch.ones(4, 1, 32), mixture_score(mu, 0.0)
-    with torch.no_grad():
-        reference = SAMPLERS["euler"](score, SCHEDULE, noise, mu, mask, 1000)
-        for steps in (4, 10, 20):
-            fast = SAMPLERS[name](score, SCHEDULE, noise, mu, mask, steps)
+    for steps in (4, 10, 20) if not error else ():
+        with torch.no_grad():
             euler = SAMPLERS["euler"](score, SCHEDULE, noise, mu, mask, steps)
-            assert float((fast - reference).abs().mean()) < 0.6 * float((euler - reference).abs().mean())
+        assert errors[steps - 4] < 0.6 * float((euler - reference).abs().mean())
 
 
 @every_sampler
@@ -139,12 +130,9 @@ def test_inputs_are_left_as_they_are(name):
 
 @every_sampler
 def test_same_seed_same_mel(name):
+    assert sorted(DETERMINISTIC + STOCHASTIC) == sorted(SAMPLERS)
     assert torch.equal(run(name, 5, seed=1), run(name, 5, seed=1))
     assert torch.equal(run(name, 5, seed=1), run(name, 5, seed=2)) == (name in DETERMINISTIC)
-
-
-def test_names_are_sorted_into_random_and_not():
-    assert sorted(DETERMINISTIC + STOCHASTIC) == sorted(SAMPLERS)
 
 
 @every_sampler
@@ -255,9 +243,6 @@ def test_noise_is_standard_normal_and_follows_the_global_seed():
     assert abs(float(noise.mean())) < 0.01 and abs(float(noise.std()) - 1) < 0.01
     torch.manual_seed(4)
     assert torch.equal(noise, standard_noise(torch.empty(2, 80, 1000)))
-
-
-def test_noise_takes_one_generator_for_each_item():
     with pytest.raises(InputError, match="expected one generator for each of 3 items, got 2"):
         standard_noise(torch.empty(3, 80, 4), [torch.Generator(), torch.Generator()])
 
@@ -267,9 +252,6 @@ def test_noise_takes_one_generator_for_each_item():
 def test_steps_are_a_whole_number(name, steps):
     with pytest.raises(InputError, match=f"steps: expected a whole number of at least 1, got {steps!r}"):
         run(name, steps)
-
-
-def test_steps_may_be_a_numpy_integer():
     assert torch.equal(run("euler", np.int64(3)), run("euler", 3))
 
 

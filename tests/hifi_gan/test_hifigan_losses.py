@@ -17,16 +17,6 @@ from hifigan.losses import (
 def test_published_size_has_the_published_parameters():
     judges = Discriminators(1)
     assert (len(judges.mpd), len(judges.msd)) == (5, 3)
-    convolutions = judges.mpd[0].convs
-    assert [tuple(c.weight.shape) for c in convolutions] == [
-        (32, 1, 5, 1),
-        (128, 32, 5, 1),
-        (512, 128, 5, 1),
-        (1024, 512, 5, 1),
-        (1024, 1024, 5, 1),
-    ]
-    names = {name.split(".parametrizations")[0] for name, _ in judges.named_parameters()}
-    assert {"mpd.4.conv_post", "msd.2.convs.6", "msd.0.conv_post"} <= names
     # The multi-period discriminator is 41.1 million weights, as in the paper's code.
     assert sum(p.numel() for p in judges.mpd.parameters()) == pytest.approx(41.1e6, rel=0.01)
     assert sum(p.numel() for p in judges.msd.parameters()) == pytest.approx(29.6e6, rel=0.01)

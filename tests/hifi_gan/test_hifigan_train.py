@@ -23,10 +23,10 @@ from hifigan.train import LOG_FILE, STATE_FILE, Budget, Trainer
 COMMAND = Path(__file__).parents[2] / "hifi-gan" / "train.py"
 
 
-def make(config, recordings, **budget):
+def make(config, recordings, *, mels=None, **budget):
     contour_of = partial(read_contour, config=MelConfig()) if isinstance(config.generator, HarmonicConfig) else None
     shortest = config.segment + 1024
-    corpus = Corpus(recordings, sample_rate_hz=22050, shortest=shortest, contour_of=contour_of)
+    corpus = Corpus(recordings, sample_rate_hz=22050, shortest=shortest, mels=mels, contour_of=contour_of)
     mel = partial(log_mel, config=MelConfig())
     return Trainer(config, corpus, mel_function=mel, budget=Budget(**budget))
 
@@ -90,18 +90,18 @@ def test_a_trained_generator_can_be_started_from(tiny, recordings):
         further.start_from({**to_fused(fused), "conv_pre.weight": torch.zeros(1, 80, 7)})
 
 
-def test_a_share_of_the_batch_is_given_predicted_mels(tiny, recordings, tmp_path):
-    folder = tmp_path / "mels"
-    folder.mkdir()
+@pytest.mark.parametrize("kind", ["tiny", "tiny_harmonic"])
+def test_a_share_of_the_batch_is_given_predicted_mels(kind, recordings, tmp_path, request):
+    (tmp_path / "mels").mkdir()
     for name in "012":
-        np.save(folder / f"{name}.npy", np.full((80, 86), -3.0))
-    config = dataclasses.replace(tiny, batch=4, predicted_share=0.75, mel_noise=0.0)
-    corpus = Corpus(recordings, sample_rate_hz=22050, shortest=config.segment + 1024, mels=folder)
-    mel = partial(log_mel, config=MelConfig())
-    trainer = Trainer(config, corpus, mel_function=mel, budget=Budget(steps=2))
-    audio, _, mels = trainer._batch()
-    assert audio.shape == (4, 2048) and mels.shape == (4, 80, 8)
+        np.save(tmp_path / "mels" / f"{name}.npy", np.full((80, 86), -3.0))
+    config = dataclasses.replace(request.getfixturevalue(kind), batch=4, predicted_share=0.75, mel_noise=0.0)
+    trainer = make(config, recordings, mels=tmp_path / "mels", steps=2)
+    audio, contour, mels = trainer._batch()
+    frames = config.segment // 256
+    assert audio.shape == (4, config.segment) and mels.shape == (4, 80, frames)
     assert [bool((plane == -3).all()) for plane in mels] == [False, True, True, True]
+    assert (contour is None) == (kind == "tiny") and (contour is None or contour.shape == (4, 2, frames))
     assert trainer.step()["skipped"] == 0
 
 
@@ -121,20 +121,6 @@ def test_mel_weighs_less_late(tiny_harmonic, recordings):
     trainer = make(config, recordings, steps=4)
     reports = [trainer.step() for _ in range(4)]
     assert [report["mel"] != 0 for report in reports] == [True, True, False, False]
-
-
-def test_harmonic_source_is_trained_on_predicted_mels(tiny_harmonic, recordings, tmp_path):
-    folder = tmp_path / "mels"
-    folder.mkdir()
-    for name in "012":
-        np.save(folder / f"{name}.npy", np.full((80, 86), -3.0))
-    contour_of = partial(read_contour, config=MelConfig())
-    shortest = tiny_harmonic.segment + 1024
-    corpus = Corpus(recordings, sample_rate_hz=22050, shortest=shortest, mels=folder, contour_of=contour_of)
-    trainer = Trainer(tiny_harmonic, corpus, mel_function=partial(log_mel, config=MelConfig()), budget=Budget(steps=2))
-    audio, contour, mels = trainer._batch()
-    assert audio.shape == (2, 4096) and contour.shape == (2, 2, 16) and bool((mels[1] == -3).all())
-    assert trainer.step()["skipped"] == 0
 
 
 def test_not_finite_losses_are_skipped_then_end_the_training(tiny, recordings):
@@ -162,19 +148,15 @@ def test_run_saves_logs_and_ends(tiny, recordings, tmp_path):
     assert [line["validation"] for line in lines] == saved
     state = torch.load(tmp_path / "run" / STATE_FILE, weights_only=True)
     assert state["step"] == 4
-
-
-def test_stopping_saves_and_settings_may_change_on_resumption(tiny, recordings, tmp_path):
-    trainer = make(tiny, recordings, steps=9)
+    stopped = make(tiny, recordings, steps=9)
 
     def stop(step, _):
-        trainer.stopping = step == 2
+        stopped.stopping = step == 2
 
-    trainer.run(tmp_path, on_step=stop)
+    stopped.run(tmp_path, on_step=stop)
     resumed = make(dataclasses.replace(tiny, batch=1, spectral_rate=1e-3), recordings, steps=9)
     resumed.load(tmp_path)
-    assert resumed.step_number == 2
-    assert resumed.step()["skipped"] == 0
+    assert resumed.step_number == 2 and resumed.step()["skipped"] == 0
 
 
 def test_budget_is_the_first_to_come():

@@ -46,11 +46,6 @@ def test_rows_are_laid_out_as_expand_does():
     assert torch.equal(laid[0], expected[0]) and torch.equal(laid[1, :5], expected[1, :5])
 
 
-def test_frame_tokens_follow_durations():
-    durations = torch.tensor([[2, 0, 3, 0], [1, 1, 1, 2]])
-    assert frame_tokens(durations, 6).tolist() == [[0, 0, 2, 2, 2, 3], [0, 1, 2, 3, 3, 3]]
-
-
 def test_token_mean_is_constant_in_a_token_and_leaves_padding_out():
     values = torch.tensor([[1.0, 3.0, 5.0, 7.0, 100.0]])
     assert token_mean(values, torch.tensor([[2, 0, 2]])).tolist() == [[2.0, 2.0, 6.0, 6.0, 6.0]]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny import TINY, tiny_model, tiny_style
+from tiny import tiny_model, tiny_style
 
 from gradtts_interp.config import MelConfig, StyleConfig
 from gradtts_interp.errors import InputError
@@ -178,23 +178,6 @@ def test_a_ramp_glides_from_one_level_to_the_other():
     assert slope == pytest.approx(levels[1] - levels[0], abs=0.35)
 
 
-def test_the_network_reads_the_contour():
-    model = tiny_model()
-    x, t = torch.randn(1, 80, FRAMES), torch.tensor([0.5])
-    prosody = torch.zeros(1, 7, FRAMES)
-    prosody[:, 4:6] = 1
-    higher = prosody.clone()
-    higher[:, 6] += 1
-    mask = torch.ones(1, 1, FRAMES)
-    with torch.no_grad():
-        low, high = (model.score(x, mask, x, t, prosody=p) for p in (prosody, higher))
-    assert (low - high).abs().max() > 1e-3
-
-
 def test_pitch_without_prosody_is_refused():
     with pytest.raises(InputError, match="pitch needs prosody"):
         StyleConfig(prosody=False, pitch=True)
-
-
-def test_the_tiny_model_of_other_tests_predicts_pitch():
-    assert TINY.style.pitch and tiny_model().prosody_channels == 7

@@ -131,14 +131,6 @@ def test_without_speaker_table_and_emotions(mel):
 
 
 @torch.no_grad()
-def test_inputs_are_left_as_they_are(encoder, mel):
-    mask = torch.rand(2, MELS, FRAMES)
-    copies = mel.clone(), mask.clone(), LENGTHS.clone()
-    encoder(mel, LENGTHS, mask=mask, prosody=torch.ones(2, 5))
-    assert all(torch.equal(x, y) for x, y in zip((mel, mask, LENGTHS), copies, strict=True))
-
-
-@torch.no_grad()
 def test_summaries_are_read_as_far_as_their_role_goes(mel):
     torch.manual_seed(0)
     encoder = StyleEncoder(replace(CONFIG, summaries=True), n_mels=MELS, pooled_channels=POOLED).eval()

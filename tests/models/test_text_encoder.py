@@ -118,12 +118,3 @@ def test_style_is_what_the_encoder_was_built_for():
 def test_width_divides_among_heads():
     with pytest.raises(InputError, match=r"12 \+ style 3 = 15 must be a multiple of its 2 heads"):
         TextEncoder(SMALL, 3)
-
-
-def test_inputs_are_left_as_they_are():
-    encoder = awake(TextEncoder(SMALL, 4))
-    ids, lengths, style = torch.randint(1, 20, (2, 6)), torch.tensor([6, 4]), torch.randn(2, 4)
-    copies = ids.clone(), lengths.clone(), style.clone()
-    encoder(ids, lengths, style)
-    for given, copy in zip((ids, lengths, style), copies, strict=True):
-        assert torch.equal(given, copy)

@@ -1,5 +1,3 @@
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -14,11 +12,13 @@ from gradtts_interp.pitch.contour import (
     Contour,
     extract_contour,
     f0_skew,
+    f0_statistics,
     fill_unvoiced,
     frame_energy_db,
     normalise_prosody,
     prosody_vector,
     refine_f0,
+    thirds,
 )
 
 CONFIG = MelConfig()
@@ -104,7 +104,7 @@ def test_prosody_vector_counts_level_spread_energy_and_syllables():
     time = np.arange(int(seconds * RATE)) / RATE
     f0 = 150.0 * np.exp(0.2 * np.sin(2 * np.pi * time))
     syllables = 0.02 + np.clip(np.sin(2 * np.pi * 2.0 * time), 0, 1)
-    vector = prosody_vector(extract_contour(harmonic(f0) * syllables, CONFIG), require_voiced=True)
+    vector = prosody_vector(extract_contour(harmonic(f0) * syllables, CONFIG))
     assert vector.dtype == np.float32
     assert vector[0] == pytest.approx(np.log(150.0), abs=0.1)
     assert 0.08 < vector[1] < 0.25
@@ -116,13 +116,6 @@ def test_prosody_vector_moves_as_the_signal_moves():
     low, high = (prosody_vector(extract_contour(x, CONFIG)) for x in (harmonic(f0), 2.0 * harmonic(2 * f0)))
     assert high[0] - low[0] == pytest.approx(np.log(2.0), abs=0.01)
     assert high[2] - low[2] == pytest.approx(6.0, abs=0.8)
-
-
-def test_unvoiced_noise_has_a_vector_unless_voice_is_required():
-    contour = make_contour(np.full(50, UNVOICED_F0_HZ), np.zeros(50))
-    assert prosody_vector(contour)[0] == pytest.approx(np.log(UNVOICED_F0_HZ))
-    with pytest.raises(InputError, match="no voiced frame among 50"):
-        prosody_vector(contour, require_voiced=True)
 
 
 def test_normalised_prosody_of_the_mean_is_zero_for_arrays_and_tensors():
@@ -162,18 +155,11 @@ def test_prosody_vector_refuses_an_empty_contour():
         prosody_vector(make_contour([], []))
 
 
-def contour_at(f0_hz) -> Contour:
-    f0_hz = np.asarray(f0_hz, dtype=np.float32)
-    return Contour(f0_hz, np.ones(len(f0_hz), dtype=bool), np.zeros(len(f0_hz), dtype=np.float32), 86.0)
-
-
 def test_skew_places_the_median():
     f0_hz = np.array([100.0, 110.0, 200.0, 210.0, 220.0])
-    log_f0 = np.log(f0_hz)
-    assert log_f0.mean() + f0_skew(contour_at(f0_hz)) * log_f0.std() == pytest.approx(np.log(200.0), abs=1e-5)
-    assert f0_skew(contour_at([150.0, 150.0, 150.0])) == 0.0
-    unvoiced = dataclasses.replace(contour_at(f0_hz), voiced=np.zeros(5, dtype=bool))
-    assert f0_skew(unvoiced) == 0.0
+    log_f0, skew = np.log(f0_hz), f0_skew(make_contour(f0_hz, np.ones(5)))
+    assert log_f0.mean() + skew * log_f0.std() == pytest.approx(np.log(200.0), abs=1e-5)
+    assert f0_skew(make_contour([150.0] * 3, [True] * 3)) == f0_skew(make_contour(f0_hz, np.zeros(5))) == 0.0
 
 
 def test_nothing_to_refine_leaves_the_contour():
@@ -182,3 +168,25 @@ def test_nothing_to_refine_leaves_the_contour():
     voiced[3:9] = True
     given = np.full(20, 99.0)
     assert np.allclose(refine_f0(np.zeros(20 * 256), given, voiced, MelConfig()), given)
+
+
+def test_median_range_and_voicing_read_voiced_frames_only():
+    f0_hz = np.r_[np.full(50, 100.0), np.full(50, 200.0), np.full(100, 999.0)]
+    found = f0_statistics(make_contour(f0_hz, np.arange(200) < 100))
+    assert found.median_hz == pytest.approx(150)
+    assert found.range_semitones == pytest.approx(12)
+    assert found.voiced_share == 0.5
+    part = f0_statistics(make_contour(f0_hz, np.arange(200) < 100), slice(0, 50))
+    assert part.to_dict() == {"median_hz": 100.0, "range_semitones": 0.0, "voiced_share": 1.0}
+
+
+def test_nothing_voiced_has_no_level():
+    found = f0_statistics(make_contour(np.full(9, 150.0), np.zeros(9)))
+    assert found.to_dict() == {"median_hz": None, "range_semitones": None, "voiced_share": 0.0}
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 10, 100])
+def test_thirds_cover_every_frame_once(frames):
+    parts = thirds(frames)
+    assert [i for part in parts for i in range(frames)[part]] == list(range(frames))
+    assert max(part.stop - part.start for part in parts) - min(part.stop - part.start for part in parts) <= 1

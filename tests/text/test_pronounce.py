@@ -1,29 +1,13 @@
 import pytest
+from tables import cases
 
 from gradtts_interp.text.lexicon import Lexicon
 from gradtts_interp.text.pronounce import pronounce
 
+LONG = ("cat" + "'s" * 900, "K AE1 T S", "dictionary")
 
-@pytest.mark.parametrize(
-    ("word", "phones", "how"),
-    [
-        ("HELLO", "HH AH0 L OW1", "dictionary"),
-        ("'hello'", "HH AH0 L OW1", "dictionary"),
-        ("F-B-I", "EH1 F B IY1 AY1", "dictionary"),
-        ("hello-world", "HH AH0 L OW1 W ER1 L D", "dictionary"),
-        ("HelloWorld", "HH AH0 L OW1 W ER1 L D", "dictionary"),
-        ("XQZ", "EH1 K S K Y UW1 Z IY1", "spelled"),
-        ("HDMI", "EY1 CH D IY1 EH1 M AY1", "spelled"),
-        ("COVID", "K AA1 V AH0 D", "letter_to_sound"),
-        ("xqz", "EH1 K S K Y UW1 Z IY1", "spelled"),
-        ("plimm", "P L IH1 M", "letter_to_sound"),
-        ("plimm's", "P L IH1 M Z", "letter_to_sound"),
-        ("hello-plimm", "HH AH0 L OW1 P L IH1 M", "letter_to_sound"),
-        ("aardvark's", "AA1 R D V AA2 R K S", "dictionary"),
-        ("'", "", "spelled"),
-        ("cat" + "'s" * 900, "K AE1 T S", "dictionary"),
-    ],
-)
+
+@pytest.mark.parametrize(("word", "phones", "how"), [*cases("pronounce.tsv"), LONG])
 def test_pronounce(word, phones, how):
     found = pronounce(word, Lexicon.default())
     assert (" ".join(found.phones), found.how) == (phones, how)

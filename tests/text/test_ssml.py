@@ -1,6 +1,7 @@
 """SSML: what is supported does what it says, what is not is an error with its place."""
 
 import pytest
+from tables import cases
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.text.frontend import TextFrontend
@@ -114,44 +115,7 @@ class TestPronunciation:
         assert words_of("<speak>salt &amp;\n pepper</speak>") == ["salt", "and", "pepper"]
 
 
-ERRORS = {
-    "<speak>a <voice>b</voice></speak>": r"line 1, column 10: <voice> is not supported; expected one of speak",
-    "<speak>a\n<prosody contour='x'>b</prosody></speak>": r"line 2, column 1: <prosody contour=...> is not supported",
-    "<speak>a <b": "line 1, column 10: unclosed token",
-    "<speak>a</p></speak>": "mismatched tag",
-    "<speak><speak>a</speak></speak>": "<speak> stands once",
-    "<speak>&foo;</speak>": "undefined entity",
-    "<!DOCTYPE speak [<!ENTITY a 'b'>]><speak>&a;</speak>": "a document type is not supported",
-    "<!DOCTYPE speak SYSTEM 'file:///etc/passwd'><speak>a</speak>": "a document type is not supported",
-    "<speak>a<break time='soon'/></speak>": r"<break>: time 'soon'; expected such as 300ms",
-    "<speak>a<break time='60s'/></speak>": "up to 20 s",
-    "<speak>a<break strength='huge'/></speak>": "strength 'huge'; expected one of none",
-    "<speak>a<break>b</break></speak>": "<break> holds 'b'",
-    "<speak><prosody rate='fastest'>a</prosody></speak>": "rate 'fastest'; expected such as 80%",
-    "<speak><prosody rate='900%'>a</prosody></speak>": "rate of 9 altogether; expected 0.25 to 4",
-    "<speak><prosody pitch='+20Hz'>a</prosody></speak>": r"pitch '\+20Hz'; expected such as \+2st",
-    "<speak><prosody pitch='+99st'>a</prosody></speak>": "pitch of 99 altogether",
-    "<speak><prosody volume='11'>a</prosody></speak>": r"volume '11'; expected such as \+2dB",
-    "<speak><phoneme alphabet='ipa'>a</phoneme></speak>": "<phoneme>: no ph",
-    "<speak><phoneme alphabet='sampa' ph='a'>a</phoneme></speak>": "alphabet 'sampa'; expected ipa or x-arpabet",
-    "<speak><phoneme alphabet='x-arpabet' ph='XX'>a</phoneme></speak>": "phone 'XX'",
-    "<speak><phoneme ph='kʘ'>a</phoneme></speak>": "'ʘ'",
-    "<speak><say-as>1</say-as></speak>": "interpret-as ''; expected one of characters",
-    "<speak><say-as interpret-as='date'>1</say-as></speak>": "interpret-as 'date'",
-    "<speak><say-as interpret-as='digits'>one</say-as></speak>": "'one'; expected digits",
-    "<speak><say-as interpret-as='cardinal'>x</say-as></speak>": "'x'; expected a number",
-    "<speak><say-as interpret-as='ordinal'>x</say-as></speak>": "'x'; expected a number",
-    "<speak><say-as interpret-as='characters'>é</say-as></speak>": "character 'é'",
-    "<speak><say-as interpret-as='characters'> </say-as></speak>": "nothing to say",
-    "<speak><say-as interpret-as='digits'><break/></say-as></speak>": "<break> inside <say-as>",
-    "<speak><sub>a</sub></speak>": "<sub>: no alias",
-    "<speak>{HH AY1}</speak>": "a brace in the text",
-    "<speak>un<prosody rate='fast'>believ</prosody>able</speak>": "expected tags around whole words",
-    "<speak></speak>": "nothing to speak",
-}
-
-
-@pytest.mark.parametrize(("line", "message"), ERRORS.items())
+@pytest.mark.parametrize(("line", "message"), cases("ssml_errors.tsv"))
 def test_what_is_not_supported_is_named_with_its_place(line, message):
     with pytest.raises(InputError, match=message):
         tokenize_line(FRONTEND, line)

@@ -1,7 +1,7 @@
 import pytest
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.text.symbols import BLANK_ID, N_VOCAB, SYMBOL_TO_ID, SYMBOLS, ids_of, phone_of, tokens_of
+from gradtts_interp.text.symbols import BLANK_ID, N_VOCAB, SYMBOL_TO_ID, SYMBOLS, ids_of, phone_of
 
 
 def test_inventory_is_the_official_one():
@@ -16,16 +16,10 @@ def test_blanks_stand_between_all():
     assert ids_of([]) == (148,)
 
 
-def test_tokens_of_is_the_inverse():
-    assert tokens_of(ids_of(SYMBOLS)) == SYMBOLS
-
-
 def test_phone_of():
     assert (phone_of("@AH0"), phone_of("B"), phone_of(" ")) == ("AH0", None, None)
 
 
-def test_unknown_symbol_and_id():
+def test_unknown_symbol():
     with pytest.raises(InputError, match="unknown symbol '@QQ'"):
         ids_of(["a", "@QQ"])
-    with pytest.raises(InputError, match="token id 149 is outside"):
-        tokens_of([149])

@@ -1,4 +1,4 @@
-"""Train and measure the letter-to-sound model: ``python -m gradtts_interp.text.train_letter_to_sound``.
+"""Train and measure the letter-to-sound model: ``python resources/lexicon/train_letter_to_sound.py``.
 
 Letters and phones are aligned by expectation maximisation (each letter takes zero to two phones), every aligned word is
 a sequence of graphones, and an interpolated Kneser-Ney n-gram of them is pruned and quantised into a small file.
@@ -21,6 +21,7 @@ from pathlib import Path
 import numba
 import numpy as np
 from numpy.typing import NDArray
+from torchaudio.functional import edit_distance
 
 from gradtts_interp.text.letter_to_sound import MODEL_FILE, NATS_PER_STEP, SYMBOL_BITS, LetterToSound
 from gradtts_interp.text.lexicon import PHONES, Lexicon
@@ -256,16 +257,6 @@ def train(pairs: Sequence[Pair], path: Path) -> LetterToSound:
     sequences = [[numbers[graphone] for graphone in word] for word in aligned if all(g in numbers for g in word)]
     save(path, inventory, KneserNey(count_ngrams(sequences, ORDER)))
     return LetterToSound.load(path)
-
-
-def edit_distance(a: Sequence[str], b: Sequence[str]) -> int:
-    """Return the Levenshtein distance of two phone sequences."""
-    row = list(range(len(b) + 1))
-    for i, left in enumerate(a, start=1):
-        previous, row[0] = row[0], i
-        for j, right in enumerate(b, start=1):
-            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (left != right))
-    return row[-1]
 
 
 def measure(model: LetterToSound, lexicon: Lexicon, words: Sequence[str]) -> dict[str, float]:
