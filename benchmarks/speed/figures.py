@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from gradtts_interp.training.mix_config import MixConfig
 from torch.nn import functional
 
 from benchmarks.speed.measure import peak_mib, timed
@@ -41,7 +40,7 @@ from gradtts_interp.sampling import CONVERGED_STEPS, DEFAULT_SOLVER, DEFAULT_STE
 from gradtts_interp.training.data import Corpus, Item, StyleRef
 from gradtts_interp.training.loop import LossModule
 from gradtts_interp.training.losses import draw_diffusion
-from gradtts_interp.training.mix import Mixer
+from gradtts_interp.training.mix import MixConfig, Mixer
 
 ROOT = Path(__file__).parents[2]
 SPEAKERS = (12, 10)
