@@ -2,15 +2,16 @@
 
     python -m benchmarks.copying --corpus data/demo --cases 60
 
-The recordings of one style with the highest numbers in a corpus are aligned by the model; their phone times are known,
-since the teacher was told them. Then named speaker i modulo their number speaks sentence i with that prosody. F0 is
-measured by Praat in the copy, and compared with what was read of the recording, by the library as it copies and by
-Praat. A stopped run goes on where it was.
+The recordings of one style with the highest numbers in a corpus are aligned by the model; their phone times and F0 are
+known, since the teacher was told them. Then named speaker i modulo their number speaks sentence i with that prosody,
+and once more on those durations with an F0 of his own, which WORLD replaces by the recording's. F0 is
+measured by Praat. A stopped run goes on where it was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,22 @@ import torch
 from benchmarks.common import TaskItem, VoiceSetting, run_cases, status_of
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.corpus.manifest import load_entries
+from gradtts_interp.evaluation.baselines import world_swap
 from gradtts_interp.evaluation.contours import energy_errors, f0_errors
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.signal import Listener
 from gradtts_interp.evaluation.time_alignment import align_frames
+from gradtts_interp.pitch.contour import Contour
 from gradtts_interp.stimuli import align_recording
 from gradtts_interp.training.data import symbols_of
 
 KIND = "grid"
 GOOD_MS = 20.0
-READ, PRAAT = "was read and asked for", "Praat reads of the recording"
+COPY, WORLD = "copy, from what was asked for", "copy by WORLD, from the same"
+ASKED, PRAAT = "what was asked for, from what the teacher was told", "what Praat reads of the recording, from the same"
+FROM_PRAAT = "copy, from what Praat reads of the recording"
+RMS = ("f0_rms_cents", "f0_rms_octaves_apart_cents")
+COMPARISONS = (COPY, WORLD, FROM_PRAAT, ASKED, PRAAT)
 
 
 class Cases:
@@ -38,7 +45,8 @@ class Cases:
     def __init__(self, setting: VoiceSetting) -> None:
         torch.set_grad_enabled(False)
         self.setting, self.pipeline = setting, setting.pipeline()
-        self.listener = Listener(self.pipeline.model.settings.mel, tracker="praat")
+        self.mel = self.pipeline.model.settings.mel
+        self.listener = Listener(self.mel, tracker="praat")
         entries = [entry for entry in load_entries(setting.corpus) if entry["kind"] == KIND]
         said = self.pipeline.frontend
         entries = [e for e in entries if said(e["text"]).tokens == symbols_of(e["tokens"])]
@@ -50,25 +58,33 @@ class Cases:
         wav = corpus / "wavs" / f"{entry['id']}.wav"
         with np.load(corpus / "features" / f"{entry['id']}.npz") as features:
             exact = np.cumsum(features["durations"])[:-1]
+            told = Contour(features["f0_hz"], features["voiced"] > 0, features["energy_db"], self.mel.frame_rate_hz)
         style = align_recording(self.pipeline, wav, entry["text"])
-        rate_hz = self.pipeline.model.settings.mel.frame_rate_hz
-        errors_ms = np.abs(np.cumsum(style.durations)[:-1] - exact) / rate_hz * 1000
+        assert style.contour is not None
+        errors_ms = np.abs(np.cumsum(style.durations)[:-1] - exact) / self.mel.frame_rate_hz * 1000
         speaker = self.pipeline.speakers[job.index % len(self.pipeline.speakers)]
-        speech = self.pipeline(
+        speak = partial(
+            self.pipeline,
             entry["text"],
             self.pipeline.style(speaker=speaker),
-            prosody=style,
             num_inference_steps=self.setting.steps,
             solver=self.setting.solver,
             seed=job.index,
         )
-        copied = self.listener.hear(speech.audio, "copy").contour
+        speech = speak(prosody=style)
+        plain = self.listener.hear(speak(durations=[speech.durations.tolist()]).audio, "on the recording's durations")
+        swapped = world_swap(plain.audio, *align(plain.contour, style.contour), self.mel)
+        asked, praat = style.contour, self.listener.read(wav).contour
+        copied, by_world = (self.listener.hear(audio, "copy").contour for audio in (speech.audio, swapped))
+        pairs = ((asked, copied), (asked, by_world), (praat, copied), (told, asked), (told, praat))
         row = {"id": entry["id"], "text": entry["text"], "speaker": speaker, "errors_ms": errors_ms.tolist()}
-        for name, contour in ((READ, style.contour), (PRAAT, self.listener.read(wav).contour)):
-            assert contour is not None
-            pair = align_frames(len(contour), len(copied)).read(contour, copied)
-            row[name] = {**f0_errors(*pair), **energy_errors(*pair)}
-        return [row], []
+        row |= {name: f0_errors(*align(*pair)) for name, pair in zip(COMPARISONS, pairs, strict=True)}
+        return [{**row, **energy_errors(*align(asked, copied))}], []
+
+
+def align(one: Contour, other: Contour) -> tuple[Contour, Contour]:
+    """Two contours on the frames that both have."""
+    return align_frames(len(one), len(other)).read(one, other)
 
 
 def table(records: Sequence[Record]) -> str:
@@ -81,14 +97,18 @@ def table(records: Sequence[Record]) -> str:
         f"{errors.mean():.1f} ms; {(errors <= GOOD_MS).mean():.1%} within {GOOD_MS:g} ms; largest median of a "
         f"recording {max(medians):.1f} ms"
     ]
-    for name in (READ, PRAAT):
-        found = [row[name] for row in rows]
-        rms, frames = (np.array([f[key] for f in found]) for key in ("f0_rms_cents", "n_f0"))
+    correlation = np.mean([row["energy_correlation"] for row in rows])
+    lines.append(f"correlation of the copy's energy with the recording's: {correlation:.3f}")
+    columns = ("F0, cents RMS", "all frames", "without octaves", "median recording", "octaves", "coverage")
+    lines += ["", "| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    for name in COMPARISONS:
+        found = {key: np.array([row[name][key] for row in rows]) for key in (*RMS, "n_f0", "octave", "coverage")}
+        weights = (found["n_f0"], found["n_f0"] * (1 - found["octave"]))
+        rms, near = (np.sqrt(np.average(found[k] ** 2, weights=w)) for k, w in zip(RMS, weights, strict=True))
+        octaves = np.average(found["octave"], weights=found["n_f0"])
         lines.append(
-            f"F0 against what {name}: {np.sqrt((rms**2 * frames).sum() / frames.sum()):.1f} cents RMS over all frames "
-            f"that are voiced in both, median of a recording {np.median(rms):.1f}; coverage "
-            f"{np.mean([f['coverage'] for f in found]):.0%}; energy correlation "
-            f"{np.mean([f['energy_correlation'] for f in found]):.3f}"
+            f"| {name} | {rms:.0f} | {near:.0f} | {np.median(found[RMS[0]]):.0f} | {octaves:.2%} | "
+            f"{found['coverage'].mean():.0%} |"
         )
     return "\n".join(lines)
 

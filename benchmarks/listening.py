@@ -27,11 +27,23 @@ from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.statistics import mean_with_interval, ratio_with_interval
 from gradtts_interp.evaluation.voice_models import OpinionScorer, WhisperListener
 from gradtts_interp.interpolation import shares
+from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.styles import Style
 
 MEAN, ONE, RAMP, DUAL = "prior's mean", "one style", "ramp", "A's pitch, B's voice"
 RECORDING, COPY = "recording", "recording, vocoder"
 KINDS = (MEAN, ONE, RAMP, DUAL, RECORDING, COPY)
+
+
+def case_of(index: int, texts: Sequence[str], pipeline: GradTTSInterpPipeline) -> tuple[str, Style, Style]:
+    """Text and styles of a case: a sentence, and two speakers with an emotion drawn for each."""
+    bank, draw = pipeline.bank, np.random.default_rng([2026, index])
+    assert bank is not None
+    speakers = bank.speakers
+    first = index % len(speakers)
+    second = (first + 1 + int(draw.integers(len(speakers) - 1))) % len(speakers)
+    a, b = (bank.style(speakers[i], str(draw.choice(bank.emotions))) for i in (first, second))
+    return texts[index % len(texts)], a, b
 
 
 class Cases:
@@ -48,13 +60,7 @@ class Cases:
 
     def case(self, index: int) -> tuple[str, Style, Style]:
         """Text and styles of a case."""
-        bank, draw = self.pipeline.bank, np.random.default_rng([2026, index])
-        assert bank is not None
-        speakers = bank.speakers
-        first = index % len(speakers)
-        second = (first + 1 + int(draw.integers(len(speakers) - 1))) % len(speakers)
-        a, b = (bank.style(speakers[i], str(draw.choice(bank.emotions))) for i in (first, second))
-        return self.texts[index % len(self.texts)], a, b
+        return case_of(index, self.texts, self.pipeline)
 
     def measure(self, job: TaskItem) -> tuple[list[dict[str, Any]], list[str]]:
         """Speak and judge a case."""

@@ -44,12 +44,12 @@ class StyleChoice:
     """A style by what names it: a speaker of the checkpoint, or a recording.
 
     Attributes:
-        speaker: Number of the speaker, None for a recording.
+        speaker: Number of the speaker, or of several, of which the average is taken; None for a recording.
         emotion: Emotion of that speaker, None for neutral.
         recording: Path of the recording, None for a speaker.
     """
 
-    speaker: int | None = None
+    speaker: int | tuple[int, ...] | None = None
     emotion: str | None = None
     recording: str | None = None
 
@@ -58,7 +58,8 @@ class StyleChoice:
         """As in tables and file names."""
         if self.recording is not None:
             return "_".join(Path(self.recording).stem.split())
-        return f"{self.speaker}" if self.emotion in (None, "neutral") else f"{self.speaker}-{self.emotion}"
+        speaker = self.speaker if isinstance(self.speaker, int) else "+".join(map(str, self.speaker or ()))
+        return f"{speaker}" if self.emotion in (None, "neutral") else f"{speaker}-{self.emotion}"
 
     def load(self, pipeline: GradTTSInterpPipeline) -> Style:
         """The style itself, from the bank of a checkpoint or from the recording."""
@@ -205,7 +206,7 @@ def checked(job: Job) -> Job:
         if style is None or style.contour is None:
             name = "style A" if style is None else style.name
             raise InputError(
-                f"--mode frequency: {name} has no F0 contour; this checkpoint reads no references; give --bands"
+                f"--mode frequency: {name} has no F0 contour of a reference; give --bands, or --share pitch=..."
             )
     return job
 

@@ -67,7 +67,7 @@ from gradtts_interp.placement import (
 from gradtts_interp.sampling import SamplingOptions, choose_sampler, generators_of
 from gradtts_interp.speech import Speech
 from gradtts_interp.streaming import Laid, join_windows, stream
-from gradtts_interp.styles import Style, StyleBank, style_of_audio
+from gradtts_interp.styles import Style, StyleBank, average_style, style_of_audio
 from gradtts_interp.text.frontend import TextFrontend, TokenizedText
 from gradtts_interp.text.ssml import Directions, is_ssml
 from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, PitchContour, Vocoder
@@ -226,7 +226,7 @@ class GradTTSInterpPipeline:
         self,
         reference: Source | None = None,
         *,
-        speaker: int | None = None,
+        speaker: int | Sequence[int] | None = None,
         emotion: str | None = None,
         sample_rate_hz: int | None = None,
     ) -> Style:
@@ -235,7 +235,7 @@ class GradTTSInterpPipeline:
         Args:
             reference: A recording of speech: the path of a file, an open file such as ``io.BytesIO``, or samples (N,)
                 or (N, channels); or give ``speaker``.
-            speaker: A speaker of the checkpoint.
+            speaker: A speaker of the checkpoint, or several, of which the average is taken.
             emotion: An emotion of that speaker, ``neutral`` if None.
             sample_rate_hz: Rate of samples; a file tells its own.
 
@@ -258,6 +258,8 @@ class GradTTSInterpPipeline:
         if sample_rate_hz is not None:
             raise InputError(f"sample rate {sample_rate_hz} Hz: it belongs to samples; expected them with it")
         assert speaker is not None
+        if isinstance(speaker, Sequence):
+            return average_style([self.style(speaker=each, emotion=emotion) for each in speaker])
         if self.bank is not None:
             return self.bank.style(speaker, emotion or "neutral")
         if emotion is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,7 @@ class Style:
             :meth:`gradtts_interp.speech.Speech.as_style`.
         durations: Frames of each of its tokens; they sum to K.
         notes: What a user should know of the recording, such as clipping or a pitch that is hard to read.
+        parts: Styles of which this is the average, by :func:`average_style`; without one of its own otherwise.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Style:
     tokens: tuple[str, ...] | None = None
     durations: tuple[int, ...] | None = None
     notes: tuple[str, ...] = ()
+    parts: tuple[Style, ...] = ()
 
     def __eq__(self, other: object) -> bool:
         return same_fields(self, other) if isinstance(other, Style) else NotImplemented
@@ -127,6 +130,30 @@ def _style_of_contour(
         raise InputError(f"{name}: no voiced frame was found; expected speech as a style reference{known}")
     prosody = prosody_vector(contour)
     return Style(name=name, mel=log_mel(audio, config).numpy(), contour=contour, prosody=prosody, notes=notes)
+
+
+def average_style(styles: Sequence[Style]) -> Style:
+    """The average of styles: half-way between all of them in pitch, energy, rate and voice.
+
+    It has no recording of its own. What the networks read of each style is averaged, see
+    :func:`~gradtts_interp.interpolation.reading.encode_styles`.
+
+    Args:
+        styles: At least 2, none of them an average.
+
+    Returns:
+        A style that is used like any other.
+
+    Raises:
+        InputError: Fewer than 2 styles, or one of them is an average itself.
+    """
+    styles = tuple(styles)
+    if len(styles) < 2 or any(style.parts for style in styles):
+        raise InputError(f"average of {len(styles)} styles; expected at least 2, none of them an average itself")
+    prosody = [style.prosody for style in styles if style.prosody is not None]
+    mean = np.mean(prosody, axis=0).astype(np.float32) if len(prosody) == len(styles) else None
+    notes = tuple(note for style in styles for note in style.notes)
+    return Style(f"average of {', '.join(s.name for s in styles)}", prosody=mean, notes=notes, parts=styles)
 
 
 class StyleBank:

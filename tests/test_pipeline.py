@@ -19,13 +19,14 @@ from gradtts_interp import pipeline as pipeline_module
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.interpolation import shares
+from gradtts_interp.interpolation.attention.maps import MapOptions
 from gradtts_interp.interpolation.conditioning import encode_styles, pad_ids
 from gradtts_interp.interpolation.mechanisms import StyleReading
 from gradtts_interp.interpolation.noise import NoiseTuning
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.postfilter import emphasise_formants
 from gradtts_interp.pipeline import GradTTSInterpPipeline, Prepared, SamplingOptions
-from gradtts_interp.styles import Style
+from gradtts_interp.styles import Style, average_style
 from gradtts_interp.text.frontend import TextFrontend
 from gradtts_interp.vocoder import Vocoder
 from hifigan import GeneratorConfig
@@ -291,6 +292,18 @@ class TestFramePrior:
         frame_pipeline(TEXT, A, B, share=shares.bands(0.0, 1000.0), num_inference_steps=0, mechanisms=usual)
         assert calls == ["read", "forward", "forward"]
 
+    @pytest.mark.parametrize("others", [{}, {"pitch": 1.0}, {"timbre": 1.0}, {"pitch": 0.7, "timbre": 0.3}])
+    @pytest.mark.parametrize("weight", [-0.5, 0.0, 0.5, 1.0])
+    def test_the_level_of_each_frame_is_at_the_share_of_the_energy(self, weight, others):
+        """Whatever pitch and timbre are, and after the formants have been emphasised."""
+        pipeline = make_pipeline(replace(TINY_FRAME, formant_emphasis=1.3, mel_std=2.0))
+        options = {"num_inference_steps": 0, "durations": [[6] * len(pipeline.frontend(TEXT).ids)]}
+        blend = pipeline(TEXT, A, B, share=shares.dimensions(energy=weight, **others), **options)
+        alone = [pipeline(TEXT, style, **options) for style in (A, B)]
+        a, b, level = (np.log(np.exp(2 * speech.mel.astype(float)).sum(0)) for speech in (*alone, blend))
+        assert np.abs(b - a).mean() > 0.1, "nothing to blend"
+        np.testing.assert_allclose(level, (1 - weight) * a + weight * b, atol=1e-3)
+
     def test_pitch_of_one_style_and_voice_of_the_other(self, frame_pipeline):
         """The mean is that of B's voice, and its pitch, level and range, A's."""
         blend = frame_pipeline(TEXT, A, B, share=shares.pitch(), num_inference_steps=0)
@@ -330,7 +343,9 @@ class TestFramePrior:
     def test_formants_are_emphasised_in_what_is_decoded(self):
         plain, strong = make_pipeline(TINY_FRAME), make_pipeline(replace(TINY_FRAME, formant_emphasis=1.3))
         for options in (QUICK, {"num_inference_steps": 0}):
-            before, after = (p(TEXT, A, B, share=shares.ramp(), **options).mel for p in (plain, strong))
+            before, after = (
+                p(TEXT, A, B, share=shares.ramp(), mechanisms="prosody", **options).mel for p in (plain, strong)
+            )
             wanted = emphasise_formants(torch.from_numpy(before), 1.3).clamp(min=TINY_FRAME.mel.log_silence)
             np.testing.assert_allclose(after, wanted, atol=1e-4)
             assert np.abs(after - before).max() > 0.01
@@ -407,6 +422,33 @@ class TestStyles:
     def test_what_is_refused(self, tiny_pipeline, arguments, message):
         with pytest.raises(InputError, match=message):
             tiny_pipeline.style(**arguments)
+
+    @pytest.mark.parametrize("settings", [TINY, TINY_FRAME], ids=["token", "frame"])
+    def test_an_average_of_equals_is_that_style_and_of_two_is_neither(self, settings):
+        pipeline = make_pipeline(settings)
+        alone = pipeline(TEXT, A, **QUICK)
+        options = {**QUICK, "durations": [alone.durations.tolist()]}
+        same = pipeline(TEXT, average_style([A, A]), **options)
+        np.testing.assert_allclose(same.mel, alone.mel, atol=1e-4)
+        average, other = (pipeline(TEXT, style, **options) for style in (average_style([A, B]), B))
+        assert min(np.abs(average.mel - speech.mel).max() for speech in (alone, other)) > 1e-3
+        blend = pipeline(TEXT, average_style([A, B]), B, share=shares.constant(1.0), **options)
+        np.testing.assert_allclose(blend.mel, other.mel, atol=1e-4)
+
+    def test_an_average_of_speakers(self, tiny_pipeline, official):
+        found = tiny_pipeline.style(speaker=[0, 2])
+        assert [part.name for part in found.parts] == ["speaker 0 neutral", "speaker 2 neutral"]
+        speakers = official.style(speaker=(0, 1))
+        mels = [official(TEXT, style, **QUICK).mel for style in (*speakers.parts, speakers)]
+        assert min(np.abs(mel - mels[2]).max() for mel in mels[:2]) > 1e-3
+        with pytest.raises(InputError, match="speaker 7: this checkpoint has speakers 0, 2"):
+            tiny_pipeline.style(speaker=(0, 7))
+        with pytest.raises(InputError, match="average of speaker 0 neutral, .* has no reference of its own to draw"):
+            tiny_pipeline(
+                TEXT, tiny_pipeline.style(speaker=(0, 2)), B, share=shares.ramp(), output_attention=MapOptions()
+            )
+        with pytest.raises(InputError, match="share by pitch: the style that gives it has no F0 contour"):
+            tiny_pipeline(TEXT, tiny_pipeline.style(speaker=(0, 2)), B, share=shares.pitch())
 
     def test_without_a_bank_only_recordings_serve(self):
         pipeline = GradTTSInterpPipeline(tiny_model(), StubVocoder(), TextFrontend())

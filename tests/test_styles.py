@@ -15,7 +15,13 @@ from tiny import EMOTIONS, tiny_bank, tiny_style
 from gradtts_interp.audio import write_wav
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
-from gradtts_interp.styles import Style, StyleBank, style_of_audio, style_of_samples
+from gradtts_interp.styles import (
+    Style,
+    StyleBank,
+    average_style,
+    style_of_audio,
+    style_of_samples,
+)
 
 MEL = MelConfig()
 
@@ -122,3 +128,14 @@ def test_samples_that_are_no_speech_keep_their_notes():
         style_of_samples(rumour, MEL, name="hiss")
     with pytest.raises(InputError, match=r"no voiced frame was found.*channels 1 and 2 are in antiphase"):
         style_of_audio(torch.stack([rumour, -rumour], 1), MEL, sample_rate_hz=22050)
+
+
+def test_an_average_is_half_way_in_prosody_and_knows_its_parts():
+    a, b = tiny_style(1, f0_hz=100.0), tiny_style(2, f0_hz=200.0)
+    average = average_style([a, b])
+    assert average.parts == (a, b) and average.mel is None and average.name == f"average of {a.name}, {b.name}"
+    np.testing.assert_allclose(average.prosody, (a.prosody + b.prosody) / 2, rtol=1e-6)
+    assert average_style([Style("x", speaker=1), Style("y", speaker=2)]).prosody is None
+    for wrong in ([a], [average, a]):
+        with pytest.raises(InputError, match=f"average of {len(wrong)} styles; expected at least 2, none of them"):
+            average_style(wrong)

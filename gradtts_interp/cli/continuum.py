@@ -8,7 +8,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from gradtts_interp.cli.job_flags import choices_of, default_checkpoint, device_of, require_writable, vocoder_of
+from gradtts_interp.cli.job_flags import (
+    choices_of,
+    default_checkpoint,
+    device_of,
+    require_writable,
+    speakers,
+    vocoder_of,
+)
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.metric_rows import morph_measures
@@ -24,8 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what to say, and in which styles")
     what.add_argument("--text", required=True, metavar="TEXT", help="a sentence, plain or SSML")
     what.add_argument("-c", "--checkpoint", metavar="PATH", help="folder of a checkpoint (default: checkpts/demo)")
-    what.add_argument("-s", "--speaker", type=int, metavar="N", help="speaker of style A")
-    what.add_argument("-s2", "--speaker2", type=int, metavar="N", help="speaker of style B")
+    what.add_argument(
+        "-s", "--speaker", type=speakers, metavar="N", help="speaker of style A, or the average of several: 0-15"
+    )
+    what.add_argument("-s2", "--speaker2", type=speakers, metavar="N", help="likewise of style B")
     what.add_argument("--reference", metavar="WAV", help="recording of style A, instead of a speaker")
     what.add_argument("--reference2", metavar="WAV", help="recording of style B")
     what.add_argument("--emotion", metavar="NAME", help="emotion of the speaker of A (default: neutral)")

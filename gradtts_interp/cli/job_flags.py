@@ -30,6 +30,8 @@ CHECKPOINT_VARIABLE = "GRADTTS_INTERP_CHECKPOINT"
 DEMO = Path("checkpts") / "demo"
 OPEN_DEMO = "demo-open"  # beside it: whose noise decides between styles that are offered openly
 LARGEST_FILE_BYTES = 64 * 2**20
+MOST_SPEAKERS = 1000
+"""Of which an average is taken."""
 _AUDIO = re.compile(r"\.(?:wav|flac|ogg|opus|mp3|m4a|aiff?)$", re.IGNORECASE)
 _LISTED = re.compile(r"[^|]+\.(?:wav|flac|ogg|opus|mp3|m4a|aiff?)\s*\||[^\s|]+\|[^|]*\|", re.IGNORECASE)
 logger = logging.getLogger(__name__)
@@ -111,6 +113,30 @@ def choices_of(args: argparse.Namespace) -> tuple[StyleChoice | None, StyleChoic
     )
     a, b = (StyleChoice(*each) if each[0] is not None or each[2] is not None else None for each in named)
     return a, b
+
+
+def speakers(text: str) -> int | tuple[int, ...]:
+    """Type of a flag that names a speaker, or several for their average.
+
+    Args:
+        text: A number, or numbers and ranges with commas between them, such as ``3,7`` or ``0-15``.
+
+    Returns:
+        The number, or the numbers.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none of these.
+    """
+    found: dict[int, None] = {}
+    for part in text.split(","):
+        edges = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part.strip())
+        numbers = range(int(edges[1]), int(edges[2] or edges[1]) + 1) if edges else ()
+        if not 1 <= len(numbers) <= MOST_SPEAKERS:
+            raise argparse.ArgumentTypeError(
+                f"{text!r}: expected a whole number from 0, or several such as 3,7 or 0-15"
+            )
+        found |= dict.fromkeys(numbers)
+    return next(iter(found)) if len(found) == 1 else tuple(found)
 
 
 # -- flags ----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import torch
 
 from gradtts_interp.acceleration import COMPILE_MODES
 from gradtts_interp.cli.blend_flags import add_blend_arguments
-from gradtts_interp.cli.job_flags import job_of
+from gradtts_interp.cli.job_flags import job_of, speakers
 from gradtts_interp.cli.pitch_flags import add_asking, add_copying, add_writing
 from gradtts_interp.cli.rendering import Outcome, render_lines
 from gradtts_interp.cli.text import aligned, count, index, not_negative, positive, steps
@@ -62,8 +62,8 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
 
 def _add_styles(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("-s", "--speaker", type=index, metavar="N", help="speaker of style A, a number from 0")
-    add("-s2", "--speaker2", type=index, metavar="N", help="speaker of style B (default: A alone)")
+    add("-s", "--speaker", type=speakers, metavar="N", help="speaker of style A from 0; 3,7 or 0-15: their average")
+    add("-s2", "--speaker2", type=speakers, metavar="N", help="likewise of style B (default: A alone)")
     add("--reference", metavar="WAV", help="recording of style A, 0.5 s or longer, instead of a speaker")
     add("--reference2", metavar="WAV", help="recording of style B, 0.5 s or longer")
     add("--emotion", metavar="NAME", help="emotion of the speaker of A (default: neutral)")

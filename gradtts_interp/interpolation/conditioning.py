@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import StyleReading, mean_of_frames, single
 from gradtts_interp.interpolation.shares import PitchRegion
-from gradtts_interp.models.frame_prior import PhoneEncoder
+from gradtts_interp.models.frame_prior import PhoneEncoder, PhoneReading
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.pitch_predictor import PITCH_FROM, contour_of
 from gradtts_interp.models.postfilter import FORMANT_QUEFRENCIES, lifter
@@ -69,51 +70,82 @@ def encode_styles(
             and the text encoder gets the first one's prosody, as in the dual references of the training.
 
     Returns:
-        n answers.
+        n answers; that of an average of styles is the mean of theirs.
 
     Raises:
         InputError: A style lacks what the model reads.
     """
-    if not model.has_style:
-        return [_encode_official(model, texts, style) for style in styles]
     # A frame prior's text is the same in all styles.
     text = model.encoder.read(texts.ids, texts.lengths) if isinstance(model.encoder, PhoneEncoder) else None
-    answers, size = [], len(texts.lengths)
+    answers = []
     for i, style in enumerate(styles):
-        if style.mel is None or style.contour is None or style.prosody is None:
-            raise InputError(f"style {style.name}: this checkpoint reads references, and the style has none")
-        role, prosody = "whole", style.prosody
+        role, prosody = "whole", None
         if pitch is not None:
-            role = "pitch" if i == 0 else "rest"
-            prosody = styles[0].prosody  # type: ignore[assignment]
-        tokens = _style_tokens(model, style, role, prosody, pitch)
-        pooled = tokens.pooled.expand(size, -1)
-        vector = _prosody_input(style.prosody, model.device).expand(size, -1)
-        skew = torch.full_like(vector[:, 0], f0_skew(style.contour))
-        means: Tensor | None = None
-        if text is not None:
-            assert isinstance(model.encoder, PhoneEncoder)
-            mask, hidden = text.mask, text.hidden
-            logw = model.encoder.durations(text, pooled, _prosody_input(prosody, model.device).expand(size, -1))
-            if role == "rest":
-                # A frame prior is told the pitch, so it may see all of the reference.
-                whole = _style_tokens(model, style, "whole", style.prosody, None)
-                tokens = replace(tokens, pooled=whole.pooled)
+            role, prosody = "pitch" if i == 0 else "rest", styles[0].prosody
+        parts = style.parts or (style,)
+        if model.has_style:
+            encoded = [_encode(model, texts, text, part, role, prosody, pitch) for part in parts]
         else:
-            means, logw, mask, hidden = model.read_text(texts.ids, texts.lengths, pooled)
-        spectrum = None if text is None or style.speaker is not None else _spectrum(model, style)
-        reading = StyleReading(
-            logw,
-            mask,
-            _repeat(tokens, size),
-            vector,
-            means=means,
-            hidden=hidden,
-            skew=skew,
-            spectrum=spectrum,
-        )
-        answers.append(reading)
+            encoded = [_encode_official(model, texts, part) for part in parts]
+        answers.append(encoded[0] if len(encoded) == 1 else _average(encoded))
     return answers
+
+
+def _encode(
+    model: GradTTS,
+    texts: Texts,
+    text: PhoneReading | None,
+    style: Style,
+    role: str,
+    prosody: NDArray[np.float32] | None,
+    pitch: PitchRegion | None,
+) -> StyleReading:
+    """Encode texts in a style, which is read for its own prosody (4,) where none is given."""
+    if style.mel is None or style.contour is None or style.prosody is None:
+        raise InputError(f"style {style.name}: this checkpoint reads references, and the style has none")
+    size, prosody = len(texts.lengths), style.prosody if prosody is None else prosody
+    tokens = _style_tokens(model, style, role, prosody, pitch)
+    pooled = tokens.pooled.expand(size, -1)
+    vector = _prosody_input(style.prosody, model.device).expand(size, -1)
+    skew = torch.full_like(vector[:, 0], f0_skew(style.contour))
+    means: Tensor | None = None
+    if text is not None:
+        assert isinstance(model.encoder, PhoneEncoder)
+        mask, hidden = text.mask, text.hidden
+        logw = model.encoder.durations(text, pooled, _prosody_input(prosody, model.device).expand(size, -1))
+        if role == "rest":
+            # A frame prior is told the pitch, so it may see all of the reference.
+            whole = _style_tokens(model, style, "whole", style.prosody, None)
+            tokens = replace(tokens, pooled=whole.pooled)
+    else:
+        means, logw, mask, hidden = model.read_text(texts.ids, texts.lengths, pooled)
+    spectrum = None if text is None or style.speaker is not None else _spectrum(model, style)
+    return StyleReading(
+        logw,
+        mask,
+        _repeat(tokens, size),
+        vector,
+        means=means,
+        hidden=hidden,
+        skew=skew,
+        spectrum=spectrum,
+    )
+
+
+def _average(styles: list[StyleReading]) -> StyleReading:
+    """The mean of what is read of n styles; of their tokens each may be read, so much less."""
+
+    def mean(name: str) -> Any:
+        values = [getattr(style, name) for style in styles]
+        return None if any(value is None for value in values) else torch.stack(values).mean(0)
+
+    tokens, each = None, [style.tokens for style in styles if style.tokens is not None]
+    if each:
+        weight = torch.cat([t.weight for t in each], dim=1) / len(each)
+        pooled = torch.stack([t.pooled for t in each]).mean(0)
+        tokens = StyleTokens(torch.cat([t.tokens for t in each], dim=1), weight, pooled)
+    parts = {name: mean(name) for name in ("means", "logw", "prosody", "speaker", "hidden", "skew", "spectrum")}
+    return replace(styles[0], tokens=tokens, **parts)
 
 
 def _spectrum(model: GradTTS, style: Style) -> Tensor | None:
@@ -273,8 +305,14 @@ def read_style(model: GradTTS, style: StyleReading, durations: Tensor, frames: i
         envelope=partial(model.frame_prior.planes.envelope, mel_std=model.settings.mel_std)
         if model.frame_prior
         else None,
+        level=None if model.frame_prior is None else partial(_level, model),
     )
     return reading if style.spectrum is None else replace(reading, towards=_towards(model, reading, style.spectrum))
+
+
+def _level(model: GradTTS, mean: Tensor) -> Tensor:
+    """Level (B, 1, T) of a mean (B, M, T), as it is heard: of the sum of the powers of its bins, in the mean's unit."""
+    return (2 * model.to_mel(mean)).logsumexp(1, keepdim=True) / (2 * model.settings.mel_std)
 
 
 def _towards(model: GradTTS, reading: StyleReading, spectrum: Tensor) -> tuple[Tensor, Tensor]:

@@ -60,6 +60,7 @@ class StyleReading:
             mean of these texts (B, M, T), whatever the style; of some frames with the first of them as ``first_frame``.
         envelope: Of a frame prior: from a mean (B, M, T) and F0 in Hz (B, T) to the spectral envelope (B, M, T), as
             :meth:`~gradtts_interp.models.pitch_predictor.PitchPlanes.envelope` reads it.
+        level: Of a frame prior: from a mean (B, M, T) to the level of its frames (B, 1, T), in the same unit.
         towards: Factor and summand (B, M, 1) that bring means of voiced frames to ``spectrum``, or None.
     """
 
@@ -77,6 +78,7 @@ class StyleReading:
     contour: Tensor | None = None
     mean: Callable[..., Tensor] | None = None
     envelope: Callable[..., Tensor] | None = None
+    level: Callable[[Tensor], Tensor] | None = None
     towards: tuple[Tensor, Tensor] | None = None
 
     @property
@@ -138,6 +140,8 @@ class Branch:
         weight: Share of its score (B, M, T), or None for all.
         mu: The prior mean (B, M, T); None until the plan is complete.
         envelopes: Shares (B, n, M, T) by which the prior mean has the envelopes of the styles, or None.
+        levels: Shares (B, n, T) by which it has their levels; given with ``envelopes``. They sum to 1, or to less where
+            the level stays, or a part of it is asked for otherwise.
     """
 
     voice: int | Tensor
@@ -147,6 +151,7 @@ class Branch:
     weight: Tensor | None = None
     mu: Tensor | None = None
     envelopes: Tensor | None = None
+    levels: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -206,29 +211,34 @@ def with_means(plan: Plan, styles: tuple[StyleReading, ...]) -> Plan:
 
 
 def _shaped_mean(styles: tuple[StyleReading, ...], branch: Branch, frames: slice) -> Tensor:
-    """The mean of some frames with the envelopes that the styles have at their own pitch, at its own level.
+    """The mean of some frames with the envelopes and the levels that the styles have at their own pitch.
 
-    Where a style of some share is unvoiced, there is no pitch of its own to read an envelope at, and the mean stays.
+    Where a style of some share is unvoiced, there is no pitch of its own to read an envelope at, and that stays.
     """
     mu = mean_of_frames(styles, branch, frames)
-    if branch.envelopes is None:
+    if branch.envelopes is None or branch.levels is None:
         return mu
     assert branch.prosody is not None
-    shares, asked = branch.envelopes[..., frames], branch.prosody[..., frames]
     whole = bool(((branch.envelopes == 0) | (branch.envelopes == 1)).all())
+    envelopes, levels = branch.envelopes[..., frames], branch.levels[..., None, frames]
+    asked = branch.prosody[..., frames]
+    read, level = styles[0].envelope, styles[0].level
+    assert read is not None and level is not None
 
-    def read(mel: Tensor, prosody: Tensor) -> Tensor:
-        f0_hz = asked_f0_hz(prosody[:, PITCH_FROM + 1])
-        return styles[0].envelope(mel, f0_hz, of_powers=whole)  # type: ignore[misc]
+    def envelope_of(mel: Tensor, prosody: Tensor) -> Tensor:
+        return read(mel, asked_f0_hz(prosody[:, PITCH_FROM + 1]), of_powers=whole)
 
-    change, voiced = -read(mu, asked), asked[:, PITCH_FROM] > 0
-    for style, share in zip(styles, shares.unbind(1), strict=True):
-        if not share.any():
+    change, voiced, gain = -envelope_of(mu, asked), asked[:, PITCH_FROM] > 0, torch.zeros_like(mu[:, :1])
+    for style, shape, loud in zip(styles, envelopes.unbind(1), levels.unbind(1), strict=True):
+        if not (shape.any() or loud.any()):
             continue
+        mean = mean_of_frames((style,), single((style,)), frames)
         own = _prosody_per_frame((style,), None)[..., frames]
-        change = change + share * read(mean_of_frames((style,), single((style,)), frames), own)
-        voiced = voiced & ((own[:, PITCH_FROM] > 0) | (share == 0).all(1))
-    return mu + lifter(change, *(WHOLE_QUEFRENCIES if whole else ENVELOPE_QUEFRENCIES)) * voiced[:, None]
+        change = change + shape * envelope_of(mean, own)
+        voiced = voiced & ((own[:, PITCH_FROM] > 0) | (shape == 0).all(1))
+        gain = gain + loud * level(mean)
+    shaped = mu + lifter(change, *(WHOLE_QUEFRENCIES if whole else ENVELOPE_QUEFRENCIES)) * voiced[:, None]
+    return shaped + gain - levels.sum(1) * level(shaped)
 
 
 def part_of_plan(plan: Plan, styles: tuple[StyleReading, ...], frames: slice, *, margin: int = 0) -> Plan:
@@ -356,21 +366,25 @@ def attention(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> P
 
 
 def envelope(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
-    """Give the prior mean the spectral envelopes that the styles have at their own pitch, blended in log.
+    """Give the prior mean the envelopes and the levels that the styles have at their own pitch, blended in log.
 
-    A mixed style has formants between those of two styles, and a voice at another's pitch has other formants than at
-    its own: both sound natural, and neither is at its share of the way from A's spectrum to B's. This puts it there.
+    A mixed style has formants between those of two styles, and a voice at another's pitch has other formants and
+    another level than at its own: both sound natural, and neither is at its share of the way from A to B. This puts it
+    there: envelopes by the share of the timbre, levels by that of the energy where it is the same at all bins.
 
     Source: Kawahara and Matsui 2003, "Auditory morphing based on an elastic perceptual distance metric in an
         interference-free time-frequency representation", of blending envelopes apart from F0.
     """
     if styles[0].envelope is None:
         raise InputError("mechanism 'envelope': this checkpoint has no frame prior; choose among prior, score")
-    plane = shares.timbre
+    # A style that is heard in some bins alone keeps its level there.
+    even = (shares.energy == shares.energy[:, :, :1]).all(2).all(1, keepdim=True)
+    plane, levels = shares.timbre, shares.energy[:, :, 0] * even
     if shares.by_pitch:
-        plane = torch.zeros_like(plane)
+        # The voice keeps the level that it has at this pitch: with the other's it is liked less (docs, "blending").
+        plane, levels = torch.zeros_like(plane), torch.zeros_like(levels)
         plane[:, -1] = 1
-    branches = tuple(replace(b, envelopes=plane) for b in plan.branches)
+    branches = tuple(replace(b, envelopes=plane, levels=levels) for b in plan.branches)
     return replace(plan, branches=branches, blended=plan.blended | {"envelope"})
 
 
@@ -487,8 +501,16 @@ def open_plan(styles: Iterable[StyleReading], null: Tensor, prosody_channels: in
 
 
 def _with_pitch(plan: Plan, asked: Sequence[AskedPitch | None]) -> Plan:
-    """The plan with the pitch that is asked for, whoever's it would be."""
-    return replace(plan, branches=tuple(replace(b, prosody=ask_pitch(b.prosody, asked)) for b in plan.branches))
+    """The plan with the pitch and energy that are asked for, whoever's they would be."""
+    if not asked:
+        return plan
+    rest = [1.0 if item is None or item.energy_db is None else 1.0 - item.weight for item in asked]
+
+    def tell(branch: Branch) -> Branch:
+        levels = None if branch.levels is None else branch.levels * branch.levels.new_tensor(rest)[:, None, None]
+        return replace(branch, prosody=ask_pitch(branch.prosody, asked), levels=levels)
+
+    return replace(plan, branches=tuple(tell(b) for b in plan.branches))
 
 
 def _dominant_plan(styles: tuple[StyleReading, ...], hard: Shares) -> Plan:

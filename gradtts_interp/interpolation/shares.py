@@ -432,7 +432,7 @@ def pitch(harmonics: int = 1, width_bins: int = 1) -> Share:
 def _draw_pitch(region: PitchRegion, at: Layout) -> Plane:
     if at.f0_hz is None or at.voiced is None:
         raise InputError(
-            "share by pitch: the style that gives it has no F0 contour; expected a reference with voiced speech"
+            "share by pitch: the style that gives it has no F0 contour; expected one recording with voiced speech"
         )
     return 1 - pitch_mask(at.f0_hz, at.voiced, at.mel, harmonics=region.harmonics, width_bins=region.width_bins)
 

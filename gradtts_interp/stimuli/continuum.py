@@ -182,7 +182,7 @@ def make_continuum(
         equalise: Measure whose realised shares shall be spaced equally: ``f0``, ``envelope``, or ``all`` for their
             mean; None spaces what is asked for.
         seed: Of the noise.
-        listener: How steps are measured; with the usual settings if None.
+        listener: How steps are measured; with F0 by Praat if None.
         progress: Called with the share and the speech after each rendering.
         **options: Further keyword arguments of the pipeline, such as ``num_inference_steps``.
 
@@ -198,7 +198,10 @@ def make_continuum(
         raise InputError(f"equal steps of {equalise!r}; expected one of {', '.join(EQUALISED)}")
     if not 2 <= steps <= 1000:
         raise InputError(f"continuum of {steps} steps; expected 2 to 1000")
-    poles = _poles_of(tts, text, (a, b), listener or Listener(tts.model.settings.mel), {"seed": seed, **options})
+    if listener is None:
+        # Where a voice is far from its pitch, DIO reads octaves.
+        listener = Listener(tts.model.settings.mel, tracker="praat")
+    poles = _poles_of(tts, text, (a, b), listener, {"seed": seed, **options})
     known: dict[float, Stimulus] = {}
     wanted = np.linspace(0, 1, steps)
     chosen = _render(poles, of, wanted, known, progress)

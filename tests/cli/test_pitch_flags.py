@@ -1,5 +1,6 @@
 """Pitch on the command line."""
 
+import argparse
 import json
 
 import numpy as np
@@ -13,6 +14,19 @@ from gradtts_interp.cli.main import main
 from gradtts_interp.cli.pitch_flags import split_words
 from gradtts_interp.errors import InputError
 from gradtts_interp.pitch.files import PitchCurve, read_pitch, write_pitch
+
+
+@pytest.mark.parametrize(
+    ("text", "speakers"), [("12", 12), ("3,7", (3, 7)), ("0-2, 9", (0, 1, 2, 9)), ("4-4", 4), ("5,3-6", (5, 3, 4, 6))]
+)
+def test_speakers_are_one_or_several(text, speakers):
+    assert job_flags.speakers(text) == speakers
+
+
+@pytest.mark.parametrize("text", ["", "-1", "a", "5-3", "1,,2", "0-99999", "1.5", "²"])
+def test_what_names_no_speaker(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="expected a whole number from 0, or several"):
+        job_flags.speakers(text)
 
 
 @pytest.mark.parametrize(

@@ -25,13 +25,14 @@ def make(monkeypatch, tmp_path):
 def test_a_continuum_and_its_experiments(make, tmp_path, capsys):
     kinds = ("jspsych", "psychopy", "praat", "webmushra")
     asked = [flag for kind in kinds for flag in ("--experiment", kind)]
-    assert make("-s", "0", "-s2", "2", "--task", "axb", "--labels", "one", "two", "--repeats", "2", *asked) == 0
+    assert make("-s", "0,2", "-s2", "2", "--task", "axb", "--labels", "one", "two", "--repeats", "2", *asked) == 0
     out = capsys.readouterr().out
     assert "correspondence" in out and all(f"{kind}: " in out for kind in kinds)
     rows = list(csv.DictReader((tmp_path / "out" / "stimuli.csv").open(newline="")))
     assert [(row["file"], float(row["share"])) for row in rows] == [
         ("step_00.wav", 0), ("step_01.wav", 0.5), ("step_02.wav", 1),
     ]  # fmt: skip
+    assert {row["a"] for row in rows} == {"average of speaker 0 neutral, speaker 2 neutral"}
     assert (tmp_path / "out" / "jspsych" / "index.html").is_file()
     described = (tmp_path / "out" / "jspsych" / "experiment.js").read_text()
     assert '"task": "axb"' in described and '"repeats": 2' in described
@@ -43,6 +44,7 @@ def test_a_continuum_and_its_experiments(make, tmp_path, capsys):
         (["-s", "0"], "style B: give one of --speaker2 and --reference2"),
         (["-s", "0", "--reference", "a.wav", "-s2", "2"], "style A: give one of --speaker and --reference"),
         (["-s", "0", "-s2", "9"], "speaker 9"),
+        (["-s", "0-2", "-s2", "2"], "speaker 1: this checkpoint has speakers 0, 2"),
         (["-s", "0", "-s2", "2", "--steps", "1"], "continuum of 1 steps"),
         (["-s", "0", "-s2", "2", "--equalise", "f0"], "equal steps of f0: a step cannot be measured"),
     ],

@@ -68,6 +68,30 @@ def test_a_voice_keeps_its_envelope_at_anothers_pitch(tts, styles):
     assert abs(kept["f0_share"]) < 0.1
 
 
+def test_energy_moves_alone(tts, styles):
+    """By the measure of the evaluation, on audio."""
+    options = {"seed": 0, "durations": [tts(TEXT, *styles, share=shares.constant(0.5), seed=0).durations.tolist()]}
+    asked = [shares.dimensions(energy=1.0), shares.dimensions(pitch=1.0), shares.dimensions(timbre=0.5)]
+    speeches = [tts(TEXT, style, **options) for style in styles]
+    speeches += [tts(TEXT, *styles, share=share, **options) for share in asked]
+    listener = Listener(speeches[0].mel_config)
+    a, b, *found = (listener.hear(speech.audio, speech.text) for speech in speeches)
+    energy, pitch, timbre = (mean_shares(a, b, signal) for signal in found)
+    assert energy["energy_share"] > 0.7 and abs(energy["f0_share"]) < 0.05 and abs(energy["envelope_share"]) < 0.05
+    assert pitch["f0_share"] > 0.9 and abs(pitch["energy_share"]) < 0.25
+    assert timbre["envelope_share"] > 0.35 and abs(timbre["energy_share"]) < 0.25
+
+
+def test_the_average_of_two_voices_has_the_pitch_between_them(tts, styles):
+    average = tts(TEXT, tts.style(speaker=(12, 10)), seed=0)
+    listener = Listener(average.mel_config)
+    low, high, between = (
+        listener.hear(speech.audio, "").contour for speech in (*(tts(TEXT, style, seed=0) for style in styles), average)
+    )
+    levels = [float(np.log(c.f0_hz[c.voiced]).mean()) for c in (low, high, between)]
+    assert levels[2] == pytest.approx((levels[0] + levels[1]) / 2, abs=0.06)
+
+
 def voiced_mean(mel, contour):
     """Mean of the voiced frames of a log-mel (M,), without its level."""
     frames = min(mel.shape[1], len(contour))

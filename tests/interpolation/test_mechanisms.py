@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
-from tiny import TINY, tiny_model, tiny_style
+from tiny import TINY, TINY_FRAME, tiny_model, tiny_style
 
 from gradtts_interp.errors import InputError
+from gradtts_interp.interpolation.asked_pitch import AskedPitch
 from gradtts_interp.interpolation.conditioning import KEPT_READINGS, encode_styles, pad_ids, read_style
 from gradtts_interp.interpolation.mechanisms import (
     MECHANISMS,
@@ -16,6 +18,7 @@ from gradtts_interp.interpolation.mechanisms import (
     Shares,
     StyleReading,
     make_plan,
+    plan_evaluations,
 )
 from gradtts_interp.interpolation.scoring import Frames, make_score, stack_contexts
 from gradtts_interp.models.blocks import RegionGroupNorm, Rezero
@@ -167,7 +170,7 @@ def test_by_pitch_the_first_style_gives_the_pitch(readings):
     assert torch.equal(plan.mu, readings[1].mu)
 
 
-def test_an_envelope_is_blended_at_its_own_pitch_and_the_level_stays():
+def test_envelope_and_level_are_blended_at_their_own_pitch():
     """Of readings whose mean is their own envelope plus a level, so that the answer is known."""
     bins, frames = torch.arange(80.0)[:, None], 8
     tilts = {0: 0.0 * bins.expand(-1, frames), 1: torch.cos(torch.pi * (bins + 0.5) / 80).expand(-1, frames)}
@@ -181,7 +184,7 @@ def test_an_envelope_is_blended_at_its_own_pitch_and_the_level_stays():
         return StyleReading(
             *UNTIMED, tokens=tokens, prosody=torch.tensor([[float(number), 0, 0, 0, 1]]), contour=contour,
             mean=lambda x, prosody, first_frame: tilts[0] + (tilts[1] - tilts[0]) * x[:, :1].square() + prosody[:, 6:7],
-            envelope=lambda mel, f0_hz, of_powers: mel,
+            envelope=lambda mel, f0_hz, of_powers: mel, level=lambda mel: mel.mean(1, keepdim=True),
         )  # fmt: skip
 
     styles = [reading(0), reading(1)]
@@ -191,9 +194,15 @@ def test_an_envelope_is_blended_at_its_own_pitch_and_the_level_stays():
     given = make_plan(styles, half, ["prior", "prosody", "envelope"]).mu
     torch.testing.assert_close(usual, 0.25 * tilts[1][None] + 0.5)  # half the pooled style is a quarter of the tilt
     torch.testing.assert_close(given[..., 2:], (0.5 * tilts[1][None] + 0.5)[..., 2:])
-    assert torch.equal(given[..., :2], usual[..., :2])  # unvoiced: no envelope of its own
-    by_pitch = replace(half, by_pitch=True)
+    torch.testing.assert_close(given[..., :2], usual[..., :2])  # unvoiced: no envelope of its own
+    of_b = torch.stack([0 * even[:, 0], 2 * even[:, 1]], dim=1)
+    louder = make_plan(styles, replace(half, energy=of_b), ["prior", "prosody", "envelope"]).mu
+    torch.testing.assert_close(louder, given + 0.5)  # the level of B, who is at 1
+    high = replace(half, energy=of_b * (bins >= 40))  # in some bins alone: the level is left
+    torch.testing.assert_close(make_plan(styles, high, ["prior", "prosody", "envelope"]).mu, given)
+    by_pitch = replace(half, by_pitch=True, energy=of_b)
     swapped = make_plan(styles, by_pitch, ["prosody", "envelope"]).mu
+    torch.testing.assert_close(swapped.mean(1), torch.full((1, frames), 0.5))  # that of the pitch it has
     torch.testing.assert_close(swapped[..., 2:].diff(dim=1), tilts[1].diff(dim=0)[None, :, 2:])
 
 
@@ -311,3 +320,12 @@ def test_tokens_that_gradients_are_asked_of_are_made_anew():
     tokens_of(model, A)
     encoded = encode_styles(model, pad_ids([(70, 71)], model.device), [A])[0]
     assert encoded.tokens.tokens.requires_grad
+
+
+def test_an_energy_that_is_asked_for_comes_before_that_of_the_styles():
+    readings = tuple(readings_of(tiny_model(TINY_FRAME)))
+    still = np.zeros(FRAMES)
+    asked = AskedPitch(None, still, None, energy_db=still, weight=0.25)
+    for request, left in ((asked, 0.75), (replace(asked, energy_db=None), 1.0), (None, 1.0)):
+        plan = plan_evaluations(readings, shares_of(SECOND_HALF), ("prosody", "envelope"), [request])
+        torch.testing.assert_close(plan.branches[0].levels.sum(1), torch.full((1, FRAMES), left))

@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import continua
 from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.run import Record
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.stimuli.continuum import ASKED, CONTINUA, make_continuum
 
@@ -97,3 +99,13 @@ def test_the_shipped_voice():
     assert found.error < 0.03
     assert all(step.speech.durations.tolist() == found.steps[0].speech.durations.tolist() for step in found.steps)
     assert all(np.array_equal(step.speech.noise, found.steps[0].speech.noise) for step in found.steps)
+
+
+def test_the_table_of_the_benchmark():
+    rows = [
+        {"of": of, "equalise": measure, "errors": [0.0, error, -0.01, 0.0]}
+        for of, measure in continua.KINDS
+        for error in (0.02, 0.04)
+    ]
+    lines = continua.table([Record("continua/0", rows, 1.0)]).splitlines()
+    assert lines[2] == "| all | f0 | 2 | 1 | 0.040 | 0.037 |" and len(lines) == 2 + len(continua.KINDS)

@@ -8,9 +8,11 @@ import pytest
 from speaking import RATE_HZ, harmonic_tone
 from tiny import TINY_FRAME, tiny_pipeline
 
+from benchmarks import copying
 from gradtts_interp.audio import write_wav
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.textgrid import TextGrid, write_textgrid
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.files import PitchCurve
@@ -170,3 +172,14 @@ def test_errors(tts, recording, tmp_path):
         tts(TEXT, tts.style(speaker=0), prosody=copied, prosody_weight=1.5, num_inference_steps=0)
     with pytest.raises(InputError, match="durations and prosody both give durations"):
         tts(TEXT, tts.style(speaker=0), prosody=copied, durations=[[9] * 7], num_inference_steps=0)
+
+
+def test_the_table_of_the_benchmark_weighs_frames():
+    def row(frames: int, rms: float, octave: float):
+        measures = {"f0_rms_cents": rms, "f0_rms_octaves_apart_cents": 10.0, "octave": octave}
+        found = {name: {**measures, "n_f0": frames, "coverage": 0.5} for name in copying.COMPARISONS}
+        return {"errors_ms": [0.0, 40.0], "energy_correlation": 0.9, **found}
+
+    text = copying.table([Record("copying/0", [row(300, 20.0, 0.0), row(100, 60.0, 0.04)], 1.0)])
+    assert "2 recordings, 4 edges of phones: error median 20.0 ms, mean 20.0 ms; 50.0% within 20 ms" in text
+    assert f"| {copying.COPY} | 35 | 10 | 40 | 1.00% | 50% |" in text

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.attention.maps import AttentionMaps, MapOptions
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.style_attention import AttentionMapProcessor, AttentionMassProcessor
@@ -137,6 +138,9 @@ class AttentionMapRecorder(StyleMassRecorder):
         spans: Sequence[Spans],
         options: MapOptions,
     ) -> None:
+        for style in styles:
+            if style.mel is None:
+                raise InputError(f"attention maps: {style.name} has no reference of its own to draw them on")
         super().__init__(model, styles=len(styles), items=len(spans))
         self.named, self.sizes, self.spans, self.options = tuple(styles), tuple(sizes), list(spans), options
         self._interval = 0
