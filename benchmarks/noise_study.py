@@ -108,6 +108,8 @@ def table(records: Sequence[Record]) -> str:
         for record in records
     ]
     for i in range(INTERVALS):
+        if not any(r["mass"][i] for d in draws for r in d):
+            continue  # the solver has no evaluation there
         high = 1 - i / INTERVALS
         parts = [
             f"{name} {_within([[r['mass'][i] for r in d] for d in draws], [[r[key] for r in d] for d in draws]):.2f}"
