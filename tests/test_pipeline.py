@@ -506,9 +506,9 @@ class TestFolders:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("{", "expected a JSON object with model and vocoder"),
-            ("[]", "expected a JSON object with model and vocoder"),
-            ('{"model": "model"}', "'vocoder'.*expected a JSON object with model and vocoder"),
+            ("{", "pipeline.json is no JSON"),
+            ("[]", "pipeline.json holds a list; expected a JSON object"),
+            ('{"model": "model"}', "vocoder is None; expected the name of a folder"),
             ('{"model": 3, "vocoder": "v"}', "model is 3; expected the name of a folder"),
             ('{"model": "none", "vocoder": "v"}', "none: no such folder"),
         ],

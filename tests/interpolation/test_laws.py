@@ -43,7 +43,7 @@ def render(pipeline, a, b=None, share=None, text=TEXT, **options):
 
 def assert_same(one, other):
     assert np.array_equal(one.durations, other.durations)
-    np.testing.assert_allclose(one.mel, other.mel, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(one.mel, other.mel, atol=5e-5, rtol=0)  # nepers: rounding of sums in another order
 
 
 @pytest.fixture(scope="module")
