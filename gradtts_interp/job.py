@@ -5,6 +5,7 @@ The commands, the app and the evaluation make one of what they were told, and al
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,8 @@ from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
 
 NEED_STYLE_PARTS = ("attention", "prosody")
+MOST_SPEAKERS = 1000
+"""In one range, so that a slip of the keys does not fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,28 @@ class Sentence:
     index: int
     number: int
     text: str
+
+
+def speakers_of(text: str) -> int | tuple[int, ...]:
+    """Read the number of a speaker, or those of several for their average.
+
+    Args:
+        text: A number, or numbers and ranges with commas between them, such as ``3,7`` or ``0-15``.
+
+    Returns:
+        The number, or the numbers.
+
+    Raises:
+        InputError: It is none of these.
+    """
+    found: dict[int, None] = {}
+    for part in text.split(","):
+        edges = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part.strip())
+        numbers = range(int(edges[1]), int(edges[2] or edges[1]) + 1) if edges else ()
+        if not 1 <= len(numbers) <= MOST_SPEAKERS:
+            raise InputError(f"{text!r}: expected a whole number from 0, or several such as 3,7 or 0-15")
+        found |= dict.fromkeys(numbers)
+    return next(iter(found)) if len(found) == 1 else tuple(found)
 
 
 @dataclass(frozen=True)

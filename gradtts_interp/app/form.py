@@ -145,9 +145,10 @@ def _blend_of(form: Form) -> dict[str, Any]:
 
 
 def records_attention(form: Form, pipeline: GradTTSInterpPipeline) -> bool:
-    """Whether there is attention to record: two styles that are read side by side."""
+    """Whether there is attention to record: two styles with a recording each, read side by side."""
     chosen = not form.mechanisms or "attention" in form.mechanisms
-    return form.b is not None and chosen and bool(pipeline.model.attention_sites)
+    averages = any(isinstance(style.speaker, tuple) for style in (form.a, form.b) if style is not None)
+    return form.b is not None and chosen and not averages and bool(pipeline.model.attention_sites)
 
 
 def command_of(form: Form, checkpoint: Path, vocoder: str | None, *, attention: bool) -> str:
@@ -180,4 +181,5 @@ def _flags_of_style(choice: StyleChoice, suffix: str) -> list[str]:
     if choice.recording is not None:
         return [f"--reference{suffix}", Path(choice.recording).name]
     emotion = [f"--emotion{suffix}", choice.emotion] if choice.emotion else []
-    return [f"-s{suffix}", str(choice.speaker), *emotion]
+    speaker = choice.speaker if isinstance(choice.speaker, int) else ",".join(map(str, choice.speaker or ()))
+    return [f"-s{suffix}", str(speaker), *emotion]

@@ -14,7 +14,7 @@ from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
 from gradtts_interp.interpolation.noise import NOISE
-from gradtts_interp.job import StyleChoice
+from gradtts_interp.job import StyleChoice, speakers_of
 from gradtts_interp.sampling import SamplingOptions
 
 SPEAKER, RECORDING, NOBODY = "speaker", "recording", "nobody"
@@ -115,7 +115,14 @@ def _voice(renderer: FormRenderer, letter: str) -> list[Any]:
     chosen = usual if usual in speakers else next(iter(speakers), None)
     with gr.Column(min_width=220):
         source = gr.Radio(sources, value=sources[0], label=f"Style {letter}", elem_id=f"source-{letter}")
-        speaker = gr.Dropdown(speakers, value=chosen, label=f"Speaker {letter}", visible=bool(speakers))
+        speaker = gr.Dropdown(
+            speakers,
+            value=chosen,
+            label=f"Speaker {letter}",
+            info="or several, such as 3,7 or 0-15: their average",
+            allow_custom_value=True,
+            visible=bool(speakers),
+        )
         emotions = list(bank.emotions) if bank is not None else []
         emotion = gr.Dropdown(emotions, value=next(iter(emotions), None), label="Emotion", visible=bool(emotions))
         recording = gr.Audio(
@@ -225,7 +232,7 @@ def _style_of(values: Any) -> StyleChoice | None:
     """The style that is chosen; one without speaker and recording where the choice is not complete."""
     source, speaker, emotion, recording = values
     if source == SPEAKER and speaker is not None:
-        return StyleChoice(int(speaker), emotion)
+        return StyleChoice(speakers_of(str(speaker)), emotion)
     if source == RECORDING and recording:
         return StyleChoice(recording=str(recording))
     return StyleChoice() if source in (SPEAKER, RECORDING) else None

@@ -21,7 +21,7 @@ from gradtts_interp.files import read_text
 from gradtts_interp.interpolation.attention.maps import MapOptions
 from gradtts_interp.interpolation.mechanisms import OPEN
 from gradtts_interp.interpolation.noise.settings import parse_tuning
-from gradtts_interp.job import Job, Sentence, StyleChoice, checked, require_mechanisms
+from gradtts_interp.job import Job, Sentence, StyleChoice, checked, require_mechanisms, speakers_of
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.sampling import SamplingOptions
 from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, Vocoder
@@ -30,8 +30,6 @@ CHECKPOINT_VARIABLE = "GRADTTS_INTERP_CHECKPOINT"
 DEMO = Path("checkpts") / "demo"
 OPEN_DEMO = "demo-open"  # beside it: whose noise decides between styles that are offered openly
 LARGEST_FILE_BYTES = 64 * 2**20
-MOST_SPEAKERS = 1000
-"""Of which an average is taken."""
 _AUDIO = re.compile(r"\.(?:wav|flac|ogg|opus|mp3|m4a|aiff?)$", re.IGNORECASE)
 _LISTED = re.compile(r"[^|]+\.(?:wav|flac|ogg|opus|mp3|m4a|aiff?)\s*\||[^\s|]+\|[^|]*\|", re.IGNORECASE)
 logger = logging.getLogger(__name__)
@@ -116,27 +114,11 @@ def choices_of(args: argparse.Namespace) -> tuple[StyleChoice | None, StyleChoic
 
 
 def speakers(text: str) -> int | tuple[int, ...]:
-    """Type of a flag that names a speaker, or several for their average.
-
-    Args:
-        text: A number, or numbers and ranges with commas between them, such as ``3,7`` or ``0-15``.
-
-    Returns:
-        The number, or the numbers.
-
-    Raises:
-        argparse.ArgumentTypeError: It is none of these.
-    """
-    found: dict[int, None] = {}
-    for part in text.split(","):
-        edges = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part.strip())
-        numbers = range(int(edges[1]), int(edges[2] or edges[1]) + 1) if edges else ()
-        if not 1 <= len(numbers) <= MOST_SPEAKERS:
-            raise argparse.ArgumentTypeError(
-                f"{text!r}: expected a whole number from 0, or several such as 3,7 or 0-15"
-            )
-        found |= dict.fromkeys(numbers)
-    return next(iter(found)) if len(found) == 1 else tuple(found)
+    """Type of a flag that names a speaker, or several for their average."""
+    try:
+        return speakers_of(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 # -- flags ----------------------------------------------------------------------------------------------------------

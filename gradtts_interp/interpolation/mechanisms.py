@@ -370,7 +370,8 @@ def envelope(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Pl
 
     A mixed style has formants between those of two styles, and a voice at another's pitch has other formants and
     another level than at its own: both sound natural, and neither is at its share of the way from A to B. This puts it
-    there: envelopes by the share of the timbre, levels by that of the energy where it is the same at all bins.
+    there: envelopes by the share of the timbre, levels by that of the energy, where it is the same at all bins and not
+    that of pitch and timbre as well, which bring most of the level with them.
 
     Source: Kawahara and Matsui 2003, "Auditory morphing based on an elastic perceptual distance metric in an
         interference-free time-frequency representation", of blending envelopes apart from F0.
@@ -379,7 +380,8 @@ def envelope(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Pl
         raise InputError("mechanism 'envelope': this checkpoint has no frame prior; choose among prior, score")
     # A style that is heard in some bins alone keeps its level there.
     even = (shares.energy == shares.energy[:, :, :1]).all(2).all(1, keepdim=True)
-    plane, levels = shares.timbre, shares.energy[:, :, 0] * even
+    apart = ((shares.energy != shares.timbre) | (shares.energy != shares.pitch)).flatten(1).any(1)[:, None, None]
+    plane, levels = shares.timbre, shares.energy[:, :, 0] * (even & apart)
     if shares.by_pitch:
         # The voice keeps the level that it has at this pitch: with the other's it is liked less (docs, "blending").
         plane, levels = torch.zeros_like(plane), torch.zeros_like(levels)

@@ -110,6 +110,11 @@ def test_a_form_that_cannot_be_spoken_is_refused_in_words(renderer, change, word
         renderer.render(replace(FORM, **change), "v1")
 
 
+def test_an_average_of_speakers_is_a_style_like_others(renderer):
+    answer = renderer.render(replace(FORM, a=StyleChoice((10, 12)), steps=1), "v1")
+    assert answer.sounds[0].exists() and "-s 10,12 " in answer.command
+
+
 def test_only_uploads_are_read(renderer, tone_wav, tmp_path):
     for path in (tone_wav, Path("/etc/passwd"), renderer.uploads / ".." / "elsewhere.wav", renderer.uploads):
         with pytest.raises(InputError, match="not uploaded here"):
@@ -256,5 +261,8 @@ def test_the_page_reads_its_fields():
         steps=5,
         seed=3,
     )
+    assert form_of(["Hi.", "speaker", "3,7", "neutral", *values[4:], *rest]).a == StyleChoice((3, 7), "neutral")
+    with pytest.raises(InputError, match="'x': expected a whole number from 0, or several"):
+        form_of(["Hi.", "speaker", "x", *values[3:], *rest])
     with pytest.raises(InputError, match="no usable value"):
         form_of([*values, *rest[:7], None, "unipc", 3])

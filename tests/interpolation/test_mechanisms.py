@@ -326,6 +326,10 @@ def test_an_energy_that_is_asked_for_comes_before_that_of_the_styles():
     readings = tuple(readings_of(tiny_model(TINY_FRAME)))
     still = np.zeros(FRAMES)
     asked = AskedPitch(None, still, None, energy_db=still, weight=0.25)
+    alike = shares_of(SECOND_HALF)
+    energy_alone = replace(alike, pitch=alike.pitch.flip(1), timbre=alike.timbre.flip(1))
     for request, left in ((asked, 0.75), (replace(asked, energy_db=None), 1.0), (None, 1.0)):
-        plan = plan_evaluations(readings, shares_of(SECOND_HALF), ("prosody", "envelope"), [request])
+        plan = plan_evaluations(readings, energy_alone, ("prosody", "envelope"), [request])
         torch.testing.assert_close(plan.branches[0].levels.sum(1), torch.full((1, FRAMES), left))
+    # One share for all: pitch and timbre bring the level with them.
+    assert not plan_evaluations(readings, alike, ("prosody", "envelope")).branches[0].levels.any()
