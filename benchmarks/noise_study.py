@@ -30,21 +30,22 @@ INTERVALS = 10
 WISHES = ("tuned to A", "tuned to B", "tuned to A, then B")
 
 
-def _followed(t_from: float = 0.8, steps: int = 8, **others: Any) -> tuple[NoiseWindow, ...]:
+def _followed(t_from: float = 0.8, steps: int = 4, **others: Any) -> tuple[NoiseWindow, ...]:
     return (NoiseWindow(t_from, 1.0, steps=steps, **{"objective": "mass_follow", **others}),)
 
 
 WAYS: dict[str, NoiseTuning] = {
-    "default: (0.8, 1], 8 steps": NoiseTuning(),
+    "default: (0.8, 1], 4 steps": NoiseTuning(),
     "(0.9, 1]": NoiseTuning(windows=_followed(0.9)),
     "(0.6, 1]": NoiseTuning(windows=_followed(0.6)),
-    "4 steps": NoiseTuning(windows=_followed(steps=4)),
+    "2 steps": NoiseTuning(windows=_followed(steps=2)),
+    "8 steps": NoiseTuning(windows=_followed(steps=8)),
     "16 steps": NoiseTuning(windows=_followed(steps=16)),
     "half as long steps": NoiseTuning(windows=_followed(learning_rate=0.025)),
     "pitch keys alone": NoiseTuning(windows=_followed(region="pitch")),
     "initial noise": NoiseTuning(target="initial"),
     "best of 4, no gradient": NoiseTuning(windows=_followed(steps=0), pool=4),
-    "best of 4, then 8 steps": NoiseTuning(pool=4),
+    "best of 4, then 4 steps": NoiseTuning(pool=4),
 }
 
 

@@ -88,12 +88,12 @@ WINDOWS_BY_SHARE = (
 )
 """Attention goes where the share map says."""
 
-WINDOWS_OPEN = (NoiseWindow(0.8, 1.0, objective="mass_follow", steps=8),)
+WINDOWS_OPEN = (NoiseWindow(0.8, 1.0, objective="mass_follow", steps=4),)
 """Styles that are offered openly: each is followed where its share says, while it is still open which one is."""
 
 WINDOWS_OPEN_BY_PITCH = (
-    NoiseWindow(0.8, 1.0, style=0, region="pitch", objective="mass_both"),
-    NoiseWindow(0.8, 1.0, style=1, region="rest", objective="mass_both"),
+    NoiseWindow(0.8, 1.0, style=0, region="pitch", objective="mass_both", steps=3),
+    NoiseWindow(0.8, 1.0, style=1, region="rest", objective="mass_both", steps=3),
 )
 """The same for A's pitch with B's voice: A's pitch keys against B's, and B's other keys against A's."""
 
