@@ -35,7 +35,8 @@ def _followed(t_from: float = 0.8, steps: int = 4, **others: Any) -> tuple[Noise
 
 
 WAYS: dict[str, NoiseTuning] = {
-    "default: (0.8, 1], 4 steps": NoiseTuning(),
+    "default: best of 4, then 4 steps in (0.8, 1]": NoiseTuning(),
+    "one draw": NoiseTuning(pool=1),
     "(0.9, 1]": NoiseTuning(windows=_followed(0.9)),
     "(0.6, 1]": NoiseTuning(windows=_followed(0.6)),
     "2 steps": NoiseTuning(windows=_followed(steps=2)),
@@ -44,8 +45,7 @@ WAYS: dict[str, NoiseTuning] = {
     "half as long steps": NoiseTuning(windows=_followed(learning_rate=0.025)),
     "pitch keys alone": NoiseTuning(windows=_followed(region="pitch")),
     "initial noise": NoiseTuning(target="initial"),
-    "best of 4, no gradient": NoiseTuning(windows=_followed(steps=0), pool=4),
-    "best of 4, then 4 steps": NoiseTuning(pool=4),
+    "best of 4, no gradient": NoiseTuning(windows=_followed(steps=0)),
 }
 
 

@@ -97,6 +97,9 @@ WINDOWS_OPEN_BY_PITCH = (
 )
 """The same for A's pitch with B's voice: A's pitch keys against B's, and B's other keys against A's."""
 
+OPEN_POOL = 4
+"""Of so many noises that which leans the right way needs the least tuning, and is the better understood afterwards."""
+
 
 @dataclass(frozen=True)
 class NoiseTuning:
@@ -107,14 +110,15 @@ class NoiseTuning:
             :data:`WINDOWS_OPEN_BY_PITCH` or :data:`WINDOWS_OPEN` where styles are offered openly.
         target: ``"latent"`` or ``"initial"``.
         pool: Noises to choose from: each is judged by one evaluation at t = 1, and of the best the tuning starts; 1
-            takes what is drawn. With windows of 0 steps nothing else is done.
+            takes what is drawn, None is :data:`OPEN_POOL` where styles are offered openly, and else 1. With windows of
+            0 steps nothing else is done.
         max_move: Farthest that an item may move in all, as a part of its noise's norm.
         budget_seconds: Wall-clock time, None for no limit; with it results depend on the machine.
     """
 
     windows: tuple[NoiseWindow, ...] | None = None
     target: str = "latent"
-    pool: int = 1
+    pool: int | None = None
     max_move: float = 0.3
     budget_seconds: float | None = None
 
@@ -123,7 +127,8 @@ class NoiseTuning:
         if self.windows is not None and not self.windows:
             raise InputError("noise tuning: no window; expected at least one, or None for the defaults")
         _require_one_of("noise tuning: target", self.target, TARGETS)
-        check_steps(self.pool)
+        if self.pool is not None:
+            check_steps(self.pool)
         if not 0 < self.max_move <= 2:
             raise InputError(f"noise tuning: max_move {self.max_move:g}; expected above 0 and at most 2")
         if self.budget_seconds is not None:

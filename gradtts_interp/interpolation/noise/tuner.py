@@ -27,7 +27,7 @@ from gradtts_interp.interpolation.noise.objectives import (
     style_key_sets,
 )
 from gradtts_interp.interpolation.noise.optimiser import Descent, item_norm, moved_part
-from gradtts_interp.interpolation.noise.settings import NOISE, NoiseTuning, NoiseWindow
+from gradtts_interp.interpolation.noise.settings import NOISE, OPEN_POOL, NoiseTuning, NoiseWindow
 from gradtts_interp.interpolation.noise.trace import Maps, TuningStep, TuningTrace
 from gradtts_interp.interpolation.scoring import Frames
 from gradtts_interp.interpolation.shares import PitchRegion, Share
@@ -76,7 +76,9 @@ def split_noise(
     pitch = share.region if share else None
     tuning = tuning or NoiseTuning()
     windows = tuning.windows_for(styles=len(styles), by_pitch=pitch is not None, openly=offer == OPEN)
-    return others, NoiseTuner(replace(tuning, windows=windows), styles, pitch=pitch)  # so that the record names them
+    pool = tuning.pool or (OPEN_POOL if offer == OPEN else 1)
+    # So that the record names them.
+    return others, NoiseTuner(replace(tuning, windows=windows, pool=pool), styles, pitch=pitch)
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ class NoiseTuner:
         self._spent = torch.zeros_like(noise[:, :1, :1])
         self._visits = self._plan_visits(options)
         self._note_missed()
-        pool = [noise, *(another() for _ in range(self.tuning.pool - 1) if another is not None)]
+        pool = [noise, *(another() for _ in range((self.tuning.pool or 1) - 1) if another is not None)]
         noise, mask = self._best(pool), self._mask
         start = noise * mask / self._temperature
         tuned = self._tune_at(1.0, start)
