@@ -30,16 +30,16 @@ INTERVALS = 10
 WISHES = ("tuned to A", "tuned to B", "tuned to A, then B")
 
 
-def _followed(t_from: float = 0.8, steps: int = 4, **others: Any) -> tuple[NoiseWindow, ...]:
+def _followed(t_from: float = 0.8, steps: int = 6, **others: Any) -> tuple[NoiseWindow, ...]:
     return (NoiseWindow(t_from, 1.0, steps=steps, **{"objective": "mass_follow", **others}),)
 
 
 WAYS: dict[str, NoiseTuning] = {
-    "default: best of 4, then 4 steps in (0.8, 1]": NoiseTuning(),
+    "default: best of 4, then 6 steps in (0.8, 1]": NoiseTuning(),
     "one draw": NoiseTuning(pool=1),
     "(0.9, 1]": NoiseTuning(windows=_followed(0.9)),
     "(0.6, 1]": NoiseTuning(windows=_followed(0.6)),
-    "2 steps": NoiseTuning(windows=_followed(steps=2)),
+    "4 steps": NoiseTuning(windows=_followed(steps=4)),
     "8 steps": NoiseTuning(windows=_followed(steps=8)),
     "16 steps": NoiseTuning(windows=_followed(steps=16)),
     "half as long steps": NoiseTuning(windows=_followed(learning_rate=0.025)),

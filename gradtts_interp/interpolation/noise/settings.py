@@ -88,7 +88,7 @@ WINDOWS_BY_SHARE = (
 )
 """Attention goes where the share map says."""
 
-WINDOWS_OPEN = (NoiseWindow(0.8, 1.0, objective="mass_follow", steps=4),)
+WINDOWS_OPEN = (NoiseWindow(0.8, 1.0, objective="mass_follow", steps=6),)
 """Styles that are offered openly: each is followed where its share says, while it is still open which one is."""
 
 WINDOWS_OPEN_BY_PITCH = (
