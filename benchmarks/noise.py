@@ -23,7 +23,7 @@ from gradtts_interp.evaluation import metric_rows
 from gradtts_interp.evaluation.contours import level_semitones
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.signal import Listener, Signal
-from gradtts_interp.files import atomic_path
+from gradtts_interp.files import write_text
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.noise import NoiseTuning
 from gradtts_interp.interpolation.shares import Share
@@ -90,12 +90,18 @@ class Cases:
             speech.save(path)
             row = {"kind": name, "seed": seed, "seconds": round(seconds / speech.seconds, 4), "wav": str(path)}
             rows.append(
-                {**row, "text": text, "a": a.name, "b": b.name, **_shares(ends, self.listener.hear(speech.audio, name))}
+                {
+                    **row,
+                    "text": text,
+                    "a": a.name,
+                    "b": b.name,
+                    **shares_of(ends, self.listener.hear(speech.audio, name)),
+                }
             )
         return rows, []
 
 
-def _shares(ends: Sequence[Signal], heard: Signal) -> dict[str, float]:
+def shares_of(ends: Sequence[Signal], heard: Signal) -> dict[str, float]:
     """Share of B in pitch and envelope, whole and by halves."""
     realised = metric_rows.realised_shares(*ends, heard)
     half = heard.frames // 2
@@ -104,9 +110,20 @@ def _shares(ends: Sequence[Signal], heard: Signal) -> dict[str, float]:
     return {f"{n}{part}": realised[k].mean(frames) for n, k in names.items() for part, frames in parts.items()}
 
 
+def rows_of(record: Record) -> list[dict[str, Any]]:
+    """What was measured of a case; NaN where nothing could be."""
+    return [{k: np.nan if v is None else v for k, v in row.items()} for row in record.rows]
+
+
+def write_list(path: Path, records: Sequence[Record], **wanted: str) -> None:
+    """Write the wavs and texts of some rows as ``listen.py`` reads them."""
+    rows = [row for record in records for row in record.rows if all(row.get(k) == v for k, v in wanted.items())]
+    write_text(path, "".join(f"{row['wav']}|{row['text']}\n" for row in rows))
+
+
 def table(records: Sequence[Record]) -> str:
     """What became of the open offers, in lines of text."""
-    rows = [{k: np.nan if v is None else v for k, v in row.items()} for record in records for row in record.rows]
+    rows = [row for record in records for row in rows_of(record)]
     of = {name: [r for r in rows if r["kind"] == name] for name in (FREE, *TUNED)}
     free = np.array([r["pitch"] for r in of[FREE]])
     free = free[np.isfinite(free)]
@@ -153,9 +170,7 @@ def main() -> int:
     given = {"count": 40, "checkpoint": "checkpts/demo-open", "steps": CONVERGED_STEPS}
     setting, records = run_cases("noise", __doc__, Cases, table, **given)
     for name in (FREE, *TUNED):
-        with atomic_path(Path(setting.out) / f"{'_'.join(name.split())}.list") as temporary:
-            rows = [row for record in records for row in record.rows if row["kind"] == name]
-            temporary.write_text("".join(f"{row['wav']}|{row['text']}\n" for row in rows))
+        write_list(Path(setting.out) / f"{'_'.join(name.split())}.list", records, kind=name)
     return status_of(records)
 
 

@@ -11,16 +11,16 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.common import TaskItem, run_cases, status_of
-from benchmarks.noise import PARTS, TUNED, WANTED, Cases, _shares
+from benchmarks.noise import PARTS, TUNED, WANTED, Cases, rows_of, shares_of, write_list
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.evaluation.run import Record
-from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.attention.maps import AttentionMaps, MapOptions
 from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
 from gradtts_interp.sampling import CONVERGED_STEPS
@@ -70,7 +70,7 @@ class StudyCases(Cases):
                 {
                     "way": "untuned",
                     "mass": _mass_of_b(speech.attention_maps),
-                    **_shares(ends, self.listener.hear(speech.audio, "draw")),
+                    **shares_of(ends, self.listener.hear(speech.audio, "draw")),
                 }
             )
         begun = time.perf_counter()
@@ -86,7 +86,7 @@ class StudyCases(Cases):
                 path = Path(self.setting.out) / "wavs" / f"{job.index:02d}_{len(rows):02d}.wav"
                 speech.save(path)
                 row = {"way": way, "wish": wish, "cost": seconds / plain, "wav": str(path), "text": text}
-                rows.append({**row, **_shares(ends, self.listener.hear(speech.audio, "draw"))})
+                rows.append({**row, **shares_of(ends, self.listener.hear(speech.audio, "draw"))})
         return rows, []
 
 
@@ -102,12 +102,9 @@ def _mass_of_b(maps: AttentionMaps) -> list[float]:
 
 def table(records: Sequence[Record]) -> str:
     """Both parts of the study, in lines of text."""
-    rows = [{k: np.nan if v is None else v for k, v in row.items()} for record in records for row in record.rows]
+    cases = [rows_of(record) for record in records]
+    draws = [[row for row in rows if row["way"] == "untuned"] for rows in cases]
     lines = ["correlation, within pairs, of attention's lean to B with the share of B that is heard:"]
-    draws = [
-        [{k: np.nan if v is None else v for k, v in r.items()} for r in record.rows if r["way"] == "untuned"]
-        for record in records
-    ]
     for i in range(INTERVALS):
         if not any(r["mass"][i] for d in draws for r in d):
             continue  # the solver has no evaluation there
@@ -119,7 +116,7 @@ def table(records: Sequence[Record]) -> str:
         lines.append(f"  t in ({high - 1 / INTERVALS:.1f}, {high:.1f}]: {', '.join(parts)}")
     for way in WAYS:
         of = defaultdict(list)
-        for row in rows:
+        for row in chain.from_iterable(cases):
             if row["way"] == way and np.isfinite([row["pitch"], row["envelope"]]).all():
                 of[row["wish"]].append(row)
         parts = [
@@ -145,9 +142,7 @@ def main() -> int:
     given = {"count": 16, "checkpoint": "checkpts/demo-open", "steps": CONVERGED_STEPS}
     setting, records = run_cases("noise_study", __doc__, StudyCases, table, **given)
     for i, way in enumerate(WAYS):
-        with atomic_path(Path(setting.out) / f"{i}.list") as temporary:
-            rows = [row for record in records for row in record.rows if row["way"] == way]
-            temporary.write_text("".join(f"{row['wav']}|{row['text']}\n" for row in rows))
+        write_list(Path(setting.out) / f"{i}.list", records, way=way)
     return status_of(records)
 
 
