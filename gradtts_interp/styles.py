@@ -136,7 +136,7 @@ def average_style(styles: Sequence[Style]) -> Style:
     """The average of styles: half-way between all of them in pitch, energy, rate and voice.
 
     It has no recording of its own. What the networks read of each style is averaged, see
-    :func:`~gradtts_interp.interpolation.reading.encode_styles`.
+    :func:`~gradtts_interp.interpolation.conditioning.encode_styles`.
 
     Args:
         styles: At least 2, none of them an average.

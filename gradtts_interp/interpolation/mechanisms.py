@@ -229,6 +229,7 @@ def _shaped_mean(styles: tuple[StyleReading, ...], branch: Branch, frames: slice
         return read(mel, asked_f0_hz(prosody[:, PITCH_FROM + 1]), of_powers=whole)
 
     change, voiced, gain = -envelope_of(mu, asked), asked[:, PITCH_FROM] > 0, torch.zeros_like(mu[:, :1])
+    levelled = bool(levels.any())
     for style, shape, loud in zip(styles, envelopes.unbind(1), levels.unbind(1), strict=True):
         if not (shape.any() or loud.any()):
             continue
@@ -236,9 +237,9 @@ def _shaped_mean(styles: tuple[StyleReading, ...], branch: Branch, frames: slice
         own = _prosody_per_frame((style,), None)[..., frames]
         change = change + shape * envelope_of(mean, own)
         voiced = voiced & ((own[:, PITCH_FROM] > 0) | (shape == 0).all(1))
-        gain = gain + loud * level(mean)
+        gain = gain + loud * level(mean) if levelled else gain
     shaped = mu + lifter(change, *(WHOLE_QUEFRENCIES if whole else ENVELOPE_QUEFRENCIES)) * voiced[:, None]
-    return shaped + gain - levels.sum(1) * level(shaped)
+    return shaped + gain - levels.sum(1) * level(shaped) if levelled else shaped
 
 
 def part_of_plan(plan: Plan, styles: tuple[StyleReading, ...], frames: slice, *, margin: int = 0) -> Plan:
