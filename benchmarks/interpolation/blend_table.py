@@ -14,7 +14,7 @@ from typing import Any
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.tables import number
-from gradtts_interp.files import atomic_path, read_json
+from gradtts_interp.files import read_json, write_text
 
 BEGIN, END = "<!-- evaluate interpolation: begin -->", "<!-- evaluate interpolation: end -->"
 HEARD = ("phone_error_rate", "word_error_rate")
@@ -33,8 +33,7 @@ def main() -> int:
     args = parser.parse_args()
     path = Path(args.document)
     text = with_section(path.read_text(encoding="utf-8"), section_of(read_json(args.summary)))
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, text)
     return 0
 
 

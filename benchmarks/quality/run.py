@@ -24,7 +24,7 @@ from benchmarks.quality.report import TASKS, page, refreshed
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.corpus.speakers import N_SPEAKERS
 from gradtts_interp.evaluation.run import Record, RunFolder, run_items
-from gradtts_interp.files import atomic_path
+from gradtts_interp.files import atomic_path, write_text
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,7 @@ def main() -> int:
     write_results(out, results)
     for card in sorted(Path(args.cards).glob("*/README.md")) if args.cards else ():
         text = refreshed(card.read_text(encoding="utf-8"), results, source=card)
-        with atomic_path(card) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(card, text)
     return int(any(record.error for record in records))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +17,7 @@ from gradtts_interp.audio import write_wav
 from gradtts_interp.cli.pitch_flags import copy_report, pitch_report
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.blend import SMALLEST_RANGE_CENTS, RealisedShare, realised_f0_share
-from gradtts_interp.files import atomic_path
+from gradtts_interp.files import atomic_path, write_json
 from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
 from gradtts_interp.job import Job, Sentence
 from gradtts_interp.pitch.contour import f0_statistics, thirds
@@ -281,8 +280,7 @@ def write_outputs(job: Job, line: Sentence, take: Take) -> tuple[dict[str, Any],
     if job.plots:
         files |= _draw(take, stem)
     files["json"] = stem.with_suffix(".json")
-    with atomic_path(files["json"]) as temporary:
-        temporary.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(files["json"], report)
     return report, files
 
 

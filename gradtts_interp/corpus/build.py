@@ -30,7 +30,7 @@ from gradtts_interp.corpus.rendering import render
 from gradtts_interp.corpus.teacher import Teacher
 from gradtts_interp.corpus.texts import held_out_texts, training_texts
 from gradtts_interp.errors import InputError
-from gradtts_interp.files import atomic_path
+from gradtts_interp.files import atomic_path, write_text
 from gradtts_interp.pitch.contour import frame_energy_db
 from gradtts_interp.text.frontend import TextFrontend
 from gradtts_interp.text.symbols import phone_of
@@ -198,8 +198,7 @@ def _require_same_settings(folder: Path, settings: BuildSettings) -> None:
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_text(path, "".join(f"{line}\n" for line in lines))
 
 
 def _executor(jobs: int | None) -> ProcessPoolExecutor:

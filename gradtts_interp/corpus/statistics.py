@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from gradtts_interp.config import MelConfig
 from gradtts_interp.corpus.manifest import Entry
 from gradtts_interp.corpus.speakers import EMOTIONS
-from gradtts_interp.files import atomic_path
+from gradtts_interp.files import atomic_path, write_text
 from gradtts_interp.units import CENTS_PER_NAT
 
 FIGURE = "statistics.png"
@@ -138,8 +138,7 @@ def write_statistics(statistics: Statistics, folder: str | Path) -> tuple[Path, 
         Paths of both.
     """
     tables, picture = Path(folder) / TABLES, Path(folder) / FIGURE
-    with atomic_path(tables) as temporary:
-        temporary.write_text(tables_of(statistics), encoding="utf-8")
+    write_text(tables, tables_of(statistics))
     with atomic_path(picture) as temporary:
         draw(statistics).savefig(temporary, dpi=90)
     return tables, picture

@@ -17,7 +17,7 @@ import numpy as np
 
 from gradtts_interp.corpus.sentences import make_sentences
 from gradtts_interp.errors import InputError
-from gradtts_interp.files import atomic_path
+from gradtts_interp.files import write_text
 from gradtts_interp.text.frontend import TextFrontend
 from gradtts_interp.text.lexicon import Lexicon
 
@@ -165,8 +165,7 @@ def write_texts(
         if place % every == 0 and place // every < grammar:
             mixed.append(made[place // every])
     for name, lines in (("train.txt", mixed), ("held_out.txt", out)):
-        with atomic_path(folder / name) as temporary:
-            temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        write_text(folder / name, "".join(f"{line}\n" for line in lines))
 
 
 def _tidy(example: str) -> str:

@@ -16,7 +16,7 @@ from gradtts_interp.audio import read_audio
 from gradtts_interp.config import MelConfig
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.tables import Table, number
-from gradtts_interp.files import atomic_path
+from gradtts_interp.files import write_text
 from gradtts_interp.pitch.contour import Contour, f0_statistics
 from gradtts_interp.plots.drawing import audio_uri, picture_uri
 
@@ -131,6 +131,5 @@ def write_report(report: Report, path: str | Path, *, audio_format: str = "flac"
         return f"data:image/png;base64,{base64.b64encode((path.parent / png).read_bytes()).decode('ascii')}"
 
     page = _template().render(report=report, picture_uri=picture_uri, sound=sound, image=image)
-    with atomic_path(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_text(path, page)
     return path

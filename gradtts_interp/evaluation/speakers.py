@@ -25,7 +25,7 @@ from torch.nn import functional
 from gradtts_interp.audio import log_mel, require_speech
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
-from gradtts_interp.files import atomic_path, read_json, require_same_shapes
+from gradtts_interp.files import atomic_path, read_json, require_same_shapes, write_text
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -193,8 +193,7 @@ class SpeakerEncoder:
         state = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in self.net.state_dict().items()}
         with atomic_path(folder / WEIGHTS) as temporary:
             save_file(state, temporary)
-        with atomic_path(folder / CONFIG) as temporary:
-            temporary.write_text(json.dumps(self.settings.to_dict(), indent=1), encoding="utf-8")
+        write_text(folder / CONFIG, json.dumps(self.settings.to_dict(), indent=1))
 
     @torch.no_grad()
     def embed(self, audio: NDArray | Tensor, sample_rate_hz: int) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ import numpy as np
 from gradtts_interp.evaluation.grid import FREQUENCY, MIX, REFERENCE, TIME
 from gradtts_interp.evaluation.run import plain
 from gradtts_interp.evaluation.statistics import Interval, mean_with_interval
-from gradtts_interp.files import atomic_path
+from gradtts_interp.files import atomic_path, write_text
 
 ANCHOR, CONDITION = "anchor", "condition"
 ROUNDING = 1e-12
@@ -152,8 +152,7 @@ def write_rows(rows: Sequence[Row], folder: str | Path) -> dict[str, Path]:
     """
     files = {"jsonl": Path(folder) / "results.jsonl", "csv": Path(folder) / "results.csv"}
     rows = [plain(row) for row in rows]
-    with atomic_path(files["jsonl"]) as temporary:
-        temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    write_text(files["jsonl"], "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     names = list(dict.fromkeys(name for row in rows for name in row))
     with atomic_path(files["csv"]) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, names)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from gradtts_interp.audio import write_wav
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.textgrid import TextGrid, to_textgrid, write_textgrid
 from gradtts_interp.evaluation.voice import median_formants
-from gradtts_interp.files import atomic_path
+from gradtts_interp.files import atomic_path, write_json
 from gradtts_interp.pitch.contour import f0_statistics
 from gradtts_interp.stimuli.continuum import ASKED, Continuum, Stimulus
 from gradtts_interp.stimuli.picture import plot_continuum
@@ -79,8 +78,7 @@ def save_continuum(
         "durations": "the same in all steps" if continuum.of != "rate" else "from A's own to B's own",
         "rendering": continuum.steps[0].speech.settings,
     }
-    with atomic_path(folder / SETTINGS) as temporary:
-        temporary.write_text(json.dumps(settings, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(folder / SETTINGS, settings)
     return folder / TABLE
 
 

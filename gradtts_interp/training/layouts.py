@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.files import atomic_path, read_text
+from gradtts_interp.files import read_text, write_text
 from gradtts_interp.training.filelist import NEUTRAL
 
 logger = logging.getLogger(__name__)
@@ -120,8 +120,7 @@ def write_filelists(folder: str | Path, layout: str, out: str | Path, *, valid_s
     written = {f"{name}.txt": "".join(f"{line}\n" for line in lines) for name, lines in parts.items()}
     written["speakers.json"] = json.dumps(speakers, indent=1, ensure_ascii=False) + "\n"
     for name, text in written.items():
-        with atomic_path(out / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(out / name, text)
     counts = (len(parts["train"]), len(parts["valid"]), len(speakers), out)
     logger.info("%d lines for training, %d for validation, %d speakers, in %s", *counts)
     return speakers

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from gradtts_interp.config import ModelConfig
 from gradtts_interp.errors import CheckpointError
-from gradtts_interp.files import atomic_path, read_json, read_torch
+from gradtts_interp.files import read_json, read_torch, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -173,8 +173,7 @@ def _truncate(path: Path, step: int) -> None:
     if not path.is_file():
         return
     kept = [row for row in read_log(path) if row["step"] <= step]
-    with atomic_path(path) as temporary:
-        temporary.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+    write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
 
 
 def tensorboard(folder: Path, step: int = 0) -> Any:
