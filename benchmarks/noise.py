@@ -1,6 +1,6 @@
 """Whether the noise decides: what styles that are offered openly become, and what tuning the noise makes of them.
 
-    python -m benchmarks.noise --checkpoint checkpts/demo-open --cases 40 --jobs 2
+    python -m benchmarks.noise --checkpoint checkpts/demo --cases 40 --jobs 2
 
 A case is a held-out sentence and two styles of the checkpoint whose F0 is at least four semitones apart. All of its
 renders have the same durations, so that pitch and envelope are compared frame by frame with those of A and B alone.
@@ -167,7 +167,7 @@ def _part(found: Sequence[tuple[bool, bool]], part: int) -> float:
 
 def main() -> int:
     """Measure all cases, print the table, and write the lists of wavs; return 1 when a case failed."""
-    given = {"count": 40, "checkpoint": "checkpts/demo-open", "steps": CONVERGED_STEPS}
+    given = {"count": 40, "checkpoint": "checkpts/demo", "steps": CONVERGED_STEPS}
     setting, records = run_cases("noise", __doc__, Cases, table, **given)
     for name in (FREE, *TUNED):
         write_list(Path(setting.out) / f"{'_'.join(name.split())}.list", records, kind=name)

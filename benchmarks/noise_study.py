@@ -1,9 +1,10 @@
 """When the noise decides, and what each way of tuning it brings: the study of ``docs/concepts/noise.rst``.
 
-    python -m benchmarks.noise_study --checkpoint checkpts/demo-open --cases 16 --jobs 2
+    python -m benchmarks.noise_study --checkpoint checkpts/demo --cases 16 --jobs 2
 
 Cases are those of :mod:`benchmarks.noise`. First, over untuned draws of a pair: does the attention at a diffusion time
-tell whose pitch and whose voice will be heard? Then each way of tuning, for A, for B, and for A first and B second.
+tell whose pitch and whose voice will be heard? Then each way of tuning, for A, for B, for A first and B second, and for
+A's pitch with B's voice.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,29 +25,29 @@ from gradtts_interp.cli.main import report_errors
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.interpolation.attention.maps import AttentionMaps, MapOptions
 from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
+from gradtts_interp.interpolation.noise.settings import WINDOWS_OPEN
 from gradtts_interp.sampling import CONVERGED_STEPS
 
 DRAWS = 4
 INTERVALS = 10
-WISHES = ("tuned to A", "tuned to B", "tuned to A, then B")
 
 
-def _followed(t_from: float = 0.8, steps: int = 6, **others: Any) -> tuple[NoiseWindow, ...]:
-    return (NoiseWindow(t_from, 1.0, steps=steps, **{"objective": "mass_follow", **others}),)
+def _followed(**others: Any) -> tuple[NoiseWindow, ...]:
+    return (replace(WINDOWS_OPEN[0], **others),)
 
 
 WAYS: dict[str, NoiseTuning] = {
-    "default: best of 4, then 6 steps in (0.8, 1]": NoiseTuning(),
-    "one draw": NoiseTuning(pool=1),
-    "(0.9, 1]": NoiseTuning(windows=_followed(0.9)),
-    "(0.6, 1]": NoiseTuning(windows=_followed(0.6)),
-    "4 steps": NoiseTuning(windows=_followed(steps=4)),
+    "default: 4 steps in (0.8, 1]": NoiseTuning(),
+    "(0.9, 1]": NoiseTuning(windows=_followed(t_from=0.9)),
+    "(0.6, 1]": NoiseTuning(windows=_followed(t_from=0.6)),
+    "2 steps": NoiseTuning(windows=_followed(steps=2)),
     "8 steps": NoiseTuning(windows=_followed(steps=8)),
-    "16 steps": NoiseTuning(windows=_followed(steps=16)),
-    "half as long steps": NoiseTuning(windows=_followed(learning_rate=0.025)),
+    "half as long steps": NoiseTuning(windows=_followed(learning_rate=0.015)),
+    "steps of 0.05": NoiseTuning(windows=_followed(learning_rate=0.05)),
     "pitch keys alone": NoiseTuning(windows=_followed(region="pitch")),
     "initial noise": NoiseTuning(target="initial"),
-    "best of 4, no gradient": NoiseTuning(windows=_followed(steps=0)),
+    "best of 4, then 4 steps": NoiseTuning(pool=4),
+    "best of 4, no gradient": NoiseTuning(pool=4, windows=_followed(steps=0)),
 }
 
 
@@ -77,7 +79,7 @@ class StudyCases(Cases):
         self.pipeline(text, a, b, seed=0, durations=durations, **options)
         plain = time.perf_counter() - begun
         for way, tuning in WAYS.items():
-            for wish in WISHES:
+            for wish in TUNED:
                 begun = time.perf_counter()
                 speech = self.pipeline(
                     text, a, b, seed=0, durations=durations, share=TUNED[wish], noise_tuning=tuning, **options
@@ -122,7 +124,7 @@ def table(records: Sequence[Record]) -> str:
         parts = [
             f"{wish}: "
             + ", ".join(f"{p} {np.mean([WANTED[wish](r)[i] for r in of[wish]]):.2f}" for i, p in enumerate(PARTS))
-            for wish in WISHES
+            for wish in TUNED
         ]
         cost = np.mean([r["cost"] for found in of.values() for r in found])
         lines.append(f"{way}: {'; '.join(parts)}; cost {cost:.2f}")
@@ -139,7 +141,7 @@ def _within(x: Sequence[Sequence[float]], y: Sequence[Sequence[float]]) -> float
 
 def main() -> int:
     """Measure all cases, print the tables, and write a list of wavs for each way; return 1 when a case failed."""
-    given = {"count": 16, "checkpoint": "checkpts/demo-open", "steps": CONVERGED_STEPS}
+    given = {"count": 16, "checkpoint": "checkpts/demo", "steps": CONVERGED_STEPS}
     setting, records = run_cases("noise_study", __doc__, StudyCases, table, **given)
     for i, way in enumerate(WAYS):
         write_list(Path(setting.out) / f"{i}.list", records, way=way)

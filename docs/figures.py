@@ -104,7 +104,7 @@ def pitch_warp() -> Figure:
 
 def noise_open() -> Figure:
     """Two styles offered openly: what one noise becomes, and what it becomes tuned to A first and then B."""
-    tts = GradTTSInterpPipeline.from_pretrained(ROOT / "checkpts" / "demo-open")
+    tts = GradTTSInterpPipeline.from_pretrained(ROOT / "checkpts" / "demo")
     tts.set_progress_bar_config(disable=True)
     a, b = tts.style(speaker=12), tts.style(speaker=10)
     options = {"offer": "open", "seed": 3, "output_attention": True}

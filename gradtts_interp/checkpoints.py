@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +28,6 @@ from gradtts_interp.text.symbols import SYMBOLS
 INDEX = "pipeline.json"
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
-BASE, SCALE, EIGHT_BITS = "base", "::scale", 127
 OLD_PE_SCALE = 1.0  # grad-tts-old.pt, the first LJSpeech file
 PE_SCALE = 1000.0  # all later files
 _LAYER = re.compile(r"encoder\.encoder\.attn_layers\.(\d+)\.")
@@ -38,17 +36,13 @@ _HIFIGAN_KEYS = ("conv_pre.", "ups.0.", "resblocks.0.")
 State = Mapping[str, Tensor]
 
 
-def save_model(
-    model: GradTTS, folder: str | Path, *, dtype: torch.dtype = torch.float16, base: str | Path | None = None
-) -> None:
+def save_model(model: GradTTS, folder: str | Path, *, dtype: torch.dtype = torch.float16) -> None:
     """Write an acoustic model as ``config.json`` and ``model.safetensors``, each whole or not at all.
 
     Args:
         model: The model.
         folder: Where to write; made when missing.
         dtype: Of the floating weights on disk; half precision halves the file and is loaded as float32.
-        base: Folder of another model that it was trained on from. Weights that are still that one's are left out, and
-            of matrices the difference is kept, in 8 bits and a scale for each row; both folders are then needed.
 
     Raises:
         CheckpointError: A weight is not finite, or leaves the range of ``dtype``.
@@ -62,9 +56,6 @@ def save_model(
             _require_finite(name, stored, f"weights for {folder} as {dtype}")
         state[name] = stored.clone(memory_format=torch.contiguous_format)
     values: dict[str, Any] = {"_class_name": type(model).__name__, "settings": model.settings.to_dict()}
-    if base is not None:
-        values[BASE] = os.path.relpath(Path(base).resolve(), folder.resolve())
-        state = _apart_from(read_safetensors(Path(base) / WEIGHTS_FILE), state)
     write_safetensors(folder / WEIGHTS_FILE, state)
     write_json(folder / CONFIG_FILE, values)
 
@@ -93,38 +84,7 @@ def load_model(folder: str | Path) -> GradTTS:
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / CONFIG_FILE} is no model configuration: {error}") from error
     state = read_safetensors(folder / WEIGHTS_FILE)
-    if isinstance(values.get(BASE), str):
-        state = _together_with(read_safetensors(folder / values[BASE] / WEIGHTS_FILE), state)
     return _build(settings, state, folder)
-
-
-def _apart_from(base: State, state: State) -> dict[str, Tensor]:
-    """What a model has that its base has not; see :func:`save_model`."""
-    kept = {}
-    for name, value in state.items():
-        known = base.get(name)
-        if known is not None and torch.equal(known, value):
-            continue
-        if known is None or known.shape != value.shape or value.dim() < 2 or not value.is_floating_point():
-            kept[name] = value
-            continue
-        difference = (value.float() - known.float()).flatten(1)
-        scale = difference.abs().amax(1, keepdim=True).clamp_min(1e-12) / EIGHT_BITS
-        kept[name] = (difference / scale).round().to(torch.int8).view(value.shape)
-        kept[name + SCALE] = scale[:, 0]
-    return kept
-
-
-def _together_with(base: State, state: State) -> dict[str, Tensor]:
-    """Undo :func:`_apart_from`."""
-    whole = {name: value for name, value in base.items() if name not in state}
-    for name, value in state.items():
-        if name + SCALE in state and name in base:
-            difference = value.flatten(1).float() * state[name + SCALE][:, None]
-            whole[name] = base[name].float() + difference.view(value.shape)
-        elif not name.endswith(SCALE):
-            whole[name] = value
-    return whole
 
 
 def read_index(folder: Path) -> dict[str, Any]:

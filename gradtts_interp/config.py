@@ -97,7 +97,6 @@ class StyleConfig:
         prosody: Whether a prosody vector per frame is an input.
         pitch: Whether an F0 contour is predicted from the text and shown to the score network; needs ``prosody``.
             Durations then read the style too.
-        summaries: Whether each style also has a token of its prosody vector and one of its pooled style.
     """
 
     width: int = 128
@@ -109,7 +108,6 @@ class StyleConfig:
     emotion_dim: int = 0
     prosody: bool = True
     pitch: bool = False
-    summaries: bool = False
 
     def __post_init__(self) -> None:
         """Let JSON lists stand for tuples."""

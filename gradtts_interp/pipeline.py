@@ -32,14 +32,15 @@ from gradtts_interp.interpolation.mechanisms import (
     OFFERS,
     OPEN,
     make_plan,
-    open_plan,
     part_of_plan,
     plan_evaluations,
 )
+from gradtts_interp.interpolation.mixture import mix_openly, mixture_score
 from gradtts_interp.interpolation.noise import NOISE, NoiseTuning
+from gradtts_interp.interpolation.noise.objectives import style_key_sets
 from gradtts_interp.interpolation.noise.tuner import NoiseTuner, split_noise
 from gradtts_interp.interpolation.scoring import Frames, make_score
-from gradtts_interp.interpolation.shares import Share, ShareMap
+from gradtts_interp.interpolation.shares import PitchRegion, Share, ShareMap
 from gradtts_interp.markup import (
     AskedOfLines,
     at_volume,
@@ -457,7 +458,7 @@ class GradTTSInterpPipeline:
         recorder = self._recorder(output_attention if options.steps > 0 else False, tokenized, styles, prepared)
         with recorder or nullcontext():
             drawn = self.sample(
-                prepared, chosen, options, generators, callback_on_step_end, tuning, recorder, asked, offer
+                prepared, chosen, options, generators, callback_on_step_end, tuning, recorder, asked, offer, styles
             )
         mels = [m[:, :n].cpu() for m, n in zip(drawn.mel, prepared.lengths.tolist(), strict=True)]
         audio = self._decode(mels, drawn.pitch)
@@ -671,6 +672,7 @@ class GradTTSInterpPipeline:
         recorder: StyleMassRecorder | None = None,
         asked: Sequence[AskedPitch | None] = (),
         offer: str = BY_SHARE,
+        styles: Sequence[Style] = (),
     ) -> Drawn:
         """Turn noise into log-mels."""
         model = self.model
@@ -683,16 +685,22 @@ class GradTTSInterpPipeline:
         shares = None
         if prepared.maps is not None:
             shares = stack_shares(prepared.maps, total, self.device)
+        mixture = None
         if offer == OPEN:
-            assert model.style_encoder is not None, "required before"
-            plan = open_plan(readings, model.style_encoder.null_pooled, model.prosody_channels)
+            sizes = [e.tokens.tokens.shape[1] for e in prepared.encoded if e.tokens is not None]
+            pitch_keys = style_key_sets(model, styles, sizes, PitchRegion())[..., 0].sum(1)
+            mixture = mix_openly(model, readings, pitch_keys, frames.mask)
+            plan = mixture.plan_at(mixture.prior[None, :, None].expand(len(mixture.mean), -1, total))
         else:
             plan = make_plan(readings, shares, mechanisms, asked)
         noise = standard_noise(plan.mu, generators)
         kept = [z[:, :n].cpu() for z, n in zip(noise, prepared.lengths.tolist(), strict=True)]
         if options.steps == 0:
             return Drawn(model.to_mel(plan.mu), kept, plan.pitch)
-        score = make_score(model, plan, frames, guidance=options.guidance)
+        if mixture is not None:
+            score = mixture_score(model, mixture, frames, guidance=options.guidance)
+        else:
+            score = make_score(model, plan, frames, guidance=options.guidance)
         score = recorder.watch(score) if isinstance(recorder, AttentionMapRecorder) else score
         if tuning is not None:
             setting = {"plan": plan, "frames": frames, "readings": readings, "shares": shares}
@@ -718,7 +726,8 @@ class GradTTSInterpPipeline:
                 generator=generators,
             )
         kept = [z[:, :n].cpu() for z, n in zip(noise, prepared.lengths.tolist(), strict=True)]
-        return Drawn(model.to_mel(model.from_diffusion(x, plan.mu)), kept, plan.pitch)
+        pitch = plan.pitch if mixture is None else mixture.outcome(x).pitch
+        return Drawn(model.to_mel(model.from_diffusion(x, plan.mu)), kept, pitch)
 
     def _decode(self, mels: list[Tensor], pitch: Tensor | None) -> list[Tensor]:
         """Decode log-mels (M, T_i), with the pitch that was asked for (B, 2, T) where the vocoder reads one."""

@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import tiny_model
 
 from gradtts_interp.checkpoints import load_model, load_official, load_official_pipeline_parts, save_model
 from gradtts_interp.config import ModelConfig
@@ -190,24 +189,3 @@ def test_names_of_parallel_and_compiled_training_are_plain_names(single_speaker,
         model = load_official(tmp_path / name)
         assert model.settings.n_spks == 1
         assert all(torch.equal(v, single_speaker[k]) for k, v in model.state_dict().items())
-
-
-def test_a_model_may_be_kept_as_its_difference_to_another(tmp_path):
-    base, other = tiny_model(), tiny_model()
-    save_model(base, tmp_path / "base")
-    with torch.no_grad():
-        for name, value in other.named_parameters():
-            if name.startswith("decoder."):
-                value += 0.01 * torch.randn(value.shape, generator=torch.Generator().manual_seed(1))
-    save_model(other, tmp_path / "others" / "model", base=tmp_path / "base")
-    kept = load_file(tmp_path / "others" / "model" / "model.safetensors")
-    assert all(name.startswith("decoder.") for name in kept)
-    assert {v.dtype for name, v in kept.items() if name + "::scale" in kept} == {torch.int8}
-    whole = load_model(tmp_path / "others" / "model").state_dict()
-    for name, value in other.state_dict().items():
-        torch.testing.assert_close(whole[name], value, atol=1e-3, rtol=1e-3)
-    same = load_model(tmp_path / "base").state_dict()
-    assert all(torch.equal(whole[name], value) for name, value in same.items() if not name.startswith("decoder."))
-    (tmp_path / "base" / "model.safetensors").unlink()
-    with pytest.raises(CheckpointError, match="base"):
-        load_model(tmp_path / "others" / "model")

@@ -39,16 +39,14 @@ PARTS: tuple[Callable[[Voice], list[Figure]], ...] = (
     figures.compiling,
     figures.training,
     figures.gpu,
+    figures.tuning,
 )
-OPEN_PARTS: tuple[Callable[[Voice], list[Figure]], ...] = (figures.tuning,)
-"""Measured with the voice whose noise decides."""
 
 
 def main() -> int:
     """Measure all figures and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", default="checkpts/demo", help="checkpoint folder")
-    parser.add_argument("--open-checkpoint", default="checkpts/demo-open", help="the one whose noise is tuned")
     parser.add_argument("--out", default="benchmarks/RESULTS", help="results, without suffix")
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="CPU threads")
     parser.add_argument("--quick", action="store_true", help="a rehearsal without repetitions; figures mean little")
@@ -58,13 +56,12 @@ def main() -> int:
     found: list[Figure] = []
     about: dict[str, Any] = {**stamp(), "machine": _machine(args.threads), "rehearsal": args.quick}
     about["load before"] = round(os.getloadavg()[0], 1)
-    for checkpoint, parts in ((args.checkpoint, PARTS), (args.open_checkpoint, OPEN_PARTS)):
-        voice = Voice.load(checkpoint, runs=QUICK_RUNS if args.quick else RUNS)
-        for part in parts:
-            found += part(voice)
-            about["seconds"] = round(time.perf_counter() - begun)
-            print(f"{part.__name__}: {about['seconds']} s", flush=True)
-            _write(Path(args.out), found, about)
+    voice = Voice.load(args.checkpoint, runs=QUICK_RUNS if args.quick else RUNS)
+    for part in PARTS:
+        found += part(voice)
+        about["seconds"] = round(time.perf_counter() - begun)
+        print(f"{part.__name__}: {about['seconds']} s", flush=True)
+        _write(Path(args.out), found, about)
     print(f"\n{table(found)}")
     return 0
 

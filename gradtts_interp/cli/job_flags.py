@@ -28,7 +28,6 @@ from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, Vocoder
 
 CHECKPOINT_VARIABLE = "GRADTTS_INTERP_CHECKPOINT"
 DEMO = Path("checkpts") / "demo"
-OPEN_DEMO = "demo-open"  # beside it: whose noise decides between styles that are offered openly
 LARGEST_FILE_BYTES = 64 * 2**20
 _AUDIO = re.compile(r"\.(?:wav|flac|ogg|opus|mp3|m4a|aiff?)$", re.IGNORECASE)
 _LISTED = re.compile(r"[^|]+\.(?:wav|flac|ogg|opus|mp3|m4a|aiff?)\s*\||[^\s|]+\|[^|]*\|", re.IGNORECASE)
@@ -62,8 +61,6 @@ def job_of(args: argparse.Namespace, command_line: str) -> Job:
     require_writable(out)
     device = device_of(args.device)
     checkpoint = Path(args.checkpoint) if args.checkpoint else default_checkpoint()
-    if args.offer == OPEN and not args.checkpoint and checkpoint.with_name(OPEN_DEMO).is_dir():
-        checkpoint = checkpoint.with_name(OPEN_DEMO)
     pipeline = GradTTSInterpPipeline.from_pretrained(checkpoint, vocoder=vocoder_of(args.vocoder, checkpoint))
     pipeline = pipeline.to(device)
     a, b = (None if choice is None else choice.load(pipeline) for choice in choices_of(args))

@@ -33,7 +33,7 @@ WHOLE_QUEFRENCIES = (1, 40)
 
 BY_SHARE, OPEN = "share", "open"
 OFFERS = (BY_SHARE, OPEN)
-"""How styles are offered to the network: each where its share says, or all alike, so that the noise decides."""
+"""How styles are offered: each where its share says, or all alike, so that the noise decides."""
 
 
 @dataclass(frozen=True)
@@ -161,12 +161,10 @@ class Plan:
     Attributes:
         branches: Evaluations; their scores are added by weight.
         blended: Parts that are blended already, so that ``score`` does not take them apart again.
-        silent: Whether prosody is withheld: its zeros ask for no pitch.
     """
 
     branches: tuple[Branch, ...]
     blended: frozenset[str] = frozenset()
-    silent: bool = False
 
     @cached_property
     def mu(self) -> Tensor:
@@ -181,7 +179,7 @@ class Plan:
     def pitch(self) -> Tensor | None:
         """Voicing (0 or 1) and normalised log-F0 that are asked for (B, 2, T); None where no contour is."""
         asked = [b.prosody for b in self.branches if b.prosody is not None and b.prosody.shape[1] > PITCH_FROM]
-        if not asked or self.silent:
+        if not asked:
             return None
         pitch = [p[:, PITCH_FROM : PITCH_FROM + PITCH_CHANNELS] for p in asked]
         if len(pitch) == 1:
@@ -477,30 +475,6 @@ def plan_evaluations(
         if name in wanted:
             plan = mechanism(plan, styles, shares)
     return _with_pitch(plan, asked)
-
-
-def open_plan(styles: Iterable[StyleReading], null: Tensor, prosody_channels: int) -> Plan:
-    """Offer all styles alike and say nothing else, so that the noise decides which of them is followed.
-
-    Every position may read the tokens of every style. Pitch and energy are withheld, and the prior is that of no style,
-    as for items of kind ``either`` in training.
-
-    Args:
-        styles: n readings for the same texts and durations, of a model with a frame prior.
-        null: The pooled style of nobody (E,).
-        prosody_channels: Of the score network's prosody.
-
-    Returns:
-        The plan, of one evaluation.
-    """
-    styles = tuple(styles)
-    tokens: list[StyleTokens] = [s.tokens for s in styles]  # type: ignore[misc]
-    size, frames, mean = len(tokens[0].tokens), styles[0].frames, styles[0].mean
-    assert mean is not None
-    withheld = null.new_zeros(size, prosody_channels, frames)
-    mu = mean(null.expand(size, -1)[..., None], withheld)
-    branch = Branch(voice=0, context=join(tokens), prosody=withheld, speaker=None, mu=mu)
-    return Plan((branch,), blended=frozenset({"attention"}), silent=True)
 
 
 def _with_pitch(plan: Plan, asked: Sequence[AskedPitch | None]) -> Plan:

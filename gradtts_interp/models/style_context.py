@@ -49,7 +49,7 @@ class StyleContext:
         tokens: (B, S, D), styles one after the other.
         log_weight: (B, S), logarithm of how much of each key may be read.
         owner: (S,) integer: the style each key belongs to.
-        share: (B, n, M, T) shares that sum to 1 over n, or None when keys alone decide.
+        share: (B, n, M, T) shares that sum to 1 over n, or (B, S, M, T) of each key; None when keys alone decide.
         memo: What :meth:`once` made; a copy starts without it.
     """
 
@@ -111,6 +111,9 @@ class StyleContext:
         if self.share is None:
             return self.log_weight[:, None, :], readable.any(-1)[:, None, None].to(self.log_weight.dtype)
         share = pool_plane(self.share, height, width).flatten(2)
+        if share.shape[1] == len(self.owner):
+            bias = safe_log(share).transpose(1, 2) + self.log_weight[:, None, :]
+            return bias.clamp_min(LOG_ZERO), (share.sum(1) > 0).to(bias.dtype)[..., None]
         present = torch.stack([(readable & (self.owner == i)).any(-1) for i in range(share.shape[1])], dim=1)
         share = share * present[:, :, None]
         # A style without keys gives its share away, or the query would read nothing for no reason.

@@ -32,7 +32,7 @@ class Residue(nn.Module):
 
 
 class StyleEncoder(nn.Module):
-    """Patches of a reference, one speaker token, one emotion token, summaries, and a learnt null token.
+    """Patches of a reference, one speaker token, one emotion token, and a learnt null token.
 
     No token looks beyond its own patch: a mask on the reference plane is then a mask on tokens, and nothing
     of what it hides leaks through a neighbour.
@@ -56,8 +56,6 @@ class StyleEncoder(nn.Module):
         self.residues = nn.Sequential(Residue(width), Residue(width), nn.LayerNorm(width))
         self.speakers = nn.Embedding(config.n_speakers, width) if config.n_speakers else None
         self.emotion = Linear(config.emotion_dim, width) if config.emotion_dim else None
-        self.manner = Linear(PROSODY_INPUT, width) if config.summaries else None
-        self.voice = Linear(pooled_channels, width) if config.summaries else None
         self.null = nn.Parameter(torch.randn(width) * 0.02)
         self.null_pooled = nn.Parameter(torch.zeros(pooled_channels))
         self.timbre: TimbreEncoder | None = None
@@ -96,11 +94,10 @@ class StyleEncoder(nn.Module):
                 numbers of roles (B,), see :data:`ROLES`.
             speaker: Row of the speaker table (B,), -1 where unknown.
             emotion: Emotion vectors (B, E), all zero where unknown.
-            prosody: Normalised prosody vectors with their flag, (B, 5); where a timbre encoder pools, the token of the
-                manner alone reads them.
+            prosody: Normalised prosody vectors with their flag, (B, 5); a timbre encoder does not read them.
 
         Returns:
-            Tokens (B, S, D): patches frequency-major, then speaker, emotion, and with summaries manner and voice.
+            Tokens (B, S, D): patches frequency-major, then speaker and emotion.
         """
         pb, pf = self.config.patch_bins, self.config.patch_frames
         inside = (torch.arange(mel.shape[2], device=mel.device)[None] < lengths[:, None]).to(mel.dtype)[:, None]
@@ -127,12 +124,6 @@ class StyleEncoder(nn.Module):
             if prosody is not None:
                 pooled = pooled + self.pool_prosody(prosody)
             pooled = self.pool_out(pooled)
-        if self.manner is not None and self.voice is not None:
-            given = torch.zeros(len(mel), PROSODY_INPUT).to(tokens) if prosody is None else prosody
-            seen = weight.amax(1) > 0
-            readable = [seen & (given[:, -1] > 0) & (role != ROLES["rest"]), seen & (role != ROLES["pitch"])]
-            tokens = torch.cat([tokens, self.manner(given)[:, None], self.voice(pooled)[:, None]], dim=1)
-            weight = torch.cat([weight, torch.stack(readable, dim=1).to(weight)], dim=1)
         return StyleTokens(tokens=tokens, weight=weight, pooled=pooled)
 
     def _vectors(self, batch: int, speaker: Tensor | None, emotion: Tensor | None) -> list[tuple[Tensor, Tensor]]:

@@ -35,9 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--corpus", help="corpus the run was trained on, for the bank of styles")
     source.add_argument("--filelist", help="filelist the run was trained on, for the bank of styles")
-    source.add_argument(
-        "--base", help="checkpoint folder that the run began from: its bank is used, and only differences are written"
-    )
     parser.add_argument(
         "--start-from", help="checkpoint the run began from, with --filelist: its bank is kept, new speakers follow"
     )
@@ -69,17 +66,13 @@ def run(args: argparse.Namespace) -> int:
         state = model.state_dict()
         model = GradTTS(replace(model.settings, formant_emphasis=args.formant_emphasis).to_dict()).eval()
         model.load_state_dict(state)
-    out, styles, base = Path(args.out), "styles", None
-    if args.base:
-        parts = {name: Path(args.base) / part for name, part in read_index(Path(args.base)).items() if part}
-        base, styles = parts["model"], os.path.relpath(parts["styles"].resolve(), out.resolve())
-    else:
-        bank = bank_of_corpus(Path(args.corpus), model) if args.corpus else _bank_of_list(args, model)
-        (out / "styles").mkdir(parents=True, exist_ok=True)
-        bank.save(out / "styles")
-    save_model(model, out / "model", base=base)
+    out = Path(args.out)
+    bank = bank_of_corpus(Path(args.corpus), model) if args.corpus else _bank_of_list(args, model)
+    (out / "styles").mkdir(parents=True, exist_ok=True)
+    bank.save(out / "styles")
+    save_model(model, out / "model")
     vocoder = os.path.relpath(Path(args.vocoder).resolve(), out.resolve())
-    index = {"model": "model", "vocoder": vocoder, "styles": styles, "step": step}
+    index = {"model": "model", "vocoder": vocoder, "styles": "styles", "step": step}
     with atomic_path(out / INDEX) as temporary:
         temporary.write_text(json.dumps(index, indent=1))
     return 0

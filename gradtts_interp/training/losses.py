@@ -422,7 +422,7 @@ def _frame_prior(model: GradTTS, batch: Batch, pooled: Pair, mel: Tensor, mean_s
     style = pooled[0][..., None] * (1 - share) + pooled[1][..., None] * share
     energy = token_mean(batch.pitch[:, 2], durations).clamp_min(ENERGY_FLOOR)[:, None]
     unread = mel.new_zeros(len(mel), PITCH_FROM, frames)
-    # A prior of no style says nothing of pitch and energy either: what styles are offered openly is then not decided.
+    # A prior of no style says nothing of pitch and energy either.
     asked = torch.cat([unread, batch.pitch[:, :2], energy], dim=1) * (~batch.null_text)[:, None, None]
     mu = model.frame_prior(text.hidden, durations, style, asked)
     laid = expand_rows(means.transpose(1, 2), durations, frames).transpose(1, 2)

@@ -1,9 +1,8 @@
-"""The training mix: matched, dual, blended and openly offered references, drawn per item.
+"""The training mix: matched, dual and blended references, drawn per item.
 
 A model that only ever saw matched references has no reason to read pitch from one place and timbre from another,
 nor to have anything between two styles. So part of the items read pitch from one reference and voice from another
-(*dual*), and part are true blends of two styles with a known share over time (*blend*). Where two references are
-offered alike and nothing says which of them is followed (*either*), only the noise can decide.
+(*dual*), and part are true blends of two styles with a known share over time (*blend*).
 
 Every draw is a pure function of a seed and a position, so a resumed run, or one on more processes, sees the same data.
 """
@@ -28,13 +27,7 @@ from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD
 from gradtts_interp.pitch.masks import pitch_mask
 from gradtts_interp.training.data import EMOTIONS, Corpus, Item, StyleRef
 
-KINDS = ("matched", "dual", "blend", "either")
-SHORTEST_SIDE = 0.25
-"""Of an utterance that follows one style and then another, each is followed for such a share of it at least."""
-SWITCH_SHARE = 0.2
-"""Of items of openly offered references, those that go from one to the other; of the others, noise is to choose one."""
-CROSSED_SHARE = 1 / 3
-"""Of those that do not, the ones that have the pitch of one reference and the voice of the other."""
+KINDS = ("matched", "dual", "blend")
 NOTHING_WITHHELD = {"null": False, "null_text": False, "prosody_known": True, "side": -1}
 
 
@@ -46,8 +39,6 @@ class MixConfig:
         matched: One reference of the target's own style.
         dual: Pitch from one reference, voice from another.
         blend: Two styles with a known share over time.
-        either: Two references offered alike, of which the target follows one, or one and then the other, or one in
-            pitch and the other in voice; nothing else is said of style, pitch or energy, so that the noise decides.
         null: The style attention reads the null token (for guidance).
         null_text: The text encoder gets the null style.
         drop_prosody: The prosody vector is withheld from the score network.
@@ -66,7 +57,6 @@ class MixConfig:
     matched: float = 0.25
     dual: float = 0.3
     blend: float = 0.45
-    either: float = 0.0
     null: float = 0.1
     null_text: float = 0.05
     drop_prosody: float = 0.25
@@ -148,7 +138,7 @@ class Batch:
         lengths: Target frames (B,).
         start: First frame of the crop (B,).
         share: Share of B over the target's frames (B, T); for references that are not blended: 0 (A) or 1 (dual).
-        shared: (B,) 1 where the share is a share of queries (blend), 0 where keys alone decide (dual, either).
+        shared: (B,) 1 where the share is a share of queries (blend), 0 where keys alone decide (dual).
         reference: Reference log-mels (2, B, M, K).
         reference_lengths: (2, B).
         reference_mask: Readable part of the reference planes (2, B, M, K).
@@ -215,8 +205,7 @@ class Mixer:
         self._window: tuple[tuple[int, int], list[dict]] = ((-1, 0), [])
         self.singles = [i for i in corpus.singles if target_split in (None, i.split)]
         self.blends = [i for i in corpus.blends if target_split in (None, i.split)]
-        self.steps = [i for i in self.blends if _is_step(i.share)]
-        possible = (bool(self.singles), bool(self.singles) and corpus.has_duals, bool(self.blends), bool(self.singles))
+        possible = (bool(self.singles), bool(self.singles) and corpus.has_duals, bool(self.blends))
         self.usual_prosody: dict[StyleRef, NDArray[np.float32]] = {
             style: np.stack([item.prosody for item in items]).mean(0)
             for style, items in corpus.by_style.items()
@@ -268,8 +257,7 @@ class Mixer:
         if self.kind_shares[KINDS.index(kind)] == 0:
             return None
         example = self._example(np.random.default_rng([self.seed, index]), kind)
-        withheld = {"null_text": True, "prosody_known": False} if kind == "either" else {}
-        return {**example, **NOTHING_WITHHELD, **withheld}
+        return {**example, **NOTHING_WITHHELD}
 
     def example_for(self, target: Item, index: int) -> dict:
         """A matched draw for a target of one style, with nothing withheld; ``index`` decides its reference."""
@@ -291,8 +279,8 @@ class Mixer:
             "kind": KINDS.index(kind),
             "start": int(rng.integers(0, max(target.frames - config.crop_frames, 0) + 1)),
             "null": rng.random() < config.null,
-            "null_text": rng.random() < config.null_text or kind == "either",
-            "prosody_known": rng.random() >= config.drop_prosody and kind != "either",
+            "null_text": rng.random() < config.null_text,
+            "prosody_known": rng.random() >= config.drop_prosody,
         }
 
     def _matched(self, rng: np.random.Generator, one_sided: bool = False, *, target: Item | None = None) -> Drawn:
@@ -323,30 +311,6 @@ class Mixer:
             refs, share = refs[::-1], 1 - share
         side = int(share.mean() > 0.5) if one_sided else -1
         return target, refs[0], refs[1], share, side
-
-    def _either(self, rng: np.random.Generator, one_sided: bool) -> Drawn:
-        if self.steps and rng.random() < SWITCH_SHARE:
-            target = _pick(rng, self.steps)
-            followed = [self._reference(rng, _pick(rng, self.corpus.by_style[s])) for s in target.styles]
-            share = target.share
-            assert share is not None
-        else:
-            target = _pick(rng, self.singles)
-            share = np.zeros(target.frames, dtype=np.float32)
-            own = target.styles[0]
-            lenders = self._lenders(own)
-            if all(lenders) and rng.random() < CROSSED_SHARE:
-                followed = [self._reference(rng, _pick(rng, items)) for items in lenders]
-            else:
-                # The other style differs in pitch alone, in timbre alone, or in both.
-                pools = (self.corpus.by_voice[own.voice], self.corpus.by_pitch[own.pitch], self.singles)
-                others = [i for i in pools[int(rng.integers(3))] if i.styles[0] != own] or self.singles
-                followed = [
-                    self._reference(rng, self._other(rng, self.corpus.by_style[own], target)),
-                    self._reference(rng, _pick(rng, others)),
-                ]
-        first = int(rng.integers(2))  # the place of a reference tells nothing
-        return target, followed[first], followed[1 - first], 1 - share if first else share, -1
 
     def _other(self, rng: np.random.Generator, candidates: list[Item], target: Item) -> Item:
         """Another utterance than the target: its own frames would leak what is said."""
@@ -385,13 +349,6 @@ class Mixer:
             emotion=style.emotion if keep_emotion else np.zeros(len(EMOTIONS), dtype=np.float32),
             prosody=prosody,
         )
-
-
-def _is_step(share: NDArray | None) -> bool:
-    """Whether a share goes at once from one style to the other, well inside the utterance."""
-    if share is None or not set(np.unique(share)) <= {0.0, 1.0}:
-        return False
-    return bool(SHORTEST_SIDE <= share.mean() <= 1 - SHORTEST_SIDE)
 
 
 def _pick(rng: np.random.Generator, items: list[Item]) -> Item:

@@ -31,7 +31,6 @@ SCORE_FIELDS: dict[str, Callable[[str], Any]] = {
     "heads": int,
     "sites": lambda text: tuple(text.split("+")),
     "residual_std": float,
-    "summaries": lambda text: bool(int(text)),
 }
 """What may be changed of a score network that begins anew, and how it is read; names as in the configuration."""
 OPEN_GATE = 0.3
@@ -148,7 +147,7 @@ def renew_score_network(model: GradTTS, changes: Sequence[str]) -> GradTTS:
     values = parse_settings(changes, SCORE_FIELDS, "score network")
     if not values.get("dec_dim", model.settings.dec_dim):
         raise InputError("the model is a prior alone: expected dec_dim=48 or another width of its score network")
-    of_style = {name: values.pop(name) for name in ("sites", "heads", "summaries") if name in values}
+    of_style = {name: values.pop(name) for name in ("sites", "heads") if name in values}
     renewed = GradTTS(replace(model.settings, style=replace(style, **of_style), **values).to_dict())
     kept = {name: value for name, value in model.state_dict().items() if not name.startswith("decoder.")}
     renewed.load_state_dict(kept, strict=False)

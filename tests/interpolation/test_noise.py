@@ -181,10 +181,13 @@ def test_a_step_has_its_length_and_goes_against_the_gradient():
     torch.manual_seed(0)
     noise, gradient, far = torch.randn(2, 80, 10), 9 * torch.randn(2, 80, 10), torch.full((2, 1, 1), 2.0)
     descent = Descent(replace(EARLY, learning_rate=0.01), noise)
-    there = descent.step(noise, gradient, noise, far)
+    loss = torch.zeros(2)
+    there = descent.step(noise, gradient, loss, noise, far)
     torch.testing.assert_close(moved_part(there, noise), torch.full((2, 1, 1), 0.01), rtol=0.02, atol=0)
     assert (((there - noise) * gradient).flatten(1).sum(1) < 0).all()
-    torch.testing.assert_close(descent.step(noise, torch.zeros_like(noise), noise, far), noise)
+    torch.testing.assert_close(descent.step(noise, torch.zeros_like(noise), loss, noise, far), noise)
+    reached = descent.step(noise, gradient, torch.tensor([0.0, -0.95]), noise, far)
+    assert torch.equal(reached[0], there[0]) and torch.equal(reached[1], noise[1])  # what is as wished stays
 
 
 def test_a_step_in_vain_is_not_taken_and_halves_the_next_and_three_end_it():
@@ -348,11 +351,11 @@ def test_each_setting_can_be_written():
         "pool=4",
         "budget_seconds=4.5",
         "window=0.8-1:style=a:region=pitch:steps=6",
-        "window=.6-.8:style=b:region=rest:objective=mass_both:learning_rate=0.1",
+        "window=.6-.8:style=b:region=rest:objective=mass_follow:learning_rate=0.1",
     ]
     windows = (
         NoiseWindow(0.8, 1.0, style=0, region="pitch", steps=6),
-        NoiseWindow(0.6, 0.8, style=1, region="rest", objective="mass_both", learning_rate=0.1),
+        NoiseWindow(0.6, 0.8, style=1, region="rest", objective="mass_follow", learning_rate=0.1),
     )
     assert parse_tuning(written) == NoiseTuning(windows, target="initial", max_move=0.2, pool=4, budget_seconds=4.5)
 

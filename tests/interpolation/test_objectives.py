@@ -62,12 +62,6 @@ def test_mass_in_is_minus_inside_plus_gamma_outside():
     torch.testing.assert_close(whole + others, torch.ones(BATCH))
 
 
-def test_mass_both_is_the_others_minus_its_own():
-    mass = mass_of(logits_of())
-    loss, _, _ = OBJECTIVES["mass_both"](mass, None, goal_of(style=1))
-    torch.testing.assert_close(loss, mean_mass(mass, 0, 0) - mean_mass(mass, 1, 0))
-
-
 def test_mass_share_is_zero_where_attention_obeys():
     goal = goal_of(share=torch.stack([torch.full((BATCH, 80, FRAMES), w) for w in (0.3, 0.7)], dim=1))
     obeying = {s: torch.tensor([0.1, 0.2, 0.3, 0.4])[None, :, None, None].expand_as(x) for s, x in logits_of().items()}
@@ -79,19 +73,20 @@ def test_mass_share_is_zero_where_attention_obeys():
     torch.testing.assert_close(loss, torch.full((BATCH,), 2 * 0.4**2))
 
 
-def test_mass_follow_is_unwanted_minus_wanted_mass():
+def test_mass_follow_is_unwanted_minus_wanted_mass_of_each_region():
     mass = torch.zeros(1, 2, 2, 2, 4)
     mass[:, 0, 0], mass[:, 0, 1], mass[:, 1, 0], mass[:, 1, 1] = 0.1, 0.4, 0.2, 0.3
-    share = torch.zeros(1, 2, 8, 16)
-    share[:, 0, :, :8], share[:, 1, :, 8:] = 1, 1  # A in the first half, B in the second
-    only_a = torch.zeros_like(share)
-    only_a[:, 0] = 1
-    for region, chosen, loss, inside in (
-        ("whole", share, 0.0, 0.5),  # half the frames 0.5 - 0.5, half 0.5 - 0.5
-        ("pitch", share, 0.5 * (0.2 - 0.1) + 0.5 * (0.1 - 0.2), 0.15),
-        ("pitch", only_a, 0.1, 0.1),
+    half = torch.zeros(1, 2, 8, 16)
+    half[:, 0, :, :8], half[:, 1, :, 8:] = 1, 1  # A in the first half, B in the second
+    of_a = torch.zeros_like(half)
+    of_a[:, 0] = 1
+    for region, timbre, pitch, loss, inside in (
+        ("whole", of_a, 1 - of_a, (-1 / 3 - 1 / 7) / 2, (2 / 3 + 4 / 7) / 2),  # A's voice, B's pitch
+        ("pitch", of_a, half, 0.0, 0.5),
+        ("pitch", 1 - of_a, of_a, 1 / 3, 1 / 3),
+        ("rest", of_a, half, -1 / 7, 4 / 7),
     ):
-        goal = Goal(0, region, torch.ones(1, 1, 16), chosen)
+        goal = Goal(0, region, torch.ones(1, 1, 16), timbre, pitch)
         found = OBJECTIVES["mass_follow"]({"mid": mass}, None, goal)
         assert [float(value) for value in found[:2]] == pytest.approx([loss, inside], abs=1e-6)
 
@@ -101,7 +96,7 @@ def test_every_attention_loss_picks_keys(name):
     """Summing all keys of picked rows, as the prototype did, is a constant; its gradient is rounding noise."""
     logits = {s: x.requires_grad_() for s, x in logits_of().items()}
     share = torch.stack([torch.full((BATCH, 80, FRAMES), w) for w in (0.3, 0.7)], dim=1)
-    loss, _, _ = OBJECTIVES[name](mass_of(logits), None, goal_of(share=share))
+    loss, _, _ = OBJECTIVES[name](mass_of(logits), None, replace(goal_of(share=share), pitch_share=share))
     loss.sum().backward()
     assert min(float(x.grad.norm()) for x in logits.values()) > 1e-3
     rows = {s: x.detach().requires_grad_() for s, x in logits.items()}

@@ -1,4 +1,4 @@
-"""Styles that are offered openly: nothing but their tokens says which is followed, and the noise can be tuned to it."""
+"""Styles that are offered openly: nothing but the noise says which is followed, and the noise can be tuned to it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from gradtts_interp.alignment import fix_length
 from gradtts_interp.diffusion.contract import standard_noise
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
-from gradtts_interp.interpolation.conditioning import read_style
-from gradtts_interp.interpolation.mechanisms import open_plan
 from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
 
 TEXT = "Go."
@@ -43,28 +41,18 @@ def test_a_share_says_nothing_of_an_open_offer(pipeline, durations):
     assert free.settings["mechanisms"] == []
 
 
-def test_both_styles_are_read_and_their_places_tell_nothing(pipeline, durations):
-    both = render(pipeline, durations, output_attention=True)
+def test_the_places_of_styles_tell_nothing(pipeline, durations):
+    found = render(pipeline, durations, output_attention=True)
     swapped = pipeline(TEXT, B, A, offer="open", durations=durations, output_attention=True, **QUICK)
-    np.testing.assert_allclose(both.mel, swapped.mel, atol=1e-5)
-    for site, found in both.attention.items():
-        assert (found["mass"] > 0.01).all()
-        np.testing.assert_allclose(found["mass"], swapped.attention[site]["mass"][::-1], atol=1e-5)
+    np.testing.assert_allclose(found.mel, swapped.mel, atol=1e-4)
+    for site, seen in found.attention.items():
+        np.testing.assert_allclose(seen["mass"], swapped.attention[site]["mass"][::-1], atol=1e-4)
 
 
-def test_the_prior_is_that_of_nobody_and_no_pitch_is_asked_for(pipeline, durations):
-    model = pipeline.model
-    prepared = pipeline.prepare([pipeline.frontend(TEXT)], [A, B], None, offer="open", durations=durations)
-    frames = int(prepared.lengths[0])
-    readings = [read_style(model, e, prepared.durations, frames) for e in prepared.encoded]
-    with torch.no_grad():
-        plan = open_plan(readings, model.style_encoder.null_pooled, model.prosody_channels)
-        null = model.style_encoder.null_pooled.expand(1, -1)[..., None]
-        nothing = torch.zeros(1, model.prosody_channels, frames)
-        expected = model.frame_prior(prepared.encoded[0].hidden, prepared.durations, null, nothing)
-    torch.testing.assert_close(plan.mu, expected)
-    assert plan.pitch is None
-    assert not plan.branches[0].prosody.any()
+def test_two_styles_that_are_one_sound_as_it_does(pipeline, durations):
+    alone = pipeline(TEXT, A, durations=durations, **QUICK)
+    both = pipeline(TEXT, A, A, offer="open", durations=durations, **QUICK)
+    np.testing.assert_allclose(both.mel, alone.mel, atol=1e-3)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

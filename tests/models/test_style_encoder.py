@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -128,23 +126,3 @@ def test_without_speaker_table_and_emotions(mel):
     bare = StyleEncoder(StyleConfig(width=12), n_mels=MELS, pooled_channels=POOLED).eval()
     style = bare(mel, LENGTHS, speaker=torch.tensor([0, 0]))
     assert style.tokens.shape[1] == ROWS * COLUMNS
-
-
-@torch.no_grad()
-def test_summaries_are_read_as_far_as_their_role_goes(mel):
-    torch.manual_seed(0)
-    encoder = StyleEncoder(replace(CONFIG, summaries=True), n_mels=MELS, pooled_channels=POOLED).eval()
-    prosody = torch.tensor([[0.5, 1.0, -1.0, 0.2, 1.0], [0.5, 1.0, -1.0, 0.2, 0.0]])  # of the second, nothing is known
-    manner, voice = {}, {}
-    for role in ROLES:
-        style = encoder(mel, LENGTHS, role=role, prosody=prosody)
-        assert style.tokens.shape[1] == style.weight.shape[1] == ROWS * COLUMNS + 4
-        manner[role], voice[role] = style.weight[:, -2].tolist(), style.weight[:, -1].tolist()
-    assert manner == {"whole": [1, 0], "pitch": [1, 0], "rest": [0, 0]}
-    assert voice == {"whole": [1, 1], "pitch": [0, 0], "rest": [1, 1]}
-    hidden = encoder(mel, LENGTHS, mask=torch.zeros(2, MELS, FRAMES), prosody=prosody)
-    assert hidden.weight[:, -2:].sum() == 0  # of a reference of which nothing may be read, no summary either
-    higher = encoder(mel, LENGTHS, prosody=prosody + torch.tensor([1.0, 0, 0, 0, 0]))
-    same = encoder(mel, LENGTHS, prosody=prosody)
-    assert not torch.equal(higher.tokens[:, -2], same.tokens[:, -2])
-    assert torch.equal(higher.tokens[:, : ROWS * COLUMNS], same.tokens[:, : ROWS * COLUMNS])

@@ -114,62 +114,19 @@ def test_blends_may_swap_names_but_mean_the_same(corpus):
     assert swapped == {True, False}
 
 
-def test_references_offered_alike_are_of_the_target_and_of_another_style(corpus):
-    """The target follows one of them, in either place, and nothing else is said of style, pitch or energy."""
-    mixer, places, differing, crossed = only(corpus, "either"), set(), set(), 0
-    for i in range(120):
-        example = mixer.example(i)
-        assert example["null_text"] and not example["prosody_known"] and example["side"] == -1
-        assert {example["a"].role, example["b"].role} == {ROLES["whole"]}
-        (own,) = example["target"].styles
-        found = [source_of(corpus, example[k]).styles[0] for k in "ab"]
-        followed = int(example["share"][0])
-        if own not in found:  # the pitch of one and the voice of the other
-            assert (found[followed].pitch, found[1 - followed].voice) == (own.pitch, own.voice)
-            crossed += 1
-            continue
-        assert found[followed] == own != found[1 - followed]
-        assert source_of(corpus, example["ab"[followed]]).text != example["target"].text
-        places.add(followed)
-        differing.add((found[1 - followed].voice != own.voice, found[1 - followed].pitch != own.pitch))
-    assert places == {0, 1} and differing == {(False, True), (True, False), (True, True)}
-    assert 0.15 < crossed / 120 < 0.5
-    batch = mixer.batch(0, 8)
-    assert batch.null_text.all() and not batch.prosody_known.any() and not batch.shared.any()
-
-
-def test_a_fifth_of_them_go_from_one_reference_to_the_other_where_the_corpus_has_steps():
-    def step(item, at):
-        share = (np.arange(item.frames) >= at * item.frames).astype(np.float32)
-        return replace(item, share=share)
-
-    items = fake_items()
-    blends = [step(item, (0.5, 0.02)[i % 2]) if item.share is not None else item for i, item in enumerate(items)]
-    steps = Corpus(blends)
-    mixer = only(steps, "either")
-    assert mixer.steps and all(0.25 <= item.share.mean() <= 0.75 for item in mixer.steps)
-    drawn = [mixer.example(i) for i in range(60)]
-    both = [e for e in drawn if len(e["target"].styles) == 2]
-    assert 0.05 < len(both) / len(drawn) < 0.4
-    for example in both:
-        of = [source_of(steps, example[k]).styles[0] for k in "ab"]
-        first, second = (of[int(example["share"][place])] for place in (0, -1))
-        assert (first, second) == example["target"].styles
-
-
 def test_shares_of_kinds_follow_the_mix(corpus):
     mixer = Mixer(corpus, replace(PLAIN, matched=0.2, dual=0.3, blend=0.5), MelConfig())
-    kinds = np.bincount([mixer.example(i)["kind"] for i in range(400)], minlength=4) / 400
-    assert np.allclose(kinds, (0.2, 0.3, 0.5, 0), atol=0.08)
+    kinds = np.bincount([mixer.example(i)["kind"] for i in range(400)], minlength=3) / 400
+    assert np.allclose(kinds, (0.2, 0.3, 0.5), atol=0.08)
 
 
 def test_kinds_that_a_corpus_cannot_give_leave_their_share_to_others():
     alone = Corpus([fake_item(i, (STYLES[0],)) for i in range(3)])
     mixer = Mixer(alone, MIX, MelConfig())
-    assert mixer.kind_shares.tolist() == [1.0, 0.0, 0.0, 0.0]
+    assert mixer.kind_shares.tolist() == [1.0, 0.0, 0.0]
     assert mixer.example_of("blend", 0) is None and mixer.example_of("dual", 0) is None
     assert mixer.example_of("matched", 0)["kind"] == 0
-    with pytest.raises(InputError, match=r"expected one of them > 0 for \['matched', 'either'\]"):
+    with pytest.raises(InputError, match=r"expected one of them > 0 for \['matched'\]"):
         Mixer(alone, replace(MIX, matched=0.0), MelConfig())
 
 
@@ -212,11 +169,10 @@ def test_valid_targets_read_training_references():
     assert splits == {"train", "valid"}
 
 
-@pytest.mark.parametrize(("kind", "null_text", "known"), [("blend", False, True), ("either", True, False)])
-def test_pictures_get_nothing_withheld_but_by_their_kind(corpus, kind, null_text, known):
-    mixer = Mixer(corpus, replace(MIX, either=0.5, null=1.0, null_text=1.0, drop_prosody=1.0), MelConfig())
-    example = mixer.example_of(kind, 0)
-    assert (example["null"], example["null_text"], example["prosody_known"]) == (False, null_text, known)
+def test_pictures_get_nothing_withheld(corpus):
+    mixer = Mixer(corpus, replace(MIX, null=1.0, null_text=1.0, drop_prosody=1.0), MelConfig())
+    example = mixer.example_of("blend", 0)
+    assert (example["null"], example["null_text"], example["prosody_known"]) == (False, False, True)
     assert mixer.example(0)["null"] and not mixer.example(0)["prosody_known"]
 
 

@@ -55,10 +55,9 @@ def test_a_pitch_predictor_added_to_a_checkpoint_changes_nothing_yet(tmp_path):
 
 def test_a_score_network_begins_anew_around_a_prior_that_stays():
     known = tiny_model(TINY_FRAME)
-    changes = ["dec_dim=24", "patch=4", "sites=mid+up0", "heads=4", "residual_std=0.3", "summaries=1"]
+    changes = ["dec_dim=24", "patch=4", "sites=mid+up0", "heads=4", "residual_std=0.3"]
     model = renew_score_network(known, changes)
     assert model.training and (model.settings.dec_dim, model.settings.patch) == (24, 4)
-    assert model.style_encoder.manner is not None and known.style_encoder.manner is None
     assert model.settings.residual_std == 0.3 and list(model.attention_sites) == ["mid", "up0"]
     assert model.settings.prior_width == TINY_FRAME.prior_width
     for name, value in known.state_dict().items():

@@ -45,7 +45,8 @@ class Goal:
         style: Number of the style that is asked for.
         region: Its keys that count: inside its pitch mask on the *reference* plane, the rest, or all.
         mask: Real frames of the *target* (B, 1, T).
-        share: Shares of all styles on the *target* plane (B, n, M, T), None for a single style.
+        share: Shares of all styles in the timbre on the *target* plane (B, n, M, T), None for a single style.
+        pitch_share: The same in the pitch.
         f0_bins: Bins of the style's F0 laid over the *target* (B, M, T), for an objective on the clean mel.
     """
 
@@ -53,6 +54,7 @@ class Goal:
     region: str
     mask: Tensor
     share: Tensor | None = None
+    pitch_share: Tensor | None = None
     f0_bins: Tensor | None = None
 
     def keys_of(self, mass: Tensor) -> Tensor:
@@ -84,12 +86,6 @@ def mass_in(mass: Mass, clean: Tensor | None, goal: Goal) -> Value:
     return OUTSIDE_WEIGHT * outside - inside, inside, outside
 
 
-def mass_both(mass: Mass, clean: Tensor | None, goal: Goal) -> Value:
-    """A style's region in and the other styles' same region out, at once and with equal weight."""
-    inside, outside = _own_and_others(_mean_mass(mass, goal), goal)
-    return outside - inside, inside, outside
-
-
 def mass_share(mass: Mass, clean: Tensor | None, goal: Goal) -> Value:
     """Bring each position's mass of each style to its share, whatever the share: mean squared distance.
 
@@ -98,7 +94,7 @@ def mass_share(mass: Mass, clean: Tensor | None, goal: Goal) -> Value:
     losses, insides = [], []
     for found in mass.values():
         of_styles = found.sum(2)
-        queries, share = _queries_and_share(goal, of_styles)
+        queries, share = _queries_and_share(goal, of_styles, goal.share)
         losses.append(((of_styles - share).square().sum(1) * queries).sum((1, 2)))
         insides.append((torch.minimum(of_styles, share).sum(1) * queries).sum((1, 2)))
     loss, inside = torch.stack(losses).mean(0), torch.stack(insides).mean(0)
@@ -106,17 +102,22 @@ def mass_share(mass: Mass, clean: Tensor | None, goal: Goal) -> Value:
 
 
 def mass_follow(mass: Mass, clean: Tensor | None, goal: Goal) -> Value:
-    """Of each position's mass on the keys of a region, what goes to styles that are not to be followed there.
+    """Of the mass on all styles' keys of a region, what goes to styles that are not to be followed there.
 
-    The share of a style says how much it is followed: mass of a style of share 1 lowers the loss, mass of one of share
-    0 raises it by as much.
+    The share of a style says how much it is followed, that of the pitch on keys inside the pitch masks and that of the
+    timbre on the others: mass of a style of share 1 lowers the loss, mass of one of share 0 raises it by as much. Both
+    regions count alike, though far more mass goes to the rest.
     """
+    wanted = {"pitch": goal.pitch_share, "rest": goal.share}
+    regions = wanted if goal.region == "whole" else (goal.region,)
     losses, insides = [], []
     for found in mass.values():
-        of_styles = goal.keys_of(found)
-        queries, share = _queries_and_share(goal, of_styles)
-        losses.append((((1 - 2 * share) * of_styles).sum(1) * queries).sum((1, 2)))
-        insides.append(((share * of_styles).sum(1) * queries).sum((1, 2)))
+        for region in regions:
+            of_styles = found[:, :, REGIONS.index(region)]
+            of_styles = of_styles / of_styles.sum(1, keepdim=True).clamp_min(1e-6)
+            queries, share = _queries_and_share(goal, of_styles, wanted[region])
+            losses.append((((1 - 2 * share) * of_styles).sum(1) * queries).sum((1, 2)))
+            insides.append(((share * of_styles).sum(1) * queries).sum((1, 2)))
     loss, inside = torch.stack(losses).mean(0), torch.stack(insides).mean(0)
     return loss, inside, loss + inside
 
@@ -137,19 +138,18 @@ def f0_position(mass: Mass, clean: Tensor | None, goal: Goal) -> Value:
 
 OBJECTIVES: dict[str, Objective] = {
     "mass_in": mass_in,
-    "mass_both": mass_both,
     "mass_share": mass_share,
     "mass_follow": mass_follow,
     "f0_position": f0_position,
 }
-ATTENTION_OBJECTIVES = ("mass_in", "mass_both", "mass_share", "mass_follow")
+ATTENTION_OBJECTIVES = ("mass_in", "mass_share", "mass_follow")
 
 
 def _mean_mass(mass: Mass, goal: Goal) -> Tensor:
     """Mass of each style's pitch keys and other keys (B, n, 2), mean over queries, then over sites."""
     sites = []
     for found in mass.values():
-        queries, _ = _queries_and_share(goal, found[:, :, 0])
+        queries, _ = _queries_and_share(goal, found[:, :, 0], None)
         sites.append((found * queries[:, None, None]).sum((-2, -1)))
     return torch.stack(sites).mean(0)
 
@@ -161,11 +161,11 @@ def _own_and_others(mass: Tensor, goal: Goal) -> tuple[Tensor, Tensor]:
     return own, of_styles.sum(1) - own
 
 
-def _queries_and_share(goal: Goal, mass: Tensor) -> tuple[Tensor, Tensor]:
-    """Weight of each position (B, H, W), which sums to 1 over an item's own frames, and shares as ``mass`` has them."""
+def _queries_and_share(goal: Goal, mass: Tensor, share: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Weight of each position (B, H, W), which sums to 1 over an item's own frames, and a share as ``mass`` has it."""
     height, width = mass.shape[-2:]
     weight = pool_plane(goal.mask[:, :, None].expand(-1, -1, height, -1), height, width)[:, 0].to(mass)
-    share = torch.ones_like(mass) if goal.share is None else pool_plane(goal.share, height, width).to(mass)
+    share = torch.ones_like(mass) if share is None else pool_plane(share, height, width).to(mass)
     return weight / weight.sum((1, 2), keepdim=True).clamp_min(1e-6), share
 
 
@@ -183,8 +183,7 @@ def style_key_sets(model: GradTTS, styles: Sequence[Style], sizes: Sequence[int]
 
     Returns:
         (S, n, 2) in [0, 1] with S = sum of sizes: by how much of its area each token lies inside its own style's pitch
-        mask, and by how much not; 0 for tokens of other styles. The token of the manner is pitch; those of
-        speaker, emotion and voice are not.
+        mask, and by how much not; 0 for tokens of other styles. Those of speaker and emotion are not.
 
     Raises:
         InputError: A style has no reference, or the model no style encoder.
@@ -198,8 +197,6 @@ def style_key_sets(model: GradTTS, styles: Sequence[Style], sizes: Sequence[int]
         plane = region_mask(style.contour, pitch, model.settings.mel)
         area = model.style_encoder.tokens_of_mask(torch.from_numpy(plane)[None].to(model.device))[0]
         area = functional.pad(area, (0, size - area.shape[0]))
-        if model.style_encoder.manner is not None:
-            area[-2] = 1
         row = area.new_zeros(size, len(styles), KEY_REGIONS)
         row[:, i] = torch.stack([area, 1 - area], dim=-1)
         rows.append(row)

@@ -17,6 +17,8 @@ LEAST_GAIN = 1e-6
 """A step must lower the loss by more than this, or it is not taken."""
 PATIENCE = 3
 """After so many steps in vain in a row an item is left alone for the rest of the window."""
+ENOUGH = -0.9
+"""An item whose loss is no more than this is as it was wished, and stays where it is."""
 
 
 def item_norm(x: Tensor) -> Tensor:
@@ -64,16 +66,21 @@ class Descent:
         self.active = torch.ones_like(self.rate, dtype=torch.bool)
         self.count = 0
 
-    def step(self, place: Tensor, gradient: Tensor, anchor: Tensor, bound: Tensor) -> Tensor:
+    def wants(self, loss: Tensor) -> Tensor:
+        """Which items (B,) go on, from their losses (B,)."""
+        return self.active & (loss > ENOUGH)
+
+    def step(self, place: Tensor, gradient: Tensor, loss: Tensor, anchor: Tensor, bound: Tensor) -> Tensor:
         """Where to go from ``place`` (B, M, T), within ``bound`` of ``anchor``: against the gradient, normalised."""
-        size = (self.rate * self.active)[:, None, None] * item_norm(anchor)
+        size = (self.rate * self.wants(loss))[:, None, None] * item_norm(anchor)
         return within_move(place - gradient / item_norm(gradient).clamp_min(TINY) * size, anchor, bound)
 
     def accept(self, before: Tensor, after: Tensor) -> Tensor:
         """Which items' steps are taken (B,), from the losses before and after (B,)."""
-        taken = self.active & (before - after > LEAST_GAIN)
-        self.vain = torch.where(taken, 0, self.vain + 1)
-        self.rate = torch.where(taken, self.rate, self.rate / 2)
+        tried = self.wants(before)
+        taken = tried & (before - after > LEAST_GAIN)
+        self.vain = torch.where(taken, 0, self.vain + tried)
+        self.rate = torch.where(taken | ~tried, self.rate, self.rate / 2)
         self.active = self.active & (self.vain < PATIENCE)
         self.count += 1
         return taken

@@ -88,17 +88,8 @@ WINDOWS_BY_SHARE = (
 )
 """Attention goes where the share map says."""
 
-WINDOWS_OPEN = (NoiseWindow(0.8, 1.0, objective="mass_follow", steps=6),)
+WINDOWS_OPEN = (NoiseWindow(0.8, 1.0, objective="mass_follow", steps=4, learning_rate=0.03),)
 """Styles that are offered openly: each is followed where its share says, while it is still open which one is."""
-
-WINDOWS_OPEN_BY_PITCH = (
-    NoiseWindow(0.8, 1.0, style=0, region="pitch", objective="mass_both", steps=3),
-    NoiseWindow(0.8, 1.0, style=1, region="rest", objective="mass_both", steps=3),
-)
-"""The same for A's pitch with B's voice: A's pitch keys against B's, and B's other keys against A's."""
-
-OPEN_POOL = 4
-"""Of so many noises that which leans the right way needs the least tuning, and is the better understood afterwards."""
 
 
 @dataclass(frozen=True)
@@ -107,18 +98,17 @@ class NoiseTuning:
 
     Attributes:
         windows: Windows, None for those that suit the share: :data:`WINDOWS_BY_PITCH` or :data:`WINDOWS_BY_SHARE`, and
-            :data:`WINDOWS_OPEN_BY_PITCH` or :data:`WINDOWS_OPEN` where styles are offered openly.
+            :data:`WINDOWS_OPEN` where styles are offered openly.
         target: ``"latent"`` or ``"initial"``.
-        pool: Noises to choose from: each is judged by one evaluation at t = 1, and of the best the tuning starts; 1
-            takes what is drawn, None is :data:`OPEN_POOL` where styles are offered openly, and else 1. With windows of
-            0 steps nothing else is done.
+        pool: Noises to choose from: each is judged by one evaluation at t = 1, and of the best the tuning starts. With
+            windows of 0 steps nothing else is done.
         max_move: Farthest that an item may move in all, as a part of its noise's norm.
         budget_seconds: Wall-clock time, None for no limit; with it results depend on the machine.
     """
 
     windows: tuple[NoiseWindow, ...] | None = None
     target: str = "latent"
-    pool: int | None = None
+    pool: int = 1
     max_move: float = 0.3
     budget_seconds: float | None = None
 
@@ -127,8 +117,7 @@ class NoiseTuning:
         if self.windows is not None and not self.windows:
             raise InputError("noise tuning: no window; expected at least one, or None for the defaults")
         _require_one_of("noise tuning: target", self.target, TARGETS)
-        if self.pool is not None:
-            check_steps(self.pool)
+        check_steps(self.pool)
         if not 0 < self.max_move <= 2:
             raise InputError(f"noise tuning: max_move {self.max_move:g}; expected above 0 and at most 2")
         if self.budget_seconds is not None:
@@ -148,8 +137,8 @@ class NoiseTuning:
         Raises:
             InputError: A window asks for a style that is not there.
         """
-        usual = (WINDOWS_BY_SHARE, WINDOWS_BY_PITCH, WINDOWS_OPEN, WINDOWS_OPEN_BY_PITCH)
-        windows = self.windows or usual[2 * openly + by_pitch]
+        usual = WINDOWS_OPEN if openly else WINDOWS_BY_PITCH if by_pitch else WINDOWS_BY_SHARE
+        windows = self.windows or usual
         for window in windows:
             if window.style >= styles:
                 raise InputError(f"noise window: style {window.style}; expected 0 to {styles - 1}")

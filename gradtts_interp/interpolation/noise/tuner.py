@@ -27,7 +27,7 @@ from gradtts_interp.interpolation.noise.objectives import (
     style_key_sets,
 )
 from gradtts_interp.interpolation.noise.optimiser import Descent, item_norm, moved_part
-from gradtts_interp.interpolation.noise.settings import NOISE, OPEN_POOL, NoiseTuning, NoiseWindow
+from gradtts_interp.interpolation.noise.settings import NOISE, NoiseTuning, NoiseWindow
 from gradtts_interp.interpolation.noise.trace import Maps, TuningStep, TuningTrace
 from gradtts_interp.interpolation.scoring import Frames
 from gradtts_interp.interpolation.shares import PitchRegion, Share
@@ -76,9 +76,8 @@ def split_noise(
     pitch = share.region if share else None
     tuning = tuning or NoiseTuning()
     windows = tuning.windows_for(styles=len(styles), by_pitch=pitch is not None, openly=offer == OPEN)
-    pool = tuning.pool or (OPEN_POOL if offer == OPEN else 1)
     # So that the record names them.
-    return others, NoiseTuner(replace(tuning, windows=windows, pool=pool), styles, pitch=pitch)
+    return others, NoiseTuner(replace(tuning, windows=windows), styles, pitch=pitch)
 
 
 @dataclass(frozen=True)
@@ -163,7 +162,7 @@ class NoiseTuner:
         self._spent = torch.zeros_like(noise[:, :1, :1])
         self._visits = self._plan_visits(options)
         self._note_missed()
-        pool = [noise, *(another() for _ in range((self.tuning.pool or 1) - 1) if another is not None)]
+        pool = [noise, *(another() for _ in range(self.tuning.pool - 1) if another is not None)]
         noise, mask = self._best(pool), self._mask
         start = noise * mask / self._temperature
         tuned = self._tune_at(1.0, start)
@@ -198,7 +197,12 @@ class NoiseTuner:
         if not window.by_attention:
             lengths, mel = mask.sum((1, 2)).long(), self._model.settings.mel
             f0_bins = f0_bins_on_target(self.styles[window.style], lengths, mask.shape[-1], mel=mel, pitch=self.pitch)
-        return Goal(window.style, window.region, mask, None if shares is None else shares.timbre.clamp(0, 1), f0_bins)
+        share = pitch = None
+        if shares is not None:
+            share, pitch = shares.timbre.clamp(0, 1), shares.pitch.clamp(0, 1)
+            if shares.by_pitch:
+                share = 1 - pitch  # of keys: the voice of the last style everywhere
+        return Goal(window.style, window.region, mask, share, pitch, f0_bins)
 
     def _plan_visits(self, options: SamplingOptions) -> dict[float, list[tuple[int, int]]]:
         """At which times which windows make how many steps: those of an initial noise are all made at t = 1."""
@@ -300,7 +304,7 @@ class NoiseTuner:
         clean, schedule = None, self._model.schedule
         if score is not None:
             clean = self._mu + (x - self._mu + noise_level(t, schedule) ** 2 * score) / signal(t, schedule)
-            clean = self._model.denormalise(clean)
+            clean = self._model.denormalise(self._model.from_diffusion(clean, self._mu))
         return OBJECTIVES[self.windows[window].objective](mass, clean, self._goals[window])
 
     def _measured(self, place: Tensor, measure: Measure, *, with_gradient: bool) -> Measurement:
@@ -324,8 +328,10 @@ class NoiseTuner:
             here = self._measured(place, measure, with_gradient=True)
             self.trace.before.setdefault(window, self._maps(window, here))
             for left in range(count, 0, -1):
+                if not descent.wants(here.loss).any():
+                    break
                 assert here.gradient is not None
-                there_at = descent.step(place, here.gradient, start, bound)
+                there_at = descent.step(place, here.gradient, here.loss, start, bound)
                 there = self._measured(there_at, measure, with_gradient=left > 1)
                 taken = descent.accept(here.loss, there.loss)
                 place = torch.where(taken[:, None, None], there_at, place)
@@ -333,7 +339,7 @@ class NoiseTuner:
                 began += seconds
                 self._note(window, t, here, there, taken, self._spent + moved_part(place, start), seconds)
                 here = _merged(taken, there, here)
-                if not descent.active.any() or self._out_of_time():
+                if self._out_of_time():
                     break
             self.trace.after[window] = self._maps(window, here)
         return place
