@@ -23,7 +23,7 @@ from benchmarks.common import TaskItem, run_cases, status_of
 from benchmarks.noise import PARTS, TUNED, WANTED, Cases, rows_of, shares_of, write_list
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.evaluation.run import Record
-from gradtts_interp.interpolation.attention.maps import AttentionMaps, MapOptions
+from gradtts_interp.interpolation.attention import AttentionMaps, MapOptions
 from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
 from gradtts_interp.interpolation.noise.settings import WINDOWS_OPEN
 from gradtts_interp.sampling import CONVERGED_STEPS

@@ -15,8 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gradtts_interp import GradTTSInterpPipeline, shares
-from gradtts_interp.interpolation.attention.maps import MapOptions
-from gradtts_interp.interpolation.attention.recorder import mass_plane
+from gradtts_interp.interpolation.attention import MapOptions, mass_plane
 from gradtts_interp.interpolation.noise import NoiseTuning
 from gradtts_interp.interpolation.share_text import parse_bands, parse_words
 from gradtts_interp.placement import frames_of_reference, layout_of

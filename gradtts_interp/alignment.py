@@ -90,11 +90,8 @@ def expand(values: Tensor, durations: Tensor, *, frames: int | None = None) -> T
     Returns:
         Value of each frame, (B, C, T); 0 after an item's last frame.
     """
-    lengths = durations.sum(1)
-    if frames is None:
-        frames = int(lengths.max())
-    token = frame_tokens(durations, frames).unsqueeze(1).expand(-1, values.shape[1], -1)
-    inside = sequence_mask(lengths, max_length=frames).unsqueeze(1)
+    inside = sequence_mask(durations.sum(1), max_length=frames).unsqueeze(1)
+    token = frame_tokens(durations, inside.shape[-1]).unsqueeze(1).expand(-1, values.shape[1], -1)
     return torch.where(inside, values.gather(2, token), values.new_zeros(()))
 
 
@@ -178,9 +175,8 @@ def maximum_path(value: Tensor, mask: Tensor) -> Tensor:
     too_short = np.flatnonzero(tokens > frames)
     if too_short.size:
         item = int(too_short[0])
-        raise InputError(
-            f"item {item} has {tokens[item]} tokens but only {frames[item]} frames; each needs at least one"
-        )
+        found = f"{tokens[item]} tokens but only {frames[item]} frames"
+        raise InputError(f"item {item} has {found}; each token needs at least one")
     values = (value.detach() * mask).to(device="cpu", dtype=torch.float32).contiguous().numpy()
     search, path = _compiled_search(), np.zeros(values.shape, dtype=np.float32)
     for item in range(len(values)):

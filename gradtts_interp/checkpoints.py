@@ -23,7 +23,7 @@ from gradtts_interp.files import (
 )
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.text.frontend import TextFrontend
-from gradtts_interp.text.symbols import SYMBOLS
+from gradtts_interp.text.symbols import N_VOCAB, SYMBOLS
 
 INDEX = "pipeline.json"
 CONFIG_FILE = "config.json"
@@ -101,9 +101,7 @@ def read_index(folder: Path) -> dict[str, Any]:
     """
     path = folder / INDEX
     if not path.is_file():
-        raise CheckpointError(
-            f"{folder}: no checkpoint; expected a folder with {INDEX}, or an official Grad-TTS .pt file"
-        )
+        raise CheckpointError(f"{folder}: no checkpoint; expected a folder with {INDEX}, or an official .pt file")
     index = read_json(path)
     names = {part: index.get(part) for part in ("model", "vocoder", "styles")}
     for part, name in names.items():
@@ -149,12 +147,9 @@ def load_official_pipeline_parts(path: str | Path) -> tuple[GradTTS, TextFronten
         CheckpointError: As for :func:`load_official`, or the vocabulary is not that of the official English symbols.
     """
     model = load_official(path)
-    known = (len(SYMBOLS), len(SYMBOLS) + 1)
-    if model.settings.n_vocab not in known:
-        raise CheckpointError(
-            f"{path}: encoder.emb.weight has {model.settings.n_vocab} symbols; expected {known[0]}, or {known[1]} with "
-            "a blank, as in the official English files"
-        )
+    if model.settings.n_vocab not in (len(SYMBOLS), N_VOCAB):
+        found = f"encoder.emb.weight has {model.settings.n_vocab} symbols"
+        raise CheckpointError(f"{path}: {found}; expected {len(SYMBOLS)}, or {N_VOCAB} with a blank")
     return model, TextFrontend(mode="official", add_blank=model.settings.add_blank, word_boundaries=True)
 
 
@@ -197,7 +192,7 @@ def _infer_config(state: State, path: Path, pe_scale: float) -> ModelConfig:
     _, offsets, head_width = shape("encoder.encoder.attn_layers.0.emb_rel_k", 3)
     if channels % head_width:
         raise CheckpointError(
-            f"{path}: emb_rel_k is {head_width} wide; expected a divisor of {channels}, the width of encoder.emb.weight"
+            f"{path}: emb_rel_k is {head_width} wide; expected a divisor of {channels}, the encoder's"
         )
     filters, _, kernel = shape("encoder.encoder.ffn_layers.0.conv_1.weight", 3)
     n_feats = shape("encoder.proj_m.weight", 3)[0]

@@ -76,10 +76,7 @@ class MelConfig:
         for f in dataclasses.fields(self):
             left, right = getattr(self, f.name), getattr(other, f.name)
             if left != right:
-                raise CheckpointError(
-                    f"mel contracts differ: {f.name} is {left} for {mine} but {right} for {theirs}; "
-                    "a mel from one would be noise to the other"
-                )
+                raise CheckpointError(f"mel contracts differ: {f.name} is {left} for {mine} but {right} for {theirs}")
 
 
 @dataclass(frozen=True)

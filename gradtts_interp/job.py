@@ -13,7 +13,7 @@ from typing import Any
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.asked_pitch import PitchRequest
-from gradtts_interp.interpolation.attention.maps import MapOptions
+from gradtts_interp.interpolation.attention import MapOptions
 from gradtts_interp.interpolation.mechanisms import BY_SHARE, MECHANISMS, OPEN
 from gradtts_interp.interpolation.noise import NOISE, NoiseTuning
 from gradtts_interp.interpolation.shares import Share
@@ -217,9 +217,7 @@ def checked(job: Job) -> Job:
     if not pipeline.model.has_style:
         for name in job.mechanisms or ():
             if name in NEED_STYLE_PARTS:
-                raise InputError(
-                    f"mechanism {name!r}: this checkpoint has no style attention; choose among prior, score"
-                )
+                raise InputError(f"mechanism {name!r}: this checkpoint has no style attention; choose prior or score")
         if job.attention:
             raise InputError("--attention: this checkpoint has no style attention")
         if job.sampling.guidance > 0:
@@ -230,9 +228,7 @@ def checked(job: Job) -> Job:
         style = job.b if job.share.region.from_second else job.a
         if style is None or style.contour is None:
             name = "style A" if style is None else style.name
-            raise InputError(
-                f"--mode frequency: {name} has no F0 contour of a reference; give --bands, or --share pitch=..."
-            )
+            raise InputError(f"--mode frequency: {name} has no F0 contour; give --bands, or --share pitch=...")
     return job
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +24,7 @@ from gradtts_interp.diffusion.samplers import sampler_by_name
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import write_json
 from gradtts_interp.interpolation.asked_pitch import AskedPitch
-from gradtts_interp.interpolation.attention.maps import MapOptions
-from gradtts_interp.interpolation.attention.recorder import AttentionMapRecorder, StyleMassRecorder
+from gradtts_interp.interpolation.attention import AttentionMapRecorder, MapOptions, StyleMassRecorder
 from gradtts_interp.interpolation.conditioning import blend_durations, blend_rates, encode_styles, pad_ids, read_style
 from gradtts_interp.interpolation.mechanisms import (
     BY_SHARE,
@@ -39,27 +39,23 @@ from gradtts_interp.interpolation.mixture import mix_openly, mixture_score
 from gradtts_interp.interpolation.noise import NOISE, NoiseTuning
 from gradtts_interp.interpolation.noise.objectives import style_key_sets
 from gradtts_interp.interpolation.noise.tuner import NoiseTuner, split_noise
-from gradtts_interp.interpolation.scoring import Frames, make_score
+from gradtts_interp.interpolation.scoring import make_score
 from gradtts_interp.interpolation.shares import PitchRegion, Share, ShareMap
-from gradtts_interp.markup import (
-    AskedOfLines,
-    at_volume,
-    copied_durations,
-    copied_recordings,
-    describe,
-    lay_requests,
-    pace,
-    read_marked,
-    with_notes,
-)
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.models.pitch_predictor import asked_f0_hz
 from gradtts_interp.models.precision import float32_default
 from gradtts_interp.pitch.contour import fill_unvoiced
 from gradtts_interp.placement import (
+    AskedOfLines,
     Prepared,
+    copied_durations,
+    copied_recordings,
+    describe,
     given_durations,
+    lay_requests,
     layout_of,
+    pace,
+    read_marked,
     shares_of_tokens,
     speech_of,
     stack_shares,
@@ -82,19 +78,9 @@ PRECISION_OF_TYPE = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 StepCallback = Callable[["GradTTSInterpPipeline", int, float, dict[str, Tensor]], "dict[str, Tensor] | None"]
 
 
-class Drawn(NamedTuple):
-    """What a sampler gave.
-
-    Attributes:
-        mel: Log-mels (B, M, T).
-        noise: What each was made from, (M, T_i).
-        pitch: Voicing (0 or 1) and normalised log-F0 that were asked for, (B, 2, T); None for a model that predicts no
-            contour.
-    """
-
-    mel: Tensor
-    noise: list[Tensor]
-    pitch: Tensor | None
+Drawn = tuple[Tensor, list[Tensor], "Tensor | None"]
+"""What a sampler gave: log-mels (B, M, T), the noise of each (M, T_i), and the pitch that was asked for (B, 2, T), its
+voicing (0 or 1) and normalised log-F0; None for a model that predicts no contour."""
 
 
 class GradTTSInterpPipeline:
@@ -388,7 +374,7 @@ class GradTTSInterpPipeline:
             prosody_weight: How much of it is copied, from 0, the styles' own prosody, to 1.
             callback_on_step_end: ``f(pipeline, step, t, {"latents": x})`` as in diffusers; may return replacements.
             output_attention: Also record the attention mass of each style at every site, mean over heads and steps;
-                with :class:`~gradtts_interp.interpolation.attention.maps.MapOptions` also the maps themselves.
+                with :class:`~gradtts_interp.interpolation.attention.MapOptions` also the maps themselves.
             noise_tuning: How mechanism ``noise`` tunes, which it implies; its defaults if None.
 
         Returns:
@@ -403,19 +389,11 @@ class GradTTSInterpPipeline:
         tunes = noise_tuning is not None or NOISE in _names(mechanisms)
         of_each = [value for value in (generator, durations, pitch, prosody, callback_on_step_end) if value is not None]
         if len(lines) > 1 and self.device.type == "cpu" and not (of_each or output_attention or tunes):
-            options_of_all = {
-                "share": share,
-                "offer": offer,
-                "mechanisms": mechanisms,
-                "num_inference_steps": num_inference_steps,
-                "solver": solver,
-                "guidance": guidance,
-                "temperature": temperature,
-                "length_scale": length_scale,
-                "prosody_weight": prosody_weight,
-                "seed": int(torch.randint(2**31, ())) if seed is None else seed,
-            }
-            return side_by_side(lambda line: self(line, a, b, **options_of_all), lines)  # type: ignore[arg-type]
+            seed = int(torch.randint(2**31, ())) if seed is None else seed
+            sampler = {"num_inference_steps": num_inference_steps, "solver": solver, "guidance": guidance, "seed": seed}
+            others = {"temperature": temperature, "length_scale": length_scale, "prosody_weight": prosody_weight}
+            blend = {"share": share, "offer": offer, "mechanisms": mechanisms}
+            return side_by_side(partial(self, a=a, b=b, **blend, **sampler, **others), lines)  # type: ignore[arg-type]
         named_share = share
         a, b, share, exchanged = _order(a, b, share, offer=offer)
         if share is not None and exchanged and noise_tuning is not None and noise_tuning.windows:
@@ -423,7 +401,7 @@ class GradTTSInterpPipeline:
             raise InputError(f"share {name} with windows of your own: exchange the styles and use ~share instead")
         said = {"offer": offer, "mechanisms": mechanisms, "noise_tuning": noise_tuning}
         steps = self.usual_sampler(num_inference_steps, solver, **said)  # type: ignore[arg-type]
-        options = SamplingOptions(*steps, guidance, temperature)
+        options = SamplingOptions(*steps, guidance, temperature, length_scale)
         if options.steps == 0:
             self.require_speaking_prior(guidance, mechanisms, noise_tuning)
         self.require_offer(offer, b, options.steps)
@@ -457,37 +435,30 @@ class GradTTSInterpPipeline:
         generators = generators_of(len(lines), seed, generator)
         recorder = self._recorder(output_attention if options.steps > 0 else False, tokenized, styles, prepared)
         with recorder or nullcontext():
-            drawn = self.sample(
+            sampled, noise, asked_of_vocoder = self.sample(
                 prepared, chosen, options, generators, callback_on_step_end, tuning, recorder, asked, offer, styles
             )
-        mels = [m[:, :n].cpu() for m, n in zip(drawn.mel, prepared.lengths.tolist(), strict=True)]
-        audio = self._decode(mels, drawn.pitch)
+        mels = [m[:, :n].cpu() for m, n in zip(sampled, prepared.lengths.tolist(), strict=True)]
+        audio = self._decode(mels, asked_of_vocoder)
         settings = {
             "styles": [s.name for s in styles],
             "share": named_share.name if named_share else None,
             "offer": offer,
             "mechanisms": [*chosen, *(["noise"] if tuning else [])],
             "noise_tuning": tuning.tuning.to_dict() if tuning else None,
-            "steps": options.steps,
-            "solver": options.solver,
             "precision": self.model.precision,
-            "guidance": options.guidance,
-            "temperature": options.temperature,
-            "length_scale": length_scale,
+            **asdict(options),
             "seed": seed,
             "pitch": [describe(request) for request in requests] if any(requests) else None,
             "prosody": [style and style.name for style in copied] if prosody else None,
             "prosody_weight": prosody_weight,
         }
+        speech = partial(speech_of, self.model, prepared=prepared, settings=settings, recorder=recorder, tuning=tuning)
         results = [
-            speech_of(
-                self.model, i, tokenized[i], prepared, mels[i], audio[i], drawn.noise[i], settings, recorder, tuning
-            )
-            for i in range(len(lines))
+            speech(i, line, mels[i], audio[i], noise[i], said=directions[i], styles=[*styles, copied[i]])
+            for i, line in enumerate(tokenized)
         ]
-        results = [with_notes(speech, [*styles, own]) for speech, own in zip(results, copied, strict=True)]
-        results = [at_volume(speech, said) for speech, said in zip(results, directions, strict=True)]
-        results = [speech.reversed_styles() for speech in results] if exchanged else results
+        results = [result.reversed_styles() for result in results] if exchanged else results
         return results[0] if isinstance(text, str) else results
 
     def stream(self, text: str | Iterable[str], *styles: Style, **options: Any) -> Iterator[Speech]:
@@ -595,7 +566,7 @@ class GradTTSInterpPipeline:
         plan = part_of_plan(laid.plan, laid.readings, frames, margin=margin)
         if options.steps == 0:
             return model.to_mel(plan.mu)[0]
-        score = make_score(model, plan, Frames(mask), guidance=options.guidance)
+        score = make_score(model, plan, mask, guidance=options.guidance)
         sampler, noise = sampler_by_name(options.solver), laid.noise[..., frames]
         x = sampler(score, model.schedule, noise, plan.mu, mask, options.steps, generator=laid.generators)
         return model.to_mel(model.from_diffusion(x, plan.mu))[0]
@@ -639,14 +610,11 @@ class GradTTSInterpPipeline:
             frames = frames if directions is None else pace(frames, texts, directions, settings)
             return frames if prosody is None else copied_durations(frames, prosody, prosody_weight)
 
-        given = None if durations is None else given_durations(durations, ids.lengths, self.device)
-        size = len(texts)
+        given = None if durations is None else given_durations(durations, ids[1], self.device)
+        even = torch.full((len(texts), len(styles)), 1 / len(styles), device=self.device)
+        frames = given if given is not None else frames_for(even)
         if share is None:
-            even = torch.full((size, len(styles)), 1 / len(styles), device=self.device)
-            frames = given if given is not None else frames_for(even)
             return Prepared(encoded, frames, frames.sum(1), None)
-        start = torch.full((size, 2), 0.5, device=self.device)
-        frames = given if given is not None else frames_for(start)
         maps = self._maps(share, texts, frames, styles[0])
         if given is None:
             # Durations follow the share, and the share is drawn on durations: one more round settles it.
@@ -680,30 +648,28 @@ class GradTTSInterpPipeline:
         alone = torch.tensor([fix_length(int(n), multiple) for n in prepared.lengths], device=self.device)
         total = int(alone.max())
         region = None if bool((alone == total).all()) else frame_mask(alone, total)
-        frames = Frames(frame_mask(prepared.lengths, total), region)
+        mask = frame_mask(prepared.lengths, total)
         readings = [read_style(model, e, prepared.durations, total) for e in prepared.encoded]
-        shares = None
-        if prepared.maps is not None:
-            shares = stack_shares(prepared.maps, total, self.device)
+        shares = None if prepared.maps is None else stack_shares(prepared.maps, total, self.device)
         mixture = None
         if offer == OPEN:
             sizes = [e.tokens.tokens.shape[1] for e in prepared.encoded if e.tokens is not None]
             pitch_keys = style_key_sets(model, styles, sizes, PitchRegion())[..., 0].sum(1)
-            mixture = mix_openly(model, readings, pitch_keys, frames.mask)
+            mixture = mix_openly(model, readings, pitch_keys, mask)
             plan = mixture.plan_at(mixture.prior[None, :, None].expand(len(mixture.mean), -1, total))
         else:
             plan = make_plan(readings, shares, mechanisms, asked)
         noise = standard_noise(plan.mu, generators)
         kept = [z[:, :n].cpu() for z, n in zip(noise, prepared.lengths.tolist(), strict=True)]
         if options.steps == 0:
-            return Drawn(model.to_mel(plan.mu), kept, plan.pitch)
+            return model.to_mel(plan.mu), kept, plan.pitch
         if mixture is not None:
-            score = mixture_score(model, mixture, frames, guidance=options.guidance)
+            score = mixture_score(model, mixture, mask, region=region, guidance=options.guidance)
         else:
-            score = make_score(model, plan, frames, guidance=options.guidance)
+            score = make_score(model, plan, mask, region=region, guidance=options.guidance)
         score = recorder.watch(score) if isinstance(recorder, AttentionMapRecorder) else score
         if tuning is not None:
-            setting = {"plan": plan, "frames": frames, "readings": readings, "shares": shares}
+            setting = {"plan": plan, "mask": mask, "readings": readings, "shares": shares}
             another = partial(standard_noise, plan.mu, generators)
             noise = tuning.begin(noise, model, score, options, **setting, another=another)  # type: ignore[arg-type]
         with tqdm(total=options.steps, **self._progress_bar) as bar:
@@ -720,14 +686,14 @@ class GradTTSInterpPipeline:
                 model.schedule,
                 noise / options.temperature,
                 plan.mu,
-                frames.mask,
+                mask,
                 options.steps,
                 callback=after_step,
                 generator=generators,
             )
         kept = [z[:, :n].cpu() for z, n in zip(noise, prepared.lengths.tolist(), strict=True)]
         pitch = plan.pitch if mixture is None else mixture.outcome(x).pitch
-        return Drawn(model.to_mel(model.from_diffusion(x, plan.mu)), kept, pitch)
+        return model.to_mel(model.from_diffusion(x, plan.mu)), kept, pitch
 
     def _decode(self, mels: list[Tensor], pitch: Tensor | None) -> list[Tensor]:
         """Decode log-mels (M, T_i), with the pitch that was asked for (B, 2, T) where the vocoder reads one."""
@@ -755,10 +721,8 @@ class GradTTSInterpPipeline:
         if share.pitch is share.energy is share.rate is None:
             return
         if not self.model.has_style:
-            raise InputError(
-                f"share {share.name}: this checkpoint reads no pitch, energy or rate of a style; expected one share "
-                "for all dimensions"
-            )
+            lacks = "this checkpoint reads no pitch, energy or rate of a style"
+            raise InputError(f"share {share.name}: {lacks}; expected one share for all dimensions")
         if mechanisms is not None and "prosody" not in mechanisms:
             raise InputError(f"share {share.name}: expected mechanism 'prosody', by which pitch, energy and rate move")
 
@@ -803,10 +767,8 @@ class GradTTSInterpPipeline:
             InputError: The checkpoint has no frame prior, or something is asked of the score network.
         """
         if self.model.frame_prior is None:
-            raise InputError(
-                "0 steps speak the prior mean, and that of this checkpoint says nothing of how a phone moves; expected "
-                "1 step or more, or a checkpoint with a frame prior"
-            )
+            mean = "the prior mean, and that of this checkpoint says nothing of how a phone moves"
+            raise InputError(f"0 steps speak {mean}; expected 1 step or more, or a checkpoint with a frame prior")
         others = [name for name in ("score", NOISE) if mechanisms is not None and name in mechanisms]
         if guidance > 0 or others or noise_tuning is not None:
             asked = others or (["guidance"] if guidance > 0 else [NOISE])

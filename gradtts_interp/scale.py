@@ -81,20 +81,13 @@ def read_items(path: Path) -> list[dict[str, Any]]:
             continue
         try:
             item = json.loads(line)
-            name = item["id"]
-            known = (
-                isinstance(item["text"], str)
-                and isinstance(name, str)
-                and _NAME.fullmatch(name)
-                and set(item) <= FIELDS
-            )
+            known = isinstance(item["text"], str) and _NAME.fullmatch(item["id"]) and set(item) <= FIELDS
         except (ValueError, KeyError, TypeError):
-            known, name = False, None
-        if not known or name in seen:
-            raise InputError(
-                f"{path}, line {number}: expected an id of its own, a text, and of {sorted(FIELDS)}: {line[:80]}"
-            )
-        seen.add(name)
+            known = False
+        if not known or item["id"] in seen:
+            wanted = f"expected an id of its own, a text, and of {sorted(FIELDS)}"
+            raise InputError(f"{path}, line {number}: {wanted}: {line[:80]}")
+        seen.add(item["id"])
         items.append(item)
     return items
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 from gradtts_interp.alignment import fix_length
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import Plan, StyleReading
-from gradtts_interp.interpolation.shares import Draw, Layout, Moment, Share, compose
+from gradtts_interp.interpolation.shares import Draw, Layout, Share, compose
 from gradtts_interp.sampling import SamplingOptions
 from gradtts_interp.styles import Style
 from gradtts_interp.text.sentences import split_sentences
@@ -24,40 +24,11 @@ from gradtts_interp.vocoder import PitchContour
 
 Spoken = TypeVar("Spoken")
 
-
 FIRST_FRAMES, FRAMES_PER_STEP = 24, 3
 """The first piece of a sentence has 0.28 s, or more where many steps make the second one slow."""
 LARGEST_FRAMES = 192
 CONTEXT_FRAMES = 16
 FADE_FRAMES = 8
-
-
-@dataclass(frozen=True)
-class ParagraphPart(Layout):
-    """The plane of one sentence that knows its place in a paragraph, so that times count over the whole.
-
-    Attributes:
-        start: Where the sentence starts in the paragraph, in [0, 1).
-        stop: Where it ends.
-        seconds: Expected length of the paragraph.
-    """
-
-    start: float = 0.0
-    stop: float = 1.0
-    seconds: float = 0.0
-
-    @property
-    def positions(self) -> NDArray[np.float64]:
-        """Time of each frame's centre relative to the paragraph, (T,) in (0, 1)."""
-        return self.start + super().positions * (self.stop - self.start)
-
-    def position(self, at: Moment) -> float:
-        """Time of a moment relative to the paragraph; words are counted in the sentence."""
-        if at.unit == "relative":
-            return at.value
-        if at.unit == "seconds":
-            return at.value / self.seconds
-        return self.start + super().position(at) * (self.stop - self.start)
 
 
 @dataclass(frozen=True)
@@ -153,8 +124,7 @@ def part_of_share(share: Share, start: float, stop: float, seconds: float) -> Sh
     """
 
     def part(draw: Draw, at: Layout) -> NDArray[np.float32]:
-        plain = {f.name: getattr(at, f.name) for f in fields(Layout)}
-        return draw(ParagraphPart(**plain, start=start, stop=stop, seconds=seconds))
+        return draw(replace(at, start=start, stop=stop, seconds=seconds))
 
     return replace(compose(share.name, part, share), region=share.region)
 

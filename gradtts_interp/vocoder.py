@@ -117,9 +117,8 @@ class MelDecoder(nn.Module):
         Returns:
             Samples (N,) of each, equal to what it gives alone.
         """
-        if contours is None:
-            return [self(mel, mel_config) for mel in mels]
-        return [self(mel, mel_config, contour) for mel, contour in zip(mels, contours, strict=True)]
+        given = [None] * len(mels) if contours is None else contours
+        return [self(mel, mel_config, contour) for mel, contour in zip(mels, given, strict=True)]
 
     @property
     def context_frames(self) -> int:
@@ -216,10 +215,9 @@ class Vocoder(MelDecoder):
         self.inverse = None if isinstance(config, HarmonicConfig) else MelInverse(self.mel_config)
         self.register_buffer("window", torch.hann_window(self.mel_config.window_samples), persistent=False)
         if (config.hop_samples, config.num_mels) != (self.mel_config.hop_samples, self.mel_config.n_mels):
-            raise CheckpointError(
-                f"generator makes {config.hop_samples} samples of {config.num_mels} bins; the mel contract has "
-                f"{self.mel_config.hop_samples} and {self.mel_config.n_mels}"
-            )
+            theirs = f"{self.mel_config.hop_samples} and {self.mel_config.n_mels}"
+            makes = f"{config.hop_samples} samples of {config.num_mels} bins"
+            raise CheckpointError(f"generator makes {makes}; the mel contract has {theirs}")
         if isinstance(config, HarmonicConfig):
             for name in ("sample_rate_hz", "n_fft", "fmin_hz", "fmax_hz"):
                 mine, theirs = getattr(config, name), getattr(self.mel_config, name)

@@ -15,10 +15,12 @@ from counting import record
 from kill_targets import corpus, speak, train
 from PIL import Image
 from safetensors.torch import load_file
+from speaking import checkpoint
 from training.fake_corpus import write_corpus
 
 from gradtts_interp.training.state import checkpoints
 
+__all__ = ["checkpoint"]
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "20"))
 PATIENCE_SECONDS = 600
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -139,12 +141,3 @@ def test_sentences_are_whole_or_absent(start, tmp_path, checkpoint):
         return start(speak, checkpoint, lines, out)
 
     kill_often("a batch of sentences", make, lambda: shutil.rmtree(out), check)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    from speaking import tiny_pipeline
-
-    folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
-    tiny_pipeline().save_pretrained(folder)
-    return folder

@@ -26,7 +26,7 @@ LAYERS = (
     {"checkpoints", "interpolation", "vocoder"},
     {"speech"},
     {"placement"},
-    {"plots", "acceleration", "streaming", "markup"},
+    {"plots", "acceleration", "streaming"},
     {"pipeline"},
     {"job"},
     {"evaluation", "corpus", "onnx_export", "scale"},

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 import torch
 from safetensors.torch import load_file
+from speaking import tiny_vocoder
 from tiny import TINY, TINY_FRAME, StubVocoder, tiny_bank, tiny_model, tiny_style
 from tiny import tiny_pipeline as make_pipeline
 
@@ -19,7 +20,7 @@ from gradtts_interp import pipeline as pipeline_module
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.interpolation import shares
-from gradtts_interp.interpolation.attention.maps import MapOptions
+from gradtts_interp.interpolation.attention import MapOptions
 from gradtts_interp.interpolation.conditioning import encode_styles, pad_ids
 from gradtts_interp.interpolation.mechanisms import StyleReading
 from gradtts_interp.interpolation.noise import NoiseTuning
@@ -28,8 +29,6 @@ from gradtts_interp.models.postfilter import emphasise_formants
 from gradtts_interp.pipeline import GradTTSInterpPipeline, Prepared, SamplingOptions
 from gradtts_interp.styles import Style, average_style
 from gradtts_interp.text.frontend import TextFrontend
-from gradtts_interp.vocoder import Vocoder
-from hifigan import GeneratorConfig
 
 TEXT = "Go."
 A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
@@ -64,7 +63,7 @@ class TestOfficialFile:
         with torch.no_grad():
             encoded = encode_styles(official.model, ids, [style])[0]
         for i, n in enumerate(golden["x_lengths"].tolist()):
-            assert ids.ids[i, :n].tolist() == golden["x"][i, :n].tolist()
+            assert ids[0][i, :n].tolist() == golden["x"][i, :n].tolist()
         torch.testing.assert_close(encoded.means, golden["mu_x"], atol=1e-4, rtol=0)
         torch.testing.assert_close(encoded.logw, golden["logw"], atol=1e-4, rtol=0)
 
@@ -84,8 +83,8 @@ class TestOfficialFile:
             monkeypatch.setattr(pipeline_module, "standard_noise", lambda *_, noise=noise: noise)
             prepared = Prepared([encoded], frames, frames.sum(1), None)
             with torch.no_grad():
-                drawn = official.sample(prepared, (), SamplingOptions(10, "euler"), [torch.Generator()])
-            torch.testing.assert_close(drawn.mel, golden["euler_10"][row], atol=1e-3, rtol=0)
+                mel, *_ = official.sample(prepared, (), SamplingOptions(10, "euler"), [torch.Generator()])
+            torch.testing.assert_close(mel, golden["euler_10"][row], atol=1e-3, rtol=0)
 
     @pytest.mark.parametrize("mechanisms", [("prior",), ("score",), ("prior", "score"), None])
     def test_two_speakers(self, official, mechanisms):
@@ -194,11 +193,6 @@ class TestOptions:
         slow, fast = (tiny_pipeline(TEXT, A, length_scale=s, **QUICK).mel.shape[1] for s in (2.0, 1.0))
         assert slow == pytest.approx(2 * fast, abs=len(tiny_pipeline.frontend(TEXT).ids))
 
-    def test_durations_of_a_blend_are_the_geometric_mean(self, tiny_pipeline):
-        ends = [tiny_pipeline(TEXT, s, length_scale=20.0, **QUICK).durations for s in (A, B)]
-        blend = tiny_pipeline(TEXT, A, B, share=shares.constant(0.5), length_scale=20.0, **QUICK).durations
-        np.testing.assert_allclose(blend, np.sqrt(ends[0] * ends[1]), atol=1.1)
-
     def test_every_solver_runs(self, tiny_pipeline):
         mels = {s: tiny_pipeline(TEXT, A, solver=s, **{**QUICK, "temperature": 3.0}).mel for s in ("euler", "ml")}
         assert np.abs(mels["euler"] - mels["ml"]).max() > 1e-3
@@ -214,28 +208,9 @@ class TestOptions:
     def test_default_mechanisms(self, tiny_pipeline):
         ramp = tiny_pipeline(TEXT, A, B, share=shares.ramp(), **QUICK)
         assert ramp.settings["mechanisms"] == ["prior", "prosody", "attention"]
-        assert tiny_pipeline(TEXT, A, B, share=shares.pitch(), **QUICK).settings["mechanisms"] == [
-            "prosody",
-            "attention",
-        ]
+        by_pitch = tiny_pipeline(TEXT, A, B, share=shares.pitch(), **QUICK)
+        assert by_pitch.settings["mechanisms"] == ["prosody", "attention"]
         assert tiny_pipeline(TEXT, A, **QUICK).settings["mechanisms"] == []
-
-    def test_it_moves_to_a_device_like_any_diffusers_pipeline(self):
-        pipeline = make_pipeline().to("cpu")
-        assert pipeline.device.type == "cpu" and not pipeline.model.training
-
-
-def tiny_vocoder() -> Vocoder:
-    return Vocoder(
-        GeneratorConfig(
-            upsample_rates=(8, 8, 4),
-            upsample_kernel_sizes=(16, 16, 8),
-            upsample_initial_channel=16,
-            resblock_kernel_sizes=(3,),
-            resblock_dilation_sizes=((1,),),
-            resblock="2",
-        )
-    )
 
 
 class PitchVocoder(StubVocoder):
@@ -404,10 +379,6 @@ def test_what_is_refused(tiny_pipeline, arguments, message):
 
 
 class TestStyles:
-    def test_by_speaker(self, tiny_pipeline):
-        assert tiny_pipeline.speakers == [0, 2]
-        assert tiny_pipeline.style(speaker=0, emotion="happy").name == "speaker 0 happy"
-
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
@@ -492,10 +463,6 @@ class TestFolders:
         assert isinstance(GradTTSInterpPipeline.from_pretrained(saved, vocoder=StubVocoder()).vocoder, StubVocoder)
         with pytest.raises(CheckpointError, match="mel contracts differ: hop_samples is 256 for the acoustic model"):
             GradTTSInterpPipeline.from_pretrained(saved, vocoder=StubVocoder(MelConfig(hop_samples=200)))
-
-    def test_a_vocoder_without_weights_is_not_saved(self, tiny_pipeline, tmp_path):
-        with pytest.raises(InputError, match="StubVocoder has no weights to save"):
-            tiny_pipeline.save_pretrained(tmp_path)
 
     def test_no_checkpoint(self, tmp_path):
         with pytest.raises(CheckpointError, match=r"no checkpoint; expected a folder with pipeline\.json"):

@@ -1,4 +1,4 @@
-"""Where a reference's frames lie on an utterance: phoneme by phoneme, or in proportion."""
+"""Tokens, words and references on the frames of an utterance; SSML and pitch carried out there and in the pipeline."""
 
 from __future__ import annotations
 
@@ -7,16 +7,38 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny import tiny_style
+from tiny import TINY, tiny_style
+from tiny import tiny_pipeline as make_pipeline
 
+from gradtts_interp import pipeline as module
 from gradtts_interp.alignment import warp_frames
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
+from gradtts_interp.interpolation.asked_pitch import PitchRequest
+from gradtts_interp.pitch.files import PitchCurve
 from gradtts_interp.pitch.masks import nearest_bin
-from gradtts_interp.placement import frames_of_reference, layout_of, shares_of_tokens, token_names
+from gradtts_interp.placement import (
+    frames_of_reference,
+    layout_of,
+    paced,
+    pitch_requests,
+    shares_of_tokens,
+    token_names,
+    with_gain,
+)
+from gradtts_interp.text.frontend import TextFrontend
+from gradtts_interp.text.ssml import Directions, Manner, tokenize_line
 
 MEL = MelConfig()
+A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
+QUICK = {"num_inference_steps": 2, "seed": 3}
+RATE = MEL.frame_rate_hz
+LAYOUTS = {
+    "demo": TextFrontend(add_blank=False, word_boundaries=False),
+    "boundaries": TextFrontend(add_blank=False),
+    "official": TextFrontend(add_blank=True),
+}
 
 
 def test_warping_is_linear_inside_each_token():
@@ -76,3 +98,121 @@ def test_each_token_has_the_mean_share_of_its_frames():
     expected = [[0, 1, 1, 0.5, 0.5, 0.5], [1, 0, 0, 0, 0, 0]]  # a token of no frame has the share where it lies
     np.testing.assert_allclose(found[:, 1], expected)
     np.testing.assert_allclose(found.sum(1), 1)
+
+
+# -- what SSML and pitch ask for ---------------------------------------------------------------------------------------
+
+
+def frames_of(frontend, line, each=4):
+    """Durations before and after, and the text."""
+    text, directions = tokenize_line(frontend, line)
+    before = [each] * len(text.ids)
+    return text, before, paced(before, text, directions, blank=frontend.add_blank, frame_rate_hz=RATE)
+
+
+def span(text, frontend, first, stop):
+    """Ids of tokens."""
+    return slice(2 * first + 1, 2 * stop + 1) if frontend.add_blank else slice(first, stop)
+
+
+@pytest.mark.parametrize("frontend", LAYOUTS.values(), ids=LAYOUTS)
+class TestPaced:
+    def test_a_rate_changes_its_words_alone(self, frontend):
+        text, before, after = frames_of(frontend, "<speak>go <prosody rate='50%'>down</prosody> now</speak>")
+        word = span(text, frontend, text.words[1].token_start, text.words[2].token_start)
+        assert sum(after[word]) == 2 * sum(before[word])
+        assert after[: word.start] == before[: word.start] and after[word.stop :] == before[word.stop :]
+
+    def test_a_pause_lasts_as_long_as_asked(self, frontend):
+        text, before, after = frames_of(frontend, "<speak>go <break time='500ms'/> down</speak>")
+        pause = span(text, frontend, text.words[0].token_stop, text.words[1].token_start)
+        assert sum(after[pause]) == round(0.5 * RATE)
+        assert after[: pause.start] == before[: pause.start] and after[pause.stop :] == before[pause.stop :]
+
+    def test_no_phone_is_lost_at_the_highest_rate(self, frontend):
+        text, _, after = frames_of(frontend, "<speak><prosody rate='400%'>go down</prosody></speak>", each=1)
+        assert min(after[span(text, frontend, text.words[0].token_start, text.words[1].token_stop)]) == 1
+
+
+def test_a_pause_needs_a_token():
+    frontend = LAYOUTS["official"]
+    with pytest.raises(InputError, match="pause before the first word: .* no silence there"):
+        frames_of(frontend, "<speak><break/>go</speak>")
+    text, directions = tokenize_line(frontend, "<speak>go down</speak>")
+    with pytest.raises(InputError, match="pause after word 2"):
+        paced([1] * len(text.ids), text, replace(directions, pauses={2: 0.1}), blank=True, frame_rate_hz=RATE)
+
+
+def test_requests_of_argument_and_ssml_add_up():
+    curve = PitchCurve(np.array([0.1]), np.array([100.0]))
+    said = Directions((Manner(semitones=2.0), Manner()))
+    first, second = pitch_requests(PitchRequest(curve, {range(0, 2): 1.0}), [said, None])
+    assert first.words == {0: 3.0, 1: 1.0} and second.words == {0: 1.0, 1: 1.0} and first.curve is curve
+    assert pitch_requests(None, [None, Directions((Manner(),))]) == [None, None]
+    assert pitch_requests([curve, None], [None, None])[0].curve is curve
+    with pytest.raises(InputError, match="pitch for 1 lines was given for 2 lines"):
+        pitch_requests([curve], [None, None])
+
+
+def test_a_gain_is_smooth_and_right():
+    gain = np.array([0.0] * 20 + [np.nan] * 5 + [-6.0] * 20)
+    found = with_gain(np.ones(45 * 256, np.float32), gain, hop_samples=256)
+    assert found[2560] == pytest.approx(1, abs=1e-4) and found[-2560] == pytest.approx(10 ** (-6 / 20), abs=1e-4)
+    assert np.abs(np.diff(found)).max() < 1e-3
+
+
+class TestPipeline:
+    def test_a_batch_of_ssml_and_plain_lines_equals_the_single_ones(self, tiny_pipeline):
+        lines = ["Go.", "<speak>go <prosody rate='50%' pitch='+4st'>down</prosody><break time='200ms'/> now</speak>"]
+        both = tiny_pipeline(lines, A, B, share=shares.ramp(), **QUICK)
+        for line, speech in zip(lines, both, strict=True):
+            alone = tiny_pipeline(line, A, B, share=shares.ramp(), **QUICK)
+            np.testing.assert_allclose(alone.mel, speech.mel, atol=2e-4)
+        assert both[1].text == lines[1] and both[1].settings["pitch"] == [{"curve": None, "words": {"2": 4.0}}]
+
+    def test_what_is_asked_is_what_the_network_is_shown(self, tiny_pipeline, monkeypatch):
+        seen = []
+
+        def spy(model, plan, mask, **options):
+            seen.append(plan.branches[0].prosody.clone())
+            return make(model, plan, mask, **options)
+
+        make = module.make_score
+        monkeypatch.setattr(module, "make_score", spy)
+        plain = tiny_pipeline("Go down.", A, **QUICK)
+        shifted = tiny_pipeline("Go down.", A, pitch=PitchRequest(words={1: 12.0}), **QUICK)
+        _, first, stop = plain.words[1]
+        moved = (seen[1] - seen[0])[0, 6]
+        expected = torch.zeros_like(moved)
+        expected[first:stop] = float(np.log(2) / 0.35)
+        assert torch.allclose(moved, expected, atol=1e-5) and torch.equal(seen[0][:, :6], seen[1][:, :6])
+        assert plain.durations.tolist() == shifted.durations.tolist()
+
+    def test_a_curve_is_heard(self, tiny_pipeline):
+        times, sung = np.array([0.0, 0.1]), np.ones(2, dtype=bool)
+        curves = [PitchCurve(times, np.full(2, hz), "hz", sung) for hz in (100.0, 300.0)]
+        low, high = (tiny_pipeline("Go.", A, pitch=curve, **QUICK) for curve in curves)
+        assert low.settings["pitch"] == [{"curve": {"points": 2, "unit": "hz"}, "words": {}}]
+        assert np.abs(low.mel - high.mel).max() > 0.1
+
+    def test_durations_that_are_given_are_not_paced_again(self, tiny_pipeline):
+        line = "<speak><prosody rate='50%'>go down</prosody></speak>"
+        once = tiny_pipeline(line, A, **QUICK)
+        again = tiny_pipeline(line, A, durations=[once.durations.tolist()], **QUICK)
+        assert once.durations.tolist() == again.durations.tolist()
+        assert once.durations.sum() > tiny_pipeline("Go down.", A, **QUICK).durations.sum()
+
+    def test_volume_changes_the_samples_of_its_word(self, tiny_pipeline):
+        loud = tiny_pipeline("Go down.", A, **QUICK)
+        soft = tiny_pipeline("<speak>Go <prosody volume='-12dB'>down</prosody>.</speak>", A, **QUICK)
+        np.testing.assert_array_equal(loud.mel, soft.mel)
+        _, first, stop = soft.words[1]
+        middle = (first + stop) // 2 * 256
+        heard = np.abs(loud.audio[middle - 256 : middle + 256]) > 1e-6
+        ratio = soft.audio[middle - 256 : middle + 256][heard] / loud.audio[middle - 256 : middle + 256][heard]
+        assert ratio.max() < 0.5
+
+    def test_a_checkpoint_without_a_contour_says_so(self):
+        tts = make_pipeline(replace(TINY, style=replace(TINY.style, pitch=False)))
+        with pytest.raises(InputError, match="shown no pitch contour"):
+            tts("Go.", A, pitch=PitchRequest(words={0: 1.0}), **QUICK)

@@ -3,11 +3,11 @@
 import dataclasses
 import json
 import os
-import pickle
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from speaking import harmonic_tone
 
 from gradtts_interp.audio import log_mel
 from gradtts_interp.config import MelConfig
@@ -28,12 +28,6 @@ def vocoder():
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     return made
-
-
-def speechlike(seconds=1.0):
-    time = torch.arange(int(22050 * seconds)) / 22050
-    phase = 2 * torch.pi * (120 * time + 20 * torch.sin(2 * torch.pi * time))
-    return 0.05 * sum(torch.sin(k * phase) / k for k in range(1, 20))
 
 
 @pytest.mark.parametrize("version", ["v1", "v3"])
@@ -159,7 +153,7 @@ def test_batches_equal_singles(make):
 
 
 def test_griffin_lim_keeps_mel_length_and_time():
-    audio = speechlike()
+    audio = harmonic_tone(120.0)
     mel = log_mel(audio, MEL)
     again = GriffinLimVocoder()(mel, MEL)
     assert again.shape == (mel.shape[1] * 256,)
@@ -270,19 +264,7 @@ def test_harmonic_vocoder_refuses_other_contracts_and_refinement():
         Vocoder(HARMONIC, dataclasses.replace(MEL, fmax_hz=7600))
 
 
-def test_a_vocoder_can_be_pickled():
-    vocoder = Vocoder(TINY)
-    again = pickle.loads(pickle.dumps(vocoder))
-    assert all(torch.equal(v, again.state_dict()[k]) for k, v in vocoder.state_dict().items())
-
-
 # -- refined phase ----------------------------------------------------------------------------------------------------
-
-
-def harmonic_tone(f0_hz: float, seconds: float = 1.0) -> torch.Tensor:
-    t = torch.arange(int(seconds * MEL.sample_rate_hz)) / MEL.sample_rate_hz
-    tone = sum(torch.sin(2 * torch.pi * f0_hz * k * t) / k for k in range(1, 20))
-    return (0.2 * tone)[: len(tone) // 256 * 256]
 
 
 def test_magnitudes_have_the_mel_they_were_made_for():
@@ -293,7 +275,7 @@ def test_magnitudes_have_the_mel_they_were_made_for():
 
 
 def test_refinement_gives_back_the_pitch_that_a_buzz_has_lost():
-    target, buzz = harmonic_tone(150.0), harmonic_tone(MEL.frame_rate_hz)
+    target, buzz = (harmonic_tone(hz)[: 86 * 256] for hz in (150.0, MEL.frame_rate_hz))
     magnitude = MelInverse(MEL)(log_mel(target, MEL)[None])
     refined = refine_phase(buzz[None], magnitude, torch.hann_window(1024), MEL, rounds=30)[0]
     assert refined.shape == buzz.shape

@@ -30,7 +30,7 @@ from gradtts_interp.alignment import fix_length
 from gradtts_interp.interpolation.conditioning import read_style
 from gradtts_interp.interpolation.mechanisms import make_plan
 from gradtts_interp.interpolation.noise import NoiseTuning
-from gradtts_interp.interpolation.scoring import Frames, Score, make_score
+from gradtts_interp.interpolation.scoring import Score, make_score
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.models.precision import bf16_is_fast
 from gradtts_interp.models.style_attention import AttentionMassProcessor, StyleAttnProcessor
@@ -145,7 +145,7 @@ class Voice:
             total = fix_length(int(prepared.lengths[0]), tts.model.frame_multiple)
             readings = [read_style(tts.model, e, prepared.durations, total) for e in prepared.encoded]
             plan = make_plan(readings, stack_shares(prepared.maps, total, tts.device), tts.default_mechanisms(share))
-            score = make_score(tts.model, plan, Frames(frame_mask(prepared.lengths, total)))
+            score = make_score(tts.model, plan, frame_mask(prepared.lengths, total))
         return score, torch.randn_like(plan.mu), torch.full((1,), 0.5, device=tts.device)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from gradtts_interp.cli.blend_flags import share_of
 from gradtts_interp.errors import InputError
-from gradtts_interp.interpolation.attention.maps import MapOptions
+from gradtts_interp.interpolation.attention import MapOptions
 from gradtts_interp.job import Job, Sentence, StyleChoice, checked, require_mechanisms
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.sampling import SamplingOptions

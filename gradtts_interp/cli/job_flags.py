@@ -18,7 +18,7 @@ from gradtts_interp.cli.pitch_flags import copied_recording, copying_conflicts, 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import read_text
-from gradtts_interp.interpolation.attention.maps import MapOptions
+from gradtts_interp.interpolation.attention import MapOptions
 from gradtts_interp.interpolation.mechanisms import OPEN
 from gradtts_interp.interpolation.noise.settings import parse_tuning
 from gradtts_interp.job import Job, Sentence, StyleChoice, checked, require_mechanisms, speakers_of

@@ -307,7 +307,7 @@ def _draw(take: Take, stem: Path) -> dict[str, Path]:
 def _write_attention(path: Path, speech: Speech) -> None:
     """Write ``<site>.mass`` (n, M', T') and ``<site>.cell`` of each site, the frame rate in Hz, and the maps.
 
-    Those of the maps are named in :meth:`~gradtts_interp.interpolation.attention.maps.AttentionMaps.arrays`.
+    Those of the maps are named in :meth:`~gradtts_interp.interpolation.attention.AttentionMaps.arrays`.
     """
     assert speech.attention is not None
     arrays = {f"{site}.{name}": value for site, found in speech.attention.items() for name, value in found.items()}

@@ -41,9 +41,8 @@ class PitchRequest:
         """Refuse shifts that are no shifts."""
         for semitones in self.words.values():
             if not abs(semitones) <= LARGEST_SHIFT_SEMITONES:
-                raise InputError(
-                    f"shift of {semitones:g} semitones; expected at most {LARGEST_SHIFT_SEMITONES:g} up or down"
-                )
+                most = f"at most {LARGEST_SHIFT_SEMITONES:g} up or down"
+                raise InputError(f"shift of {semitones:g} semitones; expected {most}")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from gradtts_interp.alignment import durations_from_log, expand
 from gradtts_interp.config import MelConfig
@@ -35,26 +36,14 @@ FOLLOWED_SPREAD = 0.75
 """How much of a recording's spread about its mean spectrum is taken over, in log; its noise is part of it."""
 
 
-@dataclass(frozen=True)
-class Texts:
-    """Token ids of a batch.
-
-    Attributes:
-        ids: (B, L), 0 on padding.
-        lengths: (B,).
-    """
-
-    ids: Tensor
-    lengths: Tensor
+Texts = tuple[Tensor, Tensor]
+"""Token ids of a batch (B, L), 0 on padding, and how many each text has (B,)."""
 
 
 def pad_ids(ids: list[tuple[int, ...]], device: torch.device) -> Texts:
     """Put token ids in one padded batch."""
-    lengths = torch.tensor([len(i) for i in ids], device=device)
-    padded = torch.zeros(len(ids), int(lengths.max()), dtype=torch.long, device=device)
-    for row, values in zip(padded, ids, strict=True):
-        row[: len(values)] = torch.tensor(values, device=device)
-    return Texts(padded, lengths)
+    rows = [torch.tensor(row, device=device) for row in ids]
+    return pad_sequence(rows, batch_first=True), torch.tensor([len(row) for row in ids], device=device)
 
 
 def encode_styles(
@@ -76,7 +65,7 @@ def encode_styles(
         InputError: A style lacks what the model reads.
     """
     # A frame prior's text is the same in all styles.
-    text = model.encoder.read(texts.ids, texts.lengths) if isinstance(model.encoder, PhoneEncoder) else None
+    text = model.encoder.read(*texts) if isinstance(model.encoder, PhoneEncoder) else None
     answers = []
     for i, style in enumerate(styles):
         role, prosody = "whole", None
@@ -103,7 +92,7 @@ def _encode(
     """Encode texts in a style, which is read for its own prosody (4,) where none is given."""
     if style.mel is None or style.contour is None or style.prosody is None:
         raise InputError(f"style {style.name}: this checkpoint reads references, and the style has none")
-    size, prosody = len(texts.lengths), style.prosody if prosody is None else prosody
+    size, prosody = len(texts[0]), style.prosody if prosody is None else prosody
     tokens = _style_tokens(model, style, role, prosody, pitch)
     pooled = tokens.pooled.expand(size, -1)
     vector = _prosody_input(style.prosody, model.device).expand(size, -1)
@@ -118,18 +107,10 @@ def _encode(
             whole = _style_tokens(model, style, "whole", style.prosody, None)
             tokens = replace(tokens, pooled=whole.pooled)
     else:
-        means, logw, mask, hidden = model.read_text(texts.ids, texts.lengths, pooled)
+        means, logw, mask, hidden = model.read_text(*texts, pooled)
     spectrum = None if text is None or style.speaker is not None else _spectrum(model, style)
-    return StyleReading(
-        logw,
-        mask,
-        _repeat(tokens, size),
-        vector,
-        means=means,
-        hidden=hidden,
-        skew=skew,
-        spectrum=spectrum,
-    )
+    tokens = StyleTokens(*(x.expand(size, *x.shape[1:]) for x in (tokens.tokens, tokens.weight, tokens.pooled)))
+    return StyleReading(logw, mask, tokens, vector, means=means, hidden=hidden, skew=skew, spectrum=spectrum)
 
 
 def _average(styles: list[StyleReading]) -> StyleReading:
@@ -159,14 +140,12 @@ def _spectrum(model: GradTTS, style: Style) -> Tensor | None:
 
 
 def _encode_official(model: GradTTS, texts: Texts, style: Style) -> StyleReading:
-    means, logw, mask = model.encode(texts.ids, texts.lengths)
+    means, logw, mask = model.encode(*texts)
     speaker = None
     if model.settings.n_spks > 1:
         if style.speaker is None:
-            raise InputError(
-                f"style {style.name}: this checkpoint reads no recordings; expected one of its speakers 0 to "
-                f"{model.settings.n_spks - 1}"
-            )
+            known = f"one of its speakers 0 to {model.settings.n_spks - 1}"
+            raise InputError(f"style {style.name}: this checkpoint reads no recordings; expected {known}")
         speaker = model.speaker_vector(style.speaker)
     return StyleReading(logw, mask, means=means, speaker=speaker)
 
@@ -205,9 +184,8 @@ def _encode_tokens(
         speaker = torch.tensor([style.speaker], device=model.device)
     if encoder.emotion is not None and style.emotion is not None and role != "rest":
         if style.emotion.shape != (encoder.config.emotion_dim,):
-            raise InputError(
-                f"style {style.name}: emotion vector {style.emotion.shape}; expected ({encoder.config.emotion_dim},)"
-            )
+            wanted = f"({encoder.config.emotion_dim},)"
+            raise InputError(f"style {style.name}: emotion vector {style.emotion.shape}; expected {wanted}")
         emotion = torch.from_numpy(style.emotion)[None].to(mel)
     return encoder(
         model.normalise(mel),
@@ -228,15 +206,6 @@ def region_mask(contour: Contour, pitch: PitchRegion, mel: MelConfig) -> NDArray
 def _prosody_input(prosody: np.ndarray, device: torch.device) -> Tensor:
     """Normalised prosody with the flag that it is given, (1, 5)."""
     return torch.from_numpy(np.append(normalise_prosody(prosody), np.float32(1)))[None].float().to(device)
-
-
-def _repeat(tokens: StyleTokens, batch: int) -> StyleTokens:
-    return replace(
-        tokens,
-        tokens=tokens.tokens.expand(batch, -1, -1),
-        weight=tokens.weight.expand(batch, -1),
-        pooled=tokens.pooled.expand(batch, -1),
-    )
 
 
 def blend_durations(styles: list[StyleReading], mean_shares: Tensor, *, length_scale: float, rounding: str) -> Tensor:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,7 +26,6 @@ from gradtts_interp.models.postfilter import lifter
 from gradtts_interp.models.style_context import StyleContext, StyleTokens, join
 
 LOW_BAND_BINS = 11  # mel bins whose centres lie below about 400 Hz: where F0 is
-F0_NUMBERS = 2  # of the prosody vector: level and range
 
 ENVELOPE_QUEFRENCIES = (1, 20)  # tilt and formants, without the level
 WHOLE_QUEFRENCIES = (1, 40)
@@ -124,7 +124,7 @@ class Shares:
 
     def prosody_shares(self) -> Tensor:
         """Shares of the four prosody numbers per frame, (B, n, 4, T)."""
-        low = self.pitch[:, :, :LOW_BAND_BINS].mean(2, keepdim=True).expand(-1, -1, F0_NUMBERS, -1)
+        low = self.pitch[:, :, :LOW_BAND_BINS].mean(2, keepdim=True).expand(-1, -1, 2, -1)  # level and range of F0
         return torch.cat([low, self.energy.mean(2, keepdim=True), self.rate.mean(2, keepdim=True)], dim=2)
 
 
@@ -165,6 +165,11 @@ class Plan:
 
     branches: tuple[Branch, ...]
     blended: frozenset[str] = frozenset()
+
+    def told(self, part: str, **values: Any) -> Plan:
+        """The plan with what a mechanism tells each evaluation."""
+        branches = tuple(replace(branch, **values) for branch in self.branches)
+        return replace(self, branches=branches, blended=self.blended | {part})
 
     @cached_property
     def mu(self) -> Tensor:
@@ -338,17 +343,14 @@ def prior(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
     speaker = None
     if styles[0].plane is not None:
         speaker = _weighted([s.plane for s in styles], shares.timbre)  # type: ignore[misc]
-    branches = tuple(replace(b, voice=shares.timbre, speaker=speaker) for b in plan.branches)
-    return replace(plan, branches=branches, blended=plan.blended | {"prior"})
+    return plan.told("prior", voice=shares.timbre, speaker=speaker)
 
 
 def prosody(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
     """Blend the prosody vectors, and the pitch contours of a model that predicts them, numerically per frame."""
     if any(s.prosody is None for s in styles):
         raise InputError("mechanism 'prosody': this checkpoint reads no prosody vector; choose among prior, score")
-    blend = _prosody_per_frame(styles, shares.prosody_shares())
-    branches = tuple(replace(b, prosody=blend) for b in plan.branches)
-    return replace(plan, branches=branches, blended=plan.blended | {"prosody"})
+    return plan.told("prosody", prosody=_prosody_per_frame(styles, shares.prosody_shares()))
 
 
 def attention(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
@@ -359,9 +361,7 @@ def attention(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> P
     if any(s.tokens is None for s in styles):
         raise InputError("mechanism 'attention': this checkpoint has no style attention; choose among prior, score")
     tokens: list[StyleTokens] = [s.tokens for s in styles]  # type: ignore[misc]
-    context = join(tokens, None if shares.by_pitch else shares.timbre.clamp(0, 1))
-    branches = tuple(replace(b, context=context) for b in plan.branches)
-    return replace(plan, branches=branches, blended=plan.blended | {"attention"})
+    return plan.told("attention", context=join(tokens, None if shares.by_pitch else shares.timbre.clamp(0, 1)))
 
 
 def envelope(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
@@ -385,25 +385,15 @@ def envelope(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Pl
         # The voice keeps the level that it has at this pitch: with the other's it is liked less (docs, "blending").
         plane, levels = torch.zeros_like(plane), torch.zeros_like(levels)
         plane[:, -1] = 1
-    branches = tuple(replace(b, envelopes=plane, levels=levels) for b in plan.branches)
-    return replace(plan, branches=branches, blended=plan.blended | {"envelope"})
+    return plan.told("envelope", envelopes=plane, levels=levels)
 
 
 def score(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
     """Evaluate the network once per style and blend the scores; parts already blended stay so."""
     kept = plan.branches[0]
-    branches = []
-    for i in range(len(styles)):
-        own = single(styles, i)
-        branches.append(
-            Branch(
-                voice=kept.voice if "prior" in plan.blended else own.voice,
-                context=kept.context if "attention" in plan.blended else own.context,
-                prosody=kept.prosody if "prosody" in plan.blended else own.prosody,
-                speaker=kept.speaker if "prior" in plan.blended else own.speaker,
-                weight=shares.timbre[:, i],
-            )
-        )
+    parts = {"voice": "prior", "speaker": "prior", "context": "attention", "prosody": "prosody"}
+    blended = {name: getattr(kept, name) for name, by in parts.items() if by in plan.blended}
+    branches = [replace(single(styles, i), **blended, weight=shares.timbre[:, i]) for i in range(len(styles))]
     # A style that nobody hears is not evaluated: 0 and 1 then cost one evaluation and equal the single style exactly.
     heard = [b for b in branches if b.weight is not None and bool(b.weight.any())]
     branches = [replace(heard[0], weight=None)] if len(heard) == 1 else heard
@@ -506,12 +496,10 @@ def _dominant_plan(styles: tuple[StyleReading, ...], hard: Shares) -> Plan:
 def _fingerprint(reading: StyleReading) -> Tensor:
     """A number (B,) of what a style is, so that a tie between styles does not depend on their order."""
     total = torch.zeros(()) if reading.mu is None else reading.mu.float().sum((1, 2))
-    if reading.plane is not None:
-        total = total + reading.plane[..., 0].float().sum(1)
-    if reading.tokens is not None:
-        total = total + reading.tokens.pooled.float().sum(1)
-    if reading.prosody is not None:
-        total = total + reading.prosody.float().sum(1)
+    plane, pooled = reading.plane, reading.tokens and reading.tokens.pooled
+    for part in (None if plane is None else plane[..., 0], pooled, reading.prosody):
+        if part is not None:
+            total = total + part.float().sum(1)
     return total.detach()
 
 

@@ -27,7 +27,7 @@ from torch.nn import functional
 from gradtts_interp.diffusion.contract import Score
 from gradtts_interp.diffusion.schedule import signal
 from gradtts_interp.interpolation.mechanisms import Branch, Plan, Shares, StyleReading, make_plan
-from gradtts_interp.interpolation.scoring import Frames, make_score
+from gradtts_interp.interpolation.scoring import make_score
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.style_context import StyleContext, join
 
@@ -178,7 +178,9 @@ def _state(styles: Sequence[StyleReading], pitch: int, voice: int) -> Plan:
     return make_plan(pair, shares, ("prior", "prosody", "envelope"))
 
 
-def mixture_score(model: GradTTS, mixture: Mixture, frames: Frames, *, guidance: float = 0.0) -> Score:
+def mixture_score(
+    model: GradTTS, mixture: Mixture, mask: Tensor, *, region: Tensor | None = None, guidance: float = 0.0
+) -> Score:
     """The score of a mixture, of one network evaluation.
 
     The network is asked once, about the pitch and the voice that are expected: while much is undecided it adds next to
@@ -187,8 +189,9 @@ def mixture_score(model: GradTTS, mixture: Mixture, frames: Frames, *, guidance:
     Args:
         model: The network.
         mixture: The states.
-        frames: Real frames of the batch.
-        guidance: As of :func:`~gradtts_interp.interpolation.scoring.make_score`.
+        mask: As of :func:`~gradtts_interp.interpolation.scoring.make_score`.
+        region: The same.
+        guidance: The same.
 
     Returns:
         Function of a noisy mel (B, M, T) and times (B,), giving the score (B, M, T). It is differentiable.
@@ -200,6 +203,6 @@ def mixture_score(model: GradTTS, mixture: Mixture, frames: Frames, *, guidance:
         shift = plan.mu - mixture.mean
         # The diffusion of this mean: what is left of its distance to the mixture's is taken out of the residual.
         own = x + shift - left[:, None, None] * shift / model.settings.residual_std
-        return make_score(model, plan, frames, guidance=guidance)(own, t)
+        return make_score(model, plan, mask, region=region, guidance=guidance)(own, t)
 
     return score

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -15,26 +15,16 @@ from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.style_context import LOG_ZERO, StyleContext, join
 
 
-@dataclass(frozen=True)
-class Frames:
-    """Which frames of a padded batch are real.
-
-    Attributes:
-        mask: (B, 1, T), 1 on frames of the utterance.
-        region: (B, 1, T), 1 on frames that exist when the item is alone; None when all do.
-    """
-
-    mask: Tensor
-    region: Tensor | None = None
-
-
-def make_score(model: GradTTS, plan: Plan, frames: Frames, *, guidance: float = 0.0) -> Score:
+def make_score(
+    model: GradTTS, plan: Plan, mask: Tensor, *, region: Tensor | None = None, guidance: float = 0.0
+) -> Score:
     """Close over everything but the noisy mel and the time.
 
     Args:
         model: The network.
         plan: What each evaluation reads.
-        frames: Real frames of the batch.
+        mask: 1 on frames of the utterance (B, 1, T), 0 on padding.
+        region: 1 on frames that exist when the item is alone (B, 1, T); None when all do.
         guidance: Classifier-free guidance: 0 is the conditional score, above 0 moves away from the null style.
 
     Returns:
@@ -56,20 +46,12 @@ def make_score(model: GradTTS, plan: Plan, frames: Frames, *, guidance: float = 
     def repeat(x: Tensor) -> Tensor:
         return x.repeat(count, *[1] * (x.dim() - 1))
 
-    mask, region = repeat(frames.mask), None if frames.region is None else repeat(frames.region)
+    mask, region = repeat(mask), None if region is None else repeat(region)
+    told = {"context": stacked.context, "prosody": stacked.prosody, "region": region}
 
     def score(x: Tensor, t: Tensor) -> Tensor:
-        answers = model.score(
-            repeat(x),
-            mask,
-            mu,
-            repeat(t),
-            stacked.speaker,
-            context=stacked.context,
-            prosody=stacked.prosody,
-            region=region,
-        ).chunk(count)
-        kept = len(plan.branches)
+        noisy, times, kept = repeat(x), repeat(t), len(plan.branches)
+        answers = model.score(noisy, mask, mu, times, stacked.speaker, **told).chunk(count)  # type: ignore[arg-type]
         conditional = answers[0]
         if kept > 1:
             parts = [a * w for a, w in zip(answers[:kept], weights, strict=True)]  # type: ignore[operator]

@@ -79,10 +79,8 @@ def parse_dimensions(texts: Sequence[str], *, base: Share | None = None) -> Shar
     for text in texts:
         name, _, written = (part.strip() for part in text.partition("="))
         if name not in DIMENSIONS or not written:
-            raise InputError(
-                f"{text!r} is not dimension=share; expected such as pitch=0.5 or timbre=0:a,1:b, with one of "
-                f"{', '.join(DIMENSIONS)}"
-            )
+            example = f"pitch=0.5 or timbre=0:a,1:b, with one of {', '.join(DIMENSIONS)}"
+            raise InputError(f"{text!r} is not dimension=share; expected such as {example}")
         if name in given:
             raise InputError(f"{name} was given twice; expected each dimension once")
         given[name] = _parse_any(name, written)

@@ -89,6 +89,9 @@ class Layout:
         words: First frame and frame after the last of each word.
         f0_hz: F0 of the style that gives the pitch, on the target's frames (T,), where it is known.
         voiced: Voicing that goes with ``f0_hz`` (T,).
+        start: Where the plane starts in its paragraph, in [0, 1), so that times count over the whole.
+        stop: Where it ends.
+        seconds: Expected length of the paragraph; None where the plane is all there is.
     """
 
     frames: int
@@ -97,14 +100,19 @@ class Layout:
     words: tuple[tuple[int, int], ...] = ()
     f0_hz: NDArray | None = None
     voiced: NDArray | None = None
+    start: float = 0.0
+    stop: float = 1.0
+    seconds: float | None = None
 
     @property
     def positions(self) -> NDArray[np.float64]:
         """Relative time of each frame's centre, (T,) in (0, 1)."""
-        return (np.arange(self.frames) + 0.5) / self.frames
+        return self.start + (np.arange(self.frames) + 0.5) / self.frames * (self.stop - self.start)
 
     def position(self, at: Moment) -> float:
         """Relative time of a moment; above 1 where seconds lie beyond the end, which are then never reached.
+
+        Words are counted in the sentence, also where the times are those of a paragraph.
 
         Args:
             at: The moment.
@@ -118,14 +126,16 @@ class Layout:
         if at.unit == "relative":
             return at.value
         if at.unit == "seconds":
-            return at.value * self.mel.frame_rate_hz / self.frames
+            return at.value / self.seconds if self.seconds else at.value * self.mel.frame_rate_hz / self.frames
         index, count = int(at.value) - 1, len(self.words)
         if count and at.value == count + 1:
-            return self.words[-1][1] / self.frames
-        if not 0 <= index < count:
+            frame: float = self.words[-1][1]
+        elif 0 <= index < count:
+            first, last = self.words[index]
+            frame = first + (at.value - index - 1) * (last - first)
+        else:
             raise InputError(f"time {at}: the sentence has words 1 to {count} (w{count + 1} is its end)")
-        start, stop = self.words[index]
-        return (start + (at.value - index - 1) * (stop - start)) / self.frames
+        return self.start + frame / self.frames * (self.stop - self.start)
 
 
 @dataclass(frozen=True)
@@ -224,9 +234,8 @@ class Share:
         weight = np.asarray(draw(layout), dtype=np.float32)
         expected, (low, high) = (layout.mel.n_mels, layout.frames), SHARE_LIMITS
         if weight.shape != expected or not ((weight >= low - ROUNDING) & (weight <= high + ROUNDING)).all():
-            raise InputError(
-                f"share {self.name}: expected a plane {expected} within [{low}, {high}], got {weight.shape}"
-            )
+            wanted = f"a plane {expected} within [{low}, {high}]"
+            raise InputError(f"share {self.name}: expected {wanted}, got {weight.shape}")
         within = weight.clip(0, 1)
         return np.where(np.abs(weight - within) <= ROUNDING, within, weight)
 
@@ -431,9 +440,7 @@ def pitch(harmonics: int = 1, width_bins: int = 1) -> Share:
 
 def _draw_pitch(region: PitchRegion, at: Layout) -> Plane:
     if at.f0_hz is None or at.voiced is None:
-        raise InputError(
-            "share by pitch: the style that gives it has no F0 contour; expected one recording with voiced speech"
-        )
+        raise InputError("share by pitch: the style that gives it has no F0 contour; expected a recording of speech")
     return 1 - pitch_mask(at.f0_hz, at.voiced, at.mel, harmonics=region.harmonics, width_bins=region.width_bins)
 
 

@@ -215,9 +215,8 @@ def require_f0_range(floor_hz: float, ceiling_hz: float, config: MelConfig) -> N
     """
     highest_hz = config.sample_rate_hz / 4
     if not 20.0 <= floor_hz < ceiling_hz <= highest_hz:
-        raise InputError(
-            f"F0 range {floor_hz:g} to {ceiling_hz:g} Hz; expected 20 <= floor < ceiling <= {highest_hz:g}"
-        )
+        wanted = f"20 <= floor < ceiling <= {highest_hz:g}"
+        raise InputError(f"F0 range {floor_hz:g} to {ceiling_hz:g} Hz; expected {wanted}")
 
 
 def track_f0(

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from gradtts_interp.interpolation.attention.maps import AttentionMaps
+from gradtts_interp.interpolation.attention import AttentionMaps
 from gradtts_interp.plots.drawing import LARGE, PIXELS_PER_INCH, SMALL, save_figure
 
 MOST_PHONEMES = 8

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from gradtts_interp.interpolation.attention.recorder import mass_plane
+from gradtts_interp.interpolation.attention import mass_plane
 from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
 from gradtts_interp.pitch.contour import Contour, f0_statistics
 from gradtts_interp.pitch.masks import filter_centres_hz

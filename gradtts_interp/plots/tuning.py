@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.interpolation.noise.trace import TuningStep, TuningTrace
+from gradtts_interp.interpolation.noise.settings import TuningStep, TuningTrace
 from gradtts_interp.plots.drawing import BLUE, NORMAL, PIXELS_PER_INCH, SMALL, VERMILION, save_figure
 
 Attention = dict[str, dict[str, Any]]
@@ -27,7 +27,7 @@ def plot_tuning(
     Args:
         trace: The account, :attr:`gradtts_interp.speech.Speech.tuning`.
         before: Attention by site of the same line without tuning, :attr:`gradtts_interp.speech.Speech.attention`; or
-            of a window, as in :attr:`~gradtts_interp.interpolation.noise.trace.TuningTrace.before`.
+            of a window, as in :attr:`~gradtts_interp.interpolation.noise.settings.TuningTrace.before`.
         after: The same with tuning.
         path: Where to write a picture; not written when None.
         style: Number of the style whose mass is drawn, 0 for A and for maps of a window.

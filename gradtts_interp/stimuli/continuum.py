@@ -17,8 +17,8 @@ from gradtts_interp.evaluation.blend import SMALLEST_RANGE_DB
 from gradtts_interp.evaluation.metric_rows import mean_shares
 from gradtts_interp.evaluation.signal import Listener, Signal
 from gradtts_interp.interpolation import shares
-from gradtts_interp.markup import with_gain
 from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.placement import with_gain
 from gradtts_interp.speech import Speech
 from gradtts_interp.stimuli.equal_steps import error_of_steps, shares_for_equal_steps
 from gradtts_interp.styles import Style

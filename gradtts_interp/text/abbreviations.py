@@ -11,7 +11,8 @@ from collections.abc import Callable
 from gradtts_interp.text import numbers
 from gradtts_interp.text.characters import TABLES, alternatives
 
-Rule = tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
+Rule = tuple[str, str | Callable[[re.Match[str]], str]]
+"""A pattern and what stands in place of it."""
 
 TITLES: dict[str, str] = TABLES["titles"]
 """Before a name, where the stop never ends a sentence."""
@@ -122,29 +123,26 @@ _WITHOUT_STOP = TABLES["without a stop"]
 
 RULES: tuple[Rule, ...] = (
     (
-        re.compile(rf"\b(?P<name>(?:{_RULER}) (?:[A-Z][a-z]+ )??[A-Z][a-z]+) (?P<roman>{_ROMAN})(?![A-Za-z])"),
+        rf"\b(?P<name>(?:{_RULER}) (?:[A-Z][a-z]+ )??[A-Z][a-z]+) (?P<roman>{_ROMAN})(?![A-Za-z])",
         lambda m: f"{m['name']} the {numbers.ordinal(_value(m['roman']))}",
     ),
-    (re.compile(rf"\b(?P<label>(?i:{_LABEL})) (?P<roman>{_ROMAN})(?![A-Za-z]|'[a-rt-z])"), _labelled),
+    (rf"\b(?P<label>(?i:{_LABEL})) (?P<roman>{_ROMAN})(?![A-Za-z]|'[a-rt-z])", _labelled),
     (
-        re.compile(rf"\b(?P<roman>{_ROMAN})(?:th|st|nd|rd)? (?=(?i:century|centuries|dynasty|olympi))"),
+        rf"\b(?P<roman>{_ROMAN})(?:th|st|nd|rd)? (?=(?i:century|centuries|dynasty|olympi))",
         lambda m: f"{numbers.ordinal(_value(m['roman']))} ",
     ),
     (
-        re.compile(r"\b(?P<name>[A-Z][a-z]+) I(?=[,;:)]|'s\b| of [A-Z]|\.?$| (?:reigned|ruled|became|died)\b)"),
+        r"\b(?P<name>[A-Z][a-z]+) I(?=[,;:)]|'s\b| of [A-Z]|\.?$| (?:reigned|ruled|became|died)\b)",
         lambda m: f"{m['name']} the first" if m["name"] in _GIVEN_NAMES else m[0],
     ),
-    (re.compile(rf"\b(?P<name>[A-Z][a-z]+) (?P<roman>(?!I\b){_ROMAN})(?![A-Za-z]|'[a-rt-z])"), _after_name),
+    (rf"\b(?P<name>[A-Z][a-z]+) (?P<roman>(?!I\b){_ROMAN})(?![A-Za-z]|'[a-rt-z])", _after_name),
+    (rf"(?i)(?<![\w.])({alternatives(PHRASES)})(?![a-z0-9]|(?<=[a-z])/)", lambda m: PHRASES[m[1].lower()]),
     (
-        re.compile(rf"(?<![\w.])({alternatives(PHRASES)})(?![a-z0-9]|(?<=[a-z])/)", re.I),
-        lambda m: PHRASES[m[1].lower()],
-    ),
-    (
-        re.compile(rf"\b(?P<short>{alternatives(NUMBERED)})\.\s?(?=[0-9])", re.I),
+        rf"(?i)\b(?P<short>{alternatives(NUMBERED)})\.\s?(?=[0-9])",
         lambda m: _NUMBERED_OF_LOWER[m["short"].lower()] + " ",
     ),
-    (re.compile(rf"\b(?P<short>{alternatives({**TITLES, **STREETS})})(?P<stop>\.)(?!\w)"), _street_or_title),
-    (re.compile(rf"\b(?P<short>{alternatives(_WITHOUT_STOP)})(?P<stop>)(?![\w.'])"), _street_or_title),
-    (re.compile(rf"\b(?P<short>{alternatives(WORDS)})\.(?![\w.])", re.I), _shortened),
+    (rf"\b(?P<short>{alternatives({**TITLES, **STREETS})})(?P<stop>\.)(?!\w)", _street_or_title),
+    (rf"\b(?P<short>{alternatives(_WITHOUT_STOP)})(?P<stop>)(?![\w.'])", _street_or_title),
+    (rf"(?i)\b(?P<short>{alternatives(WORDS)})\.(?![\w.])", _shortened),
 )
 """In this order."""

@@ -62,10 +62,6 @@ def _day_first(match: re.Match[str]) -> str:
     return f"{the}{first}{_ordinal(groups['day'])} of {_month(groups['month'])}{year}"
 
 
-def _month_and_year(match: re.Match[str]) -> str:
-    return f"{_month(match['month'])} {numbers.year(match['year'])}"
-
-
 def _in_figures(match: re.Match[str]) -> str:
     """Year first: year, month, day. Else the month first, as Americans do, unless it must or is seen to be the day."""
     first, separator, second, third = match["a"], match["by"], match["b"], match["c"]
@@ -85,10 +81,13 @@ def _decade(digits: str) -> str:
     return numbers.plural(numbers.year(digits) if len(digits) == 4 else numbers.cardinal(digits))
 
 
+def _early_year(year: str) -> str:
+    return numbers.pairs(year) if len(year) == 3 else numbers.year(year)
+
+
 def _era(match: re.Match[str]) -> str:
-    year = match["year"]
-    words = numbers.pairs(year) if len(year) == 3 else numbers.year(year)
-    return f"{words} {initialism(match['era'])}{'.' if match['stop'] and ends_sentence(match) else ''}"
+    stop = "." if match["stop"] and ends_sentence(match) else ""
+    return f"{_early_year(match['year'])} {initialism(match['era'])}{stop}"
 
 
 def _time(match: re.Match[str]) -> str:
@@ -113,114 +112,79 @@ def _time(match: re.Match[str]) -> str:
     return " ".join(words) + ("." if stop and ends_sentence(match) else "")
 
 
-def _quarter(match: re.Match[str]) -> str:
-    return f"the {_ordinal(match[1])} quarter of {_short_year(match[2])}"
-
-
-def _years(match: re.Match[str]) -> str:
-    first, last = match[1], match[2]
-    return f"{numbers.year(first)} to {numbers.year(last) if len(last) == 4 else _short_year(last)}"
-
-
 RULES: tuple[Rule, ...] = (
     # ranges first, so that their dash is not taken for a pause or a sign
-    (re.compile(rf"\b(noon|midnight){_TO}(?=[0-9])", re.I), r"\1 to "),
-    (re.compile(rf"(?<=[0-9apmM.]){_TO}(?=(?:noon|midnight)\b)", re.I), " to "),
-    (re.compile(rf"(?<=[0-9apmM.]){_TO}(?=(?:[01]?[0-9]|2[0-4]):[0-5][0-9])"), " to "),
-    (re.compile(rf"(?:(?<=[ap]m)|(?<=[ap]\.m\.)){_TO}(?=[0-9]{{1,2}}(?:\s?[ap]\.?m|:))", re.I), " to "),
+    (rf"(?i)\b(noon|midnight){_TO}(?=[0-9])", r"\1 to "),
+    (rf"(?i)(?<=[0-9apmM.]){_TO}(?=(?:noon|midnight)\b)", " to "),
+    (rf"(?<=[0-9apmM.]){_TO}(?=(?:[01]?[0-9]|2[0-4]):[0-5][0-9])", " to "),
+    (rf"(?i)(?:(?<=[ap]m)|(?<=[ap]\.m\.)){_TO}(?=[0-9]{{1,2}}(?:\s?[ap]\.?m|:))", " to "),
     (
-        re.compile(rf"\b([0-9]{{1,2}}){_TO}(?=[0-9]{{1,2}}(?::[0-9]{{2}})?\s?[ap]\.?m\b)", re.I),
+        rf"(?i)\b([0-9]{{1,2}}){_TO}(?=[0-9]{{1,2}}(?::[0-9]{{2}})?\s?[ap]\.?m\b)",
         lambda m: f"{numbers.cardinal(m[1])} to ",
     ),
     (
-        re.compile(rf"\b({alternatives(CALENDAR)})\.?{_TO}({alternatives(CALENDAR)})\b(?!\.?[-\u2013])"),
+        rf"\b({alternatives(CALENDAR)})\.?{_TO}({alternatives(CALENDAR)})\b(?!\.?[-\u2013])",
         lambda m: f"{CALENDAR[m[1]]} to {CALENDAR[m[2]]}",
     ),
     (
-        re.compile(
-            r"\b(?P<a>[0-9]{4})(?P<by>[-/.])(?P<b>[0-9]{1,2})(?P=by)(?P<c>[0-9]{1,2})(?:(?P<clock>T)"
-            r"(?=[0-9]{2}:)|(?![0-9]))"
-        ),
+        r"\b(?P<a>[0-9]{4})(?P<by>[-/.])(?P<b>[0-9]{1,2})(?P=by)(?P<c>[0-9]{1,2})(?:(?P<clock>T)"
+        r"(?=[0-9]{2}:)|(?![0-9]))",
         _in_figures,
     ),
     (
-        re.compile(
-            r"(?<![\w./-])(?P<a>[0-9]{1,2})(?P<by>[-/])(?P<b>[0-9]{1,2})(?P=by)(?P<c>[0-9]{4}|[0-9]{2})(?![\w/-])"
-        ),
+        r"(?<![\w./-])(?P<a>[0-9]{1,2})(?P<by>[-/])(?P<b>[0-9]{1,2})(?P=by)(?P<c>[0-9]{4}|[0-9]{2})(?![\w/-])",
         _in_figures,
     ),
+    (r"(?<![\w./-])(?P<a>[0-9]{1,2})(?P<by>\.)(?P<b>[0-9]{1,2})\.(?P<c>[12][0-9]{3})(?![\w/-])", _in_figures),
     (
-        re.compile(r"(?<![\w./-])(?P<a>[0-9]{1,2})(?P<by>\.)(?P<b>[0-9]{1,2})\.(?P<c>[12][0-9]{3})(?![\w/-])"),
-        _in_figures,
-    ),
-    (
-        re.compile(
-            rf"\b(?P<first>[0-9]{{1,2}})(?:st|nd|rd|th)?{_TO}{_DAY}{_NTH}\s(?:of\s)?{_MONTH}(?:"
-            rf"(?P<comma>,?)\s{_YEAR})?(?!\w)",
-            re.I,
-        ),
+        rf"(?i)\b(?P<first>[0-9]{{1,2}})(?:st|nd|rd|th)?{_TO}{_DAY}{_NTH}\s(?:of\s)?{_MONTH}(?:"
+        rf"(?P<comma>,?)\s{_YEAR})?(?!\w)",
         _day_first,
     ),
+    (rf"(?i)(?<![\w.,:/-]){_DAY}{_NTH}(?:\s|-|\sof\s){_MONTH}(?:(?P<comma>,?)(?:\s|-){_YEAR})?(?![\w])", _day_first),
     (
-        re.compile(
-            rf"(?<![\w.,:/-]){_DAY}{_NTH}(?:\s|-|\sof\s){_MONTH}(?:(?P<comma>,?)(?:\s|-){_YEAR})?(?![\w])", re.I
-        ),
-        _day_first,
-    ),
-    (
-        re.compile(
-            rf"\b{_MONTH}(?:\s|-){_DAY}{_NTH}{_TO}(?P<last>[0-9]{{1,2}})(?:st|nd|rd|th)?(?:"
-            rf"(?P<comma>,)?\s{_YEAR})?(?![\w:-])",
-            re.I,
-        ),
+        rf"(?i)\b{_MONTH}(?:\s|-){_DAY}{_NTH}{_TO}(?P<last>[0-9]{{1,2}})(?:st|nd|rd|th)?(?:"
+        rf"(?P<comma>,)?\s{_YEAR})?(?![\w:-])",
         _month_first,
     ),
-    (re.compile(rf"\b{_MONTH}(?:\s|-){_DAY}{_NTH}(?P<comma>,)?(?:\s|-){_YEAR}(?![\w:-])", re.I), _month_first),
-    (re.compile(rf"\b{_MONTH}\s{_DAY}{_NTH}(?![\w/:%°-]|[.,][0-9]|\s?[ap]\.?m\b)", re.I), _month_first),
-    (re.compile(rf"\b{_MONTH},?\s{_YEAR}(?!\w)", re.I), _month_and_year),
-    (
-        re.compile(r"(?<=\sin\s)(?P<month>Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)(?![\w.])"),
-        lambda m: _month(m[1]),
-    ),
+    (rf"(?i)\b{_MONTH}(?:\s|-){_DAY}{_NTH}(?P<comma>,)?(?:\s|-){_YEAR}(?![\w:-])", _month_first),
+    (rf"(?i)\b{_MONTH}\s{_DAY}{_NTH}(?![\w/:%°-]|[.,][0-9]|\s?[ap]\.?m\b)", _month_first),
+    (rf"(?i)\b{_MONTH},?\s{_YEAR}(?!\w)", lambda m: f"{_month(m['month'])} {numbers.year(m['year'])}"),
+    (r"(?<=\sin\s)(?P<month>Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)(?![\w.])", lambda m: _month(m[1])),
     # years
     (
-        re.compile(r"(?<![\w./-])((?:19|20)[0-9]{2})/(0[1-9]|1[0-2])(?![\w/-]|\.[0-9])"),
+        r"(?<![\w./-])((?:19|20)[0-9]{2})/(0[1-9]|1[0-2])(?![\w/-]|\.[0-9])",
         lambda m: f"{MONTHS[int(m[2]) - 1]} {numbers.year(m[1])}",
     ),
     (
-        re.compile(r"(?<![\w./-])(0?[1-9]|1[0-2])/((?:19|20)[0-9]{2})(?![\w/-]|\.[0-9])"),
+        r"(?<![\w./-])(0?[1-9]|1[0-2])/((?:19|20)[0-9]{2})(?![\w/-]|\.[0-9])",
         lambda m: f"{MONTHS[int(m[1]) - 1]} {numbers.year(m[2])}",
     ),
-    (re.compile(r"\b([1-4])Q\s?([0-9]{4}|[0-9]{2})\b"), _quarter),
-    (re.compile(rf"(?<![\w.,$-]){_AGO}"), _era),
+    (r"\b([1-4])Q\s?([0-9]{4}|[0-9]{2})\b", lambda m: f"the {_ordinal(m[1])} quarter of {_short_year(m[2])}"),
+    (rf"(?<![\w.,$-]){_AGO}", _era),
     (
-        re.compile(r"(?<=\b(?:in|of) |\b(?:by) )(10[1-9][0-9])(?!\w|,[0-9]|\.[0-9]|\s(?:[a-z]+s)\b)", re.I),
+        r"(?i)(?<=\b(?:in|of) |\b(?:by) )(10[1-9][0-9])(?!\w|,[0-9]|\.[0-9]|\s(?:[a-z]+s)\b)",
         lambda m: numbers.pairs(m[1]),
     ),
+    (r"\b(?:AD|A\.D\.)\s([0-9]{1,4})(?!\w)", lambda m: f"{initialism('AD')} {_early_year(m[1])}"),
     (
-        re.compile(r"\b(?P<era>AD|A\.D\.)\s(?P<year>[0-9]{1,4})(?!\w)"),
-        lambda m: f"{initialism('AD')} {numbers.pairs(m['year']) if len(m['year']) == 3 else numbers.year(m['year'])}",
-    ),
-    (
-        re.compile(rf"(?<![\w.,])'?([12][0-9]{{2}}0|[1-9]0)(?:\s?'?s)?{_TO}'?([12][0-9]{{2}}0|[1-9]0)'?s\b"),
+        rf"(?<![\w.,])'?([12][0-9]{{2}}0|[1-9]0)(?:\s?'?s)?{_TO}'?([12][0-9]{{2}}0|[1-9]0)'?s\b",
         lambda m: f"{_decade(m[1])} to {_decade(m[2])}",
     ),
-    (re.compile(r"(?<![\w.,])'?([12][0-9]{2}0)\s?'?s\b"), lambda m: _decade(m[1])),
-    (re.compile(r"(?<![0-9.,$])'?\b([1-9]0)'?s\b"), lambda m: _decade(m[1])),
+    (r"(?<![\w.,])'?([12][0-9]{2}0)\s?'?s\b", lambda m: _decade(m[1])),
+    (r"(?<![0-9.,$])'?\b([1-9]0)'?s\b", lambda m: _decade(m[1])),
     (
-        re.compile(
-            rf"(?<![\w.,$£€-])(1[0-9]{{3}}|20[0-9]{{2}}){_TO}(1[0-9]{{3}}|20[0-9]{{2}}|[0-9]{{2}})(?![\w-]|[.,:/][0-9])"
-            rf"(?!\s?(?:{UNIT}(?!\w)|=))"
-        ),
-        _years,
+        rf"(?<![\w.,$£€-])(1[0-9]{{3}}|20[0-9]{{2}}){_TO}(1[0-9]{{3}}|20[0-9]{{2}}|[0-9]{{2}})(?![\w-]|[.,:/][0-9])"
+        rf"(?!\s?(?:{UNIT}(?!\w)|=))",
+        lambda m: f"{numbers.year(m[1])} to {_short_year(m[2])}",
     ),
-    (re.compile(r"(?<!\w)'([0-9]{2})(?=\s|[,.;]|$)(?!\s*')"), lambda m: _short_year(m[1])),
-    (re.compile(r"(?<!\w)'00s\b"), "two thousands"),
+    (r"(?<!\w)'([0-9]{2})(?=\s|[,.;]|$)(?!\s*')", lambda m: _short_year(m[1])),
+    (r"(?<!\w)'00s\b", "two thousands"),
     # times
-    (re.compile(rf"(?<![\w.:]){_CLOCK}{_HALF}?{_ZONE}", re.I), _time),
-    (re.compile(rf"(?<![\w.:,$])(?P<hour>[01]?[0-9]|2[0-4])(?:\.(?P<minute>[0-5][0-9]))?{_HALF}{_ZONE}", re.I), _time),
+    (rf"(?i)(?<![\w.:]){_CLOCK}{_HALF}?{_ZONE}", _time),
+    (rf"(?i)(?<![\w.:,$])(?P<hour>[01]?[0-9]|2[0-4])(?:\.(?P<minute>[0-5][0-9]))?{_HALF}{_ZONE}", _time),
     (
-        re.compile(r"(?<![\w.:])([0-9]{1,4}):([0-9]{1,4})(?![0-9:])"),
+        r"(?<![\w.:])([0-9]{1,4}):([0-9]{1,4})(?![0-9:])",
         lambda m: f"{numbers.cardinal(m[1])} to {numbers.cardinal(m[2])}",
     ),
 )

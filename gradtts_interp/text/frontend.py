@@ -16,7 +16,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.text.characters import JOINER
 from gradtts_interp.text.lexicon import Lexicon
 from gradtts_interp.text.normalise import expand
-from gradtts_interp.text.official import Piece, pieces_of
+from gradtts_interp.text.official import pieces_of
 from gradtts_interp.text.pronounce import Pronunciation, pronounce
 from gradtts_interp.text.symbols import ARPABET, PUNCTUATION, SPACE, ids_of
 
@@ -63,6 +63,10 @@ class TokenizedText:
     warnings: tuple[str, ...]
 
 
+_Read = tuple[str, list[str], list[Word], tuple[Pronunciation, ...], tuple[str, ...]]
+"""Normalised text, tokens, words, words that no dictionary has, and warnings."""
+
+
 class TextFrontend:
     """Change lines of text to tokens.
 
@@ -105,94 +109,62 @@ class TextFrontend:
             InputError: The text is too long, binary, has nothing to speak, or its inline phones are wrong.
         """
         check_text(text)
-        return self._official(text) if self.mode == "official" else self._default(text)
-
-    def _official(self, text: str) -> TokenizedText:
-        pieces, lost = pieces_of(text, self.lexicon)
-        tokens = [token for piece in pieces for token in piece.tokens]
-        if not any(token[-1].isalnum() for token in tokens):
-            raise _nothing_to_speak(text)
-        warnings = tuple(f"{symbol!r} is not an official symbol and is left out" for symbol in dict.fromkeys(lost))
+        read = self._official if self.mode == "official" else self._default
+        normalised, tokens, words, unknown, warnings = read(text)
+        if not words:
+            raise InputError(f"nothing to speak in the text {_shown(text)}; expected at least one word")
         ids = ids_of(tokens, self.add_blank)
-        normalised = "".join(piece.text for piece in pieces)
-        return TokenizedText(text, normalised, tuple(tokens), ids, _official_words(pieces), (), warnings)
+        return TokenizedText(text, normalised, tuple(tokens), ids, tuple(words), unknown, warnings)
 
-    def _default(self, text: str) -> TokenizedText:
-        normalised, warnings = normalise_around_phones(text)
-        builder = _Builder(self.word_boundaries, edges=not (self.word_boundaries and self.add_blank))
-        unknown: dict[str, Pronunciation] = {}
+    def _official(self, text: str) -> _Read:
+        pieces, lost = pieces_of(text, self.lexicon)
+        tokens: list[str] = []
+        words: list[Word] = []
+        for written, own in pieces:
+            spoken = [index for index, token in enumerate(own, len(tokens)) if token[-1].isalnum()]
+            if spoken:
+                words.append(Word(written.strip(PUNCTUATION), spoken[0], spoken[-1] + 1))
+            tokens += own
+        warnings = tuple(f"{symbol!r} is not an official symbol and is left out" for symbol in dict.fromkeys(lost))
+        return "".join(written for written, _ in pieces), tokens, words, (), warnings
+
+    def _default(self, text: str) -> _Read:
+        normalised, warnings = _normalise_around_phones(text)
         spoken: dict[str, Pronunciation] = {}
-        for element in _ELEMENT.findall(normalised):
+        for element in dict.fromkeys(_ELEMENT.findall(normalised)):
             if element[0] == "{":
-                builder.add_word(element, tuple(element[1:-1].split()))
+                spoken[element] = Pronunciation(element, tuple(element[1:-1].split()), "dictionary")
             elif element[0].isalpha() or element[0] == "'":
-                found = spoken.get(element) or pronounce(element.replace(JOINER, "-"), self.lexicon)
-                spoken[element] = found
                 shown = element.replace(JOINER, "")
                 word = shown if shown in self.lexicon else shown.strip("'")
-                builder.add_word(word, found.phones)
-                if found.how != "dictionary":
-                    unknown.setdefault(word, replace(found, word=word))
-            else:
-                builder.add_pause(element if element in PAUSES else ",")
-        if not builder.words:
-            raise _nothing_to_speak(text)
-        tokens = builder.finish()
-        ids = ids_of(tokens, self.add_blank)
-        return TokenizedText(
-            text, normalised.replace(JOINER, ""), tokens, ids, tuple(builder.words), tuple(unknown.values()), warnings
-        )
+                spoken[element] = replace(pronounce(element.replace(JOINER, "-"), self.lexicon), word=word)
+        tokens, words = self._laid_out([spoken.get(element, element) for element in _ELEMENT.findall(normalised)])
+        unknown: dict[str, Pronunciation] = {}
+        for found in spoken.values():
+            if found.how != "dictionary":
+                unknown.setdefault(found.word, found)
+        return normalised.replace(JOINER, ""), tokens, words, tuple(unknown.values()), warnings
 
-
-def _official_words(pieces: Sequence[Piece]) -> tuple[Word, ...]:
-    words, start = [], 0
-    for piece in pieces:
-        spoken = [index for index, token in enumerate(piece.tokens, start) if token[-1].isalnum()]
-        if spoken:
-            words.append(Word(piece.text.strip(PUNCTUATION), spoken[0], spoken[-1] + 1))
-        start += len(piece.tokens)
-    return tuple(words)
-
-
-class _Builder:
-    """Collects tokens; a pause waits until the next word, so that the strongest of several is kept."""
-
-    def __init__(self, word_boundaries: bool, *, edges: bool):
-        self.word_boundaries, self.edges = word_boundaries, edges
-        self.tokens: list[str] = [SPACE] if edges else []
-        self.words: list[Word] = []
-        self._pause = ""
-
-    def add_word(self, text: str, phones: tuple[str, ...]) -> None:
-        if not phones:
-            return
-        if not self._pause and self._ends_in_weak_the() and phones[0][-1].isdigit():
-            self.tokens[-1] = "@IY0"
-        self._flush()
-        if self.word_boundaries and self.words:
-            self.tokens.append(SPACE)
-        start = len(self.tokens)
-        self.tokens += ["@" + phone for phone in phones]
-        self.words.append(Word(text, start, len(self.tokens)))
-
-    def _ends_in_weak_the(self) -> bool:
-        """Whether the last word is "the" as the dictionary has it first, which is said so before consonants only."""
-        return bool(self.words) and self.words[-1].text.lower() == "the" and self.tokens[-2:] == ["@DH", "@AH0"]
-
-    def add_pause(self, mark: str) -> None:
-        if self.words:
-            self._pause = min((self._pause, mark), key=PAUSES.index) if self._pause else mark
-
-    def finish(self) -> tuple[str, ...]:
-        if self.edges:
-            self._pause = self._pause or "."
-        self._flush()
-        return tuple(self.tokens)
-
-    def _flush(self) -> None:
-        if self._pause:
-            self.tokens.append(self._pause)
-        self._pause = ""
+    def _laid_out(self, elements: Sequence[Pronunciation | str]) -> tuple[list[str], list[Word]]:
+        """Tokens and words of words and pauses; of several pauses in a row the strongest is kept."""
+        edges = not (self.word_boundaries and self.add_blank)
+        tokens, words, pause = [SPACE] if edges else [], list[Word](), ""
+        for element in elements:
+            if isinstance(element, str):
+                mark = element if element in PAUSES else ","
+                pause = min(pause or mark, mark, key=PAUSES.index) if words else ""
+            elif element.phones:
+                # "the" as the dictionary has it first is said so before consonants only.
+                the = bool(words) and words[-1].text.lower() == "the" and tokens[-2:] == ["@DH", "@AH0"]
+                if the and not pause and element.phones[0][-1].isdigit():
+                    tokens[-1] = "@IY0"
+                tokens += [pause] if pause else []
+                tokens += [SPACE] if self.word_boundaries and words else []
+                words.append(Word(element.word, len(tokens), len(tokens) + len(element.phones)))
+                tokens += ["@" + phone for phone in element.phones]
+                pause = ""
+        pause = pause or ("." if edges else "")
+        return tokens + ([pause] if pause else []), words
 
 
 def check_text(text: str) -> None:
@@ -215,18 +187,8 @@ def check_text(text: str) -> None:
         raise InputError(f"text looks like binary data: {_shown(text)}; expected a line of text in UTF-8")
 
 
-def normalise_around_phones(text: str) -> tuple[str, tuple[str, ...]]:
-    """Normalise text, leaving inline phones as they are (in capitals).
-
-    Args:
-        text: A line that passed ``check_text``.
-
-    Returns:
-        Normalised text and warnings.
-
-    Raises:
-        InputError: A brace is not closed, or holds no phones or an unknown one.
-    """
+def _normalise_around_phones(text: str) -> tuple[str, tuple[str, ...]]:
+    """Normalised text and warnings; inline phones stay as they are, in capitals."""
     parts: list[str] = []
     warnings: dict[str, None] = {}
     for part in re.split(r"(\{[^{}]*\})", text):
@@ -249,10 +211,6 @@ def _checked_phones(part: str) -> str:
         what = f"unknown phone {unknown[0]!r}" if unknown else "no phones"
         raise InputError(f"{what} in {_shown(part)}; expected ARPAbet such as {{HH AH0 L OW1}}")
     return "{" + " ".join(phones) + "}"
-
-
-def _nothing_to_speak(text: str) -> InputError:
-    return InputError(f"nothing to speak in the text {_shown(text)}; expected at least one word")
 
 
 def _shown(text: str) -> str:

@@ -119,12 +119,9 @@ def _read_additions(path: Path) -> Iterator[list[str]]:
         unknown = [phone for phone in phones if phone not in PHONES]
         if word and (unknown or not phones):
             received = f"unknown phone {unknown[0]!r}" if unknown else "no phones"
-            expected = "expected ARPAbet such as 'HELLO  HH AH0 L OW1'"
-            raise InputError(f"{path}:{number}: word {word!r} has {received}; {expected}")
+            raise InputError(f"{path}:{number}: word {word!r} has {received}; expected such as 'HELLO  HH AH0 L OW1'")
         if word and not _WORD.fullmatch(word):
-            raise InputError(
-                f"{path}:{number}: word {word!r} can stand in no text after normalisation; expected letters a-z, "
-                "apostrophes and hyphens, such as 'NAIVE' or 'WELL-KNOWN'"
-            )
+            problem = "can stand in no text after normalisation; expected letters such as 'NAIVE' or 'WELL-KNOWN'"
+            raise InputError(f"{path}:{number}: word {word!r} {problem}")
         if word:
             yield [word.lower(), " ".join(phones)]

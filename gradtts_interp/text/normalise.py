@@ -1,6 +1,6 @@
 """Written English to words and punctuation, for the default mode of the frontend.
 
-:data:`RULES` is an ordered table of patterns and replacements: dates, times, money, measures, abbreviations, numbers.
+``_RULES`` is an ordered table of patterns and replacements: dates, times, money, measures, abbreviations, numbers.
 What it leaves (addresses of the net, numbers with letters, signs) goes to ``wetext`` (Apache-2.0), NeMo's grammar of
 English text normalisation as compiled transducers. It is loaded when the first text needs it, and asked for one token
 at a time: a long line would take it 0.3 s, and some tokens are beyond it. What it cannot read is named in a warning.
@@ -55,7 +55,7 @@ def expand(text: str) -> tuple[str, tuple[str, ...]]:
     """As :func:`normalise`, with :data:`~gradtts_interp.text.characters.JOINER` between letters named one by one."""
     marked, markup = _without_markup(text)
     plain, warnings = to_plain(marked)
-    for pattern, replacement in RULES:
+    for pattern, replacement in _COMPILED:
         plain = pattern.sub(replacement, plain)
     plain, unread = _read_rest(plain)
     plain = re.sub(r"\s+", " ", plain)
@@ -136,20 +136,7 @@ def _digit_groups(written: str) -> str:
 
 
 def _telephone(match: re.Match[str]) -> str:
-    plus = "plus " if match[0].startswith("+") else ""
-    return plus + _digit_groups(match[0])
-
-
-def _lettered_telephone(match: re.Match[str]) -> str:
-    return f"{_digit_groups(match[1])}, {match[2].replace('-', ' ')}"
-
-
-def _book_number(match: re.Match[str]) -> str:
-    return f"{initialism(match[1])} {_digit_groups(match[2])}"
-
-
-def _dotted_digits(match: re.Match[str]) -> str:
-    return " dot ".join(numbers.spell_digits(part) for part in match[0].split("."))
+    return ("plus " if match[0].startswith("+") else "") + _digit_groups(match[0])
 
 
 # -- addresses --------------------------------------------------------------------------------------------------------
@@ -174,10 +161,6 @@ def _net_address(match: re.Match[str]) -> str:
         else:
             words.append(TABLES["signs of addresses"].get(piece, piece))
     return " ".join(words) + after
-
-
-def _house(match: re.Match[str]) -> str:
-    return numbers.pairs(match[1])
 
 
 def _state(match: re.Match[str]) -> str:
@@ -246,122 +229,106 @@ def _initials(match: re.Match[str]) -> str:
 
 
 _STREET = alternatives({*STREETS, *STREETS.values(), "ave", "hwy", "blvd", "rd", "st"})
-RULES: tuple[Rule, ...] = (
-    (re.compile(r"(?<=[a-z])([.!?])(?=[A-Z][a-z])"), r"\1 "),
+_RULES: tuple[Rule, ...] = (
+    (r"(?<=[a-z])([.!?])(?=[A-Z][a-z])", r"\1 "),
     (
-        re.compile(r"\b(?:Ph\.\s?D|(?:B|M|D|LL|Litt|Ed)\.(?:Sc|Eng|Ed|Phil|A|Mus))\b(?:\.(?!\s*$))?"),
+        r"\b(?:Ph\.\s?D|(?:B|M|D|LL|Litt|Ed)\.(?:Sc|Eng|Ed|Phil|A|Mus))\b(?:\.(?!\s*$))?",
         lambda m: initialism(m[0]) + ("." if m[0].endswith(".") and ends_sentence(m) else ""),
     ),
     # addresses of the net and of houses
     (
-        re.compile(
-            r"(?<![\w@])(?:(?:https?|s?ftp|file|ssh|mailto)://?[^\s<>\"]+|www\.[^\s<>\"]+"
-            r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+(?:/[^\s<>\"]*)?"
-            rf"|(?:[a-z0-9-]+\.)+(?:{_TOP_DOMAINS})\b(?!\.[A-Za-z])(?:/[^\s<>\"]*)?|[a-z]{{2,}}(?:\.[a-z]{{2,}})+\b)",
-            re.I,
-        ),
+        r"(?i)(?<![\w@])(?:(?:https?|s?ftp|file|ssh|mailto)://?[^\s<>\"]+|www\.[^\s<>\"]+"
+        r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+(?:/[^\s<>\"]*)?"
+        rf"|(?:[a-z0-9-]+\.)+(?:{_TOP_DOMAINS})\b(?!\.[A-Za-z])(?:/[^\s<>\"]*)?|[a-z]{{2,}}(?:\.[a-z]{{2,}})+\b)",
         _net_address,
     ),
     (
-        re.compile(
-            rf"(?P<city>\b[A-Z][a-z]+,\s|\b[A-Z][a-z]+\s(?=[A-Z]{{2}},?\s[0-9]{{5}}\b))(?P<code>{alternatives(STATES)})"
-            rf"(?:(?P<between>,?\s)(?P<zip>[0-9]{{5}}(?:-[0-9]{{4}})?))?(?!\w)"
-        ),
+        rf"(?P<city>\b[A-Z][a-z]+,\s|\b[A-Z][a-z]+\s(?=[A-Z]{{2}},?\s[0-9]{{5}}\b))(?P<code>{alternatives(STATES)})"
+        rf"(?:(?P<between>,?\s)(?P<zip>[0-9]{{5}}(?:-[0-9]{{4}})?))?(?!\w)",
         _state,
     ),
     (
-        re.compile(
-            rf"\b([0-9]{{3,4}})(?=\s(?:[NSEW]\.?\s)?(?:(?:[A-Z][\w']*|[0-9]+(?:st|nd|rd|th))\s){{1,3}}(?:{_STREET})\b)"
-        ),
-        _house,
+        rf"\b([0-9]{{3,4}})(?=\s(?:[NSEW]\.?\s)?(?:(?:[A-Z][\w']*|[0-9]+(?:st|nd|rd|th))\s){{1,3}}(?:{_STREET})\b)",
+        lambda m: numbers.pairs(m[1]),
     ),
     (
-        re.compile(rf"(?<=[a-z] )([NSEW])\.?(?=\s(?:[A-Z][\w']*|[0-9]+(?:st|nd|rd|th))\s(?:{_STREET})\b)"),
+        rf"(?<=[a-z] )([NSEW])\.?(?=\s(?:[A-Z][\w']*|[0-9]+(?:st|nd|rd|th))\s(?:{_STREET})\b)",
         lambda m: dict(N="North", S="South", E="East", W="West")[m[1]],
     ),
     # dates and times, then digits that name something
     *dates.RULES,
-    (re.compile(r"(?<![\w.,])[0-9]{1,3}(?: [0-9]{3}){2,}(?![\w-])"), lambda m: numbers.number(m[0].replace(" ", ","))),
+    (r"(?<![\w.,])[0-9]{1,3}(?: [0-9]{3}){2,}(?![\w-])", lambda m: numbers.number(m[0].replace(" ", ","))),
     (
-        re.compile(
-            r"\b(ISBN|ISSN|EAN|UPC|ISRC)(?:[- ]?1[03])?(?:\s(?:number\s)?(?:is\s)?|:\s?|#\s?)"
-            r"([0-9X][0-9X \u2013-]{6,}[0-9X])\b"
-        ),
-        _book_number,
+        r"\b(ISBN|ISSN|EAN|UPC|ISRC)(?:[- ]?1[03])?(?:\s(?:number\s)?(?:is\s)?|:\s?|#\s?)"
+        r"([0-9X][0-9X \u2013-]{6,}[0-9X])\b",
+        lambda m: f"{initialism(m[1])} {_digit_groups(m[2])}",
     ),
-    (re.compile(r"(?<![\w+])\+[0-9][0-9 ().\u2013-]{6,}[0-9]\b"), _telephone),
-    (re.compile(r"(?<!\w)\(0[0-9]{2,4}\)\s?[0-9]{3,4}[- ]?[0-9]{3,4}\b"), _telephone),
-    (re.compile(r"(?<!\w)(?:1[-. ])?\([0-9]{3}\)[-. ]{0,2}[0-9]{3}[-. \u2013][0-9]{4}\b"), _telephone),
-    (re.compile(r"(?<![\w.,$-])(?:1[-. ])?[0-9]{3}([-. ])[0-9]{3}\1[0-9]{4}(?:-[0-9]{4})?(?![\w-])"), _telephone),
+    (r"(?<![\w+])\+[0-9][0-9 ().\u2013-]{6,}[0-9]\b", _telephone),
+    (r"(?<!\w)\(0[0-9]{2,4}\)\s?[0-9]{3,4}[- ]?[0-9]{3,4}\b", _telephone),
+    (r"(?<!\w)(?:1[-. ])?\([0-9]{3}\)[-. ]{0,2}[0-9]{3}[-. \u2013][0-9]{4}\b", _telephone),
+    (r"(?<![\w.,$-])(?:1[-. ])?[0-9]{3}([-. ])[0-9]{3}\1[0-9]{4}(?:-[0-9]{4})?(?![\w-])", _telephone),
     (
-        re.compile(r"(?<![\w-])((?:1-)?[0-9]{3})-((?=[A-Z0-9-]*[A-Z])(?:[A-Z]+-?)+[A-Z])\b(?<=\w{4})"),
-        _lettered_telephone,
+        r"(?<![\w-])((?:1-)?[0-9]{3})-((?=[A-Z0-9-]*[A-Z])(?:[A-Z]+-?)+[A-Z])\b(?<=\w{4})",
+        lambda m: f"{_digit_groups(m[1])}, {m[2].replace('-', ' ')}",
     ),
-    (re.compile(r"(?<![\w.,$-])[0-9]{3}-(?:[0-9]{4}|[0-9]{2}-[0-9]{4})(?![\w-])(?!\s[=])"), _telephone),
+    (r"(?<![\w.,$-])[0-9]{3}-(?:[0-9]{4}|[0-9]{2}-[0-9]{4})(?![\w-])(?!\s[=])", _telephone),
     (
-        re.compile(
-            r"(?<![\w.,$-])(?:0[0-9]{2,4}[ -][0-9]{3,4}[ -]?[0-9]{3,4}|[0-9]{4}"
-            r"([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4})(?![\w-])"
-        ),
+        r"(?<![\w.,$-])(?:0[0-9]{2,4}[ -][0-9]{3,4}[ -]?[0-9]{3,4}|[0-9]{4}"
+        r"([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4})(?![\w-])",
         _telephone,
     ),
-    (re.compile(r"(?<=\b(?i:call) |\b(?i:dial) )(?:911|999|112|411|311|988|101)\b"), _digits),
+    (r"(?<=\b(?i:call) |\b(?i:dial) )(?:911|999|112|411|311|988|101)\b", _digits),
     (
-        re.compile(
-            r"(?<=\bpin |\bzip )[0-9]{3,}\b|(?<=\bpin is )[0-9]{3,}\b|(?<=\bcode )[0-9]{3,}\b|"
-            r"(?<=\bcode is )[0-9]{3,}\b",
-            re.I,
-        ),
+        r"(?i)(?<=\bpin |\bzip )[0-9]{3,}\b|(?<=\bpin is )[0-9]{3,}\b|(?<=\bcode )[0-9]{3,}\b|"
+        r"(?<=\bcode is )[0-9]{3,}\b",
         _digits,
     ),
-    (re.compile(r"(?<![\w.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w.]*[0-9])"), _dotted_digits),
+    (
+        r"(?<![\w.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w.]*[0-9])",
+        lambda m: " dot ".join(map(numbers.spell_digits, m[0].split("."))),
+    ),
     # equations, money, measures
-    (re.compile(_EQUATION), _equation),
-    (re.compile(rf"(?<![\w.])({NUMBER})\s?[eE]([-−+]?)([0-9]{{1,3}})(?![\w])"), _scientific),
-    (re.compile(rf"~\s?(?=[{re.escape(CURRENCIES)}]?[0-9])"), "about "),
+    (_EQUATION, _equation),
+    (rf"(?<![\w.])({NUMBER})\s?[eE]([-−+]?)([0-9]{{1,3}})(?![\w])", _scientific),
+    (rf"~\s?(?=[{re.escape(CURRENCIES)}]?[0-9])", "about "),
     *quantities.MONEY,
-    (re.compile(r"#(?=[0-9])"), "number "),
-    (re.compile(r"\b([A-Z]{1,3})&([A-Z]{1,3})\b"), lambda m: f"{initialism(m[1])} and {initialism(m[2])}"),
-    (re.compile(r"\b([A-G])#(?!\w)"), r"\1 sharp"),
+    (r"#(?=[0-9])", "number "),
+    (r"\b([A-Z]{1,3})&([A-Z]{1,3})\b", lambda m: f"{initialism(m[1])} and {initialism(m[2])}"),
+    (r"\b([A-G])#(?!\w)", r"\1 sharp"),
     *quantities.MEASURES,
     # names and abbreviations
     *abbreviations.RULES,
-    (re.compile(r"\b(?:[A-Za-z]\.){2,}(?=\W|$)|\b(?:[A-Za-z]\.){2,}[A-Za-z]\b(?![.\w])"), _initials),
-    (re.compile(rf"(?<![\w{JOINER}])[A-Z]\.(?=\s(?:[A-Z]\.|[A-Z][a-z]))"), lambda m: m[0][0]),
-    (re.compile(r"\bU[SK]\b"), lambda m: m[0] if m.string.isupper() else initialism(m[0])),
+    (r"\b(?:[A-Za-z]\.){2,}(?=\W|$)|\b(?:[A-Za-z]\.){2,}[A-Za-z]\b(?![.\w])", _initials),
+    (rf"(?<![\w{JOINER}])[A-Z]\.(?=\s(?:[A-Z]\.|[A-Z][a-z]))", lambda m: m[0][0]),
+    (r"\bU[SK]\b", lambda m: m[0] if m.string.isupper() else initialism(m[0])),
     # numbers
-    (re.compile(r"(?<=[0-9])\s?([×*÷−+])\s?(?=[0-9])"), lambda m: f" {_OPERATORS[m[1]]} "),
-    (re.compile(r"(?<=\^[0-9])\s?-\s?(?=[A-Za-z0-9])"), " minus "),
-    (re.compile(rf"√\s?(?={NUMBER}|[a-z]\b)"), "the square root of "),
-    (re.compile(r"(?<=[0-9A-Za-z)])\^([-+]?)0(?=[0-9])"), r"^\1"),
-    (re.compile(r"((?<![A-Za-z])[A-Za-z]{1,2}|[0-9)]|(?<=[0-9]) )\^([-+]?(?:[0-9]+|[a-z]\b))"), _power),
-    (re.compile(rf"(?<![\w.])[-−](?={NUMBER})"), "minus "),
-    (re.compile(r"±\s?(?=[0-9])"), "plus or minus "),
+    (r"(?<=[0-9])\s?([×*÷−+])\s?(?=[0-9])", lambda m: f" {_OPERATORS[m[1]]} "),
+    (r"(?<=\^[0-9])\s?-\s?(?=[A-Za-z0-9])", " minus "),
+    (rf"√\s?(?={NUMBER}|[a-z]\b)", "the square root of "),
+    (r"(?<=[0-9A-Za-z)])\^([-+]?)0(?=[0-9])", r"^\1"),
+    (r"((?<![A-Za-z])[A-Za-z]{1,2}|[0-9)]|(?<=[0-9]) )\^([-+]?(?:[0-9]+|[a-z]\b))", _power),
+    (rf"(?<![\w.])[-−](?={NUMBER})", "minus "),
+    (r"±\s?(?=[0-9])", "plus or minus "),
+    (r"(?<![\w./])([0-9]+)[ -]([0-9]+)/([0-9]+)(?![\w/]|\.[0-9])", lambda m: numbers.mixed(m[1], m[2], m[3])),
     (
-        re.compile(r"(?<![\w./])([0-9]+)[ -]([0-9]+)/([0-9]+)(?![\w/]|\.[0-9])"),
-        lambda m: numbers.mixed(m[1], m[2], m[3]),
-    ),
-    (
-        re.compile(r"(?<![\w./])([0-9]+)\s?/\s?([0-9]+)(?:st|nd|rd|th)?(?![\w/]|\.[0-9])", re.I),
+        r"(?i)(?<![\w./])([0-9]+)\s?/\s?([0-9]+)(?:st|nd|rd|th)?(?![\w/]|\.[0-9])",
         lambda m: numbers.fraction(m[1], m[2]),
     ),
-    (re.compile(r"(?<![\w.,])([0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}|[0-9]+)(st|nd|rd|th)\b", re.I), _ordinal),
-    (re.compile(r"(?<![A-Za-z0-9])([A-Z])\u2013([A-Z])(?![A-Za-z0-9])"), r"\1 to \2"),
-    (re.compile(rf"(?<![\w-])({NUMBER})(?:\s-\s|[-\u2013]|\s\u2013\s)(?={NUMBER}(?!-?[A-Za-z-]|[0-9]))"), r"\1 to "),
-    (re.compile(r"(?<=[0-9])[-\u2013](?=[0-9])"), " "),
-    (re.compile(r"(?<=[A-Za-z])[-\u2013](?=[0-9])|(?<=[0-9])[-\u2013](?=[A-Za-z])"), " "),
-    (re.compile(r"(?<=[A-Za-z])\u2013(?=[A-Za-z])"), "-"),
-    (re.compile(rf"(?<![\w.])({NUMBER})\s?(bn|mn|tn)(?!\w)"), lambda m: f"{m[1]} {quantities.SCALE[m[2]]}"),
-    (re.compile(r"(?<![\w.])(?:[A-Za-z]+[0-9]+|[0-9]+[A-Za-z]+)[A-Za-z0-9]*(?![\w])"), _serial),
-    (
-        re.compile(r"(?<![0-9.])[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}(?![0-9])(?:\.[0-9]+)?"),
-        lambda m: f" {numbers.number(m[0])} ",
-    ),
-    (re.compile(r"(?<=[0-9]),0(?=[0-9])|(?<=[0-9]),(?=[0-9]{4})"), lambda m: ", " + m[0][1:]),
-    (re.compile(r"(?<![0-9.])[0-9]*(?:\.[0-9]+)+"), lambda m: f" {numbers.decimal(m[0])} "),
-    (re.compile(r"(?<![0-9])[0-9]{4}(?![0-9])|[0-9]+"), _integer),
+    (r"(?i)(?<![\w.,])([0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}|[0-9]+)(st|nd|rd|th)\b", _ordinal),
+    (r"(?<![A-Za-z0-9])([A-Z])\u2013([A-Z])(?![A-Za-z0-9])", r"\1 to \2"),
+    (rf"(?<![\w-])({NUMBER})(?:\s-\s|[-\u2013]|\s\u2013\s)(?={NUMBER}(?!-?[A-Za-z-]|[0-9]))", r"\1 to "),
+    (r"(?<=[0-9])[-\u2013](?=[0-9])", " "),
+    (r"(?<=[A-Za-z])[-\u2013](?=[0-9])|(?<=[0-9])[-\u2013](?=[A-Za-z])", " "),
+    (r"(?<=[A-Za-z])\u2013(?=[A-Za-z])", "-"),
+    (rf"(?<![\w.])({NUMBER})\s?(bn|mn|tn)(?!\w)", lambda m: f"{m[1]} {quantities.SCALE[m[2]]}"),
+    (r"(?<![\w.])(?:[A-Za-z]+[0-9]+|[0-9]+[A-Za-z]+)[A-Za-z0-9]*(?![\w])", _serial),
+    (r"(?<![0-9.])[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}(?![0-9])(?:\.[0-9]+)?", lambda m: f" {numbers.number(m[0])} "),
+    (r"(?<=[0-9]),0(?=[0-9])|(?<=[0-9]),(?=[0-9]{4})", lambda m: ", " + m[0][1:]),
+    (r"(?<![0-9.])[0-9]*(?:\.[0-9]+)+", lambda m: f" {numbers.decimal(m[0])} "),
+    (r"(?<![0-9])[0-9]{4}(?![0-9])|[0-9]+", _integer),
     # signs
-    (re.compile(r"(?<=[A-Za-z])\.(?=[a-z]{2,})"), " dot "),
-    (re.compile(r"\b(and)/(or)\b", re.I), r"\1 \2"),
+    (r"(?<=[A-Za-z])\.(?=[a-z]{2,})", " dot "),
+    (r"(?i)\b(and)/(or)\b", r"\1 \2"),
 )
 """In this order; what they leave, the library reads."""
+_COMPILED = tuple((re.compile(pattern), replacement) for pattern, replacement in _RULES)

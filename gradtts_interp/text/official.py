@@ -7,7 +7,6 @@ punctuation is not looked up, unknown characters vanish (here with a warning).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from anyascii import anyascii
 
@@ -21,12 +20,8 @@ _ASCII: dict[str, str] = TABLES["official characters"]
 """Where the official transliteration differs from anyascii, among characters that English text has."""
 
 
-@dataclass(frozen=True)
-class Piece:
-    """One stretch of the official token sequence: a dictionary word, spelled text, inline phones or a space."""
-
-    text: str
-    tokens: tuple[str, ...]
+Piece = tuple[str, tuple[str, ...]]
+"""One stretch of the official token sequence, a dictionary word, spelled text, inline phones or a space; its tokens."""
 
 
 def to_ascii(text: str) -> str:
@@ -117,25 +112,25 @@ def pieces_of(text: str, lexicon: Lexicon) -> tuple[list[Piece], list[str]]:
     while text and (match := _INLINE.match(text)):
         pieces += _spell(clean(match[1]), lost)
         inline = _keep(["@" + phone for phone in match[2].split()], lost)
-        pieces += [Piece("{" + match[2] + "}", inline)] if inline else []
+        pieces += [("{" + match[2] + "}", inline)] if inline else []
         text = match[3]
     if text:
         for word in clean(text).split(" "):
             found = lexicon.lookup(word)
             if found:
-                pieces.append(Piece(word, tuple("@" + phone for phone in found[0])))
+                pieces.append((word, tuple("@" + phone for phone in found[0])))
             elif word.startswith("{"):
                 lost.append(word)
             else:
                 pieces += _spell(word, lost)
-            pieces.append(Piece(SPACE, (SPACE,)))
-    if pieces and pieces[-1].tokens == (SPACE,):
+            pieces.append((SPACE, (SPACE,)))
+    if pieces and pieces[-1][1] == (SPACE,):
         pieces.pop()
     return pieces, lost
 
 
 def _spell(text: str, lost: list[str]) -> list[Piece]:
-    return [Piece(part, _keep(part, lost)) for part in re.findall(" |[^ ]+", text)]
+    return [(part, _keep(part, lost)) for part in re.findall(" |[^ ]+", text)]
 
 
 def _keep(symbols: str | list[str], lost: list[str]) -> tuple[str, ...]:

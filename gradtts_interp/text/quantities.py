@@ -134,43 +134,36 @@ def _bearing(match: re.Match[str]) -> str:
 
 
 MEASURES: tuple[Rule, ...] = (
-    (re.compile(rf"(?<=[0-9])(\s?{UNIT})(?:\s?\u2013\s?|-)(?=[-−]?{NUMBER}\s?{UNIT}(?!\w))"), r"\1 to "),
+    (rf"(?<=[0-9])(\s?{UNIT})(?:\s?\u2013\s?|-)(?=[-−]?{NUMBER}\s?{UNIT}(?!\w))", r"\1 to "),
     (
-        re.compile(rf"(?<=[a-z])/((?:{_BELOW})(?<=[23])|min|hr|sec|yr|wk|km|kg)(?![\w/])"),
+        rf"(?<=[a-z])/((?:{_BELOW})(?<=[23])|min|hr|sec|yr|wk|km|kg)(?![\w/])",
         lambda m: f" per {_one_unit(m[1], several=False, below=True)}",
     ),
-    (re.compile(rf"""\b([0-9]+)'\s?({NUMBER})(?:"|'')"""), lambda m: f"{amount(m[1])} foot {amount(m[2])}"),
-    (re.compile(rf"""({NUMBER})°\s?(?:([0-9]+)'\s?)?(?:({NUMBER})"\s?)?([NSEW])(?![\w.])"""), _bearing),
-    (re.compile(rf"""({NUMBER})°\s?([0-9]+)'(?:\s?({NUMBER})")?()"""), _bearing),
+    (rf"""\b([0-9]+)'\s?({NUMBER})(?:"|'')""", lambda m: f"{amount(m[1])} foot {amount(m[2])}"),
+    (rf"""({NUMBER})°\s?(?:([0-9]+)'\s?)?(?:({NUMBER})"\s?)?([NSEW])(?![\w.])""", _bearing),
+    (rf"""({NUMBER})°\s?([0-9]+)'(?:\s?({NUMBER})")?()""", _bearing),
     (
-        re.compile(r"\b([0-9]+)\s?h\s?([0-9]{1,2})\s?(?:m|min)?(?!\w)"),
+        r"\b([0-9]+)\s?h\s?([0-9]{1,2})\s?(?:m|min)?(?!\w)",
         lambda m: f"{amount(m[1])} hour{'s' * (m[1] != '1')} {amount(m[2])} minute{'s' * (m[2] != '1')}",
     ),
     (
-        re.compile(
-            rf"(?<![\w.])(?P<amount>{_RANGE})(?P<glue>\s?|-)(?P<scale>)(?P<unit>in)(?:(?P<stop>\.)(?= [a-z(×]"
-            rf"|[,;)])|(?=[,;)]|\.?$| (?:tall|wide|long|high|deep|thick|by|x)\b))"
-        ),
+        rf"(?<![\w.])(?P<amount>{_RANGE})(?P<glue>\s?|-)(?P<scale>)(?P<unit>in)(?:(?P<stop>\.)(?= [a-z(×]"
+        rf"|[,;)])|(?=[,;)]|\.?$| (?:tall|wide|long|high|deep|thick|by|x)\b))",
         _measure,
     ),
-    (re.compile(rf"(?<![\w.])(?P<amount>{_RANGE})(?P<glue>-?)(?P<scale>)(?P<unit>in)(?P<stop>\.?)(?!\w)"), _measure),
+    (rf"(?<![\w.])(?P<amount>{_RANGE})(?P<glue>-?)(?P<scale>)(?P<unit>in)(?P<stop>\.?)(?!\w)", _measure),
     (
-        re.compile(
-            rf"(?<![\w.])(?P<amount>{_RANGE})(?P<glue>\s?|-)(?:(?P<scale>{_SCALES})\s)?(?P<unit>{UNIT})"
-            rf"(?P<stop>\.(?!\w))?(?![\w'^&])"
-        ),
+        rf"(?<![\w.])(?P<amount>{_RANGE})(?P<glue>\s?|-)(?:(?P<scale>{_SCALES})\s)?(?P<unit>{UNIT})"
+        rf"(?P<stop>\.(?!\w))?(?![\w'^&])",
         _measure,
     ),
+    (rf"(?<=foot |feet )(?P<amount>{NUMBER})(?P<glue> )(?P<scale>)(?P<unit>in)(?P<stop>\.?)(?!\w)", _measure),
     (
-        re.compile(rf"(?<=foot |feet )(?P<amount>{NUMBER})(?P<glue> )(?P<scale>)(?P<unit>in)(?P<stop>\.?)(?!\w)"),
-        _measure,
-    ),
-    (
-        re.compile(rf"(?<![\w./])({_RANGE})/({alternatives(set(_ONLY_BELOW) - {'d', 'A', 'in'})}|yr|wk|mo|hr)\b"),
+        rf"(?<![\w./])({_RANGE})/({alternatives(set(_ONLY_BELOW) - {'d', 'A', 'in'})}|yr|wk|mo|hr)\b",
         lambda m: f"{amount(m[1])} per {_one_unit(m[2], several=False, below=True)}",
     ),
-    (re.compile(rf"""(?<![\w.'])({_MIXED})"(?!\w)"""), _inches),
-    (re.compile(r"""(?<![\w.'])([0-9]+)'(?![\w'])"""), _feet),
+    (rf"""(?<![\w.'])({_MIXED})"(?!\w)""", _inches),
+    (r"""(?<![\w.'])([0-9]+)'(?![\w'])""", _feet),
 )
 
 # -- money ------------------------------------------------------------------------------------------------------------
@@ -232,28 +225,22 @@ _SIGNS = re.escape(CURRENCIES)
 _OWN = rf"(?:[\s-]?(?P<own>(?i:{_MONEY_SCALES}))(?!\w))?"
 MONEY: tuple[Rule, ...] = (
     (
-        re.compile(
-            rf"(?P<minus>(?<![\w)])[-−+])?{_COUNTRY}(?P<sign>[{_SIGNS}])\s?(?P<minus2>[-−])?(?P<first>{_MONEY_NUMBER})"
-            rf"(?:{_OWN}\s?(?:-|–)\s?(?P<again>[{_SIGNS}])?(?P<last>{_MONEY_NUMBER}))?(?![0-9]){_MAGNITUDE}{_PER}"
-        ),
+        rf"(?P<minus>(?<![\w)])[-−+])?{_COUNTRY}(?P<sign>[{_SIGNS}])\s?(?P<minus2>[-−])?(?P<first>{_MONEY_NUMBER})"
+        rf"(?:{_OWN}\s?(?:-|–)\s?(?P<again>[{_SIGNS}])?(?P<last>{_MONEY_NUMBER}))?(?![0-9]){_MAGNITUDE}{_PER}",
         lambda m: _money(m) if not m["minus2"] else "minus " + _money(m),
     ),
     (
-        re.compile(
-            rf"(?P<minus>(?<![\w)])[-−+])?(?<![\w.,])(?P<first>{_MONEY_NUMBER})"
-            rf"(?:\s?(?:-|–)\s?(?P<last>{_MONEY_NUMBER}))?{_MAGNITUDE}\s?(?:(?P<sign>[{_SIGNS}])(?![0-9])|"
-            rf"(?P<code>{_CODE})\b){_PER}"
-        ),
+        rf"(?P<minus>(?<![\w)])[-−+])?(?<![\w.,])(?P<first>{_MONEY_NUMBER})"
+        rf"(?:\s?(?:-|–)\s?(?P<last>{_MONEY_NUMBER}))?{_MAGNITUDE}\s?(?:(?P<sign>[{_SIGNS}])(?![0-9])|"
+        rf"(?P<code>{_CODE})\b){_PER}",
         _money,
     ),
     (
-        re.compile(
-            rf"\b(?P<code>{_CODE})\s?(?P<minus>[-−])?(?P<first>{_MONEY_NUMBER})"
-            rf"(?:\s?(?:-|–)\s?(?P<last>{_MONEY_NUMBER}))?{_MAGNITUDE}{_PER}"
-        ),
+        rf"\b(?P<code>{_CODE})\s?(?P<minus>[-−])?(?P<first>{_MONEY_NUMBER})"
+        rf"(?:\s?(?:-|–)\s?(?P<last>{_MONEY_NUMBER}))?{_MAGNITUDE}{_PER}",
         _money,
     ),
-    (re.compile(rf"(?<![\w.])({NUMBER})\s?¢"), lambda m: f"{numbers.number(m[1])} cent{'' if m[1] == '1' else 's'}"),
-    (re.compile(r"(?<![\w.])([0-9]{1,2})p(?!\w|\.\w)"), lambda m: f"{numbers.number(m[1])} pence"),
+    (rf"(?<![\w.])({NUMBER})\s?¢", lambda m: f"{numbers.number(m[1])} cent{'' if m[1] == '1' else 's'}"),
+    (r"(?<![\w.])([0-9]{1,2})p(?!\w|\.\w)", lambda m: f"{numbers.number(m[1])} pence"),
 )
 """Rules for money; they come before those for measures."""

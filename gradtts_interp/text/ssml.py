@@ -9,6 +9,7 @@ Source: W3C, Speech Synthesis Markup Language 1.1.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
@@ -16,9 +17,9 @@ from xml.parsers import expat
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.text import numbers
+from gradtts_interp.text.characters import TABLES
 from gradtts_interp.text.frontend import TextFrontend, TokenizedText
-from gradtts_interp.text.ipa import ipa_to_arpabet
-from gradtts_interp.text.lexicon import Lexicon
+from gradtts_interp.text.lexicon import VOWELS, Lexicon
 from gradtts_interp.text.pronounce import letter_names
 from gradtts_interp.text.symbols import ARPABET
 
@@ -47,6 +48,15 @@ VOLUMES_DB = {
     "silent": VOLUME_LIMITS_DB[0], "x-soft": -12.0, "soft": -6.0, "medium": 0.0, "default": 0.0, "loud": 4.0,
     "x-loud": 8.0,
 }  # fmt: skip
+
+STRESS = {"ˈ": "1", "'": "1", "ˌ": "2", ",": "2"}
+IGNORED = frozenset(" .‿ːˑ\u0361\u035c\u0329\u0325\u02b0\u032f")
+"""Syllable dots, length, ties, syllabic and voiceless marks, aspiration: none of them is told apart in English."""
+
+_VOWELS: dict[str, str] = TABLES["ipa vowels"]
+_SOUNDS = _VOWELS | TABLES["ipa consonants"]
+_LONGEST = max(map(len, _SOUNDS))
+_REDUCED = frozenset("əɚɨɐ")
 
 
 @dataclass(frozen=True)
@@ -121,9 +131,8 @@ def tokenize_line(frontend: TextFrontend, line: str) -> tuple[TokenizedText, Dir
         if passage.pause_seconds is not None:
             pauses[len(manners)] = pauses.get(len(manners), 0.0) + passage.pause_seconds
     if len(manners) != len(tokenized.words):
-        raise InputError(
-            f"SSML: {len(tokenized.words)} words, but {len(manners)} between the tags; expected tags around whole words"
-        )
+        found = f"{len(tokenized.words)} words, but {len(manners)} between the tags"
+        raise InputError(f"SSML: {found}; expected tags around whole words")
     return replace(tokenized, text=line), Directions(tuple(manners), pauses)
 
 
@@ -149,16 +158,6 @@ def parse_ssml(text: str) -> tuple[Passage, ...]:
     return _Reader().read(text)
 
 
-@dataclass
-class _Open:
-    """An element that is not closed yet."""
-
-    name: str
-    manner: Manner
-    convert: Callable[[str], str] | None = None
-    heard: str = ""
-
-
 class _Reader:
     """Collects passages while expat goes through the text."""
 
@@ -169,7 +168,8 @@ class _Reader:
         self.parser.EndElementHandler = self.end
         self.parser.CharacterDataHandler = self.text
         self.parser.StartDoctypeDeclHandler = lambda *_: self.refuse("a document type is not supported; leave it out")
-        self.open: list[_Open] = []
+        self.open: list[tuple[str, Manner, Callable[[str], str] | None]] = []
+        self.heard = ""  # by the element that converts its text; there is none inside it
         self.passages: list[Passage] = []
 
     def read(self, text: str) -> tuple[Passage, ...]:
@@ -194,9 +194,9 @@ class _Reader:
             self.refuse("<speak> stands once, around everything")
         if len(self.open) >= DEEPEST:
             self.refuse(f"elements within elements, more than {DEEPEST} deep")
-        if self.open and (self.open[-1].convert or self.open[-1].name == "break"):
-            self.refuse(f"<{name}> inside <{self.open[-1].name}>; expected plain text there")
-        manner = self.open[-1].manner if self.open else Manner()
+        around, manner, converts = self.open[-1] if self.open else ("", Manner(), None)
+        if converts or around == "break":
+            self.refuse(f"<{name}> inside <{around}>; expected plain text there")
         try:
             if name == "prosody":
                 manner = _manner(manner, attributes)
@@ -205,28 +205,29 @@ class _Reader:
                 self.passages.append(Passage("", manner, _pause(attributes)))
         except InputError as error:
             self.refuse(f"<{name}>: {error}")
-        self.open.append(_Open(name, manner, convert))
+        self.open.append((name, manner, convert))
 
     def text(self, text: str) -> None:
-        inside = self.open[-1]
-        if inside.name == "break" and text.strip():
+        name, manner, convert = self.open[-1]
+        if name == "break" and text.strip():
             self.refuse(f"<break> holds {text.strip()[:40]!r}; expected <break/>")
-        if inside.convert is not None:
-            inside.heard += text
+        if convert is not None:
+            self.heard += text
         elif text:
             if "{" in text or "}" in text:
                 self.refuse("a brace in the text; expected <phoneme> for a pronunciation")
-            self.passages.append(Passage(" ".join(text.split("\n")), inside.manner))
+            self.passages.append(Passage(" ".join(text.split("\n")), manner))
 
     def end(self, name: str) -> None:
-        closed = self.open.pop()
-        if closed.convert is not None:
+        _, manner, convert = self.open.pop()
+        if convert is not None:
+            heard, self.heard = self.heard.strip(), ""
             try:
-                self.passages.append(Passage(closed.convert(closed.heard.strip()), closed.manner))
+                self.passages.append(Passage(convert(heard), manner))
             except InputError as error:
                 self.refuse(f"<{name}>: {error}")
         elif name in ("p", "s") and not re.search(r"[.!?]\s*$", "".join(p.text for p in self.passages)):
-            self.passages.append(Passage(". ", closed.manner))
+            self.passages.append(Passage(". ", manner))
 
 
 # -- values ---------------------------------------------------------------------------------------------------------
@@ -237,9 +238,8 @@ def _pause(attributes: Mapping[str, str]) -> float:
         found = re.fullmatch(r"\+?(\d*\.?\d+)(ms|s)", attributes["time"].strip())
         seconds = float(found[1]) / (1000 if found[2] == "ms" else 1) if found else -1.0
         if not 0 <= seconds <= LONGEST_PAUSE_SECONDS:
-            raise InputError(
-                f"time {attributes['time']!r}; expected such as 300ms or 1.5s, up to {LONGEST_PAUSE_SECONDS:g} s"
-            )
+            most = f"up to {LONGEST_PAUSE_SECONDS:g} s"
+            raise InputError(f"time {attributes['time']!r}; expected such as 300ms or 1.5s, {most}")
         return seconds
     return _named("strength", attributes.get("strength", "medium"), PAUSES_SECONDS)
 
@@ -344,6 +344,50 @@ def _ordinal(text: str) -> str:
     if not found:
         raise InputError(f"{text!r}; expected a number such as 3 or 21st")
     return numbers.ordinal(found[1].replace(",", ""))
+
+
+def ipa_to_arpabet(text: str) -> tuple[str, ...]:
+    """Read a word in IPA as ARPAbet with stress digits.
+
+    A stress mark belongs to the next vowel; vowels without one are unstressed. A word without any mark is stressed on
+    its first vowel that is not reduced, since English words have one.
+
+    Args:
+        text: Such as ``həˈloʊ``; ties, length and syllable dots may stand in it. British vowels become the nearest
+            American ones.
+
+    Returns:
+        Phones.
+
+    Raises:
+        InputError: A sign is none of the sounds of English, or there is no sound at all.
+    """
+    plain = "".join(c for c in unicodedata.normalize("NFD", text.strip().strip("/[]")) if c not in IGNORED)
+    phones: list[str] = []
+    reduced: list[bool] = []
+    stress, marked, at = "0", False, 0
+    while at < len(plain):
+        if plain[at] in STRESS:
+            stress, marked, at = STRESS[plain[at]], True, at + 1
+            continue
+        sound = next((plain[at : at + n] for n in range(_LONGEST, 0, -1) if plain[at : at + n] in _SOUNDS), None)
+        if sound is None:
+            sign = plain[at]
+            raise InputError(f"IPA {text!r}: {sign!r} (U+{ord(sign):04X}) is no sound of English that is known here")
+        if sound in ("ər", "əɹ") and plain[at + 2 : at + 3] in _VOWELS:
+            sound = sound[:-1]  # an r before a vowel starts the next syllable
+        for phone in _SOUNDS[sound].split():
+            phones.append(phone + stress if phone in VOWELS else phone)
+            reduced.append(sound[0] in _REDUCED)
+            stress = "0" if phone in VOWELS else stress
+        at += len(sound)
+    if not phones:
+        raise InputError(f"IPA {text!r}: no sound; expected such as həˈloʊ")
+    vowels = [i for i, phone in enumerate(phones) if phone[-1].isdigit()]
+    if vowels and not marked:
+        first = next((i for i in vowels if not reduced[i]), vowels[0])
+        phones[first] = phones[first][:-1] + "1"
+    return tuple(phones)
 
 
 SAY_AS: dict[str, Callable[[str], str]] = {

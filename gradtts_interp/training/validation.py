@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gradtts_interp.files import atomic_path
-from gradtts_interp.interpolation.attention.recorder import StyleMassRecorder, mass_plane
+from gradtts_interp.interpolation.attention import StyleMassRecorder, mass_plane
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD, extract_contour
 from gradtts_interp.pitch.masks import pitch_mask

@@ -13,8 +13,7 @@ from tiny import TINY, TINY_STYLE, tiny_pipeline, tiny_style
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
-from gradtts_interp.interpolation.attention.maps import MapOptions
-from gradtts_interp.interpolation.attention.recorder import StyleMassRecorder, mass_plane
+from gradtts_interp.interpolation.attention import MapOptions, StyleMassRecorder, mass_plane
 from gradtts_interp.interpolation.conditioning import region_mask
 from gradtts_interp.models.style_attention import StyleAttnProcessor
 from gradtts_interp.plots.attention import plot_layers, plot_phonemes
@@ -217,8 +216,8 @@ TEN_SECONDS = """
 import resource, sys
 import torch
 from gradtts_interp.interpolation import shares
-from gradtts_interp.interpolation.attention.maps import MapOptions
-from gradtts_interp.interpolation.attention.recorder import StyleMassRecorder, mass_plane
+from gradtts_interp.interpolation.attention import MapOptions
+from gradtts_interp.interpolation.attention import StyleMassRecorder, mass_plane
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.styles import style_of_samples
 

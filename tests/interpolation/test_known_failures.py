@@ -36,7 +36,7 @@ from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.conditioning import encode_styles, pad_ids, read_style, region_mask
 from gradtts_interp.interpolation.mechanisms import Shares, make_plan
 from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
-from gradtts_interp.interpolation.scoring import Frames, make_score
+from gradtts_interp.interpolation.scoring import make_score
 from gradtts_interp.models.style_attention import StyleCrossAttention
 from gradtts_interp.models.style_context import StyleTokens, join, pool_plane
 from gradtts_interp.pipeline import GradTTSInterpPipeline
@@ -61,7 +61,7 @@ def voices(request):
 def reading(tts, style):
     """One style laid out over 64 frames."""
     texts = pad_ids([tts.frontend(TEXT).ids], tts.device)
-    size = int(texts.lengths[0])
+    size = int(texts[1][0])
     durations = torch.full((1, size), FRAMES // size)
     durations[0, -1] += FRAMES - int(durations.sum())
     with torch.no_grad():
@@ -76,7 +76,7 @@ def score_of(tts, readings, plane=None, mechanisms=(), *, guidance=0.0, frames=F
     region = None if frames == FRAMES else mask
     with torch.no_grad():
         plan = make_plan(readings, shared, mechanisms)
-        return make_score(tts.model, plan, Frames(mask, region), guidance=guidance)(x, torch.tensor([0.5]))
+        return make_score(tts.model, plan, mask, region=region, guidance=guidance)(x, torch.tensor([0.5]))
 
 
 def plane_of(weight):

@@ -20,9 +20,9 @@ from gradtts_interp.interpolation.mechanisms import (
     make_plan,
     plan_evaluations,
 )
-from gradtts_interp.interpolation.scoring import Frames, make_score, stack_contexts
+from gradtts_interp.interpolation.scoring import make_score
 from gradtts_interp.models.blocks import RegionGroupNorm, Rezero
-from gradtts_interp.models.style_context import StyleTokens, join
+from gradtts_interp.models.style_context import StyleTokens
 
 FRAMES = 192
 A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
@@ -59,7 +59,7 @@ def over_time(values: torch.Tensor) -> torch.Tensor:
 
 SECOND_HALF = over_time((torch.arange(FRAMES) >= FRAMES // 2).float())
 HIGH_HALF = (torch.arange(80) >= 40).float()[:, None].expand(-1, FRAMES).contiguous()
-WHOLE = Frames(torch.ones(1, 1, FRAMES))
+WHOLE = torch.ones(1, 1, FRAMES)
 
 
 def score_of(model, plan: Plan, *, guidance: float = 0.0, t: float = 0.5, x: torch.Tensor | None = None):
@@ -206,27 +206,6 @@ def test_envelope_and_level_are_blended_at_their_own_pitch():
     torch.testing.assert_close(swapped[..., 2:].diff(dim=1), tilts[1].diff(dim=0)[None, :, 2:])
 
 
-def test_each_item_has_its_own_dominant_style(readings):
-    pair = [
-        replace(r, mu=r.mu.repeat(2, 1, 1), prosody=r.prosody.repeat(2, 1), tokens=repeated(r.tokens)) for r in readings
-    ]
-    weight = torch.tensor([0.2, 0.8])[:, None, None].expand(2, 80, FRAMES)
-    plane = torch.stack([1 - weight, weight], dim=1)
-    plan = make_plan(pair, Shares(plane, plane, plane, plane, plane.mean((2, 3))), ())
-    torch.testing.assert_close(plan.mu[0], readings[0].mu[0])
-    torch.testing.assert_close(plan.mu[1], readings[1].mu[0])
-    assert plan.branches[0].context.share[:, :, 0, 0].tolist() == [[1, 0], [0, 1]]
-
-
-def repeated(tokens):
-    return replace(
-        tokens,
-        tokens=tokens.tokens.repeat(2, 1, 1),
-        weight=tokens.weight.repeat(2, 1),
-        pooled=tokens.pooled.repeat(2, 1),
-    )
-
-
 def test_three_styles_blend_as_well(model, readings):
     third = [*readings, readings[0]]
     plane = torch.full((1, 3, 80, FRAMES), 1 / 3)
@@ -256,19 +235,6 @@ def test_guidance_moves_away_from_the_null_style(model, readings):
     torch.testing.assert_close(
         score_of(model, plan, guidance=2.0), conditional + 2 * (conditional - unconditional), atol=1e-4, rtol=1e-4
     )
-
-
-def test_stacked_contexts_read_as_they_did_alone(readings):
-    short = join([readings[0].tokens])
-    shared = join([r.tokens for r in readings], shares_of(SECOND_HALF).timbre)
-    both = stack_contexts([shared, short])
-    for i, alone in enumerate((shared, short)):
-        bias, answered = both.site_bias(10, 8)
-        own, own_answered = alone.site_bias(10, 8)
-        keys = own.shape[-1]
-        torch.testing.assert_close(bias[i, :, :keys], own[0].expand(80, -1))
-        assert (bias[i, :, keys:] <= -1e4).all() and torch.equal(answered[i], own_answered[0].expand(80, -1))
-    assert stack_contexts([None, short]) is None
 
 
 @pytest.mark.parametrize("guidance", [-1.0, float("nan"), float("inf")])

@@ -12,7 +12,6 @@ from tiny import tiny_pipeline as make_pipeline
 from gradtts_interp.diffusion.schedule import signal
 from gradtts_interp.interpolation.conditioning import read_style
 from gradtts_interp.interpolation.mixture import BLOCK_FRAMES, mix_openly, mixture_score, state_probabilities
-from gradtts_interp.interpolation.scoring import Frames
 
 STYLES = [tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)]
 SWITCH = 0.1
@@ -83,7 +82,7 @@ def test_the_score_is_the_gradient_of_the_density_of_the_mixture(model, monkeypa
     squares = ((x - mixture.mean)[:, None] - centres).square().sum((2, 3))
     density = (mixture.prior.log() - squares / 2).logsumexp(1).sum()
     (expected,) = torch.autograd.grad(density, x)
-    found = mixture_score(model, mixture, Frames(torch.ones(1, 1, BLOCK_FRAMES)))(x, t)
+    found = mixture_score(model, mixture, torch.ones(1, 1, BLOCK_FRAMES))(x, t)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 

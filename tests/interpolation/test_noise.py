@@ -17,7 +17,6 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.noise import tuner
 from gradtts_interp.interpolation.noise.objectives import style_key_sets
-from gradtts_interp.interpolation.noise.optimiser import Descent, item_norm, moved_part, within_move
 from gradtts_interp.interpolation.noise.settings import (
     WINDOWS_BY_PITCH,
     WINDOWS_BY_SHARE,
@@ -25,7 +24,12 @@ from gradtts_interp.interpolation.noise.settings import (
     NoiseWindow,
     parse_tuning,
 )
-from gradtts_interp.interpolation.noise.tuner import plan_visits, solver_times
+from gradtts_interp.interpolation.noise.tuner import (
+    Descent,
+    moved_part,
+    plan_visits,
+    solver_times,
+)
 from gradtts_interp.interpolation.shares import PitchRegion
 from gradtts_interp.models.style_attention import StyleAttnProcessor
 
@@ -167,16 +171,6 @@ def test_the_move_is_bounded(pipeline, untuned, target):
     assert speech.tuning.move <= 0.1 + 1e-4
 
 
-def test_moves_end_on_the_shell_within_a_cap():
-    torch.manual_seed(0)
-    anchor, x = torch.randn(3, 80, 10), torch.randn(3, 80, 10)
-    kept = within_move(x, anchor, torch.tensor([0.2, 0.0, 2.0])[:, None, None])
-    moved = moved_part(kept, anchor)[:, 0, 0]
-    assert moved[0] == pytest.approx(0.2, abs=1e-4) and moved[1] == pytest.approx(0, abs=1e-3)
-    torch.testing.assert_close(item_norm(kept), item_norm(anchor))
-    torch.testing.assert_close(kept[2], x[2] * (item_norm(anchor) / item_norm(x))[2])  # far from its bound
-
-
 def test_a_step_has_its_length_and_goes_against_the_gradient():
     torch.manual_seed(0)
     noise, gradient, far = torch.randn(2, 80, 10), 9 * torch.randn(2, 80, 10), torch.full((2, 1, 1), 2.0)
@@ -201,7 +195,7 @@ def test_a_step_in_vain_is_not_taken_and_halves_the_next_and_three_end_it():
 
 
 def test_after_steps_in_vain_the_noise_is_left_alone(pipeline, untuned, monkeypatch):
-    monkeypatch.setattr("gradtts_interp.interpolation.noise.optimiser.LEAST_GAIN", 1e6)
+    monkeypatch.setattr("gradtts_interp.interpolation.noise.tuner.LEAST_GAIN", 1e6)
     speech = speak(pipeline, replace(QUICK, windows=(replace(EARLY, steps=6),)))
     assert [s.taken for s in speech.tuning.steps] == [False] * 3
     assert np.array_equal(speech.mel, untuned.mel) and np.array_equal(speech.noise, untuned.noise)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny import TINY, tiny_model, tiny_style
 
-from gradtts_interp.interpolation.attention.recorder import MassObserver
+from gradtts_interp.interpolation.attention import MassObserver
 from gradtts_interp.interpolation.noise.objectives import (
     ATTENTION_OBJECTIVES,
     OBJECTIVES,

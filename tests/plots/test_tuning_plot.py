@@ -8,7 +8,7 @@ from tiny import TINY, tiny_pipeline, tiny_style
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.noise import NoiseTuning
-from gradtts_interp.interpolation.noise.trace import TuningTrace
+from gradtts_interp.interpolation.noise.settings import TuningTrace
 from gradtts_interp.plots.tuning import plot_tuning
 
 

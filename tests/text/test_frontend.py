@@ -3,8 +3,8 @@ from fuzz_targets import TEXT
 from hypothesis import given, settings
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.text import N_VOCAB, TextFrontend, Word, ids_of
-from gradtts_interp.text.frontend import PAUSES, check_text
+from gradtts_interp.text.frontend import PAUSES, TextFrontend, Word, check_text
+from gradtts_interp.text.symbols import N_VOCAB, ids_of
 
 DEMO = TextFrontend(add_blank=False, word_boundaries=False)
 FRONTENDS = {"default": TextFrontend(), "official": TextFrontend("official"), "demo": DEMO}
@@ -71,13 +71,6 @@ def test_unknown_words_are_listed_once():
     assert unknown == [("zyxgor", "letter_to_sound"), ("XQZ", "spelled")]
     word = result.words[1]
     assert result.out_of_dictionary[0].phones == tuple(t[1:] for t in result.tokens[word.token_start : word.token_stop])
-
-
-def test_additions_are_used(tmp_path):
-    path = tmp_path / "more.txt"
-    path.write_text("ZYXGOR  Z IH1 K\n")
-    result = TextFrontend(additions=path)("zyxgor")
-    assert result.tokens == ("@Z", "@IH1", "@K") and result.out_of_dictionary == ()
 
 
 @pytest.mark.parametrize("name", ["default", "official", "demo"])

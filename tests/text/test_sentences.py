@@ -51,3 +51,9 @@ def test_long_text_keeps_every_word_in_little_time(text):
     kept = "".join("".join(parts).split())
     assert [c for c in kept if c.isalnum()] == [c for c in long if c.isalnum()]
     assert all(any(c.isalnum() for c in part) for part in parts)
+
+
+def test_what_cannot_be_spoken_is_left_out_with_a_word(caplog):
+    assert list(split_sentences(" ... \n\n ?! ")) == []
+    assert list(split_sentences("One. \U0001f600\U0001f600! Two.")) == ["One.", "Two."]
+    assert "'\U0001f600\U0001f600!' is left out: there is nothing in it to speak" in caplog.text

@@ -5,7 +5,7 @@ from tables import cases
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.text.frontend import TextFrontend
-from gradtts_interp.text.ssml import MOST_CHARACTERS, Manner, is_ssml, parse_ssml, tokenize_line
+from gradtts_interp.text.ssml import MOST_CHARACTERS, Manner, ipa_to_arpabet, is_ssml, parse_ssml, tokenize_line
 
 FRONTEND = TextFrontend(add_blank=False, word_boundaries=False)
 
@@ -126,3 +126,22 @@ def test_too_much_and_too_deep():
         parse_ssml(f"<speak>{'a' * MOST_CHARACTERS}</speak>")
     with pytest.raises(InputError, match="more than 32 deep"):
         parse_ssml("<speak>" + "<p>" * 40 + "a" + "</p>" * 40 + "</speak>")
+
+
+@pytest.mark.parametrize(("written", "phones"), cases("ipa.tsv"))
+def test_ipa_is_read_as_arpabet(written, phones):
+    assert " ".join(ipa_to_arpabet(written)) == phones
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("kʘt", r"'ʘ' \(U\+0298\) is no sound of English"),
+        ("", "no sound"),
+        ("ˈ", "no sound"),
+        ("naï", "no sound of English"),
+    ],
+)
+def test_errors_of_ipa_name_the_sign(written, message):
+    with pytest.raises(InputError, match=message):
+        ipa_to_arpabet(written)

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.interpolation.attention.recorder import KEY_REGIONS
+from gradtts_interp.interpolation.attention import KEY_REGIONS
 from gradtts_interp.interpolation.conditioning import region_mask
 from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
 from gradtts_interp.interpolation.shares import PitchRegion

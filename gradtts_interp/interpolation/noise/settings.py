@@ -1,4 +1,4 @@
-"""How noise is tuned: windows of diffusion time, the rules of the move, and how both are written.
+"""How noise is tuned: windows of diffusion time, the rules of the move, how both are written, and the account of it.
 
 A :class:`NoiseWindow` is a stretch of diffusion time with an objective; a :class:`NoiseTuning` is several of them with
 the rules of the move. Target ``latent`` tunes the noisy mel at the times the sampler passes; target ``initial`` tunes
@@ -10,13 +10,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
+
+import numpy as np
 
 from gradtts_interp.diffusion.contract import check_steps
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.noise.objectives import ATTENTION_OBJECTIVES, OBJECTIVES, REGIONS
 
+Maps = dict[str, dict[str, Any]]
 NOISE = "noise"
 """Name of the mechanism; it tunes what the sampler starts from, so it is no plan of network evaluations."""
 
@@ -58,9 +61,8 @@ class NoiseWindow:
     def __post_init__(self) -> None:
         """Refuse what can never be a window."""
         if not 0 <= self.t_from < self.t_to <= 1:
-            raise InputError(
-                f"noise window from t {self.t_from:g} to {self.t_to:g}: expected 0 <= t_from < t_to <= 1, 1 being noise"
-            )
+            window = f"noise window from t {self.t_from:g} to {self.t_to:g}"
+            raise InputError(f"{window}: expected 0 <= t_from < t_to <= 1, 1 being noise")
         if isinstance(self.style, bool) or not isinstance(self.style, int) or self.style < 0:
             raise InputError(f"noise window: style {self.style!r}; expected a number from 0, which is A")
         if isinstance(self.steps, bool) or self.steps != 0:
@@ -190,9 +192,7 @@ def _window(written: str) -> NoiseWindow:
     span, *others = written.split(":")
     found = _SPAN.fullmatch(span.strip())
     if found is None:
-        raise InputError(
-            f"noise window {written!r}: expected times such as 0.8-1, then perhaps :style=a:region=pitch:steps=6"
-        )
+        raise InputError(f"noise window {written!r}: expected such as 0.8-1 or 0.8-1:style=a:region=pitch:steps=6")
     values: dict[str, Any] = {}
     for other in others:
         values |= _read(NoiseWindow, other, besides=("t_from", "t_to"))
@@ -201,7 +201,7 @@ def _window(written: str) -> NoiseWindow:
 
 def _read(kind: type[NoiseTuning] | type[NoiseWindow], written: str, *, besides: Sequence[str]) -> dict[str, Any]:
     """One ``name=value`` as an argument of a kind."""
-    known = {field.name: str(field.type).removesuffix(" | None") for field in fields(kind) if field.name not in besides}
+    known = {f.name: str(f.type).removesuffix(" | None") for f in fields(kind) if f.name not in besides}
     name, equals, value = (part.strip() for part in written.partition("="))
     if name not in known or not equals:
         extra = f", {WINDOW}" if kind is NoiseTuning else ""
@@ -211,3 +211,116 @@ def _read(kind: type[NoiseTuning] | type[NoiseWindow], written: str, *, besides:
         return {name: reader(value)}
     except (ValueError, KeyError) as error:
         raise InputError(f"noise setting {written!r}: expected {expected}") from error
+
+
+# -- what was done -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TuningStep:
+    """One gradient step of one item.
+
+    Attributes:
+        item: Line in the batch.
+        window: Number of the window.
+        objective: Its objective.
+        t: Diffusion time of the tuned mel; 1 for the initial noise.
+        step: Number of the step within the window, from 0.
+        loss: Before the step.
+        loss_after: At the place the step leads to; not below ``loss`` where the step was not taken.
+        mass_in: Attention mass inside before the step; of outcome objectives see
+            :mod:`gradtts_interp.interpolation.noise.objectives`.
+        mass_out: The same outside.
+        gradient_norm: Euclidean norm of the loss's gradient, before it is normalised.
+        move: Distance moved so far in all, as a part of the noise's norm.
+        taken: Whether the step was taken: a step that does not lower the loss is not, and the next is half as long.
+        seconds: Wall-clock time of the step for the whole batch.
+        style: Number of the style that the window asks for; 0 is A.
+    """
+
+    item: int
+    window: int
+    objective: str
+    t: float
+    step: int
+    loss: float
+    loss_after: float
+    mass_in: float
+    mass_out: float
+    gradient_norm: float
+    move: float
+    taken: bool
+    seconds: float
+    style: int = 0
+
+
+@dataclass(frozen=True)
+class TuningTrace:
+    """All steps of a tuning.
+
+    Attributes:
+        steps: In order.
+        stopped: ``"done"``, or ``"seconds"`` where the budget ended the tuning before its windows did.
+        seconds: Wall-clock time of the tuning.
+        before: Attention mass inside as first seen, by window and site: ``mass`` (1, H, W) and ``cell``, the mel bins
+            and frames under one position.
+        after: The same as last seen.
+        notes: What a reader should know, such as windows that no step of the sampler fell into.
+    """
+
+    steps: tuple[TuningStep, ...] = ()
+    stopped: str = "done"
+    seconds: float = 0.0
+    before: dict[int, Maps] = field(default_factory=dict)
+    after: dict[int, Maps] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def move(self) -> float:
+        """Farthest that any item was moved, as a part of its noise's norm."""
+        return max((s.move for s in self.steps), default=0.0)
+
+    def change(self, window: int) -> tuple[float, float] | None:
+        """Mean mass inside of a window, as first seen and as last seen; None if the window was never visited."""
+        if window not in self.before:
+            return None
+        first, last = (
+            float(np.mean([m["mass"].mean() for m in maps[window].values()] or [0.0]))
+            for maps in (self.before, self.after)
+        )
+        return first, last
+
+    def of_item(self, item: int, frames: int) -> TuningTrace:
+        """The account of one line.
+
+        Args:
+            item: Its place in the batch.
+            frames: Its mel frames (T).
+
+        Returns:
+            Its trace, with maps cut to its frames.
+        """
+
+        def cut(maps: Maps) -> Maps:
+            return {
+                site: m | {"mass": m["mass"][item : item + 1, :, : -(-frames // int(m["cell"]))]}
+                for site, m in maps.items()
+            }
+
+        before, after = ({w: cut(m) for w, m in maps.items()} for maps in (self.before, self.after))
+        return replace(self, steps=tuple(s for s in self.steps if s.item == item), before=before, after=after)
+
+    def reversed_styles(self) -> TuningTrace:
+        """The same with the two styles named in the opposite order."""
+        return replace(self, steps=tuple(replace(step, style=1 - step.style) for step in self.steps))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the maps, as plain JSON values."""
+        changes = {str(w): self.change(w) or () for w in self.before}
+        return {
+            "stopped": self.stopped,
+            "seconds": round(self.seconds, 4),
+            "mass_in": {w: [round(v, 6) for v in pair] for w, pair in changes.items()},
+            "notes": list(self.notes),
+            "steps": [asdict(s) for s in self.steps],
+        }

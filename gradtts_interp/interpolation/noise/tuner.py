@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from gradtts_interp.diffusion.contract import Sampler, Score, batch_time
 from gradtts_interp.diffusion.samplers import sampler_by_name
 from gradtts_interp.diffusion.schedule import LinearSchedule, noise_level, signal
 from gradtts_interp.errors import InputError
-from gradtts_interp.interpolation.attention.recorder import AllSeenError, MassObserver
+from gradtts_interp.interpolation.attention import AllSeenError, MassObserver
 from gradtts_interp.interpolation.mechanisms import BY_SHARE, OPEN, Plan, Shares, StyleReading
 from gradtts_interp.interpolation.noise.objectives import (
     OBJECTIVES,
@@ -26,10 +26,14 @@ from gradtts_interp.interpolation.noise.objectives import (
     f0_bins_on_target,
     style_key_sets,
 )
-from gradtts_interp.interpolation.noise.optimiser import Descent, item_norm, moved_part
-from gradtts_interp.interpolation.noise.settings import NOISE, NoiseTuning, NoiseWindow
-from gradtts_interp.interpolation.noise.trace import Maps, TuningStep, TuningTrace
-from gradtts_interp.interpolation.scoring import Frames
+from gradtts_interp.interpolation.noise.settings import (
+    NOISE,
+    Maps,
+    NoiseTuning,
+    NoiseWindow,
+    TuningStep,
+    TuningTrace,
+)
 from gradtts_interp.interpolation.shares import PitchRegion, Share
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.sampling import SamplingOptions
@@ -39,6 +43,14 @@ logger = logging.getLogger(__name__)
 
 SHORT_SOLVER, SHORT_SOLVER_STEPS = "unipc", 8
 """Of target ``initial``; only the steps down to the window are taken."""
+
+TINY = 1e-12
+LEAST_GAIN = 1e-6
+"""A step must lower the loss by more than this, or it is not taken."""
+PATIENCE = 3
+"""After so many steps in vain in a row an item is left alone for the rest of the window."""
+ENOUGH = -0.9
+"""An item whose loss is no more than this is as it was wished, and stays where it is."""
 
 
 def split_noise(
@@ -80,24 +92,9 @@ def split_noise(
     return others, NoiseTuner(replace(tuning, windows=windows), styles, pitch=pitch)
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """The objective at one place, off the graph.
-
-    Attributes:
-        loss: Of each item (B,).
-        inside: The part of it that is wanted (B,).
-        outside: The part that is not (B,).
-        mass: Attention mass seen, by site.
-        gradient: Of the loss (B, M, T); None where it was not asked for.
-    """
-
-    loss: Tensor
-    inside: Tensor
-    outside: Tensor
-    mass: Mass
-    gradient: Tensor | None = None
-
+Measurement = tuple[Value, Mass, Tensor | None]
+"""At one place, off the graph: the objective, the attention mass seen by site, and the gradient of the loss (B, M, T);
+None where that was not asked for."""
 
 Measure = Callable[[Tensor], tuple[Value, Mass]]
 """From a residual (B, M, T), the noisy mel minus its mean, to the objective and the mass seen, on the graph."""
@@ -107,13 +104,14 @@ class NoiseTuner:
     """Tunes the noise of one sampling run: :meth:`begin` before the sampler starts, :meth:`after_step` after each step.
 
     Args:
-        tuning: Windows and rules.
+        tuning: Rules, and windows that are given.
         styles: n styles.
         pitch: What counts as pitch on the reference plane; F0 alone if None.
     """
 
     def __init__(self, tuning: NoiseTuning, styles: Sequence[Style], *, pitch: PitchRegion | None = None) -> None:
         self.tuning, self.styles, self.pitch = tuning, tuple(styles), pitch or PitchRegion()
+        self.windows = tuning.windows or ()
         self.trace = TuningTrace()
         self._visits: dict[float, list[tuple[int, int]]] = {}
 
@@ -127,7 +125,7 @@ class NoiseTuner:
         options: SamplingOptions,
         *,
         plan: Plan,
-        frames: Frames,
+        mask: Tensor,
         readings: Sequence[StyleReading],
         shares: Shares | None,
         another: Callable[[], Tensor] | None = None,
@@ -140,7 +138,7 @@ class NoiseTuner:
             score: The sampler's score.
             options: The sampler that will run.
             plan: What it reads.
-            frames: Real frames of the batch.
+            mask: 1 on frames of the utterances (B, 1, T), 0 on padding.
             readings: How the model reads each style.
             shares: Their shares, None for a single style.
             another: Draws further noises for a pool.
@@ -152,10 +150,8 @@ class NoiseTuner:
             InputError: A window asks for a style or reference that is not there, or reads attention, which the
                 checkpoint or the mechanisms leave out.
         """
-        by_pitch = shares is not None and shares.by_pitch
-        self.windows = self.tuning.windows_for(styles=len(self.styles), by_pitch=by_pitch)
         self._model, self._score, self._temperature = model, score, options.temperature
-        self._mu, self._mask = plan.mu, frames.mask
+        self._mu, self._mask = plan.mu, mask
         self._sets = self._key_sets(plan, readings)
         self._goals = [self._goal(window, shares) for window in self.windows]
         self._descents = [Descent(window, noise) for window in self.windows]
@@ -163,7 +159,7 @@ class NoiseTuner:
         self._visits = self._plan_visits(options)
         self._note_missed()
         pool = [noise, *(another() for _ in range(self.tuning.pool - 1) if another is not None)]
-        noise, mask = self._best(pool), self._mask
+        noise = self._best(pool)
         start = noise * mask / self._temperature
         tuned = self._tune_at(1.0, start)
         return torch.where((mask > 0) & (tuned != start), tuned * self._temperature, noise)
@@ -237,7 +233,7 @@ class NoiseTuner:
                 start, found = noise * self._mask / self._temperature, torch.zeros_like(noise[:, 0, 0])
                 for window in range(len(self.windows)):
                     with self._watching(window):
-                        found = found + self._measured(start, self._measure_at(window, 1.0), with_gradient=False).loss
+                        found = found + self._measured(start, self._measure_at(window, 1.0), with_gradient=False)[0][0]
                 losses.append(found)
         best = torch.stack(losses).argmin(0)
         return torch.stack(list(noises))[best, torch.arange(len(best), device=best.device)]
@@ -315,7 +311,7 @@ class NoiseTuner:
                 (gradient,) = torch.autograd.grad(value[0].sum(), place)
                 gradient = torch.nan_to_num(gradient * self._mask, 0.0, 0.0, 0.0)
         loss, inside, outside = (x.detach() for x in value)
-        return Measurement(loss, inside, outside, {site: m.detach() for site, m in mass.items()}, gradient)
+        return (loss, inside, outside), {site: m.detach() for site, m in mass.items()}, gradient
 
     def _descend(self, window: int, count: int, start: Tensor, measure: Measure, t: float) -> Tensor:
         """Take up to ``count`` steps from a residual, as far as what is left of ``max_move`` goes."""
@@ -328,12 +324,12 @@ class NoiseTuner:
             here = self._measured(place, measure, with_gradient=True)
             self.trace.before.setdefault(window, self._maps(window, here))
             for left in range(count, 0, -1):
-                if not descent.wants(here.loss).any():
+                if not descent.wants(here[0][0]).any():
                     break
-                assert here.gradient is not None
-                there_at = descent.step(place, here.gradient, here.loss, start, bound)
+                assert here[2] is not None
+                there_at = descent.step(place, here[2], here[0][0], start, bound)
                 there = self._measured(there_at, measure, with_gradient=left > 1)
-                taken = descent.accept(here.loss, there.loss)
+                taken = descent.accept(here[0][0], there[0][0])
                 place = torch.where(taken[:, None, None], there_at, place)
                 seconds = time.perf_counter() - began
                 began += seconds
@@ -364,8 +360,8 @@ class NoiseTuner:
     def _note(
         self, window: int, t: float, here: Measurement, there: Measurement, taken: Tensor, moved: Tensor, seconds: float
     ) -> None:
-        assert here.gradient is not None
-        spec, norms = self.windows[window], item_norm(here.gradient)
+        assert here[2] is not None
+        spec, norms, (losses, inside, outside) = self.windows[window], item_norm(here[2]), here[0]
         steps = [
             TuningStep(
                 item=i,
@@ -374,10 +370,10 @@ class NoiseTuner:
                 style=spec.style,
                 t=t,
                 step=self._descents[window].count - 1,
-                loss=float(here.loss[i]),
-                loss_after=float(there.loss[i]),
-                mass_in=float(here.inside[i]),
-                mass_out=float(here.outside[i]),
+                loss=float(losses[i]),
+                loss_after=float(there[0][0][i]),
+                mass_in=float(inside[i]),
+                mass_out=float(outside[i]),
                 gradient_norm=float(norms[i]),
                 move=float(moved[i]),
                 taken=bool(taken[i]),
@@ -391,7 +387,7 @@ class NoiseTuner:
         goal, sites = self._goals[window], self._model.attention_sites
         return {
             site: {"mass": goal.keys_of(mass)[:, goal.style].cpu().numpy(), "cell": sites[site].cell}
-            for site, mass in measured.mass.items()
+            for site, mass in measured[1].items()
         }
 
 
@@ -452,10 +448,78 @@ def _merged(taken: Tensor, there: Measurement, here: Measurement) -> Measurement
     def pick(new: Tensor, old: Tensor) -> Tensor:
         return torch.where(taken.reshape(-1, *[1] * (new.dim() - 1)), new, old)
 
-    return Measurement(
-        loss=pick(there.loss, here.loss),
-        inside=pick(there.inside, here.inside),
-        outside=pick(there.outside, here.outside),
-        mass={site: pick(there.mass[site], old) for site, old in here.mass.items()},
-        gradient=None if there.gradient is None or here.gradient is None else pick(there.gradient, here.gradient),
-    )
+    value = tuple(map(pick, there[0], here[0]))
+    gradient = None if there[2] is None or here[2] is None else pick(there[2], here[2])
+    return value, {site: pick(there[1][site], old) for site, old in here[1].items()}, gradient  # type: ignore[return-value]
+
+
+# -- how a noise is moved: along a normalised gradient, along its shell, and never farther than a bound ---------------
+
+# A noise of d numbers lies close to the shell of radius sqrt(d). A gradient step leaves the shell, and many steps in
+# one direction give a noise the network never met: speech loses its voicing. So each move ends on the shell again,
+# within a cap around where it began.
+
+
+def item_norm(x: Tensor) -> Tensor:
+    """Euclidean norm of each item of (B, M, T), as (B, 1, 1)."""
+    return x.flatten(1).norm(dim=1)[:, None, None]
+
+
+def moved_part(x: Tensor, anchor: Tensor) -> Tensor:
+    """Distance between ``x`` and ``anchor`` (B, M, T), as a part of the anchor's norm, (B, 1, 1)."""
+    return item_norm(x - anchor) / item_norm(anchor).clamp_min(1e-6)
+
+
+def within_move(x: Tensor, anchor: Tensor, bound: Tensor) -> Tensor:
+    """Bring a noise to the shell of where it began, and keep it near.
+
+    Args:
+        x: Moved noise (B, M, T), 0 on padding.
+        anchor: Noise before (B, M, T).
+        bound: Largest distance as a part of the anchor's norm, (B, 1, 1).
+
+    Returns:
+        ``x`` on the shell where it is near enough, else the nearest point on its way there, turned about the origin.
+    """
+    radius = item_norm(anchor).clamp_min(TINY)
+    x = x * (radius / item_norm(x).clamp_min(TINY))
+    across = x - anchor * ((x * anchor).flatten(1).sum(1)[:, None, None] / radius.square())
+    across = across / item_norm(across).clamp_min(TINY)
+    # A chord of length bound * radius is seen from the origin under this angle.
+    angle = 2 * torch.asin((bound / 2).clamp(max=1.0))
+    edge = anchor * torch.cos(angle) + across * radius * torch.sin(angle)
+    return torch.where(item_norm(x - anchor) > bound * radius, edge, x)
+
+
+class Descent:
+    """Steps of one window's items along the gradient: halved after a step in vain, and none after too many of them.
+
+    Args:
+        window: Gives the length of a step.
+        like: Noise of the batch (B, M, T).
+    """
+
+    def __init__(self, window: NoiseWindow, like: Tensor) -> None:
+        self.rate = torch.full_like(like[:, 0, 0], window.learning_rate)
+        self.vain = torch.zeros_like(self.rate, dtype=torch.long)
+        self.active = torch.ones_like(self.rate, dtype=torch.bool)
+        self.count = 0
+
+    def wants(self, loss: Tensor) -> Tensor:
+        """Which items (B,) go on, from their losses (B,)."""
+        return self.active & (loss > ENOUGH)
+
+    def step(self, place: Tensor, gradient: Tensor, loss: Tensor, anchor: Tensor, bound: Tensor) -> Tensor:
+        """Where to go from ``place`` (B, M, T), within ``bound`` of ``anchor``: against the gradient, normalised."""
+        size = (self.rate * self.wants(loss))[:, None, None] * item_norm(anchor)
+        return within_move(place - gradient / item_norm(gradient).clamp_min(TINY) * size, anchor, bound)
+
+    def accept(self, before: Tensor, after: Tensor) -> Tensor:
+        """Which items' steps are taken (B,), from the losses before and after (B,)."""
+        tried = self.wants(before)
+        taken = tried & (before - after > LEAST_GAIN)
+        self.vain = torch.where(taken, 0, self.vain + tried)
+        self.rate = torch.where(taken | ~tried, self.rate, self.rate / 2)
+        self.active = self.active & (self.vain < PATIENCE)
+        self.count += 1
+        return taken

@@ -1,9 +1,17 @@
-"""Recorders of attention: the mass of each style, whole maps by phoneme, and the mass of key sets on the graph."""
+"""Attention: the mass of each style, which part of which reference a phoneme looks at, and what records both.
+
+A whole map of one site has a number for each head, mel position and token: a gigabyte per evaluation for long
+sentences. What is kept is its mean over the positions of each phoneme, over heads unless they are asked for, and over
+the evaluations in each interval of diffusion time.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from types import TracebackType
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,17 +22,141 @@ from torch import Tensor
 from torch.nn import functional
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.interpolation.attention.maps import AttentionMaps, MapOptions
+from gradtts_interp.files import atomic_path
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.style_attention import AttentionMapProcessor, AttentionMassProcessor
 from gradtts_interp.models.style_context import StyleContext
 from gradtts_interp.styles import Style
 
 Watch = TypeVar("Watch", bound="AttentionWatch")
-Spans = Sequence[tuple[int, int]]
-MIXED_STYLES = 2
 KEY_REGIONS = 2
 """Keys of a style are kept apart as those of its pitch (0) and the rest (1)."""
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """What of the attention maps is kept.
+
+    Attributes:
+        time_bins: Equal intervals of diffusion time, from 1 (noise) to 0 (speech), each with its own mean.
+        each_head: Keep heads apart; needs as many times the memory.
+    """
+
+    time_bins: int = 10
+    each_head: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be kept."""
+        if self.time_bins < 1:
+            raise InputError(f"attention maps: {self.time_bins} intervals of time; expected at least 1")
+
+
+@dataclass(frozen=True)
+class AttentionMaps:
+    """Where each phoneme of one utterance looked, on the planes of the references.
+
+    A row of attention sums to 1 over all styles' planes and vectors, for phonemes of at least one frame.
+
+    Attributes:
+        planes: For each site one array for each style, (intervals, heads, phonemes, F', K') with one number for each
+            token of the reference mel; heads are 1 where they were averaged.
+        vectors: For each site (intervals, heads, phonemes, styles, V): attention to each style's speaker and emotion
+            token.
+        evaluations: Network evaluations in each interval (intervals,); where there were none, maps are 0.
+        phonemes: Name of each phoneme.
+        spans: First frame and frame after the last of each.
+        references: Log-mel (M, K) of each style's reference.
+        patch: Mel bins and frames under one token.
+        styles: Name of each style.
+    """
+
+    planes: dict[str, tuple[NDArray[np.float16], ...]]
+    vectors: dict[str, NDArray[np.float16]]
+    evaluations: NDArray[np.int64]
+    phonemes: tuple[str, ...]
+    spans: tuple[tuple[int, int], ...]
+    references: tuple[NDArray[np.float32], ...]
+    patch: tuple[int, int]
+    styles: tuple[str, ...]
+
+    @property
+    def time_edges(self) -> NDArray[np.float64]:
+        """Edges of the intervals of diffusion time, falling from 1 to 0."""
+        return np.linspace(1.0, 0.0, len(self.evaluations) + 1)
+
+    def of(
+        self, style: int, *, phoneme: int | None = None, site: str | None = None, interval: int | None = None
+    ) -> NDArray[np.float64]:
+        """One map over a reference.
+
+        Args:
+            style: Its number, 0 for A.
+            phoneme: Its number; the mean over all if None.
+            site: Its name; the mean over all if None.
+            interval: Its number; the mean over evaluations if None.
+
+        Returns:
+            Attention (F', K') of each token of the reference.
+
+        Raises:
+            InputError: There is no such site, phoneme or interval.
+        """
+        _require_one(site, list(self.planes), "site")
+        _require_one(phoneme, range(len(self.phonemes)), "phoneme")
+        _require_one(interval, range(len(self.evaluations)), "interval")
+        sites = list(self.planes) if site is None else [site]
+        # Intervals without an evaluation count nothing.
+        weights = self.evaluations if interval is None else np.eye(len(self.evaluations))[interval]
+        found = [
+            np.average(self.planes[name][style].mean(1, dtype=np.float64), axis=0, weights=weights) for name in sites
+        ]
+        mean = np.mean(found, axis=0)
+        return mean.mean(0) if phoneme is None else mean[phoneme]
+
+    def reversed_styles(self) -> AttentionMaps:
+        """The same with the styles in the opposite order."""
+        return replace(
+            self,
+            planes={site: planes[::-1] for site, planes in self.planes.items()},
+            vectors={site: vectors[..., ::-1, :].copy() for site, vectors in self.vectors.items()},
+            references=self.references[::-1],
+            styles=self.styles[::-1],
+        )
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything as named arrays, as :meth:`save` writes them.
+
+        Returns:
+            ``<site>.map_<i>`` (intervals, heads, phonemes, F', K') and ``<site>.vectors``
+            (intervals, heads, phonemes, styles, V) for each site and style i; ``reference_<i>`` (M, K),
+            ``time_edges`` (intervals + 1,), ``evaluations`` (intervals,), ``phonemes`` (P,), ``spans`` (P, 2) in
+            frames, ``patch`` (2,) in bins and frames, ``styles`` (n,).
+        """
+        found: dict[str, NDArray[Any]] = {}
+        for site, planes in self.planes.items():
+            found |= {f"{site}.map_{i}": plane for i, plane in enumerate(planes)}
+            found[f"{site}.vectors"] = self.vectors[site]
+        found |= {f"reference_{i}": mel.astype(np.float16) for i, mel in enumerate(self.references)}
+        return found | {
+            "time_edges": self.time_edges,
+            "evaluations": self.evaluations,
+            "phonemes": np.array(self.phonemes),
+            "spans": np.array(self.spans, dtype=np.int64).reshape(-1, 2),
+            "patch": np.array(self.patch),
+            "styles": np.array(self.styles),
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write :meth:`arrays` as a compressed npz; it appears whole or not at all."""
+        with atomic_path(path) as temporary:
+            np.savez_compressed(temporary, **self.arrays())  # type: ignore[arg-type]
+        return Path(path)
+
+
+def _require_one(value: Any, known: Sequence[Any], what: str) -> None:
+    if value is not None and value not in known:
+        named = ", ".join(known) if isinstance(known, list) else f"0 to {len(known) - 1}"
+        raise InputError(f"attention maps: {what} {value!r}; expected {named}")
 
 
 class AttentionWatch:
@@ -39,20 +171,21 @@ class AttentionWatch:
 
     def __init__(self, model: GradTTS, *, items: int) -> None:
         self.model, self.items = model, items
-        self._before: dict[str, Any] = {}
 
     def _processors(self) -> dict[str, Any]:
         """Processors of the sites that are watched."""
         raise NotImplementedError
+
+    def _height(self, site: str) -> int:
+        """Positions of a site over the mel bins."""
+        return round(self.model.settings.n_feats / self.model.attention_sites[site].cell)
 
     def __enter__(self: Watch) -> Watch:
         self._before = self.model.attn_processors
         self.model.set_attn_processor(self._before | self._processors())
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *problem: object) -> None:
         self.model.set_attn_processor(self._before)
 
 
@@ -73,13 +206,12 @@ class StyleMassRecorder(AttentionWatch):
         super().__init__(model, items=items)
         self.styles = styles
         self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
+        self._counts: dict[str, int] = defaultdict(int)
         self._owners = 0
 
     def _processors(self) -> dict[str, Any]:
-        return {
-            name: AttentionMassProcessor(self._key_sets, self._recorder(name)) for name in self.model.attention_sites
-        }
+        sites = self.model.attention_sites
+        return {name: AttentionMassProcessor(self._key_sets, partial(self._record, name)) for name in sites}
 
     def of_item(self, item: int, frames: int) -> dict[str, dict[str, Any]] | None:
         """What was recorded for one line.
@@ -95,8 +227,7 @@ class StyleMassRecorder(AttentionWatch):
         answer = {}
         for name, total in self._sums.items():
             cell = self.model.attention_sites[name].cell
-            height = round(self.model.settings.n_feats / cell)
-            mean = (total[item] / self._counts[name]).cpu().unflatten(0, (height, -1)).permute(2, 0, 1)
+            mean = (total[item] / self._counts[name]).cpu().unflatten(0, (self._height(name), -1)).permute(2, 0, 1)
             answer[name] = {"mass": mean[:, :, : -(-frames // int(cell))].numpy(), "cell": cell}
         return answer or None
 
@@ -106,16 +237,12 @@ class StyleMassRecorder(AttentionWatch):
         sets = functional.one_hot(context.owner, self._owners)
         return sets[None].expand(context.tokens.shape[0], -1, -1)
 
-    def _recorder(self, name: str) -> Callable[[Tensor], None]:
-        @torch.no_grad()
-        def record(mass: Tensor) -> None:
-            if self._owners != self.styles or self.styles < MIXED_STYLES:
-                return
+    @torch.no_grad()
+    def _record(self, name: str, mass: Tensor) -> None:
+        if self._owners == self.styles > 1:
             mean = mass[: self.items].detach().float().mean(1)
             self._sums[name] = self._sums[name] + mean if name in self._sums else mean
-            self._counts[name] = self._counts.get(name, 0) + 1
-
-        return record
+            self._counts[name] += 1
 
 
 class AttentionMapRecorder(StyleMassRecorder):
@@ -135,7 +262,7 @@ class AttentionMapRecorder(StyleMassRecorder):
         *,
         styles: Sequence[Style],
         sizes: Sequence[int],
-        spans: Sequence[Spans],
+        spans: Sequence[Sequence[tuple[int, int]]],
         options: MapOptions,
     ) -> None:
         for style in styles:
@@ -149,7 +276,7 @@ class AttentionMapRecorder(StyleMassRecorder):
         self._evaluations: dict[str, NDArray[np.int64]] = {}
 
     def _processors(self) -> dict[str, Any]:
-        return {name: AttentionMapProcessor(self._map_recorder(name)) for name in self.model.attention_sites}
+        return {name: AttentionMapProcessor(partial(self._record_part, name)) for name in self.model.attention_sites}
 
     def watch(self, score: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
         """The same score function; the time of each of its evaluations is known here."""
@@ -201,40 +328,30 @@ class AttentionMapRecorder(StyleMassRecorder):
             styles=tuple(names),
         )
 
-    def _map_recorder(self, name: str) -> Callable[[Tensor, slice, int, StyleContext], None]:
-        @torch.no_grad()
-        def record(weights: Tensor, queries: slice, positions: int, context: StyleContext) -> None:
-            if context.n_styles != self.styles:
-                return
-            kept = weights[: self.items, ..., : sum(self.sizes)].float()
-            self._add_mass(name, kept, queries, context.owner[: kept.shape[-1]], positions)
-            self._add_map(name, kept, queries, positions)
-
-        return record
-
-    def _add_mass(self, name: str, weights: Tensor, queries: slice, owner: Tensor, positions: int) -> None:
-        sets = functional.one_hot(owner, self.styles).to(weights)
-        if name not in self._sums:
-            self._sums[name] = weights.new_zeros(self.items, positions, self.styles)
-        self._sums[name][:, queries] += weights.mean(1) @ sets
-        self._counts[name] = self._counts.get(name, 0) + (queries.start == 0)
-
-    def _add_map(self, name: str, weights: Tensor, queries: slice, positions: int) -> None:
+    @torch.no_grad()
+    def _record_part(self, name: str, weights: Tensor, queries: slice, positions: int, context: StyleContext) -> None:
+        """Add the mass, and the maps, of some queries of a site."""
+        if context.n_styles != self.styles:
+            return
+        weights = weights[: self.items, ..., : sum(self.sizes)].float()
         if name not in self._maps:
+            self._sums[name] = weights.new_zeros(self.items, positions, self.styles)
             self._pools[name] = self._pool(name, positions).to(weights)
             heads = weights.shape[1] if self.options.each_head else 1
             size = (self.options.time_bins, self.items, heads, self._pools[name].shape[1], weights.shape[-1])
             self._maps[name] = torch.zeros(size)
             self._evaluations[name] = np.zeros(self.options.time_bins, dtype=np.int64)
-        if not self.options.each_head:
-            weights = weights.mean(1, keepdim=True)
-        self._maps[name][self._interval] += (self._pools[name][:, None, :, queries] @ weights).cpu()
+        owners = functional.one_hot(context.owner[: weights.shape[-1]], self.styles).to(weights)
+        mean = weights.mean(1, keepdim=True)
+        self._sums[name][:, queries] += mean[:, 0] @ owners
+        kept = weights if self.options.each_head else mean
+        self._maps[name][self._interval] += (self._pools[name][:, None, :, queries] @ kept).cpu()
+        self._counts[name] += queries.start == 0
         self._evaluations[name][self._interval] += queries.start == 0
 
     def _pool(self, name: str, positions: int) -> Tensor:
         """Weights (B, P, Q) that average over the positions of each phoneme."""
-        cell = float(self.model.attention_sites[name].cell)
-        height = round(self.model.settings.n_feats / cell)
+        cell, height = float(self.model.attention_sites[name].cell), self._height(name)
         edges = torch.arange(positions // height + 1) * cell
         most = max(len(spans) for spans in self.spans)
         pool = torch.zeros(self.items, most, height, positions // height)
@@ -269,7 +386,7 @@ class MassObserver(AttentionWatch):
         self._seen: dict[str, Tensor] = {}
 
     def _processors(self) -> dict[str, Any]:
-        return {name: AttentionMassProcessor(self._key_sets, self._recorder(name)) for name in self.sites}
+        return {name: AttentionMassProcessor(self._key_sets, partial(self._record, name)) for name in self.sites}
 
     def take(self) -> dict[str, Tensor]:
         """Masses (B, n, 2, H, W) of the last evaluation by site; they are then forgotten here."""
@@ -281,16 +398,11 @@ class MassObserver(AttentionWatch):
         sets = functional.pad(self.sets.flatten(1), (0, 0, 0, context.tokens.shape[1] - self.sets.shape[0]))
         return sets[None].expand(context.tokens.shape[0], -1, -1)
 
-    def _recorder(self, name: str) -> Callable[[Tensor], None]:
-        height = round(self.model.settings.n_feats / self.model.attention_sites[name].cell)
-
-        def record(mass: Tensor) -> None:
-            mean = mass[: self.items].float().mean(1)
-            self._seen[name] = rearrange(mean, "b (f t) (n r) -> b n r f t", f=height, r=KEY_REGIONS)
-            if self.stop and len(self._seen) == len(self.sites):
-                raise AllSeenError
-
-        return record
+    def _record(self, name: str, mass: Tensor) -> None:
+        mean = mass[: self.items].float().mean(1)
+        self._seen[name] = rearrange(mean, "b (f t) (n r) -> b n r f t", f=self._height(name), r=KEY_REGIONS)
+        if self.stop and len(self._seen) == len(self.sites):
+            raise AllSeenError
 
 
 def mass_plane(
