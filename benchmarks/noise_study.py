@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from gradtts_interp.cli.main import report_errors
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.interpolation.attention import AttentionMaps, MapOptions
 from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
-from gradtts_interp.interpolation.noise.settings import WINDOWS_OPEN
 from gradtts_interp.sampling import CONVERGED_STEPS
 
 DRAWS = 4
@@ -33,7 +31,7 @@ INTERVALS = 10
 
 
 def _followed(**others: Any) -> tuple[NoiseWindow, ...]:
-    return (replace(WINDOWS_OPEN[0], **others),)
+    return (NoiseWindow(**{"t_from": 0.8, "t_to": 1.0, **others}),)
 
 
 WAYS: dict[str, NoiseTuning] = {
@@ -45,6 +43,7 @@ WAYS: dict[str, NoiseTuning] = {
     "half as long steps": NoiseTuning(windows=_followed(learning_rate=0.015)),
     "steps of 0.05": NoiseTuning(windows=_followed(learning_rate=0.05)),
     "pitch keys alone": NoiseTuning(windows=_followed(region="pitch")),
+    "by the outcome": NoiseTuning(windows=_followed(objective="outcome")),
     "initial noise": NoiseTuning(target="initial"),
     "best of 4, then 4 steps": NoiseTuning(pool=4),
     "best of 4, no gradient": NoiseTuning(pool=4, windows=_followed(steps=0)),

@@ -100,7 +100,7 @@ class Job:
         a: Style A; None for a checkpoint with a single voice.
         b: Style B, if there are two.
         share: How much of B speaks where; None for a single style.
-        offer: How both styles are offered: by ``share``, or ``open``.
+        offer: How both styles are offered: by ``share``, or ``open``, which mechanism ``noise`` implies.
         mechanisms: Names, or None for the pipeline's choice.
         noise_tuning: How mechanism ``noise`` tunes, None for its defaults.
         sampling: Solver, steps, guidance, temperature, speaking rate.
@@ -138,6 +138,11 @@ class Job:
     plots: bool = False
     write_pitch: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Offer openly what the noise is to decide."""
+        if self.noise_tuning is not None or NOISE in (self.mechanisms or ()):
+            object.__setattr__(self, "offer", OPEN)
 
     def speak(
         self,
@@ -232,25 +237,21 @@ def checked(job: Job) -> Job:
     return job
 
 
-def require_mechanisms(names: Sequence[str] | None, *, offer: str = BY_SHARE) -> tuple[str, ...] | None:
+def require_mechanisms(names: Sequence[str] | None) -> tuple[str, ...] | None:
     """Names of mechanisms without repetition, None where none were named.
 
     Args:
         names: As given.
-        offer: How styles are offered.
 
     Returns:
         The names.
 
     Raises:
-        InputError: One is unknown, or ``noise`` stands without ``attention``, which it steers, and which an open offer
-            brings.
+        InputError: One is unknown.
     """
     if not names:
         return None
     for name in names:
         if name not in (*MECHANISMS, NOISE):
             raise InputError(f"mechanism {name!r}: expected one of {', '.join((*MECHANISMS, NOISE))}")
-    if NOISE in names and "attention" not in names and offer != OPEN:
-        raise InputError("mechanism 'noise': it steers attention; expected --mechanism attention beside it")
     return tuple(dict.fromkeys(names))

@@ -303,10 +303,18 @@ class GradTTSInterpPipeline:
             Their names.
 
         Raises:
-            InputError: The share has dimensions of its own that cannot take hold with these.
+            InputError: The share has dimensions of its own that cannot take hold with these, or they blend styles that
+                are offered openly.
         """
         chosen = _names(mechanisms)
-        if mechanisms is None and share is not None and offer != OPEN:
+        if offer == OPEN:
+            blending = [name for name in chosen if name not in ("attention", NOISE)]
+            if blending:
+                raise InputError(
+                    f"mechanism {blending[0]!r}: it says who speaks where, which is left to the noise here"
+                )
+            return tuple(name for name in chosen if name == NOISE)
+        if mechanisms is None and share is not None:
             chosen = self.default_mechanisms(share)
         self.require_dimensions(share, chosen, offer=offer)
         return chosen
@@ -352,9 +360,10 @@ class GradTTSInterpPipeline:
             a: First style; the checkpoint's only voice if None (official single-speaker files).
             b: Second style.
             share: How much of ``b`` speaks where, in all dimensions of speech or in each; needed with ``b``.
-            offer: ``"share"``, or ``"open"``: both styles are offered alike, and with noise tuning alone the share says
-                which of them is followed where; without it the noise decides, and no share is needed.
-            mechanisms: Names in :data:`~gradtts_interp.interpolation.mechanisms.MECHANISMS` and ``noise``; or one.
+            offer: ``"share"``, or ``"open"``: both styles are offered alike, so that the noise decides which of them
+                speaks, and no share is needed.
+            mechanisms: Names in :data:`~gradtts_interp.interpolation.mechanisms.MECHANISMS`; or ``noise``, which offers
+                openly and tunes the noise until each style is followed where the share says.
             num_inference_steps: Steps of the sampler; 0 speaks the prior mean, to which the score network then adds
                 nothing (a checkpoint with a frame prior only).
             solver: Name of the sampler; what is None is filled in by
@@ -387,6 +396,7 @@ class GradTTSInterpPipeline:
         if not lines:
             raise InputError("no text was given")
         tunes = noise_tuning is not None or NOISE in _names(mechanisms)
+        offer = OPEN if tunes else offer
         of_each = [value for value in (generator, durations, pitch, prosody, callback_on_step_end) if value is not None]
         if len(lines) > 1 and self.device.type == "cpu" and not (of_each or output_attention or tunes):
             seed = int(torch.randint(2**31, ())) if seed is None else seed
@@ -396,9 +406,6 @@ class GradTTSInterpPipeline:
             return side_by_side(partial(self, a=a, b=b, **blend, **sampler, **others), lines)  # type: ignore[arg-type]
         named_share = share
         a, b, share, exchanged = _order(a, b, share, offer=offer)
-        if share is not None and exchanged and noise_tuning is not None and noise_tuning.windows:
-            name = named_share.name if named_share else share.name
-            raise InputError(f"share {name} with windows of your own: exchange the styles and use ~share instead")
         said = {"offer": offer, "mechanisms": mechanisms, "noise_tuning": noise_tuning}
         steps = self.usual_sampler(num_inference_steps, solver, **said)  # type: ignore[arg-type]
         options = SamplingOptions(*steps, guidance, temperature, length_scale)
@@ -429,7 +436,7 @@ class GradTTSInterpPipeline:
             weight=prosody_weight,
         )
         chosen = self.chosen_mechanisms(mechanisms, share, offer=offer)
-        chosen, tuning = split_noise(chosen, noise_tuning, styles, share, offer=offer)
+        chosen, tuning = split_noise(chosen, noise_tuning, styles, share)
         if seed is None and generator is None:
             seed = int(torch.randint(2**31, ()))
         generators = generators_of(len(lines), seed, generator)
@@ -669,7 +676,7 @@ class GradTTSInterpPipeline:
             score = make_score(model, plan, mask, region=region, guidance=options.guidance)
         score = recorder.watch(score) if isinstance(recorder, AttentionMapRecorder) else score
         if tuning is not None:
-            setting = {"plan": plan, "mask": mask, "readings": readings, "shares": shares}
+            setting = {"mu": plan.mu, "mask": mask, "readings": readings, "shares": shares}
             another = partial(standard_noise, plan.mu, generators)
             noise = tuning.begin(noise, model, score, options, **setting, another=another)  # type: ignore[arg-type]
         with tqdm(total=options.steps, **self._progress_bar) as bar:
@@ -751,7 +758,9 @@ class GradTTSInterpPipeline:
         if offer == OPEN and b is None:
             raise InputError("an open offer needs two styles to choose between")
         if offer == OPEN and (self.model.frame_prior is None or self.model.style_encoder is None):
-            raise InputError("an open offer needs a checkpoint with a frame prior, which can speak in nobody's style")
+            raise InputError(
+                "an open offer, and with it mechanism 'noise', needs a checkpoint with a frame prior and style attention"
+            )
 
     def require_speaking_prior(
         self, guidance: float, mechanisms: Sequence[str] | None, noise_tuning: NoiseTuning | None

@@ -102,9 +102,6 @@ class Speech:
             site: {**found, "mass": found["mass"][::-1].copy()} for site, found in self.attention.items()
         }
         settings = {**self.settings, "styles": self.settings["styles"][::-1]}
-        if settings.get("noise_tuning"):
-            windows = [{**window, "style": 1 - window["style"]} for window in settings["noise_tuning"]["windows"]]
-            settings["noise_tuning"] = {**settings["noise_tuning"], "windows": windows}
         return replace(
             self,
             shares=self.shares and self.shares.reversed_styles(),

@@ -20,6 +20,7 @@ from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import read_text
 from gradtts_interp.interpolation.attention import MapOptions
 from gradtts_interp.interpolation.mechanisms import OPEN
+from gradtts_interp.interpolation.noise import NOISE
 from gradtts_interp.interpolation.noise.settings import parse_tuning
 from gradtts_interp.job import Job, Sentence, StyleChoice, checked, require_mechanisms, speakers_of
 from gradtts_interp.pipeline import GradTTSInterpPipeline
@@ -54,7 +55,7 @@ def job_of(args: argparse.Namespace, command_line: str) -> Job:
     lines = [Sentence(i, i + 1, t) for i, t in enumerate(args.text)] if args.text else read_lines(args.file)
     mode = mode_of(args)
     share = share_of(mode, **{name: getattr(args, name) for name in SHARE_FLAGS})
-    mechanisms = require_mechanisms(args.mechanism, offer=args.offer)
+    mechanisms = require_mechanisms(args.mechanism)
     noise_tuning = parse_tuning(args.noise) if args.noise else None
     pitch = pitch_request(args.pitch_file, shifts)
     out = Path(args.out)
@@ -143,7 +144,7 @@ def check_flags(args: argparse.Namespace) -> None:
         "--attention: it shows who is read, so it needs two styles": args.attention and not has_b,
         "--attention: nothing to see without --mechanism attention": args.attention
         and args.mechanism
-        and "attention" not in args.mechanism,
+        and not {"attention", NOISE} & set(args.mechanism),
     }
     for message, is_wrong in wrong.items():
         if is_wrong:

@@ -77,8 +77,8 @@ def _add_blend(group: argparse._ArgumentGroup) -> None:
         "--offer",
         choices=OFFERS,
         default=BY_SHARE,
-        help="share: each style speaks where its share says; open: both are offered alike and the noise decides, which "
-        "--mechanism noise tunes until each is followed where its share says (default: %(default)s)",
+        help="share: each style speaks where its share says; open: both are offered alike and the noise decides "
+        "(default: %(default)s)",
     )
     names = ", ".join((*MECHANISMS, NOISE))
     group.add_argument(
@@ -92,9 +92,9 @@ def _add_blend(group: argparse._ArgumentGroup) -> None:
         "--noise",
         action="append",
         metavar="NAME=VALUE",
-        help="setting of mechanism noise, which it implies; repeatable: target=latent|initial, pool=N, max_move=0.3, "
-        "budget_seconds=S, window=0.8-1:style=a:region=pitch:steps=6:objective=mass_in (default: one that suits the "
-        "mode)",
+        help="setting of mechanism noise, which offers both styles openly and tunes the noise until each is followed "
+        "where its share says; repeatable: target=latent|initial, pool=N, max_move=0.3, budget_seconds=S, "
+        "window=0.8-1:steps=4:region=pitch|rest|whole:objective=attention|outcome (default: as here, whole, attention)",
     )
 
 

@@ -159,7 +159,7 @@ def _mechanisms(mode: str, *, has_style: bool, noise: bool, quick: bool) -> list
         found = [parts for parts in every if not set(DEFAULT_MECHANISMS) <= set(parts)]
         if quick:  # also the mix of embeddings frame by frame, which singing synthesisers use
             found = [*((name,) for name in names), ("prior", "prosody")]
-    tuned = [("attention", NOISE), ("prosody", "attention", NOISE)] if noise and not quick else []
+    tuned = [("attention", NOISE)] if noise and not quick else []
     return found + tuned
 
 

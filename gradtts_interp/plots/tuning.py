@@ -20,7 +20,7 @@ PANEL_INCHES = 1.5
 
 
 def plot_tuning(
-    trace: TuningTrace, before: Attention, after: Attention, path: str | Path | None = None, *, style: int = 0
+    trace: TuningTrace, before: Attention, after: Attention, path: str | Path | None = None, *, style: int = 1
 ) -> Figure:
     """Draw the account of one line's noise tuning.
 
@@ -30,10 +30,10 @@ def plot_tuning(
             of a window, as in :attr:`~gradtts_interp.interpolation.noise.settings.TuningTrace.before`.
         after: The same with tuning.
         path: Where to write a picture; not written when None.
-        style: Number of the style whose mass is drawn, 0 for A and for maps of a window.
+        style: Number of the style whose mass is drawn, 1 for B.
 
     Returns:
-        The figure: loss, mass inside and move for each step; below, one row for each attention site.
+        The figure: loss, what is as wished, and move for each step; below, one row for each attention site.
 
     Raises:
         InputError: The trace has no step, or the two hold different sites.
@@ -76,7 +76,7 @@ def plot_tuning_windows(trace: TuningTrace, path: str | Path | None = None) -> F
 
 _CURVES = {
     "loss": lambda s: s.loss_after if s.taken else s.loss,
-    "mass inside": lambda s: s.mass_in,
+    "as wished": lambda s: s.mass_in,
     "move / norm": lambda s: s.move,
 }
 

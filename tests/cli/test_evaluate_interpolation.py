@@ -111,7 +111,7 @@ def test_the_grid_has_every_baseline_and_every_id_once():
     names = {(c.mode, c.name) for c in conditions}
     assert {("time", "hard half split"), ("time", "static mix"), ("frequency", "WORLD swap")} <= names
     assert {("time", "WORLD morph"), ("mix", "WORLD morph"), ("time", "prior + prosody")} <= names
-    assert {("mix", "score"), ("mix", "attention"), ("time", "prosody + attention + noise")} <= names
+    assert {("mix", "score"), ("mix", "attention"), ("time", "attention + noise")} <= names
     assert all(len(c.weights) == 11 for c in conditions if c.mode == "mix")
     pairs = [(StyleChoice(1), StyleChoice(2)), (StyleChoice(3, "happy"), StyleChoice(recording="a/b.wav"))]
     items = grid_items(pairs, ["One.", "Two."], conditions, utterances=4, examples=1)

@@ -313,7 +313,7 @@ def test_a_file_with_a_byte_order_mark_and_windows_ends(run, tmp_path):
         (("-s", 12, "--mechanism", "prior"), ("--mechanism", "two styles")),
         (("-s", 12, "--attention"), ("--attention", "two styles")),
         ((*TWO, "--attention", "--mechanism", "prior"), ("--attention", "--mechanism attention")),
-        ((*TWO, "--mechanism", "noise"), ("noise", "--mechanism attention")),
+        ((*TWO, "--mechanism", "noise"), ("noise", "frame prior")),
         ((*TWO, "--mechanism", "magic"), ("magic", "prior")),
         ((*TWO, "--curve", "0:0,half:1"), ("curve time half",)),
         (("-s", 12, "--words", "1:b"), ("--words", "time or mix")),

@@ -123,26 +123,6 @@ def test_a_product_with_pitch_is_a_map_of_the_target_that_masks_no_reference(tin
     assert np.abs(composed.mel - masked.mel).max() > 1e-3
 
 
-def test_the_record_of_a_tuning_names_its_windows_and_is_exchanged_with_the_styles(tiny_pipeline):
-    options = {"mechanisms": ("attention", "noise"), "num_inference_steps": 4}
-    one, other = (
-        tiny_pipeline("Go.", *styles, share=share, seed=1, **options)
-        for styles, share in (((A, B), ~shares.pitch()), ((B, A), shares.pitch()))
-    )
-    found = [speech.settings["noise_tuning"]["windows"] for speech in (one, other)]
-    assert found[0] and [w["style"] for w in found[0]] == [1 - w["style"] for w in found[1]]
-    assert one.tuning.steps and [s.style for s in one.tuning.steps] == [1 - s.style for s in other.tuning.steps]
-    assert {s.style for s in one.tuning.steps} <= {w["style"] for w in found[0]}
-
-
-def test_windows_of_ones_own_do_not_go_with_the_complement_of_pitch(tiny_pipeline):
-    from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
-
-    tuning = NoiseTuning(windows=(NoiseWindow(0.6, 1.0, style=0, region="pitch", steps=1),))
-    with pytest.raises(InputError, match="exchange the styles and use ~share instead"):
-        render(tiny_pipeline, A, B, ~shares.pitch(), noise_tuning=tuning)
-
-
 @pytest.mark.parametrize("mechanisms", [(), *MECHANISMS], ids="+".join)
 def test_each_mechanism_moves_an_uneven_blend(tiny_pipeline, plain, mechanisms):
     durations = [plain["a"].durations.tolist()]

@@ -11,7 +11,7 @@ import pytest
 from gradtts_interp.evaluation.metric_rows import mean_shares
 from gradtts_interp.evaluation.signal import Listener
 from gradtts_interp.interpolation import shares
-from gradtts_interp.interpolation.noise import NoiseTuning
+from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 
 DEMO = Path(__file__).parents[2] / "checkpts" / "demo"
@@ -98,12 +98,14 @@ def test_a_recording_unknown_to_training_is_followed_in_its_spectrum(tts, styles
         assert_same(ends, mel_of(tts, style, num_inference_steps=0))
 
 
-def test_the_noise_decides_whose_pitch_openly_offered_styles_have(tts, styles):
+@pytest.mark.parametrize("objective", ["attention", "outcome"])
+def test_the_noise_decides_whose_pitch_openly_offered_styles_have(tts, styles, objective):
     """One noise, tuned to either style."""
+    tuning = NoiseTuning(windows=(NoiseWindow(0.8, 1.0, objective=objective),))
     options = {"offer": "open", "seed": 0, "num_inference_steps": 10, "solver": "unipc"}
     levels = []
     for weight in (0.0, 1.0):
-        speech = tts(TEXT, *styles, share=shares.constant(weight), noise_tuning=NoiseTuning(), **options)
+        speech = tts(TEXT, *styles, share=shares.constant(weight), noise_tuning=tuning, **options)
         levels.append(np.median(speech.contour.f0_hz[speech.contour.voiced]))
     assert 12 * np.log2(levels[1] / levels[0]) > 12  # the styles are 13 semitones apart
 

@@ -10,20 +10,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny import TINY, tiny_pipeline, tiny_style
+from tiny import TINY, TINY_FRAME, tiny_pipeline, tiny_style
 
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.noise import tuner
 from gradtts_interp.interpolation.noise.objectives import style_key_sets
-from gradtts_interp.interpolation.noise.settings import (
-    WINDOWS_BY_PITCH,
-    WINDOWS_BY_SHARE,
-    NoiseTuning,
-    NoiseWindow,
-    parse_tuning,
-)
+from gradtts_interp.interpolation.noise.settings import NoiseTuning, NoiseWindow, parse_tuning
 from gradtts_interp.interpolation.noise.tuner import (
     Descent,
     moved_part,
@@ -38,23 +32,23 @@ TEXT = "Go there."
 STEPS = 5
 GRADIENT_LEAST = 1e-3
 EARLY = NoiseWindow(0.8, 1.0, region="pitch", steps=3, learning_rate=0.02)
-LATE = NoiseWindow(0.6, 0.8, style=1, region="rest", steps=2, learning_rate=0.02)
+LATE = NoiseWindow(0.6, 0.8, region="rest", steps=2, learning_rate=0.02)
 QUICK = NoiseTuning(windows=(EARLY,))
 
 
 @pytest.fixture(scope="module")
 def pipeline():
     """A model whose random attention has a preference, where that of a fresh layer is almost even."""
-    pipeline = tiny_pipeline(replace(TINY, prediction="v"))
+    pipeline = tiny_pipeline(replace(TINY_FRAME, prediction="v"))
     with torch.no_grad():
         for site in pipeline.model.attention_sites.values():
             site.attn.to_q.weight.mul_(6.0)
     return pipeline
 
 
-def speak(pipeline, tuning=None, *, share=None, text=TEXT, a=A, b=B, mechanisms=("attention",), **options):
+def speak(pipeline, tuning=None, *, share=None, text=TEXT, a=A, b=B, **options):
     options = {"num_inference_steps": STEPS, "solver": "unipc", "seed": 3, **options}
-    return pipeline(text, a, b, share=share or shares.pitch(), mechanisms=mechanisms, noise_tuning=tuning, **options)
+    return pipeline(text, a, b, share=share or shares.pitch(), offer="open", noise_tuning=tuning, **options)
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +80,15 @@ def test_the_loss_falls_at_every_step_and_the_noise_moves(pipeline, untuned, tar
     assert np.array_equal(speech.durations, untuned.durations)
 
 
-def test_the_mass_inside_grows_as_first_and_last_seen(pipeline):
-    trace = speak(pipeline, replace(QUICK, windows=(EARLY, LATE), target="latent")).tuning
+def test_the_mass_of_b_grows_as_first_and_last_seen(pipeline):
+    windows = tuple(replace(window, region="whole") for window in (EARLY, LATE))
+    trace = speak(pipeline, replace(QUICK, windows=windows), share=shares.constant(1)).tuning
     for window in (0, 1):
         before, after = trace.change(window)
         assert after > before > 0
     assert trace.change(2) is None
+    for maps in trace.after[0].values():
+        np.testing.assert_allclose(maps["mass"].sum(0), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("solver", ["euler", "unipc"])
@@ -137,8 +134,8 @@ def test_steps_are_spread_over_the_times_a_solver_passes(pipeline, solver):
     _, passed = solver_times(SAMPLERS[solver], pipeline.model.schedule, 10)
     times = [1.0, *passed]
     assert times == sorted(times, reverse=True) and len(times) == 10
-    visits = plan_visits(WINDOWS_BY_PITCH, times)
-    for i, window in enumerate(WINDOWS_BY_PITCH):
+    visits = plan_visits(NoiseTuning().windows, times)
+    for i, window in enumerate(NoiseTuning().windows):
         held = [(t, count) for t, pairs in visits.items() for w, count in pairs if w == i]
         assert all(window.t_from < t <= window.t_to for t, _ in held)
         assert sum(count for _, count in held) == window.steps
@@ -218,29 +215,19 @@ def test_a_batch_equals_its_lines(pipeline, target):
         np.testing.assert_allclose(speech.mel, alone.mel, atol=1e-3)
         assert {s.item for s in speech.tuning.steps} == {i}
         for one, other in zip(speech.tuning.steps, alone.tuning.steps, strict=True):
-            assert one.loss == pytest.approx(other.loss, abs=1e-5)
+            assert one.loss == pytest.approx(other.loss, abs=1e-4)
             assert one.gradient_norm == pytest.approx(other.gradient_norm, rel=1e-2)
         for site, maps in speech.tuning.after[0].items():
             assert maps["mass"].shape == alone.tuning.after[0][site]["mass"].shape
 
 
-@pytest.mark.parametrize(("weight", "second"), [(0.0, B), (1.0, B), (0.5, A)])
-def test_ends_and_a_style_with_itself_stay_the_single_styles(pipeline, weight, second):
-    plain, tuned = (
-        speak(pipeline, tuning, share=shares.constant(weight), b=second) for tuning in (None, NoiseTuning())
-    )
-    assert not taken(tuned) and np.array_equal(tuned.mel, plain.mel)
+def test_a_style_with_itself_stays_as_it_is(pipeline):
+    plain, tuned = (speak(pipeline, tuning, b=A, share=shares.constant(1)) for tuning in (None, NoiseTuning()))
+    assert np.abs(tuned.mel - plain.mel).max() < 1e-3
 
 
-def test_guidance_scores_and_recording_go_along(pipeline):
-    speech = speak(
-        pipeline,
-        QUICK,
-        share=shares.constant(0.4),
-        mechanisms=("attention", "score"),
-        guidance=0.5,
-        output_attention=True,
-    )
+def test_guidance_and_recording_go_along(pipeline):
+    speech = speak(pipeline, QUICK, share=shares.constant(0.4), guidance=0.5, output_attention=True)
     assert taken(speech)
     for site in speech.attention.values():
         np.testing.assert_allclose(site["mass"].sum(0), 1, atol=1e-5)
@@ -250,13 +237,12 @@ def test_guidance_scores_and_recording_go_along(pipeline):
 
 
 @pytest.mark.parametrize("share", [shares.pitch(), shares.ramp()], ids=["pitch", "ramp"])
-def test_noise_is_a_mechanism(pipeline, share):
-    by_name = speak(pipeline, share=share, mechanisms=("attention", "noise"))
-    by_value = speak(pipeline, NoiseTuning(), share=share)
+def test_noise_is_a_mechanism_which_offers_openly(pipeline, share):
+    options = {"num_inference_steps": STEPS, "solver": "unipc", "seed": 3}
+    by_name = pipeline(TEXT, A, B, share=share, mechanisms=("attention", "noise"), **options)
+    by_value = pipeline(TEXT, A, B, share=share, noise_tuning=NoiseTuning(), **options)
     assert np.array_equal(by_name.mel, by_value.mel)
-    assert by_name.settings["mechanisms"] == ["attention", "noise"]
-    windows = WINDOWS_BY_PITCH if share.region else WINDOWS_BY_SHARE
-    assert {s.objective for s in by_name.tuning.steps} == {w.objective for w in windows}
+    assert (by_name.settings["offer"], by_name.settings["mechanisms"]) == ("open", ["noise"])
     assert all(s.loss_after < s.loss for s in taken(by_name)) and taken(by_name)
     note = json.loads(json.dumps(by_name.to_dict()))
     assert note["settings"]["noise_tuning"]["target"] == "latent"
@@ -265,16 +251,11 @@ def test_noise_is_a_mechanism(pipeline, share):
     assert plain.tuning is None and plain.settings["noise_tuning"] is None and "tuning" not in plain.to_dict()
 
 
-@pytest.mark.parametrize("mechanisms", [("prior",), ("attention",)], ids="+".join)
-def test_tuning_by_outcome_needs_no_attention(pipeline, mechanisms):
-    window = replace(LATE, objective="f0_position", style=0)
-    speech = speak(pipeline, NoiseTuning(windows=(window,)), share=shares.ramp(), mechanisms=mechanisms)
-    assert taken(speech) and all(s.loss_after < s.loss for s in taken(speech))
-
-
-def test_one_style_alone_can_be_tuned(pipeline):
-    speech = pipeline(TEXT, A, num_inference_steps=STEPS, solver="unipc", seed=3, noise_tuning=QUICK)
-    assert taken(speech)
+def test_styles_are_exchanged_with_their_account(pipeline):
+    one, other = (speak(pipeline, QUICK, a=a, b=b, share=s) for a, b, s in ((A, B, ~shares.pitch()), (B, A, None)))
+    np.testing.assert_allclose(one.mel, other.mel, atol=1e-5)
+    for site, maps in one.tuning.after[0].items():
+        np.testing.assert_allclose(maps["mass"], other.tuning.after[0][site]["mass"][::-1], atol=1e-6)
 
 
 # -- errors ------------------------------------------------------------------------------------------------------------
@@ -286,12 +267,11 @@ def test_one_style_alone_can_be_tuned(pipeline):
         ({"t_from": 0.8, "t_to": 0.8}, "from t 0.8 to 0.8: expected 0 <= t_from < t_to <= 1"),
         ({"t_from": -0.1, "t_to": 0.2}, "expected 0 <= t_from < t_to <= 1"),
         ({"t_from": 0.5, "t_to": 1.2}, "expected 0 <= t_from < t_to <= 1"),
-        ({"style": -1}, "style -1; expected a number from 0"),
         ({"steps": -1}, "expected a whole number of at least 1, got -1"),
         ({"learning_rate": 0.0}, "learning rate 0; expected a number above 0"),
         ({"learning_rate": float("nan")}, "learning rate nan; expected a number above 0"),
         ({"region": "f0"}, "region 'f0'; expected one of pitch, rest, whole"),
-        ({"objective": "rows"}, "objective 'rows'; expected one of mass_in"),
+        ({"objective": "rows"}, "objective 'rows'; expected one of attention, outcome"),
     ],
 )
 def test_windows_that_cannot_be(fields, message):
@@ -315,23 +295,18 @@ def test_tunings_that_cannot_be(fields, message):
 
 
 def test_what_a_run_does_not_have(pipeline):
-    with pytest.raises(InputError, match="style 2; expected 0 to 1"):
-        speak(pipeline, NoiseTuning((replace(EARLY, style=2),)))
-    with pytest.raises(InputError, match="expected mechanism 'attention' beside 'noise'"):
+    with pytest.raises(InputError, match="mechanism 'prior': it says who speaks where"):
         speak(pipeline, share=shares.ramp(), mechanisms=("prior", "noise"))
+    with pytest.raises(InputError, match="expected a share"):
+        pipeline(TEXT, A, B, mechanisms="noise")
+    with pytest.raises(InputError, match="needs two styles"):
+        pipeline(TEXT, A, mechanisms="noise")
     with pytest.raises(InputError, match="noise tuning needs a reference with an F0 contour"):
         style_key_sets(pipeline.model, [replace(A, contour=None)], [4], PitchRegion())
-
-
-def test_a_model_without_attention():
     official = tiny_pipeline(replace(TINY, style=None, n_spks=3, prediction="v"))
     official.bank = None
-    a, b = official.style(speaker=0), official.style(speaker=1)
-    with pytest.raises(InputError, match="this checkpoint has no style attention"):
-        speak(official, share=shares.ramp(), a=a, b=b, mechanisms=("prior", "noise"))
-    with pytest.raises(InputError, match="needs a reference, and it has none"):
-        tuning = NoiseTuning((replace(EARLY, objective="f0_position"),))
-        speak(official, tuning, share=shares.ramp(), a=a, b=b, mechanisms=("prior",))
+    with pytest.raises(InputError, match="a checkpoint with a frame prior"):
+        speak(official, NoiseTuning(), share=shares.ramp(), a=official.style(speaker=0), b=official.style(speaker=1))
 
 
 # -- as it is written --------------------------------------------------------------------------------------------------
@@ -344,12 +319,12 @@ def test_each_setting_can_be_written():
         "max_move=0.2",
         "pool=4",
         "budget_seconds=4.5",
-        "window=0.8-1:style=a:region=pitch:steps=6",
-        "window=.6-.8:style=b:region=rest:objective=mass_follow:learning_rate=0.1",
+        "window=0.8-1:region=pitch:steps=6",
+        "window=.6-.8:region=rest:objective=outcome:learning_rate=0.1",
     ]
     windows = (
-        NoiseWindow(0.8, 1.0, style=0, region="pitch", steps=6),
-        NoiseWindow(0.6, 0.8, style=1, region="rest", objective="mass_follow", learning_rate=0.1),
+        NoiseWindow(0.8, 1.0, region="pitch", steps=6),
+        NoiseWindow(0.6, 0.8, region="rest", objective="outcome", learning_rate=0.1),
     )
     assert parse_tuning(written) == NoiseTuning(windows, target="initial", max_move=0.2, pool=4, budget_seconds=4.5)
 
@@ -362,7 +337,7 @@ def test_each_setting_can_be_written():
         ("max_move=far", "expected a number"),
         ("pool=1.5", "expected a whole number"),
         ("window=early", "such as 0.8-1"),
-        ("window=0.8-1:style=c", "a or b"),
+        ("window=0.8-1:steps=few", "expected a whole number"),
         ("window=1-0.8", "t_from < t_to"),
         ("target=mel", "latent, initial"),
         ("windows=3", "name=value"),

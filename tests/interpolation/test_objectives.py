@@ -10,13 +10,7 @@ import torch
 from tiny import TINY, tiny_model, tiny_style
 
 from gradtts_interp.interpolation.attention import MassObserver
-from gradtts_interp.interpolation.noise.objectives import (
-    ATTENTION_OBJECTIVES,
-    OBJECTIVES,
-    Goal,
-    f0_bins_on_target,
-    style_key_sets,
-)
+from gradtts_interp.interpolation.noise.objectives import OBJECTIVES, Goal, attention, outcome, style_key_sets
 from gradtts_interp.interpolation.shares import PitchRegion
 from gradtts_interp.models.style_attention import StyleAttnProcessor
 from gradtts_interp.models.style_context import StyleTokens, join
@@ -39,41 +33,14 @@ def mass_of(logits):
 
 
 def goal_of(**fields):
-    f0_bins = torch.zeros(BATCH, 80, FRAMES).index_fill(1, torch.tensor([2, 3]), 1.0)
-    share = torch.full((BATCH, 2, 80, FRAMES), 0.5)
+    f0_bins = torch.zeros(BATCH, 2, 80, FRAMES)
+    f0_bins[:, 0, 2:4] = f0_bins[:, 1, 6:8] = 1
+    of_a = torch.stack([torch.ones(BATCH, 80, FRAMES), torch.zeros(BATCH, 80, FRAMES)], dim=1)
     mask = torch.ones(BATCH, 1, FRAMES)
-    return Goal(**{"style": 0, "region": "pitch", "mask": mask, "share": share, "f0_bins": f0_bins, **fields})
+    return Goal(**{"region": "whole", "mask": mask, "timbre": of_a, "pitch": of_a, "f0_bins": f0_bins, **fields})
 
 
-def mean_mass(mass, style, region):
-    return sum(m[:, style, region].mean((1, 2)) for m in mass.values()) / len(mass)
-
-
-def test_mass_in_is_minus_inside_plus_gamma_outside():
-    mass, goal = mass_of(logits_of()), goal_of()
-    loss, inside, outside = OBJECTIVES["mass_in"](mass, None, goal)
-    torch.testing.assert_close(inside, mean_mass(mass, 0, 0))
-    torch.testing.assert_close(outside, mean_mass(mass, 0, 1) + mean_mass(mass, 1, 0))
-    torch.testing.assert_close(loss, 0.2 * outside - inside)
-    _, rest, _ = OBJECTIVES["mass_in"](mass, None, replace(goal, style=1, region="rest"))
-    torch.testing.assert_close(rest, mean_mass(mass, 1, 1))
-    _, whole, others = OBJECTIVES["mass_in"](mass, None, replace(goal, region="whole"))
-    torch.testing.assert_close(whole, mean_mass(mass, 0, 0) + mean_mass(mass, 0, 1))
-    torch.testing.assert_close(whole + others, torch.ones(BATCH))
-
-
-def test_mass_share_is_zero_where_attention_obeys():
-    goal = goal_of(share=torch.stack([torch.full((BATCH, 80, FRAMES), w) for w in (0.3, 0.7)], dim=1))
-    obeying = {s: torch.tensor([0.1, 0.2, 0.3, 0.4])[None, :, None, None].expand_as(x) for s, x in logits_of().items()}
-    mass = {s: x.unflatten(1, (2, 2)) for s, x in obeying.items()}
-    loss, inside, _ = OBJECTIVES["mass_share"](mass, None, goal)
-    torch.testing.assert_close(loss, torch.zeros(BATCH))
-    torch.testing.assert_close(inside, torch.ones(BATCH))
-    loss, _, _ = OBJECTIVES["mass_share"](mass, None, replace(goal, share=goal.share.flip(1)))
-    torch.testing.assert_close(loss, torch.full((BATCH,), 2 * 0.4**2))
-
-
-def test_mass_follow_is_unwanted_minus_wanted_mass_of_each_region():
+def test_attention_is_unwanted_minus_wanted_mass_of_each_region():
     mass = torch.zeros(1, 2, 2, 2, 4)
     mass[:, 0, 0], mass[:, 0, 1], mass[:, 1, 0], mass[:, 1, 1] = 0.1, 0.4, 0.2, 0.3
     half = torch.zeros(1, 2, 8, 16)
@@ -86,17 +53,14 @@ def test_mass_follow_is_unwanted_minus_wanted_mass_of_each_region():
         ("pitch", 1 - of_a, of_a, 1 / 3, 1 / 3),
         ("rest", of_a, half, -1 / 7, 4 / 7),
     ):
-        goal = Goal(0, region, torch.ones(1, 1, 16), timbre, pitch)
-        found = OBJECTIVES["mass_follow"]({"mid": mass}, None, goal)
+        found = attention({"mid": mass}, None, Goal(region, torch.ones(1, 1, 16), timbre, pitch))
         assert [float(value) for value in found[:2]] == pytest.approx([loss, inside], abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ATTENTION_OBJECTIVES)
-def test_every_attention_loss_picks_keys(name):
+def test_the_attention_loss_picks_keys():
     """Summing all keys of picked rows, as the prototype did, is a constant; its gradient is rounding noise."""
     logits = {s: x.requires_grad_() for s, x in logits_of().items()}
-    share = torch.stack([torch.full((BATCH, 80, FRAMES), w) for w in (0.3, 0.7)], dim=1)
-    loss, _, _ = OBJECTIVES[name](mass_of(logits), None, replace(goal_of(share=share), pitch_share=share))
+    loss, _, _ = attention(mass_of(logits), None, goal_of())
     loss.sum().backward()
     assert min(float(x.grad.norm()) for x in logits.values()) > 1e-3
     rows = {s: x.detach().requires_grad_() for s, x in logits.items()}
@@ -118,14 +82,16 @@ def test_padding_of_the_target_counts_nowhere(name):
     torch.testing.assert_close(one, other)
 
 
-def test_the_outcome_has_its_least_loss_at_the_wanted_mel_and_a_gradient():
+def test_the_outcome_has_its_least_loss_at_the_wanted_pitch_and_a_gradient():
     goal, peaked = goal_of(), torch.full((BATCH, 80, FRAMES), -20.0)
     peaked[:, 2:4] = 0.0
-    loss, inside, _ = OBJECTIVES["f0_position"]({}, peaked, goal)
-    assert inside.min() > 0.999 and loss.abs().max() < 1e-3
+    loss, inside, _ = outcome({}, peaked, goal)
+    torch.testing.assert_close(torch.stack([loss, inside]), torch.tensor([[-1.0], [1.0]]).expand(2, BATCH))
+    other, _, _ = outcome({}, peaked, replace(goal, pitch=1 - goal.pitch))
+    torch.testing.assert_close(other, -loss)
     flat = torch.zeros_like(peaked).requires_grad_()
-    loss, inside, _ = OBJECTIVES["f0_position"]({}, flat, goal)
-    torch.testing.assert_close(inside, torch.full((BATCH,), 2 / 11))
+    loss, inside, _ = outcome({}, flat, goal)
+    torch.testing.assert_close(torch.stack([loss, inside]), torch.tensor([[0.0], [0.5]]).expand(2, BATCH))
     loss.sum().backward()
     assert flat.grad.isfinite().all() and flat.grad.norm() > 1e-3
 
@@ -178,10 +144,3 @@ def test_masses_lie_on_the_target_plane():
         expected[:, : height * 32 // 80, width // 3 :] = 1
         torch.testing.assert_close(mass[:, 1].sum(1), expected)
     assert all(isinstance(p, StyleAttnProcessor) for p in model.attn_processors.values())
-
-
-def test_references_are_laid_over_each_lines_own_frames():
-    found = f0_bins_on_target(B, torch.tensor([60, 41]), 64, mel=TINY.mel, pitch=PITCH)
-    assert found.shape == (2, 80, 64)
-    np.testing.assert_array_equal(found[1, :, :41], pitch_mask(B.contour.f0_hz, B.contour.voiced, TINY.mel))
-    assert found[0, :, 60:].abs().max() == 0 and found[0, :, 59].sum() > 0

@@ -57,7 +57,7 @@ def test_two_styles_that_are_one_sound_as_it_does(pipeline, durations):
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_tuning_draws_attention_to_the_style_that_is_to_be_followed(pipeline, durations, share):
-    tuning = NoiseTuning(windows=(NoiseWindow(0.3, 1.0, objective="mass_follow", steps=4),))
+    tuning = NoiseTuning(windows=(NoiseWindow(0.3, 1.0, steps=4),))
     spoken = render(pipeline, durations, share=shares.constant(share), noise_tuning=tuning)
     steps = spoken.tuning.steps
     assert steps and all(step.loss_after < step.loss for step in steps if step.taken)
@@ -66,7 +66,7 @@ def test_tuning_draws_attention_to_the_style_that_is_to_be_followed(pipeline, du
 
 
 def test_of_a_pool_of_noises_each_share_takes_the_one_that_suits_it(pipeline, durations):
-    tuning = NoiseTuning(windows=(NoiseWindow(0.3, 1.0, objective="mass_follow", steps=0),), pool=6)
+    tuning = NoiseTuning(windows=(NoiseWindow(0.3, 1.0, steps=0),), pool=6)
     found = [render(pipeline, durations, share=shares.constant(w), noise_tuning=tuning) for w in (0.0, 1.0)]
     draw = torch.Generator().manual_seed(QUICK["seed"])
     like = torch.zeros(1, *found[0].noise.shape)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tiny import TINY, tiny_pipeline, tiny_style
+from tiny import TINY_FRAME, tiny_pipeline, tiny_style
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
@@ -14,9 +14,10 @@ from gradtts_interp.plots.tuning import plot_tuning
 
 @pytest.fixture(scope="module")
 def pair():
-    pipeline = tiny_pipeline(replace(TINY, prediction="v"))
+    pipeline = tiny_pipeline(replace(TINY_FRAME, prediction="v"))
     options = {
         "share": shares.pitch(),
+        "offer": "open",
         "num_inference_steps": 5,
         "solver": "unipc",
         "seed": 0,
@@ -30,12 +31,12 @@ def test_curves_and_maps(pair, tmp_path):
     plain, tuned = pair
     figure = plot_tuning(tuned.tuning, plain.attention, tuned.attention, tmp_path / "tuning.png")
     top, maps = figure.subfigs
-    assert [a.get_ylabel() for a in top.axes] == ["loss", "mass inside", "move / norm"]
+    assert [a.get_ylabel() for a in top.axes] == ["loss", "as wished", "move / norm"]
     drawn = [y for line in top.axes[2].lines for y in line.get_ydata()]
     assert len(drawn) == len(tuned.tuning.steps) and sorted(drawn) == drawn
     titles = [a.get_title() for a in maps.axes if a.get_title()]
     assert len(titles) == 2 * len(plain.attention)
-    assert f"before: mean {plain.attention['mid']['mass'][0].mean():.3f}" in " ".join(titles)
+    assert f"before: mean {plain.attention['mid']['mass'][1].mean():.3f}" in " ".join(titles)
     assert (tmp_path / "tuning.png").stat().st_size > 10_000
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from gradtts_interp.diffusion.contract import check_steps
 from gradtts_interp.errors import InputError
-from gradtts_interp.interpolation.noise.objectives import ATTENTION_OBJECTIVES, OBJECTIVES, REGIONS
+from gradtts_interp.interpolation.noise.objectives import OBJECTIVES, REGIONS
 
 Maps = dict[str, dict[str, Any]]
 NOISE = "noise"
@@ -43,8 +43,7 @@ class NoiseWindow:
     Attributes:
         t_from: Lower end, not included; 0 is the clean mel.
         t_to: Upper end, included; 1 is noise.
-        style: Number of the style that is asked for; 0 is A.
-        region: Its keys on the reference plane: ``"pitch"``, ``"rest"`` or ``"whole"``.
+        region: Keys on the reference planes that count: ``"pitch"``, ``"rest"`` or ``"whole"``.
         steps: Gradient steps in all, spread evenly over the times the sampler passes here; 0 only judges a pool.
         learning_rate: Length of one step as a part of the noise's norm.
         objective: Name in :data:`~gradtts_interp.interpolation.noise.objectives.OBJECTIVES`.
@@ -52,19 +51,16 @@ class NoiseWindow:
 
     t_from: float
     t_to: float
-    style: int = 0
     region: str = "whole"
     steps: int = 4
-    learning_rate: float = 0.05
-    objective: str = "mass_in"
+    learning_rate: float = 0.03
+    objective: str = "attention"
 
     def __post_init__(self) -> None:
         """Refuse what can never be a window."""
         if not 0 <= self.t_from < self.t_to <= 1:
             window = f"noise window from t {self.t_from:g} to {self.t_to:g}"
             raise InputError(f"{window}: expected 0 <= t_from < t_to <= 1, 1 being noise")
-        if isinstance(self.style, bool) or not isinstance(self.style, int) or self.style < 0:
-            raise InputError(f"noise window: style {self.style!r}; expected a number from 0, which is A")
         if isinstance(self.steps, bool) or self.steps != 0:
             check_steps(self.steps)
         _require_above_0("noise window: learning rate", self.learning_rate)
@@ -74,24 +70,11 @@ class NoiseWindow:
     @property
     def by_attention(self) -> bool:
         """Whether the objective reads attention mass (else the predicted clean mel)."""
-        return self.objective in ATTENTION_OBJECTIVES
+        return self.objective == "attention"
 
     def holds(self, t: float) -> bool:
         """Whether a diffusion time lies in the window."""
         return self.t_from < t <= self.t_to
-
-
-WINDOWS_BY_PITCH = (NoiseWindow(0.8, 1.0, style=0, region="pitch", steps=6),)
-"""A's pitch while the coarse course is decided."""
-
-WINDOWS_BY_SHARE = (
-    NoiseWindow(0.8, 1.0, objective="mass_share"),
-    NoiseWindow(0.6, 0.8, objective="mass_share"),
-)
-"""Attention goes where the share map says."""
-
-WINDOWS_OPEN = (NoiseWindow(0.8, 1.0, objective="mass_follow", steps=4, learning_rate=0.03),)
-"""Styles that are offered openly: each is followed where its share says, while it is still open which one is."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +82,7 @@ class NoiseTuning:
     """How noise is tuned.
 
     Attributes:
-        windows: Windows, None for those that suit the share: :data:`WINDOWS_BY_PITCH` or :data:`WINDOWS_BY_SHARE`, and
-            :data:`WINDOWS_OPEN` where styles are offered openly.
+        windows: Windows; one while it is open what is followed, if none is given.
         target: ``"latent"`` or ``"initial"``.
         pool: Noises to choose from: each is judged by one evaluation at t = 1, and of the best the tuning starts. With
             windows of 0 steps nothing else is done.
@@ -108,7 +90,7 @@ class NoiseTuning:
         budget_seconds: Wall-clock time, None for no limit; with it results depend on the machine.
     """
 
-    windows: tuple[NoiseWindow, ...] | None = None
+    windows: tuple[NoiseWindow, ...] = (NoiseWindow(0.8, 1.0),)
     target: str = "latent"
     pool: int = 1
     max_move: float = 0.3
@@ -116,8 +98,8 @@ class NoiseTuning:
 
     def __post_init__(self) -> None:
         """Refuse settings that no tuning can follow."""
-        if self.windows is not None and not self.windows:
-            raise InputError("noise tuning: no window; expected at least one, or None for the defaults")
+        if not self.windows:
+            raise InputError("noise tuning: no window; expected at least one")
         _require_one_of("noise tuning: target", self.target, TARGETS)
         check_steps(self.pool)
         if not 0 < self.max_move <= 2:
@@ -125,39 +107,16 @@ class NoiseTuning:
         if self.budget_seconds is not None:
             _require_above_0("noise tuning: budget_seconds", self.budget_seconds)
 
-    def windows_for(self, *, styles: int, by_pitch: bool, openly: bool = False) -> tuple[NoiseWindow, ...]:
-        """Windows for a number of styles.
-
-        Args:
-            styles: Number of styles (n).
-            by_pitch: Whether the first style gives pitch and the last the rest.
-            openly: Whether styles are offered openly.
-
-        Returns:
-            The windows, or the defaults.
-
-        Raises:
-            InputError: A window asks for a style that is not there.
-        """
-        usual = WINDOWS_OPEN if openly else WINDOWS_BY_PITCH if by_pitch else WINDOWS_BY_SHARE
-        windows = self.windows or usual
-        for window in windows:
-            if window.style >= styles:
-                raise InputError(f"noise window: style {window.style}; expected 0 to {styles - 1}")
-        return windows
-
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
 
 
-# -- as it is written on the command line: target=initial, window=0.8-1:style=a:region=pitch ---------------------------
+# -- as it is written on the command line: target=initial, window=0.8-1:region=pitch ----------------------------------
 
-STYLES = {"a": 0, "b": 1}
 WINDOW = "window"
 _SPAN = re.compile(r"(\d*\.?\d+)-(\d*\.?\d+)")
 _READERS: dict[str, tuple[Callable[[str], Any], str]] = {
-    "style": (lambda value: STYLES[value.lower()], "a or b"),
     "int": (int, "a whole number"),
     "float": (float, "a number"),
     "str": (str, "a name"),
@@ -185,14 +144,16 @@ def parse_tuning(settings: Sequence[str]) -> NoiseTuning:
             windows.append(_window(value))
         else:
             values |= _read(NoiseTuning, written, besides=("windows",))
-    return NoiseTuning(windows=tuple(windows) or None, **values)
+    if windows:
+        values["windows"] = tuple(windows)
+    return NoiseTuning(**values)
 
 
 def _window(written: str) -> NoiseWindow:
     span, *others = written.split(":")
     found = _SPAN.fullmatch(span.strip())
     if found is None:
-        raise InputError(f"noise window {written!r}: expected such as 0.8-1 or 0.8-1:style=a:region=pitch:steps=6")
+        raise InputError(f"noise window {written!r}: expected such as 0.8-1 or 0.8-1:region=pitch:steps=6")
     values: dict[str, Any] = {}
     for other in others:
         values |= _read(NoiseWindow, other, besides=("t_from", "t_to"))
@@ -206,10 +167,10 @@ def _read(kind: type[NoiseTuning] | type[NoiseWindow], written: str, *, besides:
     if name not in known or not equals:
         extra = f", {WINDOW}" if kind is NoiseTuning else ""
         raise InputError(f"noise setting {written!r}: expected name=value, with a name of {', '.join(known)}{extra}")
-    reader, expected = _READERS.get(name) or _READERS[known[name]]
+    reader, expected = _READERS[known[name]]
     try:
         return {name: reader(value)}
-    except (ValueError, KeyError) as error:
+    except ValueError as error:
         raise InputError(f"noise setting {written!r}: expected {expected}") from error
 
 
@@ -228,14 +189,12 @@ class TuningStep:
         step: Number of the step within the window, from 0.
         loss: Before the step.
         loss_after: At the place the step leads to; not below ``loss`` where the step was not taken.
-        mass_in: Attention mass inside before the step; of outcome objectives see
-            :mod:`gradtts_interp.interpolation.noise.objectives`.
-        mass_out: The same outside.
+        mass_in: Part of the attention mass, or of the outcome, that was as wished before the step.
+        mass_out: The rest of it.
         gradient_norm: Euclidean norm of the loss's gradient, before it is normalised.
         move: Distance moved so far in all, as a part of the noise's norm.
         taken: Whether the step was taken: a step that does not lower the loss is not, and the next is half as long.
         seconds: Wall-clock time of the step for the whole batch.
-        style: Number of the style that the window asks for; 0 is A.
     """
 
     item: int
@@ -251,7 +210,6 @@ class TuningStep:
     move: float
     taken: bool
     seconds: float
-    style: int = 0
 
 
 @dataclass(frozen=True)
@@ -262,8 +220,8 @@ class TuningTrace:
         steps: In order.
         stopped: ``"done"``, or ``"seconds"`` where the budget ended the tuning before its windows did.
         seconds: Wall-clock time of the tuning.
-        before: Attention mass inside as first seen, by window and site: ``mass`` (1, H, W) and ``cell``, the mel bins
-            and frames under one position.
+        before: Attention mass of each style as first seen, by window and site: ``mass`` (n, H, W), which sums to 1
+            over the styles, and ``cell``, the mel bins and frames under one position.
         after: The same as last seen.
         notes: What a reader should know, such as windows that no step of the sampler fell into.
     """
@@ -281,11 +239,11 @@ class TuningTrace:
         return max((s.move for s in self.steps), default=0.0)
 
     def change(self, window: int) -> tuple[float, float] | None:
-        """Mean mass inside of a window, as first seen and as last seen; None if the window was never visited."""
+        """Mean mass of B in a window, as first seen and as last seen; None if the window was never visited."""
         if window not in self.before:
             return None
         first, last = (
-            float(np.mean([m["mass"].mean() for m in maps[window].values()] or [0.0]))
+            float(np.mean([m["mass"][-1].mean() for m in maps[window].values()] or [0.0]))
             for maps in (self.before, self.after)
         )
         return first, last
@@ -303,16 +261,20 @@ class TuningTrace:
 
         def cut(maps: Maps) -> Maps:
             return {
-                site: m | {"mass": m["mass"][item : item + 1, :, : -(-frames // int(m["cell"]))]}
-                for site, m in maps.items()
+                site: m | {"mass": m["mass"][item, :, :, : -(-frames // int(m["cell"]))]} for site, m in maps.items()
             }
 
         before, after = ({w: cut(m) for w, m in maps.items()} for maps in (self.before, self.after))
         return replace(self, steps=tuple(s for s in self.steps if s.item == item), before=before, after=after)
 
     def reversed_styles(self) -> TuningTrace:
-        """The same with the two styles named in the opposite order."""
-        return replace(self, steps=tuple(replace(step, style=1 - step.style) for step in self.steps))
+        """The account of one line with the two styles named in the opposite order."""
+
+        def turned(maps: Maps) -> Maps:
+            return {site: m | {"mass": m["mass"][::-1].copy()} for site, m in maps.items()}
+
+        before, after = ({w: turned(m) for w, m in maps.items()} for maps in (self.before, self.after))
+        return replace(self, before=before, after=after)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the maps, as plain JSON values."""
@@ -320,7 +282,7 @@ class TuningTrace:
         return {
             "stopped": self.stopped,
             "seconds": round(self.seconds, 4),
-            "mass_in": {w: [round(v, 6) for v in pair] for w, pair in changes.items()},
+            "mass_of_b": {w: [round(v, 6) for v in pair] for w, pair in changes.items()},
             "notes": list(self.notes),
             "steps": [asdict(s) for s in self.steps],
         }

@@ -17,13 +17,13 @@ from gradtts_interp.diffusion.samplers import sampler_by_name
 from gradtts_interp.diffusion.schedule import LinearSchedule, noise_level, signal
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.attention import AllSeenError, MassObserver
-from gradtts_interp.interpolation.mechanisms import BY_SHARE, OPEN, Plan, Shares, StyleReading
+from gradtts_interp.interpolation.mechanisms import Shares, StyleReading
 from gradtts_interp.interpolation.noise.objectives import (
     OBJECTIVES,
     Goal,
     Mass,
     Value,
-    f0_bins_on_target,
+    f0_bins_of,
     style_key_sets,
 )
 from gradtts_interp.interpolation.noise.settings import (
@@ -54,12 +54,7 @@ ENOUGH = -0.9
 
 
 def split_noise(
-    mechanisms: Sequence[str],
-    tuning: NoiseTuning | None,
-    styles: Sequence[Style],
-    share: Share | None,
-    *,
-    offer: str = BY_SHARE,
+    mechanisms: Sequence[str], tuning: NoiseTuning | None, styles: Sequence[Style], share: Share | None
 ) -> tuple[tuple[str, ...], NoiseTuner | None]:
     """Tell the mechanisms that plan network evaluations from ``noise``, which tunes what they start from.
 
@@ -67,29 +62,20 @@ def split_noise(
         mechanisms: Names, ``noise`` perhaps among them.
         tuning: How to tune; implies ``noise``.
         styles: The styles.
-        share: Their share, None for a single style.
-        offer: How they are offered, of :data:`~gradtts_interp.interpolation.mechanisms.OFFERS`.
+        share: Their share.
 
     Returns:
         The other mechanisms, and the tuning to come (None without ``noise``).
 
     Raises:
-        InputError: A window asks for a style that is not there, styles that are offered openly are to be blended as
-            well, or nothing says where each of them is to be followed.
+        InputError: Styles are to be blended as well, or nothing says where each of them is to be followed.
     """
     others = tuple(name for name in mechanisms if name != NOISE)
-    if offer == OPEN and set(others) - {"attention"}:
-        raise InputError(f"mechanism {others[0]!r}: it says who speaks where, which an open offer leaves to the noise")
-    others = () if offer == OPEN else others
     if tuning is None and NOISE not in mechanisms:
         return others, None
-    if offer == OPEN and share is None:
-        raise InputError("noise tuning of an open offer: expected a share, which says where each style is followed")
-    pitch = share.region if share else None
-    tuning = tuning or NoiseTuning()
-    windows = tuning.windows_for(styles=len(styles), by_pitch=pitch is not None, openly=offer == OPEN)
-    # So that the record names them.
-    return others, NoiseTuner(replace(tuning, windows=windows), styles, pitch=pitch)
+    if share is None:
+        raise InputError("noise tuning: expected a share, which says where each style is to be followed")
+    return others, NoiseTuner(tuning or NoiseTuning(), styles, pitch=share.region)
 
 
 Measurement = tuple[Value, Mass, Tensor | None]
@@ -104,14 +90,13 @@ class NoiseTuner:
     """Tunes the noise of one sampling run: :meth:`begin` before the sampler starts, :meth:`after_step` after each step.
 
     Args:
-        tuning: Rules, and windows that are given.
+        tuning: Windows and rules.
         styles: n styles.
         pitch: What counts as pitch on the reference plane; F0 alone if None.
     """
 
     def __init__(self, tuning: NoiseTuning, styles: Sequence[Style], *, pitch: PitchRegion | None = None) -> None:
         self.tuning, self.styles, self.pitch = tuning, tuple(styles), pitch or PitchRegion()
-        self.windows = tuning.windows or ()
         self.trace = TuningTrace()
         self._visits: dict[float, list[tuple[int, int]]] = {}
 
@@ -124,10 +109,10 @@ class NoiseTuner:
         score: Score,
         options: SamplingOptions,
         *,
-        plan: Plan,
+        mu: Tensor,
         mask: Tensor,
         readings: Sequence[StyleReading],
-        shares: Shares | None,
+        shares: Shares,
         another: Callable[[], Tensor] | None = None,
     ) -> Tensor:
         """Tune the noise a sampler is about to start from; padding is left as it is.
@@ -137,24 +122,24 @@ class NoiseTuner:
             model: The network.
             score: The sampler's score.
             options: The sampler that will run.
-            plan: What it reads.
+            mu: Mean of the diffusion (B, M, T).
             mask: 1 on frames of the utterances (B, 1, T), 0 on padding.
             readings: How the model reads each style.
-            shares: Their shares, None for a single style.
+            shares: Their shares.
             another: Draws further noises for a pool.
 
         Returns:
             Noise to start from (B, M, T).
 
         Raises:
-            InputError: A window asks for a style or reference that is not there, or reads attention, which the
-                checkpoint or the mechanisms leave out.
+            InputError: A style has no contour that tells its pitch keys.
         """
         self._model, self._score, self._temperature = model, score, options.temperature
-        self._mu, self._mask = plan.mu, mask
-        self._sets = self._key_sets(plan, readings)
-        self._goals = [self._goal(window, shares) for window in self.windows]
-        self._descents = [Descent(window, noise) for window in self.windows]
+        self._mu, self._mask = mu, mask
+        sizes = [reading.tokens.tokens.shape[1] for reading in readings if reading.tokens is not None]
+        self._sets = style_key_sets(model, self.styles, sizes, self.pitch)
+        self._goals = [self._goal(window, shares, readings) for window in self.tuning.windows]
+        self._descents = [Descent(window, noise) for window in self.tuning.windows]
         self._spent = torch.zeros_like(noise[:, :1, :1])
         self._visits = self._plan_visits(options)
         self._note_missed()
@@ -176,45 +161,27 @@ class NoiseTuner:
 
     # -- what is wanted -----------------------------------------------------------------------------------------
 
-    def _key_sets(self, plan: Plan, readings: Sequence[StyleReading]) -> Tensor:
-        """Key sets (S, n, 2); none where no objective reads attention."""
-        wanted = next((w.objective for w in self.windows if w.by_attention), None)
-        if wanted is None:
-            return self._mu.new_zeros(0, 1, 2)
-        if not self._model.attention_sites:
-            raise InputError(f"noise window: objective {wanted!r}, but this checkpoint has no style attention")
-        if len(self.styles) > 1 and "attention" not in plan.blended:
-            raise InputError("noise tuning by attention mass: expected mechanism 'attention' beside 'noise'")
-        sizes = [r.tokens.tokens.shape[1] for r in readings if r.tokens is not None]
-        return style_key_sets(self._model, self.styles, sizes, self.pitch)
-
-    def _goal(self, window: NoiseWindow, shares: Shares | None) -> Goal:
-        mask, f0_bins = self._mask, None
-        if not window.by_attention:
-            lengths, mel = mask.sum((1, 2)).long(), self._model.settings.mel
-            f0_bins = f0_bins_on_target(self.styles[window.style], lengths, mask.shape[-1], mel=mel, pitch=self.pitch)
-        share = pitch = None
-        if shares is not None:
-            share, pitch = shares.timbre.clamp(0, 1), shares.pitch.clamp(0, 1)
-            if shares.by_pitch:
-                share = 1 - pitch  # of keys: the voice of the last style everywhere
-        return Goal(window.style, window.region, mask, share, pitch, f0_bins)
+    def _goal(self, window: NoiseWindow, shares: Shares, readings: Sequence[StyleReading]) -> Goal:
+        f0_bins = None if window.by_attention else f0_bins_of(readings, self._model.settings.mel)
+        timbre, pitch = shares.timbre.clamp(0, 1), shares.pitch.clamp(0, 1)
+        # By pitch the map picks bins of the target; of keys, all but the pitch are the last style's.
+        return Goal(window.region, self._mask, 1 - pitch if shares.by_pitch else timbre, pitch, f0_bins)
 
     def _plan_visits(self, options: SamplingOptions) -> dict[float, list[tuple[int, int]]]:
         """At which times which windows make how many steps: those of an initial noise are all made at t = 1."""
         schedule = self._model.schedule
         if self.tuning.target == "latent":
             _, passed = solver_times(sampler_by_name(options.solver), schedule, options.steps)
-            return plan_visits(self.windows, [1.0, *passed])
+            return plan_visits(self.tuning.windows, [1.0, *passed])
         evaluated, _ = solver_times(sampler_by_name(SHORT_SOLVER), schedule, SHORT_SOLVER_STEPS)
-        reached = [i for i, window in enumerate(self.windows) if any(window.holds(t) for t in evaluated)]
-        return {1.0: [(i, self.windows[i].steps) for i in reached if self.windows[i].steps > 0]}
+        reached = [i for i, window in enumerate(self.tuning.windows) if any(window.holds(t) for t in evaluated)]
+        return {1.0: [(i, self.tuning.windows[i].steps) for i in reached if self.tuning.windows[i].steps > 0]}
 
     def _note_missed(self) -> None:
         visited = {i for pairs in self._visits.values() for i, _ in pairs}
         notes = tuple(
             f"noise window {i}: no step of the solver falls into ({w.t_from:g}, {w.t_to:g}]; use more steps"
-            for i, w in enumerate(self.windows)
+            for i, w in enumerate(self.tuning.windows)
             if w.steps > 0 and i not in visited
         )
         for note in notes:
@@ -231,7 +198,7 @@ class NoiseTuner:
         with weights_frozen(self._model):
             for noise in noises:
                 start, found = noise * self._mask / self._temperature, torch.zeros_like(noise[:, 0, 0])
-                for window in range(len(self.windows)):
+                for window in range(len(self.tuning.windows)):
                     with self._watching(window):
                         found = found + self._measured(start, self._measure_at(window, 1.0), with_gradient=False)[0][0]
                 losses.append(found)
@@ -258,7 +225,7 @@ class NoiseTuner:
 
     def _measure_through_solver(self, window: int) -> Measure:
         """What measures a residual at t = 1 by what the network shows in a window when a short solver starts there."""
-        spec, sampler = self.windows[window], sampler_by_name(SHORT_SOLVER)
+        spec, sampler = self.tuning.windows[window], sampler_by_name(SHORT_SOLVER)
 
         def measure(residual: Tensor) -> tuple[Value, Mass]:
             seen: list[tuple[Value, Mass]] = []
@@ -301,7 +268,7 @@ class NoiseTuner:
         if score is not None:
             clean = self._mu + (x - self._mu + noise_level(t, schedule) ** 2 * score) / signal(t, schedule)
             clean = self._model.denormalise(self._model.from_diffusion(clean, self._mu))
-        return OBJECTIVES[self.windows[window].objective](mass, clean, self._goals[window])
+        return OBJECTIVES[self.tuning.windows[window].objective](mass, clean, self._goals[window])
 
     def _measured(self, place: Tensor, measure: Measure, *, with_gradient: bool) -> Measurement:
         place, gradient = place.detach().requires_grad_(with_gradient), None
@@ -322,7 +289,7 @@ class NoiseTuner:
         with weights_frozen(self._model), self._watching(window):
             began = time.perf_counter()
             here = self._measured(place, measure, with_gradient=True)
-            self.trace.before.setdefault(window, self._maps(window, here))
+            self.trace.before.setdefault(window, self._maps(here))
             for left in range(count, 0, -1):
                 if not descent.wants(here[0][0]).any():
                     break
@@ -337,12 +304,12 @@ class NoiseTuner:
                 here = _merged(taken, there, here)
                 if self._out_of_time():
                     break
-            self.trace.after[window] = self._maps(window, here)
+            self.trace.after[window] = self._maps(here)
         return place
 
     @contextmanager
     def _watching(self, window: int) -> Iterator[None]:
-        by_attention = self.windows[window].by_attention
+        by_attention = self.tuning.windows[window].by_attention
         # A latent's mass is all that an attention objective reads; a solver needs the score to go on.
         stop = self.tuning.target == "latent" and by_attention
         sites = tuple(self._model.attention_sites) if by_attention else ()
@@ -361,13 +328,12 @@ class NoiseTuner:
         self, window: int, t: float, here: Measurement, there: Measurement, taken: Tensor, moved: Tensor, seconds: float
     ) -> None:
         assert here[2] is not None
-        spec, norms, (losses, inside, outside) = self.windows[window], item_norm(here[2]), here[0]
+        spec, norms, (losses, inside, outside) = self.tuning.windows[window], item_norm(here[2]), here[0]
         steps = [
             TuningStep(
                 item=i,
                 window=window,
                 objective=spec.objective,
-                style=spec.style,
                 t=t,
                 step=self._descents[window].count - 1,
                 loss=float(losses[i]),
@@ -383,11 +349,10 @@ class NoiseTuner:
         ]
         self.trace = replace(self.trace, steps=(*self.trace.steps, *steps), seconds=self.trace.seconds + seconds)
 
-    def _maps(self, window: int, measured: Measurement) -> Maps:
-        goal, sites = self._goals[window], self._model.attention_sites
+    def _maps(self, measured: Measurement) -> Maps:
+        sites = self._model.attention_sites
         return {
-            site: {"mass": goal.keys_of(mass)[:, goal.style].cpu().numpy(), "cell": sites[site].cell}
-            for site, mass in measured[1].items()
+            site: {"mass": mass.sum(2).cpu().numpy(), "cell": sites[site].cell} for site, mass in measured[1].items()
         }
 
 
