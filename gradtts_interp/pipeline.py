@@ -758,9 +758,7 @@ class GradTTSInterpPipeline:
         if offer == OPEN and b is None:
             raise InputError("an open offer needs two styles to choose between")
         if offer == OPEN and (self.model.frame_prior is None or self.model.style_encoder is None):
-            raise InputError(
-                "an open offer, and with it mechanism 'noise', needs a checkpoint with a frame prior and style attention"
-            )
+            raise InputError("an open offer and mechanism 'noise' need a checkpoint with a frame prior and style attention")
 
     def require_speaking_prior(
         self, guidance: float, mechanisms: Sequence[str] | None, noise_tuning: NoiseTuning | None
