@@ -124,7 +124,7 @@ def noise_open() -> Figure:
             f0.plot(times, np.where(heard.voiced, heard.f0_hz, np.nan)[:frames], style, label=label)
         mass = mass_plane(speech.attention, 1, frames, n_mels=config.n_mels).mean(0)
         attention.plot(times, mass, color="tab:red")
-        attention.set_ylim(0.35, 0.55)
+        attention.set_ylim(0, 1)
         mel.label_outer()
         attention.set_xlabel("Time (s)", fontsize=SMALL)
     grid[0, 1].set_ylabel("")

@@ -758,7 +758,9 @@ class GradTTSInterpPipeline:
         if offer == OPEN and b is None:
             raise InputError("an open offer needs two styles to choose between")
         if offer == OPEN and (self.model.frame_prior is None or self.model.style_encoder is None):
-            raise InputError("an open offer and mechanism 'noise' need a checkpoint with a frame prior and style attention")
+            raise InputError(
+                "an open offer needs a checkpoint with a frame prior and style attention, as mechanism 'noise' does"
+            )
 
     def require_speaking_prior(
         self, guidance: float, mechanisms: Sequence[str] | None, noise_tuning: NoiseTuning | None

@@ -98,7 +98,7 @@ def test_files_of_a_visitor_are_replaced_and_go_with_the_visitor(renderer):
         ({"mode": "magic"}, "mode 'magic'"),
         ({"mode": "mix", "weight": float("nan")}, "weight"),
         ({"mechanisms": ("magic",)}, "magic"),
-        ({"mechanisms": ("noise",)}, "mechanism 'noise' need .* frame prior"),
+        ({"mechanisms": ("noise",)}, "frame prior .* mechanism 'noise'"),
         ({"a": StyleChoice(99)}, "speaker 99"),
         ({"a": StyleChoice(12, "bored")}, "bored"),
         ({"a": StyleChoice()}, "style A: choose a speaker, or upload"),

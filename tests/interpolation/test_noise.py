@@ -166,6 +166,9 @@ def test_the_move_is_bounded(pipeline, untuned, target):
     moved = np.linalg.norm(speech.noise - untuned.noise) / np.linalg.norm(untuned.noise)
     assert 0.05 < moved <= 0.1 + 1e-4
     assert speech.tuning.move <= 0.1 + 1e-4
+    assert speech.tuning.steps[-1].kl == pytest.approx(
+        speech.tuning.steps[-1].move ** 2 * speech.noise.size / 2, rel=1e-4
+    )
 
 
 def test_a_step_has_its_length_and_goes_against_the_gradient():

@@ -192,7 +192,8 @@ class TuningStep:
         mass_in: Part of the attention mass, or of the outcome, that was as wished before the step.
         mass_out: The rest of it.
         gradient_norm: Euclidean norm of the loss's gradient, before it is normalised.
-        move: Distance moved so far in all, as a part of the noise's norm.
+        move: Distance moved so far in all, as a part of the noise's norm; each move ends on the shell that it began on.
+        kl: Kullback-Leibler divergence in nats of noise whose mean is moved so far from noise whose mean is not.
         taken: Whether the step was taken: a step that does not lower the loss is not, and the next is half as long.
         seconds: Wall-clock time of the step for the whole batch.
     """
@@ -208,6 +209,7 @@ class TuningStep:
     mass_out: float
     gradient_norm: float
     move: float
+    kl: float
     taken: bool
     seconds: float
 

@@ -329,6 +329,7 @@ class NoiseTuner:
     ) -> None:
         assert here[2] is not None
         spec, norms, (losses, inside, outside) = self.tuning.windows[window], item_norm(here[2]), here[0]
+        values = self._mask.sum((1, 2)) * self._mu.shape[1]  # a likely noise's squared norm
         steps = [
             TuningStep(
                 item=i,
@@ -342,6 +343,7 @@ class NoiseTuner:
                 mass_out=float(outside[i]),
                 gradient_norm=float(norms[i]),
                 move=float(moved[i]),
+                kl=float(moved[i] ** 2 * values[i] / 2),
                 taken=bool(taken[i]),
                 seconds=seconds,
             )
