@@ -19,8 +19,7 @@ from gradtts_interp.acceleration import accelerate, side_by_side
 from gradtts_interp.alignment import fix_length
 from gradtts_interp.audio import Source
 from gradtts_interp.checkpoints import INDEX, load_model, load_official_pipeline_parts, read_index, save_model
-from gradtts_interp.diffusion.contract import standard_noise
-from gradtts_interp.diffusion.samplers import sampler_by_name
+from gradtts_interp.diffusion.samplers import sampler_by_name, standard_noise
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import write_json
 from gradtts_interp.interpolation.asked_pitch import AskedPitch

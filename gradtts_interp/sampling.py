@@ -8,8 +8,7 @@ from numbers import Integral
 
 import torch
 
-from gradtts_interp.diffusion.contract import check_steps
-from gradtts_interp.diffusion.samplers import FAST_SOLVERS, sampler_by_name
+from gradtts_interp.diffusion.samplers import FAST_SOLVERS, check_steps, sampler_by_name
 from gradtts_interp.errors import InputError
 
 OFFICIAL_STEPS, OFFICIAL_SOLVER = 50, "euler"

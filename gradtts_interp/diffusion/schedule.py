@@ -1,7 +1,7 @@
 """The noise schedule of Grad-TTS as pure functions of diffusion time.
 
 With the residual r = x - mu the process is variance preserving: r_t = signal(t) r_0 + noise_level(t) z, z ~ N(0, I).
-Time runs from 0 (data) to 1 (noise). Every function takes a float or a tensor of times and answers in kind.
+Time runs from 0 (data) to 1 (noise). Rates and levels take a float or a tensor of times and answer in kind.
 
 Source: Popov et al. 2021, "Grad-TTS", section 2; Lu et al. 2022, "DPM-Solver", for the log signal-to-noise ratio.
 """
@@ -62,23 +62,18 @@ def noise_level(t: Time, schedule: LinearSchedule) -> Time:
     return torch.sqrt(-torch.expm1(exponent)) if isinstance(exponent, Tensor) else math.sqrt(-math.expm1(exponent))
 
 
-def log_snr(t: Time, schedule: LinearSchedule) -> Time:
+def log_snr(t: float, schedule: LinearSchedule) -> float:
     """Half the log signal-to-noise ratio, log(signal / noise_level), falling with t; infinite at t = 0.
 
     This is the lambda of DPM-Solver.
     """
     area = integral(t, schedule)
-    if isinstance(area, Tensor):
-        return -0.5 * torch.log(torch.expm1(area))
     return -0.5 * math.log(math.expm1(area)) if area > 0 else math.inf
 
 
-def time_of_log_snr(value: Time, schedule: LinearSchedule) -> Time:
+def time_of_log_snr(value: float, schedule: LinearSchedule) -> float:
     """Time at which `log_snr` takes a value; its exact inverse on (0, 1]."""
-    if isinstance(value, Tensor):
-        area = torch.nn.functional.softplus(-2.0 * value, threshold=80.0)
-    else:
-        area = max(-2.0 * value, 0.0) + math.log1p(math.exp(-abs(2.0 * value)))
+    area = max(-2.0 * value, 0.0) + math.log1p(math.exp(-abs(2.0 * value)))
     slope = schedule.beta_max - schedule.beta_min
     root = (schedule.beta_min**2 + 2.0 * slope * area) ** 0.5
     return 2.0 * area / (schedule.beta_min + root)
@@ -101,25 +96,3 @@ def diffuse(x0: Tensor, mu: Tensor, t: Tensor, noise: Tensor, schedule: LinearSc
     """
     t = t[:, None, None]
     return mu + (x0 - mu) * signal(t, schedule) + noise * noise_level(t, schedule)
-
-
-def diffusion_loss(
-    score: Tensor, noise: Tensor, mask: Tensor, t: Tensor, schedule: LinearSchedule, n_feats: int
-) -> Tensor:
-    """Weighted score-matching loss, mean over valid mel points.
-
-    Args:
-        score: The network's answer at `diffuse` (x0, mu, t, noise), (B, M, T).
-        noise: The noise that was drawn, (B, M, T).
-        mask: 1 at valid frames, (B, 1, T).
-        t: Diffusion time in (0, 1], (B,).
-        schedule: Noise schedule.
-        n_feats: Mel bins (M).
-
-    Returns:
-        Scalar; about 1 for a score of 0 on valid frames.
-
-    Source: Grad-TTS, section 2.3.
-    """
-    error = (score * noise_level(t, schedule)[:, None, None] + noise) * mask
-    return error.square().sum() / (mask.sum() * n_feats)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gradtts_interp.diffusion.contract import Score
+from gradtts_interp.diffusion.samplers import Score
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import Branch, Plan
 from gradtts_interp.models.grad_tts import GradTTS

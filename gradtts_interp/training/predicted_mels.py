@@ -23,7 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gradtts_interp.alignment import fix_length, sequence_mask
-from gradtts_interp.diffusion.diffusers_adapter import unipc
+from gradtts_interp.diffusion.samplers import unipc
 from gradtts_interp.diffusion.schedule import diffuse
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path

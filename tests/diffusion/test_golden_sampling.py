@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,8 +10,9 @@ from safetensors.torch import load_file
 
 from gradtts_interp.config import ModelConfig
 from gradtts_interp.diffusion.samplers import euler
-from gradtts_interp.diffusion.schedule import LinearSchedule, diffuse, diffusion_loss
+from gradtts_interp.diffusion.schedule import LinearSchedule, diffuse
 from gradtts_interp.models.estimator import Estimator
+from gradtts_interp.training.losses import Diffusion, answer_of_score_network
 
 ESTIMATOR_PREFIX = "decoder.estimator."
 
@@ -60,7 +62,15 @@ def test_diffuse_equals_official(golden, schedule):
     torch.testing.assert_close(x_t, golden["x_t"], atol=1e-4, rtol=0)
 
 
-def test_diffusion_loss_equals_official(golden, official_score, schedule, config):
-    score = official_score(golden["x_t"], golden["mel_mask"], golden["mu"], golden["t"])
-    loss = diffusion_loss(score, golden["noise"], golden["mel_mask"], golden["t"], schedule, config.n_feats)
+def test_the_loss_of_training_equals_the_official(golden, official_score, schedule, config):
+    model = SimpleNamespace(
+        schedule=schedule,
+        settings=config,
+        score=lambda x, mask, mu, t, **_: official_score(x, mask, mu, t),
+        to_diffusion=lambda mel, mu: mel,
+        from_diffusion=lambda x, mu: x,
+    )
+    diffusion, mask = Diffusion(golden["t"], golden["noise"]), golden["mel_mask"]
+    error, _ = answer_of_score_network(model, diffusion, None, None, target=golden["x0"], mean=golden["mu"], mask=mask)
+    loss = (error * mask.sum((1, 2))).sum() / mask.sum()
     torch.testing.assert_close(loss, golden["diffusion_loss"], atol=1e-4, rtol=0)

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from gradtts_interp.diffusion.contract import standard_noise
-from gradtts_interp.diffusion.diffusers_adapter import evaluation_times, unipc
-from gradtts_interp.diffusion.samplers import SAMPLERS, _maximum_likelihood_factors, sampler_by_name
+from gradtts_interp.diffusion.samplers import (
+    SAMPLERS,
+    _maximum_likelihood_factors,
+    evaluation_times,
+    sampler_by_name,
+    standard_noise,
+    unipc,
+)
 from gradtts_interp.diffusion.schedule import LinearSchedule, beta, diffuse, integral, log_snr, noise_level, signal
 from gradtts_interp.errors import InputError
 

@@ -9,7 +9,7 @@ from tiny import TINY, TINY_FRAME, tiny_style
 from tiny import tiny_pipeline as make_pipeline
 
 from gradtts_interp.alignment import fix_length
-from gradtts_interp.diffusion.contract import standard_noise
+from gradtts_interp.diffusion.samplers import standard_noise
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gradtts_interp.diffusion.contract import check_steps
+from gradtts_interp.diffusion.samplers import check_steps
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.noise.objectives import OBJECTIVES, REGIONS
 

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from gradtts_interp.diffusion.contract import Sampler, Score, batch_time
-from gradtts_interp.diffusion.samplers import sampler_by_name
+from gradtts_interp.diffusion.samplers import Sampler, Score, batch_time, sampler_by_name
 from gradtts_interp.diffusion.schedule import LinearSchedule, noise_level, signal
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.attention import AllSeenError, MassObserver
