@@ -19,7 +19,7 @@ import torch
 from benchmarks.common import TaskItem, VoiceSetting, run_cases, status_of
 from benchmarks.listening import case_of
 from gradtts_interp.cli.main import report_errors
-from gradtts_interp.corpus.texts import held_out_texts
+from gradtts_interp.corpus.plan import held_out_texts
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.stimuli import make_continuum
 

@@ -20,7 +20,7 @@ import torch
 
 from benchmarks.common import TaskItem, VoiceSetting, run_cases, status_of
 from gradtts_interp.cli.main import report_errors
-from gradtts_interp.corpus.manifest import load_entries
+from gradtts_interp.corpus.plan import load_entries
 from gradtts_interp.evaluation.baselines import world_swap
 from gradtts_interp.evaluation.contours import energy_errors, f0_errors
 from gradtts_interp.evaluation.run import Record

@@ -20,8 +20,7 @@ import torch
 from benchmarks.common import TaskItem, VoiceSetting, run_cases, status_of
 from gradtts_interp.audio import log_mel, read_audio
 from gradtts_interp.cli.main import report_errors
-from gradtts_interp.corpus.manifest import load_entries
-from gradtts_interp.corpus.texts import held_out_texts
+from gradtts_interp.corpus.plan import held_out_texts, load_entries
 from gradtts_interp.evaluation.intelligibility import plain_words, word_error_rate
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.statistics import mean_with_interval, ratio_with_interval

@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.common import TaskItem, VoiceSetting, run_cases, status_of
 from gradtts_interp.cli.main import report_errors
-from gradtts_interp.corpus.texts import held_out_texts
+from gradtts_interp.corpus.plan import held_out_texts
 from gradtts_interp.evaluation import metric_rows
 from gradtts_interp.evaluation.contours import level_semitones
 from gradtts_interp.evaluation.run import Record

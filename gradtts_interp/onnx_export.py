@@ -29,7 +29,7 @@ from gradtts_interp.files import atomic_path, write_json
 from gradtts_interp.models.frame_prior import PHONE_PLACES, PhoneEncoder
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.pitch_predictor import PLACES, POSITIONS, ContourPredictor
-from gradtts_interp.models.style_context import StyleContext
+from gradtts_interp.models.style_attention import StyleContext
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.vocoder import Vocoder
 

@@ -24,8 +24,7 @@ from gradtts_interp.interpolation.attention import MapOptions
 from gradtts_interp.interpolation.conditioning import encode_styles, pad_ids
 from gradtts_interp.interpolation.mechanisms import StyleReading
 from gradtts_interp.interpolation.noise import NoiseTuning
-from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.models.postfilter import emphasise_formants
+from gradtts_interp.models.grad_tts import GradTTS, emphasise_formants
 from gradtts_interp.pipeline import GradTTSInterpPipeline, Prepared, SamplingOptions
 from gradtts_interp.styles import Style, average_style
 from gradtts_interp.text.frontend import TextFrontend

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gradtts_interp.audio import log_mel, read_audio
 from gradtts_interp.checkpoints import read_index
-from gradtts_interp.corpus.manifest import load_entries
+from gradtts_interp.corpus.plan import load_entries
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.speakers import SpeakerEncoder
 from gradtts_interp.pipeline import GradTTSInterpPipeline

@@ -33,8 +33,7 @@ from gradtts_interp.interpolation.noise import NoiseTuning
 from gradtts_interp.interpolation.scoring import Score, make_score
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.models.precision import bf16_is_fast
-from gradtts_interp.models.style_attention import AttentionMassProcessor, StyleAttnProcessor
-from gradtts_interp.models.style_context import StyleTokens, join
+from gradtts_interp.models.style_attention import AttentionMassProcessor, StyleAttnProcessor, StyleTokens, join
 from gradtts_interp.placement import stack_shares
 from gradtts_interp.sampling import CONVERGED_STEPS, DEFAULT_SOLVER, DEFAULT_STEPS
 from gradtts_interp.training.data import Corpus, Item, StyleRef

@@ -8,7 +8,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from gradtts_interp.corpus.manifest import load_entries
+from gradtts_interp.corpus.plan import load_entries
 from gradtts_interp.corpus.statistics import COLUMNS, Prosody, corpus_statistics, phones_line, rows_of
 
 ROOT = Path(__file__).resolve().parents[2]

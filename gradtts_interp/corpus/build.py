@@ -24,11 +24,17 @@ from tqdm import tqdm
 
 from gradtts_interp.audio import log_mel, write_wav
 from gradtts_interp.config import MelConfig
-from gradtts_interp.corpus.manifest import MANIFEST, PARTIAL
-from gradtts_interp.corpus.plan import BuildSettings, PlannedItem, make_plan
+from gradtts_interp.corpus.plan import (
+    MANIFEST,
+    PARTIAL,
+    BuildSettings,
+    PlannedItem,
+    held_out_texts,
+    make_plan,
+    training_texts,
+)
 from gradtts_interp.corpus.rendering import render
 from gradtts_interp.corpus.teacher import Teacher
-from gradtts_interp.corpus.texts import held_out_texts, training_texts
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path, write_text
 from gradtts_interp.pitch.contour import frame_energy_db

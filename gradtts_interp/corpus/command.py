@@ -10,10 +10,8 @@ from pathlib import Path
 
 from gradtts_interp.config import add_settings
 from gradtts_interp.corpus.build import build_corpus
-from gradtts_interp.corpus.manifest import load_entries
-from gradtts_interp.corpus.plan import BuildSettings
+from gradtts_interp.corpus.plan import BuildSettings, load_entries, write_texts
 from gradtts_interp.corpus.statistics import FIELDS, corpus_statistics, tables_of, write_statistics
-from gradtts_interp.corpus.texts import write_texts
 
 logger = logging.getLogger(__name__)
 

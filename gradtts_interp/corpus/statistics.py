@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gradtts_interp.config import MelConfig
-from gradtts_interp.corpus.manifest import Entry
+from gradtts_interp.corpus.plan import Entry
 from gradtts_interp.corpus.speakers import EMOTIONS
 from gradtts_interp.files import atomic_path, write_text
 from gradtts_interp.units import CENTS_PER_NAT

@@ -24,8 +24,7 @@ from torch.nn import functional
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.models.style_attention import AttentionMapProcessor, AttentionMassProcessor
-from gradtts_interp.models.style_context import StyleContext
+from gradtts_interp.models.style_attention import AttentionMapProcessor, AttentionMassProcessor, StyleContext
 from gradtts_interp.styles import Style
 
 Watch = TypeVar("Watch", bound="AttentionWatch")

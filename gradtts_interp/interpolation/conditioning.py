@@ -19,10 +19,9 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import StyleReading, mean_of_frames, single
 from gradtts_interp.interpolation.shares import PitchRegion
 from gradtts_interp.models.frame_prior import PhoneEncoder, PhoneReading
-from gradtts_interp.models.grad_tts import GradTTS
+from gradtts_interp.models.grad_tts import FORMANT_QUEFRENCIES, GradTTS, lifter
 from gradtts_interp.models.pitch_predictor import PITCH_FROM, contour_of
-from gradtts_interp.models.postfilter import FORMANT_QUEFRENCIES, lifter
-from gradtts_interp.models.style_context import StyleTokens
+from gradtts_interp.models.style_attention import StyleTokens
 from gradtts_interp.pitch.contour import Contour, f0_skew, normalise_prosody
 from gradtts_interp.pitch.masks import pitch_mask
 from gradtts_interp.styles import Style
@@ -140,7 +139,7 @@ def _spectrum(model: GradTTS, style: Style) -> Tensor | None:
 
 
 def _encode_official(model: GradTTS, texts: Texts, style: Style) -> StyleReading:
-    means, logw, mask = model.encode(*texts)
+    means, logw, mask, _ = model.read_text(*texts)
     speaker = None
     if model.settings.n_spks > 1:
         if style.speaker is None:

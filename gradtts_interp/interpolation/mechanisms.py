@@ -21,9 +21,9 @@ from torch.nn import functional
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.asked_pitch import AskedPitch, ask_pitch
+from gradtts_interp.models.grad_tts import lifter
 from gradtts_interp.models.pitch_predictor import PITCH_CHANNELS, PITCH_FROM, asked_f0_hz, asked_prosody
-from gradtts_interp.models.postfilter import lifter
-from gradtts_interp.models.style_context import StyleContext, StyleTokens, join
+from gradtts_interp.models.style_attention import StyleContext, StyleTokens, join
 
 LOW_BAND_BINS = 11  # mel bins whose centres lie below about 400 Hz: where F0 is
 

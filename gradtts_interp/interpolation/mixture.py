@@ -24,12 +24,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gradtts_interp.diffusion.contract import Score
+from gradtts_interp.diffusion.samplers import Score
 from gradtts_interp.diffusion.schedule import signal
 from gradtts_interp.interpolation.mechanisms import Branch, Plan, Shares, StyleReading, make_plan
 from gradtts_interp.interpolation.scoring import make_score
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.models.style_context import StyleContext, join
+from gradtts_interp.models.style_attention import StyleContext, join
 
 CROSSED = 0.2
 """Probability that pitch and voice are not of one style."""

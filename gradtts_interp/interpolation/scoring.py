@@ -12,7 +12,7 @@ from gradtts_interp.diffusion.samplers import Score
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import Branch, Plan
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.models.style_context import LOG_ZERO, StyleContext, join
+from gradtts_interp.models.style_attention import LOG_ZERO, StyleContext, join
 
 
 def make_score(

@@ -18,8 +18,7 @@ from gradtts_interp.models.blocks import (
 )
 from gradtts_interp.models.layers import Linear, Mish
 from gradtts_interp.models.pitch_predictor import PITCH_CHANNELS, PITCH_FROM, PITCH_PLANES, PitchPlanes
-from gradtts_interp.models.style_attention import StyleCrossAttention
-from gradtts_interp.models.style_context import StyleContext
+from gradtts_interp.models.style_attention import StyleContext, StyleCrossAttention
 
 WIDTH_FACTORS = (1, 2, 4)
 PROSODY_SIZE = 4

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -15,12 +17,13 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.models.estimator import Estimator
 from gradtts_interp.models.frame_prior import FramePrior, PhoneEncoder
 from gradtts_interp.models.pitch_predictor import PITCH_CHANNELS, PITCH_FROM, ContourPredictor, PitchPredictor
-from gradtts_interp.models.postfilter import emphasise_formants
 from gradtts_interp.models.precision import arithmetic
-from gradtts_interp.models.style_attention import StyleCrossAttention
-from gradtts_interp.models.style_context import StyleContext
+from gradtts_interp.models.style_attention import StyleContext, StyleCrossAttention
 from gradtts_interp.models.style_encoder import StyleEncoder
 from gradtts_interp.models.text_encoder import TextEncoder, TextReading
+
+FORMANT_QUEFRENCIES = (3, 13)
+"""Cosines over the mel bins that hold formants: below is the tilt of the spectrum, above are harmonics."""
 
 
 def _score_of_v(v: Tensor, residual: Tensor, t: Tensor, schedule: LinearSchedule) -> Tensor:
@@ -153,8 +156,8 @@ class GradTTS(nn.Module):
         mel, gain = self.denormalise(x), self.settings.formant_emphasis
         return mel if gain == 1 else emphasise_formants(mel, gain).clamp(min=self.settings.mel.log_silence)
 
-    def encode(self, ids: Tensor, lengths: Tensor, style: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Text to prior means per token.
+    def read_text(self, ids: Tensor, lengths: Tensor, style: Tensor | None = None) -> TextReading:
+        """Encode texts for a model without a frame prior.
 
         Args:
             ids: Token ids (B, L).
@@ -162,15 +165,10 @@ class GradTTS(nn.Module):
             style: Pooled style (B, E) for a model with a style encoder.
 
         Returns:
-            Means (B, M, L), log durations (B, 1, L), mask (B, 1, L).
+            Means per token (B, M, L), log durations (B, 1, L), mask (B, 1, L), hidden states (B, D, L).
         """
-        assert isinstance(self.encoder, TextEncoder), "a frame prior has no means of tokens alone"
-        return self.encoder(ids, lengths, style)
-
-    def read_text(self, ids: Tensor, lengths: Tensor, style: Tensor | None = None) -> TextReading:
-        """As :meth:`encode`, with the hidden states that pitch is predicted from."""
         assert isinstance(self.encoder, TextEncoder), "a frame prior encodes a text without a style"
-        return self.encoder.read(ids, lengths, style)
+        return self.encoder(ids, lengths, style)
 
     def score(
         self,
@@ -234,3 +232,35 @@ class GradTTS(nn.Module):
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:
     """Mask (B, 1, frames) that is 1 before each length (B,)."""
     return sequence_mask(lengths, max_length=frames)[:, None].to(torch.float32)
+
+
+def emphasise_formants(mel: Tensor, gain: float) -> Tensor:
+    """Bring out formants that a model trained on means leaves too flat.
+
+    Args:
+        mel: Log-mel (..., M, T), M > 12.
+        gain: Factor, 1 for none; 1.1 to 1.4 is usual.
+
+    Returns:
+        Log-mel of the same shape and level.
+
+    Source: Yoshimura et al. 2005, "Incorporating a mixed excitation model and postfilter into an HMM-based
+        text-to-speech synthesis system", which multiplies all mel-cepstra but the first two; here those of formants
+        alone, since those above are the harmonics', whose level the pitch decides.
+    """
+    return mel + (gain - 1.0) * lifter(mel, *FORMANT_QUEFRENCIES)
+
+
+def lifter(mel: Tensor, first: int, end: int) -> Tensor:
+    """Keep some quefrencies of a log-mel (..., M, T): cosines number ``first`` to ``end`` - 1 over the bins."""
+    return _projection(mel.shape[-2], first, end).to(mel) @ mel
+
+
+@lru_cache(maxsize=8)
+def _projection(n_mels: int, first: int, end: int) -> Tensor:
+    """Matrix (M, M) that keeps quefrencies from 1 on alone."""
+    with torch.inference_mode(False):
+        quefrencies = torch.arange(first, end, dtype=torch.float64)[:, None]
+        places = (torch.arange(n_mels, dtype=torch.float64) + 0.5) / n_mels
+        cosines = (2.0 / n_mels) ** 0.5 * torch.cos(math.pi * quefrencies * places)
+        return (cosines.T @ cosines).float()

@@ -198,19 +198,10 @@ def lay_out(hidden: Tensor, durations: Tensor, frames: int) -> Tensor:
         frames: Length of the answer (T).
 
     Returns:
-        (B, D + 4, T): the token's hidden state, the place of the frame's centre in the token in (0, 1), the logarithm
-        of the token's frames, the place in the utterance in (0, 1), and the logarithm of the utterance's frames
-        minus 5.
+        (B, D + 4, T): the token's hidden state, and of :func:`token_places` all but the second.
     """
-    lengths = durations.sum(1, keepdim=True)
-    at = torch.arange(frames, device=hidden.device)[None]
-    ends = durations.cumsum(1)
-    spans = expand(torch.stack([ends - durations, durations], 1).to(hidden.dtype), durations, frames=frames)
-    start, duration = spans[:, 0], spans[:, 1].clamp_min(1)
-    whole = lengths.clamp_min(1).to(hidden.dtype)
-    centre = at + 0.5
-    places = [(centre - start) / duration, duration.log(), centre / whole, (whole.log() - 5).expand_as(start)]
-    return torch.cat([expand(hidden, durations, frames=frames), torch.stack(places, dim=1)], dim=1)
+    places = token_places(durations, frames)[:, [0, 2, 3, 4]].to(hidden.dtype)
+    return torch.cat([expand(hidden, durations, frames=frames), places], dim=1)
 
 
 def contour_of(predicted: PredictedPitch, durations: Tensor, skew: Tensor) -> Tensor:

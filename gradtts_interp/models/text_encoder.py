@@ -222,7 +222,7 @@ class TextEncoder(nn.Module):
             nn.init.zeros_(self.duration_style.weight)
             nn.init.zeros_(self.duration_style.bias)
 
-    def forward(self, ids: Tensor, lengths: Tensor, style: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, ids: Tensor, lengths: Tensor, style: Tensor | None = None) -> TextReading:
         """Encode a padded batch of token ids; what is padded never changes the rest.
 
         Args:
@@ -231,17 +231,15 @@ class TextEncoder(nn.Module):
             style: Style vector (B, style_channels); None exactly when the encoder has no style channels.
 
         Returns:
-            Prior mean ``mu_x`` (B, M, L), log-duration in frames ``logw`` (B, 1, L), mask (B, 1, L). The log-duration
-            sends no gradient into the encoder.
+            Prior means, log-durations, which send no gradient into the encoder, mask and hidden states.
 
         Raises:
             InputError: ``style`` is missing, unexpected, or of another shape.
         """
-        return self.read(ids, lengths, style)[:3]
-
-    def read(self, ids: Tensor, lengths: Tensor, style: Tensor | None = None) -> TextReading:
-        """As :meth:`forward`, with the hidden states that it answers from."""
-        self._check_style(style, ids.shape[0])
+        given = None if style is None else tuple(style.shape)
+        expected = (len(ids), self.style_channels) if self.style_channels else None
+        if given != expected:
+            raise InputError(f"text encoder: expected a style of shape {expected}, got {given}")
         x = self.emb(ids).transpose(1, 2) * math.sqrt(self.emb.embedding_dim)
         mask = sequence_mask(lengths, max_length=ids.shape[1]).unsqueeze(1).to(x.dtype)
         x = self.prenet(x, mask)
@@ -252,10 +250,3 @@ class TextEncoder(nn.Module):
         if self.duration_style is not None:
             known = known + self.duration_style(style)[..., None]
         return TextReading(self.proj_m(x) * mask, self.proj_w(known, mask), mask, x)
-
-    def _check_style(self, style: Tensor | None, batch: int) -> None:
-        """Raise unless the style vector is what this encoder was built for."""
-        given = None if style is None else tuple(style.shape)
-        expected = (batch, self.style_channels) if self.style_channels else None
-        if given != expected:
-            raise InputError(f"text encoder: expected a style of shape {expected}, got {given}")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from gradtts_interp.config import MelConfig
-from gradtts_interp.corpus.manifest import load_entries
+from gradtts_interp.corpus.plan import load_entries
 from gradtts_interp.corpus.speakers import EMOTIONS as DEMO_EMOTIONS
 from gradtts_interp.errors import InputError
 from gradtts_interp.pitch.contour import Contour, normalise_prosody, prosody_vector

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gradtts_interp.checkpoints import load_model, read_index, save_model
-from gradtts_interp.corpus.manifest import load_entries
+from gradtts_interp.corpus.plan import load_entries
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.models.grad_tts import GradTTS

@@ -20,7 +20,7 @@ from gradtts_interp.models.pitch_predictor import (
     ContourPredictor,
     pitch_losses,
 )
-from gradtts_interp.models.style_context import StyleContext, join
+from gradtts_interp.models.style_attention import StyleContext, join
 from gradtts_interp.training.mix import Batch
 from hifigan.discriminators import PictureDiscriminator
 from hifigan.losses import discriminator_loss, feature_loss, generator_loss

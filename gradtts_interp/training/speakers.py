@@ -20,7 +20,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from gradtts_interp.config import MelConfig
-from gradtts_interp.corpus.manifest import load_entries
+from gradtts_interp.corpus.plan import load_entries
 from gradtts_interp.corpus.speakers import main_base
 from gradtts_interp.corpus.teacher import VOICES
 from gradtts_interp.errors import InputError

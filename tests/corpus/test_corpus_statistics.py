@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gradtts_interp.corpus import command
-from gradtts_interp.corpus.manifest import load_entries
+from gradtts_interp.corpus.plan import load_entries
 from gradtts_interp.corpus.statistics import FIELDS, corpus_statistics, phones_of, tables_of
 from gradtts_interp.errors import InputError
 

@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from gradtts_interp.corpus.texts import (
+from gradtts_interp.corpus.plan import (
     choose_texts,
     held_out_texts,
     new_words,

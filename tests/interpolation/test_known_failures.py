@@ -37,8 +37,7 @@ from gradtts_interp.interpolation.conditioning import encode_styles, pad_ids, re
 from gradtts_interp.interpolation.mechanisms import Shares, make_plan
 from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
 from gradtts_interp.interpolation.scoring import make_score
-from gradtts_interp.models.style_attention import StyleCrossAttention
-from gradtts_interp.models.style_context import StyleTokens, join, pool_plane
+from gradtts_interp.models.style_attention import StyleCrossAttention, StyleTokens, join, pool_plane
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.contour import extract_contour
 from gradtts_interp.pitch.masks import filter_centres_hz, pitch_mask

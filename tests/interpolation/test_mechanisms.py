@@ -22,7 +22,7 @@ from gradtts_interp.interpolation.mechanisms import (
 )
 from gradtts_interp.interpolation.scoring import make_score
 from gradtts_interp.models.blocks import RegionGroupNorm, Rezero
-from gradtts_interp.models.style_context import StyleTokens
+from gradtts_interp.models.style_attention import StyleTokens
 
 FRAMES = 192
 A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)

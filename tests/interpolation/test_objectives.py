@@ -12,8 +12,7 @@ from tiny import TINY, tiny_model, tiny_style
 from gradtts_interp.interpolation.attention import MassObserver
 from gradtts_interp.interpolation.noise.objectives import OBJECTIVES, Goal, attention, outcome, style_key_sets
 from gradtts_interp.interpolation.shares import PitchRegion
-from gradtts_interp.models.style_attention import StyleAttnProcessor
-from gradtts_interp.models.style_context import StyleTokens, join
+from gradtts_interp.models.style_attention import StyleAttnProcessor, StyleTokens, join
 from gradtts_interp.pitch.masks import pitch_mask
 
 BATCH, FRAMES = 2, 16

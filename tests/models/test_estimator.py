@@ -14,7 +14,7 @@ from gradtts_interp.config import ModelConfig, StyleConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.models.estimator import Estimator
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
-from gradtts_interp.models.style_context import StyleTokens, join
+from gradtts_interp.models.style_attention import StyleTokens, join
 
 PREFIX = "decoder.estimator."
 

@@ -19,10 +19,13 @@ from gradtts_interp.models.style_attention import (
     AttentionMapProcessor,
     AttentionMassProcessor,
     StyleAttnProcessor,
+    StyleContext,
     StyleCrossAttention,
+    StyleTokens,
+    join,
     plane_code,
+    pool_plane,
 )
-from gradtts_interp.models.style_context import StyleContext, StyleTokens, join, pool_plane
 
 BATCH, CHANNELS, WIDTH, HEIGHT, FRAMES = 2, 16, 12, 5, 6
 

@@ -37,7 +37,7 @@ def test_official_numbers(golden_dir: Path, golden_weights):
     encoder = TextEncoder(config).eval()
     encoder.load_state_dict(golden_weights)
     with torch.no_grad():
-        mu_x, logw, mask = encoder(golden["x"], golden["x_lengths"])
+        mu_x, logw, mask, _ = encoder(golden["x"], golden["x_lengths"])
     torch.testing.assert_close(mu_x, golden["mu_x"], atol=1e-4, rtol=0)
     torch.testing.assert_close(logw, golden["logw"], atol=1e-4, rtol=0)
     torch.testing.assert_close(mask, golden["x_mask"], atol=0, rtol=0)
@@ -49,7 +49,7 @@ def test_padding_changes_nothing(style_channels):
     encoder = awake(TextEncoder(SMALL, style_channels))
     ids, style = torch.randint(1, 20, (2, 11)), torch.randn(2, style_channels) if style_channels else None
     lengths = torch.tensor([11, 3])
-    mu_x, logw, mask = encoder(ids, lengths, style)
+    mu_x, logw, mask, _ = encoder(ids, lengths, style)
     assert mask.sum(dim=(1, 2)).tolist() == [11, 3]
     for i, n in enumerate(lengths.tolist()):
         alone = encoder(ids[i : i + 1, :n], lengths[i : i + 1], None if style is None else style[i : i + 1])
@@ -82,13 +82,13 @@ def test_relative_attention_equals_a_plain_loop():
 
 def test_sequence_shorter_than_the_window():
     encoder = awake(TextEncoder(SMALL))
-    mu_x, logw, _ = encoder(torch.tensor([[3]]), torch.tensor([1]))
+    mu_x, logw, *_ = encoder(torch.tensor([[3]]), torch.tensor([1]))
     assert mu_x.shape == (1, 5, 1) and torch.isfinite(mu_x).all() and torch.isfinite(logw).all()
 
 
 def test_durations_send_no_gradient_into_the_encoder():
     encoder = awake(TextEncoder(SMALL))
-    _, logw, _ = encoder(torch.randint(1, 20, (1, 6)), torch.tensor([6]))
+    _, logw, *_ = encoder(torch.randint(1, 20, (1, 6)), torch.tensor([6]))
     logw.sum().backward()
     with_gradient = {name.split(".")[0] for name, p in encoder.named_parameters() if p.grad is not None}
     assert with_gradient == {"proj_w"}
@@ -99,7 +99,7 @@ def test_style_changes_mean_and_duration_and_gets_gradient():
     encoder = awake(TextEncoder(SMALL, 4))
     ids, lengths = torch.randint(1, 20, (1, 6)).expand(2, -1), torch.tensor([6, 6])
     style = torch.tensor([[1.0, 0, 0, 0], [0, 0, 0, 1.0]], requires_grad=True)
-    mu_x, logw, _ = encoder(ids, lengths, style)
+    mu_x, logw, *_ = encoder(ids, lengths, style)
     assert (mu_x[0] - mu_x[1]).abs().max() > 1e-3 and (logw[0] - logw[1]).abs().max() > 1e-3
     mu_x.square().sum().backward()
     assert style.grad.abs().min() > 0

@@ -8,8 +8,7 @@ import pytest
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.training import layouts
-from gradtts_interp.training.filelist import parse_line
-from gradtts_interp.training.layouts import LAYOUTS, write_filelists
+from gradtts_interp.training.filelist import LAYOUTS, parse_line, write_filelists
 
 
 def put(path: Path, content: str = "", encoding: str = "utf-8") -> Path:

@@ -27,7 +27,7 @@ from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS, StyleReading,
 from gradtts_interp.interpolation.shares import PitchRegion
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.pitch_predictor import PITCH_FROM, asked_f0_hz
-from gradtts_interp.models.style_context import pool_plane
+from gradtts_interp.models.style_attention import pool_plane
 from gradtts_interp.pitch.masks import pitch_mask
 from gradtts_interp.styles import Style
 

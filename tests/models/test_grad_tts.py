@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gradtts_interp.models.postfilter import FORMANT_QUEFRENCIES, emphasise_formants
+from gradtts_interp.models.grad_tts import FORMANT_QUEFRENCIES, emphasise_formants
 
 
 def cosine(quefrency, frames=5):
