@@ -25,8 +25,7 @@ class CorpusTables(SphinxDirective):
         self.env.note_dependency(str(path))
         found = corpus_statistics(load_entries(path))
         size = f"{len(found.seconds):,} items, {found.hours:.2f} hours. {phones_line(found)}"
-        groups = {"kind/split": found.kinds, "speaker": found.speakers, "emotion": found.emotions}
-        return [nodes.paragraph("", size), *(_table(head, group) for head, group in groups.items())]
+        return [nodes.paragraph("", size), *(_table(head, group) for head, group in found.groups.items())]
 
 
 def _table(head: str, groups: dict[str, Prosody]) -> nodes.table:

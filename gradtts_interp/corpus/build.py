@@ -1,4 +1,4 @@
-"""Make the corpus: plan all items and render them in several processes.
+"""``gradtts-interp corpus``: make the corpus, all items planned and rendered in several processes, or describe one.
 
 Files of a corpus: ``wavs/<id>.wav``, ``features/<id>.npz``, ``manifest.jsonl`` and ``settings.json``. A build that was
 stopped goes on where it was; while it runs, ``manifest.partial.jsonl`` holds the items that are there, in the order of
@@ -7,10 +7,12 @@ the plan.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
@@ -23,17 +25,19 @@ import torch
 from tqdm import tqdm
 
 from gradtts_interp.audio import log_mel, write_wav
-from gradtts_interp.config import MelConfig
+from gradtts_interp.config import MelConfig, add_settings
 from gradtts_interp.corpus.plan import (
     MANIFEST,
     PARTIAL,
     BuildSettings,
     PlannedItem,
     held_out_texts,
+    load_entries,
     make_plan,
     training_texts,
 )
 from gradtts_interp.corpus.rendering import render
+from gradtts_interp.corpus.statistics import FIELDS, corpus_statistics, draw, tables_of
 from gradtts_interp.corpus.teacher import Teacher
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path, write_text
@@ -46,6 +50,7 @@ logger = logging.getLogger(__name__)
 SETTINGS = "settings.json"
 INT16_SCALE = 32768.0
 CHUNK = 8
+BUILD_OPTIONS = [field.name for field in dataclasses.fields(BuildSettings)]
 
 
 def build_corpus(
@@ -211,3 +216,52 @@ def _executor(jobs: int | None) -> ProcessPoolExecutor:
     """Processes of one thread each; spawned, since forking a process with threads can hang."""
     one_thread = partial(torch.set_num_threads, 1)
     return ProcessPoolExecutor(jobs or os.cpu_count() or 1, mp_context=get_context("spawn"), initializer=one_thread)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``build`` and ``stats`` with their options to a parser.
+
+    Args:
+        parser: Parser of ``gradtts-interp corpus``.
+    """
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    build = actions.add_parser(
+        "build", help="render the demo corpus (needs the extra corpus and the teacher's packages)"
+    )
+    build.add_argument("--out", type=Path, required=True, help="folder of the corpus; a stopped build goes on there")
+    build.add_argument("--first", type=int, default=0, metavar="N", help="leave out the first N items of the plan")
+    build.add_argument("--jobs", type=int, default=None, help="processes (default: all cores)")
+    build.add_argument("--quiet", action="store_true", help="no progress bars")
+    add_settings(build, BuildSettings, BUILD_OPTIONS)
+    stats = actions.add_parser("stats", help="hours, speakers, phones and prosody of a corpus, as tables and plots")
+    stats.add_argument("corpus", type=Path, help="corpus folder, or a manifest (.jsonl or .jsonl.xz)")
+    stats.add_argument("--out", type=Path, help="folder of statistics.md and statistics.png (default: the corpus)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command.
+
+    Args:
+        args: What the parser of ``add_arguments`` gave.
+
+    Returns:
+        Exit status 0.
+    """
+    if args.action == "stats":
+        return _stats(args)
+    settings = BuildSettings(**{name: getattr(args, name) for name in BUILD_OPTIONS})
+    manifest = build_corpus(args.out, settings, first=args.first, jobs=args.jobs, progress=not args.quiet)
+    logger.info("wrote %s", manifest)
+    return 0
+
+
+def _stats(args: argparse.Namespace) -> int:
+    found = corpus_statistics(load_entries(args.corpus, fields=FIELDS))
+    out = args.out or (args.corpus if args.corpus.is_dir() else args.corpus.parent)
+    tables = tables_of(found)
+    write_text(out / "statistics.md", tables)
+    with atomic_path(out / "statistics.png") as temporary:
+        draw(found).savefig(temporary, dpi=90)
+    sys.stdout.write(tables)
+    logger.info("wrote statistics.md and statistics.png in %s", out)
+    return 0

@@ -1,10 +1,17 @@
-"""Which sentence is spoken by whom and how: the whole corpus as a list, fixed by a seed before any sound is made."""
+"""The corpus as a list: which sentence is spoken by whom and how, fixed by a seed before any sound is made.
+
+Once it is spoken, its manifest holds a line of JSON for each utterance.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import json
+import lzma
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +29,12 @@ from gradtts_interp.corpus.speakers import (
 )
 from gradtts_interp.errors import InputError
 
+Entry = dict[str, Any]
 Points = tuple[tuple[float, float], ...]
+
+DATA = Path(__file__).parent / "data"
+MANIFEST = "manifest.jsonl"
+PARTIAL = "manifest.partial.jsonl"
 
 GRID_BANK_PITCH_SHARE = 0.1
 GRID_UTTERANCES = 2
@@ -106,6 +118,16 @@ class PlannedItem:
     share: Points = field(default=())
     speaker: int | None = None
     emotion: str | None = None
+
+
+def training_texts() -> list[str]:
+    """Sentences to train on, the ones that add most sounds first; see ``resources/corpus/choose_texts.py``."""
+    return (DATA / "train.txt").read_text(encoding="utf-8").splitlines()
+
+
+def held_out_texts() -> list[str]:
+    """Sentences that are never trained on."""
+    return (DATA / "held_out.txt").read_text(encoding="utf-8").splitlines()
 
 
 def make_plan(settings: BuildSettings, *, train: int, held_out: int) -> list[PlannedItem]:
@@ -258,3 +280,44 @@ def _choose(options: Sequence[tuple[str, str]], count: int, random: np.random.Ge
 
 def _split(settings: BuildSettings, random: np.random.Generator) -> str:
     return "valid" if random.uniform() < settings.valid_share else "train"
+
+
+def load_entries(path: str | Path, *, fields: Sequence[str] = ("id", "kind", "split")) -> list[Entry]:
+    """Read the manifest of a built corpus, or what there is of it while the corpus is being built.
+
+    Args:
+        path: A corpus folder, or a manifest, plain (``.jsonl``) or compressed (``.xz``).
+        fields: What each entry must have.
+
+    Returns:
+        Its entries, in order.
+
+    Raises:
+        InputError: There is none, it is empty, or a line is damaged, named.
+    """
+    path, growing = Path(path), False
+    if path.suffix not in (".jsonl", ".xz"):
+        growing = not (path / MANIFEST).is_file() and (path / PARTIAL).is_file()
+        path = path / (PARTIAL if growing else MANIFEST)
+    try:
+        content = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
+        lines = content.decode("utf-8").splitlines(keepends=True)
+    except (OSError, UnicodeDecodeError, lzma.LZMAError) as error:
+        raise InputError(
+            f"{path} cannot be read: {error}; expected a manifest made by 'gradtts-interp corpus build'"
+        ) from error
+    if growing and lines and not lines[-1].endswith("\n"):
+        lines = lines[:-1]  # the builder is writing it
+    entries = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line)
+            missing = [name for name in fields if name not in entry]
+        except (ValueError, TypeError, RecursionError) as error:
+            raise InputError(f"{path}, line {number}: {error}; expected a JSON object") from error
+        if missing or not isinstance(entry, dict):
+            raise InputError(f"{path}, line {number}: expected an item of the corpus builder, with {', '.join(fields)}")
+        entries.append(entry)
+    if not entries:
+        raise InputError(f"{path} is empty; expected items of the corpus builder")
+    return entries

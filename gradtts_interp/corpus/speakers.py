@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from gradtts_interp.errors import InputError
 from gradtts_interp.units import semitones_to_ratio
 
 Weights = tuple[float, ...]
@@ -167,8 +166,8 @@ def suits(voice: Voice, pitch: Pitch) -> bool:
 
 
 def speaker_voice(speaker: int) -> Voice:
-    """Return the timbre of a speaker of the bank; an unknown index is an error that names it."""
-    timbre, formant, level_hz, _ = _SPEAKERS[_checked(speaker)]
+    """Return the timbre of a speaker of the bank, of index 0 to ``N_SPEAKERS`` - 1."""
+    timbre, formant, level_hz, _ = _SPEAKERS[speaker]
     return Voice(timbre, _USUAL_PROSODY, formant, level_hz)
 
 
@@ -181,13 +180,8 @@ def speaker_pitch(speaker: int, emotion: str = "neutral") -> Pitch:
 
     Returns:
         The speaker's own level and range changed by the emotion.
-
-    Raises:
-        InputError: The speaker or the emotion is unknown.
     """
-    _, _, level_hz, f0_range = _SPEAKERS[_checked(speaker)]
-    if emotion not in EMOTIONS:
-        raise InputError(f"emotion {emotion!r}; expected one of {sorted(EMOTIONS)}")
+    _, _, level_hz, f0_range = _SPEAKERS[speaker]
     change = EMOTIONS[emotion]
     level_hz *= float(semitones_to_ratio(change["semitones"]))
     spread = REFERENCE_LOG_F0_STD * f0_range * change["f0_range"]
@@ -250,9 +244,3 @@ def continuous_pitches(seed: int, *, n: int = 128, prefix: str = "p") -> dict[st
     columns[0] = columns[0] * REFERENCE_LOG_F0_STD
     rows = np.stack([levels, *columns], axis=1)
     return {f"{prefix}{i:02d}": Pitch(*(round(float(x), 4) for x in row)) for i, row in enumerate(rows)}
-
-
-def _checked(speaker: int) -> int:
-    if not 0 <= speaker < N_SPEAKERS:
-        raise InputError(f"speaker {speaker}; expected 0 to {N_SPEAKERS - 1}")
-    return speaker

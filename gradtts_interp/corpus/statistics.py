@@ -6,20 +6,15 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.corpus.plan import Entry
 from gradtts_interp.corpus.speakers import EMOTIONS
-from gradtts_interp.files import atomic_path, write_text
 from gradtts_interp.units import CENTS_PER_NAT
 
-FIGURE = "statistics.png"
-TABLES = "statistics.md"
 SEMITONES_PER_NAT = CENTS_PER_NAT / 100
 FIELDS = ("id", "kind", "split", "tokens", "frames", "f0")
 """Of the manifest, which are counted."""
@@ -51,18 +46,15 @@ class Statistics:
     """Statistics of a corpus.
 
     Attributes:
-        kinds: Prosody (with items and hours) by kind and split, such as ``grid/train``; blends have no energy.
-        speakers: By number, all their single-style items of the speaker bank.
-        emotions: By name, over all speakers.
+        groups: Prosody by what is compared and name: ``kind/split``, such as ``grid/train``, where blends have no
+            energy; ``speaker``, by number, all single-style items of the speaker bank; ``emotion``, of all speakers.
         phones: How often each phone is said, without stress, the most frequent first.
         effective_phones: Exponential of the entropy: as many equally frequent phones would be as varied.
         f0_hz: Mean F0 of each item.
         seconds: Duration of each item.
     """
 
-    kinds: dict[str, Prosody]
-    speakers: dict[str, Prosody]
-    emotions: dict[str, Prosody]
+    groups: dict[str, dict[str, Prosody]]
     phones: dict[str, int]
     effective_phones: float
     f0_hz: tuple[float, ...]
@@ -85,13 +77,15 @@ def corpus_statistics(entries: Sequence[Entry]) -> Statistics:
     """
     frame_rate_hz = MelConfig().frame_rate_hz
     bank = [e for e in entries if e["kind"] == "bank"]
-    known = [emotion for emotion in EMOTIONS if any(e["emotion"] == emotion for e in bank)]
+    known = list(EMOTIONS)
     counts = Counter(phone for e in entries for phone in phones_of(e["tokens"]))
     shares = np.array(list(counts.values())) / max(1, sum(counts.values()))
     return Statistics(
-        kinds=_grouped(entries, lambda e: f"{e['kind']}/{e['split']}"),
-        speakers=_grouped(sorted(bank, key=lambda e: e["speaker"]), lambda e: str(e["speaker"])),
-        emotions={emotion: prosody_of([e for e in bank if e["emotion"] == emotion]) for emotion in known},
+        groups={
+            "kind/split": _grouped(entries, lambda e: f"{e['kind']}/{e['split']}"),
+            "speaker": _grouped(sorted(bank, key=lambda e: e["speaker"]), lambda e: str(e["speaker"])),
+            "emotion": _grouped(sorted(bank, key=lambda e: known.index(e["emotion"])), lambda e: e["emotion"]),
+        },
         phones=dict(counts.most_common()),
         effective_phones=math.exp(-float((shares * np.log(shares)).sum())),
         f0_hz=tuple(e["f0"]["mean_hz"] for e in entries),
@@ -127,30 +121,11 @@ def _grouped(entries: Iterable[Entry], key: Callable[[Entry], str]) -> dict[str,
     return {name: prosody_of(group) for name, group in groups.items()}
 
 
-def write_statistics(statistics: Statistics, folder: str | Path) -> tuple[Path, Path]:
-    """Write tables and plots.
-
-    Args:
-        statistics: What to show.
-        folder: Where ``statistics.md`` and ``statistics.png`` go.
-
-    Returns:
-        Paths of both.
-    """
-    tables, picture = Path(folder) / TABLES, Path(folder) / FIGURE
-    write_text(tables, tables_of(statistics))
-    with atomic_path(picture) as temporary:
-        draw(statistics).savefig(temporary, dpi=90)
-    return tables, picture
-
-
 def tables_of(statistics: Statistics) -> str:
     """All tables as Markdown."""
     parts = [
         f"# Statistics of the corpus\n\n{len(statistics.seconds)} items, {statistics.hours:.2f} hours.\n",
-        _table("kind/split", statistics.kinds),
-        _table("speaker", statistics.speakers),
-        _table("emotion", statistics.emotions),
+        *(_table(head, group) for head, group in statistics.groups.items()),
         phones_line(statistics),
     ]
     return "\n".join(parts)
@@ -193,9 +168,7 @@ def draw(statistics: Statistics, figure: Figure | None = None) -> Figure:
     Returns:
         The figure.
     """
-    if figure is None:
-        figure = Figure(figsize=(11, 8), layout="constrained")
-        FigureCanvasAgg(figure)
+    figure = figure or Figure(figsize=(11, 8), layout="constrained")
     grid = figure.add_gridspec(3, 2)
     phones, f0, seconds = figure.add_subplot(grid[0, :]), figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[1, 1])
     phones.bar(list(statistics.phones), list(statistics.phones.values()), color="tab:blue")
@@ -208,9 +181,10 @@ def draw(statistics: Statistics, figure: Figure | None = None) -> Figure:
     seconds.hist(statistics.seconds, bins=40, color="tab:gray")
     seconds.set_xlabel("duration of an item (s)")
     speakers, emotions = figure.add_subplot(grid[2, 0]), figure.add_subplot(grid[2, 1])
-    speakers.bar(list(statistics.speakers), [p.f0_hz for p in statistics.speakers.values()], color="tab:purple")
+    by_speaker = statistics.groups["speaker"]
+    speakers.bar(list(by_speaker), [p.f0_hz for p in by_speaker.values()], color="tab:purple")
     speakers.set(xlabel="speaker", ylabel="F0 (Hz)")
-    for name, p in statistics.emotions.items():
+    for name, p in statistics.groups["emotion"].items():
         emotions.plot(p.phones_per_second, p.f0_spread_semitones, "o", color="tab:red")
         emotions.annotate(f" {name}, {p.energy_db:+.0f} dB", (p.phones_per_second, p.f0_spread_semitones))
     emotions.margins(0.3)

@@ -1,5 +1,6 @@
 """One tiny corpus from sentences to manifest, by a teacher that hums, and the laws its files must keep."""
 
+import argparse
 import json
 
 import numpy as np
@@ -160,6 +161,17 @@ def test_a_damaged_rendering_stops_the_build(build, tmp_path, monkeypatch):
     monkeypatch.setattr(build_module, "log_mel", lambda audio, config: torch.full((80, 3), float("nan")))
     with pytest.raises(RuntimeError, match=r"[a-z0-9-]+: mel \(80, 3\) for \d+ frames, or not finite"):
         build(tmp_path)
+
+
+def test_options_become_settings(monkeypatch, tmp_path):
+    calls, parser = [], argparse.ArgumentParser()
+    monkeypatch.setattr(build_module, "build_corpus", lambda *given, **options: calls.append((*given, options)))
+    build_module.add_arguments(parser)
+    few = ("--seed", "3", "--bank-utterances", "2", "--jobs", "1", "--first", "9")
+    for words in (few, ("--quiet",)):
+        assert build_module.run(parser.parse_args(["build", "--out", str(tmp_path), *words])) == 0
+    assert calls[0] == (tmp_path, BuildSettings(seed=3, bank_utterances=2), {"first": 9, "jobs": 1, "progress": True})
+    assert calls[1][1] == BuildSettings() and not calls[1][2]["progress"]
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gradtts_interp.corpus import command
+from gradtts_interp.corpus import build
 from gradtts_interp.corpus.plan import load_entries
 from gradtts_interp.corpus.statistics import FIELDS, corpus_statistics, phones_of, tables_of
 from gradtts_interp.errors import InputError
@@ -42,9 +42,9 @@ def test_figures_of_a_small_manifest():
     found = corpus_statistics(entries)
     assert found.phones == {"G": 3, "OW": 2} and 1.9 < found.effective_phones < 2
     assert found.hours == pytest.approx(2 * 172 * 256 / 22050 / 3600)
-    assert found.emotions["happy"].f0_hz == pytest.approx(400) and list(found.speakers) == ["0", "1"]
-    assert found.kinds["bank/train"].f0_hz == pytest.approx(200)
-    assert found.emotions["neutral"].phones_per_second == pytest.approx(2 / (172 * 256 / 22050))
+    assert found.groups["emotion"]["happy"].f0_hz == pytest.approx(400) and list(found.groups["speaker"]) == ["0", "1"]
+    assert found.groups["kind/split"]["bank/train"].f0_hz == pytest.approx(200)
+    assert found.groups["emotion"]["neutral"].phones_per_second == pytest.approx(2 / (172 * 256 / 22050))
     assert "| happy | 1 |" in tables_of(found)
 
 
@@ -60,8 +60,8 @@ def test_blends_have_no_level_of_their_own():
 def test_the_command_writes_tables_and_plots(tmp_path, capsys):
     (tmp_path / "manifest.jsonl").write_text("\n".join(json.dumps(entry(str(i))) for i in range(3)))
     parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    assert command.run(parser.parse_args(["stats", str(tmp_path)])) == 0
+    build.add_arguments(parser)
+    assert build.run(parser.parse_args(["stats", str(tmp_path)])) == 0
     assert (tmp_path / "statistics.png").stat().st_size > 10_000
     assert (tmp_path / "statistics.md").read_text().strip() == capsys.readouterr().out.strip()
 
@@ -102,5 +102,5 @@ def test_a_corpus_that_is_being_built_gives_what_there_is(tmp_path):
 
 def test_the_committed_corpus_is_as_large_as_it_should_be(committed):
     found = corpus_statistics(committed)
-    assert found.hours >= 3 and len(found.speakers) == 16 and len(found.emotions) == 5
+    assert found.hours >= 3 and len(found.groups["speaker"]) == 16 and len(found.groups["emotion"]) == 5
     assert len(found.phones) == 39 and min(found.phones.values()) >= 80

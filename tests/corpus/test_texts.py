@@ -1,16 +1,27 @@
+"""The lists of sentences, and the script that chose them."""
+
+import re
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from gradtts_interp.corpus.plan import (
+sys.path.insert(0, str(Path(__file__).parents[2] / "resources" / "corpus"))
+
+import choose_texts as chooser
+from choose_texts import (
+    CATEGORIES,
+    TEMPLATES,
     choose_texts,
-    held_out_texts,
+    make_sentences,
     new_words,
-    training_texts,
     wordnet_examples,
     words_of,
     write_texts,
 )
+
+from gradtts_interp.corpus.plan import held_out_texts, training_texts
 from gradtts_interp.errors import InputError
 from gradtts_interp.text.lexicon import Lexicon
 
@@ -84,3 +95,30 @@ def test_lists_are_written_whole(wordnet, tmp_path):
 def test_missing_wordnet_is_named(tmp_path):
     with pytest.raises(InputError, match=r"data.adj: no such file; expected WordNet's"):
         wordnet_examples(tmp_path)
+
+
+def test_every_word_of_the_grammar_is_in_the_dictionary():
+    fixed = {word for template in TEMPLATES for word in re.findall(r"(?<!\{)\b[a-z]+\b(?!\})", template)}
+    words = fixed | {word for words in CATEGORIES.values() for word in words} | {"an", "these", "those", "all", "most"}
+    lexicon = Lexicon.default()
+    assert [word for word in sorted(words) if word not in lexicon] == []
+
+
+def test_sentences_by_grammar_are_distinct_deterministic_and_well_formed():
+    sentences = make_sentences(400, seed=3)
+    assert len({s.lower() for s in sentences}) == 400
+    assert make_sentences(40, seed=3) == sentences[:40] != make_sentences(40, seed=4)
+    plural = re.compile(r"\b(a|an|this|that|every|each|another) (\w+ )?(" + "|".join(CATEGORIES["nouns"]) + r")\b")
+    same = set(CATEGORIES["nouns"]) & set(CATEGORIES["noun"])
+    for sentence in sentences:
+        assert re.fullmatch(r"[A-Z][A-Za-z, ]+[.?!]", sentence), sentence
+        assert 4 <= len(sentence.split()) <= 11, sentence
+        assert not re.search(r"\ba [aei]", sentence), sentence
+        found = plural.search(sentence.lower())
+        assert found is None or found.group(3) in same, sentence
+
+
+def test_a_grammar_that_runs_dry_is_an_error(monkeypatch):
+    monkeypatch.setattr(chooser, "TEMPLATES", ("go {name}.",))
+    with pytest.raises(InputError, match="distinct sentences found; expected 500"):
+        make_sentences(500, seed=0)

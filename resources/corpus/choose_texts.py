@@ -1,27 +1,29 @@
-"""What is said in the demo corpus: example sentences of WordNet, chosen for the sounds they hold, and some by grammar.
+"""Choose the sentences of the demo corpus anew: ``python resources/corpus/choose_texts.py``.
 
-The lists are part of the package (``data/train.txt``, ``data/held_out.txt``), so that WordNet is needed only to choose
-anew (``gradtts-interp corpus texts``). WordNet 3.0 is Copyright 2006 by Princeton University; its licence, beside the
-lists in ``data/WORDNET-LICENSE``, allows use and distribution for any purpose with its notice.
+Example sentences of WordNet, chosen for the sounds they hold, and semantically unpredictable ones by a small grammar:
+grammatical, varied in sound, free of any licence. The lists are part of the package, so that nobody needs WordNet
+(Debian's ``wordnet-base``) but here. WordNet 3.0 is Copyright 2006 by Princeton University; its licence, beside the
+lists in ``gradtts_interp/corpus/data/WORDNET-LICENSE``, allows use and distribution for any purpose with its notice.
 """
 
 from __future__ import annotations
 
+import argparse
 import heapq
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from gradtts_interp.corpus.sentences import make_sentences
+from gradtts_interp.corpus.plan import DATA
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import write_text
 from gradtts_interp.text.frontend import TextFrontend
 from gradtts_interp.text.lexicon import Lexicon
 
-DATA = Path(__file__).parent / "data"
+HERE = Path(__file__).parent
 WORDNET = Path("/usr/share/wordnet")
 WORDNET_PARTS = ("adj", "adv", "noun", "verb")
 SHORTEST_WORDS, LONGEST_WORDS = 5, 14
@@ -37,16 +39,6 @@ _LEFT_OUT = frozenset(
     "ass bastard bitch cock crap cunt damn dick fag fuck fucking hell nigger piss prick pussy rape raped rapist screw "
     "screwed sex sexual sexually shit slut tit tits whore".split()
 )
-
-
-def held_out_texts() -> list[str]:
-    """Sentences that are never trained on."""
-    return _read(DATA / "held_out.txt")
-
-
-def training_texts() -> list[str]:
-    """Sentences to train on, the ones that add most sounds first."""
-    return _read(DATA / "train.txt")
 
 
 def words_of(sentence: str) -> list[str]:
@@ -179,10 +171,132 @@ def _tidy(example: str) -> str:
     return text[0].upper() + text[1:] + ("" if text[-1] in "?!" else ".")
 
 
-def _read(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines()
-
-
 def new_words(sentences: Iterable[str], known: Iterable[str]) -> set[str]:
     """Words of ``sentences`` that none of ``known`` has."""
     return {w for s in sentences for w in words_of(s)} - {w for s in known for w in words_of(s)}
+
+
+# -- grammar ---------------------------------------------------------------------------------------------------------
+
+
+def _read_categories(text: str) -> dict[str, tuple[str, ...]]:
+    """Words by category, from sections ``[noun]``, or ``[do did]`` of pairs such as ``draw/drew``."""
+    found: dict[str, tuple[str, ...]] = {}
+    for section in text.split("\n[")[1:]:
+        names, _, words = section.partition("]")
+        found |= zip(names.split(), zip(*(word.split("/") for word in words.split()), strict=True), strict=True)
+    return found
+
+
+CATEGORIES = _read_categories((HERE / "grammar.txt").read_text(encoding="utf-8"))
+"""Common English words of the CMU dictionary, chosen for phonetic coverage."""
+
+TEMPLATES = (
+    "{det} {adj} {noun} {did} {det} {noun}.",
+    "{det} {noun} {did} {num} {adj} {nouns}.",
+    "{det} {adj} {noun} {went} {prep} {det} {adj} {noun}.",
+    "{name} {did} {det} {adj} {noun} {adv}.",
+    "{name} and {name} {did} {det} {noun} in {place}.",
+    "{opener}, {det} {noun} {did} {det} {adj} {noun}.",
+    "{opener}, {name} {went} {prep} {det} {noun}.",
+    "{det} {noun} {went} {adv}, {conj} {name} {did} {det} {noun}.",
+    "{name} {did} {det} {noun}, {conj} {det} {noun} {went}.",
+    "{num} {adj} {nouns} {went} {adv} from {place} to {place}.",
+    "did {det} {adj} {noun} {do} {det} {noun}?",
+    "why did {name} {do} {det} {adj} {nouns}?",
+    "will {name} {do} {det} {noun} {prep} {det} {noun}?",
+    "how can {num} {nouns} {go} {prep} {place}?",
+    "the {nouns} of {place} {did} {det} {adj} {noun}.",
+    "{name}, {det} {noun} {did} {num} {nouns}.",
+    "please {do} {det} {adj} {noun} {prep} {det} {noun}.",
+    "never {do} the {noun} {prep} the {adj} {noun}!",
+)
+
+SINGULAR_TO_PLURAL_DETERMINER = {
+    "a": "the",
+    "this": "these",
+    "that": "those",
+    "every": "all",
+    "each": "most",
+    "another": "some",
+}
+
+
+def make_sentences(count: int, *, seed: int) -> list[str]:
+    """Draw distinct sentences from the grammar.
+
+    Args:
+        count: Number of sentences.
+        seed: Same seed, same sentences; a longer list starts with the shorter one.
+
+    Returns:
+        Sentences with a capital letter and final punctuation.
+
+    Raises:
+        InputError: The grammar runs dry.
+    """
+    random = np.random.default_rng(seed)
+    sentences: dict[str, str] = {}
+    for _ in range(20 * count + 100):
+        if len(sentences) == count:
+            return list(sentences.values())
+        sentence = _draw(random)
+        sentences.setdefault(sentence.lower(), sentence)
+    raise InputError(f"only {len(sentences)} distinct sentences found; expected {count}")
+
+
+def _draw(random: np.random.Generator) -> str:
+    """Fill one random template; words of one category differ inside a sentence."""
+    template = TEMPLATES[int(random.integers(len(TEMPLATES)))]
+    words: list[str] = []
+    for slot in template.split():
+        words.append(_fill(slot, lambda options: options[int(random.integers(len(options)))], words))
+    _fix_determiners(words, template.split())
+    sentence = " ".join(words)
+    return sentence[0].upper() + sentence[1:]
+
+
+def _fill(slot: str, pick: Callable[[tuple[str, ...]], str], words: list[str]) -> str:
+    """Replace ``{category}`` in a slot by a word not used yet (determiners may repeat)."""
+    if not slot.startswith("{"):
+        return slot
+    category, mark = slot[1:].split("}")
+    used = {word.strip(".,?!") for word in words}
+    while True:
+        word = pick(CATEGORIES[category])
+        if category == "det" or word not in used:
+            return word + mark
+
+
+def _fix_determiners(words: list[str], slots: list[str]) -> None:
+    """Make determiners agree: "a" before a vowel sound becomes "an", and plurals get a plural determiner."""
+    for i, slot in enumerate(slots):
+        if slot != "{det}":
+            continue
+        head = next(s for s in slots[i + 1 :] if s.startswith("{noun"))
+        if head.startswith("{nouns"):
+            words[i] = SINGULAR_TO_PLURAL_DETERMINER.get(words[i], words[i])
+        elif words[i] == "a" and _starts_with_vowel_sound(words[i + 1]):
+            words[i] = "an"
+
+
+def _starts_with_vowel_sound(word: str) -> bool:
+    """Whether "an" stands before a word of the lists."""
+    if word.startswith(("hon", "hour")):
+        return word.startswith(("honest", "hour"))
+    if word.startswith(("us", "uni", "eur")):
+        return False
+    return word[0] in "aeiou"
+
+
+def main() -> None:
+    """Write both lists into the package."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, default=DATA, help="folder of train.txt and held_out.txt")
+    parser.add_argument("--wordnet", type=Path, default=WORDNET, help="folder of WordNet's files")
+    args = parser.parse_args()
+    write_texts(args.out, wordnet=args.wordnet)
+
+
+if __name__ == "__main__":
+    main()
