@@ -22,7 +22,7 @@ VERBS = {
     "info": ("gradtts_interp.cli.info", "show what a checkpoint is: sizes, speakers, mechanisms, licence"),
     "evaluate": ("gradtts_interp.cli.evaluate", "measure speech and blends, and write a report"),
     "corpus": ("gradtts_interp.corpus.build", "make the demo corpus, or describe a corpus"),
-    "filelist": ("gradtts_interp.training.layouts", "make filelists of LJSpeech, LibriTTS, VCTK or ESD"),
+    "filelist": ("gradtts_interp.training.filelist", "make filelists of LJSpeech, LibriTTS, VCTK or ESD"),
     "stream": ("gradtts_interp.cli.stream", "speak a long text sentence by sentence into one file"),
     "synthesize-corpus": ("gradtts_interp.cli.corpus_synthesis", "speak a manifest on many workers (extra scale)"),
     "export-onnx": ("gradtts_interp.cli.export_onnx", "write a checkpoint's networks as ONNX (extra onnx)"),

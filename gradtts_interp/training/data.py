@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,19 @@ class Item:
     prosody: NDArray[np.float32]
     styles: tuple[StyleRef, ...]
     share: NDArray[np.float32] | None
+
+    @classmethod
+    def of(cls, features: Features, **others: Any) -> Item:
+        """Join features with the other fields."""
+        contour = features.contour
+        return cls(
+            mel=features.mel,
+            f0_hz=contour.f0_hz,
+            voiced=contour.voiced,
+            energy_db=contour.energy_db,
+            prosody=normalise_prosody(prosody_vector(contour)),
+            **others,
+        )
 
     @property
     def frames(self) -> int:
@@ -175,19 +189,14 @@ def _read_item(folder: Path, entry: dict, add_blank: bool) -> Item:
     with np.load(file) as stored:
         durations = stored["durations"].astype(np.int64)
         share = stored["share"].astype(np.float32) if blend else None
-    contour = features.contour
-    return Item(
+    return Item.of(
+        features,
         id=entry["id"],
         kind=entry["kind"],
         split=entry["split"],
         text=entry["text"],
         ids=np.asarray(ids_of(symbols_of(entry["tokens"]), add_blank), dtype=np.int64),
         durations=durations,
-        mel=features.mel,
-        f0_hz=contour.f0_hz,
-        voiced=contour.voiced,
-        energy_db=contour.energy_db,
-        prosody=normalise_prosody(prosody_vector(contour)),
         styles=tuple(StyleRef(e["voice"], e["pitch"]) for e in ([entry["a"], entry["b"]] if blend else [entry])),
         share=share,
     )

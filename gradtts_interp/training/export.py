@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from collections import defaultdict
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ import numpy as np
 from gradtts_interp.checkpoints import load_model, read_index, save_model
 from gradtts_interp.corpus.plan import load_entries
 from gradtts_interp.errors import InputError
-from gradtts_interp.files import atomic_path
+from gradtts_interp.files import write_json
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.pipeline import INDEX
 from gradtts_interp.pitch.contour import f0_skew, prosody_vector
@@ -67,14 +66,16 @@ def run(args: argparse.Namespace) -> int:
         model = GradTTS(replace(model.settings, formant_emphasis=args.formant_emphasis).to_dict()).eval()
         model.load_state_dict(state)
     out = Path(args.out)
-    bank = bank_of_corpus(Path(args.corpus), model) if args.corpus else _bank_of_list(args, model)
+    if args.corpus:
+        bank = bank_of_corpus(Path(args.corpus), model)
+    else:
+        known = Path(args.start_from) if args.start_from else None
+        bank = bank_of_filelist(Path(args.filelist), model, cache=Path(args.run) / "features", known=known)
     (out / "styles").mkdir(parents=True, exist_ok=True)
     bank.save(out / "styles")
     save_model(model, out / "model")
     vocoder = os.path.relpath(Path(args.vocoder).resolve(), out.resolve())
-    index = {"model": "model", "vocoder": vocoder, "styles": "styles", "step": step}
-    with atomic_path(out / INDEX) as temporary:
-        temporary.write_text(json.dumps(index, indent=1))
+    write_json(out / INDEX, {"model": "model", "vocoder": vocoder, "styles": "styles", "step": step})
     return 0
 
 
@@ -118,14 +119,14 @@ def bank_of_entries(
     return spoken
 
 
-def bank_of_filelist(path: Path, model: GradTTS, *, cache: Path, first: int = 0) -> StyleBank:
+def bank_of_filelist(path: Path, model: GradTTS, *, cache: Path, known: Path | None = None) -> StyleBank:
     """One reference for each speaker and emotion of a filelist; see :func:`bank_of_recordings`.
 
     Args:
         path: The filelist.
         model: Gives the mel contract, and the number of speakers there may be.
         cache: Folder where features are kept.
-        first: Number of the list's speaker 0 in the model.
+        known: Checkpoint folder that the run began from: its bank is kept, and the list's speakers follow its own.
 
     Returns:
         The bank.
@@ -133,13 +134,18 @@ def bank_of_filelist(path: Path, model: GradTTS, *, cache: Path, first: int = 0)
     Raises:
         InputError: No line can be used, or a speaker is not one of the model's.
     """
+    first, styles, mel = 0, {}, model.settings.mel
+    if known is not None:
+        index = read_index(known)
+        first = n_speakers(load_model(known / index["model"]))
+        styles = StyleBank.load(known / index["styles"], mel).styles if index.get("styles") else {}
     spoken: dict[tuple[int, str], list[Features]] = defaultdict(list)
-    for line, features in recordings(path, model.settings.mel, cache=cache):
-        spoken[first + line.speaker, line.emotion].append(features)
+    for line, features in recordings(path, mel, cache=cache):
+        spoken[first + int(line.speaker), line.emotion].append(features)
     highest, rows = max(speaker for speaker, _ in spoken), n_speakers(model)
     if highest >= rows:
         raise InputError(f"{path}: speaker {highest - first} would be {highest}; the run's model has {rows} speakers")
-    return bank_of_recordings(spoken)
+    return StyleBank({**styles, **bank_of_recordings(spoken).styles}, EMOTIONS)
 
 
 def bank_of_recordings(spoken: Mapping[tuple[int, str], list[Features]]) -> StyleBank:
@@ -157,7 +163,9 @@ def bank_of_recordings(spoken: Mapping[tuple[int, str], list[Features]]) -> Styl
     """
     styles = {}
     for (speaker, emotion), heard in sorted(spoken.items(), key=lambda found: found[0]):
-        nearest = _most_typical(heard)
+        skews = np.array([f0_skew(utterance.contour) for utterance in heard])
+        stretches = np.log([len(utterance.contour) / TYPICAL_FRAMES for utterance in heard])
+        nearest = heard[int(np.argmin(np.abs(stretches) + SKEW_WEIGHT * np.abs(skews - skews.mean())))]
         styles[speaker, emotion] = Style(
             name=f"speaker {speaker} {emotion}",
             speaker=speaker,
@@ -167,21 +175,3 @@ def bank_of_recordings(spoken: Mapping[tuple[int, str], list[Features]]) -> Styl
             prosody=np.mean([prosody_vector(utterance.contour) for utterance in heard], axis=0, dtype=np.float32),
         )
     return StyleBank(styles, EMOTIONS)
-
-
-def _most_typical(heard: list[Features]) -> Features:
-    skews = np.array([f0_skew(utterance.contour) for utterance in heard])
-    stretches = np.log([len(utterance.contour) / TYPICAL_FRAMES for utterance in heard])
-    return heard[int(np.argmin(np.abs(stretches) + SKEW_WEIGHT * np.abs(skews - skews.mean())))]
-
-
-def _bank_of_list(args: argparse.Namespace, model: GradTTS) -> StyleBank:
-    """Bank of a filelist, after that of the checkpoint the run began from."""
-    known, first = {}, 0
-    if args.start_from:
-        folder = Path(args.start_from)
-        index = read_index(folder)
-        first = n_speakers(load_model(folder / index["model"]))
-        known = StyleBank.load(folder / index["styles"], model.settings.mel).styles if index.get("styles") else {}
-    new = bank_of_filelist(Path(args.filelist), model, cache=Path(args.run) / "features", first=first)
-    return StyleBank({**known, **new.styles}, EMOTIONS)

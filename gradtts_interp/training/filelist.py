@@ -1,13 +1,17 @@
-"""Users' own recordings: filelists ``path|text|speaker[|emotion]``, as Grad-TTS has them, and cached features."""
+"""Users' own recordings: filelists ``path|text|speaker[|emotion]``, as Grad-TTS has them, and cached features.
+
+``gradtts-interp filelist`` makes them of public corpora as they lie on disk.
+"""
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -15,8 +19,8 @@ from tqdm import tqdm
 from gradtts_interp.audio import log_mel, read_recording
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.files import atomic_path, read_text
-from gradtts_interp.pitch.contour import extract_contour, normalise_prosody, prosody_vector
+from gradtts_interp.files import atomic_path, read_text, write_json, write_text
+from gradtts_interp.pitch.contour import extract_contour
 from gradtts_interp.text.frontend import TextFrontend, TokenizedText
 from gradtts_interp.training.data import EMOTIONS, Features, Item, StyleRef, read_features
 
@@ -30,14 +34,20 @@ PREPARATION = 2
 Read = TypeVar("Read")
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of a filelist: a recording, what is said, by which speaker and in which manner."""
+class Line(NamedTuple):
+    """One recording, as a line of a filelist.
+
+    Attributes:
+        path: Audio file.
+        text: What is said.
+        speaker: Number of the speaker; before the lists are written, name in the corpus.
+        emotion: Name of the emotion, in lower case.
+    """
 
     path: Path
     text: str
-    speaker: int
-    emotion: str
+    speaker: str
+    emotion: str = NEUTRAL
 
 
 def load_filelist(path: str | Path, settings: ModelConfig, *, cache: str | Path, split: str = "train") -> list[Item]:
@@ -89,7 +99,7 @@ def parse_line(row: str, folder: Path) -> Line:
     if not (speaker.isascii() and speaker.isdigit() and int(speaker) <= HIGHEST_SPEAKER):
         raise InputError(f"speaker {speaker[:20]!r}; expected a number from 0 to {HIGHEST_SPEAKER}")
     emotion = fields[3] if len(fields) == 4 and fields[3] else NEUTRAL
-    return Line(folder / name, text, int(speaker), emotion)
+    return Line(folder / name, text, str(int(speaker)), emotion)
 
 
 def recordings(path: str | Path, mel: MelConfig, *, cache: str | Path) -> list[tuple[Line, Features]]:
@@ -136,18 +146,14 @@ def _item(
     frames = features.mel.shape[1]
     if frames < len(ids):
         raise InputError(f"{line.path}: {frames} frames for {len(ids)} tokens; expected a frame or more for each token")
-    return Item(
+    return Item.of(
+        features,
         id=f"{line.path.stem}-{number}",
         kind="filelist",
         split=split,
         text=line.text,
         ids=ids,
         durations=np.zeros(len(ids), dtype=np.int64),
-        mel=features.mel,
-        f0_hz=features.contour.f0_hz,
-        voiced=features.contour.voiced,
-        energy_db=features.contour.energy_db,
-        prosody=normalise_prosody(prosody_vector(features.contour)),
         styles=(StyleRef(f"s{line.speaker}", f"s{line.speaker}-{line.emotion}"),),
         share=None,
     )
@@ -182,3 +188,116 @@ def cached_features(path: Path, mel: MelConfig, cache: Path) -> Features:
         with atomic_path(file) as temporary:
             np.savez(temporary, mel=plane, f0_hz=contour.f0_hz, voiced=contour.voiced, energy_db=contour.energy_db)
     return read_features(file, mel.frame_rate_hz)
+
+
+# -- public corpora ---------------------------------------------------------------------------------------------------
+
+
+def ljspeech(folder: Path) -> Iterator[Line]:
+    """``metadata.csv`` with lines ``id|text|normalised text``, audio in ``wavs/``; one speaker."""
+    for line in _lines(folder / "metadata.csv"):
+        fields = line.split("|")
+        if len(fields) >= 2:
+            yield Line(folder / "wavs" / f"{fields[0]}.wav", fields[-1] or fields[1], "LJ")
+
+
+def libritts(folder: Path) -> Iterator[Line]:
+    """``[subset/]speaker/chapter/id.wav`` with ``id.normalized.txt`` beside it."""
+    for text in sorted(folder.rglob("*.normalized.txt")):
+        path = text.with_name(text.name.removesuffix(".normalized.txt") + ".wav")
+        yield Line(path, " ".join(_lines(text)), text.parent.parent.name)
+
+
+def vctk(folder: Path) -> Iterator[Line]:
+    """``txt/p225/p225_001.txt``; ``wav48_silence_trimmed/p225/p225_001_mic1.flac`` or ``wav48/p225/p225_001.wav``."""
+    for text in sorted((folder / "txt").glob("*/*.txt")):
+        speaker, name = text.parent.name, text.stem
+        places = [folder / "wav48_silence_trimmed" / speaker / f"{name}_mic{i}.flac" for i in (1, 2)]
+        places += [folder / part / speaker / f"{name}.wav" for part in ("wav48", "wav48_silence_trimmed")]
+        yield Line(next((p for p in places if p.is_file()), places[0]), " ".join(_lines(text)), speaker)
+
+
+def esd(folder: Path) -> Iterator[Line]:
+    """``0011/0011.txt`` with lines ``id, text, emotion`` between tabs; audio in ``0011/Happy/[train/]id.wav``."""
+    for table in sorted(folder.glob("*/*.txt")):
+        if table.stem != table.parent.name:
+            continue
+        audio = {path.stem: path for path in sorted(table.parent.rglob("*.wav"))}
+        for line in _lines(table, ("utf-16", "gbk")):  # some tables of ESD are not in UTF-8
+            fields = [field.strip() for field in line.split("\t")]
+            if len(fields) == 3:
+                path = audio.get(fields[0], table.parent / fields[2] / f"{fields[0]}.wav")
+                yield Line(path, fields[1], table.stem, fields[2].lower())
+
+
+LAYOUTS: dict[str, Callable[[Path], Iterator[Line]]] = {
+    "ljspeech": ljspeech,
+    "libritts": libritts,
+    "vctk": vctk,
+    "esd": esd,
+}
+
+
+def write_filelists(folder: str | Path, layout: str, out: str | Path, *, valid_share: float = 0.02) -> dict[str, int]:
+    """Write ``train.txt``, ``valid.txt`` and ``speakers.json`` for a corpus; recordings without audio are left out.
+
+    Args:
+        folder: The corpus.
+        layout: A key of :data:`LAYOUTS`.
+        out: Folder to write into; paths in the lists are relative to it.
+        valid_share: Share of the recordings set apart, every n-th of the list.
+
+    Returns:
+        Number of each speaker by name.
+
+    Raises:
+        InputError: The layout is unknown, the folder missing, or not one recording with text and audio is in it.
+    """
+    folder, out = Path(folder), Path(out)
+    if layout not in LAYOUTS or not 0 <= valid_share < 1:
+        raise InputError(
+            f"layout {layout!r}, valid share {valid_share}; expected {', '.join(LAYOUTS)}, and 0 to below 1"
+        )
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected a corpus laid out as {layout}")
+    transcribed = [line for line in LAYOUTS[layout](folder) if line.text.strip()]
+    there = [line for line in transcribed if line.path.is_file()]
+    if not there:
+        found = f"none of {len(transcribed)} transcribed recordings has its audio"
+        raise InputError(f"{folder}: {found}; expected {LAYOUTS[layout].__doc__}")
+    if len(there) < len(transcribed):
+        missing = len(transcribed) - len(there)
+        logger.warning("%s: %d transcribed recordings have no audio and are left out", folder, missing)
+    speakers = {name: i for i, name in enumerate(sorted({line.speaker for line in there}))}
+    apart = set(np.linspace(0, len(there) - 1, round(valid_share * len(there))).round().astype(int).tolist())
+    parts: dict[str, list[str]] = {"train": [], "valid": []}
+    for place, line in enumerate(there):
+        path, text = os.path.relpath(line.path.resolve(), out.resolve()), " ".join(line.text.replace("|", " ").split())
+        row = f"{path}|{text}|{speakers[line.speaker]}|{line.emotion}\n"
+        parts["valid" if place in apart else "train"].append(row)
+    for name, rows in parts.items():
+        write_text(out / f"{name}.txt", "".join(rows))
+    write_json(out / "speakers.json", speakers)
+    counts = (len(parts["train"]), len(parts["valid"]), len(speakers), out)
+    logger.info("%d lines for training, %d for validation, %d speakers, in %s", *counts)
+    return speakers
+
+
+def _lines(path: Path, others: Sequence[str] = ()) -> list[str]:
+    """Lines of a text that are not empty."""
+    text = read_text(path, expected="transcripts of a corpus", others=others)
+    return [line for line in text.split("\n") if line.strip()]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("corpus", help="folder of the corpus")
+    parser.add_argument("--layout", required=True, choices=sorted(LAYOUTS), help="how it is laid out")
+    parser.add_argument("--out", default=".", help="folder of train.txt, valid.txt and speakers.json")
+    parser.add_argument("--valid-share", type=float, default=0.02, help="share set apart for validation, 0 to 1")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the lists; return exit status 0."""
+    write_filelists(args.corpus, args.layout, args.out, valid_share=args.valid_share)
+    return 0

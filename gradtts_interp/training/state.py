@@ -145,7 +145,14 @@ class RunLog:
 
     def __init__(self, folder: Path, step: int) -> None:
         self.path = folder / LOG_FILE
-        _truncate(self.path, step)
+        rows = []
+        for line in self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else ():
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                logger.warning("%s: a damaged line is left out", self.path)
+        if rows:
+            write_text(self.path, "".join(json.dumps(row) + "\n" for row in rows if row["step"] <= step))
         self._board = tensorboard(folder / "tensorboard", step)
 
     def write(self, step: int, values: dict[str, float]) -> None:
@@ -156,24 +163,6 @@ class RunLog:
         for name, value in values.items():
             if self._board is not None and name != "seconds":
                 self._board.add_scalar(name, value, step)
-
-
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """Lines of a log; one that was cut off by a crash is left out."""
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            logger.warning("%s: a damaged line is left out", path)
-    return rows
-
-
-def _truncate(path: Path, step: int) -> None:
-    if not path.is_file():
-        return
-    kept = [row for row in read_log(path) if row["step"] <= step]
-    write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
 
 
 def tensorboard(folder: Path, step: int = 0) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.training import layouts
+from gradtts_interp.training import filelist
 from gradtts_interp.training.filelist import LAYOUTS, parse_line, write_filelists
 
 
@@ -70,7 +70,7 @@ def test_every_layout_gives_lines_that_training_reads(layout, tmp_path):
     lines = [parse_line(row, tmp_path / "lists") for row in rows]
     assert len(lines) == COUNTS[layout]
     assert all(line.path.is_file() for line in lines)
-    got = [(line.path.name, line.text, line.speaker, line.emotion) for line in lines]
+    got = [(line.path.name, line.text, int(line.speaker), line.emotion) for line in lines]
     assert set(EXPECTED[layout]) <= set(got)
     assert json.loads((tmp_path / "lists" / "speakers.json").read_text()) == speakers
     assert (tmp_path / "lists" / "valid.txt").read_text() == ""
@@ -85,10 +85,10 @@ def test_a_share_is_set_apart(tmp_path):
 def test_the_command_tells_what_is_missing(tmp_path, caplog):
     vctk(tmp_path)
     parser = argparse.ArgumentParser()
-    layouts.add_arguments(parser)
+    filelist.add_arguments(parser)
     args = parser.parse_args([str(tmp_path), "--layout", "vctk", "--out", str(tmp_path / "lists")])
     with caplog.at_level("INFO"):
-        assert layouts.run(args) == 0
+        assert filelist.run(args) == 0
     assert "1 transcribed recordings have no audio" in caplog.text and "2 speakers" in caplog.text
 
 
