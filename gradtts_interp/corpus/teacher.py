@@ -31,7 +31,6 @@ VOICES = ("jf_alpha", "jf_gongitsune", "jf_nezumi", "jf_tebukuro", "jm_kumo")
 SAMPLE_RATE_HZ = 24000
 FRAME_SAMPLES = 600
 F0_PER_FRAME = 2
-VOICED_ABOVE_HZ = 20.0
 LONGEST_TOKENS = 510
 TIMBRE_SIZE = 128
 """Numbers of a style that the decoder reads; the rest is for durations, F0 and energy."""

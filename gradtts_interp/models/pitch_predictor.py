@@ -228,7 +228,7 @@ def contour_of(predicted: PredictedPitch, durations: Tensor, skew: Tensor) -> Te
     return torch.stack(channels if predicted.energy is None else [*channels, predicted.energy], dim=1)
 
 
-def standardise(log_f0: Tensor, voiced: Tensor, *, most: float = math.inf) -> Tensor:
+def standardise(log_f0: Tensor, voiced: Tensor, *, most: float = 1e4) -> Tensor:
     """Shape of contours (B, T): zero mean and unit spread over the voiced frames (B, T), of 0 and 1.
 
     Args:
@@ -242,7 +242,7 @@ def standardise(log_f0: Tensor, voiced: Tensor, *, most: float = math.inf) -> Te
     count = voiced.sum(1, keepdim=True).clamp_min(1)
     centred = log_f0 - (log_f0 * voiced).sum(1, keepdim=True) / count
     spread = ((centred.square() * voiced).sum(1, keepdim=True) / count).sqrt()
-    return centred / spread.clamp_min(1 / most if math.isfinite(most) else 1e-4)
+    return centred / spread.clamp_min(1 / most)
 
 
 def asked_prosody(numbers: Tensor, flag: Tensor, contour: Tensor | None) -> Tensor:
@@ -361,8 +361,6 @@ def pitch_losses(
     voicing = functional.binary_cross_entropy_with_logits(predicted.voicing, voiced, reduction="none") * valid
     error = (shape + voicing).sum()
     if energy is not None and predicted.energy is not None:
-        error = (
-            error
-            + ENERGY_WEIGHT * (functional.smooth_l1_loss(predicted.energy, energy, reduction="none") * valid).sum()
-        )
+        distance = functional.smooth_l1_loss(predicted.energy, energy, reduction="none")
+        error = error + ENERGY_WEIGHT * (distance * valid).sum()
     return error, valid.sum()

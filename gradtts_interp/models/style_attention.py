@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -90,20 +90,6 @@ class StyleContext:
     def n_styles(self) -> int:
         """Number of styles."""
         return int(self.owner.max()) + 1
-
-    def expand(self, batch: int) -> StyleContext:
-        """Repeat a context of one item for ``batch`` items."""
-        if self.tokens.shape[0] == batch:
-            return self
-        if self.tokens.shape[0] != 1:
-            raise InputError(f"style context holds {self.tokens.shape[0]} items; expected 1 or {batch}")
-        share = None if self.share is None else self.share.expand(batch, -1, -1, -1)
-        return replace(
-            self,
-            tokens=self.tokens.expand(batch, -1, -1),
-            log_weight=self.log_weight.expand(batch, -1),
-            share=share,
-        )
 
     def site_bias(self, height: int, width: int) -> tuple[Tensor, Tensor]:
         """Logit bias of one attention site, and which of its queries have any key.

@@ -230,12 +230,7 @@ def esd(folder: Path) -> Iterator[Line]:
                 yield Line(path, fields[1], table.stem, fields[2].lower())
 
 
-LAYOUTS: dict[str, Callable[[Path], Iterator[Line]]] = {
-    "ljspeech": ljspeech,
-    "libritts": libritts,
-    "vctk": vctk,
-    "esd": esd,
-}
+LAYOUTS: dict[str, Callable[[Path], Iterator[Line]]] = {f.__name__: f for f in (ljspeech, libritts, vctk, esd)}
 
 
 def write_filelists(folder: str | Path, layout: str, out: str | Path, *, valid_share: float = 0.02) -> dict[str, int]:

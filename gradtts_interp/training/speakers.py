@@ -9,8 +9,9 @@ import argparse
 import logging
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -37,12 +38,10 @@ SMOOTHED = 0.3
 UNSEEN = "unseen pitch styles"
 
 
-@dataclass(frozen=True)
-class Utterance:
+class Utterance(NamedTuple):
     """One item of the corpus as the encoder's training sees it.
 
     Attributes:
-        id: Name in the manifest.
         voice: Name of the voice.
         pitch: Name of the pitch style.
         base: Base voice with the largest weight.
@@ -50,7 +49,6 @@ class Utterance:
         mel: Log-mel (M, T), float16.
     """
 
-    id: str
     voice: str
     pitch: str
     base: str
@@ -78,8 +76,15 @@ def load_split(folder: str | Path, *, held_out_pitches: int) -> dict[str, list[U
     apart = set(free[len(free) - held_out_pitches :]) if held_out_pitches else set()
     parts: dict[str, list[Utterance]] = {"train": [], UNSEEN: [], "test": []}
     for entry in tqdm(entries, desc="corpus", unit="item"):
+        path, factors = folder / "features" / f"{entry['id']}.npz", entry["factors"]
+        try:
+            with np.load(path) as features:
+                mel = features["mel"].astype(np.float16)
+        except (OSError, KeyError, ValueError) as error:
+            raise InputError(f"{path}: {error!r}; expected features of the corpus builder") from error
         part = "test" if entry["split"] == "test" else UNSEEN if entry["pitch"] in apart else "train"
-        parts[part].append(read_utterance(folder, entry))
+        base = VOICES[main_base(factors["timbre"])]
+        parts[part].append(Utterance(entry["voice"], entry["pitch"], base, factors["formant"], mel))
     if len({u.voice for u in parts["train"]}) < 2:
         raise InputError(
             f"{folder}: fewer than 2 voices to train on; expected a corpus of 'gradtts-interp corpus build'"
@@ -87,51 +92,44 @@ def load_split(folder: str | Path, *, held_out_pitches: int) -> dict[str, list[U
     return parts
 
 
-def read_utterance(folder: Path, entry: dict) -> Utterance:
-    """Read one item of a manifest; a missing or damaged feature file is an error that names it."""
-    path = folder / "features" / f"{entry['id']}.npz"
-    try:
-        with np.load(path) as features:
-            mel = features["mel"].astype(np.float16)
-    except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"{path}: {error!r}; expected features of the corpus builder") from error
-    factors = entry["factors"]
-    base = VOICES[main_base(factors["timbre"])]
-    return Utterance(entry["id"], entry["voice"], entry["pitch"], base, factors["formant"], mel)
+def batches(
+    utterances: list[Utterance], settings: SpeakerSettings, size: int, random: np.random.Generator
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Draw batches without end: every voice equally often, and of a voice every pitch style equally often.
+
+    Args:
+        utterances: What to draw from.
+        settings: Settings of the encoder, whose voices and base voices are numbered.
+        size: Crops in a batch (B).
+        random: Where the draws come from.
+
+    Yields:
+        tuple[Tensor, Tensor, Tensor, Tensor]: Crops (B, M, T), numbers of voices and of base voices, log warps (B,).
+    """
+    items: dict[str, dict[str, list[Utterance]]] = defaultdict(lambda: defaultdict(list))
+    for utterance in utterances:
+        items[utterance.voice][utterance.pitch].append(utterance)
+    while True:
+        drawn = []
+        for _ in range(size):
+            styles = items[settings.voices[int(random.integers(len(settings.voices)))]]
+            alike = styles[sorted(styles)[int(random.integers(len(styles)))]]
+            drawn.append(alike[int(random.integers(len(alike)))])
+        mels = torch.from_numpy(np.stack([_crop(u.mel, random) for u in drawn]))
+        voices = torch.tensor([settings.voices.index(u.voice) for u in drawn])
+        bases = torch.tensor([settings.bases.index(u.base) for u in drawn])
+        yield mels, voices, bases, torch.tensor([np.log(u.warp) for u in drawn], dtype=torch.float32)
 
 
-class Drawer:
-    """Draws batches: every voice equally often, and of a voice every pitch style equally often."""
-
-    def __init__(self, utterances: list[Utterance], settings: SpeakerSettings, *, seed: int) -> None:
-        self.settings, self.random = settings, np.random.default_rng(seed)
-        self.items: dict[str, dict[str, list[Utterance]]] = defaultdict(lambda: defaultdict(list))
-        for utterance in utterances:
-            self.items[utterance.voice][utterance.pitch].append(utterance)
-
-    def batch(self, size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Crops (B, M, T), numbers of voices (B,), numbers of base voices (B,), log warps (B,)."""
-        drawn = [self._one() for _ in range(size)]
-        mels = torch.from_numpy(np.stack([self._crop(u.mel) for u in drawn]))
-        voices = torch.tensor([self.settings.voices.index(u.voice) for u in drawn])
-        bases = torch.tensor([self.settings.bases.index(u.base) for u in drawn])
-        return mels, voices, bases, torch.tensor([np.log(u.warp) for u in drawn], dtype=torch.float32)
-
-    def _one(self) -> Utterance:
-        styles = self.items[self.settings.voices[int(self.random.integers(len(self.settings.voices)))]]
-        items = styles[sorted(styles)[int(self.random.integers(len(styles)))]]
-        return items[int(self.random.integers(len(items)))]
-
-    def _crop(self, mel: NDArray) -> NDArray[np.float32]:
-        """Cut, repeat what is too short, and disturb as vocoders and acoustic models do: noise, smoothing."""
-        start = int(self.random.integers(0, max(mel.shape[1] - CROP_FRAMES, 0) + 1))
-        part: NDArray[np.float32] = np.resize(
-            mel.T[start : start + CROP_FRAMES].astype(np.float32), (CROP_FRAMES, mel.shape[0])
-        ).T
-        if self.random.random() < SMOOTHED:
-            part = np.float32(1 / 3) * (np.roll(part, 1, 1) + part + np.roll(part, -1, 1))
-        noise = self.random.standard_normal(part.shape, dtype=np.float32)
-        return part + np.float32(self.random.uniform(0, NOISE_NATS)) * noise
+def _crop(mel: NDArray, random: np.random.Generator) -> NDArray[np.float32]:
+    """Cut, repeat what is too short, and disturb as vocoders and acoustic models do: noise, smoothing."""
+    start = int(random.integers(0, max(mel.shape[1] - CROP_FRAMES, 0) + 1))
+    frames = mel.T[start : start + CROP_FRAMES].astype(np.float32)
+    part: NDArray[np.float32] = np.resize(frames, (CROP_FRAMES, mel.shape[0])).T
+    if random.random() < SMOOTHED:
+        part = np.float32(1 / 3) * (np.roll(part, 1, 1) + part + np.roll(part, -1, 1))
+    noise = random.standard_normal(part.shape, dtype=np.float32)
+    return part + np.float32(random.uniform(0, NOISE_NATS)) * noise
 
 
 def settings_of(utterances: list[Utterance]) -> SpeakerSettings:
@@ -162,7 +160,7 @@ def train_speaker_net(
     settings = settings_of(utterances)
     torch.manual_seed(seed)
     net = SpeakerNet(settings)
-    drawer = Drawer(utterances, settings, seed=seed)
+    drawn = batches(utterances, settings, batch_size, np.random.default_rng(seed))
     optimiser = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     start, steps, spent = time.monotonic(), 0, 0.0
     net.train()
@@ -170,7 +168,7 @@ def train_speaker_net(
         while spent < seconds:
             for group in optimiser.param_groups:
                 group["lr"] = LEARNING_RATE * 0.5 * (1 + np.cos(np.pi * spent / seconds))
-            losses = _losses(net, *drawer.batch(batch_size))
+            losses = _losses(net, *next(drawn))
             optimiser.zero_grad()
             losses.sum().backward()
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)

@@ -103,14 +103,13 @@ def write_sample(
 
 
 @torch.no_grad()
-def sample_draws(model: GradTTS, mixer: Mixer, *, steps: int = SAMPLE_STEPS, seed: int = 0) -> list[Sampled]:
+def sample_draws(model: GradTTS, mixer: Mixer, *, steps: int = SAMPLE_STEPS) -> list[Sampled]:
     """Sample one draw of each kind that the mixer can give, with the targets' own durations and pitch contours.
 
     Args:
         model: Model in evaluation mode.
         mixer: Where the draws come from.
         steps: Steps of the sampler; 0 shows the prior means.
-        seed: Of the noise.
 
     Returns:
         The draws, cut to the first :data:`LONGEST_FRAMES` frames.
@@ -118,7 +117,7 @@ def sample_draws(model: GradTTS, mixer: Mixer, *, steps: int = SAMPLE_STEPS, see
     drawn = [mixer.example_of(kind, FIRST_INDEX + i) for i, kind in enumerate(KINDS)]
     examples = [e for e in drawn if e is not None]
     with StyleMassRecorder(model, styles=2, items=len(examples)) as recorder:
-        mels = sample_targets(model, mixer, examples, steps=steps, seed=seed, longest=LONGEST_FRAMES)
+        mels = sample_targets(model, mixer, examples, steps=steps, longest=LONGEST_FRAMES)
     with torch.autocast("cpu", enabled=False):  # there is no Fourier transform in bfloat16
         vocoder = GriffinLimVocoder(mixer.mel, iterations=GRIFFIN_LIM_ROUNDS, inverse_rounds=GRIFFIN_LIM_ROUNDS)
         return [

@@ -13,7 +13,6 @@ SLOPE = 0.1
 # The official model uses PyTorch's default slope before its last convolution only.
 LAST_SLOPE = 0.01
 _G_V = ("weight_g", "weight_v")
-_PARAMETRIZED = ("parametrizations.weight.original0", "parametrizations.weight.original1")
 
 
 class ResBlock1(nn.Module):
@@ -134,14 +133,13 @@ def _normalised(conv: nn.Module) -> nn.Module:
     return parametrizations.weight_norm(conv)
 
 
-def to_parametrized(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename ``weight_g``, ``weight_v`` (official files) to PyTorch's parametrizations; other names pass."""
-    return _renamed(state, _G_V, _PARAMETRIZED)
-
-
 def to_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Rename PyTorch's parametrizations to ``weight_g``, ``weight_v`` as in official files; other names pass."""
-    return _renamed(state, _PARAMETRIZED, _G_V)
+    renamed = {}
+    for name, value in state.items():
+        stem, parametrized, number = name.partition(".parametrizations.weight.original")
+        renamed[f"{stem}.{_G_V[int(number)]}" if parametrized else name] = value
+    return renamed
 
 
 def to_fused(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -170,15 +168,3 @@ def to_fused(state: dict[str, Tensor]) -> dict[str, Tensor]:
             dims = tuple(range(1, value.ndim))
             fused[f"{stem}.weight"] = value * (state[other] / value.norm(dim=dims, keepdim=True))
     return fused
-
-
-def _renamed(state: dict[str, Tensor], old: tuple[str, str], new: tuple[str, str]) -> dict[str, Tensor]:
-    """Replace name endings."""
-    renamed = {}
-    for name, value in state.items():
-        for before, after in zip(old, new, strict=True):
-            if name.endswith("." + before):
-                name = name[: -len(before)] + after
-                break
-        renamed[name] = value
-    return renamed

@@ -218,8 +218,6 @@ def test_shares_are_pooled_by_area():
 def test_contexts_refuse_what_does_not_belong_together():
     with pytest.raises(InputError, match="2 shares were given for 1 styles"):
         join([style_tokens(3)], halves())
-    with pytest.raises(InputError, match="style context holds 2 items; expected 1 or 3"):
-        join([style_tokens(3)]).expand(3)
 
 
 def test_a_context_of_one_item_serves_a_batch():
