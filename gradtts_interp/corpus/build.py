@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
 from multiprocessing import get_context
@@ -93,7 +92,7 @@ def build_corpus(
             partial_manifest.flush()
             entries.append(entry)
     entries.sort(key=lambda entry: entry["id"])
-    _write_lines(folder / MANIFEST, (json.dumps(entry) for entry in entries))
+    write_text(folder / MANIFEST, "".join(f"{json.dumps(entry)}\n" for entry in entries))
     (folder / PARTIAL).unlink()
     return folder / MANIFEST
 
@@ -102,21 +101,6 @@ def build_corpus(
 def _speaker() -> tuple[Teacher, TextFrontend]:
     """Teacher and text frontend of this process."""
     return Teacher(), TextFrontend(add_blank=False)
-
-
-def tokens_of_text(text: str) -> tuple[tuple[str, ...], list[tuple[str, int, int]]]:
-    """Tokens of a sentence as the corpus has them.
-
-    Args:
-        text: A sentence.
-
-    Returns:
-        ``" "`` first, ARPAbet with stress, ``" "`` between words, punctuation, a mark last; and each word as (text,
-        first token, token after its last).
-    """
-    read = _speaker()[1](text)
-    words = [(word.text, word.token_start, word.token_stop) for word in read.words]
-    return tuple(phone_of(token) or token for token in read.tokens), words
 
 
 def render_item(folder: Path, texts: dict[str, str], item: PlannedItem) -> dict[str, Any]:
@@ -128,10 +112,13 @@ def render_item(folder: Path, texts: dict[str, str], item: PlannedItem) -> dict[
         item: What to render.
 
     Returns:
-        The item's line of the manifest.
+        The item's line of the manifest: tokens are ``" "`` first, ARPAbet with stress, ``" "`` between words, punctuation,
+        a mark last; each word is (text, first token, token after its last).
     """
     path, text = folder / "features" / f"{item.id}.npz", texts[item.sentence]
-    tokens, words = tokens_of_text(text)
+    read = _speaker()[1](text)
+    tokens = tuple(phone_of(token) or token for token in read.tokens)
+    words = [(word.text, word.token_start, word.token_stop) for word in read.words]
     if not (path.exists() and (folder / "wavs" / f"{item.id}.wav").exists()):
         _render_files(folder, item, tokens)
     with np.load(path) as stored:
@@ -205,11 +192,7 @@ def _require_same_settings(folder: Path, settings: BuildSettings) -> None:
                 "or choose another folder"
             )
         return
-    _write_lines(path, [json.dumps(wanted)])
-
-
-def _write_lines(path: Path, lines: Iterable[str]) -> None:
-    write_text(path, "".join(f"{line}\n" for line in lines))
+    write_text(path, json.dumps(wanted) + "\n")
 
 
 def _executor(jobs: int | None) -> ProcessPoolExecutor:

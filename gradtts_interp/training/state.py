@@ -104,9 +104,8 @@ def require_same_run(path: Path, saved: dict[str, Any], settings: ModelConfig, t
     before = _flat({"model": ModelConfig.from_dict(saved["settings"]).to_dict()})
     now = _flat({"model": settings.to_dict()})
     for name in STREAM_SETTINGS:
-        if name in saved.get("train", {}):
-            before |= _flat({name: saved["train"][name]})
-            now |= _flat({name: train[name]})
+        before |= _flat({name: saved["train"][name]})
+        now |= _flat({name: train[name]})
     for name, value in now.items():
         if name in before and before[name] != value:
             raise CheckpointError(

@@ -115,7 +115,11 @@ def build_trainer(args: argparse.Namespace, mel_config: MelConfig) -> Trainer:
     settings = {name: value for name, value in vars(args).items() if name in names and value is not None}
     if args.windows is not None:
         settings["windows"] = tuple(args.windows)
-    source = _vocoder_to_start_from(args.start_from, mel_config)
+    source = None
+    if args.start_from is not None:
+        read = Vocoder.from_pretrained if args.start_from.is_dir() else Vocoder.from_official
+        source = read(args.start_from)
+        source.mel_config.require_same(mel_config, str(args.start_from), "this training")
     generator: AnyConfig = source.generator.config if source else CONFIGS[args.config]
     harmonic = isinstance(generator, HarmonicConfig)
     defaults = HARMONIC if harmonic else DEFAULTS
@@ -195,15 +199,6 @@ def _read_features(path: Path) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     if f0_hz.ndim != 1 or f0_hz.shape != voiced.shape:
         raise InputError(f"{path} holds f0_hz {f0_hz.shape} and voiced {voiced.shape}; expected one shape (T,)")
     return f0_hz, voiced & np.isfinite(f0_hz) & (f0_hz > 0)
-
-
-def _vocoder_to_start_from(path: Path | None, mel_config: MelConfig) -> Vocoder | None:
-    """Read the vocoder to train further, whose mel contract must be the library's."""
-    if path is None:
-        return None
-    vocoder = Vocoder.from_pretrained(path) if path.is_dir() else Vocoder.from_official(path)
-    vocoder.mel_config.require_same(mel_config, str(path), "this training")
-    return vocoder
 
 
 def _train(trainer: Trainer, args: argparse.Namespace, mel_config: MelConfig) -> int:

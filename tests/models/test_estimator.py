@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from tiny import TINY, tiny_model
 
 from gradtts_interp.config import ModelConfig, StyleConfig
+from gradtts_interp.diffusion.schedule import noise_level
 from gradtts_interp.errors import InputError
 from gradtts_interp.models.estimator import Estimator
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
@@ -135,8 +136,6 @@ def test_epsilon_prediction_is_minus_the_score_times_the_noise_level():
     score, epsilon = tiny_model(replace(TINY, prediction="score")), tiny_model()
     epsilon.load_state_dict(score.state_dict())
     x, t, ones = torch.randn(1, 80, 8), torch.tensor([0.3]), torch.ones(1, 1, 8)
-    from gradtts_interp.diffusion.schedule import noise_level
-
     level = noise_level(t, score.schedule)
     torch.testing.assert_close(epsilon.score(x, ones, x, t) * -level, score.score(x, ones, x, t))
 

@@ -10,7 +10,7 @@ from tiny import tiny_model
 from gradtts_interp.alignment import expand, expand_rows, frame_tokens, token_mean
 from gradtts_interp.config import ModelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.models.pitch_predictor import PITCH_FROM, contour_of, token_places
+from gradtts_interp.models.pitch_predictor import PITCH_FROM, contour_of, lay_out, token_places
 
 LENGTH, FRAMES = 6, 30
 DURATIONS = torch.tensor([[4, 6, 2, 8, 7, 3]])
@@ -52,12 +52,14 @@ def test_token_mean_is_constant_in_a_token_and_leaves_padding_out():
 
 
 def test_places_of_a_frame():
-    place, reciprocal, logarithm, whole, length = token_places(torch.tensor([[2, 4]]), 6)[0]
+    durations = torch.tensor([[2, 4]])
+    place, reciprocal, logarithm, whole, length = places = token_places(durations, 6)[0]
     assert place.tolist() == [0.25, 0.75, 0.125, 0.375, 0.625, 0.875]
     assert reciprocal.tolist() == [0.5, 0.5, 0.25, 0.25, 0.25, 0.25]
     torch.testing.assert_close(logarithm, torch.log(1 / reciprocal))
     torch.testing.assert_close(whole, (torch.arange(6) + 0.5) / 6)
     torch.testing.assert_close(length, (torch.tensor(6.0).log() - 5).expand(6))
+    assert torch.equal(lay_out(torch.zeros(1, 2, 2), durations, 6)[0, 2:], places[[0, 2, 3, 4]])
 
 
 @torch.no_grad()
@@ -183,6 +185,7 @@ def test_the_pooled_style_of_a_frame_prior_is_the_timbre_encoders(model):
     [
         ({"prior": "phone"}, "prior 'phone': expected one of token, frame"),
         ({"prior": "frame"}, "a frame prior needs style with pitch"),
+        ({"style": {"pitch": True, "prosody": False}}, "pitch needs prosody"),
         ({"residual_std": 0.0}, "residual_std 0.0: expected a finite number > 0"),
         ({"residual_std": float("inf")}, "residual_std inf: expected a finite number > 0"),
         ({"formant_emphasis": 2.5}, "formant_emphasis 2.5: expected 0 to 2"),
@@ -191,4 +194,4 @@ def test_the_pooled_style_of_a_frame_prior_is_the_timbre_encoders(model):
 )
 def test_a_configuration_that_cannot_be_is_named(values, message):
     with pytest.raises(InputError, match=message):
-        ModelConfig(**values)
+        ModelConfig.from_dict(values)

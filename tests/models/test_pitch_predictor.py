@@ -9,8 +9,7 @@ import pytest
 import torch
 from tiny import tiny_model, tiny_style
 
-from gradtts_interp.config import MelConfig, StyleConfig
-from gradtts_interp.errors import InputError
+from gradtts_interp.config import MelConfig
 from gradtts_interp.interpolation.conditioning import encode_styles, pad_ids, read_style
 from gradtts_interp.interpolation.mechanisms import Shares, make_plan
 from gradtts_interp.models.pitch_predictor import (
@@ -22,7 +21,6 @@ from gradtts_interp.models.pitch_predictor import (
     PredictedPitch,
     asked_prosody,
     contour_of,
-    lay_out,
     pitch_losses,
     standardise,
 )
@@ -45,13 +43,6 @@ def test_a_contour_of_padding_is_that_of_the_item_alone():
     alone = predictor(hidden[1:, :, :2], durations[1:, :2], 5)
     assert torch.allclose(both.shape[1, :5], alone.shape[0], atol=1e-6)
     assert torch.allclose(both.voicing[1, :5], alone.voicing[0], atol=1e-6)
-
-
-def test_places_of_frames():
-    features = lay_out(torch.zeros(1, 2, 2), torch.tensor([[2, 4]]), 6)[0]
-    assert torch.allclose(features[2], torch.tensor([0.25, 0.75, 0.125, 0.375, 0.625, 0.875]))
-    assert torch.allclose(features[3], torch.tensor([2.0, 2, 4, 4, 4, 4]).log())
-    assert torch.allclose(features[4], (torch.arange(6) + 0.5) / 6)
 
 
 def test_level_and_range_of_the_asked_contour_are_those_of_the_prosody_vector():
@@ -176,8 +167,3 @@ def test_a_ramp_glides_from_one_level_to_the_other():
     )
     slope = np.polyfit(np.linspace(0, 1, FRAMES), contour.numpy(), 1)[0]
     assert slope == pytest.approx(levels[1] - levels[0], abs=0.35)
-
-
-def test_pitch_without_prosody_is_refused():
-    with pytest.raises(InputError, match="pitch needs prosody"):
-        StyleConfig(prosody=False, pitch=True)

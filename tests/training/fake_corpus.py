@@ -7,33 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import tiny
 
-from gradtts_interp.config import ModelConfig, StyleConfig
 from gradtts_interp.training.data import EMOTIONS, Item, StyleRef
 from gradtts_interp.training.mix import MixConfig
 
 STYLES = [StyleRef(voice, pitch) for voice in ("s0", "s1") for pitch in ("s0-neutral", "s1-happy", "p3")]
 STYLES += [StyleRef("v7", "p3"), StyleRef("v7", "s1-happy")]
 MIX = MixConfig(crop_frames=16, reference_frames=16)
-TINY = ModelConfig(
-    spk_emb_dim=16,
-    n_enc_channels=32,
-    filter_channels=32,
-    filter_channels_dp=16,
-    n_enc_layers=2,
-    enc_dropout=0.1,
-    dec_dim=16,
-    patch=2,
+TINY = replace(
+    tiny.TINY,
     prediction="v",
-    mel_mean=-6.0,
     mel_std=2.0,
-    add_blank=False,
-    word_boundaries=False,
-    style=StyleConfig(
-        width=32, patch_bins=8, patch_frames=4, heads=2, n_speakers=2, emotion_dim=len(EMOTIONS), pitch=True
-    ),
+    style=replace(tiny.TINY_STYLE, n_speakers=2, emotion_dim=len(EMOTIONS)),
 )
-
 FRAME = replace(TINY, prior="frame", prior_width=32, prior_phone_layers=2, prior_frame_layers=2, timbre_width=24)
 
 

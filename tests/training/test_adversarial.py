@@ -8,7 +8,7 @@ import torch
 from fake_corpus import FRAME
 
 from gradtts_interp.diffusion.schedule import noise_level
-from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.errors import InputError
 from gradtts_interp.training.loop import Trainer
 from gradtts_interp.training.losses import (
     Cropper,
@@ -18,7 +18,6 @@ from gradtts_interp.training.losses import (
     read_references,
     training_losses,
 )
-from gradtts_interp.training.start import SCORE
 from hifigan.discriminators import PictureDiscriminator
 
 
@@ -48,24 +47,6 @@ def test_the_feature_distance_has_the_size_of_the_distance_and_scores_that_of_th
     assert found[0] == pytest.approx(0.2, rel=1e-4) and found[1] == pytest.approx(0.4, rel=1e-4)
     scores = judge(fake[:, None])[0].detach()
     assert found[2] - found[0] == pytest.approx(float((1 - scores).square().mean()), rel=1e-3)
-
-
-@pytest.mark.parametrize("only", ["prior", SCORE])
-def test_a_run_with_a_discriminator_resumes_exactly(make_model, mixer, config, tmp_path, only):
-    config = dataclasses.replace(config, only=only, adversarial=0.1)
-    runs = {}
-    for name, parts in (("whole", (4,)), ("parts", (2, 4))):
-        for steps in parts:
-            trainer = Trainer(make_model(settings=FRAME), mixer, config, tmp_path / name)
-            while trainer.progress.step < steps:
-                values = trainer._step()
-                trainer.progress.step += 1
-            trainer.save()
-        assert values["adversarial"] > 0 and values["discriminator"] > 0
-        runs[name] = [p.detach().clone() for p in trainer.loss_module.parameters()]
-    assert all(torch.equal(a, b) for a, b in zip(*runs.values(), strict=True))
-    with pytest.raises(CheckpointError, match="adversarial = 0.1, now 0.2"):
-        Trainer(make_model(settings=FRAME), mixer, dataclasses.replace(config, adversarial=0.2), tmp_path / "parts")
 
 
 def test_the_score_network_is_judged_by_the_clean_mel_it_sees(make_model, mixer):
