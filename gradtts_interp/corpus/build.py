@@ -112,8 +112,8 @@ def render_item(folder: Path, texts: dict[str, str], item: PlannedItem) -> dict[
         item: What to render.
 
     Returns:
-        The item's line of the manifest: tokens are ``" "`` first, ARPAbet with stress, ``" "`` between words, punctuation,
-        a mark last; each word is (text, first token, token after its last).
+        The item's line of the manifest. Its tokens are ``" "`` first, ARPAbet with stress, ``" "`` between words,
+        punctuation, a mark last; each word is (text, first token, token after its last).
     """
     path, text = folder / "features" / f"{item.id}.npz", texts[item.sentence]
     read = _speaker()[1](text)

@@ -209,7 +209,6 @@ class TextEncoder(nn.Module):
                 f"text-encoder width {config.n_enc_channels} + style {style_channels} = {channels} "
                 f"must be a multiple of its {config.n_heads} heads"
             )
-        self.style_channels = style_channels
         self.emb = nn.Embedding(config.n_vocab, config.n_enc_channels)
         nn.init.normal_(self.emb.weight, 0.0, config.n_enc_channels**-0.5)
         self.prenet = ConvReluNorm(config.n_enc_channels, PRENET_KERNEL, PRENET_LAYERS, PRENET_DROPOUT)
@@ -232,14 +231,7 @@ class TextEncoder(nn.Module):
 
         Returns:
             Prior means, log-durations, which send no gradient into the encoder, mask and hidden states.
-
-        Raises:
-            InputError: ``style`` is missing, unexpected, or of another shape.
         """
-        given = None if style is None else tuple(style.shape)
-        expected = (len(ids), self.style_channels) if self.style_channels else None
-        if given != expected:
-            raise InputError(f"text encoder: expected a style of shape {expected}, got {given}")
         x = self.emb(ids).transpose(1, 2) * math.sqrt(self.emb.embedding_dim)
         mask = sequence_mask(lengths, max_length=ids.shape[1]).unsqueeze(1).to(x.dtype)
         x = self.prenet(x, mask)

@@ -160,12 +160,8 @@ def draw(samples: list[Sampled], *, title: str = "") -> Figure:
         planes[0].set_title(sample.kind)
         levels = {"vmin": float(sample.target.min()), "vmax": float(sample.target.max()), "cmap": "magma"}
         shares = {"vmin": 0.0, "vmax": 1.0, "cmap": "cividis"}
-        shown = (
-            ("target", sample.target, levels),
-            ("sample", sample.mel, levels),
-            ("share of B", sample.share, shares),
-        )
-        for panel, (label, plane, colours) in zip(planes, shown, strict=True):
+        pictures, labels = (sample.target, sample.mel, sample.share), ("target", "sample", "share of B")
+        for panel, plane, label, colours in zip(planes, pictures, labels, (levels, levels, shares), strict=True):
             panel.imshow(plane, origin="lower", aspect="auto", **colours)
             panel.set_ylabel(f"{label}\nmel bin")
         for name, own in zip("AB", sample.mass, strict=True):

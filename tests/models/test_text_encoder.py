@@ -105,16 +105,6 @@ def test_style_changes_mean_and_duration_and_gets_gradient():
     assert style.grad.abs().min() > 0
 
 
-def test_style_is_what_the_encoder_was_built_for():
-    ids, lengths = torch.ones(2, 3, dtype=torch.long), torch.tensor([3, 3])
-    with pytest.raises(InputError, match=r"expected a style of shape \(2, 4\), got None"):
-        TextEncoder(SMALL, 4)(ids, lengths)
-    with pytest.raises(InputError, match=r"expected a style of shape None, got \(2, 4\)"):
-        TextEncoder(SMALL)(ids, lengths, torch.zeros(2, 4))
-    with pytest.raises(InputError, match=r"expected a style of shape \(2, 4\), got \(1, 4\)"):
-        TextEncoder(SMALL, 4)(ids, lengths, torch.zeros(1, 4))
-
-
 def test_width_divides_among_heads():
     with pytest.raises(InputError, match=r"12 \+ style 3 = 15 must be a multiple of its 2 heads"):
         TextEncoder(SMALL, 3)

@@ -25,6 +25,13 @@ from gradtts_interp.training.start import PARTS
 SHAPE = (80, MIX.crop_frames)
 
 
+def opened(model, gate=1.0):
+    """Let the style attention be heard."""
+    for site in model.attention_sites.values():
+        torch.nn.init.constant_(site.gate, gate)
+    return model
+
+
 def noise_of(size, step=0):
     return draw_diffusion(0, step, size=size, shape=SHAPE)
 
@@ -73,10 +80,7 @@ def test_padding_to_a_multiple_changes_no_loss(settings, make_model, mixer):
 
 
 def test_gradient_reaches_every_part(make_model, mixer):
-    model = make_model()
-    with torch.no_grad():
-        for site in model.attention_sites.values():
-            site.gate.fill_(0.5)
+    model = opened(make_model(), 0.5)
     batch = dataclasses.replace(mixer.batch(0, 8), null=torch.arange(8) == 0)
     training_losses(model, batch, noise_of(8)).total.backward()
     for name in ("style_encoder.patches.weight", "style_encoder.null", "encoder.emb.weight"):
@@ -109,10 +113,7 @@ def test_v_loss_is_the_squared_error_of_v(make_model, mixer, monkeypatch):
 
 
 def test_null_items_read_nothing_of_their_references(make_model, mixer):
-    model = make_model().eval()
-    with torch.no_grad():
-        for site in model.attention_sites.values():
-            site.gate.fill_(1.0)
+    model = opened(make_model().eval())
     batch = mixer.batch(0, 4)
     everyone = torch.ones(4, dtype=torch.bool)
     dropped = dataclasses.replace(batch, null=everyone, null_text=everyone, reference=batch.reference.requires_grad_())
@@ -140,10 +141,7 @@ def test_a_prior_of_no_style_says_nothing_of_pitch_or_energy(make_model, mixer):
 
 
 def test_swapping_names_of_a_blend_changes_nothing(make_model, mixer):
-    model = make_model().eval()
-    with torch.no_grad():
-        for site in model.attention_sites.values():
-            site.gate.fill_(1.0)
+    model = opened(make_model().eval())
     batch = mixer.batch(1, 6)
     sides = ("reference", "reference_lengths", "reference_mask", "role", "speaker", "emotion", "prosody")
     batch = dataclasses.replace(batch, shared=torch.ones(6), reference_mask=torch.ones_like(batch.reference_mask))
