@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from gradtts_interp.checkpoints import load_model, read_index, save_model
+from gradtts_interp.checkpoints import INDEX, load_model, read_index, save_model
 from gradtts_interp.corpus.plan import load_entries
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import write_json
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.pipeline import INDEX
 from gradtts_interp.pitch.contour import f0_skew, prosody_vector
 from gradtts_interp.styles import Style, StyleBank
 from gradtts_interp.training.data import EMOTIONS, Features, read_features
