@@ -174,11 +174,10 @@ def run(args: argparse.Namespace) -> int:
     model = model_from_checkpoint(args.checkpoint).eval().to(args.device)
     if args.corpus:
         items = load_items(args.corpus, ("train",), add_blank=model.settings.add_blank)
-        names = [item.id for item in items]
     else:
         items = load_filelist(args.filelist, model.settings, cache=args.out / "features")
-        names = [item.id.rpartition("-")[0] for item in items]
-    wanted = {n: i for n, i in zip(names, items, strict=True) if len(i.styles) == 1}
+    # An item of a filelist is named by its recording and its line.
+    wanted = {i.id if args.corpus else i.id.rpartition("-")[0]: i for i in items if len(i.styles) == 1}
     chosen = np.random.default_rng(args.seed).permutation(sorted(wanted))[: args.limit].tolist()
     missing = {wanted[name].id: name for name in chosen if not (args.out / f"{name}.npy").is_file()}
     lacking = [item for item in items if item.id in missing]
