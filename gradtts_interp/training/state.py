@@ -144,14 +144,14 @@ class RunLog:
 
     def __init__(self, folder: Path, step: int) -> None:
         self.path = folder / LOG_FILE
-        rows = []
-        for line in self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else ():
-            try:
-                rows.append(json.loads(line))
-            except ValueError:
-                logger.warning("%s: a damaged line is left out", self.path)
-        if rows:
-            write_text(self.path, "".join(json.dumps(row) + "\n" for row in rows if row["step"] <= step))
+        if self.path.is_file():
+            kept = ""
+            for line in self.path.read_text(encoding="utf-8").splitlines():
+                try:
+                    kept += f"{line}\n" if json.loads(line)["step"] <= step else ""
+                except ValueError:
+                    logger.warning("%s: a damaged line is left out", self.path)
+            write_text(self.path, kept)
         self._board = tensorboard(folder / "tensorboard", step)
 
     def write(self, step: int, values: dict[str, float]) -> None:
