@@ -21,7 +21,6 @@ from gradtts_interp.models.pitch_predictor import PITCH_CHANNELS, PITCH_FROM, PI
 from gradtts_interp.models.style_attention import StyleContext, StyleCrossAttention
 
 WIDTH_FACTORS = (1, 2, 4)
-PROSODY_SIZE = 4
 PROSODY_PLANES = 4
 
 
@@ -86,7 +85,7 @@ class Estimator(nn.Module):
             )
         if style.prosody:
             self.prosody_mlp = nn.Sequential(
-                Linear(PROSODY_SIZE + 1, 256), Mish(), Linear(256, PROSODY_PLANES * config.n_feats)
+                Linear(PITCH_FROM, 256), Mish(), Linear(256, PROSODY_PLANES * config.n_feats)
             )
             self.prosody_conv = nn.Conv2d(PROSODY_PLANES * self.patch**2, dim, 1, bias=False)
             nn.init.zeros_(self.prosody_conv.weight)
@@ -104,7 +103,7 @@ class Estimator(nn.Module):
     @property
     def prosody_channels(self) -> int:
         """Channels of the prosody per frame that is read."""
-        return PROSODY_SIZE + 1 + self.contour_channels
+        return PITCH_FROM + self.contour_channels
 
     def forward(
         self,
@@ -181,7 +180,7 @@ class Estimator(nn.Module):
     def _prosody(self, prosody: Tensor) -> Tensor:
         if prosody.shape[1] != self.prosody_channels:
             raise ValueError(f"prosody of {prosody.shape[1]} channels; expected {self.prosody_channels}")
-        planes = self.prosody_mlp(prosody[:, : PROSODY_SIZE + 1].transpose(1, 2))  # type: ignore[misc]
+        planes = self.prosody_mlp(prosody[:, :PITCH_FROM].transpose(1, 2))  # type: ignore[misc]
         batch, frames, _ = planes.shape
         planes = planes.view(batch, frames, PROSODY_PLANES, -1).permute(0, 2, 3, 1)
         h = self.prosody_conv(fold(planes, self.patch))
