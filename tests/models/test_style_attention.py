@@ -19,7 +19,6 @@ from gradtts_interp.models.style_attention import (
     AttentionMapProcessor,
     AttentionMassProcessor,
     StyleAttnProcessor,
-    StyleContext,
     StyleCrossAttention,
     StyleTokens,
     join,
@@ -211,8 +210,3 @@ def test_shares_are_pooled_by_area():
 def test_contexts_refuse_what_does_not_belong_together():
     with pytest.raises(InputError, match="2 shares were given for 1 styles"):
         join([style_tokens(3)], halves())
-
-
-def test_a_context_of_one_item_serves_a_batch():
-    one = StyleContext(torch.randn(1, 3, WIDTH), torch.zeros(1, 3), torch.zeros(3, dtype=torch.long))
-    assert one.expand(4).tokens.shape == (4, 3, WIDTH) and one.expand(1) is one
