@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from gradtts_interp.config import ModelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.models.text_encoder import RelativeAttention, TextEncoder
+from gradtts_interp.models.text_encoder import TextEncoder
 
 PREFIX = "encoder."
 SMALL = ModelConfig(
@@ -56,28 +56,6 @@ def test_padding_changes_nothing(style_channels):
         torch.testing.assert_close(mu_x[i, :, :n], alone[0][0], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(logw[i, :, :n], alone[1][0], atol=1e-5, rtol=1e-5)
         assert mu_x[i, :, n:].abs().sum() == 0 and logw[i, :, n:].abs().sum() == 0
-
-
-def test_relative_attention_equals_a_plain_loop():
-    torch.manual_seed(0)
-    heads, window, length, width = 2, 2, 7, 3
-    attention = RelativeAttention(heads * width, heads, window, dropout=0.0).double()
-    x = torch.randn(1, heads * width, length, dtype=torch.float64)
-    query, key, value = (
-        conv(x)[0].reshape(heads, width, length) for conv in (attention.conv_q, attention.conv_k, attention.conv_v)
-    )
-    expected = torch.zeros(heads, width, length, dtype=torch.float64)
-    for head in range(heads):
-        for i in range(length):
-            keys = key[head].T.clone()
-            values = value[head].T.clone()
-            for j in range(max(0, i - window), min(length, i + window + 1)):
-                keys[j] += attention.emb_rel_k[0, j - i + window]
-                values[j] += attention.emb_rel_v[0, j - i + window]
-            weights = torch.softmax(keys @ query[head, :, i] / width**0.5, dim=0)
-            expected[head, :, i] = weights @ values
-    expected = attention.conv_o(expected.reshape(1, heads * width, length))
-    torch.testing.assert_close(attention(x, torch.ones(1, 1, length)), expected)
 
 
 def test_sequence_shorter_than_the_window():
