@@ -44,17 +44,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        _give_usual_mode(temporary)
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # as `open` would have given; `mkstemp` gives 0600
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _give_usual_mode(path: Path) -> None:
-    """Give the permissions that ``open`` would have given (``mkstemp`` gives 0600)."""
-    umask = os.umask(0)
-    os.umask(umask)
-    path.chmod(0o666 & ~umask)
 
 
 def read_text(path: str | Path, *, expected: str, largest_bytes: int | None = None, others: Sequence[str] = ()) -> str:
@@ -88,7 +83,8 @@ def read_text(path: str | Path, *, expected: str, largest_bytes: int | None = No
 
 
 def _decoded(path: Path, content: bytes, expected: str, others: Sequence[str]) -> str:
-    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or _is_sparse(content[:2000])
+    head = content[:2000]  # every second byte or so is zero in English text in UTF-16
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or head.count(0) > len(head) // 4
     names = [name for name in others if utf16 == name.startswith("utf-16")]
     problem = None
     for encoding in (*([] if utf16 else ["utf-8-sig"]), *names):
@@ -99,15 +95,8 @@ def _decoded(path: Path, content: bytes, expected: str, others: Sequence[str]) -
     if problem is None or utf16:
         raise InputError(f"{path} is no UTF-8 text but looks like UTF-16; save it as UTF-8. Expected {expected}")
     line, byte = content[: problem.start].count(b"\n") + 1, content[problem.start : problem.start + 1]
-    raise InputError(
-        f"{path} is no UTF-8 text (line {line}, byte {problem.start}); if it is Latin-1 or Windows-1252, where that "
-        f"byte is {byte.decode('cp1252', 'replace')!r}, save it as UTF-8. Expected {expected}"
-    ) from problem
-
-
-def _is_sparse(content: bytes) -> bool:
-    """Whether every second byte or so is zero, as in English text in UTF-16."""
-    return content.count(0) > len(content) // 4
+    place = f"line {line}, byte {problem.start}, {byte.decode('cp1252', 'replace')!r} in Latin-1 or Windows-1252"
+    raise InputError(f"{path} is no UTF-8 text ({place}); save it as UTF-8. Expected {expected}") from problem
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
@@ -200,7 +189,8 @@ def read_torch(path: str | Path) -> Any:
         asks = f": it asks for {named[1]}" if named else ""
         raise CheckpointError(f"{path} is damaged, or holds more than tensors and was not run{asks}") from error
     except Exception as error:  # a damaged file can fail anywhere in the unpickler
-        raise CheckpointError(f"{path} is damaged or no PyTorch file: {_first_line(error)}") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(f"{path} is damaged or no PyTorch file: {reason}") from error
 
 
 def state_dict_of(content: Any, key: str) -> Any:
@@ -221,11 +211,6 @@ def state_dict_of(content: Any, key: str) -> Any:
 
 
 _WRAPPED = re.compile(r"(?:module\.|_orig_mod\.)+")
-
-
-def _first_line(error: Exception) -> str:
-    """Return the first line of a message, or the kind of an error without one."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def require_same_shapes(

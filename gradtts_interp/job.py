@@ -164,26 +164,18 @@ class Job:
         Raises:
             InputError: A text cannot be read, or the styles, share and mechanisms do not fit the checkpoint.
         """
+        same = ("share", "offer", "mechanisms", "noise_tuning", "seed", "pitch", "prosody", "prosody_weight")
+        sampler = {name: getattr(self.sampling, name) for name in ("solver", "guidance", "temperature", "length_scale")}
         return self.pipeline(
             list(texts),
             self.a,
             self.b,
-            share=self.share,
-            offer=self.offer,
-            mechanisms=self.mechanisms,
-            noise_tuning=self.noise_tuning,
             num_inference_steps=self.sampling.steps,
-            solver=self.sampling.solver,
-            guidance=self.sampling.guidance,
-            temperature=self.sampling.temperature,
-            length_scale=self.sampling.length_scale,
-            seed=self.seed,
-            pitch=self.pitch,
-            prosody=self.prosody,
-            prosody_weight=self.prosody_weight,
             output_attention=self.attention,
             durations=durations,
             callback_on_step_end=on_step,
+            **sampler,
+            **{name: getattr(self, name) for name in same},
         )
 
     def drawn(self, draws: int) -> list[Job]:

@@ -412,28 +412,16 @@ class GradTTSInterpPipeline:
             self.require_speaking_prior(guidance, mechanisms, noise_tuning)
         self.require_offer(offer, b, options.steps)
         tokenized, directions, requests = read_marked(self.frontend, lines, pitch)
-        blank = self.model.settings.add_blank
-        copied = copied_recordings(prosody, tokenized, weight=prosody_weight, durations=durations, blank=blank)
+        config = self.model.settings
+        copied = copied_recordings(
+            prosody, tokenized, weight=prosody_weight, durations=durations, blank=config.add_blank
+        )
         styles = [a or Style(name="default")] + ([b] if b is not None else [])
-        prepared = self.prepare(
-            tokenized,
-            styles,
-            share,
-            offer=offer,
-            length_scale=length_scale,
-            durations=durations,
-            directions=directions,
-            prosody=copied,
-            prosody_weight=prosody_weight,
-        )
-        asked = lay_requests(
-            requests,
-            tokenized,
-            prepared.durations,
-            self.model.settings,
-            prosody=copied,
-            weight=prosody_weight,
-        )
+        timing = {"length_scale": length_scale, "durations": durations, "directions": directions}
+        copying = {"prosody": copied, "prosody_weight": prosody_weight}
+        prepared = self.prepare(tokenized, styles, share, offer=offer, **timing, **copying)  # type: ignore[arg-type]
+        frames = prepared.durations
+        asked = lay_requests(requests, tokenized, frames, config, prosody=copied, weight=prosody_weight)
         chosen = self.chosen_mechanisms(mechanisms, share, offer=offer)
         chosen, tuning = split_noise(chosen, noise_tuning, styles, share)
         if seed is None and generator is None:
@@ -687,16 +675,9 @@ class GradTTSInterpPipeline:
                     return tuned
                 return (callback(self, step, t, {"latents": x if tuned is None else tuned}) or {}).get("latents", tuned)
 
-            x = sampler_by_name(options.solver)(
-                score,
-                model.schedule,
-                noise / options.temperature,
-                plan.mu,
-                mask,
-                options.steps,
-                callback=after_step,
-                generator=generators,
-            )
+            start, steps, sampler = noise / options.temperature, options.steps, sampler_by_name(options.solver)
+            watched = {"callback": after_step, "generator": generators}
+            x = sampler(score, model.schedule, start, plan.mu, mask, steps, **watched)  # type: ignore[arg-type]
         kept = [z[:, :n].cpu() for z, n in zip(noise, prepared.lengths.tolist(), strict=True)]
         pitch = plan.pitch if mixture is None else mixture.outcome(x).pitch
         return model.to_mel(model.from_diffusion(x, plan.mu)), kept, pitch
@@ -734,10 +715,9 @@ class GradTTSInterpPipeline:
 
     def _contour(self, pitch: Tensor) -> PitchContour:
         """F0 in Hz, filled where unvoiced, and voicing (T,) of the pitch that is asked for (2, T)."""
-        f0_hz, voicing = asked_f0_hz(pitch[1]).cpu().numpy(), pitch[0].cpu()
-        return torch.from_numpy(fill_unvoiced(f0_hz, voicing.numpy() > 0)).to(self.device), voicing.float().to(
-            self.device
-        )
+        voicing = pitch[0].float()
+        f0_hz = fill_unvoiced(asked_f0_hz(pitch[1]).cpu().numpy(), voicing.cpu().numpy() > 0)
+        return torch.from_numpy(f0_hz).to(self.device), voicing.to(self.device)
 
     def require_offer(self, offer: str, b: Style | None, steps: int) -> None:
         """Raise unless two styles can be offered in this way.
@@ -797,11 +777,8 @@ class GradTTSInterpPipeline:
         return AttentionMapRecorder(self.model, styles=styles, sizes=sizes, spans=spans, options=wanted)
 
     def _maps(self, share: Share, texts: list[TokenizedText], frames: Tensor, first: Style) -> list[ShareMap]:
-        blank = self.model.settings.add_blank
-        return [
-            share.render(layout_of(text, row.tolist(), first, self.model.settings.mel, blank))
-            for text, row in zip(texts, frames.cpu(), strict=True)
-        ]
+        config, rows = self.model.settings, zip(texts, frames.tolist(), strict=True)
+        return [share.render(layout_of(text, row, first, config.mel, config.add_blank)) for text, row in rows]
 
 
 def _names(mechanisms: Sequence[str] | None) -> tuple[str, ...]:

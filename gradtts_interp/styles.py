@@ -234,22 +234,13 @@ class StyleBank:
 
 
 def _style_of_tensors(entry: dict, tensors: dict, emotions: tuple[str, ...], config: MelConfig) -> Style:
-    key = entry["key"]
-    contour = Contour(
-        f0_hz=tensors[f"{key}.f0_hz"].numpy(),
-        voiced=tensors[f"{key}.voiced"].numpy().astype(bool),
-        energy_db=tensors[f"{key}.energy_db"].float().numpy(),
-        frame_rate_hz=config.frame_rate_hz,
-    )
-    one_of_all = torch.tensor([float(e == entry["emotion"]) for e in emotions], dtype=torch.float32)
-    return Style(
-        name=f"speaker {entry['speaker']} {entry['emotion']}",
-        speaker=entry["speaker"],
-        emotion=tensors.get(f"{key}.emotion", one_of_all).numpy(),  # older banks hold no vectors
-        mel=tensors[f"{key}.mel"].float().numpy(),
-        contour=contour,
-        prosody=tensors[f"{key}.prosody"].numpy() if f"{key}.prosody" in tensors else prosody_vector(contour),
-    )
+    key, speaker, emotion = entry["key"], entry["speaker"], entry["emotion"]
+    names = ("mel", "f0_hz", "voiced", "energy_db", "prosody")
+    mel, f0_hz, voiced, energy_db, prosody = (tensors[f"{key}.{name}"].float().numpy() for name in names)
+    one_of_all = torch.tensor([float(other == emotion) for other in emotions], dtype=torch.float32)
+    vector = tensors.get(f"{key}.emotion", one_of_all).numpy()  # of styles without a vector of their own
+    contour = Contour(f0_hz, voiced > 0, energy_db, config.frame_rate_hz)
+    return Style(f"speaker {speaker} {emotion}", speaker, vector, mel, contour, prosody)
 
 
 def _ranges(numbers: list[int]) -> str:

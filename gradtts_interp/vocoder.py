@@ -203,8 +203,6 @@ class Vocoder(MelDecoder):
             trained to the end, as the official ones are, and for a harmonic source, whose phase is right.
     """
 
-    window: Tensor
-
     def __init__(self, config: AnyConfig, mel_config: MelConfig | None = None, *, refinement_rounds: int = 0) -> None:
         super().__init__(mel_config or MelConfig())
         if isinstance(refinement_rounds, bool) or not isinstance(refinement_rounds, int) or refinement_rounds < 0:
@@ -213,17 +211,16 @@ class Vocoder(MelDecoder):
             raise InputError(f"refinement rounds {refinement_rounds} for a harmonic source; expected 0")
         self.refinement_rounds = refinement_rounds
         self.inverse = None if isinstance(config, HarmonicConfig) else MelInverse(self.mel_config)
-        self.register_buffer("window", torch.hann_window(self.mel_config.window_samples), persistent=False)
-        if (config.hop_samples, config.num_mels) != (self.mel_config.hop_samples, self.mel_config.n_mels):
-            theirs = f"{self.mel_config.hop_samples} and {self.mel_config.n_mels}"
-            makes = f"{config.hop_samples} samples of {config.num_mels} bins"
-            raise CheckpointError(f"generator makes {makes}; the mel contract has {theirs}")
+        contract = {"hop_samples": "hop_samples", "num_mels": "n_mels"}
         if isinstance(config, HarmonicConfig):
-            for name in ("sample_rate_hz", "n_fft", "fmin_hz", "fmax_hz"):
-                mine, theirs = getattr(config, name), getattr(self.mel_config, name)
-                if mine != theirs:
-                    raise CheckpointError(f"generator has {name} {mine}; the mel contract has {theirs}")
-            self.generator: Generator | HarmonicGenerator = HarmonicGenerator(config).eval()
+            contract |= {name: name for name in ("sample_rate_hz", "n_fft", "fmin_hz", "fmax_hz")}
+        for name, theirs in contract.items():
+            mine, wanted = getattr(config, name), getattr(self.mel_config, theirs)
+            if mine != wanted:
+                raise CheckpointError(f"generator has {name} {mine}; the mel contract has {wanted}")
+        self.generator: Generator | HarmonicGenerator
+        if isinstance(config, HarmonicConfig):
+            self.generator = HarmonicGenerator(config).eval()
         else:
             self.generator = Generator(config).fuse().eval()
         self.precision = "fp32"  # of the generator's arithmetic
@@ -258,9 +255,7 @@ class Vocoder(MelDecoder):
         voiced = voicing > 0
         pairs = zip(log_f0.exp().cpu().numpy(), voiced.cpu().numpy(), strict=True)
         f0_hz = torch.from_numpy(np.stack([fill_unvoiced(f0, flags) for f0, flags in pairs])).to(log_f0)
-        if mel.ndim == 2:
-            return f0_hz[0], voiced[0].to(f0_hz)
-        return f0_hz, voiced.to(f0_hz)
+        return (f0_hz, voiced.to(f0_hz)) if mel.ndim == 3 else (f0_hz[0], voiced[0].to(f0_hz))
 
     def _decode(self, mel: Tensor, contour: PitchContour | None) -> Tensor:
         if isinstance(self.generator, HarmonicGenerator):
@@ -272,24 +267,16 @@ class Vocoder(MelDecoder):
             return audio
         magnitude = self.inverse(mel)
         # Above the highest filter the mel is silent and the generator is not: what it learnt of that band stays.
-        return refine_phase(
-            audio.to(magnitude),
-            magnitude,
-            self.window,
-            self.mel_config,
-            rounds=self.refinement_rounds,
-            covered=self.inverse.covered,
-        )
+        named = {"rounds": self.refinement_rounds, "covered": self.inverse.covered}
+        return refine_phase(audio.to(magnitude), magnitude, self.inverse.window, self.mel_config, **named)  # type: ignore[arg-type]
 
     def _decode_harmonic(
         self, mel: Tensor, contour: PitchContour, *, first_frame: int = 0, start_phase: Tensor | None = None
     ) -> Tensor:
         window = self.generator.window
-        f0_hz, voiced = (part.to(window.device) for part in contour)
+        f0_hz, voiced = contour[0].to(window.device), contour[1].to(window)
         with arithmetic(self.precision, window.device):
-            audio = self.generator(
-                mel.to(window), f0_hz, voiced.to(window), first_frame=first_frame, start_phase=start_phase
-            )
+            audio = self.generator(mel.to(window), f0_hz, voiced, first_frame=first_frame, start_phase=start_phase)
         return audio[:, 0].clamp(-1.0, 1.0)
 
     def _decode_piece(self, mel: Tensor, mel_config: MelConfig, piece: slice, contour: PitchContour | None) -> Tensor:
@@ -400,13 +387,14 @@ class Vocoder(MelDecoder):
 
 
 class MelInverse(nn.Module):
-    """Finds non-negative magnitudes behind a mel.
+    """Finds non-negative magnitudes behind a mel; and what else is known of its transform.
 
     Args:
         config: The mel contract.
         rounds: Multiplicative updates (Lee and Seung 2001).
     """
 
+    window: Tensor
     filters: Tensor
     inverse: Tensor
     covered: Tensor
@@ -416,6 +404,7 @@ class MelInverse(nn.Module):
         super().__init__()
         self.floor, self.rounds = config.log_floor, rounds
         filters = torch.from_numpy(mel_filters(config))
+        self.register_buffer("window", torch.hann_window(config.window_samples), persistent=False)
         self.register_buffer("filters", filters, persistent=False)
         self.register_buffer("inverse", torch.linalg.pinv(filters), persistent=False)
         self.register_buffer("covered", filters.sum(0) > 0, persistent=False)
@@ -440,15 +429,12 @@ class GriffinLimVocoder(MelDecoder):
         inverse_rounds: Rounds of multiplicative updates of the mel inverse.
     """
 
-    window: Tensor
-
     def __init__(
         self, mel_config: MelConfig | None = None, *, iterations: int = 60, inverse_rounds: int = INVERSE_ROUNDS
     ) -> None:
         super().__init__(mel_config or MelConfig())
         self.iterations = iterations
         self.inverse = MelInverse(self.mel_config, rounds=inverse_rounds)
-        self.register_buffer("window", torch.hann_window(self.mel_config.window_samples), persistent=False)
 
     @property
     def context_frames(self) -> int:
@@ -464,7 +450,7 @@ class GriffinLimVocoder(MelDecoder):
         magnitude = nn.functional.pad(self.inverse(mel), (EDGE_FRAMES, EDGE_FRAMES), mode="replicate")
         audio = torchaudio.functional.griffinlim(
             magnitude,
-            window=self.window,
+            window=self.inverse.window,
             n_fft=config.n_fft,
             hop_length=config.hop_samples,
             win_length=config.window_samples,
@@ -480,13 +466,7 @@ class GriffinLimVocoder(MelDecoder):
 
 
 def refine_phase(
-    audio: Tensor,
-    magnitude: Tensor,
-    window: Tensor,
-    config: MelConfig,
-    *,
-    rounds: int,
-    covered: Tensor | None = None,
+    audio: Tensor, magnitude: Tensor, window: Tensor, config: MelConfig, *, rounds: int, covered: Tensor | None = None
 ) -> Tensor:
     """Move audio towards given magnitudes, keeping as much of its phase as fits: fast Griffin-Lim from its own phase.
 

@@ -173,7 +173,7 @@ def test_a_vocoder_makes_the_rounds_that_it_was_given():
         given = {"covered": vocoder.inverse.covered}
         magnitude = vocoder.inverse(mel)
         expected, fewer = (
-            refine_phase(plain, magnitude, vocoder.window, MEL, rounds=rounds, **given) for rounds in (3, 2)
+            refine_phase(plain, magnitude, vocoder.inverse.window, MEL, rounds=rounds, **given) for rounds in (3, 2)
         )
     assert (expected - fewer).abs().max() > 1e-3
     torch.testing.assert_close(refined, expected, atol=1e-4, rtol=0)

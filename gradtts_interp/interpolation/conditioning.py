@@ -237,10 +237,8 @@ def blend_rates(styles: list[StyleReading], shares: Tensor, *, length_scale: flo
     Returns:
         Frames of each token (B, L), 0 on padding.
     """
-    logs = torch.stack(
-        [durations_from_log(s.logw, s.mask, length_scale=length_scale, rounding=rounding) for s in styles], dim=1
-    ).clamp_min(1).log()  # fmt: skip
-    mask = styles[0].mask[:, 0]
+    alone = [durations_from_log(s.logw, s.mask, length_scale=length_scale, rounding=rounding) for s in styles]
+    logs, mask = torch.stack(alone, dim=1).clamp_min(1).log(), styles[0].mask[:, 0]
     ends = (((logs * shares).sum(1).exp()) * mask).cumsum(1).round()
     return (ends.diff(dim=1, prepend=torch.zeros_like(ends[:, :1])).clamp_min(1) * mask).long()
 
@@ -264,17 +262,13 @@ def read_style(model: GradTTS, style: StyleReading, durations: Tensor, frames: i
     if model.pitch_predictor is not None and style.hidden is not None and style.skew is not None:
         pooled = (style.tokens.pooled,) if model.frame_prior is not None and style.tokens is not None else ()
         contour = contour_of(model.pitch_predictor(style.hidden, durations, frames, *pooled), durations, style.skew)
-    reading = replace(
-        style,
-        mu=None if style.means is None else expand(style.means, durations, frames=frames),
-        plane=plane,
-        contour=contour,
-        mean=None if model.frame_prior is None else partial(model.frame_prior, style.hidden, durations),
-        envelope=partial(model.frame_prior.planes.envelope, mel_std=model.settings.mel_std)
-        if model.frame_prior
-        else None,
-        level=None if model.frame_prior is None else partial(_level, model),
-    )
+    reading, prior = replace(style, plane=plane, contour=contour), model.frame_prior
+    if style.means is not None:
+        reading = replace(reading, mu=expand(style.means, durations, frames=frames))
+    if prior is not None:
+        envelope = partial(prior.planes.envelope, mel_std=model.settings.mel_std)
+        mean, level = partial(prior, style.hidden, durations), partial(_level, model)
+        reading = replace(reading, mean=mean, envelope=envelope, level=level)
     return reading if style.spectrum is None else replace(reading, towards=_towards(model, reading, style.spectrum))
 
 

@@ -263,17 +263,12 @@ def part_of_plan(plan: Plan, styles: tuple[StyleReading, ...], frames: slice, *,
     def cut(plane: Tensor | None) -> Tensor | None:
         return None if plane is None else plane[..., frames]
 
-    branches = [
-        replace(
-            b,
-            mu=_shaped_mean(styles, b, wide)[..., inner],
-            context=None if b.context is None else replace(b.context, share=cut(b.context.share)),
-            prosody=cut(b.prosody),
-            speaker=cut(b.speaker),
-            weight=cut(b.weight),
-        )
-        for b in plan.branches
-    ]
+    branches = []
+    for branch in plan.branches:
+        mu, context = _shaped_mean(styles, branch, wide)[..., inner], branch.context
+        context = None if context is None else replace(context, share=cut(context.share))
+        planes = {name: cut(getattr(branch, name)) for name in ("prosody", "speaker", "weight")}
+        branches.append(replace(branch, mu=mu, context=context, **planes))
     return replace(plan, branches=tuple(branches))
 
 

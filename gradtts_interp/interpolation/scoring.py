@@ -81,13 +81,8 @@ def _stack(branches: list[Branch]) -> Branch:
     def cat(values: list[Tensor | None]) -> Tensor | None:
         return None if values[0] is None else torch.cat(values)  # type: ignore[arg-type]
 
-    return Branch(
-        voice=branches[0].voice,
-        mu=cat([b.mu for b in branches]),
-        context=stack_contexts([b.context for b in branches]),
-        prosody=cat([b.prosody for b in branches]),
-        speaker=cat([b.speaker for b in branches]),
-    )
+    planes = {name: cat([getattr(branch, name) for branch in branches]) for name in ("mu", "prosody", "speaker")}
+    return replace(branches[0], context=stack_contexts([b.context for b in branches]), **planes)
 
 
 def stack_contexts(contexts: list[StyleContext | None]) -> StyleContext | None:

@@ -305,11 +305,7 @@ def _over_time(name: str, values: Callable[[Layout], NDArray]) -> Share:
 def constant(weight: float) -> Share:
     """The same share everywhere; ``weight`` in [0, 1], or beyond as far as :data:`SHARE_LIMITS`."""
     weight = _share(weight, "constant")
-    return _over_time(f"constant({weight:g})", partial(_constant_values, weight))
-
-
-def _constant_values(weight: float, at: Layout) -> NDArray:
-    return np.full(at.frames, weight)
+    return _over_time(f"constant({weight:g})", partial(_curve_values, [Moment(0)], [weight]))
 
 
 def step(at: Time = 0.5) -> Share:
@@ -371,10 +367,10 @@ def _require_rising(values: Sequence[float], times: Sequence[Moment]) -> None:
 
 def _spans(kind: str, ranges: Mapping[range | int, float], attribute: str, base: Share | None, first: int) -> Share:
     ranges = {chosen: _share(weight, kind) for chosen, weight in ranges.items()}
-    inside = ",".join(f"{_range_name(chosen)}:{weight:g}" for chosen, weight in ranges.items())
-    draw = partial(_draw_spans, kind, ranges, attribute, first)
-    name = f"{kind}({inside})"
-    return compose(name, draw, constant(0)) if base is None else compose(f"{name} over {base.name}", draw, base)
+    names = {c: f"{c}" if isinstance(c, int) else f"{c.start}-{c.stop - 1}" for c in ranges}
+    inside = ",".join(f"{names[chosen]}:{weight:g}" for chosen, weight in ranges.items())
+    name = f"{kind}({inside})" + (f" over {base.name}" if base else "")
+    return compose(name, partial(_draw_spans, kind, ranges, attribute, first), base or constant(0))
 
 
 def _draw_spans(
@@ -388,10 +384,6 @@ def _draw_spans(
                 raise InputError(f"{kind} {index}: the sentence has {kind} {first} to {len(spans) - 1 + first}")
             plane[:, slice(*spans[index - first])] = weight
     return plane
-
-
-def _range_name(chosen: range | int) -> str:
-    return f"{chosen}" if isinstance(chosen, int) else f"{chosen.start}-{chosen.stop - 1}"
 
 
 def words(ranges: Mapping[range | int, float], *, base: Share | None = None, first: int = 0) -> Share:
@@ -432,8 +424,7 @@ def pitch(harmonics: int = 1, width_bins: int = 1) -> Share:
     """
     if harmonics < 1 or width_bins < 0:
         raise InputError(f"share by pitch: harmonics {harmonics}, width {width_bins} bins; expected >= 1 and >= 0")
-    region = PitchRegion(harmonics, width_bins)
-    of_a = constant(0).draw
+    region, of_a = PitchRegion(harmonics, width_bins), constant(0).draw
     name, draw = f"pitch({harmonics},{width_bins})", partial(_draw_pitch, region)
     return Share(name, draw, pitch=of_a, energy=of_a, rate=of_a, region=region)
 

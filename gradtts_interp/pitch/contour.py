@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,6 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.units import CENTS_PER_NAT, power_to_db, ratio_to_semitones
 
 Tracker = Literal["dio", "harvest"]
-TRACKERS = ("dio", "harvest")
 ENERGY_FLOOR_DB = -80.0
 FLAT_LOG_F0 = 1e-3
 """Standard deviation of log-F0 below which a contour counts as flat."""
@@ -138,28 +137,16 @@ def extract_contour(
     Source: Morise 2009 (DIO), 2017 (Harvest).
     """
     samples = _as_samples(audio, config)
-    if tracker not in TRACKERS:
-        raise InputError(f"F0 tracker {tracker!r}; expected one of {TRACKERS}")
+    if tracker not in get_args(Tracker):
+        raise InputError(f"F0 tracker {tracker!r}; expected one of {', '.join(get_args(Tracker))}")
     require_f0_range(floor_hz, ceiling_hz, config)
     frames = len(samples) // config.hop_samples
     samples = samples - samples.mean()
-    half_hop_f0 = track_f0(
-        without_rumble(samples, config.sample_rate_hz),
-        config,
-        tracker=tracker,
-        floor_hz=floor_hz,
-        ceiling_hz=ceiling_hz,
-    )
-    f0_hz = np.zeros(frames)
-    on_centres = half_hop_f0[1::2][:frames]
-    f0_hz[: len(on_centres)] = on_centres
+    plain = without_rumble(samples, config.sample_rate_hz)
+    half_hop_f0 = track_f0(plain, config, tracker=tracker, floor_hz=floor_hz, ceiling_hz=ceiling_hz)
+    f0_hz = np.pad(half_hop_f0[1::2], (0, frames))[:frames]
     voiced = without_slips(f0_hz, (f0_hz > 0) & loud_frames(samples, config))
-    return Contour(
-        f0_hz=fill_unvoiced(f0_hz, voiced),
-        voiced=voiced,
-        energy_db=frame_energy_db(samples, config),
-        frame_rate_hz=config.frame_rate_hz,
-    )
+    return Contour(fill_unvoiced(f0_hz, voiced), voiced, frame_energy_db(samples, config), config.frame_rate_hz)
 
 
 def loud_frames(samples: NDArray[Any], config: MelConfig) -> NDArray[np.bool_]:
@@ -237,10 +224,7 @@ def track_f0(
 
 
 def refine_f0(
-    samples: NDArray[np.float64],
-    f0_hz: NDArray[Any],
-    voiced: NDArray[np.bool_],
-    config: MelConfig,
+    samples: NDArray[np.float64], f0_hz: NDArray[Any], voiced: NDArray[np.bool_], config: MelConfig
 ) -> NDArray[np.float32]:
     """Move a contour that was asked for onto the pitch that the recording has.
 
@@ -415,11 +399,8 @@ class F0Statistics:
 
     def to_dict(self) -> dict[str, Any]:
         """Rounded plain JSON values."""
-        return {
-            "median_hz": None if self.median_hz is None else round(self.median_hz, 2),
-            "range_semitones": None if self.range_semitones is None else round(self.range_semitones, 3),
-            "voiced_share": round(self.voiced_share, 4),
-        }
+        digits = {"median_hz": 2, "range_semitones": 3, "voiced_share": 4}
+        return {name: None if value is None else round(value, digits[name]) for name, value in vars(self).items()}
 
 
 def f0_statistics(contour: Contour, frames: slice = slice(None)) -> F0Statistics:
@@ -501,14 +482,8 @@ def wide_f0(audio: NDArray[Any], config: MelConfig) -> NDArray[np.float64]:
     import librosa
 
     half = (PYIN_SAMPLES - config.hop_samples) // 2  # so that the windows' centres are the mel frames'
-    f0_hz, voiced, _ = librosa.pyin(
-        np.pad(without_rumble(audio, config.sample_rate_hz), (half, half + config.hop_samples)),
-        fmin=WIDE_FLOOR_HZ,
-        fmax=WIDE_CEILING_HZ,
-        sr=config.sample_rate_hz,
-        frame_length=PYIN_SAMPLES,
-        hop_length=config.hop_samples,
-        resolution=RESOLUTION_SEMITONES,
-        center=False,
-    )
+    padded = np.pad(without_rumble(audio, config.sample_rate_hz), (half, half + config.hop_samples))
+    frames = {"frame_length": PYIN_SAMPLES, "hop_length": config.hop_samples, "center": False}
+    search = {"fmin": WIDE_FLOOR_HZ, "fmax": WIDE_CEILING_HZ, "resolution": RESOLUTION_SEMITONES}
+    f0_hz, voiced, _ = librosa.pyin(padded, sr=config.sample_rate_hz, **search, **frames)  # type: ignore[arg-type]
     return np.where(voiced, f0_hz, 0.0)[: len(audio) // config.hop_samples]

@@ -44,12 +44,7 @@ def pitch_mask(
 
     Returns:
         (M, T), 1 on the marked bins, else 0.
-
-    Raises:
-        InputError: ``harmonics`` < 1 or ``width_bins`` < 0.
     """
-    if harmonics < 1 or width_bins < 0:
-        raise InputError(f"pitch mask: harmonics {harmonics} and width {width_bins} bins; expected >= 1 and >= 0")
     bins = np.arange(config.n_mels)[:, None]
     mask = np.zeros((config.n_mels, len(f0_hz)), dtype=bool)
     for k in range(1, harmonics + 1):

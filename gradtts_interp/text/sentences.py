@@ -8,15 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from gradtts_interp.text.abbreviations import (
-    ALSO_WORDS,
-    DAYS_AND_MONTHS,
-    MEASURED,
-    NUMBERED,
-    STARTERS,
-    TITLES,
-    WORDS,
-)
+from gradtts_interp.text.abbreviations import ALSO_WORDS, DAYS_AND_MONTHS, MEASURED, NUMBERED, STARTERS, TITLES, WORDS
 from gradtts_interp.text.characters import alternatives
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from gradtts_interp.config import MelConfig
-from gradtts_interp.errors import InputError
 from gradtts_interp.pitch.masks import band_mask, filter_centres_hz, nearest_bin, pitch_mask
 
 MEL = MelConfig()
@@ -41,9 +40,3 @@ def test_multiples_above_the_mel_are_left_out():
 def test_a_band_holds_its_lower_edge_and_not_its_upper():
     mask = band_mask(CENTRES[3], CENTRES[6], 2, MEL)
     assert np.flatnonzero(mask[:, 1]).tolist() == [3, 4, 5] and mask.shape == (80, 2)
-
-
-@pytest.mark.parametrize(("harmonics", "width"), [(0, 1), (1, -1)])
-def test_masks_that_cannot_be(harmonics, width):
-    with pytest.raises(InputError, match="expected >= 1 and >= 0"):
-        pitch_mask(np.array([100.0]), np.array([True]), MEL, harmonics=harmonics, width_bins=width)
