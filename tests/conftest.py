@@ -26,3 +26,13 @@ def tiny_pipeline():
     from tiny import tiny_pipeline
 
     return tiny_pipeline()
+
+
+@pytest.fixture(scope="session")
+def tts():
+    """The shipped checkpoint; not to be changed by a test."""
+    from gradtts_interp.pipeline import GradTTSInterpPipeline
+
+    pipeline = GradTTSInterpPipeline.from_pretrained(Path(__file__).parents[1] / "checkpts" / "demo")
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline

@@ -6,20 +6,12 @@ import numpy as np
 import pytest
 
 from gradtts_interp.interpolation import shares
-from gradtts_interp.pipeline import GradTTSInterpPipeline
 
 DEMO = Path(__file__).parent.parent / "checkpts" / "demo"
 TEXT = "Nobody remembered the name of the old grey lion."
 FAST = {"num_inference_steps": 10, "solver": "unipc", "seed": 0}
 
 parselmouth = pytest.importorskip("parselmouth")
-
-
-@pytest.fixture(scope="module")
-def tts():
-    pipeline = GradTTSInterpPipeline.from_pretrained(DEMO)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
 
 
 @pytest.fixture(scope="module")

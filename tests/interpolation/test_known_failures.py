@@ -22,7 +22,6 @@ can have the failure, on the shipped one as well. Elsewhere, in more detail:
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import librosa
 import numpy as np
@@ -38,11 +37,9 @@ from gradtts_interp.interpolation.mechanisms import Shares, make_plan
 from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
 from gradtts_interp.interpolation.scoring import make_score
 from gradtts_interp.models.style_attention import StyleCrossAttention, StyleTokens, join, pool_plane
-from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.contour import extract_contour
 from gradtts_interp.pitch.masks import filter_centres_hz, pitch_mask
 
-DEMO = Path(__file__).parents[2] / "checkpts" / "demo"
 TEXT = "Go."
 FRAMES = 64
 
@@ -52,8 +49,7 @@ def voices(request):
     """A pipeline and two of its styles."""
     if request.param == "random weights":
         return tiny_pipeline(), tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
-    tts = GradTTSInterpPipeline.from_pretrained(DEMO)
-    tts.set_progress_bar_config(disable=True)
+    tts = request.getfixturevalue("tts")
     return tts, tts.style(speaker=12), tts.style(speaker=10)
 
 

@@ -12,17 +12,9 @@ from gradtts_interp.evaluation.metric_rows import mean_shares
 from gradtts_interp.evaluation.signal import Listener
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
-from gradtts_interp.pipeline import GradTTSInterpPipeline
 
 DEMO = Path(__file__).parents[2] / "checkpts" / "demo"
 TEXT = "Good day."
-
-
-@pytest.fixture(scope="module")
-def tts():
-    pipeline = GradTTSInterpPipeline.from_pretrained(DEMO)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
 
 
 @pytest.fixture(scope="module")
