@@ -35,6 +35,8 @@ from gradtts_interp.vocoder import Vocoder
 
 TOLERANCE = 1e-3
 OPSET = 18
+NUMBERS = ("mel_mean", "mel_std", "residual_std", "formant_emphasis", "beta_min", "beta_max")
+"""What a program around the files needs of the model's settings."""
 Named = dict[str, Tensor]
 Shape = tuple[int | str, ...]
 """Sizes of an input's axes; one with a name is free."""
@@ -254,12 +256,7 @@ def _contract(tts: GradTTSInterpPipeline, errors: dict[str, float]) -> dict[str,
     assert isinstance(vocoder, Vocoder), "required before"
     return {
         "mel": settings.mel.to_dict(),
-        "mel_mean": settings.mel_mean,
-        "mel_std": settings.mel_std,
-        "residual_std": settings.residual_std,
-        "formant_emphasis": settings.formant_emphasis,
-        "beta_min": settings.beta_min,
-        "beta_max": settings.beta_max,
+        **{name: getattr(settings, name) for name in NUMBERS},
         "frame_multiple": tts.model.frame_multiple,
         "vocoder": {"kind": vocoder.kind, **vocoder.generator.config.to_dict()},
         "phase_refinement_rounds_left_out": vocoder.refinement_rounds,

@@ -25,6 +25,7 @@ from gradtts_interp.pitch.contour import Contour
 Unit = Literal["hz", "semitones"]
 LOWEST_HZ, HIGHEST_HZ = 20.0, 2000.0
 LARGEST_SHIFT_SEMITONES = 36.0
+LIMITS = {"hz": (LOWEST_HZ, HIGHEST_HZ), "semitones": (-LARGEST_SHIFT_SEMITONES, LARGEST_SHIFT_SEMITONES)}
 LARGEST_FILE_BYTES = 64 * 2**20
 TIME_COLUMNS = ("time_s", "time", "time_seconds", "seconds", "t")
 UNIT_OF_COLUMN: dict[str, Unit] = {
@@ -62,12 +63,8 @@ class PitchCurve:
             raise InputError(f"pitch in {self.unit!r}; expected {' or '.join(get_args(Unit))}")
         if not np.isfinite(times).all() or times[0] < 0 or (np.diff(times) <= 0).any():
             raise InputError("pitch at times that are negative, not finite or do not rise; expected rising seconds")
-        self._require_values(values if self.voiced is None else values[np.asarray(self.voiced, dtype=bool)])
-
-    def _require_values(self, voiced: NDArray[Any]) -> None:
-        low, high = (
-            (LOWEST_HZ, HIGHEST_HZ) if self.unit == "hz" else (-LARGEST_SHIFT_SEMITONES, LARGEST_SHIFT_SEMITONES)
-        )
+        voiced = values if self.voiced is None else values[np.asarray(self.voiced, dtype=bool)]
+        low, high = LIMITS[self.unit]
         if not voiced.size:
             raise InputError("pitch without a voiced point; expected at least one")
         wrong = ~((voiced >= low) & (voiced <= high))  # NaN is wrong as well
@@ -261,22 +258,20 @@ def write_pitch(path: str | Path, curve: PitchCurve) -> None:
         raise InputError(f"{path}: it would hold {curve.unit}; expected .csv or .npz for those")
     times, values = np.asarray(curve.times_seconds, dtype=np.float64), np.asarray(curve.values, dtype=np.float64)
     voiced = np.ones(len(times), dtype=bool) if curve.voiced is None else np.asarray(curve.voiced, dtype=bool)
+    name = "f0_hz" if curve.unit == "hz" else "semitones"
     with atomic_path(path) as temporary:
         if kind in (".csv", ".tsv"):
-            name = "f0_hz" if curve.unit == "hz" else "semitones"
             rows = [(f"{t:.6f}", f"{v:.4f}" if on else "") for t, v, on in zip(times, values, voiced, strict=True)]
             with temporary.open("w", encoding="utf-8", newline="") as file:
                 csv.writer(file, delimiter="\t" if kind == ".tsv" else ",").writerows([("time_s", name), *rows])
         elif kind == ".pitchtier":
             tier = _pitch_tier(times[voiced], values[voiced], float(times[-1]))
             temporary.write_text(tier, encoding="utf-8", newline="\n")
+        elif kind == ".npy":
+            np.save(temporary, np.stack([times, np.where(voiced, values, np.nan)], axis=1))
         else:
-            values = np.where(voiced, values, np.nan)
-            if kind == ".npy":
-                np.save(temporary, np.stack([times, values], axis=1))
-            else:
-                name = "f0_hz" if curve.unit == "hz" else "semitones"
-                np.savez(temporary, **{name: values, "times_s": times, "voiced": voiced})  # type: ignore[arg-type]
+            arrays = {name: np.where(voiced, values, np.nan), "times_s": times, "voiced": voiced}
+            np.savez(temporary, **arrays)  # type: ignore[arg-type]
 
 
 def _pitch_tier(times: NDArray[Any], values: NDArray[Any], end: float) -> str:

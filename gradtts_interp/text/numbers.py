@@ -42,11 +42,8 @@ def number_words(digits: str, *, andword: str = "") -> str:
     if len(plain) > LONGEST_NAMED:
         raise InputError(f"a number of {len(plain)} digits; expected at most {LONGEST_NAMED}")
     groups = [int(plain[max(end - 3, 0) : end]) for end in range(len(plain), 0, -3)]
-    named = [
-        f"{_below_thousand(value, andword)} {scale}".strip()
-        for value, scale in reversed(list(zip(groups, _SCALES, strict=False)))
-        if value
-    ]
+    scaled = [(value, scale) for value, scale in zip(groups, _SCALES, strict=False) if value]
+    named = [f"{_below_thousand(value, andword)} {scale}".strip() for value, scale in reversed(scaled)]
     if len(named) > 1 and 0 < groups[0] < 100:
         return " ".join(part for part in (", ".join(named[:-1]), andword, named[-1]) if part)
     return ", ".join(named) or "zero"

@@ -113,9 +113,8 @@ def _measure(match: re.Match[str]) -> str:
 
 def _inches(match: re.Match[str]) -> str:
     before = match.string[: match.start()]
-    opened = [
-        found.end() for found in re.finditer(r"""(?:^|[\s(\[])"(?=\S)""", match.string) if found.end() <= match.start()
-    ]
+    opened = [found.end() for found in re.finditer(r"""(?:^|[\s(\[])"(?=\S)""", match.string)]
+    opened = [end for end in opened if end <= match.start()]
     if opened and '"' not in before[opened[-1] :]:
         return match[0]  # it closes a quotation
     return f"{amount(match[1])} inch{'' if match[1] == '1' else 'es'}"

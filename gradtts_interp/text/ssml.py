@@ -259,14 +259,12 @@ def _manner(outer: Manner, attributes: Mapping[str, str]) -> Manner:
         semitones += _change("pitch", attributes["pitch"].strip(), "st", PITCHES_SEMITONES)
     if "volume" in attributes:
         volume += _change("volume", attributes["volume"].strip(), "dB", VOLUMES_DB)
-    for what, value, limits in (
-        ("rate", rate, RATE_LIMITS),
-        ("pitch", semitones, SEMITONE_LIMITS),
-        ("volume", volume, VOLUME_LIMITS_DB),
-    ):
-        if not limits[0] <= value <= limits[1] and not (what == "volume" and value < limits[0]):
-            raise InputError(f"{what} of {value:g} altogether; expected {limits[0]:g} to {limits[1]:g}")
-    return Manner(rate, semitones, max(volume, VOLUME_LIMITS_DB[0]))
+    volume = max(volume, VOLUME_LIMITS_DB[0])
+    found = {"rate": (rate, RATE_LIMITS), "pitch": (semitones, SEMITONE_LIMITS), "volume": (volume, VOLUME_LIMITS_DB)}
+    for what, (value, (low, high)) in found.items():
+        if not low <= value <= high:
+            raise InputError(f"{what} of {value:g} altogether; expected {low:g} to {high:g}")
+    return Manner(rate, semitones, volume)
 
 
 def _rate(text: str) -> float:
