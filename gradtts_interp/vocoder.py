@@ -550,16 +550,15 @@ def _read_official(path: Path) -> dict[str, Tensor]:
 
 def _fit_published(cls: type[Vocoder], state: dict[str, Tensor], path: Path) -> Vocoder:
     """Load into the published shape whose weights have the same names and shapes."""
-    failures = {}
+    failures = []
     for name in ("v1", "v2", "v3"):
         vocoder = cls(CONFIGS[name])
         try:
             _load(vocoder.generator, state, str(path))
+            return vocoder
         except CheckpointError as error:
-            failures[name] = str(error)
-            continue
-        return vocoder
-    reasons = "; ".join(f"{name}: {failure}" for name, failure in failures.items())
+            failures.append(f"{name}: {error}")
+    reasons = "; ".join(failures)
     raise CheckpointError(f"{path} fits none of the published shapes and has no config.json beside it ({reasons})")
 
 

@@ -208,11 +208,6 @@ def single(styles: tuple[StyleReading, ...], number: int = 0) -> Branch:
     )
 
 
-def with_means(plan: Plan, styles: tuple[StyleReading, ...]) -> Plan:
-    """Compute the prior mean of each branch."""
-    return replace(plan, branches=tuple(replace(b, mu=_shaped_mean(styles, b, slice(None))) for b in plan.branches))
-
-
 def _shaped_mean(styles: tuple[StyleReading, ...], branch: Branch, frames: slice) -> Tensor:
     """The mean of some frames with the envelopes and the levels that the styles have at their own pitch.
 
@@ -267,7 +262,7 @@ def part_of_plan(plan: Plan, styles: tuple[StyleReading, ...], frames: slice, *,
     for branch in plan.branches:
         mu, context = _shaped_mean(styles, branch, wide)[..., inner], branch.context
         context = None if context is None else replace(context, share=cut(context.share))
-        planes = {name: cut(getattr(branch, name)) for name in ("prosody", "speaker", "weight")}
+        planes: dict[str, Any] = {name: cut(getattr(branch, name)) for name in ("prosody", "speaker", "weight")}
         branches.append(replace(branch, mu=mu, context=context, **planes))
     return replace(plan, branches=tuple(branches))
 
@@ -425,7 +420,8 @@ def make_plan(
         InputError: An unknown mechanism, or one the model has no part for.
     """
     styles = tuple(styles)
-    return with_means(plan_evaluations(styles, shares, mechanisms, asked), styles)
+    plan = plan_evaluations(styles, shares, mechanisms, asked)
+    return replace(plan, branches=tuple(replace(b, mu=_shaped_mean(styles, b, slice(None))) for b in plan.branches))
 
 
 def plan_evaluations(
@@ -491,8 +487,8 @@ def _dominant_plan(styles: tuple[StyleReading, ...], hard: Shares) -> Plan:
 def _fingerprint(reading: StyleReading) -> Tensor:
     """A number (B,) of what a style is, so that a tie between styles does not depend on their order."""
     total = torch.zeros(()) if reading.mu is None else reading.mu.float().sum((1, 2))
-    plane, pooled = reading.plane, reading.tokens and reading.tokens.pooled
-    for part in (None if plane is None else plane[..., 0], pooled, reading.prosody):
+    plane = None if reading.plane is None else reading.plane[..., 0]
+    for part in (plane, None if reading.tokens is None else reading.tokens.pooled, reading.prosody):
         if part is not None:
             total = total + part.float().sum(1)
     return total.detach()

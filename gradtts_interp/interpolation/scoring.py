@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -81,7 +82,8 @@ def _stack(branches: list[Branch]) -> Branch:
     def cat(values: list[Tensor | None]) -> Tensor | None:
         return None if values[0] is None else torch.cat(values)  # type: ignore[arg-type]
 
-    planes = {name: cat([getattr(branch, name) for branch in branches]) for name in ("mu", "prosody", "speaker")}
+    names = ("mu", "prosody", "speaker")
+    planes: dict[str, Any] = {name: cat([getattr(branch, name) for branch in branches]) for name in names}
     return replace(branches[0], context=stack_contexts([b.context for b in branches]), **planes)
 
 

@@ -49,14 +49,9 @@ def to_plain(text: str) -> tuple[str, tuple[str, ...]]:
     text = re.sub("(?<=[0-9])--(?=[0-9])", "\u2013", text)
     text = re.sub("(?<=[0-9]) ?Å(?![a-z])", " angstroms", text)
     single_greek = {match.start() for match in _GREEK.finditer(text)}
-    warnings: dict[str, None] = {}
-    characters: list[str] = []
-    for index, char in enumerate(text):
-        plain, warning = (char, "") if index in single_greek else _plain_character(char)
-        characters.append(plain)
-        if warning:
-            warnings[warning] = None
-    return re.sub(" +", " ", "".join(characters)), tuple(warnings)
+    found = [(char, "") if i in single_greek else _plain_character(char) for i, char in enumerate(text)]
+    warnings = dict.fromkeys(warning for _, warning in found if warning)
+    return re.sub(" +", " ", "".join(plain for plain, _ in found)), tuple(warnings)
 
 
 def alternatives(words: Iterable[str]) -> str:
