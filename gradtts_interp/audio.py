@@ -384,7 +384,7 @@ def _speech_span(
     above_noise_db = 10 * np.log10(power.max() / max(float(np.percentile(power, 5)), 1e-12)) - NOISE_MARGIN_DB
     top_db = float(np.clip(above_noise_db, NARROWEST_SPEECH_RANGE_DB, SPEECH_RANGE_DB))
     frames = {"frame_length": SPLIT_FRAME_SAMPLES, "hop_length": SPLIT_HOP_SAMPLES}
-    intervals = librosa.effects.split(plain, top_db=top_db, **frames)
+    intervals = librosa.effects.split(plain, top_db=top_db, **frames)  # type: ignore[arg-type]
     margin = int(SPEECH_MARGIN_SECONDS * rate)
     start, stop = max(0, int(intervals[0, 0]) - margin), min(len(samples), int(intervals[-1, 1]) + margin)
     longest = len(samples) if longest_seconds is None else int(longest_seconds * rate)

@@ -66,6 +66,11 @@ class AskedPitch:
     rate_hz: float | None = None
     weight: float = 1.0
 
+    @property
+    def f0_hz(self) -> NDArray[np.float64] | None:
+        """The F0 that is asked for (T,), where it does not depend on the style."""
+        return None if self.log_f0 is None else np.exp(self.log_f0 + self.shift)
+
 
 def lay_pitch(request: PitchRequest, layout: Layout) -> AskedPitch:
     """Lay a request on the frames of an utterance.
