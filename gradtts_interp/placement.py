@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from gradtts_interp.alignment import warp_frames
 from gradtts_interp.config import MelConfig, ModelConfig
@@ -69,14 +70,14 @@ def given_durations(durations: Sequence[Sequence[int]], lengths: Tensor, device:
     """
     if len(durations) != len(lengths):
         raise InputError(f"durations of {len(durations)} lines were given for {len(lengths)} lines")
-    rows = torch.zeros(len(lengths), int(lengths.max()), dtype=torch.long, device=device)
+    rows = []
     for i, (row, length) in enumerate(zip(durations, lengths.tolist(), strict=True)):
         if len(row) != length:
             raise InputError(f"durations of line {i}: expected {length} numbers of frames, got {len(row)}")
         if min(row) < 0 or sum(row) < 1:
             raise InputError(f"durations of line {i}: expected all >= 0, sum >= 1; got {min(row)}, sum {sum(row)}")
-        rows[i, :length] = torch.as_tensor(list(row), device=device)
-    return rows
+        rows.append(torch.tensor(list(row), dtype=torch.long, device=device))
+    return pad_sequence(rows, batch_first=True)
 
 
 def token_spans(text: TokenizedText, durations: list[int], blank: bool) -> list[tuple[int, int]]:

@@ -20,9 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from gradtts_interp.audio import write_wav
 from gradtts_interp.errors import InputError
-from gradtts_interp.files import read_text, write_json, write_text
+from gradtts_interp.files import read_text, write_text
 from gradtts_interp.interpolation import shares
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.sampling import generators_of, length_batches
@@ -134,13 +133,8 @@ class Worker:
                 problems = {missing[0]["id"]: str(error)}
             spoken, missing = [], []
         for item, speech in zip(missing, spoken, strict=True):
-            self.write(item["id"], speech)
+            speech.save(self.out / f"{item['id']}.wav")  # the ledger's entry last
         return [problems.get(item["id"], "") for item in items]
-
-    def write(self, name: str, speech: Speech) -> None:
-        """Write the files of one item, each whole or not at all, the ledger's entry last."""
-        write_wav(self.out / f"{name}.wav", torch.from_numpy(speech.audio), speech.mel_config.sample_rate_hz)
-        write_json(self.out / f"{name}.json", speech.to_dict())
 
     def speak(self, items: Sequence[dict[str, Any]]) -> list[Speech]:
         """Render items of one voice as one batch."""
