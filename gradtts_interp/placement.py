@@ -373,7 +373,8 @@ def copied_recordings(
     for style, text in zip(found, texts, strict=True):
         if style is not None and (style.durations is None or style.tokens != token_names(text, blank)):
             problem = f"its phoneme times in {text.text!r} are not known"
-            raise InputError(f"prosody of {style.name}: {problem}; expected what align_recording gives for this text")
+            wanted = "what stimuli.align_recording gives for this text"
+            raise InputError(f"prosody of {style.name}: {problem}; expected {wanted}")
     return found
 
 
