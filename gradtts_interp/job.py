@@ -212,11 +212,12 @@ def checked(job: Job) -> Job:
         known = f" (it has {len(pipeline.speakers)} speakers)" if pipeline.speakers else ""
         raise InputError(f"no style: this checkpoint needs -s/--speaker or --reference{known}")
     if not pipeline.model.has_style:
+        lacks = "this checkpoint has no style attention"
         for name in job.mechanisms or ():
             if name in NEED_STYLE_PARTS:
-                raise InputError(f"mechanism {name!r}: this checkpoint has no style attention; choose prior or score")
+                raise InputError(f"mechanism {name!r}: {lacks}; choose among prior, score")
         if job.attention:
-            raise InputError("--attention: this checkpoint has no style attention")
+            raise InputError(f"--attention: {lacks}")
         if job.sampling.guidance > 0:
             raise InputError("--guidance: this checkpoint has no null style; leave it at 0")
     pipeline.require_offer(job.offer, job.b, job.sampling.steps)
