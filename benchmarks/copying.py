@@ -22,10 +22,9 @@ from benchmarks.common import TaskItem, VoiceSetting, run_cases, status_of
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.corpus.plan import load_entries
 from gradtts_interp.evaluation.baselines import world_swap
-from gradtts_interp.evaluation.contours import energy_errors, f0_errors
+from gradtts_interp.evaluation.contours import align_frames, along, energy_errors, f0_errors
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.signal import Listener
-from gradtts_interp.evaluation.time_alignment import align_frames
 from gradtts_interp.pitch.contour import Contour
 from gradtts_interp.stimuli import align_recording
 from gradtts_interp.training.data import symbols_of
@@ -84,7 +83,7 @@ class Cases:
 
 def align(one: Contour, other: Contour) -> tuple[Contour, Contour]:
     """Two contours on the frames that both have."""
-    return align_frames(len(one), len(other)).read(one, other)
+    return along(align_frames(len(one), len(other)), one, other)
 
 
 def table(records: Sequence[Record]) -> str:

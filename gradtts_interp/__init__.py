@@ -53,7 +53,7 @@ def load_ipython_extension(shell: Any) -> None:
 
 
 def _draw(name: str, value: Any) -> str:
-    return getattr(importlib.import_module(f"{__name__}.plots.notebook"), name)(value)
+    return getattr(importlib.import_module(f"{__name__}.plots.speech"), name)(value)
 
 
 if "IPython" in sys.modules and (_shell := sys.modules["IPython"].get_ipython()) is not None:

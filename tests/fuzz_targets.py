@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from speaking import harmonic_tone, tiny_pipeline, tiny_vocoder
 from training.fake_corpus import write_corpus
 
-from gradtts_interp.app.form import Form, Limits, command_of, job_of_form
+from gradtts_interp.app.rendering import Form, Limits, command_of, job_of_form
 from gradtts_interp.audio import read_audio, write_wav
 from gradtts_interp.checkpoints import load_model, load_official, read_index, save_model
 from gradtts_interp.cli.job_flags import check_flags, read_lines

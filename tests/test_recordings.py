@@ -19,8 +19,7 @@ from benchmarks import noisy_references as noisy  # noqa: E402
 from gradtts_interp.audio import read_audio, read_recording  # noqa: E402
 from gradtts_interp.config import MelConfig  # noqa: E402
 from gradtts_interp.errors import InputError  # noqa: E402
-from gradtts_interp.evaluation.signal import Listener  # noqa: E402
-from gradtts_interp.evaluation.trackers import TRACKERS  # noqa: E402
+from gradtts_interp.evaluation.signal import TRACKERS, Listener  # noqa: E402
 from gradtts_interp.pitch.contour import (  # noqa: E402
     extract_contour,
     frame_energy_db,

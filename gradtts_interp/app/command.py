@@ -8,24 +8,20 @@ import logging
 import signal
 import socket
 import threading
-from pathlib import Path
 
 import torch
 
-from gradtts_interp.app.form import Limits
-from gradtts_interp.app.rendering import FormRenderer
-from gradtts_interp.cli.job_flags import default_checkpoint, device_of, vocoder_of
+from gradtts_interp.app.rendering import FormRenderer, Limits
+from gradtts_interp.cli.flags import add_checkpoint
+from gradtts_interp.cli.job_flags import load_pipeline
 from gradtts_interp.errors import InputError
-from gradtts_interp.pipeline import GradTTSInterpPipeline
 
 logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("-c", "--checkpoint", help="checkpoint folder, or official .pt file (default: as synthesize)")
-    parser.add_argument("--vocoder", help="hifigan, griffin-lim, or a path, as synthesize takes it")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    add_checkpoint(parser)
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; others than loopback are reachable")
     parser.add_argument("--port", type=int, default=7860, help="port to listen on; 0 takes a free one")
@@ -65,17 +61,13 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio asks itself whether it has started
-    device = device_of(args.device)
-    checkpoint = Path(args.checkpoint) if args.checkpoint else default_checkpoint()
-    pipeline = GradTTSInterpPipeline.from_pretrained(checkpoint, vocoder=vocoder_of(args.vocoder, checkpoint))
+    pipeline, checkpoint = load_pipeline(args)
     limits = Limits(
-        steps=args.max_steps,
-        upload_bytes=int(args.max_upload_mb * 2**20),
-        upload_seconds=args.max_upload_seconds,
+        steps=args.max_steps, upload_bytes=int(args.max_upload_mb * 2**20), upload_seconds=args.max_upload_seconds
     )
     if not _is_loopback(args.host):
         logger.warning("listening on %s: others can reach the app, and it asks for no password", args.host)
-    renderer = FormRenderer(pipeline.to(device), checkpoint, vocoder=args.vocoder, limits=limits)
+    renderer = FormRenderer(pipeline, checkpoint, vocoder=args.vocoder, limits=limits)
     page = build(renderer)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -8,8 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from gradtts_interp.app.form import MODES_OF_TWO, Form
-from gradtts_interp.app.rendering import FormRenderer, Rendered, StoppedError
+from gradtts_interp.app.rendering import MODES_OF_TWO, Form, FormRenderer, Rendered, StoppedError
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
@@ -28,11 +27,7 @@ CURVES = {
     "all A": "0:0,1:0",
     "all B": "0:1,1:1",
 }
-WAYS = {
-    "over time": "time",
-    "pitch of one, voice of the other": "frequency",
-    "the same mix everywhere": "mix",
-}
+WAYS = {"over time": "time", "pitch of one, voice of the other": "frequency", "the same mix everywhere": "mix"}
 CURVE_EDITOR = """
 <svg viewBox="-44 -10 660 196" style="width:100%; touch-action:none; user-select:none" role="img"
      aria-label="share of B over time: drag points, click to add one, double click to remove one">

@@ -8,18 +8,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from gradtts_interp.cli.job_flags import (
-    choices_of,
-    default_checkpoint,
-    device_of,
-    require_writable,
-    speakers,
-    vocoder_of,
-)
-from gradtts_interp.diffusion.samplers import SAMPLERS
+from gradtts_interp.cli.flags import add_checkpoint, add_sampler, add_styles
+from gradtts_interp.cli.job_flags import choices_of, load_pipeline, require_writable
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.metric_rows import morph_measures
-from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.stimuli.continuum import CONTINUA, EQUALISED, Continuum, make_continuum
 from gradtts_interp.stimuli.experiments import EXPERIMENTS, TASKS, write_experiment
 from gradtts_interp.stimuli.folder import save_continuum
@@ -30,15 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.HelpFormatter  # each help text names its default itself
     what = parser.add_argument_group("what to say, and in which styles")
     what.add_argument("--text", required=True, metavar="TEXT", help="a sentence, plain or SSML")
-    what.add_argument("-c", "--checkpoint", metavar="PATH", help="folder of a checkpoint (default: checkpts/demo)")
-    what.add_argument(
-        "-s", "--speaker", type=speakers, metavar="N", help="speaker of style A, or the average of several: 0-15"
-    )
-    what.add_argument("-s2", "--speaker2", type=speakers, metavar="N", help="likewise of style B")
-    what.add_argument("--reference", metavar="WAV", help="recording of style A, instead of a speaker")
-    what.add_argument("--reference2", metavar="WAV", help="recording of style B")
-    what.add_argument("--emotion", metavar="NAME", help="emotion of the speaker of A (default: neutral)")
-    what.add_argument("--emotion2", metavar="NAME", help="emotion of the speaker of B (default: neutral)")
+    add_styles(what)
     steps = parser.add_argument_group("steps")
     steps.add_argument("--steps", type=int, default=11, metavar="N", help="with both ends (default: %(default)s)")
     steps.add_argument(
@@ -57,11 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sounds = parser.add_argument_group("sounds")
     sounds.add_argument("--loudness", type=float, metavar="LUFS", help="bring each file to it, such as -23 (BS.1770)")
     sounds.add_argument("--equal-length", action="store_true", help="fill shorter files up with silence at their end")
-    sounds.add_argument("-t", "--timesteps", type=int, metavar="N", help="steps of the sampler")
-    sounds.add_argument("--solver", choices=tuple(SAMPLERS), help="sampler")
-    sounds.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise (default: %(default)s)")
-    sounds.add_argument("--vocoder", metavar="NAME", help="as in synthesize (default: the checkpoint's)")
-    sounds.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    add_sampler(sounds)
+    add_checkpoint(sounds)
     tests = parser.add_argument_group("experiments")
     tests.add_argument(
         "--experiment", action="append", choices=tuple(EXPERIMENTS), help="write an experiment that runs; repeatable"
@@ -92,9 +73,7 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(f"style {name}: give one of --{first} and --{second}")
     out = Path(args.out)
     require_writable(out)
-    checkpoint = Path(args.checkpoint) if args.checkpoint else default_checkpoint()
-    tts = GradTTSInterpPipeline.from_pretrained(checkpoint, vocoder=vocoder_of(args.vocoder, checkpoint))
-    tts = tts.to(device_of(args.device))
+    tts, _ = load_pipeline(args)
     tts.set_progress_bar_config(disable=True)
     a, b = (choice.load(tts) for choice in choices_of(args) if choice is not None)
     steps, solver = tts.usual_sampler(args.timesteps, args.solver)

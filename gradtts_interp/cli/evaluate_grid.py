@@ -12,19 +12,16 @@ from typing import Any
 
 from gradtts_interp.checkpoints import read_index
 from gradtts_interp.cli import evaluate_shared as shared
-from gradtts_interp.cli.job_flags import default_checkpoint, read_lines, require_writable
-from gradtts_interp.cli.text import count
-from gradtts_interp.diffusion.samplers import SAMPLERS
+from gradtts_interp.cli.flags import add_sampler, count
+from gradtts_interp.cli.job_flags import default_checkpoint, read_lines
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation import grid
-from gradtts_interp.evaluation.grid_run import grid_pictures, measure_item, weak_sentences
+from gradtts_interp.evaluation.grid_run import OTHER_SENTENCE, Renderer, grid_pictures, measure_item, weak_sentences
 from gradtts_interp.evaluation.intelligibility import POCKETSPHINX
-from gradtts_interp.evaluation.kaldi import KaldiUtterance, write_kaldi
-from gradtts_interp.evaluation.rendering import OTHER_SENTENCE, GridSettings, Renderer
-from gradtts_interp.evaluation.report import Report
+from gradtts_interp.evaluation.manifest import write_kaldi
 from gradtts_interp.evaluation.run import RunFolder, run_items
+from gradtts_interp.evaluation.signal import MeasuringSettings
 from gradtts_interp.evaluation.tables import TABLES, tabulate
-from gradtts_interp.interpolation.noise import NOISE
 from gradtts_interp.job import StyleChoice
 from gradtts_interp.sampling import SamplingOptions
 
@@ -32,7 +29,7 @@ UTTERANCES = 6  # about 12 minutes on two cores with the demo checkpoint
 QUICK_UTTERANCES = 2
 
 
-def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     what = parser.add_argument_group("what to render")
     what.add_argument("-c", "--checkpoint", metavar="PATH", help="checkpoint (default: checkpts/demo)")
@@ -53,12 +50,10 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
     text = "also write the phones of each wav as a Praat TextGrid"
     what.add_argument("--textgrids", action="store_true", help=text)
     group = parser.add_argument_group("sampling")
-    group.add_argument("-t", "--timesteps", type=count, metavar="N", help="steps, as of synthesize")
-    group.add_argument("--solver", choices=tuple(SAMPLERS), help="sampler, as of synthesize")
+    add_sampler(group)
     usual = SamplingOptions.temperature
     text = "divides the noise (default: %(default)s)"
     group.add_argument("--temperature", type=float, default=usual, metavar="X", help=text)
-    group.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise (default: 0)")
     shared.add_measuring(parser)
     shared.add_recognisers(parser, default=(POCKETSPHINX,))
     shared.add_output(parser, out="out/evaluate/interpolation", resumable=True)
@@ -67,13 +62,22 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Render, measure and write; exit status 0, or 1 when an item failed."""
     start = time.monotonic()
-    require_writable(Path(args.out))
-    renderer = _renderer(args)
-    settings = renderer.settings
+    checkpoint, measuring = str(args.checkpoint or default_checkpoint()), shared.measuring_of(args)
+    options = {
+        "checkpoint": checkpoint,
+        "steps": args.timesteps,
+        "solver": args.solver,
+        "temperature": args.temperature,
+        "seed": args.seed,
+        "tuned": not (args.no_noise or args.quick),
+        "textgrids": args.textgrids,
+        "texts": tuple(line.text for line in read_lines(args.file)) if args.file else grid.SENTENCES,
+    }
+    renderer = Renderer(measuring, **options)
     items = _items(args, renderer)
     jobs = shared.jobs_of(args, len(items))
-    setup = (lambda: renderer) if jobs == 1 else partial(Renderer, settings)
-    with RunFolder(args.out, _decides(args, settings, items), restart=args.restart) as folder:
+    setup = (lambda: renderer) if jobs == 1 else partial(Renderer, measuring, **options)
+    with RunFolder(args.out, _decides(args, measuring, renderer, items), restart=args.restart) as folder:
         before = sum(folder.is_done(item.id) for item in items)
         threads = max(1, shared.cores() // jobs)
         records = run_items(items, setup, measure_item, folder, jobs=jobs, threads=threads, name="conditions")
@@ -83,37 +87,21 @@ def run(args: argparse.Namespace) -> int:
     tables = {name: tabulate(TABLES[name], rows) for name in (*args.modes, grid.REFERENCE)}
     weak = weak_sentences(tables)
     pairs = sorted({f"{item.pair.a.name} and {item.pair.b.name}" for item in items})
-    sampling, busy = settings.sampling, sum(record.cpu_seconds for record in records)
+    sampling, busy = renderer.job.sampling, sum(record.cpu_seconds for record in records)
     steps = f"{sampling.solver}, {sampling.steps} steps, temperature {sampling.temperature:g}, seed {args.seed}"
     done = f"{time.monotonic() - start:.0f} s for {len(items) - before} of {len(items)} items"
     facts = {
-        "checkpoint": f"{settings.checkpoint} ({shared.fingerprint(settings.checkpoint)})",
+        "checkpoint": f"{checkpoint} ({shared.fingerprint(checkpoint)})",
         "sampling": steps,
         "utterances": f"{len({item.pair.id for item in items})}: styles {', '.join(pairs)}",
         "alignment": "none but of 'another sentence': A, B and blends share durations and noise",
-        **shared.decided_by(settings),
-        "processes": f"{jobs}, on {settings.device}",
+        **shared.decided_by(measuring),
+        "processes": f"{jobs}, on {measuring.device}",
         "time": f"{done}, {busy:.0f} s of processor time in all",
     }
-    report = Report("Interpolation of speaking styles", weak=weak, pictures=grid_pictures(rows))
+    page = {"title": "Interpolation of speaking styles", "weak": weak, "pictures": grid_pictures(rows)}
     definitions = [TABLES[name] for name in tables]
-    return shared.write_findings(args, definitions, records, report, facts, extra={"weak": weak})
-
-
-def _renderer(args: argparse.Namespace) -> Renderer:
-    settings = GridSettings(
-        checkpoint=str(args.checkpoint or default_checkpoint()),
-        sampling=SamplingOptions(),
-        seed=args.seed,
-        textgrids=args.textgrids,
-        texts=tuple(line.text for line in read_lines(args.file)) if args.file else grid.SENTENCES,
-        **shared.measuring_of(args),
-    )
-    renderer = Renderer(settings)
-    tuned = () if args.no_noise or args.quick else (NOISE,)
-    usual = renderer.pipeline.usual_sampler(args.timesteps, args.solver, mechanisms=tuned)
-    renderer.sample_by(SamplingOptions(*usual, temperature=args.temperature))
-    return renderer
+    return shared.write_findings(args, definitions, records, facts, page, extra={"weak": weak})
 
 
 def _items(args: argparse.Namespace, renderer: Renderer) -> list[grid.GridItem]:
@@ -132,25 +120,26 @@ def _items(args: argparse.Namespace, renderer: Renderer) -> list[grid.GridItem]:
         raise InputError("this checkpoint has no speakers to choose from; give --pairs a.wav:b.wav")
     has_style = pipeline.model.has_style
     conditions = grid.conditions_of(args.modes, has_style=has_style, noise=not args.no_noise, quick=args.quick)
-    texts = renderer.settings.texts
-    return grid.grid_items(pairs, texts, conditions, utterances=utterances, examples=args.examples)
+    return grid.grid_items(pairs, renderer.texts, conditions, utterances=utterances, examples=args.examples)
 
 
-def _decides(args: argparse.Namespace, settings: GridSettings, items: list[grid.GridItem]) -> dict[str, Any]:
+def _decides(
+    args: argparse.Namespace, measuring: MeasuringSettings, renderer: Renderer, items: list[grid.GridItem]
+) -> dict[str, Any]:
     """What decides the results: a run of anything else is refused."""
-    checkpoint = Path(settings.checkpoint)
+    checkpoint = Path(args.checkpoint or default_checkpoint())
     vocoder = checkpoint / read_index(checkpoint)["vocoder"] if checkpoint.is_dir() else None  # it may lie elsewhere
     recordings = {choice.recording for item in items for choice in (item.pair.a, item.pair.b) if choice.recording}
     conditions = [item.condition for item in items if item.condition and item.pair.index == 0]
     return {
-        **shared.decided_by(settings),
+        **shared.decided_by(measuring),
         "checkpoint": shared.fingerprint(checkpoint),
         "vocoder": vocoder and shared.fingerprint(vocoder),
-        "sampling": asdict(settings.sampling) | {"seed": settings.seed},
+        "sampling": asdict(renderer.job.sampling) | {"seed": args.seed},
         "examples": args.examples,
         "textgrids": args.textgrids,
-        "texts": settings.texts,
-        "device": settings.device,
+        "texts": renderer.texts,
+        "device": measuring.device,
         "recordings": {path: shared.fingerprint(path) for path in sorted(recordings)},
         "conditions": [[grid.slug(c), c.mechanisms or (), c.weights] for c in conditions],
     }
@@ -163,5 +152,5 @@ def _write_kaldi(out: Path, items: list[grid.GridItem]) -> None:
     for path in sorted((out / "wavs").glob("*/*.wav")):
         if pair := pairs.get(path.parent.name):
             text = None if path.stem == OTHER_SENTENCE else pair.text
-            listed.append(KaldiUtterance(f"{pair.id}-{path.stem}", path, pair.id, text))
+            listed.append((f"{pair.id}-{path.stem}", path, pair.id, text))
     write_kaldi(out / "kaldi", listed)

@@ -11,19 +11,18 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from gradtts_interp.cli.job_flags import require_writable
-from gradtts_interp.cli.text import aligned
+from gradtts_interp.cli.flags import aligned
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.contours import correlation
 from gradtts_interp.evaluation.psychometric import Answers, Psychometric, fit_psychometric, read_answers
-from gradtts_interp.evaluation.run import write_json
 from gradtts_interp.evaluation.statistics import mean_with_interval
+from gradtts_interp.files import write_json
 from gradtts_interp.plots.drawing import BLUE, NORMAL, PIXELS_PER_INCH, SMALL, VERMILION, save_figure
 
 EVERYONE = "all"
 
 
-def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("answers", nargs="+", metavar="ANSWERS.csv", help="with columns share and response")
     text = "what stands in response where B was answered (default: B, and 1)"
@@ -38,7 +37,6 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Fit, print and draw; exit status 0, or 1 when a participant could not be fitted."""
     out = Path(args.out)
-    require_writable(out)
     answers = read_answers(args.answers, second=args.second)
     summary: dict[str, Any] = {"answers": len(answers.share), "shares": _by_share(answers), "failed": {}}
     if answers.is_rating:

@@ -11,23 +11,22 @@ import platform
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from gradtts_interp.cli.flags import aligned, count
 from gradtts_interp.cli.job_flags import default_checkpoint, device_of
-from gradtts_interp.cli.text import aligned, count
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.evaluation.intelligibility import POCKETSPHINX, require_recognisers
-from gradtts_interp.evaluation.report import Report, shown_in, write_report
-from gradtts_interp.evaluation.run import Record, plain, write_json
-from gradtts_interp.evaluation.signal import MeasuringSettings
+from gradtts_interp.evaluation.report import shown_in, write_report
+from gradtts_interp.evaluation.run import Record, plain
+from gradtts_interp.evaluation.signal import TRACKERS, MeasuringSettings
 from gradtts_interp.evaluation.tables import Table, number, tabulate, write_rows
-from gradtts_interp.evaluation.trackers import TRACKERS
+from gradtts_interp.files import write_json
 from gradtts_interp.pitch.contour import require_f0_range
 from gradtts_interp.plots.drawing import AUDIO_FORMATS
 
@@ -92,32 +91,33 @@ def add_recognisers(parser: argparse.ArgumentParser, *, default: Sequence[str]) 
     parser.set_defaults(default_recognisers=tuple(default))
 
 
-def measuring_of(args: argparse.Namespace) -> dict[str, Any]:
-    """Fields of :class:`~gradtts_interp.evaluation.signal.MeasuringSettings` from the flags.
+def measuring_of(args: argparse.Namespace) -> MeasuringSettings:
+    """How to measure, from the flags.
 
     Args:
         args: Flags of :func:`add_output`, :func:`add_measuring` and, where there are texts, :func:`add_recognisers`.
 
     Returns:
-        The fields.
+        The settings.
 
     Raises:
         InputError: A range, recogniser or encoder cannot be used; before any file is read.
     """
     require_f0_range(args.floor, args.ceiling, MelConfig())
-    found: dict[str, Any] = {
-        "out": args.out,
-        "tracking": {"tracker": args.tracker, "floor_hz": args.floor, "ceiling_hz": args.ceiling},
-        "encoder": folder_of(args.speaker_encoder, "a speaker encoder", default=SPEAKER_ENCODER),
-        "device": str(device_of(args.device)),
-    }
-    if "recogniser" not in args:
-        return found
-    if args.no_recogniser and args.recogniser:
-        raise InputError("--recogniser and --no-recogniser: expected one of them")
-    names = () if args.no_recogniser else tuple(dict.fromkeys(args.recogniser or args.default_recognisers))
-    require_recognisers(names)
-    return {**found, "recognisers": names, "language": args.language}
+    names: tuple[str, ...] = ()
+    if "recogniser" in args:
+        if args.no_recogniser and args.recogniser:
+            raise InputError("--recogniser and --no-recogniser: expected one of them")
+        names = () if args.no_recogniser else tuple(dict.fromkeys(args.recogniser or args.default_recognisers))
+        require_recognisers(names)
+    return MeasuringSettings(
+        out=args.out,
+        tracking={"tracker": args.tracker, "floor_hz": args.floor, "ceiling_hz": args.ceiling},
+        encoder=folder_of(args.speaker_encoder, "a speaker encoder", default=SPEAKER_ENCODER),
+        recognisers=names,
+        language=getattr(args, "language", "en"),
+        device=str(device_of(args.device)),
+    )
 
 
 def folder_of(named: str | None, what: str, *, default: str) -> str | None:
@@ -192,8 +192,8 @@ def write_findings(
     args: argparse.Namespace,
     definitions: Sequence[Table],
     records: Sequence[Record],
-    report: Report,
     facts: Mapping[str, Any],
+    page: Mapping[str, Any],
     *,
     extra: Mapping[str, Any] | None = None,
     problems: Sequence[str] = (),
@@ -204,8 +204,9 @@ def write_findings(
         args: Flags of :func:`add_output`.
         definitions: Tables to make of the rows.
         records: What became of each item.
-        report: What the page has of its own: title, summary, pictures.
         facts: What is said of the run, beside date, command and machine.
+        page: What the page has of its own, as of :func:`~gradtts_interp.evaluation.report.write_report`: title,
+            summary, pictures.
         extra: Further values of ``summary.json``.
         problems: What is wrong with items that were never begun.
 
@@ -240,11 +241,11 @@ def write_findings(
         "tables": [table.to_dict() for table in tables],
     }
     files["summary"] = out / "summary.json"
-    write_json(files["summary"], summary)
+    write_json(files["summary"], plain(summary))
     if not args.no_report:
-        found = replace(report, tables=tables, failures=failures, notes=notes, examples=shown_in(records))
-        page = replace(found, facts=tuple(told.items()))
-        files["report"] = write_report(page, out / "report.html", audio_format=args.audio)
+        measured = {"facts": told, "tables": tables, "failures": failures, "notes": notes}
+        shown = {**page, **measured, "examples": shown_in(records)}
+        files["report"] = write_report(out / "report.html", audio_format=args.audio, **shown)
     _print_findings(summary, tables, files, as_json=args.json)
     return 1 if failures else 0
 
@@ -267,8 +268,8 @@ def _print_findings(
 
 def _text_of(table: Table) -> str:
     """A table for a terminal: a line for each measure, a column for each condition."""
-    rows = [["", *(f"{line.name} (n {line.n})" for line in table.lines)]]
-    for i, column in enumerate(table.columns):
-        cells = [line.cells[i] for line in table.lines]
+    rows = [["", *(f"{line['name']} (n {line['n']})" for line in table.lines)]]
+    for column in table.columns:
+        cells = [line["cells"][column.key] for line in table.lines]
         rows.append([column.heading, *("-" if cell is None else number(cell.mean) for cell in cells)])
     return aligned(rows)

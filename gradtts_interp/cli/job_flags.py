@@ -13,8 +13,16 @@ from pathlib import Path
 import torch
 
 import gradtts_interp
-from gradtts_interp.cli.blend_flags import SHARE_FLAGS, blend_conflicts, mode_of, share_of
-from gradtts_interp.cli.pitch_flags import copied_recording, copying_conflicts, pitch_request, split_words
+from gradtts_interp.cli.flags import (
+    SHARE_FLAGS,
+    blend_conflicts,
+    copied_recording,
+    copying_conflicts,
+    mode_of,
+    pitch_request,
+    share_of,
+    split_words,
+)
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import read_text
@@ -22,7 +30,7 @@ from gradtts_interp.interpolation.attention import MapOptions
 from gradtts_interp.interpolation.mechanisms import OPEN
 from gradtts_interp.interpolation.noise import NOISE
 from gradtts_interp.interpolation.noise.settings import parse_tuning
-from gradtts_interp.job import Job, Sentence, StyleChoice, checked, require_mechanisms, speakers_of
+from gradtts_interp.job import Job, Sentence, StyleChoice, checked, require_mechanisms
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.sampling import SamplingOptions
 from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, Vocoder
@@ -60,10 +68,7 @@ def job_of(args: argparse.Namespace, command_line: str) -> Job:
     pitch = pitch_request(args.pitch_file, shifts)
     out = Path(args.out)
     require_writable(out)
-    device = device_of(args.device)
-    checkpoint = Path(args.checkpoint) if args.checkpoint else default_checkpoint()
-    pipeline = GradTTSInterpPipeline.from_pretrained(checkpoint, vocoder=vocoder_of(args.vocoder, checkpoint))
-    pipeline = pipeline.to(device)
+    pipeline, checkpoint = load_pipeline(args)
     a, b = (None if choice is None else choice.load(pipeline) for choice in choices_of(args))
     said = {"offer": args.offer, "mechanisms": mechanisms, "noise_tuning": noise_tuning}
     steps, solver = pipeline.usual_sampler(args.timesteps, args.solver, **said)
@@ -85,7 +90,7 @@ def job_of(args: argparse.Namespace, command_line: str) -> Job:
         attention=MapOptions() if args.attention else False,
         lines=tuple(lines),
         out=out,
-        batch_size=args.batch_size or (1 if device.type == "cpu" else 8),
+        batch_size=args.batch_size or (1 if pipeline.device.type == "cpu" else 8),
         plots=not args.no_plots,
         write_pitch=getattr(args, "write_pitch", None),
         settings={
@@ -101,22 +106,29 @@ def job_of(args: argparse.Namespace, command_line: str) -> Job:
     return job
 
 
+def load_pipeline(args: argparse.Namespace) -> tuple[GradTTSInterpPipeline, Path]:
+    """Load the checkpoint that flags name, with its vocoder, on its device.
+
+    Args:
+        args: Flags of :func:`~gradtts_interp.cli.flags.add_checkpoint`.
+
+    Returns:
+        The pipeline, and where it came from.
+
+    Raises:
+        InputError: The device is not there, or checkpoint or vocoder cannot be used.
+    """
+    device = device_of(args.device)
+    checkpoint = Path(args.checkpoint) if args.checkpoint else default_checkpoint()
+    pipeline = GradTTSInterpPipeline.from_pretrained(checkpoint, vocoder=vocoder_of(args.vocoder, checkpoint))
+    return pipeline.to(device), checkpoint
+
+
 def choices_of(args: argparse.Namespace) -> tuple[StyleChoice | None, StyleChoice | None]:
     """Styles A and B that the flags name."""
-    named = (
-        (args.speaker, args.emotion, args.reference),
-        (args.speaker2, args.emotion2, args.reference2),
-    )
+    named = ((args.speaker, args.emotion, args.reference), (args.speaker2, args.emotion2, args.reference2))
     a, b = (StyleChoice(*each) if each[0] is not None or each[2] is not None else None for each in named)
     return a, b
-
-
-def speakers(text: str) -> int | tuple[int, ...]:
-    """Type of a flag that names a speaker, or several for their average."""
-    try:
-        return speakers_of(text)
-    except InputError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 # -- flags ----------------------------------------------------------------------------------------------------------

@@ -287,9 +287,8 @@ def write_outputs(job: Job, line: Sentence, take: Take) -> tuple[dict[str, Any],
 def _draw(take: Take, stem: Path) -> dict[str, Path]:
     """Draw what is known of a sentence; the path of each picture by its kind."""
     # Here, since a job without plots need not wait for matplotlib.
-    from gradtts_interp.plots.attention import plot_layers, plot_phonemes
+    from gradtts_interp.plots.attention import plot_layers, plot_phonemes, plot_tuning_windows
     from gradtts_interp.plots.speech import plot_speech
-    from gradtts_interp.plots.tuning import plot_tuning_windows
 
     speech = take.speech
     files = {"png": stem.with_suffix(".png")}

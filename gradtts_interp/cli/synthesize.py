@@ -10,23 +10,25 @@ import sys
 import torch
 
 from gradtts_interp.acceleration import COMPILE_MODES
-from gradtts_interp.cli.blend_flags import add_blend_arguments
-from gradtts_interp.cli.job_flags import job_of, speakers
-from gradtts_interp.cli.pitch_flags import add_asking, add_copying, add_writing
+from gradtts_interp.cli.flags import (
+    add_asking,
+    add_blend_arguments,
+    add_checkpoint,
+    add_copying,
+    add_sampler,
+    add_styles,
+    add_writing,
+    aligned,
+    count,
+    not_negative,
+    positive,
+)
+from gradtts_interp.cli.job_flags import job_of
 from gradtts_interp.cli.rendering import Outcome, render_lines
-from gradtts_interp.cli.text import aligned, count, index, not_negative, positive, steps
-from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.interpolation.mechanisms import BY_SHARE, MECHANISMS, OFFERS
 from gradtts_interp.interpolation.noise import NOISE
 from gradtts_interp.models.precision import PRECISIONS
-from gradtts_interp.sampling import (
-    CONVERGED_STEPS,
-    DEFAULT_SOLVER,
-    DEFAULT_STEPS,
-    OFFICIAL_SOLVER,
-    OFFICIAL_STEPS,
-    SamplingOptions,
-)
+from gradtts_interp.sampling import SamplingOptions
 
 USAGE = "%(prog)s -f FILE [-s A -s2 B] [options]; --help lists them"
 
@@ -42,32 +44,14 @@ def add_speaking_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of all that speaks: text, styles, blend, sampling, output."""
     parser.usage = USAGE
     parser.formatter_class = argparse.HelpFormatter  # each help text names its default itself
-    _add_input(parser.add_argument_group("what to say"))
-    _add_styles(parser.add_argument_group("styles"))
-    _add_blend(parser.add_argument_group("how to move from A to B"))
-    _add_sampling(parser.add_argument_group("sampling"))
-    _add_output(parser.add_argument_group("output and machine"))
-
-
-def _add_input(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
+    add = parser.add_argument_group("what to say").add_argument
     add("-f", "--file", metavar="FILE", help="text file, UTF-8, one sentence per line; # starts a comment")
     add("--text", action="append", metavar="TEXT", help="a sentence, instead of a file; repeatable")
-    text = (
-        "folder of a checkpoint, or an official Grad-TTS .pt file (default: $GRADTTS_INTERP_CHECKPOINT, else "
-        "checkpts/demo)"
-    )
-    add("-c", "--checkpoint", metavar="PATH", help=text)
-
-
-def _add_styles(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
-    add("-s", "--speaker", type=speakers, metavar="N", help="speaker of style A from 0; 3,7 or 0-15: their average")
-    add("-s2", "--speaker2", type=speakers, metavar="N", help="likewise of style B (default: A alone)")
-    add("--reference", metavar="WAV", help="recording of style A, 0.5 s or longer, instead of a speaker")
-    add("--reference2", metavar="WAV", help="recording of style B, 0.5 s or longer")
-    add("--emotion", metavar="NAME", help="emotion of the speaker of A (default: neutral)")
-    add("--emotion2", metavar="NAME", help="emotion of the speaker of B (default: neutral)")
+    add_styles(parser.add_argument_group("styles"))
+    _add_blend(parser.add_argument_group("how to move from A to B"))
+    _add_sampling(parser.add_argument_group("sampling"))
+    add_checkpoint(parser.add_argument_group("model"))
+    _add_output(parser.add_argument_group("output and machine"))
 
 
 def _add_blend(group: argparse._ArgumentGroup) -> None:
@@ -99,32 +83,19 @@ def _add_blend(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_sampling(group: argparse._ArgumentGroup) -> None:
+    add_sampler(group)
     add, usual = group.add_argument, SamplingOptions
-    text = (
-        f"steps of the sampler (default: {DEFAULT_STEPS} of {DEFAULT_SOLVER}, {CONVERGED_STEPS} where the noise "
-        f"decides or the prior is of tokens; {OFFICIAL_STEPS} of other solvers); 0 speaks the prior mean, which a "
-        "checkpoint with a frame prior can"
-    )
-    add("-t", "--timesteps", type=steps, metavar="N", help=text)
-    text = f"sampler (default: {OFFICIAL_SOLVER} where -t is given, as in Grad-TTS; else {DEFAULT_SOLVER})"
-    add("--solver", choices=tuple(SAMPLERS), help=text)
     text = "strength of classifier-free guidance towards the styles; 0 is off (default: %(default)s)"
     add("--guidance", type=not_negative, default=usual.guidance, metavar="G", help=text)
     text = "divides the initial noise, above 0 (default: %(default)s)"
     add("--temperature", type=positive, default=usual.temperature, metavar="X", help=text)
     text = "factor on durations; above 1 is slower (default: %(default)s)"
     add("--length-scale", type=positive, default=usual.length_scale, metavar="X", help=text)
-    add("--seed", type=index, default=0, metavar="N", help="start of each sentence's noise (default: %(default)s)")
 
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--out", default="out", metavar="FOLDER", help="where to write (default: %(default)s)")
-    text = (
-        "hifigan (the checkpoint's), griffin-lim, or the path of a vocoder: a folder, or an official generator file "
-        "(default: the checkpoint's; griffin-lim for official .pt files)"
-    )
-    add("--vocoder", metavar="NAME", help=text)
     text = "arithmetic of the networks; auto is bf16 where the hardware multiplies it (default: %(default)s)"
     add("--precision", choices=PRECISIONS, default="fp32", help=text)
     text = (
@@ -132,7 +103,6 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         f"compile for each length anew (default: not; without a mode: {COMPILE_MODES[0]})"
     )
     add("--compile", nargs="?", const=COMPILE_MODES[0], choices=COMPILE_MODES, help=text)
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     add("--threads", type=count, metavar="N", help="CPU threads (default: torch's choice)")
     add("--json", action="store_true", help="print a machine-readable summary instead of a table")
 

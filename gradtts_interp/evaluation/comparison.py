@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,9 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation import metric_rows
 from gradtts_interp.evaluation.baselines import through_vocoder
-from gradtts_interp.evaluation.figures import asked_contour, utterance_figure
 from gradtts_interp.evaluation.intelligibility import load_recognisers
 from gradtts_interp.evaluation.manifest import FilePair
-from gradtts_interp.evaluation.report import shown_row
+from gradtts_interp.evaluation.report import asked_contour, shown_row, utterance_figure
 from gradtts_interp.evaluation.run import Record, file_name
 from gradtts_interp.evaluation.signal import MeasuringSettings, Signal
 from gradtts_interp.evaluation.statistics import diversity, frechet_distance
@@ -34,36 +32,26 @@ Phones = Sequence[tuple[str, float, float]]
 Rows = list[dict[str, Any]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class FileSettings(MeasuringSettings):
-    """What a process needs to compare files.
-
-    Attributes:
-        vocoder: Folder of the vocoder of the floor, None for none.
-        align: One of :data:`~gradtts_interp.evaluation.metric_rows.ALIGNMENTS`.
-        shown: Ids that the report shows.
-    """
-
-    vocoder: str | None = None
-    align: str = "auto"
-    shown: tuple[str, ...] = ()
-
-
 class FileMeasurer:
     """Measures files, and what the report shows of them.
 
     Args:
         settings: How.
+        vocoder: Folder of the vocoder of the floor, None for none.
+        align: One of :data:`~gradtts_interp.evaluation.metric_rows.ALIGNMENTS`.
+        shown: Ids that the report shows.
     """
 
-    def __init__(self, settings: FileSettings) -> None:
-        self.settings = settings
+    def __init__(
+        self, settings: MeasuringSettings, *, vocoder: str | None = None, align: str = "auto", shown: Sequence[str] = ()
+    ) -> None:
+        self.settings, self.align, self.examples = settings, align, shown
         self.listener = settings.listener_of(MEL)
         self.vocoder = None
-        if settings.vocoder is not None:
-            self.vocoder = Vocoder.from_pretrained(settings.vocoder).eval().to(settings.device)
-            MEL.require_same(self.vocoder.mel_config, "the measures", f"the vocoder {settings.vocoder}")
-        self.recognisers = load_recognisers(
+        if vocoder is not None:
+            self.vocoder = Vocoder.from_pretrained(vocoder).eval().to(settings.device)
+            MEL.require_same(self.vocoder.mel_config, "the measures", f"the vocoder {vocoder}")
+        self.error_rates = load_recognisers(
             settings.recognisers, TextFrontend(), language=settings.language, device=settings.device
         )
 
@@ -85,7 +73,7 @@ class FileMeasurer:
             phones_of(pair.reference_textgrid, notes, of=reference),
             phones_of(pair.synthesis_textgrid, notes, of=synthesis),
         ]
-        found, taken = metric_rows.aligned_distances(reference, synthesis, align=self.settings.align, phones=grids)
+        found, taken = metric_rows.aligned_distances(reference, synthesis, align=self.align, phones=grids)
         heard = self._heard(pair, synthesis, notes)
         rows = [_row(pair, FILES, CONDITION, "synthesis", **found, alignment=taken, **heard)]
         known = {"reference with itself": reference} | self._floor(reference, "reference through the vocoder")
@@ -100,7 +88,7 @@ class FileMeasurer:
             except InputError as error:
                 notes.append(f"anchor {name!r} of {pair.id} left out: {error}")
         signals = {"reference": reference, "synthesis": synthesis}
-        if pair.id in self.settings.shown:
+        if pair.id in self.examples:
             paths = {"reference": pair.reference, "synthesis": pair.synthesis}
             rows += self.shown(pair.id, pair.text or "", signals, paths, phones=grids[0])
         for role, signal in signals.items():
@@ -189,7 +177,7 @@ class FileMeasurer:
         try:
             if not pair.text:
                 raise InputError("no text")
-            return self.recognisers.errors(signal.audio, MEL.sample_rate_hz, pair.text)
+            return self.error_rates(signal.audio, MEL.sample_rate_hz, pair.text)
         except InputError as error:
             note = f"{pair.id}: {error}; measured without intelligibility"
             notes += [] if note in notes else [note]
@@ -237,24 +225,24 @@ def phones_of(path: str | None, notes: list[str], *, of: Signal) -> Phones:
     return phones
 
 
-def set_figures(records: Sequence[Record]) -> tuple[dict[str, Any], str | None]:
+def set_figures(records: Sequence[Record]) -> tuple[dict[str, Any], list[str]]:
     """Diversity of references and of syntheses, and the Fréchet distance between them, on speaker embeddings.
 
     Args:
         records: Of a run over files.
 
     Returns:
-        Plain values with n, and the same in a sentence; nothing without an encoder, no distance and no sentence with
+        Plain values with n, and the same in sentences; nothing without an encoder, no distance and no sentence with
         fewer than two embeddings in a set.
     """
     found = [row for record in records for row in record.rows if row.get("hidden") == EMBEDDING]
     if not found:
-        return {}, None
+        return {}, []
     roles = ("reference", "synthesis")
     sets = {role: np.array([row["values"] for row in found if row["of"] == role]) for role in roles}
     figures: dict[str, Any] = {"embeddings": "speaker encoder"} | {name: diversity(x) for name, x in sets.items()}
     if min(map(len, sets.values())) < 2:
-        return {"sets": figures}, None
+        return {"sets": figures}, []
     distance = figures["frechet"] = frechet_distance(*sets.values())
     small = "; few files for so many dimensions, so comparable at the same n only" if distance["singular"] else ""
     spread = [number(figures[name]["diversity"]) for name in sets]
@@ -263,4 +251,4 @@ def set_figures(records: Sequence[Record]) -> tuple[dict[str, Any], str | None]:
         f"{distance['n_other']}, {distance['dimensions']} dimensions{small}); diversity {spread[0]} of the references, "
         f"{spread[1]} of the syntheses."
     )
-    return {"sets": figures}, sentence
+    return {"sets": figures}, [sentence]

@@ -1,26 +1,240 @@
-"""Measures one item of an interpolation run, its anchors or one condition of one pair; and what is said of the run."""
+"""Renders the items of a grid, A, B and their blends with the same durations and noise, and measures them."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from gradtts_interp.audio import write_wav
 from gradtts_interp.evaluation import grid, metric_rows
-from gradtts_interp.evaluation.baselines import through_vocoder, world_shift
-from gradtts_interp.evaluation.figures import asked_contour, attention_figure, sweep_figure, utterance_figure
-from gradtts_interp.evaluation.rendering import OTHER_SENTENCE, Rendered, Renderer
-from gradtts_interp.evaluation.report import Picture, shown_row
+from gradtts_interp.evaluation.baselines import through_vocoder, world_morph, world_shift, world_swap
+from gradtts_interp.evaluation.grid import Condition, Pair, slug
+from gradtts_interp.evaluation.intelligibility import load_recognisers
+from gradtts_interp.evaluation.report import Picture, asked_contour, shown_row, sweep_figure, utterance_figure
+from gradtts_interp.evaluation.signal import MeasuringSettings, Signal
 from gradtts_interp.evaluation.tables import ANCHOR, CONDITION, SHARE_NAMES, Table, number
+from gradtts_interp.evaluation.textgrid import to_textgrid, write_textgrid
 from gradtts_interp.interpolation import shares
+from gradtts_interp.interpolation.noise import NOISE
 from gradtts_interp.interpolation.shares import Layout
+from gradtts_interp.job import Job
+from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.plots.attention import attention_figure
 from gradtts_interp.plots.drawing import save_figure
+from gradtts_interp.sampling import SamplingOptions
+from gradtts_interp.speech import Speech
+from gradtts_interp.styles import Style
 
 SHIFT_SEMITONES = 6.0
+KEPT_PAIRS = 2
+OTHER_SEED = 1000
+OTHER_SENTENCE = "A-other-sentence"
+STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+MIB = 2**20
 Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Something rendered, with what was measured of it.
+
+    Attributes:
+        name: What it is, fit for a file.
+        signal: Its measures; the mel is the rendered one.
+        speech: How it was rendered, None for what was made of recordings.
+        seconds: Wall-clock time of the rendering.
+        peak_mib: Peak memory, where it is known.
+    """
+
+    name: str
+    signal: Signal
+    speech: Speech | None
+    seconds: float
+    peak_mib: float | None
+
+
+class Renderer:
+    """Renders, measures, and keeps A and B alone for the conditions that follow.
+
+    Args:
+        settings: How to measure.
+        checkpoint: Folder or official file.
+        steps: Of the sampler; the checkpoint's usual ones if None.
+        solver: Likewise.
+        temperature: Divides the noise.
+        seed: Start of the noise.
+        tuned: Whether noise will be tuned.
+        textgrids: Whether phones are written beside each wav.
+        texts: Sentences, for anchors that say another.
+    """
+
+    def __init__(
+        self,
+        settings: MeasuringSettings,
+        *,
+        checkpoint: str,
+        steps: int | None,
+        solver: str | None,
+        temperature: float,
+        seed: int,
+        tuned: bool,
+        textgrids: bool,
+        texts: Sequence[str],
+    ) -> None:
+        self.folder, self.texts, self.textgrids = Path(settings.out), texts, textgrids
+        self.pipeline = GradTTSInterpPipeline.from_pretrained(checkpoint).to(torch.device(settings.device))
+        self.pipeline.set_progress_bar_config(disable=True)
+        self.mel = self.pipeline.model.settings.mel
+        self.listener = settings.listener_of(self.mel)
+        self.error_rates = load_recognisers(
+            settings.recognisers, self.pipeline.frontend, language=settings.language, device=settings.device
+        )
+        self.style = functools.cache(lambda choice: choice.load(self.pipeline))
+        self.plain = functools.lru_cache(KEPT_PAIRS)(self._plain)
+        usual = self.pipeline.usual_sampler(steps, solver, mechanisms=(NOISE,) if tuned else ())
+        self.job = Job(self.pipeline, None, sampling=SamplingOptions(*usual, temperature=temperature), seed=seed)
+
+    def render(self, name: str, text: str, *styles: Style, durations: Any = None, **changes: Any) -> Rendered:
+        """Render and measure.
+
+        Args:
+            name: What it is, fit for a file.
+            text: The sentence.
+            *styles: One style or two.
+            durations: Frames of each token (L,), instead of the predicted ones.
+            **changes: Fields of the job that differ, such as ``share`` and ``mechanisms``.
+
+        Returns:
+            What was rendered, with its measures.
+        """
+        a, b = (*styles, None)[:2]
+        job = replace(self.job, a=a, b=b, **changes)
+        given = None if durations is None else [durations]
+        (speech,), seconds, peak_mib = cost_of(lambda: job.speak([text], durations=given), self.pipeline.device)
+        signal = self.listener.hear(speech.audio, name, mel=speech.mel)
+        return Rendered(name, signal, speech, seconds, peak_mib)
+
+    def made(self, name: str, make: Callable[[], NDArray[np.float32]]) -> Rendered:
+        """Measure samples (N,) that are made of others, such as by WORLD."""
+        audio, seconds, peak_mib = cost_of(make, self.pipeline.device)
+        return Rendered(name, self.listener.hear(audio, name), None, seconds, peak_mib)
+
+    def _plain(self, pair: Pair) -> tuple[Rendered, Rendered]:
+        """A and B alone, with the durations of the even blend."""
+        a, b = self.style(pair.a), self.style(pair.b)
+        prepared = self.pipeline.prepare([self.pipeline.frontend(pair.text)], [a, b], shares.constant(0.5))
+        durations = prepared.durations[0].tolist()
+        first, second = (self.render(name, pair.text, s, durations=durations) for name, s in (("A", a), ("B", b)))
+        return first, second
+
+    def again(self, pair: Pair) -> Rendered:
+        """Style A again with the same durations and other noise."""
+        seed = self.job.seed + OTHER_SEED
+        durations = self._durations(pair)
+        return self.render("A-other-noise", pair.text, self.style(pair.a), durations=durations, seed=seed)
+
+    def blend(self, pair: Pair, condition: Condition, weight: float = 0.5, *, attention: bool = False) -> Rendered:
+        """Render a blend with the durations and the noise of the pair's A and B, or make it of them by WORLD.
+
+        Args:
+            pair: The utterance.
+            condition: How to blend.
+            weight: Share of B in mode mix.
+            attention: Whether to record attention where both styles are read.
+
+        Returns:
+            The blend; the time of one by WORLD is that of rendering A and B, and of WORLD.
+        """
+        name = slug(condition) + (f"-w{round(100 * weight):03d}" if condition.weights else "")
+        if condition.name not in grid.BY_WORLD:
+            return self.render(
+                name,
+                pair.text,
+                self.style(pair.a),
+                self.style(pair.b),
+                share=condition.share(weight),
+                mechanisms=condition.mechanisms,
+                durations=self._durations(pair),
+                attention=attention and (condition.mechanisms is None or "attention" in condition.mechanisms),
+            )
+        plain = self.plain(pair)
+        a, b = (end.signal for end in plain)
+        if condition.name == grid.WORLD:
+            found = self.made(name, lambda: world_swap(b.audio, b.contour, a.contour, self.mel))
+        else:
+            share = condition.share(weight).render(Layout(len(a.contour), self.mel)).timbre.mean(0)
+            found = self.made(name, lambda: world_morph(a.audio, a.contour, b.audio, b.contour, share, self.mel))
+        return replace(found, seconds=found.seconds + sum(end.seconds for end in plain))
+
+    def path(self, pair: Pair, rendering: Rendered) -> Path:
+        """Where the wav of a rendering is written."""
+        return self.folder / "wavs" / pair.id / f"{rendering.name}.wav"
+
+    def keep(self, pair: Pair, rendering: Rendered, *, like: Rendered | None = None) -> None:
+        """Write the wav of a rendering, and its phones where they were asked for.
+
+        Args:
+            pair: The utterance.
+            rendering: What was rendered.
+            like: Rendering whose phones it has, where it was not rendered itself.
+        """
+        path = self.path(pair, rendering)
+        write_wav(path, torch.from_numpy(rendering.signal.audio), self.mel.sample_rate_hz)
+        speech = rendering.speech or (None if like is None else like.speech)
+        if self.textgrids and speech is not None:
+            write_textgrid(path.with_suffix(".TextGrid"), to_textgrid(speech))
+
+    def _durations(self, pair: Pair) -> list[int]:
+        speech = self.plain(pair)[0].speech
+        assert speech is not None
+        return speech.durations.tolist()
+
+
+def cost_of(work: Callable[[], Any], device: torch.device) -> tuple[Any, float, float | None]:
+    """Do something and measure what it costs.
+
+    On CUDA the peak is of the memory torch allocated on the device; else it is of the whole process (Linux only),
+    its models included.
+
+    Args:
+        work: What to do.
+        device: Where it works.
+
+    Returns:
+        What came of it, wall-clock seconds, and peak memory in MiB, None where the system does not tell.
+    """
+    on_cuda, peak_mib = device.type == "cuda", None
+    if on_cuda:
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with contextlib.suppress(OSError):
+            RESET.write_text("5")  # forget earlier peaks
+            peak_mib = 0.0
+    start = time.perf_counter()
+    answer = work()
+    if on_cuda:
+        torch.cuda.synchronize(device)
+    seconds = time.perf_counter() - start
+    if on_cuda:
+        peak_mib = torch.cuda.max_memory_allocated(device) / MIB
+    elif peak_mib is not None:
+        found = re.search(r"^VmHWM:\s+(\d+) kB", STATUS.read_text(), re.MULTILINE)
+        peak_mib = int(found[1]) / 1024 if found else None
+    return answer, seconds, peak_mib
+
+
+# -- measures of an item ---------------------------------------------------------------------------------------------
 
 
 def measure_item(renderer: Renderer, item: grid.GridItem) -> tuple[Rows, list[str]]:
@@ -80,7 +294,7 @@ def _anchors(renderer: Renderer, item: grid.GridItem, a: Rendered, b: Rendered) 
             grid.FREQUENCY: metric_rows.selective(*three),
         }
         rows += [_row(item, table, ANCHOR, name, **found, **heard) for table, found in values.items()]
-    text = next((text for text in renderer.settings.texts if text != pair.text), pair.text)
+    text = next((text for text in renderer.texts if text != pair.text), pair.text)
     other = renderer.render(OTHER_SENTENCE, text, renderer.style(pair.a))
     renderer.keep(pair, other)
     far = metric_rows.warped_distances(a.signal, other.signal)
@@ -159,7 +373,7 @@ def _shown(
     """What the report shows of a rendering of an example, with pictures where A and B are given to draw beside it."""
     if not item.example:
         return {}
-    wav = renderer.folder / "wavs" / item.pair.id / f"{rendering.name}.wav"
+    wav = renderer.path(item.pair, rendering)
     title, pictures = f"Styles {item.pair.a.name} and {item.pair.b.name}", []
     if draw is not None and rendering.speech is not None:
         assert item.condition is not None
@@ -196,18 +410,18 @@ def _tuning(rendering: Rendered) -> dict[str, Any]:
 
 
 def _heard(renderer: Renderer, item: grid.GridItem, rendering: Rendered) -> dict[str, Any]:
-    return renderer.recognisers.errors(rendering.signal.audio, renderer.mel.sample_rate_hz, item.pair.text)
+    return renderer.error_rates(rendering.signal.audio, renderer.mel.sample_rate_hz, item.pair.text)
 
 
 # -- what is said and drawn of a run ----------------------------------------------------------------------------------
 
 _COMPARED = {
     grid.MIX: {
-        "f0_sweep_error": "error of the F0 share over the sweep",
-        "envelope_sweep_error": "error of the envelope share over the sweep",
+        "f0_sweep_error": "Error of the F0 share over the sweep",
+        "envelope_sweep_error": "Error of the envelope share over the sweep",
     },
-    grid.TIME: {"f0_control_error": "control error of F0", "envelope_control_error": "control error of the envelope"},
-    grid.FREQUENCY: {"f0_rms_to_a": "F0 error to A in cents", "envelope_to_b_db": "envelope distance to B in dB"},
+    grid.TIME: {"f0_control_error": "Control error of F0", "envelope_control_error": "Control error of the envelope"},
+    grid.FREQUENCY: {"f0_rms_to_a": "F0 error to A in cents", "envelope_to_b_db": "Envelope distance to B in dB"},
 }
 
 
@@ -219,7 +433,7 @@ def grid_pictures(rows: Sequence[Mapping[str, Any]]) -> list[Picture]:
             line = curves.setdefault(label, {}).setdefault(row["condition"], {}).setdefault(row["weight"], [])
             line += [] if row.get(f"{name}_share") is None else [row[f"{name}_share"]]
     text = "Realised share of B against the weight asked for; bands are 95 % bootstrap intervals over utterances."
-    return [Picture("Sweep curves", text, sweep_figure(curves))] if curves else []
+    return [("Sweep curves", text, sweep_figure(curves))] if curves else []
 
 
 def weak_sentences(tables: Mapping[str, Table]) -> tuple[str, ...]:
@@ -228,24 +442,21 @@ def weak_sentences(tables: Mapping[str, Table]) -> tuple[str, ...]:
     for name, table in tables.items():
         for key, label in _COMPARED.get(name, {}).items():
             own = table.cell(grid.DEFAULT, key)
-            lines = [
-                line.name
+            others = [
+                (line["cells"][key].mean, line["name"])
                 for line in table.lines
-                if line.kind == CONDITION and line.name not in (grid.DEFAULT, grid.HALF)
+                if line["kind"] == CONDITION
+                and line["name"] not in (grid.DEFAULT, grid.HALF)
+                and line["cells"].get(key) is not None
             ]
-            others = [(cell.mean, line) for line in lines if (cell := table.cell(line, key)) is not None]
             if own is None or not others:
                 continue
             best, other = min(others)
             if best < own.mean and number(best) != number(own.mean):  # in the digits shown, whatever the intervals
                 found = f"{other} {number(best)} is below the default's {number(own.mean)}"
-                weak.append(f"{_capital(label)}: {found} ({grid.MODE_TEXTS[name]}).")
+                weak.append(f"{label}: {found} ({grid.MODE_TEXTS[name]}).")
         alone, blend = (table.cell(line, "phone_error_rate") for line in ("A with itself", grid.DEFAULT))
         if alone is not None and blend is not None and blend.mean > alone.mean:
             rates = f"{number(alone.mean)} for A alone and {number(blend.mean)} for a blend"
             weak.append(f"Phone error rate is {rates} ({grid.MODE_TEXTS[name]}).")
     return tuple(weak)
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]

@@ -1,19 +1,22 @@
-"""Lists of recordings to compare: JSON lines, CSV or TSV."""
+"""Lists of recordings: pairs to compare, as JSON lines, CSV or TSV; and folders as Kaldi and VERSA read them."""
 
 from __future__ import annotations
 
 import csv
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.files import read_text
+from gradtts_interp.files import read_text, write_text
 
 FIELDS = ("id", "reference", "synthesis", "speaker", "text", "reference_textgrid", "synthesis_textgrid")
 LARGEST_FILE_BYTES = 256 * 2**20
+KaldiLine = tuple[str, "str | Path", "str | None", "str | None"]
+"""Id without spaces, audio, speaker (the id itself where None, as Kaldi does), and text (None where unknown)."""
 
 
 @dataclass(frozen=True)
@@ -133,3 +136,61 @@ def _with_others(pairs: Sequence[FilePair]) -> list[FilePair]:
         other = next((p.reference for p in after if p.speaker not in (None, pair.speaker)), None)
         answer.append(replace(pair, same_speaker=same, other_speaker=other))
     return answer
+
+
+# -- Kaldi -------------------------------------------------------------------------------------------------------------
+
+
+def write_kaldi(folder: str | Path, utterances: Sequence[KaldiLine]) -> tuple[Path, ...]:
+    """Write the lists of a Kaldi folder, sorted by bytes as Kaldi wants; each file appears whole or not at all.
+
+    ``text`` has the utterances whose words are known, and is left out when none is. VERSA scores the result with
+    ``--pred wav.scp --text text``, or two folders with the same ids against each other with ``--gt`` as well.
+
+    Args:
+        folder: Where to write; made if missing.
+        utterances: At least one. Paths are written absolute.
+
+    Returns:
+        The files written.
+
+    Raises:
+        InputError: There is none, an id repeats or has spaces, an audio file is missing, or its path would be read as
+            a command.
+    """
+    folder = Path(folder)
+    if not utterances:
+        raise InputError(f"{folder}: no utterance to list; expected at least one")
+    _require_sane(utterances)
+    # ordered by bytes, as LC_ALL=C sort
+    ordered = sorted(utterances, key=lambda utterance: utterance[0].encode())
+    speakers: dict[str, list[str]] = defaultdict(list)
+    for name, _, speaker, _ in ordered:
+        speakers[speaker or name].append(name)
+    lists = {
+        "wav.scp": [f"{name} {Path(wav).resolve()}" for name, wav, _, _ in ordered],
+        "utt2spk": [f"{name} {speaker or name}" for name, _, speaker, _ in ordered],
+        "spk2utt": [f"{s} {' '.join(ids)}" for s, ids in sorted(speakers.items(), key=lambda x: x[0].encode())],
+    }
+    words = [f"{name} {' '.join(text.split())}" for name, _, _, text in ordered if text and text.strip()]
+    if words:
+        lists["text"] = words
+    for name, lines in lists.items():
+        write_text(folder / name, "\n".join(lines) + "\n")
+    return tuple(folder / name for name in lists)
+
+
+def _require_sane(utterances: Sequence[KaldiLine]) -> None:
+    seen: set[str] = set()
+    for name, wav, speaker, _ in utterances:
+        for what, word in (("id", name), ("speaker", speaker)):
+            if word is not None and (not word or word.split() != [word]):
+                raise InputError(f"{what} {word!r}: expected a name without spaces")
+        if name in seen:
+            raise InputError(f"id {name!r} is given twice; expected unique ids")
+        seen.add(name)
+        path = Path(wav).resolve()
+        if not path.is_file():
+            raise InputError(f"{wav}: no such audio file, of utterance {name!r}")
+        if str(path).endswith("|") or "\n" in str(path):
+            raise InputError(f"{path}: Kaldi would read this name as a command; rename the file")

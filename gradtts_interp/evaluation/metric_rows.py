@@ -27,19 +27,21 @@ from gradtts_interp.evaluation.blend import (
     seam,
     selectivity,
 )
-from gradtts_interp.evaluation.contours import contour_errors, duration_errors, f0_errors
-from gradtts_interp.evaluation.signal import Signal
-from gradtts_interp.evaluation.speakers import cosine_similarity
-from gradtts_interp.evaluation.spectrum import envelope_distance, mel_cepstral_distortion, speech_frames
-from gradtts_interp.evaluation.time_alignment import (
+from gradtts_interp.evaluation.contours import (
     Alignment,
     Phone,
     align_dtw,
     align_frames,
     align_phones,
+    contour_errors,
+    duration_errors,
+    f0_errors,
     require_same_phones,
     spoken_phones,
 )
+from gradtts_interp.evaluation.signal import Signal
+from gradtts_interp.evaluation.speakers import cosine_similarity
+from gradtts_interp.evaluation.spectrum import envelope_distance, mel_cepstral_distortion, speech_frames
 
 SEAM_FRAMES = 3
 FEWEST_FRAMES = 5
@@ -192,7 +194,7 @@ def aligned_distances(
 
 def _along(reference: Signal, other: Signal, alignment: Alignment) -> dict[str, Any]:
     """Measures of the frames of a reference against those of another that an alignment pairs."""
-    reference, other = reference.at(alignment.reference), other.at(alignment.other)
+    reference, other = reference.at(alignment[0]), other.at(alignment[1])
     found = contour_errors(reference.contour, other.contour)
     sounding = speech_frames(reference.contour) | speech_frames(other.contour)
     found["mcd_db"] = mel_cepstral_distortion(reference.cepstrum, other.cepstrum, sounding)

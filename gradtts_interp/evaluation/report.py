@@ -1,70 +1,55 @@
-"""One self-contained HTML page: tables, pictures and players, with nothing fetched from anywhere."""
+"""One self-contained HTML page of a run: tables, pictures and players, with nothing fetched from anywhere."""
 
 from __future__ import annotations
 
 import base64
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from gradtts_interp.audio import read_audio
 from gradtts_interp.config import MelConfig
 from gradtts_interp.evaluation.run import Record
-from gradtts_interp.evaluation.tables import Table, number
+from gradtts_interp.evaluation.signal import Signal
+from gradtts_interp.evaluation.statistics import mean_with_interval
+from gradtts_interp.evaluation.tables import number
 from gradtts_interp.files import write_text
 from gradtts_interp.pitch.contour import Contour, f0_statistics
-from gradtts_interp.plots.drawing import audio_uri, picture_uri
+from gradtts_interp.plots.drawing import (
+    BLACK,
+    BLUE,
+    DB_PER_NAT,
+    DYNAMIC_RANGE_DB,
+    GREEN,
+    NORMAL,
+    PIXELS_PER_INCH,
+    SMALL,
+    VERMILION,
+    audio_uri,
+    centres_seconds,
+    draw_plane,
+    picture_uri,
+    scale_f0,
+    scale_share,
+)
 
 TEMPLATE = Path(__file__).with_name("report.html")
 SHOWN = "shown"
 AUDIO_RATE_HZ = MelConfig().sample_rate_hz
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture with what it shows.
-
-    Attributes:
-        title: Heading.
-        text: What is seen, in a sentence or two.
-        figure: The picture.
-    """
-
-    title: str
-    text: str
-    figure: Figure
-
-
-@dataclass(frozen=True)
-class Report:
-    """Everything on the page.
-
-    Attributes:
-        title: Heading.
-        summary: What was found, in sentences.
-        weak: What is weak, in sentences; beside the summary.
-        facts: Names and values: date, command, checkpoint, machine, n.
-        tables: Tables, each with its anchors.
-        pictures: Pictures of the whole run.
-        examples: Single utterances: rows of :func:`shown_row` by their title.
-        failures: Items that failed, with the reason.
-        notes: Warnings.
-    """
-
-    title: str
-    summary: Sequence[str] = ()
-    weak: Sequence[str] = ()
-    facts: Sequence[tuple[str, str]] = ()
-    tables: Sequence[Table] = ()
-    pictures: Sequence[Picture] = ()
-    examples: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
-    failures: Sequence[tuple[str, str]] = ()
-    notes: Sequence[str] = ()
+NOTHING: dict[str, Any] = dict.fromkeys(("summary", "weak", "tables", "pictures", "failures", "notes"), ()) | {
+    "facts": {},
+    "examples": {},
+}
+"""What the page holds where nothing is given."""
+Picture = tuple[str, str, Figure]
+"""Heading, what is seen in a sentence or two, and the picture."""
 
 
 def shown_row(
@@ -107,13 +92,15 @@ def _template() -> jinja2.Template:
     return world.get_template(TEMPLATE.name)
 
 
-def write_report(report: Report, path: str | Path, *, audio_format: str = "flac") -> Path:
+def write_report(path: str | Path, *, audio_format: str = "flac", **page: Any) -> Path:
     """Write the page; the file appears whole or not at all. All text is escaped, pictures and audio are data URIs.
 
     Args:
-        report: What it holds.
         path: Where to write, in the folder of the run.
         audio_format: Of the players; see :func:`~gradtts_interp.plots.drawing.audio_uri`.
+        **page: ``title``, and what there is of: ``summary`` (what was found) and ``weak`` (what is weak), in sentences;
+            ``facts``, by name: date, command, machine, n; ``tables``; ``pictures`` of the whole run, each a
+            :data:`Picture`; ``examples``, as of :func:`shown_in`; ``failures``, items with the reason; ``notes``.
 
     Returns:
         The path.
@@ -130,6 +117,149 @@ def write_report(report: Report, path: str | Path, *, audio_format: str = "flac"
     def image(png: str) -> str:
         return f"data:image/png;base64,{base64.b64encode((path.parent / png).read_bytes()).decode('ascii')}"
 
-    page = _template().render(report=report, picture_uri=picture_uri, sound=sound, image=image)
-    write_text(path, page)
+    shown = {**NOTHING, **page, "picture_uri": picture_uri, "sound": sound, "image": image}
+    write_text(path, _template().render(shown))
     return path
+
+
+# -- pictures: contours with phones, mels with the share map, curves of a sweep ---------------------------------------
+
+COLOURS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#8A6D00", BLACK)
+DASHES: tuple[Any, ...] = ("-", (0, (4, 2)), (0, (1, 1.5)))
+"""More curves than colours are told apart by their dashes."""
+ASKED = "asked for"
+_DASHED = {"color": "0.25", "linestyle": (0, (4, 2)), "linewidth": 1.8, "zorder": 5}
+STYLES: dict[str, dict[str, Any]] = {
+    ASKED: _DASHED,
+    "reference": _DASHED,
+    "blend": {"color": BLACK, "linewidth": 2.4, "zorder": 4},
+    "synthesis": {"color": VERMILION, "linewidth": 2.0, "zorder": 4},
+    "A": {"color": BLUE, "linewidth": 1.5, "zorder": 3},
+    "B": {"color": VERMILION, "linewidth": 1.5, "zorder": 3},
+}
+WIDTH_INCHES = 11.0
+SHORTEST_NAMED_SECONDS = 0.03
+
+
+def asked_contour(a: Contour, b: Contour, share: NDArray[Any] | None) -> Contour | None:
+    """What was asked for: log-F0 and level between A and B (T,) by the mean share of each frame.
+
+    Args:
+        a: Contour of style A.
+        b: Contour of style B, same frames.
+        share: Share of B (M, T), None for a single style.
+
+    Returns:
+        The contour, voiced where both are; None for a single style.
+    """
+    if share is None:
+        return None
+    frames = min(len(a), len(b), share.shape[1])
+    weight = share[:, :frames].mean(0)
+    f0_hz = a.f0_hz[:frames] ** (1 - weight) * b.f0_hz[:frames] ** weight
+    level_db = (1 - weight) * a.energy_db[:frames] + weight * b.energy_db[:frames]
+    return Contour(f0_hz, a.voiced[:frames] & b.voiced[:frames], level_db, a.frame_rate_hz)
+
+
+def utterance_figure(
+    signals: Mapping[str, Signal],
+    config: MelConfig,
+    share: NDArray[Any] | None = None,
+    *,
+    phones: Sequence[tuple[str, float, float]] = (),
+    asked: Contour | None = None,
+) -> Figure:
+    """Draw F0 and level of some recordings over time with phones, and below them their mels and the share map.
+
+    Args:
+        signals: Recordings by role, as in :data:`STYLES`; on one frame grid, or each on its own time.
+        config: Mel contract.
+        share: Share of B that was asked for (M, T), left out when None.
+        phones: Phones with start and end in seconds.
+        asked: Contour that was asked for.
+
+    Returns:
+        The figure.
+    """
+    contours = {role: signal.contour for role, signal in signals.items()} | ({} if asked is None else {ASKED: asked})
+    count = len(signals) + (share is not None)
+    heights = [2.8, 1.6, *([1.75] * count)]
+    figure = Figure(figsize=(WIDTH_INCHES, sum(heights) + 0.6), dpi=PIXELS_PER_INCH, layout="constrained")
+    rows = figure.subplots(len(heights), 1, height_ratios=heights, sharex=True)
+    _draw_contours(rows[0], rows[1], contours, config)
+    for name, start, end in phones:
+        for axes in rows[:2]:
+            axes.axvline(start, color="0.85", linewidth=0.7, zorder=1)
+        if any(map(str.isalpha, name)) and end - start > SHORTEST_NAMED_SECONDS:
+            place = {"xycoords": ("data", "axes fraction"), "xytext": (0, 2), "textcoords": "offset points"}
+            style = {"ha": "center", "va": "bottom", "fontsize": 7, "color": "0.3", "parse_math": False}
+            rows[0].annotate(name.rstrip("012"), ((start + end) / 2, 1.0), **place, **style)
+    top = max(float(signal.mel.max()) for signal in signals.values())
+    planes = {role: ((s.mel - top) * DB_PER_NAT, "magma", (-DYNAMIC_RANGE_DB, 0.0)) for role, s in signals.items()}
+    if share is not None:
+        planes["share of B that was asked for"] = share, "cividis", (0.0, 1.0)
+    for axes, (title, (plane, colours, limits)) in zip(rows[2:], planes.items(), strict=True):
+        image = draw_plane(axes, plane, config, colours, limits)
+        axes.set_title(title, fontsize=NORMAL, loc="left", parse_math=False)
+        figure.colorbar(image, ax=axes, pad=0.01, aspect=12).ax.tick_params(labelsize=SMALL)
+    for axes in rows:
+        axes.tick_params(labelsize=SMALL)
+        axes.yaxis.label.set_size(SMALL)
+    rows[0].set_xlim(0, max(map(len, contours.values())) / config.frame_rate_hz)
+    rows[-1].set_xlabel("Time (s)", fontsize=NORMAL)
+    return figure
+
+
+def _draw_contours(f0_axes: Axes, level_axes: Axes, contours: Mapping[str, Contour], config: MelConfig) -> None:
+    """F0, with gaps where it is unvoiced, and level."""
+    for role, contour in contours.items():
+        times = centres_seconds(len(contour), config)
+        f0_axes.plot(times, np.where(contour.voiced, contour.f0_hz, np.nan), label=role, **STYLES[role])
+        level_axes.plot(times, contour.energy_db, **STYLES[role])
+    scale_f0(f0_axes, np.concatenate([contour.f0_hz[contour.voiced] for contour in contours.values()]))
+    f0_axes.set_ylabel("F0 (Hz)")
+    f0_axes.legend(loc="lower left", bbox_to_anchor=(0, 1.09), ncols=5, frameon=False, fontsize=SMALL)
+    level_axes.set_ylabel("Level (dB)")
+    level_axes.grid(True, axis="y", color="0.9", linewidth=0.8)
+
+
+Curves = Mapping[str, Mapping[str, Mapping[float, Sequence[float]]]]
+"""By measure (a panel each), condition (a line each) and weight: one realised share per utterance."""
+
+
+def sweep_figure(curves: Curves) -> Figure:
+    """Draw realised share against weight, with 95 % bootstrap intervals over utterances.
+
+    Args:
+        curves: Realised shares at each weight.
+
+    Returns:
+        The figure; the dotted diagonal is what was asked for.
+    """
+    figure = Figure(figsize=(WIDTH_INCHES, 4.4), dpi=PIXELS_PER_INCH, layout="constrained")
+    panels = figure.subplots(1, max(1, len(curves)), sharey=True, squeeze=False)[0]
+    names = list(dict.fromkeys(name for lines in curves.values() for name in lines))
+    for axes, (measure, lines) in zip(panels, curves.items(), strict=False):
+        axes.plot([0, 1], [0, 1], color="0.3", linestyle=":", linewidth=1.6, zorder=5, label=ASKED)
+        for name, points in lines.items():
+            turn, colour = divmod(names.index(name), len(COLOURS))
+            _draw_curve(axes, name, points, COLOURS[colour], DASHES[turn % len(DASHES)])
+        axes.set_title(measure, fontsize=NORMAL, loc="left")
+        axes.set_xlabel("weight asked for", fontsize=NORMAL)
+        scale_share(axes, "")
+        axes.set_ylim(-0.3, 1.3)
+        axes.set_xlim(-0.02, 1.02)
+        axes.tick_params(labelsize=SMALL)
+    panels[0].set_ylabel("realised share of B", fontsize=NORMAL)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=SMALL)
+    return figure
+
+
+def _draw_curve(axes: Axes, name: str, points: Mapping[float, Sequence[float]], colour: str, dash: Any) -> None:
+    """Draw means with a band; the default condition is the thick one."""
+    places = sorted(x for x in points if len(points[x]))
+    found = [mean_with_interval(points[x]) for x in places]
+    look = {"linestyle": dash, "color": colour, "linewidth": 2.6 if name == "default" else 1.3}
+    axes.plot(places, [f.mean for f in found], marker="o", markersize=3, label=name, **look)
+    axes.fill_between(places, [f.low for f in found], [f.high for f in found], color=colour, alpha=0.1, linewidth=0)

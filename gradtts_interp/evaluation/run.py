@@ -22,7 +22,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,7 @@ import torch
 from tqdm import tqdm
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.files import atomic_path, read_json
+from gradtts_interp.files import read_json, write_json
 
 logger = logging.getLogger(__name__)
 SETTINGS, ITEMS = "settings.json", "items"
@@ -74,7 +73,7 @@ def plain(value: Any) -> Any:
 
 
 class RunFolder:
-    """The folder of a run: its settings with their hash, and one JSON file for each item. What is there is done.
+    """The folder of a run: its settings, and one JSON file for each item. What is there is done.
 
     Each file appears whole or not at all, so after a kill nothing is half there. Only one process may hold a folder.
 
@@ -107,14 +106,12 @@ class RunFolder:
     def __enter__(self) -> RunFolder:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._lock.close()
 
     def keep(self, record: Record) -> None:
         """Write a record; its file is whole when this returns."""
-        write_json(self.folder / ITEMS / f"{file_name(record.id)}.json", asdict(record))
+        write_json(self.folder / ITEMS / f"{file_name(record.id)}.json", plain(asdict(record)))
         self.records[record.id] = record
 
     def is_done(self, name: str) -> bool:
@@ -125,30 +122,15 @@ class RunFolder:
         """Write the settings, or compare them with those of the folder."""
         path = self.folder / SETTINGS
         if not path.exists():
-            write_json(path, {"hash": hash_of(self.settings), "settings": self.settings})
+            write_json(path, {"settings": self.settings})
             return
-        found = read_json(path)
-        if found.get("hash") == hash_of(self.settings):
-            return
-        before = found.get("settings") or {}
-        changed = sorted(k for k in {**before, **self.settings} if before.get(k) != self.settings.get(k)) or ["hash"]
-        key = changed[0]
-        raise InputError(
-            f"{self.folder} is of a run with {key} {before.get(key)!r}, now {self.settings.get(key)!r}; "
-            "give another --out, or --restart to start again"
-        )
-
-
-def hash_of(settings: Mapping[str, Any]) -> str:
-    """First digits of the SHA-256 of settings, whatever the order of their keys."""
-    return hashlib.sha256(json.dumps(plain(settings), sort_keys=True).encode()).hexdigest()[:16]
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a value as JSON without NaN; the file appears whole or not at all."""
-    with atomic_path(path) as temporary:
-        text = json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+        before = read_json(path).get("settings") or {}
+        for key in sorted({**before, **self.settings}):
+            if before.get(key) != self.settings.get(key):
+                raise InputError(
+                    f"{self.folder} is of a run with {key} {before.get(key)!r}, now {self.settings.get(key)!r}; "
+                    "give another --out, or --restart to start again"
+                )
 
 
 def _read_record(path: Path) -> Record:

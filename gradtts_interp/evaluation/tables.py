@@ -51,23 +51,6 @@ class Column:
 
 
 @dataclass(frozen=True)
-class TableLine:
-    """One line of a table.
-
-    Attributes:
-        name: Condition or anchor.
-        kind: ``"anchor"`` or ``"condition"``.
-        n: Utterances that have the condition.
-        cells: An interval for each column, None where nothing could be measured.
-    """
-
-    name: str
-    kind: str
-    n: int
-    cells: tuple[Interval | None, ...]
-
-
-@dataclass(frozen=True)
 class Table:
     """A table, or the definition of one that has no lines yet.
 
@@ -76,26 +59,25 @@ class Table:
         title: Heading.
         text: What it shows.
         columns: Measures; of a table with lines, those with a value.
-        lines: Anchors first, then conditions, as they came.
+        lines: Anchors first, then conditions, as they came: of each the ``name``, the ``kind`` (anchor or condition),
+            the number ``n`` of its utterances and its ``cells``, an interval by measure, None where nothing could be
+            measured.
     """
 
     name: str
     title: str
     text: str
     columns: tuple[Column, ...]
-    lines: tuple[TableLine, ...] = ()
+    lines: tuple[dict[str, Any], ...] = ()
 
     def cell(self, line: str, key: str) -> Interval | None:
         """The cell of a line and a measure; None where there is none."""
-        cells = next((one.cells for one in self.lines if one.name == line), ())
-        return next((cell for column, cell in zip(self.columns, cells, strict=False) if column.key == key), None)
+        return next((one["cells"].get(key) for one in self.lines if one["name"] == line), None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         columns = [{"key": c.key, "heading": c.heading, "wanted": c.wanted} for c in self.columns]
-        keys = [column.key for column in self.columns]
-        lines = [asdict(line) | {"cells": dict(zip(keys, asdict(line)["cells"], strict=True))} for line in self.lines]
-        return {"name": self.name, "title": self.title, "text": self.text, "columns": columns, "lines": lines}
+        return asdict(self) | {"columns": columns}
 
 
 def tabulate(definition: Table, rows: Sequence[Row]) -> Table:
@@ -113,14 +95,15 @@ def tabulate(definition: Table, rows: Sequence[Row]) -> Table:
     for row in rows:
         if row.get("table") == definition.name:
             groups.setdefault((row["kind"], row["condition"]), []).append(row)
-    order = sorted(groups, key=lambda key: key[0] != ANCHOR)
-    cells = {key: [_interval(groups[key], column.key) for column in definition.columns] for key in order}
-    kept = [i for i in range(len(definition.columns)) if any(cells[key][i] is not None for key in order)]
-    lines = [
-        TableLine(name, kind, len(groups[kind, name]), tuple(cells[kind, name][i] for i in kept))
-        for kind, name in order
-    ]
-    return replace(definition, columns=tuple(definition.columns[i] for i in kept), lines=tuple(lines))
+    lines: list[dict[str, Any]] = []
+    for kind, name in sorted(groups, key=lambda key: key[0] != ANCHOR):
+        found = groups[kind, name]
+        cells = {column.key: _interval(found, column.key) for column in definition.columns}
+        lines.append({"name": name, "kind": kind, "n": len(found), "cells": cells})
+    kept = [c for c in definition.columns if any(line["cells"][c.key] is not None for line in lines)]
+    for line in lines:
+        line["cells"] = {column.key: line["cells"][column.key] for column in kept}
+    return replace(definition, columns=tuple(kept), lines=tuple(lines))
 
 
 def _interval(rows: Sequence[Row], key: str) -> Interval | None:
@@ -153,12 +136,16 @@ def write_rows(rows: Sequence[Row], folder: str | Path) -> dict[str, Path]:
     files = {"jsonl": Path(folder) / "results.jsonl", "csv": Path(folder) / "results.csv"}
     rows = [plain(row) for row in rows]
     write_text(files["jsonl"], "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    with atomic_path(files["csv"]) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, names)
+    write_csv(files["csv"], rows)
+    return files
+
+
+def write_csv(path: str | Path, rows: Sequence[Row]) -> None:
+    """Write rows as CSV with a header of all their names; the file appears whole or not at all."""
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(dict.fromkeys(name for row in rows for name in row)))
         writer.writeheader()
         writer.writerows(rows)
-    return files
 
 
 # -- the tables of all evaluations ------------------------------------------------------------------------------------

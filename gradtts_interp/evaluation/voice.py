@@ -7,14 +7,16 @@ long tract are *commonly* a man's.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.intelligibility import import_transformers, named_errors, resampled
 from gradtts_interp.evaluation.speakers import SpeakerEncoder
-from gradtts_interp.evaluation.voice_models import TransformersClassifier
 
 SPEED_OF_SOUND_CM_PER_SECOND = 35000.0
 FORMANTS = 4
@@ -103,6 +105,44 @@ def tract_length_cm(formants_hz: NDArray) -> float:
     place = np.arange(len(formants_hz)) + 0.5
     spacing_hz = float(place @ np.asarray(formants_hz, dtype=np.float64) / (place @ place))
     return SPEED_OF_SOUND_CM_PER_SECOND / (2 * spacing_hz)
+
+
+class TransformersClassifier:
+    """Any audio-classification model of transformers, such as one of gender, age or emotion.
+
+    Args:
+        path: Folder of the model with its weights as safetensors; nothing is downloaded, and no code of the folder run.
+        device: Where it works.
+
+    Raises:
+        InputError: transformers is not installed, or the folder is missing or holds no such model.
+    """
+
+    def __init__(self, path: str | Path, *, device: str | torch.device = "cpu") -> None:
+        transformers, options = import_transformers(path)
+        with named_errors(path, "an audio-classification model"):
+            self.extractor: Any = transformers.AutoFeatureExtractor.from_pretrained(str(path), **options)
+            kind = transformers.AutoModelForAudioClassification
+            model: Any = kind.from_pretrained(str(path), use_safetensors=True, **options)
+        self.model = model.float().eval().to(device)
+        self.device = device
+
+    @torch.no_grad()
+    def classify(self, audio: NDArray, sample_rate_hz: int) -> dict[str, float]:
+        """Probability of each label of the model.
+
+        Args:
+            audio: Samples (N,).
+            sample_rate_hz: Their rate.
+
+        Returns:
+            Probabilities by label; they sum to 1.
+        """
+        rate = int(self.extractor.sampling_rate)
+        inputs = self.extractor(resampled(audio, sample_rate_hz, rate), sampling_rate=rate, return_tensors="pt")
+        logits = self.model(**{name: value.to(self.device) for name, value in inputs.items()}).logits[0]
+        chances = logits.float().softmax(-1).tolist()
+        return {self.model.config.id2label[i]: chance for i, chance in enumerate(chances)}
 
 
 def describe_voice(

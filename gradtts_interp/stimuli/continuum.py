@@ -9,7 +9,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import PchipInterpolator
+from scipy.optimize import isotonic_regression
 
 from gradtts_interp.alignment import warp_frames
 from gradtts_interp.errors import InputError
@@ -20,7 +22,6 @@ from gradtts_interp.interpolation import shares
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.placement import with_gain
 from gradtts_interp.speech import Speech
-from gradtts_interp.stimuli.equal_steps import error_of_steps, shares_for_equal_steps
 from gradtts_interp.styles import Style
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,8 @@ ROUNDS = 3
 GOOD_ENOUGH = 0.01
 """Steps this near to equal spacing are not rendered again."""
 SAME_SHARE = 1e-3
+SMALLEST_RISE = 1e-4
+"""Points of a measured curve that rise by less count as one."""
 SMALLEST_RATE_RATIO = 1.02
 """Of the lengths of A and B, from which a share of the rate can be told."""
 LARGEST_GAIN_DB = 20.0
@@ -271,10 +274,54 @@ def _rate_share(poles: _Poles, speech: Speech) -> float | None:
 
 
 def _error(steps: tuple[Stimulus, ...], measure: str) -> float:
-    """Distance from equal spacing; an error where a step could not be measured."""
-    realised = [step.measure(measure) for step in steps]
+    """Largest distance from equal spacing between the first and the last; an error where a step is not measured."""
+    realised = np.array([step.measure(measure) for step in steps])
     if not np.isfinite(realised).all():
         raise InputError(
             f"equal steps of {measure}: a step cannot be measured; A and B may be too alike in it, or unvoiced"
         )
-    return error_of_steps(realised)
+    return float(np.abs(realised - np.linspace(realised[0], realised[-1], len(realised))).max())
+
+
+# -- equal steps ------------------------------------------------------------------------------------------------------
+
+
+def shares_for_equal_steps(asked: ArrayLike, realised: ArrayLike, steps: int) -> NDArray[np.float64]:
+    """Invert a measured curve, so that its values are spaced equally from its first to its last.
+
+    The curve is made monotone first (least squares), since a tracker's errors can make it fall; between its points it
+    is a monotone cubic.
+
+    Args:
+        asked: Shares that were asked for (n,), each once.
+        realised: What was measured at them (n,).
+        steps: Number of shares wanted, at least 2.
+
+    Returns:
+        Rising shares (steps,); the first and the last are the smallest and the largest of ``asked``.
+
+    Raises:
+        InputError: Fewer than two points or steps, a value that is not finite, or a curve that does not rise.
+
+    Source: Fritsch & Carlson 1980 (PCHIP); Barlow et al. 1972 (isotonic regression).
+    """
+    asked, realised = np.asarray(asked, dtype=np.float64), np.asarray(realised, dtype=np.float64)
+    if steps < 2 or len(asked) < 2 or asked.shape != realised.shape:
+        raise InputError(f"{steps} steps of {len(asked)} points; expected at least 2 of both")
+    if not (np.isfinite(asked).all() and np.isfinite(realised).all()):
+        raise InputError("a curve with values that are not finite; expected a measure of every step")
+    order = np.argsort(asked)
+    asked, rising = asked[order], isotonic_regression(realised[order]).x
+    kept = [0]
+    for i in range(1, len(asked)):
+        if rising[i] - rising[kept[-1]] > SMALLEST_RISE:
+            kept.append(i)
+    if len(kept) < 2:
+        raise InputError(
+            f"what is realised does not rise from A to B ({realised[0]:.3f} to {realised[-1]:.3f}): there are no steps "
+            "to equalise"
+        )
+    inverse = PchipInterpolator(rising[kept], asked[kept])
+    found = np.clip(inverse(np.linspace(rising[kept[0]], rising[kept[-1]], steps)), asked[0], asked[-1])
+    found[[0, -1]] = asked[[0, -1]]
+    return found

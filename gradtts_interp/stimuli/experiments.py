@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.files import atomic_path
+from gradtts_interp.evaluation.tables import write_csv
+from gradtts_interp.files import atomic_path, write_text
 from gradtts_interp.stimuli.folder import TABLE
 
 TASKS = ("identification", "axb", "rating")
@@ -155,18 +156,12 @@ def _copy_sounds(experiment: Experiment, folder: Path) -> None:
             shutil.copyfile(experiment.folder / name, temporary)
 
 
-def _write_text(path: Path, text: str) -> Path:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-    return path
-
-
 def _jspsych(experiment: Experiment, folder: Path) -> Path:
     """A page with all it needs; it opens from a disk as from a server."""
     _copy_sounds(experiment, folder / "sounds")
     for entry in (resources.files("gradtts_interp.stimuli") / "jspsych").iterdir():
         own = entry.name in ("index.html", "run.js")
-        _write_text(folder / ("" if own else "jspsych") / entry.name, entry.read_text(encoding="utf-8"))
+        write_text(folder / ("" if own else "jspsych") / entry.name, entry.read_text(encoding="utf-8"))
     trials = [{**t, "sounds": [f"sounds/{name}" for name in t["sounds"]]} for t in experiment.trials]
     described = {
         "task": experiment.task,
@@ -179,22 +174,22 @@ def _jspsych(experiment: Experiment, folder: Path) -> Path:
         "gap_ms": round(GAP_SECONDS * 1000),
         "trials": trials,
     }
-    _write_text(folder / "experiment.js", f"const EXPERIMENT = {json.dumps(described, indent=1)};\n")
+    write_text(folder / "experiment.js", f"const EXPERIMENT = {json.dumps(described, indent=1)};\n")
     return folder / "index.html"
 
 
 def _psychopy(experiment: Experiment, folder: Path) -> Path:
     """Conditions of a loop: each column is a variable of the Builder."""
     _copy_sounds(experiment, folder / "sounds")
-    columns = ["sound_1", "sound_2", "sound_3", "stimulus", "step", "share", "order", "question", "label_a", "label_b"]
+    rows = []
+    for trial in experiment.trials:
+        sounds = [f"sounds/{name}" for name in trial["sounds"]] + [""] * (3 - len(trial["sounds"]))
+        row = dict(zip(("sound_1", "sound_2", "sound_3"), sounds, strict=True))
+        row |= {name: trial[name] for name in ("stimulus", "step", "share", "order")}
+        labels = dict(zip(("label_a", "label_b"), experiment.labels, strict=True))
+        rows.append({**row, "question": experiment.question, **labels})
     path = folder / "conditions.csv"
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        for trial in experiment.trials:
-            sounds = [f"sounds/{name}" for name in trial["sounds"]] + [""] * (3 - len(trial["sounds"]))
-            about = [trial["stimulus"], trial["step"], trial["share"], trial["order"]]
-            writer.writerow([*sounds, *about, experiment.question, *experiment.labels])
+    write_csv(path, rows)
     return path
 
 
@@ -244,7 +239,9 @@ def _praat(experiment: Experiment, folder: Path) -> Path:
         ),
         "numberOfGoodnessCategories = 0",
     ]
-    return _write_text(folder / f"{experiment.task}.praat", "\n".join(lines) + "\n")
+    path = folder / f"{experiment.task}.praat"
+    write_text(path, "\n".join(lines) + "\n")
+    return path
 
 
 def _praat_text(text: str) -> str:
@@ -274,8 +271,9 @@ def _webmushra(experiment: Experiment, folder: Path) -> Path:
             {"type": "finish", "name": "Finished", "content": END, "showResults": False, "writeResults": True},
         ],
     }
-    text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
-    return _write_text(folder / "configs" / f"{name}.yaml", text)
+    path = folder / "configs" / f"{name}.yaml"
+    write_text(path, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+    return path
 
 
 def _webmushra_page(experiment: Experiment, trial: dict[str, Any], number: int) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from gradtts_interp.audio import Source, read_recording
 from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.contours import align_dtw, spoken_phones
 from gradtts_interp.evaluation.textgrid import Interval, read_phones, require_same_end
-from gradtts_interp.evaluation.time_alignment import align_dtw, spoken_phones
 from gradtts_interp.interpolation.conditioning import read_style
 from gradtts_interp.interpolation.mechanisms import make_plan
 from gradtts_interp.pipeline import GradTTSInterpPipeline
@@ -128,9 +128,9 @@ def _edges_by_warping(tts: GradTTSInterpPipeline, line: TokenizedText, style: St
         frames = int(durations.sum())
         reading = read_style(model, prepared.encoded[0], durations, frames)
         said = model.denormalise(make_plan([reading], None, ()).mu)[0, :, :frames].cpu()
-        path = align_dtw(_spectral_shape(tts, said.maximum(floor)), recorded)
+        heard, recording = align_dtw(_spectral_shape(tts, said.maximum(floor)), recorded)
         # Where in the recording each frame of the rendering lies, on average.
-        place = np.bincount(path.reference, path.other) / np.bincount(path.reference)
+        place = np.bincount(heard, recording) / np.bincount(heard)
         ends = durations[0].cumsum(0)[:-1].cpu().numpy()
         edges = (place[ends - 1] + place[ends]) / 2 + 0.5
         durations = torch.from_numpy(_whole_durations(edges, style.mel.shape[1]))[None].to(durations)

@@ -14,8 +14,7 @@ import pytest
 import soundfile
 
 from gradtts_interp.app import rendering as rendering_module
-from gradtts_interp.app.form import Form, Limits
-from gradtts_interp.app.rendering import OUT_OF_MEMORY, StoppedError
+from gradtts_interp.app.rendering import OUT_OF_MEMORY, Form, Limits, StoppedError
 from gradtts_interp.cli.main import main as verbs
 from gradtts_interp.errors import InputError
 from gradtts_interp.job import StyleChoice

@@ -341,7 +341,7 @@ class FakeClassifier:
 
 def test_voices_are_described(wavs, capsys, monkeypatch):
     pytest.importorskip("parselmouth")
-    monkeypatch.setattr("gradtts_interp.cli.evaluate_files.TransformersClassifier", FakeClassifier)
+    monkeypatch.setattr("gradtts_interp.cli.evaluate.TransformersClassifier", FakeClassifier)
     (wavs / "age").mkdir()
     files = [str(wavs / f"{name}.wav") for name in ("low", "whisper", "silent")]
     argv = ["evaluate", "voice", *files, "--classifier", str(wavs / "age"), "--out", str(wavs / "out"), "--json"]

@@ -10,8 +10,9 @@ from tiny import StubVocoder, tiny_pipeline
 
 from gradtts_interp.audio import write_wav
 from gradtts_interp.cli import job_flags
+from gradtts_interp.cli.flags import speakers as speakers_flag
+from gradtts_interp.cli.flags import split_words
 from gradtts_interp.cli.main import main
-from gradtts_interp.cli.pitch_flags import split_words
 from gradtts_interp.errors import InputError
 from gradtts_interp.pitch.files import PitchCurve, read_pitch, write_pitch
 
@@ -20,13 +21,13 @@ from gradtts_interp.pitch.files import PitchCurve, read_pitch, write_pitch
     ("text", "speakers"), [("12", 12), ("3,7", (3, 7)), ("0-2, 9", (0, 1, 2, 9)), ("4-4", 4), ("5,3-6", (5, 3, 4, 6))]
 )
 def test_speakers_are_one_or_several(text, speakers):
-    assert job_flags.speakers(text) == speakers
+    assert speakers_flag(text) == speakers
 
 
 @pytest.mark.parametrize("text", ["", "-1", "a", "5-3", "1,,2", "0-99999", "1.5", "²"])
 def test_what_names_no_speaker(text):
     with pytest.raises(argparse.ArgumentTypeError, match="expected a whole number from 0, or several"):
-        job_flags.speakers(text)
+        speakers_flag(text)
 
 
 @pytest.mark.parametrize(

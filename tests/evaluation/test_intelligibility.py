@@ -13,8 +13,9 @@ from safetensors.torch import load_file
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation import intelligibility
 from gradtts_interp.evaluation.intelligibility import (
-    Recognisers,
+    TransformersRecogniser,
     character_error_rate,
+    error_rates,
     load_recognisers,
     phone_error_rate,
     plain_phones,
@@ -23,7 +24,6 @@ from gradtts_interp.evaluation.intelligibility import (
     require_recognisers,
     word_error_rate,
 )
-from gradtts_interp.evaluation.voice_models import TransformersRecogniser
 from gradtts_interp.text import TextFrontend
 
 
@@ -106,17 +106,18 @@ class Parrot:
         return self.said
 
 
-def test_ears_measure_what_there_are_recognisers_for(monkeypatch):
+def test_what_is_measured_is_what_there_are_recognisers_for(monkeypatch):
     audio = np.zeros(4000, dtype=np.float32)
-    assert Recognisers().errors(audio, 8000, "a cat") == {}
-    words = Recognisers(words=Parrot("a hat"))
-    assert words.errors(audio, 8000, "A cat!") == {
+    assert error_rates(audio, 8000, "a cat") == {}
+    words = Parrot("a hat")
+    assert error_rates(audio, 8000, "A cat!", words=words) == {
         "word_error_rate": pytest.approx(1 / 2),
         "character_error_rate": pytest.approx(1 / 5),
     }
-    assert words.errors(audio, 8000, "a {K AE1 T}") == {}, "which word inline phones are is not known"
+    assert error_rates(audio, 8000, "a {K AE1 T}", words=words) == {}, "which word inline phones are is not known"
     monkeypatch.setattr(intelligibility, "recognise_phones", lambda audio, rate: ("K", "AE"))
-    assert Recognisers(TextFrontend()).errors(audio, 8000, "cat") == {"phone_error_rate": pytest.approx(1 / 3)}
+    found = error_rates(audio, 8000, "cat", frontend=TextFrontend())
+    assert found == {"phone_error_rate": pytest.approx(1 / 3)}
 
 
 def test_recognisers_that_are_not_there_are_named(monkeypatch, tmp_path):
@@ -235,9 +236,9 @@ def test_a_whisper_by_path(tmp_path, languages):
     assert recogniser.rate_hz == 16000
     heard = recogniser.transcribe(audio, 22050)
     assert plain_words(heard) == "hello hello" and recogniser.transcribe(audio, 22050) == heard
-    recognisers = load_recognisers([str(tmp_path / "whisper")], TextFrontend())
-    assert recognisers.errors(audio, 22050, "Hello, hello!") == {"word_error_rate": 0, "character_error_rate": 0}
-    assert recognisers.errors(audio, 22050, "Hello.")["word_error_rate"] == 1
+    rates = load_recognisers([str(tmp_path / "whisper")], TextFrontend())
+    assert rates(audio, 22050, "Hello, hello!") == {"word_error_rate": 0, "character_error_rate": 0}
+    assert rates(audio, 22050, "Hello.")["word_error_rate"] == 1
     calls = []
     recogniser.pipeline = lambda sound, **options: calls.append((len(sound["raw"]), options)) or {"text": "well"}
     assert recogniser.transcribe(audio, 22050) == recogniser.transcribe(np.tile(audio, 31), 22050) == "well"
@@ -249,7 +250,7 @@ def test_a_whisper_by_path(tmp_path, languages):
 def test_a_ctc_model_by_path(tmp_path):
     recogniser = TransformersRecogniser(save_ctc(tmp_path / "ctc"))
     assert recogniser.transcribe(np.zeros(8000, dtype=np.float32), 16000) == "I"
-    found = Recognisers(words=recogniser).errors(np.zeros(11025, dtype=np.float32), 22050, "I")
+    found = error_rates(np.zeros(11025, dtype=np.float32), 22050, "I", words=recogniser)
     assert found == {"word_error_rate": 0, "character_error_rate": 0}
 
 

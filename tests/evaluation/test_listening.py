@@ -9,9 +9,9 @@ import pytest
 from benchmarks import steps
 from benchmarks.listening import DUAL, MEAN, ONE, table
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation import voice_models as listening
+from gradtts_interp.evaluation import intelligibility as listening
+from gradtts_interp.evaluation.intelligibility import RECOGNISER_RATE_HZ, OpinionScorer, WhisperListener, whisper_folder
 from gradtts_interp.evaluation.run import Record
-from gradtts_interp.evaluation.voice_models import JUDGE_RATE_HZ, OpinionScorer, WhisperListener, whisper_folder
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_whisper_hears_16_khz_and_its_segments_are_joined(tmp_path, monkeypatch)
         WhisperListener(tmp_path)
     (tmp_path / "model.bin").touch()
     heard = WhisperListener(tmp_path).transcribe(np.zeros(22050), 22050)
-    assert heard == f"{JUDGE_RATE_HZ} samples in all."
+    assert heard == f"{RECOGNISER_RATE_HZ} samples in all."
 
 
 def test_opinion_is_of_one_recording_at_16_khz(monkeypatch, capsys):
@@ -77,7 +77,7 @@ def test_opinion_is_of_one_recording_at_16_khz(monkeypatch, capsys):
             return self
 
         def __call__(self, samples):
-            assert samples.shape == (1, JUDGE_RATE_HZ)
+            assert samples.shape == (1, RECOGNISER_RATE_HZ)
             return samples.abs().amax(1) + 1
 
     monkeypatch.setitem(sys.modules, "distillmos", types.SimpleNamespace(ConvTransformerSQAModel=Fake))

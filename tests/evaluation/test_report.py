@@ -12,13 +12,20 @@ from speaking import RATE_HZ, harmonic_tone
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.figures import asked_contour, attention_figure, sweep_figure, utterance_figure
-from gradtts_interp.evaluation.report import Picture, Report, audio_uri, shown_in, shown_row, write_report
+from gradtts_interp.evaluation.report import (
+    asked_contour,
+    shown_in,
+    shown_row,
+    sweep_figure,
+    utterance_figure,
+    write_report,
+)
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.signal import Listener
 from gradtts_interp.evaluation.tables import Column, Table, tabulate
 from gradtts_interp.pitch.contour import Contour
-from gradtts_interp.plots.drawing import save_figure
+from gradtts_interp.plots.attention import attention_figure
+from gradtts_interp.plots.drawing import audio_uri, save_figure
 
 EVIL = "<script>alert('x')</script>\"&"
 VOID = {"meta", "img", "br", "link", "input"}
@@ -66,18 +73,19 @@ def page(signals, tmp_path_factory):
     shown = shown_row(EVIL, EVIL, EVIL, "a.wav", contour=a, pictures=["a.png", "b.png"])
     rows = [{"table": "t", "kind": k, "condition": EVIL, "x": x} for k, x in (("anchor", 0.0), ("condition", 1.0))]
     curves = {"F0": {EVIL: {0.0: [0.1, 0.2], 1.0: [0.9]}}}
-    report = Report(
-        EVIL,
+    path = write_report(
+        folder / "report.html",
+        title=EVIL,
         summary=(EVIL,),
         weak=(EVIL,),
-        facts=((EVIL, EVIL),),
+        facts={EVIL: EVIL},
         tables=(tabulate(Table("t", EVIL, EVIL, (Column("x", EVIL, EVIL, EVIL, EVIL),)), rows),),
-        pictures=(Picture("Sweep", EVIL, sweep_figure(curves)),),
+        pictures=(("Sweep", EVIL, sweep_figure(curves)),),
         examples=shown_in([Record("x", [shown, *rows], 0.0)]),
         failures=((EVIL, EVIL),),
         notes=(EVIL,),
     )
-    return write_report(report, folder / "report.html").read_text(encoding="utf-8"), signals["A"]
+    return path.read_text(encoding="utf-8"), signals["A"]
 
 
 def test_the_page_is_well_formed_and_fetches_nothing(page):
@@ -127,7 +135,7 @@ def test_audio_formats_and_bad_audio():
 
 
 def test_a_report_of_nothing_is_a_page_too(tmp_path):
-    path = write_report(Report("Empty"), tmp_path / "r.html")
+    path = write_report(tmp_path / "r.html", title="Empty")
     assert Page(path.read_text(encoding="utf-8")).tags
 
 

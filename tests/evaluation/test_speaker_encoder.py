@@ -20,8 +20,7 @@ from gradtts_interp.evaluation.speakers import (
     SpeakerSettings,
     cosine_similarity,
 )
-from gradtts_interp.evaluation.voice import tract_length_cm, voice_correlates
-from gradtts_interp.evaluation.voice_models import TransformersClassifier
+from gradtts_interp.evaluation.voice import TransformersClassifier, tract_length_cm, voice_correlates
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "checkpts" / "speaker-demo"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.rendering import Cost
+from gradtts_interp.evaluation.grid_run import cost_of
 from gradtts_interp.evaluation.statistics import diversity, frechet_distance, mean_with_interval, ratio_with_interval
 
 
@@ -43,17 +43,14 @@ def test_one_value_has_no_interval_and_none_is_named():
 
 def test_cost_is_of_the_block_alone():
     device = torch.device("cpu")
-    with Cost(device) as small:
-        time.sleep(0.05)
-    with Cost(device) as large:
-        np.ones(2**25).sum()  # 256 MiB for a moment
-    with Cost(device) as after:
-        pass
-    assert 0.05 <= small.seconds < 2 and after.seconds < small.seconds
-    if small.peak_mib is None:
+    _, small_seconds, small_mib = cost_of(lambda: time.sleep(0.05), device)
+    total, _, large_mib = cost_of(lambda: np.ones(2**25).sum(), device)  # 256 MiB for a moment
+    _, after_seconds, after_mib = cost_of(lambda: None, device)
+    assert total == 2**25 and 0.05 <= small_seconds < 2 and after_seconds < small_seconds
+    if small_mib is None:
         pytest.skip("this system does not tell the peak of a process")
-    assert large.peak_mib - small.peak_mib > 200
-    assert after.peak_mib < large.peak_mib - 200, "an earlier peak does not count"
+    assert large_mib - small_mib > 200
+    assert after_mib < large_mib - 200, "an earlier peak does not count"
 
 
 def test_a_rate_is_pooled_over_totals_and_its_interval_is_of_whole_utterances():

@@ -29,16 +29,16 @@ ROWS = [
 
 def test_means_are_over_what_was_measured_and_anchors_come_first():
     table = tabulate(PLAN, ROWS)
-    assert [(line.name, line.kind, line.n) for line in table.lines] == [
+    assert [(line["name"], line["kind"], line["n"]) for line in table.lines] == [
         ("itself", "anchor", 1),
         ("all", "condition", 2),
         ("score", "condition", 1),
     ]
     assert [c.key for c in table.columns] == ["x", "y"], "a column without any value is left out"
-    x, y = table.lines[1].cells
+    x, y = table.lines[1]["cells"].values()
     assert (x.mean, x.n) == (2.0, 2) and 1.0 <= x.low <= x.high <= 3.0
     assert (y.mean, y.n) == (0.5, 1)
-    assert table.lines[2].cells == (None, None)
+    assert table.lines[2]["cells"] == {"x": None, "y": None}
     assert table.cell("all", "y") == y and table.cell("all", "z") is None is table.cell("none", "x")
     found = json.loads(json.dumps(table.to_dict()))
     assert found["lines"][1]["cells"]["x"]["mean"] == 2.0 and found["lines"][2]["cells"]["x"] is None

@@ -5,7 +5,7 @@ import builtins
 import pytest
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.kaldi import KaldiUtterance, write_kaldi
+from gradtts_interp.evaluation.manifest import write_kaldi
 from gradtts_interp.evaluation.textgrid import (
     TextGrid,
     read_phones,
@@ -163,9 +163,9 @@ def test_a_kaldi_folder(tmp_path):
     for name in "ab":
         (tmp_path / f"{name}.wav").write_bytes(b"RIFF")
     utterances = [
-        KaldiUtterance("b-1", tmp_path / "b.wav", "b", "Zwei  wörter\n hier"),
-        KaldiUtterance("a-1", tmp_path / "a.wav"),
-        KaldiUtterance("B-2", tmp_path / "b.wav", "b", "again"),
+        ("b-1", tmp_path / "b.wav", "b", "Zwei  wörter\n hier"),
+        ("a-1", tmp_path / "a.wav", None, None),
+        ("B-2", tmp_path / "b.wav", "b", "again"),
     ]
     names = [path.name for path in write_kaldi(tmp_path / "k", utterances)]
     assert sorted(names) == ["spk2utt", "text", "utt2spk", "wav.scp"]
@@ -180,10 +180,10 @@ def test_bad_kaldi_lists_are_named(tmp_path):
     wav.write_bytes(b"RIFF")
     for utterances, message in (
         ([], "no utterance"),
-        ([KaldiUtterance("a b", wav)], "id 'a b': expected a name without spaces"),
-        ([KaldiUtterance("a", wav, speaker="")], "speaker ''"),
-        ([KaldiUtterance("a", wav), KaldiUtterance("a", wav)], "given twice"),
-        ([KaldiUtterance("a", tmp_path / "no.wav")], "no such audio file, of utterance 'a'"),
+        ([("a b", wav, None, None)], "id 'a b': expected a name without spaces"),
+        ([("a", wav, "", None)], "speaker ''"),
+        ([("a", wav, None, None)] * 2, "given twice"),
+        ([("a", tmp_path / "no.wav", None, None)], "no such audio file, of utterance 'a'"),
     ):
         with pytest.raises(InputError, match=message):
             write_kaldi(tmp_path / "k", utterances)

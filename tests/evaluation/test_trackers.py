@@ -7,7 +7,7 @@ import pytest
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.trackers import TRACKERS, track_f0
+from gradtts_interp.evaluation.signal import TRACKERS, track_f0
 
 CONFIG = MelConfig()
 RATE = CONFIG.sample_rate_hz

@@ -9,7 +9,7 @@ import pytest
 
 import gradtts_interp
 from gradtts_interp import shares
-from gradtts_interp.plots.notebook import html_of_speech, html_of_style
+from gradtts_interp.plots.speech import html_of_speech, html_of_style
 from gradtts_interp.styles import Style
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "docs" / "notebooks").glob("*.ipynb"))

@@ -9,7 +9,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.noise import NoiseTuning
 from gradtts_interp.interpolation.noise.settings import TuningTrace
-from gradtts_interp.plots.tuning import plot_tuning
+from gradtts_interp.plots.attention import plot_tuning
 
 
 @pytest.fixture(scope="module")
