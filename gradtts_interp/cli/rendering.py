@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from gradtts_interp.audio import write_wav
-from gradtts_interp.cli.pitch_flags import copy_report, pitch_report
+from gradtts_interp.cli.flags import copy_report, pitch_report
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.blend import SMALLEST_RANGE_CENTS, RealisedShare, realised_f0_share
 from gradtts_interp.files import atomic_path, write_json
