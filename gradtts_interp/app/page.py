@@ -28,17 +28,9 @@ CURVES = {
     "all B": "0:1,1:1",
 }
 WAYS = {"over time": "time", "pitch of one, voice of the other": "frequency", "the same mix everywhere": "mix"}
-CURVE_EDITOR = """
-<svg viewBox="-44 -10 660 196" style="width:100%; touch-action:none; user-select:none" role="img"
-     aria-label="share of B over time: drag points, click to add one, double click to remove one">
-  <rect x="0" y="0" width="600" height="150" fill="#8881" stroke="#8888"/>
-  <g font-size="13" fill="currentColor"><text x="-8" y="5" text-anchor="end">1 (B)</text>
-  <text x="-8" y="153" text-anchor="end">0 (A)</text><text x="0" y="172">start</text>
-  <text x="600" y="172" text-anchor="end">end of the sentence</text>
-  <text x="300" y="172" text-anchor="middle">drag · click adds · double click removes</text></g>
-  <g class="points"></g>
-</svg>"""
-HEAD = f"<script>{(Path(__file__).parent / 'curve.js').read_text(encoding='utf-8')}</script>"
+HERE = Path(__file__).parent
+CURVE_EDITOR = (HERE / "curve.svg").read_text(encoding="utf-8")
+HEAD = f"<script>{(HERE / 'curve.js').read_text(encoding='utf-8')}</script>"
 
 
 def build(renderer: FormRenderer) -> gr.Blocks:

@@ -150,7 +150,7 @@ def _style_of(choice: StyleChoice, letter: str, pipeline: GradTTSInterpPipeline)
 
 
 def _blend_of(form: Form) -> dict[str, Any]:
-    """The fields that describe the share, named as in :func:`~gradtts_interp.cli.blend_flags.share_of`."""
+    """The fields that describe the share, named as in :func:`~gradtts_interp.cli.flags.share_of`."""
     bands, own = "".join(form.bands.split()) or None, {"share": form.dimensions.split() or None}
     if form.mode == "time":
         return {"curve": "".join(form.curve.split()), "bands": bands, **own}

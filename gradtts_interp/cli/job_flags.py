@@ -13,16 +13,7 @@ from pathlib import Path
 import torch
 
 import gradtts_interp
-from gradtts_interp.cli.flags import (
-    SHARE_FLAGS,
-    blend_conflicts,
-    copied_recording,
-    copying_conflicts,
-    mode_of,
-    pitch_request,
-    share_of,
-    split_words,
-)
+from gradtts_interp.cli import flags
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import read_text
@@ -57,15 +48,15 @@ def job_of(args: argparse.Namespace, command_line: str) -> Job:
         InputError: Flags contradict each other, or something they name cannot be used.
     """
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
-    words, shifts = split_words(args.words)
+    words, shifts = flags.split_words(args.words)
     args = argparse.Namespace(**{**vars(args), "words": words})
     check_flags(args)
     lines = [Sentence(i, i + 1, t) for i, t in enumerate(args.text)] if args.text else read_lines(args.file)
-    mode = mode_of(args)
-    share = share_of(mode, **{name: getattr(args, name) for name in SHARE_FLAGS})
+    mode = flags.mode_of(args)
+    share = flags.share_of(mode, **{name: getattr(args, name) for name in flags.SHARE_FLAGS})
     mechanisms = require_mechanisms(args.mechanism)
     noise_tuning = parse_tuning(args.noise) if args.noise else None
-    pitch = pitch_request(args.pitch_file, shifts)
+    pitch = flags.pitch_request(args.pitch_file, shifts)
     out = Path(args.out)
     require_writable(out)
     pipeline, checkpoint = load_pipeline(args)
@@ -85,7 +76,7 @@ def job_of(args: argparse.Namespace, command_line: str) -> Job:
         sampling=SamplingOptions(steps, solver, args.guidance, args.temperature, args.length_scale),
         seed=args.seed,
         pitch=pitch,
-        prosody=copied_recording(args, pipeline),
+        prosody=flags.copied_recording(args, pipeline),
         prosody_weight=getattr(args, "copy_weight", 1.0),
         attention=MapOptions() if args.attention else False,
         lines=tuple(lines),
@@ -138,7 +129,7 @@ def check_flags(args: argparse.Namespace) -> None:
     """Raise an error for flags that contradict each other."""
     has_a = args.speaker is not None or args.reference is not None
     has_b = args.speaker2 is not None or args.reference2 is not None
-    mode = mode_of(args)
+    mode = flags.mode_of(args)
     wrong = {
         "-f/--file and --text: give one of them": bool(args.file) == bool(args.text),
         "-s/--speaker and --reference: both name style A; give one": args.speaker is not None and args.reference,
@@ -148,8 +139,8 @@ def check_flags(args: argparse.Namespace) -> None:
         "--emotion2: it belongs to a speaker; give -s2/--speaker2 as well": args.emotion2 and args.speaker2 is None,
         f"--mode {mode}: it needs two styles; give -s2/--speaker2 or --reference2": mode != "none" and not has_b,
         "--mode none: it speaks style A alone; leave style B out": mode == "none" and has_b,
-        **blend_conflicts(args, mode),
-        **copying_conflicts(args),
+        **flags.blend_conflicts(args, mode),
+        **flags.copying_conflicts(args),
         "--mechanism: it needs two styles": args.mechanism and not has_b,
         "--noise: it needs two styles": args.noise and not has_b,
         "--offer open: it needs two styles": args.offer == OPEN and not has_b,

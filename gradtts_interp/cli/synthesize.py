@@ -10,19 +10,7 @@ import sys
 import torch
 
 from gradtts_interp.acceleration import COMPILE_MODES
-from gradtts_interp.cli.flags import (
-    add_asking,
-    add_blend_arguments,
-    add_checkpoint,
-    add_copying,
-    add_sampler,
-    add_styles,
-    add_writing,
-    aligned,
-    count,
-    not_negative,
-    positive,
-)
+from gradtts_interp.cli import flags
 from gradtts_interp.cli.job_flags import job_of
 from gradtts_interp.cli.rendering import Outcome, render_lines
 from gradtts_interp.interpolation.mechanisms import BY_SHARE, MECHANISMS, OFFERS
@@ -36,7 +24,7 @@ USAGE = "%(prog)s -f FILE [-s A -s2 B] [options]; --help lists them"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of the main job on a parser."""
     add_speaking_arguments(parser)
-    add_copying(parser.add_argument_group("a recording whose prosody is copied"))
+    flags.add_copying(parser.add_argument_group("a recording whose prosody is copied"))
     _add_files(parser.add_argument_group("what is written of each sentence"))
 
 
@@ -47,16 +35,16 @@ def add_speaking_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("what to say").add_argument
     add("-f", "--file", metavar="FILE", help="text file, UTF-8, one sentence per line; # starts a comment")
     add("--text", action="append", metavar="TEXT", help="a sentence, instead of a file; repeatable")
-    add_styles(parser.add_argument_group("styles"))
+    flags.add_styles(parser.add_argument_group("styles"))
     _add_blend(parser.add_argument_group("how to move from A to B"))
     _add_sampling(parser.add_argument_group("sampling"))
-    add_checkpoint(parser.add_argument_group("model"))
+    flags.add_checkpoint(parser.add_argument_group("model"))
     _add_output(parser.add_argument_group("output and machine"))
 
 
 def _add_blend(group: argparse._ArgumentGroup) -> None:
-    add_blend_arguments(group)
-    add_asking(group)
+    flags.add_blend_arguments(group)
+    flags.add_asking(group)
     group.add_argument(
         "--offer",
         choices=OFFERS,
@@ -83,14 +71,14 @@ def _add_blend(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_sampling(group: argparse._ArgumentGroup) -> None:
-    add_sampler(group)
+    flags.add_sampler(group)
     add, usual = group.add_argument, SamplingOptions
     text = "strength of classifier-free guidance towards the styles; 0 is off (default: %(default)s)"
-    add("--guidance", type=not_negative, default=usual.guidance, metavar="G", help=text)
+    add("--guidance", type=flags.not_negative, default=usual.guidance, metavar="G", help=text)
     text = "divides the initial noise, above 0 (default: %(default)s)"
-    add("--temperature", type=positive, default=usual.temperature, metavar="X", help=text)
+    add("--temperature", type=flags.positive, default=usual.temperature, metavar="X", help=text)
     text = "factor on durations; above 1 is slower (default: %(default)s)"
-    add("--length-scale", type=positive, default=usual.length_scale, metavar="X", help=text)
+    add("--length-scale", type=flags.positive, default=usual.length_scale, metavar="X", help=text)
 
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
@@ -103,19 +91,19 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         f"compile for each length anew (default: not; without a mode: {COMPILE_MODES[0]})"
     )
     add("--compile", nargs="?", const=COMPILE_MODES[0], choices=COMPILE_MODES, help=text)
-    add("--threads", type=count, metavar="N", help="CPU threads (default: torch's choice)")
+    add("--threads", type=flags.count, metavar="N", help="CPU threads (default: torch's choice)")
     add("--json", action="store_true", help="print a machine-readable summary instead of a table")
 
 
 def _add_files(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add_writing(group)
-    add("--batch-size", type=count, metavar="N", help="sentences rendered at once (default: 1 on a CPU, else 8)")
+    flags.add_writing(group)
+    add("--batch-size", type=flags.count, metavar="N", help="sentences rendered at once (default: 1 on a CPU, else 8)")
     text = (
         "render each sentence from so many noises, of seeds in a row, into sample_0_draw_0.wav and so on, and show "
         "whose pitch each has (default: %(default)s)"
     )
-    add("--draws", type=count, default=1, metavar="N", help=text)
+    add("--draws", type=flags.count, default=1, metavar="N", help=text)
     text = "no .png, and no plain A and B to compare with: three times as fast"
     add("--no-plots", action="store_true", help=text)
     text = (
@@ -161,7 +149,7 @@ def _print_table(outcomes: list[Outcome]) -> None:
             seconds, rtf = (f"{outcome.report[name]:.2f}" for name in ("seconds", "rtf"))
             rows.append((outcome.files["wav"].name, seconds, rtf, moved, str(outcome.files["wav"])))
     if len(rows) > 1:
-        print(aligned(rows))
+        print(flags.aligned(rows))
 
 
 def _print_draws(outcomes: list[Outcome]) -> None:

@@ -14,31 +14,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.blend import (
-    RealisedShare,
-    control_error,
-    lag_ms,
-    leakage,
-    linearity,
-    monotonicity,
-    realised_energy_share,
-    realised_envelope_share,
-    realised_f0_share,
-    seam,
-    selectivity,
-)
-from gradtts_interp.evaluation.contours import (
-    Alignment,
-    Phone,
-    align_dtw,
-    align_frames,
-    align_phones,
-    contour_errors,
-    duration_errors,
-    f0_errors,
-    require_same_phones,
-    spoken_phones,
-)
+from gradtts_interp.evaluation import blend as of_blend
+from gradtts_interp.evaluation import contours
 from gradtts_interp.evaluation.signal import Signal
 from gradtts_interp.evaluation.speakers import cosine_similarity
 from gradtts_interp.evaluation.spectrum import envelope_distance, mel_cepstral_distortion, speech_frames
@@ -52,13 +29,13 @@ ALIGNMENTS = ("auto", "none", "phones", "dtw")
 SHARES = ("f0", "energy", "envelope")
 
 
-def realised_shares(a: Signal, b: Signal, blend: Signal) -> dict[str, RealisedShare]:
+def realised_shares(a: Signal, b: Signal, blend: Signal) -> dict[str, of_blend.RealisedShare]:
     """Realised share of B in F0, level and envelope, frame by frame."""
     voiced = a.contour.voiced & b.contour.voiced & blend.contour.voiced
     return {
-        "f0": realised_f0_share(a.contour, b.contour, blend.contour),
-        "energy": realised_energy_share(a.contour, b.contour, blend.contour),
-        "envelope": realised_envelope_share(a.envelope, b.envelope, blend.envelope, voiced),
+        "f0": of_blend.realised_f0_share(a.contour, b.contour, blend.contour),
+        "energy": of_blend.realised_energy_share(a.contour, b.contour, blend.contour),
+        "envelope": of_blend.realised_envelope_share(a.envelope, b.envelope, blend.envelope, voiced),
     }
 
 
@@ -74,7 +51,9 @@ def voicing_kept(a: Signal, b: Signal, blend: Signal) -> float | None:
     return float(blend.contour.voiced[both].mean()) if both.any() else None
 
 
-def mean_or_none(share: RealisedShare, part: slice = slice(None), *, fewest: int = FEWEST_FRAMES) -> float | None:
+def mean_or_none(
+    share: of_blend.RealisedShare, part: slice = slice(None), *, fewest: int = FEWEST_FRAMES
+) -> float | None:
     """Mean of a realised share, None where fewer frames were measured."""
     return share.mean(part) if int(share.measured[part].sum()) >= fewest else None
 
@@ -91,12 +70,12 @@ def following(a: Signal, b: Signal, blend: Signal, wanted: NDArray[Any]) -> dict
     """How well a blend over time follows the share (T,) that was asked for."""
     shares = realised_shares(a, b, blend)
     found: dict[str, float | None] = {
-        f"{name}_control_error": control_error(share, wanted) for name, share in shares.items()
+        f"{name}_control_error": of_blend.control_error(share, wanted) for name, share in shares.items()
     }
     found["voicing_kept"] = voicing_kept(a, b, blend)
-    found["lag_ms"] = lag_ms(shares["f0"], wanted, a.contour.frame_rate_hz)
-    found["leakage"] = leakage(a.mel, b.mel, blend.mel, wanted)
-    found["seam"] = seam(a.mel, b.mel, blend.mel, transition(wanted))
+    found["lag_ms"] = of_blend.lag_ms(shares["f0"], wanted, a.contour.frame_rate_hz)
+    found["leakage"] = of_blend.leakage(a.mel, b.mel, blend.mel, wanted)
+    found["seam"] = of_blend.seam(a.mel, b.mel, blend.mel, transition(wanted))
     return found
 
 
@@ -122,8 +101,8 @@ def sweep(name: str, points: Mapping[float, float | None]) -> dict[str, float]:
     weights, shares = np.array(list(points)), np.array(list(points.values()), dtype=np.float64)
     return {
         f"{name}_sweep_error": float(np.sqrt(np.square(shares - weights).mean())),
-        f"{name}_monotonicity": monotonicity(weights, shares),
-        f"{name}_linearity": linearity(weights, shares),
+        f"{name}_monotonicity": of_blend.monotonicity(weights, shares),
+        f"{name}_linearity": of_blend.linearity(weights, shares),
     }
 
 
@@ -131,8 +110,8 @@ def selective(a: Signal, b: Signal, blend: Signal) -> dict[str, float | None]:
     """How much of A's pitch and of B's voice a blend has."""
     shares = mean_shares(a, b, blend)
     f0, envelope = shares["f0_share"], shares["envelope_share"]
-    unwanted = None if f0 is None or envelope is None else selectivity(1 - f0, 1 - envelope)
-    to_a, to_b = f0_errors(a.contour, blend.contour), f0_errors(b.contour, blend.contour)
+    unwanted = None if f0 is None or envelope is None else of_blend.selectivity(1 - f0, 1 - envelope)
+    to_a, to_b = contours.f0_errors(a.contour, blend.contour), contours.f0_errors(b.contour, blend.contour)
     return {
         "f0_rms_to_a": to_a["f0_rms_cents"],
         "f0_coverage": to_a["coverage"],
@@ -148,16 +127,16 @@ def selective(a: Signal, b: Signal, blend: Signal) -> dict[str, float | None]:
 
 def distances(reference: Signal, other: Signal) -> dict[str, Any]:
     """Every measure of something against a reference on the same frames; one frame more or less is cut."""
-    return _along(reference, other, align_frames(reference.frames, other.frames))
+    return _along(reference, other, contours.align_frames(reference.frames, other.frames))
 
 
 def warped_distances(reference: Signal, other: Signal) -> dict[str, Any]:
     """Every measure of something of other timing, aligned by exact dynamic time warping of mel-cepstra."""
-    return _along(reference, other, align_dtw(reference.cepstrum[1:], other.cepstrum[1:]))
+    return _along(reference, other, contours.align_dtw(reference.cepstrum[1:], other.cepstrum[1:]))
 
 
 def aligned_distances(
-    reference: Signal, other: Signal, *, align: str, phones: Sequence[Sequence[Phone]]
+    reference: Signal, other: Signal, *, align: str, phones: Sequence[Sequence[contours.Phone]]
 ) -> tuple[dict[str, Any], str]:
     """Every measure of a synthesis against its reference.
 
@@ -182,20 +161,20 @@ def aligned_distances(
     if align == "phones":
         rate_hz = reference.contour.frame_rate_hz
         frames = {"reference_frames": reference.frames, "other_frames": other.frames}
-        found = _along(reference, other, align_phones(phones[0], phones[1], frame_rate_hz=rate_hz, **frames))
+        found = _along(reference, other, contours.align_phones(phones[0], phones[1], frame_rate_hz=rate_hz, **frames))
     else:
         found = distances(reference, other) if align == "none" else warped_distances(reference, other)
     if known:
-        spoken = [spoken_phones(times) for times in phones]
-        require_same_phones(*spoken)
-        found |= duration_errors(*([end - start for _, start, end in times] for times in spoken))
+        spoken = [contours.spoken_phones(times) for times in phones]
+        contours.require_same_phones(*spoken)
+        found |= contours.duration_errors(*([end - start for _, start, end in times] for times in spoken))
     return found, align
 
 
-def _along(reference: Signal, other: Signal, alignment: Alignment) -> dict[str, Any]:
+def _along(reference: Signal, other: Signal, alignment: contours.Alignment) -> dict[str, Any]:
     """Measures of the frames of a reference against those of another that an alignment pairs."""
     reference, other = reference.at(alignment[0]), other.at(alignment[1])
-    found = contour_errors(reference.contour, other.contour)
+    found = contours.contour_errors(reference.contour, other.contour)
     sounding = speech_frames(reference.contour) | speech_frames(other.contour)
     found["mcd_db"] = mel_cepstral_distortion(reference.cepstrum, other.cepstrum, sounding)
     voiced = reference.contour.voiced & other.contour.voiced

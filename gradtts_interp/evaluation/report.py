@@ -22,23 +22,7 @@ from gradtts_interp.evaluation.statistics import mean_with_interval
 from gradtts_interp.evaluation.tables import number
 from gradtts_interp.files import write_text
 from gradtts_interp.pitch.contour import Contour, f0_statistics
-from gradtts_interp.plots.drawing import (
-    BLACK,
-    BLUE,
-    DB_PER_NAT,
-    DYNAMIC_RANGE_DB,
-    GREEN,
-    NORMAL,
-    PIXELS_PER_INCH,
-    SMALL,
-    VERMILION,
-    audio_uri,
-    centres_seconds,
-    draw_plane,
-    picture_uri,
-    scale_f0,
-    scale_share,
-)
+from gradtts_interp.plots import drawing
 
 TEMPLATE = Path(__file__).with_name("report.html")
 SHOWN = "shown"
@@ -112,19 +96,19 @@ def write_report(path: str | Path, *, audio_format: str = "flac", **page: Any) -
 
     def sound(wav: str) -> str:
         samples = read_audio(path.parent / wav, AUDIO_RATE_HZ).numpy()
-        return audio_uri(samples, AUDIO_RATE_HZ, audio_format=audio_format)
+        return drawing.audio_uri(samples, AUDIO_RATE_HZ, audio_format=audio_format)
 
     def image(png: str) -> str:
         return f"data:image/png;base64,{base64.b64encode((path.parent / png).read_bytes()).decode('ascii')}"
 
-    shown = {**NOTHING, **page, "picture_uri": picture_uri, "sound": sound, "image": image}
+    shown = {**NOTHING, **page, "picture_uri": drawing.picture_uri, "sound": sound, "image": image}
     write_text(path, _template().render(shown))
     return path
 
 
 # -- pictures: contours with phones, mels with the share map, curves of a sweep ---------------------------------------
 
-COLOURS = (BLUE, VERMILION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#8A6D00", BLACK)
+COLOURS = (drawing.BLUE, drawing.VERMILION, drawing.GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#8A6D00", drawing.BLACK)
 DASHES: tuple[Any, ...] = ("-", (0, (4, 2)), (0, (1, 1.5)))
 """More curves than colours are told apart by their dashes."""
 ASKED = "asked for"
@@ -132,10 +116,10 @@ _DASHED = {"color": "0.25", "linestyle": (0, (4, 2)), "linewidth": 1.8, "zorder"
 STYLES: dict[str, dict[str, Any]] = {
     ASKED: _DASHED,
     "reference": _DASHED,
-    "blend": {"color": BLACK, "linewidth": 2.4, "zorder": 4},
-    "synthesis": {"color": VERMILION, "linewidth": 2.0, "zorder": 4},
-    "A": {"color": BLUE, "linewidth": 1.5, "zorder": 3},
-    "B": {"color": VERMILION, "linewidth": 1.5, "zorder": 3},
+    "blend": {"color": drawing.BLACK, "linewidth": 2.4, "zorder": 4},
+    "synthesis": {"color": drawing.VERMILION, "linewidth": 2.0, "zorder": 4},
+    "A": {"color": drawing.BLUE, "linewidth": 1.5, "zorder": 3},
+    "B": {"color": drawing.VERMILION, "linewidth": 1.5, "zorder": 3},
 }
 WIDTH_INCHES = 11.0
 SHORTEST_NAMED_SECONDS = 0.03
@@ -184,7 +168,7 @@ def utterance_figure(
     contours = {role: signal.contour for role, signal in signals.items()} | ({} if asked is None else {ASKED: asked})
     count = len(signals) + (share is not None)
     heights = [2.8, 1.6, *([1.75] * count)]
-    figure = Figure(figsize=(WIDTH_INCHES, sum(heights) + 0.6), dpi=PIXELS_PER_INCH, layout="constrained")
+    figure = Figure(figsize=(WIDTH_INCHES, sum(heights) + 0.6), dpi=drawing.PIXELS_PER_INCH, layout="constrained")
     rows = figure.subplots(len(heights), 1, height_ratios=heights, sharex=True)
     _draw_contours(rows[0], rows[1], contours, config)
     for name, start, end in phones:
@@ -195,30 +179,33 @@ def utterance_figure(
             style = {"ha": "center", "va": "bottom", "fontsize": 7, "color": "0.3", "parse_math": False}
             rows[0].annotate(name.rstrip("012"), ((start + end) / 2, 1.0), **place, **style)
     top = max(float(signal.mel.max()) for signal in signals.values())
-    planes = {role: ((s.mel - top) * DB_PER_NAT, "magma", (-DYNAMIC_RANGE_DB, 0.0)) for role, s in signals.items()}
+    planes = {
+        role: ((s.mel - top) * drawing.DB_PER_NAT, "magma", (-drawing.DYNAMIC_RANGE_DB, 0.0))
+        for role, s in signals.items()
+    }
     if share is not None:
         planes["share of B that was asked for"] = share, "cividis", (0.0, 1.0)
     for axes, (title, (plane, colours, limits)) in zip(rows[2:], planes.items(), strict=True):
-        image = draw_plane(axes, plane, config, colours, limits)
-        axes.set_title(title, fontsize=NORMAL, loc="left", parse_math=False)
-        figure.colorbar(image, ax=axes, pad=0.01, aspect=12).ax.tick_params(labelsize=SMALL)
+        image = drawing.draw_plane(axes, plane, config, colours, limits)
+        axes.set_title(title, fontsize=drawing.NORMAL, loc="left", parse_math=False)
+        figure.colorbar(image, ax=axes, pad=0.01, aspect=12).ax.tick_params(labelsize=drawing.SMALL)
     for axes in rows:
-        axes.tick_params(labelsize=SMALL)
-        axes.yaxis.label.set_size(SMALL)
+        axes.tick_params(labelsize=drawing.SMALL)
+        axes.yaxis.label.set_size(drawing.SMALL)
     rows[0].set_xlim(0, max(map(len, contours.values())) / config.frame_rate_hz)
-    rows[-1].set_xlabel("Time (s)", fontsize=NORMAL)
+    rows[-1].set_xlabel("Time (s)", fontsize=drawing.NORMAL)
     return figure
 
 
 def _draw_contours(f0_axes: Axes, level_axes: Axes, contours: Mapping[str, Contour], config: MelConfig) -> None:
     """F0, with gaps where it is unvoiced, and level."""
     for role, contour in contours.items():
-        times = centres_seconds(len(contour), config)
+        times = drawing.centres_seconds(len(contour), config)
         f0_axes.plot(times, np.where(contour.voiced, contour.f0_hz, np.nan), label=role, **STYLES[role])
         level_axes.plot(times, contour.energy_db, **STYLES[role])
-    scale_f0(f0_axes, np.concatenate([contour.f0_hz[contour.voiced] for contour in contours.values()]))
+    drawing.scale_f0(f0_axes, np.concatenate([contour.f0_hz[contour.voiced] for contour in contours.values()]))
     f0_axes.set_ylabel("F0 (Hz)")
-    f0_axes.legend(loc="lower left", bbox_to_anchor=(0, 1.09), ncols=5, frameon=False, fontsize=SMALL)
+    f0_axes.legend(loc="lower left", bbox_to_anchor=(0, 1.09), ncols=5, frameon=False, fontsize=drawing.SMALL)
     level_axes.set_ylabel("Level (dB)")
     level_axes.grid(True, axis="y", color="0.9", linewidth=0.8)
 
@@ -236,7 +223,7 @@ def sweep_figure(curves: Curves) -> Figure:
     Returns:
         The figure; the dotted diagonal is what was asked for.
     """
-    figure = Figure(figsize=(WIDTH_INCHES, 4.4), dpi=PIXELS_PER_INCH, layout="constrained")
+    figure = Figure(figsize=(WIDTH_INCHES, 4.4), dpi=drawing.PIXELS_PER_INCH, layout="constrained")
     panels = figure.subplots(1, max(1, len(curves)), sharey=True, squeeze=False)[0]
     names = list(dict.fromkeys(name for lines in curves.values() for name in lines))
     for axes, (measure, lines) in zip(panels, curves.items(), strict=False):
@@ -244,15 +231,15 @@ def sweep_figure(curves: Curves) -> Figure:
         for name, points in lines.items():
             turn, colour = divmod(names.index(name), len(COLOURS))
             _draw_curve(axes, name, points, COLOURS[colour], DASHES[turn % len(DASHES)])
-        axes.set_title(measure, fontsize=NORMAL, loc="left")
-        axes.set_xlabel("weight asked for", fontsize=NORMAL)
-        scale_share(axes, "")
+        axes.set_title(measure, fontsize=drawing.NORMAL, loc="left")
+        axes.set_xlabel("weight asked for", fontsize=drawing.NORMAL)
+        drawing.scale_share(axes, "")
         axes.set_ylim(-0.3, 1.3)
         axes.set_xlim(-0.02, 1.02)
-        axes.tick_params(labelsize=SMALL)
-    panels[0].set_ylabel("realised share of B", fontsize=NORMAL)
+        axes.tick_params(labelsize=drawing.SMALL)
+    panels[0].set_ylabel("realised share of B", fontsize=drawing.NORMAL)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=SMALL)
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=drawing.SMALL)
     return figure
 
 

@@ -114,7 +114,10 @@ class Listener:
         try:
             limits = {"floor_hz": self.floor_hz, "ceiling_hz": self.ceiling_hz}
             contour = track_f0(samples, self.mel, self.tracker, **limits)
-            contour, found = _with_chance_voicing_removed(contour)
+            found = int(contour.voiced.sum())
+            if 0 < found < FEWEST_VOICED_FRAMES:
+                voiced = np.zeros_like(contour.voiced)
+                contour = replace(contour, f0_hz=fill_unvoiced(contour.f0_hz, voiced), voiced=voiced)
             envelope = log_envelope(samples, contour, self.mel)
             cepstrum = mel_cepstrum(samples, contour, self.mel)
             if mel is None:
@@ -154,15 +157,6 @@ class Listener:
             return self.encoder.embed(samples, self.mel.sample_rate_hz)
         except InputError:
             return None
-
-
-def _with_chance_voicing_removed(contour: Contour) -> tuple[Contour, int]:
-    """The contour, unvoiced where too few frames are voiced, and how many a tracker found."""
-    found = int(contour.voiced.sum())
-    if 0 < found < FEWEST_VOICED_FRAMES:
-        voiced = np.zeros_like(contour.voiced)
-        contour = replace(contour, f0_hz=fill_unvoiced(contour.f0_hz, voiced), voiced=voiced)
-    return contour, found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,6 @@ recordings of one voice agree whatever their pitch.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,15 +16,13 @@ import numpy as np
 import torch
 import torchaudio
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from gradtts_interp.audio import log_mel, require_speech
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
-from gradtts_interp.files import atomic_path, read_json, require_same_shapes, write_text
+from gradtts_interp.files import read_json, read_safetensors, require_same_shapes, write_json, write_safetensors
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -58,14 +55,10 @@ class SpeakerSettings:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SpeakerSettings:
-        """Read what :meth:`to_dict` wrote."""
+        """Read plain values, as ``asdict`` gives them."""
         given = dict(values)
         given["mel"] = MelConfig(**given["mel"])
         return cls(**{**given, "voices": tuple(given["voices"]), "bases": tuple(given["bases"])})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -179,10 +172,7 @@ class SpeakerEncoder:
             net = SpeakerNet(SpeakerSettings.from_dict(values))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"{folder / CONFIG}: {error!r}; expected settings of a speaker encoder") from error
-        try:
-            state = load_file(folder / WEIGHTS)
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(f"{folder / WEIGHTS} cannot be read: {error}") from error
+        state = read_safetensors(folder / WEIGHTS)
         require_same_shapes(state, net.state_dict(), source=folder / WEIGHTS, owner="speaker encoder")
         net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
         return cls(net)
@@ -191,9 +181,8 @@ class SpeakerEncoder:
         """Write settings and half-precision weights; each file appears whole or not at all."""
         folder = Path(folder)
         state = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in self.net.state_dict().items()}
-        with atomic_path(folder / WEIGHTS) as temporary:
-            save_file(state, temporary)
-        write_text(folder / CONFIG, json.dumps(self.settings.to_dict(), indent=1))
+        write_safetensors(folder / WEIGHTS, state)
+        write_json(folder / CONFIG, asdict(self.settings))
 
     @torch.no_grad()
     def embed(self, audio: NDArray | Tensor, sample_rate_hz: int) -> NDArray[np.float32]:

@@ -47,7 +47,7 @@ def power_envelope(audio: NDArray, contour: Contour, config: MelConfig) -> NDArr
     return pyworld.cheaptrick(samples, f0, times, config.sample_rate_hz)
 
 
-def log_envelope(audio: NDArray, contour: Contour, config: MelConfig, *, bands: int = BANDS) -> NDArray[np.float64]:
+def log_envelope(audio: NDArray, contour: Contour, config: MelConfig) -> NDArray[np.float64]:
     """Smooth spectral envelope per mel frame, without its level.
 
     WORLD's CheapTrick removes the harmonics, a mel filter bank groups the bins, and each frame's mean is subtracted.
@@ -56,16 +56,15 @@ def log_envelope(audio: NDArray, contour: Contour, config: MelConfig, *, bands: 
         audio: Samples (N,).
         contour: Its contour (T,), which CheapTrick needs.
         config: Mel contract, which gives the frame grid.
-        bands: Mel bands (D).
 
     Returns:
-        (D, T) in dB, zero mean per frame.
+        (D, T) in dB with D = 40 mel bands, zero mean per frame.
 
     Source: Morise 2015, CheapTrick.
     """
     power = power_envelope(audio, contour, config)
     n_fft = 2 * (power.shape[1] - 1)
-    filters = librosa.filters.mel(sr=config.sample_rate_hz, n_fft=n_fft, n_mels=bands, fmax=config.fmax_hz)
+    filters = librosa.filters.mel(sr=config.sample_rate_hz, n_fft=n_fft, n_mels=BANDS, fmax=config.fmax_hz)
     log_power = DB_PER_NEPER * np.log(np.maximum(power @ filters.T, TINIEST_POWER)).T
     log_power = np.maximum(log_power, log_power.max(0, keepdims=True) - RANGE_DB)
     return log_power - log_power.mean(0, keepdims=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,11 +51,7 @@ def mean_with_interval(values: Sequence[float], *, seed: int = 0) -> Interval:
     array = np.asarray(values, dtype=np.float64)
     if array.size == 0 or not np.isfinite(array).all():
         raise InputError(f"mean of {array.size} values: expected at least one, all finite")
-    mean = float(array.mean())
-    if array.size < 2 or np.ptp(array) == 0:
-        return Interval(mean, mean, mean, array.size)
-    found = bootstrap((array,), np.mean, method="percentile", rng=np.random.default_rng(seed)).confidence_interval
-    return Interval(mean, float(found.low), float(found.high), array.size)
+    return _with_interval(np.mean, array, seed=seed)
 
 
 def ratio_with_interval(counts: Sequence[float], totals: Sequence[float], *, seed: int = 0) -> Interval:
@@ -76,16 +72,17 @@ def ratio_with_interval(counts: Sequence[float], totals: Sequence[float], *, see
     part, whole = np.asarray(counts, dtype=np.float64), np.asarray(totals, dtype=np.float64)
     if part.size == 0 or part.shape != whole.shape or not (whole > 0).all():
         raise InputError(f"{part.size} counts of {whole.size} totals: expected as many, at least one, totals > 0")
-    rate = float(part.sum() / whole.sum())
-    if part.size < 2:
-        return Interval(rate, rate, rate, part.size)
+    return _with_interval(lambda part, whole, axis: part.sum(axis) / whole.sum(axis), part, whole, seed=seed)
 
-    def pooled(part: np.ndarray, whole: np.ndarray, axis: int) -> np.ndarray:
-        return part.sum(axis) / whole.sum(axis)
 
-    source = np.random.default_rng(seed)
-    found = bootstrap((part, whole), pooled, paired=True, method="percentile", rng=source).confidence_interval
-    return Interval(rate, float(found.low), float(found.high), part.size)
+def _with_interval(statistic: Callable[..., Any], *data: NDArray[np.float64], seed: int) -> Interval:
+    """A statistic of values of the same utterances with its bootstrap interval, which is empty where all are alike."""
+    value, count = float(statistic(*data, axis=0)), data[0].size
+    if count < 2 or all(np.ptp(values) == 0 for values in data):
+        return Interval(value, value, value, count)
+    random = np.random.default_rng(seed)
+    found = bootstrap(data, statistic, paired=True, method="percentile", rng=random).confidence_interval
+    return Interval(value, float(found.low), float(found.high), count)
 
 
 def frechet_distance(reference: NDArray[Any], other: NDArray[Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Rows of measures become tables: a line for each condition, a column for each measure, means with intervals.
 
-What the measures are, what is wanted of each, and in which tables it stands, is listed in ``measures.csv``.
+What the measures are, what is wanted of each, and in which tables it stands, is listed in ``measures.csv``; the tables,
+in ``tables.csv``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from gradtts_interp.evaluation.grid import FREQUENCY, MIX, REFERENCE, TIME
 from gradtts_interp.evaluation.run import plain
 from gradtts_interp.evaluation.statistics import Interval, mean_with_interval
 from gradtts_interp.files import atomic_path, write_text
@@ -153,51 +153,18 @@ def write_csv(path: str | Path, rows: Sequence[Row]) -> None:
 SHARE_NAMES = {"f0": "F0", "energy": "level", "envelope": "envelope"}
 FILES, BLEND, VOICE = "files", "blend", "voice"
 
-_TITLES = {
-    MIX: (
-        "The same share everywhere",
-        "A constant share of B, swept from 0 to 1. Realised shares are projections on the way from A to B, of "
-        "renderings with the same durations and the same noise; at weight 0.5 a share of 0.5 is wanted.",
-    ),
-    TIME: (
-        "From A to B along the sentence",
-        "A ramp from 20 % to 80 % of the sentence, or a step in the middle (hard half split). The realised share of "
-        "each frame should follow the one asked for.",
-    ),
-    FREQUENCY: (
-        "Pitch of A, voice of B",
-        "F0 should be A's and everything else B's. The WORLD swap renders B and replaces its F0 by A's: the classical "
-        "answer.",
-    ),
-    REFERENCE: (
-        "Every measure for known cases",
-        "What the measures say when the answer is known: A against itself, through the vocoder (the floor of any "
-        "synthesis), with other noise, with its pitch shifted by WORLD, against another sentence of the same voice "
-        "(the ceiling), and against B (the range).",
-    ),
-    FILES: (
-        "Against the reference",
-        "Every measure of the synthesis, and of known cases: the reference with itself, through the vocoder (the "
-        "floor), another utterance of the speaker (the ceiling for unrelated speech) and another speaker (the range).",
-    ),
-    BLEND: (
-        "The blend between A and B",
-        "Realised shares are projections on the way from A to B; the three files share durations and noise.",
-    ),
-    VOICE: (
-        "Voices",
-        "What each recording's voice sounds like. These are measures of sound: none identifies a person.",
-    ),
-}
+
+def _read_list(name: str) -> list[dict[str, Any]]:
+    with Path(__file__).with_name(name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def _tables() -> dict[str, Table]:
-    """Tables without lines, by name; a row of the list stands in the tables that it names."""
-    with Path(__file__).with_name("measures.csv").open(encoding="utf-8", newline="") as file:
-        rows = [(row.pop("tables").split(), Column(**row)) for row in csv.DictReader(file)]
+    """Tables without lines, by name; a measure stands in the tables that it names."""
+    rows = [(row.pop("tables").split(), Column(**row)) for row in _read_list("measures.csv")]
     return {
-        name: Table(name, title, text, tuple(column for tables, column in rows if name in tables))
-        for name, (title, text) in _TITLES.items()
+        table["name"]: Table(**table, columns=tuple(column for tables, column in rows if table["name"] in tables))
+        for table in _read_list("tables.csv")
     }
 
 

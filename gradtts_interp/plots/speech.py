@@ -17,25 +17,7 @@ from gradtts_interp.interpolation.attention import mass_plane
 from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
 from gradtts_interp.pitch.contour import Contour, f0_statistics
 from gradtts_interp.pitch.masks import filter_centres_hz
-from gradtts_interp.plots.drawing import (
-    BLACK,
-    BLUE,
-    DB_PER_NAT,
-    DYNAMIC_RANGE_DB,
-    GREEN,
-    LARGE,
-    NORMAL,
-    PIXELS_PER_INCH,
-    SMALL,
-    VERMILION,
-    audio_uri,
-    centres_seconds,
-    draw_plane,
-    picture_uri,
-    save_figure,
-    scale_f0,
-    scale_share,
-)
+from gradtts_interp.plots import drawing
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
 
@@ -68,7 +50,7 @@ def plot_speech(
     words, rows = _word_rows(speech)
     panels = _panels(speech)
     heights = [_height(panel, speech, rows) for panel in panels]
-    figure = Figure(figsize=(_width(speech), sum(heights) + 1.0), dpi=PIXELS_PER_INCH, layout="constrained")
+    figure = Figure(figsize=(_width(speech), sum(heights) + 1.0), dpi=drawing.PIXELS_PER_INCH, layout="constrained")
     grid = figure.add_gridspec(len(panels), 2, height_ratios=heights, width_ratios=[1, 0.012])
     top: Axes | None = None
     for i, panel in enumerate(panels):
@@ -78,20 +60,20 @@ def plot_speech(
         if colours is not None:
             image, label = colours
             bar = figure.colorbar(image, cax=figure.add_subplot(grid[i, 1]))
-            bar.set_label(label, fontsize=SMALL)
-            bar.ax.tick_params(labelsize=SMALL)
-        axes.tick_params(labelsize=SMALL, labelbottom=i == len(panels) - 1)
+            bar.set_label(label, fontsize=drawing.SMALL)
+            bar.ax.tick_params(labelsize=drawing.SMALL)
+        axes.tick_params(labelsize=drawing.SMALL, labelbottom=i == len(panels) - 1)
         axes.set_xlim(0, _frames(speech) / speech.mel_config.frame_rate_hz)
-    axes.set_xlabel("Time (s)", fontsize=NORMAL)
+    axes.set_xlabel("Time (s)", fontsize=drawing.NORMAL)
     assert top is not None
     _draw_words(top, words, speech)
     letters = int(13 * figure.get_figwidth())
     title = textwrap.shorten(speech.text, int(1.5 * letters), placeholder=" …")
-    figure.suptitle("\n".join(textwrap.wrap(title, int(0.75 * letters))), fontsize=LARGE, parse_math=False)
+    figure.suptitle("\n".join(textwrap.wrap(title, int(0.75 * letters))), fontsize=drawing.LARGE, parse_math=False)
     settings = "\n".join(textwrap.wrap(_settings_line(speech), letters, break_long_words=False))
-    top.set_title(settings, fontsize=SMALL, pad=ROW_POINTS * rows + 10, parse_math=False)
+    top.set_title(settings, fontsize=drawing.SMALL, pad=ROW_POINTS * rows + 10, parse_math=False)
     if path is not None:
-        save_figure(figure, path)
+        drawing.save_figure(figure, path)
     return figure
 
 
@@ -129,9 +111,9 @@ def _constant_over_bins(share: NDArray[np.float32]) -> bool:
 
 
 def _draw_mel(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) -> tuple[Any, str]:
-    level_db = speech.mel * DB_PER_NAT
+    level_db = speech.mel * drawing.DB_PER_NAT
     level_db = level_db - level_db.max()
-    image = draw_plane(axes, level_db, speech.mel_config, "magma", (-DYNAMIC_RANGE_DB, 0.0))
+    image = drawing.draw_plane(axes, level_db, speech.mel_config, "magma", (-drawing.DYNAMIC_RANGE_DB, 0.0))
     return image, "dB re maximum"
 
 
@@ -139,25 +121,29 @@ def _draw_f0(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) -> 
     name_a, name_b = _style_names(speech)
     seen: list[NDArray[Any]] = []
     alone = speech.share is None
-    for other, name, colour in ((a, f"A: {name_a}", BLUE), (b, f"B: {name_b}", VERMILION)):
+    for other, name, colour in ((a, f"A: {name_a}", drawing.BLUE), (b, f"B: {name_b}", drawing.VERMILION)):
         if other is not None:
             seen.append(_draw_contour(axes, other, name, color=colour, linestyle=(0, (4, 2)), zorder=3))
-    seen.append(_draw_contour(axes, speech, name_a if alone else "blend", color=BLACK, linewidth=2.6))
-    scale_f0(axes, np.concatenate(seen))
-    axes.set_ylabel("F0 (Hz)", fontsize=NORMAL)
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False, fontsize=SMALL, borderaxespad=0.1)
+    seen.append(_draw_contour(axes, speech, name_a if alone else "blend", color=drawing.BLACK, linewidth=2.6))
+    drawing.scale_f0(axes, np.concatenate(seen))
+    axes.set_ylabel("F0 (Hz)", fontsize=drawing.NORMAL)
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False, fontsize=drawing.SMALL, borderaxespad=0.1
+    )
 
 
 def _draw_share_line(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) -> None:
-    times = centres_seconds(_frames(speech), speech.mel_config)
+    times = drawing.centres_seconds(_frames(speech), speech.mel_config)
     lines = _share_lines(speech)
-    for (name, share), colour in zip(lines.items(), (GREEN, BLUE, VERMILION, BLACK), strict=False):
+    for (name, share), colour in zip(
+        lines.items(), (drawing.GREEN, drawing.BLUE, drawing.VERMILION, drawing.BLACK), strict=False
+    ):
         axes.plot(times, share, color=colour, linewidth=2, label=name)
     if len(lines) == 1:
-        axes.fill_between(times, share, color=GREEN, alpha=0.25, linewidth=0)
+        axes.fill_between(times, share, color=drawing.GREEN, alpha=0.25, linewidth=0)
     else:
-        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, frameon=False, fontsize=SMALL)
-    scale_share(axes, "Share of B")
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, frameon=False, fontsize=drawing.SMALL)
+    drawing.scale_share(axes, "Share of B")
     every = np.stack(list(lines.values()))
     axes.set_ylim(min(-0.04, every.min() - 0.04), max(1.04, every.max() + 0.04))
 
@@ -175,24 +161,28 @@ def _share_lines(speech: Speech) -> dict[str, NDArray[np.float64]]:
 
 def _draw_share_map(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) -> tuple[Any, str]:
     assert speech.share is not None
-    return draw_plane(axes, speech.share, speech.mel_config, "cividis", (0.0, 1.0)), "Share of B"
+    return drawing.draw_plane(axes, speech.share, speech.mel_config, "cividis", (0.0, 1.0)), "Share of B"
 
 
 def _draw_attention(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) -> None:
     assert speech.attention is not None
     frames, config = _frames(speech), speech.mel_config
-    times = centres_seconds(frames, config)
+    times = drawing.centres_seconds(frames, config)
     low_hz = filter_centres_hz(config)[LOW_BAND_BINS - 1]
     last = next(iter(speech.attention.values()))["mass"].shape[0] - 1
     mass = mass_plane(speech.attention, last, frames, n_mels=config.n_mels)
     low = mass[:LOW_BAND_BINS].mean(0)
-    axes.plot(times, mass.mean(0), color=VERMILION, linewidth=2, label="all bins")
-    axes.plot(times, low, color=BLUE, linewidth=1.5, linestyle=(0, (4, 2)), label=f"F0 region, up to {low_hz:.0f} Hz")
+    axes.plot(times, mass.mean(0), color=drawing.VERMILION, linewidth=2, label="all bins")
+    axes.plot(
+        times, low, color=drawing.BLUE, linewidth=1.5, linestyle=(0, (4, 2)), label=f"F0 region, up to {low_hz:.0f} Hz"
+    )
     if speech.share is not None:
         mean = speech.share.mean(0)
         axes.plot(times, mean, color="0.45", linewidth=1.2, linestyle=":", label="share asked for")
-    scale_share(axes, "Attention to B")
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False, fontsize=SMALL, borderaxespad=0.1)
+    drawing.scale_share(axes, "Attention to B")
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False, fontsize=drawing.SMALL, borderaxespad=0.1
+    )
 
 
 # -- parts of panels ------------------------------------------------------------------------------------------------
@@ -204,7 +194,7 @@ def _draw_contour(axes: Axes, speech: Speech, name: str, **line: Any) -> NDArray
     median_hz = f0_statistics(contour).median_hz
     label = f"{name} (median {median_hz:.0f} Hz)" if median_hz else f"{name} (unvoiced)"
     f0_hz = np.where(contour.voiced, contour.f0_hz, np.nan)
-    axes.plot(centres_seconds(len(contour), speech.mel_config), f0_hz, label=label, **line)
+    axes.plot(drawing.centres_seconds(len(contour), speech.mel_config), f0_hz, label=label, **line)
     return contour.f0_hz[contour.voiced]
 
 
@@ -240,7 +230,7 @@ def _draw_words(axes: Axes, words: list[tuple[str, int, int, int]], speech: Spee
             textcoords="offset points",
             ha="center",
             va="bottom",
-            fontsize=SMALL,
+            fontsize=drawing.SMALL,
             parse_math=False,
         )
 
@@ -279,7 +269,7 @@ def html_of_speech(speech: Speech) -> str:
         HTML that needs no other file.
     """
     notes = "".join(f"<br><small>{html.escape(note)}</small>" for note in speech.notes)
-    sound = audio_uri(speech.audio, speech.mel_config.sample_rate_hz)
+    sound = drawing.audio_uri(speech.audio, speech.mel_config.sample_rate_hz)
     return (
         f"<div><b>{html.escape(speech.text)}</b> · {speech.seconds:.2f} s{notes}<br>"
         f'<audio controls preload="metadata" src="{sound}"></audio><br>{_image(plot_speech(speech))}</div>'
@@ -304,16 +294,16 @@ def _figure_of_style(style: Style) -> Figure:
     config = MelConfig(n_mels=style.mel.shape[0])
     figure = Figure(figsize=(6.0, 3.6), dpi=100, layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
-    draw_plane(top, style.mel, config, "magma", (float(style.mel.max()) - 9.0, float(style.mel.max())))
+    drawing.draw_plane(top, style.mel, config, "magma", (float(style.mel.max()) - 9.0, float(style.mel.max())))
     if style.contour is not None:
         contour = style.contour
         times = (np.arange(len(contour)) + 0.5) / contour.frame_rate_hz
         bottom.plot(times, np.where(contour.voiced, contour.f0_hz, np.nan), color="black")
-        scale_f0(bottom, contour.f0_hz[contour.voiced])
+        drawing.scale_f0(bottom, contour.f0_hz[contour.voiced])
     bottom.set_ylabel("F0 (Hz)")
     bottom.set_xlabel("Time (s)")
     return figure
 
 
 def _image(figure: Figure) -> str:
-    return f'<img style="max-width:100%" src="{picture_uri(figure)}">'
+    return f'<img style="max-width:100%" src="{drawing.picture_uri(figure)}">'

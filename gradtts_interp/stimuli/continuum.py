@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,8 +21,6 @@ from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.placement import with_gain
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
-
-logger = logging.getLogger(__name__)
 
 EQUALISED = ("f0", "envelope", "all")
 ROUNDS = 3
@@ -88,29 +84,15 @@ class Continuum:
     error: float | None = None
 
 
-@dataclass(frozen=True)
-class _Poles:
-    """A and B alone, with equal durations and noise, and what speaks in between."""
-
-    tts: GradTTSInterpPipeline
-    text: str
-    styles: tuple[Style, Style]
-    speeches: tuple[Speech, Speech]
-    signals: tuple[Signal, Signal]
-    own_durations: tuple[NDArray[np.int64], NDArray[np.int64]]
-    listener: Listener
-    options: dict[str, Any]
-
-
 def _bins_from_above(share: float) -> shares.Share:
     """B above an edge that goes down by equal numbers of mel bins."""
-    return shares.Share(f"bins_from_above({share:g})", partial(_draw_bins_from_above, share))
 
+    def draw(at: shares.Layout) -> shares.Plane:
+        plane = np.zeros((at.mel.n_mels, at.frames), np.float32)
+        plane[at.mel.n_mels - round(share * at.mel.n_mels) :] = 1
+        return plane
 
-def _draw_bins_from_above(share: float, at: shares.Layout) -> shares.Plane:
-    plane = np.zeros((at.mel.n_mels, at.frames), np.float32)
-    plane[at.mel.n_mels - round(share * at.mel.n_mels) :] = 1
-    return plane
+    return shares.Share(f"bins_from_above({share:g})", draw)
 
 
 CONTINUA: dict[str, Callable[[float], shares.Share]] = {
@@ -123,29 +105,6 @@ CONTINUA: dict[str, Callable[[float], shares.Share]] = {
     "frequency": _bins_from_above,
 }
 """What a continuum moves, as the share that a step asks for; all but ``rate`` keep the durations."""
-
-
-def _speak(poles: _Poles, of: str, share: float) -> Speech:
-    if of == "energy":
-        return _with_energy(poles, share)
-    durations = None if of == "rate" else [poles.speeches[0].durations.tolist()]
-    return poles.tts(poles.text, *poles.styles, share=CONTINUA[of](share), durations=durations, **poles.options)
-
-
-def _with_energy(poles: _Poles, share: float) -> Speech:
-    """A, with the level of each frame moved by a part of the way to B's.
-
-    The sound itself is made louder or softer: most of what the levels of two styles differ by comes with their timbre
-    and pitch, so that the model's share of the energy alone moves little of it.
-    """
-    a, b = (signal.contour for signal in poles.signals)
-    heard = a.voiced & b.voiced
-    way = np.where(heard, b.energy_db.astype(np.float64) - a.energy_db, np.nan)
-    if not np.nanmax(np.abs(way), initial=0.0) >= SMALLEST_RANGE_DB:
-        raise InputError(f"A and B are nowhere {SMALLEST_RANGE_DB:g} dB apart: there is no energy to move")
-    gain_db = share * np.clip(way, -LARGEST_GAIN_DB, LARGEST_GAIN_DB)
-    speech = poles.speeches[0]
-    return replace(speech, audio=with_gain(speech.audio, gain_db, hop_samples=speech.mel_config.hop_samples))
 
 
 ASKED = {
@@ -204,73 +163,100 @@ def make_continuum(
     if listener is None:
         # Where a voice is far from its pitch, DIO reads octaves.
         listener = Listener(tts.model.settings.mel, tracker="praat")
-    poles = _poles_of(tts, text, (a, b), listener, {"seed": seed, **options})
-    known: dict[float, Stimulus] = {}
-    wanted = np.linspace(0, 1, steps)
-    chosen = _render(poles, of, wanted, known, progress)
+    renderer = _Renderer(tts, text, (a, b), of, listener, progress, {"seed": seed, **options})
+    chosen = renderer.steps(np.linspace(0, 1, steps))
+    poles = renderer.signals
     if equalise is None:
-        return Continuum(text, of, a, b, chosen, poles.signals)
+        return Continuum(text, of, a, b, chosen, poles)
     best, error = chosen, _error(chosen, equalise)
     for _ in range(ROUNDS):
         if error <= GOOD_ENOUGH:
             break
-        realised = [known[share].measure(equalise) for share in known]
-        wanted = shares_for_equal_steps(list(known), realised, steps)
-        chosen = _render(poles, of, wanted, known, progress)
+        realised = [step.measure(equalise) for step in renderer.known.values()]
+        chosen = renderer.steps(shares_for_equal_steps(list(renderer.known), realised, steps))
         now = _error(chosen, equalise)
         if now < error:
             best, error = chosen, now
-    return Continuum(text, of, a, b, best, poles.signals, equalise, error)
+    return Continuum(text, of, a, b, best, poles, equalise, error)
 
 
-def _poles_of(
-    tts: GradTTSInterpPipeline, text: str, styles: tuple[Style, Style], listener: Listener, options: dict[str, Any]
-) -> _Poles:
-    own = [tts(text, style, **{**options, "num_inference_steps": 1}).durations for style in styles]
-    # A blend decides its durations by its mean share, so that an even one lies half-way.
-    even = tts(text, *styles, share=shares.constant(0.5), **{**options, "num_inference_steps": 1}).durations
-    speeches = [tts(text, style, durations=[even.tolist()], **options) for style in styles]
-    signals = [listener.hear(s.audio, name) for s, name in zip(speeches, ("A", "B"), strict=True)]
-    return _Poles(
-        tts, text, styles, (speeches[0], speeches[1]), (signals[0], signals[1]), (own[0], own[1]), listener, options
-    )
+class _Renderer:
+    """Speaks and measures steps of a continuum; A and B alone, with equal durations and noise, first."""
 
+    def __init__(
+        self,
+        tts: GradTTSInterpPipeline,
+        text: str,
+        styles: tuple[Style, Style],
+        of: str,
+        listener: Listener,
+        progress: Progress | None,
+        options: dict[str, Any],
+    ) -> None:
+        self.of, self.listener, self.progress = of, listener, progress
+        self.tts, self.text, self.styles, self.options = tts, text, styles, options
+        quick = {"num_inference_steps": 1}
+        self.own_frames = [float(self._say(style, **quick).durations.sum()) for style in styles]
+        # A blend decides its durations by its mean share, so that an even one lies half-way.
+        even = self._say(*styles, share=shares.constant(0.5), **quick).durations
+        self.speeches = [self._say(style, durations=[even.tolist()]) for style in styles]
+        a, b = (listener.hear(s.audio, name) for s, name in zip(self.speeches, "AB", strict=True))
+        self.signals = a, b
+        self.known: dict[float, Stimulus] = {}
 
-def _render(
-    poles: _Poles, of: str, wanted: NDArray[np.float64], known: dict[float, Stimulus], progress: Progress | None
-) -> tuple[Stimulus, ...]:
-    """Steps at shares, each rendered once; ``known`` grows."""
-    chosen = []
-    for share in wanted.tolist():
-        near = min(known, key=lambda other: abs(other - share), default=None)
-        if near is None or abs(near - share) > SAME_SHARE:
-            known[share] = _measured(poles, share, _speak(poles, of, share))
-            near = share
-            if progress is not None:
-                progress(share, known[share].speech)
-        chosen.append(known[near])
-    return tuple(chosen)
+    def _say(self, *styles: Style, **options: Any) -> Speech:
+        return self.tts(self.text, *styles, **{**self.options, **options})
 
+    def steps(self, wanted: NDArray[np.float64]) -> tuple[Stimulus, ...]:
+        """Steps at shares, each rendered once."""
+        chosen = []
+        for share in wanted.tolist():
+            near = min(self.known, key=lambda other: abs(other - share), default=None)
+            if near is None or abs(near - share) > SAME_SHARE:
+                near, speech = share, self._speak(share)
+                self.known[share] = self._measured(share, speech)
+                if self.progress is not None:
+                    self.progress(share, speech)
+            chosen.append(self.known[near])
+        return tuple(chosen)
 
-def _measured(poles: _Poles, share: float, speech: Speech) -> Stimulus:
-    signal = poles.listener.hear(speech.audio, f"share {share:.3f}")
-    a, b = poles.signals
-    durations = poles.speeches[0].durations
-    aligned = signal
-    if not np.array_equal(durations, speech.durations):
-        aligned = signal.at(np.minimum(warp_frames(speech.durations.tolist(), durations.tolist()), signal.frames - 1))
-    frames = min(a.frames, b.frames, aligned.frames)
-    found = mean_shares(a.cut(frames), b.cut(frames), aligned.cut(frames))
-    realised = {name: found[f"{name}_share"] for name in ("f0", "envelope", "energy")}
-    return Stimulus(share, speech, signal, realised | {"rate": _rate_share(poles, speech)})
+    def _speak(self, share: float) -> Speech:
+        if self.of == "energy":
+            return self._with_energy(share)
+        durations = None if self.of == "rate" else [self.speeches[0].durations.tolist()]
+        return self._say(*self.styles, share=CONTINUA[self.of](share), durations=durations)
 
+    def _with_energy(self, share: float) -> Speech:
+        """A, with the level of each frame moved by a part of the way to B's.
 
-def _rate_share(poles: _Poles, speech: Speech) -> float | None:
-    """Share of B's own tempo by the length of the utterance, in log; None where A's and B's are alike."""
-    a, b = (float(row.sum()) for row in poles.own_durations)
-    if not max(a / b, b / a) >= SMALLEST_RATE_RATIO:
-        return None
-    return float(np.log(speech.durations.sum() / a) / np.log(b / a))
+        The sound itself is made louder or softer: most of what the levels of two styles differ by comes with their
+        timbre and pitch, so that the model's share of the energy alone moves little of it.
+        """
+        a, b = (signal.contour for signal in self.signals)
+        way = np.where(a.voiced & b.voiced, b.energy_db.astype(np.float64) - a.energy_db, np.nan)
+        if not np.nanmax(np.abs(way), initial=0.0) >= SMALLEST_RANGE_DB:
+            raise InputError(f"A and B are nowhere {SMALLEST_RANGE_DB:g} dB apart: there is no energy to move")
+        gain_db = share * np.clip(way, -LARGEST_GAIN_DB, LARGEST_GAIN_DB)
+        speech = self.speeches[0]
+        return replace(speech, audio=with_gain(speech.audio, gain_db, hop_samples=speech.mel_config.hop_samples))
+
+    def _measured(self, share: float, speech: Speech) -> Stimulus:
+        signal = aligned = self.listener.hear(speech.audio, f"share {share:.3f}")
+        durations = self.speeches[0].durations
+        if not np.array_equal(durations, speech.durations):
+            warp = warp_frames(speech.durations.tolist(), durations.tolist())
+            aligned = signal.at(np.minimum(warp, signal.frames - 1))
+        frames = min(x.frames for x in (*self.signals, aligned))
+        found = mean_shares(*(x.cut(frames) for x in (*self.signals, aligned)))
+        realised = {name: found[f"{name}_share"] for name in ("f0", "envelope", "energy")}
+        return Stimulus(share, speech, signal, realised | {"rate": self._rate_share(speech)})
+
+    def _rate_share(self, speech: Speech) -> float | None:
+        """Share of B's own tempo by the length of the utterance, in log; None where A's and B's are alike."""
+        a, b = self.own_frames
+        if not max(a / b, b / a) >= SMALLEST_RATE_RATIO:
+            return None
+        return float(np.log(speech.durations.sum() / a) / np.log(b / a))
 
 
 def _error(steps: tuple[Stimulus, ...], measure: str) -> float:

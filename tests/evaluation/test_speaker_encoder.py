@@ -70,7 +70,7 @@ def test_damaged_encoders_are_named(encoder, tmp_path):
         SpeakerEncoder.from_pretrained(tmp_path)
     encoder.save_pretrained(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"no")
-    with pytest.raises(CheckpointError, match="model.safetensors cannot be read"):
+    with pytest.raises(CheckpointError, match="model.safetensors is damaged"):
         SpeakerEncoder.from_pretrained(tmp_path)
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(CheckpointError, match="expected settings of a speaker encoder"):
