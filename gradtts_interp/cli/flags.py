@@ -115,7 +115,13 @@ def add_styles(group: argparse._ActionsContainer) -> None:
     """Declare the flags that name styles A and B."""
     add = group.add_argument
     add("-s", "--speaker", type=speakers, metavar="N", help="speaker of style A from 0; 3,7 or 0-15: their average")
-    add("-s2", "--speaker2", type=speakers, metavar="N", help="likewise of style B")
+    add(
+        "-s2",
+        "--speaker2",
+        type=speakers,
+        metavar="N",
+        help="likewise of style B (default: A alone, where one style will do)",
+    )
     add("--reference", metavar="WAV", help="recording of style A, 0.5 s or longer, instead of a speaker")
     add("--reference2", metavar="WAV", help="recording of style B, 0.5 s or longer")
     add("--emotion", metavar="NAME", help="emotion of the speaker of A (default: neutral)")

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,21 +13,12 @@ import urllib.request
 import pytest
 
 pytest.importorskip("gradio", reason="the extra app is not installed")
-pytest.importorskip("selenium", reason="selenium is not installed (extra test-slow)")
-from selenium import webdriver
+from chromium import NEEDED, chromium
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs apt-get install chromium chromium-driver"),
-]
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --window-size=1400,1800"
-)
+pytestmark = NEEDED
 PATIENCE_SECONDS = 300
 
 
@@ -53,11 +43,7 @@ def app(checkpoint, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]:
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver = chromium(tmp_path_factory.mktemp("chromium"))
     yield driver
     driver.quit()
 
@@ -210,7 +196,7 @@ def ask(app, values):
 
 def test_a_path_named_by_a_client_is_not_read(app, tone_wav):
     a = ["recording", None, None, {"path": str(tone_wav), "meta": {"_type": "gradio.FileData"}}]
-    rest = ["over time", "0:0,1:1", 0.5, "", "A", [], 1, "unipc", 0]
+    rest = ["over time", "0:0,1:1", 0.5, "", "", "A", [], 1, "unipc", 0]
     assert not ask(app, ["A cat.", *a, "nobody", None, None, None, *rest])["success"]
     a = ["speaker", "12", "neutral", None]
     assert ask(app, ["A cat.", *a, "nobody", None, None, None, *rest])["success"]  # asked like this, it does answer

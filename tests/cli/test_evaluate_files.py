@@ -52,18 +52,12 @@ def wavs(tmp_path):
 
 
 @pytest.fixture
-def run(wavs, capsys):
+def run(wavs, command):
     """Run a command in this process; exit status, summary (None without one) and stderr."""
 
-    def run_command(command, *arguments):
-        argv = ["evaluate", command, *map(str, arguments), "--out", str(wavs / "out"), "--json"]
-        argv = [*argv[:2], "--speaker-encoder", "none", "--vocoder", "none", *argv[2:]]
-        try:
-            status = main(argv)
-        except SystemExit as stop:
-            status = stop.code
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
+    def run_command(name, *arguments):
+        without = ("--speaker-encoder", "none", "--vocoder", "none")
+        status, out, err = command("evaluate", name, *without, *arguments, "--out", wavs / "out", "--json")
         return status, json.loads(out) if out.strip() else None, err
 
     return run_command

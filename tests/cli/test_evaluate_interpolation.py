@@ -5,33 +5,21 @@ import json
 import numpy as np
 import pytest
 
-from gradtts_interp.cli.main import main
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation import grid_run
-from gradtts_interp.evaluation.grid import (
-    Condition,
-    conditions_of,
-    grid_items,
-    parse_pair,
-    slug,
-)
+from gradtts_interp.evaluation.grid import Condition, conditions_of, grid_items, parse_pair, slug
 from gradtts_interp.interpolation import shares
 from gradtts_interp.job import StyleChoice
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 
 
 @pytest.fixture
-def run(checkpoint, tmp_path, capsys):
+def run(checkpoint, tmp_path, command):
     def run_command(*arguments):
         (tmp_path / "lines.txt").write_text("A cat.\n")
-        argv = ["evaluate", "interpolation", "-c", str(checkpoint), "-f", str(tmp_path / "lines.txt"), "-t", "2"]
-        argv += ["--speaker-encoder", "none", "--no-recogniser", "-j", "1", "--out", str(tmp_path / "out"), "--json"]
-        try:
-            status = main([*argv, *map(str, arguments)])
-        except SystemExit as stop:
-            status = stop.code
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
+        argv = ["evaluate", "interpolation", "-c", checkpoint, "-f", tmp_path / "lines.txt", "-t", 2, "-j", 1, "--json"]
+        without = ("--speaker-encoder", "none", "--no-recogniser")
+        status, out, err = command(*argv, *without, "--out", tmp_path / "out", *arguments)
         return status, json.loads(out) if out.strip() else None, err
 
     return run_command

@@ -9,7 +9,7 @@ import pytest
 from scipy.special import expit
 from tiny import tiny_pipeline
 
-from gradtts_interp.cli import continuum
+from gradtts_interp.cli import job_flags
 from gradtts_interp.cli.main import main
 
 
@@ -17,7 +17,7 @@ from gradtts_interp.cli.main import main
 def make(monkeypatch, tmp_path):
     """Run the verb on a tiny model of random weights."""
     pipeline = tiny_pipeline()
-    monkeypatch.setattr(continuum.GradTTSInterpPipeline, "from_pretrained", lambda *_, **__: pipeline)
+    monkeypatch.setattr(job_flags.GradTTSInterpPipeline, "from_pretrained", lambda *_, **__: pipeline)
     flags = ["continuum", "--text", "Go down.", "-t", "2", "--steps", "3", "--out", str(tmp_path / "out")]
     return lambda *more: main([*flags, *more])
 

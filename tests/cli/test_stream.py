@@ -6,23 +6,15 @@ import pytest
 import soundfile
 import torch
 
-from gradtts_interp.cli.main import main
-
 TEXT = "A small cat. Two dogs {ZZ} ran. The end.\nGood night.\n"
 
 
 @pytest.fixture
-def run(checkpoint, tmp_path, capsys):
+def run(checkpoint, tmp_path, command):
     def run_stream(*flags, text=TEXT):
         source = tmp_path / "text.txt"
         source.write_text(text, encoding="utf-8")
-        argv = ["stream", "-c", checkpoint, "-f", source, "-s", 12, "-t", 2, "--out", tmp_path / "out", *flags]
-        try:
-            status = main([str(a) for a in argv])
-        except SystemExit as stop:
-            status = stop.code
-        out, err = capsys.readouterr()
-        return status, out, err
+        return command("stream", "-c", checkpoint, "-f", source, "-s", 12, "-t", 2, "--out", tmp_path / "out", *flags)
 
     return run_stream
 

@@ -33,7 +33,7 @@ def load_inference():
 
 
 @pytest.fixture
-def run(checkpoint, tmp_path, capsys):
+def run(checkpoint, tmp_path, command):
     """Run the main job in this process; exit status, stdout and the lines of stderr."""
 
     def run_main(*flags, text=LINES, model=checkpoint, plots=False):
@@ -43,12 +43,7 @@ def run(checkpoint, tmp_path, capsys):
         argv = ["-c", model, "-t", 2, "--out", tmp_path / "out", *flags]
         argv += ["-f", source] if text is not None else []
         argv += [] if plots else ["--no-plots"]
-        try:
-            status = load_inference()([str(a) for a in argv])
-        except SystemExit as stop:
-            status = stop.code
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
+        status, out, err = command(*argv, main=load_inference())
         return status, out, err.splitlines()
 
     return run_main

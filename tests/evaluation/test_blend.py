@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from speaking import harmonic_tone
 
+from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.blend import (
     SHARE_LIMITS,
@@ -22,6 +24,8 @@ from gradtts_interp.evaluation.blend import (
     seam,
     selectivity,
 )
+from gradtts_interp.evaluation.metric_rows import cepstral_distance, morph_measures
+from gradtts_interp.evaluation.signal import Listener
 from gradtts_interp.pitch.contour import Contour
 
 FRAMES = 40
@@ -54,11 +58,6 @@ def test_only_frames_where_all_are_voiced_and_apart_are_measured():
     assert not realised_f0_share(A, B, contour(150.0, ~voiced)).measured[voiced].any()
     near = realised_f0_share(A, contour(102.0), contour(101.0))  # 34 cents apart
     assert not near.measured.any() and np.isnan(near.mean()) and np.isnan(control_error(near, np.zeros(FRAMES)))
-
-
-def test_shares_are_clipped():
-    assert realised_f0_share(A, B, contour(1000.0)).mean() == SHARE_LIMITS[1]
-    assert realised_f0_share(A, B, contour(10.0)).mean() == SHARE_LIMITS[0]
 
 
 def test_envelope_share_is_the_projection():
@@ -121,15 +120,6 @@ def test_lag_of_what_does_not_move_is_not_a_number():
     assert np.isnan(lag_ms(share, np.full(50, 0.5), RATE))
     assert np.isnan(lag_ms(RealisedShare(np.full(50, 0.5), np.ones(50, dtype=bool)), np.linspace(0, 1, 50), RATE))
     assert np.isnan(lag_ms(RealisedShare(share.share, np.zeros(50, dtype=bool)), np.linspace(0, 1, 50), RATE))
-
-
-def test_energy_share_follows_the_level_in_decibels():
-    a, b = contour(np.full(40, 100.0)), contour(np.full(40, 200.0))
-    b = dataclasses.replace(b, energy_db=a.energy_db + 6.0)
-    blend = dataclasses.replace(a, energy_db=a.energy_db + 1.5)
-    share = realised_energy_share(a, b, blend)
-    assert share.measured.all() and share.mean() == pytest.approx(0.25)
-    assert not realised_energy_share(a, dataclasses.replace(a, energy_db=a.energy_db + 0.5), blend).measured.any()
 
 
 def test_leakage_is_measured_where_nothing_was_asked_for():
@@ -250,22 +240,6 @@ def test_envelopes_mixed_and_turned(seed, dimensions, frames):
     assert np.allclose(turned.share[active], found.share[active])
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.floats(-0.5, 1.5), min_size=11, max_size=11), st.floats(0.1, 10))
-def test_monotonicity_sees_only_the_order(shares, power):
-    weights, shares = np.linspace(0, 1, 11), np.round(shares, 3)
-    found = monotonicity(weights, shares)
-    assert np.isnan(found) == (np.ptp(shares) == 0)
-    if not np.isnan(found):
-        assert -1 - 1e-9 <= found <= 1 + 1e-9
-        bent = np.round((shares + 0.6) ** power, 12)  # a rising curve keeps every order, up to rounding
-        if np.array_equal(np.unique(bent, return_inverse=True)[1], np.unique(shares, return_inverse=True)[1]):
-            if np.ptp(bent) > 1e-6:
-                assert monotonicity(weights, bent) == pytest.approx(found)
-        assert monotonicity(weights, -shares) == pytest.approx(-found)
-        assert linearity(weights, shares) <= 1
-
-
 def test_an_equal_mix_at_both_limits_of_what_is_measured():
     """A way of 50 cents or 1 dB counts, a shorter one does not."""
     for ratio, counts in ((2 ** (50.5 / 1200), True), (2 ** (49.5 / 1200), False)):
@@ -273,3 +247,53 @@ def test_an_equal_mix_at_both_limits_of_what_is_measured():
     for level, counts in ((1.01, True), (0.99, False)):
         louder = dataclasses.replace(A, energy_db=A.energy_db + np.float32(level))
         assert realised_energy_share(A, louder, A).measured.all() == counts
+
+
+# -- morphs -----------------------------------------------------------------------------------------------------------
+
+
+def measures(path, a=(0, 0), b=(1, 0)):
+    return morph_measures(path, a, b, lambda x, y: float(np.linalg.norm(np.asarray(x) - np.asarray(y))))
+
+
+def test_a_straight_even_path_is_perfect():
+    found = measures([(x, 0.0) for x in np.linspace(0, 1, 5)])
+    perfect = {"correspondence": 0, "intermediateness": 0.5, "directness": 1, "smoothness": 0}
+    assert found == {name: pytest.approx(value, abs=1e-9) for name, value in perfect.items()}
+
+
+@pytest.mark.parametrize(
+    ("path", "measure", "value"),
+    [
+        ([(0.1, 0), (0.5, 0), (0.7, 0)], "correspondence", 0.2),
+        ([(0, 0), (0.2, 0), (1, 0)], "intermediateness", 0.2),
+        ([(0, 0), (0.2, 0), (0.4, 0), (1, 0)], "intermediateness", 0.3),
+        ([(0, 0), (0.5, 0.5), (1, 0)], "directness", 2**-0.5),
+        ([(0, 0), (0.25, 0), (1, 0)], "smoothness", 0.5),
+    ],
+)
+def test_each_fault_shows_in_its_own_measure(path, measure, value):
+    assert measures(path)[measure] == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("path", "b", "message"),
+    [
+        ([(0, 0), (1, 0)], (1, 0), "a morph of 2 sounds; expected at least 3"),
+        ([(0, 0), (0.5, 0), (1, 0)], (0, 0), "A and B at a distance of 0"),
+        ([(0, 0), (0.5, 0), (0, 0)], (1, 0), "the ends of a morph at 0"),
+    ],
+)
+def test_what_is_no_morph(path, b, message):
+    with pytest.raises(InputError, match=message):
+        measures(path, b=b)
+
+
+def test_of_sounds():
+    low = harmonic_tone(150.0, 0.3).numpy()
+    # The same harmonics with a tilt: a half-tilted one lies in between.
+    high = np.diff(low, prepend=0.0).astype(np.float32) * 8
+    a, middle, b = (Listener(MelConfig()).hear(sound, "x") for sound in (low, (low + high) / 2, high))
+    assert cepstral_distance(a, a) == 0 and cepstral_distance(a, b) == pytest.approx(cepstral_distance(b, a))
+    found = morph_measures([a, middle, b], a, b)
+    assert found["correspondence"] == 0 and 0.1 < found["intermediateness"] < 0.9 and 0 < found["directness"] <= 1

@@ -9,7 +9,7 @@ from benchmarks import continua
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.pipeline import GradTTSInterpPipeline
-from gradtts_interp.stimuli.continuum import ASKED, CONTINUA, make_continuum
+from gradtts_interp.stimuli.continuum import ASKED, CONTINUA, make_continuum, shares_for_equal_steps
 
 TEXT = "Go down."
 CHECKPOINT = Path(__file__).resolve().parents[2] / "checkpts" / "demo"
@@ -109,3 +109,37 @@ def test_the_table_of_the_benchmark():
     ]
     lines = continua.table([Record("continua/0", rows, 1.0)]).splitlines()
     assert lines[2] == "| all | f0 | 2 | 1 | 0.040 | 0.037 |" and len(lines) == 2 + len(continua.KINDS)
+
+
+# -- equal steps ------------------------------------------------------------------------------------------------------
+
+
+EVEN = np.linspace(0, 1, 11)
+
+
+@pytest.mark.parametrize("curve", [lambda w: w, np.square, np.sqrt, lambda w: 0.1 + 0.7 * np.sin(w * np.pi / 2)])
+def test_a_known_curve_is_inverted(curve):
+    found = shares_for_equal_steps(EVEN, curve(EVEN), 11)
+    assert found[0] == 0 and found[-1] == 1 and (np.diff(found) > 0).all()
+    realised = curve(found)
+    assert np.abs(realised - np.linspace(realised[0], realised[-1], 11)).max() < 0.02
+
+
+def test_a_curve_that_falls_for_a_moment_still_rises():
+    realised = np.array([0, 0.1, 0.3, 0.25, 0.5, 0.9, 1.0])
+    found = shares_for_equal_steps(np.linspace(0, 1, 7), realised, 5)
+    assert (np.diff(found) > 0).all() and found[2] == pytest.approx(0.667, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("asked", "realised", "steps", "message"),
+    [
+        ([0, 1], [0, 1], 1, "1 steps of 2 points; expected at least 2 of both"),
+        ([0], [0], 3, "3 steps of 1 points"),
+        ([0, 1], [0, np.nan], 3, "not finite"),
+        ([0, 0.5, 1], [1, 0.5, 0], 3, r"does not rise from A to B \(1.000 to 0.000\)"),
+    ],
+)
+def test_errors(asked, realised, steps, message):
+    with pytest.raises(InputError, match=message):
+        shares_for_equal_steps(asked, realised, steps)

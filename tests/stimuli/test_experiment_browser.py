@@ -1,30 +1,18 @@
 """The jsPsych experiments in headless Chromium, from the first page to the saved answers."""
 
 import csv
-import shutil
 import time
 from functools import partial
 
 import pytest
-
-pytest.importorskip("selenium")
-
-from selenium import webdriver
+from chromium import NEEDED, chromium
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 
 from gradtts_interp.evaluation.psychometric import read_answers
 from gradtts_interp.stimuli.experiments import write_experiment
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs apt-get install chromium chromium-driver"),
-]
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync "
-    "--disable-component-update --autoplay-policy=no-user-gesture-required --mute-audio"
-)
+pytestmark = NEEDED
 PATIENCE_SECONDS = 120
 TRIALS = {"identification": 3, "axb": 6, "rating": 3}
 BUTTONS = {"identification": ["low & <b>", "high"], "axb": ["first", "last"], "rating": ["1 (low & <b>)", "7 (high)"]}
@@ -32,13 +20,7 @@ BUTTONS = {"identification": ["low & <b>", "high"], "axb": ["first", "last"], "r
 
 @pytest.fixture
 def browser(tmp_path):
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path / 'chromium'}"]:
-        options.add_argument(flag)
-    options.add_experimental_option("prefs", {"download.default_directory": str(tmp_path / "downloads")})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver = chromium(tmp_path / "chromium", downloads=tmp_path / "downloads")
     yield driver
     driver.quit()
 
