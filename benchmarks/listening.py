@@ -18,10 +18,11 @@ import numpy as np
 import torch
 
 from benchmarks.common import TaskItem, VoiceSetting, run_cases, status_of
+from benchmarks.judges import OpinionScorer, WhisperListener
 from gradtts_interp.audio import log_mel, read_audio
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.corpus.plan import held_out_texts, load_entries
-from gradtts_interp.evaluation.intelligibility import OpinionScorer, WhisperListener, plain_words, word_error_rate
+from gradtts_interp.evaluation.intelligibility import plain_words, word_error_rate
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.statistics import mean_with_interval, ratio_with_interval
 from gradtts_interp.interpolation import shares

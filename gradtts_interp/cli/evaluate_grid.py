@@ -86,14 +86,14 @@ def run(args: argparse.Namespace) -> int:
     rows = [row for record in records for row in record.rows if "hidden" not in row]
     tables = {name: tabulate(TABLES[name], rows) for name in (*args.modes, grid.REFERENCE)}
     weak = weak_sentences(tables)
-    pairs = sorted({f"{item.pair.a.name} and {item.pair.b.name}" for item in items})
+    pairs = sorted({f"{item.a.name} and {item.b.name}" for item in items})
     sampling, busy = renderer.job.sampling, sum(record.cpu_seconds for record in records)
     steps = f"{sampling.solver}, {sampling.steps} steps, temperature {sampling.temperature:g}, seed {args.seed}"
     done = f"{time.monotonic() - start:.0f} s for {len(items) - before} of {len(items)} items"
     facts = {
         "checkpoint": f"{checkpoint} ({shared.fingerprint(checkpoint)})",
         "sampling": steps,
-        "utterances": f"{len({item.pair.id for item in items})}: styles {', '.join(pairs)}",
+        "utterances": f"{len({item.index for item in items})}: styles {', '.join(pairs)}",
         "alignment": "none but of 'another sentence': A, B and blends share durations and noise",
         **shared.decided_by(measuring),
         "processes": f"{jobs}, on {measuring.device}",
@@ -129,8 +129,8 @@ def _decides(
     """What decides the results: a run of anything else is refused."""
     checkpoint = Path(args.checkpoint or default_checkpoint())
     vocoder = checkpoint / read_index(checkpoint)["vocoder"] if checkpoint.is_dir() else None  # it may lie elsewhere
-    recordings = {choice.recording for item in items for choice in (item.pair.a, item.pair.b) if choice.recording}
-    conditions = [item.condition for item in items if item.condition and item.pair.index == 0]
+    recordings = {choice.recording for item in items for choice in (item.a, item.b) if choice.recording}
+    conditions = [item.condition for item in items if item.condition and item.index == 0]
     return {
         **shared.decided_by(measuring),
         "checkpoint": shared.fingerprint(checkpoint),
@@ -147,10 +147,9 @@ def _decides(
 
 def _write_kaldi(out: Path, items: list[grid.GridItem]) -> None:
     """Kaldi's lists of the rendered wavs."""
-    pairs = {item.pair.id: item.pair for item in items}
+    said = {item.utterance: item.text for item in items}
     listed = []
     for path in sorted((out / "wavs").glob("*/*.wav")):
-        if pair := pairs.get(path.parent.name):
-            text = None if path.stem == OTHER_SENTENCE else pair.text
-            listed.append((f"{pair.id}-{path.stem}", path, pair.id, text))
+        if (name := path.parent.name) in said:
+            listed.append((f"{name}-{path.stem}", path, name, None if path.stem == OTHER_SENTENCE else said[name]))
     write_kaldi(out / "kaldi", listed)

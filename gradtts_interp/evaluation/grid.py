@@ -68,45 +68,34 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two styles and a sentence: one utterance of the evaluation.
+class GridItem:
+    """Two styles, a sentence and how to blend: the unit that is kept when a run is stopped.
 
     Attributes:
-        index: Its place among the utterances.
+        index: Place of styles and sentence among the utterances of the evaluation.
         a: First style.
         b: Second style.
         text: The sentence.
+        condition: How to blend; None for the anchors.
+        example: Whether what is rendered is kept for the report.
     """
 
     index: int
     a: StyleChoice
     b: StyleChoice
     text: str
-
-    @property
-    def id(self) -> str:
-        """Name in rows and of files."""
-        return f"{self.index:02d}_{self.a.name}_{self.b.name}"
-
-
-@dataclass(frozen=True)
-class GridItem:
-    """One pair in one condition: the unit that is kept when a run is stopped.
-
-    Attributes:
-        pair: The utterance.
-        condition: How to blend; None for the anchors.
-        example: Whether what is rendered is kept for the report.
-    """
-
-    pair: Pair
     condition: Condition | None
     example: bool = False
 
     @property
+    def utterance(self) -> str:
+        """Name of styles and sentence, in rows and of folders."""
+        return f"{self.index:02d}_{self.a.name}_{self.b.name}"
+
+    @property
     def id(self) -> str:
         """Name, unique in its run."""
-        return f"{self.pair.id}/{'anchors' if self.condition is None else slug(self.condition)}"
+        return f"{self.utterance}/{'anchors' if self.condition is None else slug(self.condition)}"
 
 
 def slug(condition: Condition) -> str:
@@ -243,6 +232,6 @@ def grid_items(
     """
     found = []
     for i in range(utterances):
-        pair = Pair(i, *pairs[i % len(pairs)], texts[(i + i // len(pairs)) % len(texts)])
-        found += [GridItem(pair, condition, example=i < examples) for condition in (None, *conditions)]
+        what = (*pairs[i % len(pairs)], texts[(i + i // len(pairs)) % len(texts)])
+        found += [GridItem(i, *what, condition, i < examples) for condition in (None, *conditions)]
     return found

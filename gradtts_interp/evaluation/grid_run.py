@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gradtts_interp.audio import write_wav
 from gradtts_interp.evaluation import grid, metric_rows
 from gradtts_interp.evaluation.baselines import through_vocoder, world_morph, world_shift, world_swap
-from gradtts_interp.evaluation.grid import Condition, Pair, slug
+from gradtts_interp.evaluation.grid import Condition, GridItem, slug
 from gradtts_interp.evaluation.intelligibility import load_recognisers
 from gradtts_interp.evaluation.report import Picture, asked_contour, shown_row, sweep_figure, utterance_figure
 from gradtts_interp.evaluation.signal import MeasuringSettings, Signal
@@ -27,7 +27,7 @@ from gradtts_interp.evaluation.textgrid import to_textgrid, write_textgrid
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.noise import NOISE
 from gradtts_interp.interpolation.shares import Layout
-from gradtts_interp.job import Job
+from gradtts_interp.job import Job, StyleChoice
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.plots.attention import attention_figure
 from gradtts_interp.plots.drawing import save_figure
@@ -100,7 +100,7 @@ class Renderer:
             settings.recognisers, self.pipeline.frontend, language=settings.language, device=settings.device
         )
         self.style = functools.cache(lambda choice: choice.load(self.pipeline))
-        self.plain = functools.lru_cache(KEPT_PAIRS)(self._plain)
+        self._plain = functools.lru_cache(KEPT_PAIRS)(self._render_plain)
         usual = self.pipeline.usual_sampler(steps, solver, mechanisms=(NOISE,) if tuned else ())
         self.job = Job(self.pipeline, None, sampling=SamplingOptions(*usual, temperature=temperature), seed=seed)
 
@@ -129,45 +129,47 @@ class Renderer:
         audio, seconds, peak_mib = cost_of(make, self.pipeline.device)
         return Rendered(name, self.listener.hear(audio, name), None, seconds, peak_mib)
 
-    def _plain(self, pair: Pair) -> tuple[Rendered, Rendered]:
+    def plain(self, item: GridItem) -> tuple[Rendered, Rendered]:
         """A and B alone, with the durations of the even blend."""
-        a, b = self.style(pair.a), self.style(pair.b)
-        prepared = self.pipeline.prepare([self.pipeline.frontend(pair.text)], [a, b], shares.constant(0.5))
+        return self._plain(item.a, item.b, item.text)
+
+    def _render_plain(self, a: StyleChoice, b: StyleChoice, text: str) -> tuple[Rendered, Rendered]:
+        styles = [self.style(a), self.style(b)]
+        prepared = self.pipeline.prepare([self.pipeline.frontend(text)], styles, shares.constant(0.5))
         durations = prepared.durations[0].tolist()
-        first, second = (self.render(name, pair.text, s, durations=durations) for name, s in (("A", a), ("B", b)))
+        first, second = (self.render(n, text, s, durations=durations) for n, s in zip("AB", styles, strict=True))
         return first, second
 
-    def again(self, pair: Pair) -> Rendered:
+    def again(self, item: GridItem) -> Rendered:
         """Style A again with the same durations and other noise."""
-        seed = self.job.seed + OTHER_SEED
-        durations = self._durations(pair)
-        return self.render("A-other-noise", pair.text, self.style(pair.a), durations=durations, seed=seed)
+        seed, durations = self.job.seed + OTHER_SEED, self._durations(item)
+        return self.render("A-other-noise", item.text, self.style(item.a), durations=durations, seed=seed)
 
-    def blend(self, pair: Pair, condition: Condition, weight: float = 0.5, *, attention: bool = False) -> Rendered:
-        """Render a blend with the durations and the noise of the pair's A and B, or make it of them by WORLD.
+    def blend(self, item: GridItem, condition: Condition, weight: float = 0.5) -> Rendered:
+        """Render a blend with the durations and the noise of A and B alone, or make it of them by WORLD.
 
         Args:
-            pair: The utterance.
+            item: Styles and sentence. Of an example the even blend's attention is recorded, where both styles are read.
             condition: How to blend.
             weight: Share of B in mode mix.
-            attention: Whether to record attention where both styles are read.
 
         Returns:
             The blend; the time of one by WORLD is that of rendering A and B, and of WORLD.
         """
         name = slug(condition) + (f"-w{round(100 * weight):03d}" if condition.weights else "")
         if condition.name not in grid.BY_WORLD:
+            reads = condition.mechanisms is None or "attention" in condition.mechanisms
             return self.render(
                 name,
-                pair.text,
-                self.style(pair.a),
-                self.style(pair.b),
+                item.text,
+                self.style(item.a),
+                self.style(item.b),
                 share=condition.share(weight),
                 mechanisms=condition.mechanisms,
-                durations=self._durations(pair),
-                attention=attention and (condition.mechanisms is None or "attention" in condition.mechanisms),
+                durations=self._durations(item),
+                attention=item.example and weight == 0.5 and reads,
             )
-        plain = self.plain(pair)
+        plain = self.plain(item)
         a, b = (end.signal for end in plain)
         if condition.name == grid.WORLD:
             found = self.made(name, lambda: world_swap(b.audio, b.contour, a.contour, self.mel))
@@ -176,26 +178,26 @@ class Renderer:
             found = self.made(name, lambda: world_morph(a.audio, a.contour, b.audio, b.contour, share, self.mel))
         return replace(found, seconds=found.seconds + sum(end.seconds for end in plain))
 
-    def path(self, pair: Pair, rendering: Rendered) -> Path:
+    def path(self, item: GridItem, rendering: Rendered) -> Path:
         """Where the wav of a rendering is written."""
-        return self.folder / "wavs" / pair.id / f"{rendering.name}.wav"
+        return self.folder / "wavs" / item.utterance / f"{rendering.name}.wav"
 
-    def keep(self, pair: Pair, rendering: Rendered, *, like: Rendered | None = None) -> None:
+    def keep(self, item: GridItem, rendering: Rendered, *, like: Rendered | None = None) -> None:
         """Write the wav of a rendering, and its phones where they were asked for.
 
         Args:
-            pair: The utterance.
+            item: Styles and sentence.
             rendering: What was rendered.
             like: Rendering whose phones it has, where it was not rendered itself.
         """
-        path = self.path(pair, rendering)
+        path = self.path(item, rendering)
         write_wav(path, torch.from_numpy(rendering.signal.audio), self.mel.sample_rate_hz)
         speech = rendering.speech or (None if like is None else like.speech)
         if self.textgrids and speech is not None:
             write_textgrid(path.with_suffix(".TextGrid"), to_textgrid(speech))
 
-    def _durations(self, pair: Pair) -> list[int]:
-        speech = self.plain(pair)[0].speech
+    def _durations(self, item: GridItem) -> list[int]:
+        speech = self.plain(item)[0].speech
         assert speech is not None
         return speech.durations.tolist()
 
@@ -237,7 +239,7 @@ def cost_of(work: Callable[[], Any], device: torch.device) -> tuple[Any, float, 
 # -- measures of an item ---------------------------------------------------------------------------------------------
 
 
-def measure_item(renderer: Renderer, item: grid.GridItem) -> tuple[Rows, list[str]]:
+def measure_item(renderer: Renderer, item: GridItem) -> tuple[Rows, list[str]]:
     """Render and measure one item.
 
     Args:
@@ -251,7 +253,7 @@ def measure_item(renderer: Renderer, item: grid.GridItem) -> tuple[Rows, list[st
         InputError: A style or sentence cannot be rendered.
     """
     with torch.no_grad():
-        ends = renderer.plain(item.pair)
+        ends = renderer.plain(item)
         if item.condition is None:
             return _anchors(renderer, item, *ends)
         mute = [name for name, end in zip("AB", ends, strict=True) if not end.signal.contour.voiced.any()]
@@ -261,30 +263,29 @@ def measure_item(renderer: Renderer, item: grid.GridItem) -> tuple[Rows, list[st
         return _blends(renderer, item, item.condition, *ends)
 
 
-def _row(item: grid.GridItem, table: str, kind: str, condition: str, **values: Any) -> dict[str, Any]:
-    pair = item.pair
-    head = {"table": table, "item": pair.id, "kind": kind, "condition": condition}
-    return {**head, "a": pair.a.name, "b": pair.b.name, "text": pair.text, **values}
+def _row(item: GridItem, table: str, kind: str, condition: str, **values: Any) -> dict[str, Any]:
+    head = {"table": table, "item": item.utterance, "kind": kind, "condition": condition}
+    return {**head, "a": item.a.name, "b": item.b.name, "text": item.text, **values}
 
 
-def _anchors(renderer: Renderer, item: grid.GridItem, a: Rendered, b: Rendered) -> tuple[Rows, list[str]]:
+def _anchors(renderer: Renderer, item: GridItem, a: Rendered, b: Rendered) -> tuple[Rows, list[str]]:
     """Known cases: A itself, the floor of the vocoder, other noise, other pitch, another sentence, and B, the range."""
-    pair, device = item.pair, str(renderer.pipeline.device)
+    device = str(renderer.pipeline.device)
     audio, contour = a.signal.audio, a.signal.contour
     known = {
         "A with itself": a,
         "A through the vocoder": renderer.made(
             "A-vocoded", lambda: through_vocoder(audio, renderer.pipeline.vocoder, renderer.mel, device=device)
         ),
-        "A, other noise": renderer.again(pair),
+        "A, other noise": renderer.again(item),
         "B (range)": b,
     }
     for word, semitones in {"up": SHIFT_SEMITONES, "down": -SHIFT_SEMITONES}.items() if contour.voiced.any() else ():
         shift = functools.partial(world_shift, audio, contour, semitones, renderer.mel)
         known[f"A, {SHIFT_SEMITONES:g} semitones {word}"] = renderer.made(f"A-{word}", shift)
-    rows = [_shown(renderer, item, a, f"A: {pair.a.name}"), _shown(renderer, item, b, f"B: {pair.b.name}")]
+    rows = [_shown(renderer, item, a, f"A: {item.a.name}"), _shown(renderer, item, b, f"B: {item.b.name}")]
     for name, rendering in known.items():
-        renderer.keep(pair, rendering, like=a)
+        renderer.keep(item, rendering, like=a)
         three = (a.signal, b.signal, rendering.signal)
         voices, heard = metric_rows.voices(*three), _heard(renderer, item, rendering)
         values = {
@@ -294,9 +295,9 @@ def _anchors(renderer: Renderer, item: grid.GridItem, a: Rendered, b: Rendered) 
             grid.FREQUENCY: metric_rows.selective(*three),
         }
         rows += [_row(item, table, ANCHOR, name, **found, **heard) for table, found in values.items()]
-    text = next((text for text in renderer.texts if text != pair.text), pair.text)
-    other = renderer.render(OTHER_SENTENCE, text, renderer.style(pair.a))
-    renderer.keep(pair, other)
+    text = next((text for text in renderer.texts if text != item.text), item.text)
+    other = renderer.render(OTHER_SENTENCE, text, renderer.style(item.a))
+    renderer.keep(item, other)
     far = metric_rows.warped_distances(a.signal, other.signal)
     rows.append(_row(item, grid.REFERENCE, ANCHOR, "A, another sentence (DTW)", **far))
     voices = metric_rows.voices(a.signal, b.signal, other.signal)
@@ -307,14 +308,14 @@ def _anchors(renderer: Renderer, item: grid.GridItem, a: Rendered, b: Rendered) 
 
 
 def _blends(
-    renderer: Renderer, item: grid.GridItem, condition: grid.Condition, a: Rendered, b: Rendered
+    renderer: Renderer, item: GridItem, condition: grid.Condition, a: Rendered, b: Rendered
 ) -> tuple[Rows, list[str]]:
     """All blends of a condition: one, or a sweep of constant shares."""
     weights = condition.weights or (0.5,)
-    blends = {w: renderer.blend(item.pair, condition, w, attention=item.example and w == 0.5) for w in weights}
+    blends = {w: renderer.blend(item, condition, w) for w in weights}
     rows: Rows = []
     for weight, blend in blends.items():
-        renderer.keep(item.pair, blend, like=a)
+        renderer.keep(item, blend, like=a)
         if weight == 0.5 or condition.name == grid.DEFAULT and weight in (0.2, 0.8):
             name = f"{condition.name}, weight {weight:g}" if condition.weights else condition.name
             draw = (a, b) if condition.name == grid.DEFAULT and weight == 0.5 else None
@@ -364,7 +365,7 @@ def _sweep(
 
 def _shown(
     renderer: Renderer,
-    item: grid.GridItem,
+    item: GridItem,
     rendering: Rendered,
     label: str,
     *,
@@ -373,8 +374,8 @@ def _shown(
     """What the report shows of a rendering of an example, with pictures where A and B are given to draw beside it."""
     if not item.example:
         return {}
-    wav = renderer.path(item.pair, rendering)
-    title, pictures = f"Styles {item.pair.a.name} and {item.pair.b.name}", []
+    wav = renderer.path(item, rendering)
+    title, pictures = f"Styles {item.a.name} and {item.b.name}", []
     if draw is not None and rendering.speech is not None:
         assert item.condition is not None
         speech, contours = rendering.speech, [end.signal.contour for end in draw]
@@ -388,7 +389,7 @@ def _shown(
             pictures.append(wav.with_name(f"{wav.stem}{ending}.png").relative_to(renderer.folder))
             save_figure(figure, renderer.folder / pictures[-1])
     wav = wav.relative_to(renderer.folder)
-    return shown_row(title, item.pair.text, label, wav, contour=rendering.signal.contour, pictures=pictures)
+    return shown_row(title, item.text, label, wav, contour=rendering.signal.contour, pictures=pictures)
 
 
 def _cost(renderer: Renderer, *renderings: Rendered) -> dict[str, Any]:
@@ -409,8 +410,8 @@ def _tuning(rendering: Rendered) -> dict[str, Any]:
     return {"loss_before": float(np.mean([steps[0].loss for steps in each])), "loss_after": float(np.mean(after))}
 
 
-def _heard(renderer: Renderer, item: grid.GridItem, rendering: Rendered) -> dict[str, Any]:
-    return renderer.error_rates(rendering.signal.audio, renderer.mel.sample_rate_hz, item.pair.text)
+def _heard(renderer: Renderer, item: GridItem, rendering: Rendered) -> dict[str, Any]:
+    return renderer.error_rates(rendering.signal.audio, renderer.mel.sample_rate_hz, item.text)
 
 
 # -- what is said and drawn of a run ----------------------------------------------------------------------------------

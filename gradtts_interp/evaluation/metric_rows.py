@@ -41,21 +41,16 @@ def realised_shares(a: Signal, b: Signal, blend: Signal) -> dict[str, of_blend.R
 
 def mean_shares(a: Signal, b: Signal, blend: Signal) -> dict[str, float | None]:
     """Mean realised share of B by measure, None where it cannot be measured; and how much of the voicing is left."""
-    found = {f"{name}_share": mean_or_none(share) for name, share in realised_shares(a, b, blend).items()}
-    return {**found, "voicing_kept": voicing_kept(a, b, blend)}
+    found: dict[str, float | None] = {"voicing_kept": voicing_kept(a, b, blend)}
+    for name, share in realised_shares(a, b, blend).items():
+        found[f"{name}_share"] = share.mean() if share.measured.sum() >= FEWEST_FRAMES else None
+    return found
 
 
 def voicing_kept(a: Signal, b: Signal, blend: Signal) -> float | None:
     """How many of the frames voiced in A and B are so in the blend: shares of F0 and envelope are of those alone."""
     both = a.contour.voiced & b.contour.voiced
     return float(blend.contour.voiced[both].mean()) if both.any() else None
-
-
-def mean_or_none(
-    share: of_blend.RealisedShare, part: slice = slice(None), *, fewest: int = FEWEST_FRAMES
-) -> float | None:
-    """Mean of a realised share, None where fewer frames were measured."""
-    return share.mean(part) if int(share.measured[part].sum()) >= fewest else None
 
 
 def voices(a: Signal, b: Signal, blend: Signal) -> dict[str, float | None]:

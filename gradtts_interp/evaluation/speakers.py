@@ -29,8 +29,8 @@ WEIGHTS = "model.safetensors"
 RMS = 10 ** (-26 / 20)
 SPEECH_RANGE_NATS = 3.5  # about 30 dB
 COSINE_SCALE = 16.0
-GENDERS = {"jf": "female", "jm": "male"}
-"""What the names of the demo corpus's base voices begin with; all of them are of a woman or a man."""
+FEMALE = "jf"
+"""What the names of the demo corpus's base voices begin with that are a woman's; the others are a man's."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +69,14 @@ class Identity:
         speaker: Nearest speaker of the demo corpus.
         similarity: Cosine similarity to each speaker, by number.
         base: Nearest base voice.
-        gender: ``female`` or ``male``: that of the base voice.
-        gender_probability: Of that gender, in [0.5, 1].
+        female: Probability that the base voice is a woman's; all base voices are of a woman or a man.
         warp: Estimated factor on all formants of the base voice; above 1 is a shorter vocal tract.
     """
 
     speaker: int
     similarity: dict[int, float]
     base: str
-    gender: str
-    gender_probability: float
+    female: float
     warp: float
 
 
@@ -210,18 +208,12 @@ class SpeakerEncoder:
             )
         to_voices = self.net.similarity(embedding)[0]
         similarity = {speaker: float(to_voices[row]) for speaker, row in sorted(self.speakers.items())}
-        chances = self.net.base(embedding).softmax(-1)[0]
-        by_gender: dict[str, float] = {}
-        for base, chance in zip(self.settings.bases, chances.tolist(), strict=True):
-            gender = GENDERS.get(base[:2], "unknown")
-            by_gender[gender] = by_gender.get(gender, 0.0) + chance
-        gender = max(by_gender, key=by_gender.__getitem__)
+        bases, chances = self.settings.bases, self.net.base(embedding).softmax(-1)[0]
         return Identity(
             speaker=max(similarity, key=similarity.__getitem__),
             similarity=similarity,
-            base=self.settings.bases[int(chances.argmax())],
-            gender=gender,
-            gender_probability=by_gender[gender],
+            base=bases[int(chances.argmax())],
+            female=sum(chance for base, chance in zip(bases, chances.tolist(), strict=True) if base[:2] == FEMALE),
             warp=math.exp(float(self.net.log_warp(embedding)[0])),
         )
 

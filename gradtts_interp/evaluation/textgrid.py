@@ -82,7 +82,7 @@ def read_textgrid(path: str | Path) -> TextGrid:
         path: The file.
 
     Returns:
-        Its tiers. A second tier of the same name gets a number.
+        Its tiers. A second tier of the same name gets its number.
 
     Raises:
         InputError: The file is missing, too large, damaged or something else, or parselmouth is not installed.
@@ -101,7 +101,9 @@ def read_textgrid(path: str | Path) -> TextGrid:
         intervals: dict[str, tuple[Interval, ...]] = {}
         points: dict[str, tuple[tuple[str, float], ...]] = {}
         for tier in range(1, call(grid, "Get number of tiers") + 1):
-            name = _new_name(call(grid, "Get tier name", tier), {*intervals, *points})
+            name = call(grid, "Get tier name", tier)
+            if name in intervals or name in points:
+                name = f"{name} ({tier})"
 
             def read(what: str, count: str, tier: int = tier) -> list[Any]:
                 return [call(grid, f"Get {what}", tier, i) for i in range(1, call(grid, count, tier) + 1)]
@@ -203,10 +205,3 @@ def _require_textgrid(path: Path) -> None:
     plain = head.replace(b"\x00", b"")
     if not any(mark in plain for mark in (b"ooTextFile", b"ooBinaryFile")) or b"TextGrid" not in plain:
         raise InputError(f"{path} is not a TextGrid: it does not begin like one")
-
-
-def _new_name(name: str, taken: set[str]) -> str:
-    number, answer = 2, name
-    while answer in taken:
-        answer, number = f"{name} ({number})", number + 1
-    return answer

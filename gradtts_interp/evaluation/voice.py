@@ -176,13 +176,12 @@ def describe_voice(
         notes.append(f"{error}; F0 and vocal tract are left out")
     if encoder is not None:
         identity = encoder.identify(audio, sample_rate_hz)
-        chance = identity.gender_probability
         found |= {
             "speaker": identity.speaker,
             "speaker_similarity": identity.similarity[identity.speaker],
             "base": identity.base,
             "formant_factor": identity.warp,
-            "female": chance if identity.gender == "female" else 1 - chance,
+            "female": identity.female,
         }
     for name, classifier in (classifiers or {}).items():
         chances = classifier.classify(audio, sample_rate_hz)

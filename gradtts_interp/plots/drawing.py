@@ -43,18 +43,21 @@ def save_figure(figure: Figure, path: str | Path) -> None:
         figure: The figure.
         path: Where to write; the suffix names the format.
     """
-    with warnings.catch_warnings(), atomic_path(path) as temporary:
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a title may hold any script
-        figure.savefig(temporary, dpi=figure.dpi)
+    with atomic_path(path) as temporary:
+        _write(figure, temporary)
 
 
 def picture_uri(figure: Figure) -> str:
     """A figure as a lossless WebP in a data URI: every browser shows it, and it is much smaller than a PNG."""
     stream = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # labels may hold any script
-        figure.savefig(stream, format="webp", dpi=figure.dpi, pil_kwargs={"lossless": True})
+    _write(figure, stream, format="webp", pil_kwargs={"lossless": True})
     return _uri("image/webp", stream.getvalue())
+
+
+def _write(figure: Figure, where: Path | io.BytesIO, **options: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a title may hold any script
+        figure.savefig(where, dpi=figure.dpi, **options)
 
 
 def audio_uri(audio: NDArray[Any], sample_rate_hz: int, *, audio_format: str = "flac") -> str:

@@ -104,7 +104,7 @@ def test_the_grid_has_every_baseline_and_every_id_once():
     pairs = [(StyleChoice(1), StyleChoice(2)), (StyleChoice(3, "happy"), StyleChoice(recording="a/b.wav"))]
     items = grid_items(pairs, ["One.", "Two."], conditions, utterances=4, examples=1)
     assert len({item.id for item in items}) == len(items) == 4 * (1 + len(conditions))
-    assert len({(i.pair.a, i.pair.text) for i in items}) == 4, "each pair meets other sentences in time"
+    assert len({(i.a, i.text) for i in items}) == 4, "each pair meets other sentences in time"
     official = conditions_of(["mix"], has_style=False, noise=True, quick=True)
     assert [c.name for c in official] == ["default", "score", "WORLD morph"]
     together = [set(c.mechanisms) - {"noise"} for c in conditions if c.mode == "time" and c.mechanisms]

@@ -6,24 +6,23 @@ import types
 import numpy as np
 import pytest
 
-from benchmarks import steps
+from benchmarks import judges, steps
+from benchmarks.judges import RATE_HZ, OpinionScorer, WhisperListener, whisper_folder
 from benchmarks.listening import DUAL, MEAN, ONE, table
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation import intelligibility as listening
-from gradtts_interp.evaluation.intelligibility import RECOGNISER_RATE_HZ, OpinionScorer, WhisperListener, whisper_folder
 from gradtts_interp.evaluation.run import Record
 
 
 @pytest.fixture
 def packages(tmp_path, monkeypatch):
     """Whisper's weights in two packages, as they are installed."""
-    for number, name in enumerate(listening._PACKAGES, start=1):
+    for number, name in enumerate(judges._PACKAGES, start=1):
         data = tmp_path / "site" / name / "data"
         data.mkdir(parents=True)
         (data.parent / "__init__.py").touch()
         (data / f"model.bin.part{number}").write_bytes(bytes([number] * 3))
-    for name in listening._SETTINGS:
-        (tmp_path / "site" / listening._PACKAGES[0] / "data" / name).write_text(name)
+    for name in judges._SETTINGS:
+        (tmp_path / "site" / judges._PACKAGES[0] / "data" / name).write_text(name)
     monkeypatch.syspath_prepend(tmp_path / "site")
     return tmp_path
 
@@ -31,13 +30,13 @@ def packages(tmp_path, monkeypatch):
 def test_the_parts_of_whisper_are_joined_once(packages):
     folder = whisper_folder(packages / "cache")
     assert (folder / "model.bin").read_bytes() == bytes([1, 1, 1, 2, 2, 2])
-    assert sorted(p.name for p in folder.iterdir()) == sorted([*listening._SETTINGS, "model.bin"])
+    assert sorted(p.name for p in folder.iterdir()) == sorted([*judges._SETTINGS, "model.bin"])
     (folder / "model.bin").write_bytes(b"kept")
     assert (whisper_folder(packages / "cache") / "model.bin").read_bytes() == b"kept"
 
 
 def test_missing_packages_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(listening, "_PACKAGES", ("no_such_package_part1",))
+    monkeypatch.setattr(judges, "_PACKAGES", ("no_such_package_part1",))
     with pytest.raises(InputError, match=r"no-such-package-part1: pip install gradtts-interp\[judges\]"):
         whisper_folder(tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
@@ -65,7 +64,7 @@ def test_whisper_hears_16_khz_and_its_segments_are_joined(tmp_path, monkeypatch)
         WhisperListener(tmp_path)
     (tmp_path / "model.bin").touch()
     heard = WhisperListener(tmp_path).transcribe(np.zeros(22050), 22050)
-    assert heard == f"{RECOGNISER_RATE_HZ} samples in all."
+    assert heard == f"{RATE_HZ} samples in all."
 
 
 def test_opinion_is_of_one_recording_at_16_khz(monkeypatch, capsys):
@@ -77,7 +76,7 @@ def test_opinion_is_of_one_recording_at_16_khz(monkeypatch, capsys):
             return self
 
         def __call__(self, samples):
-            assert samples.shape == (1, RECOGNISER_RATE_HZ)
+            assert samples.shape == (1, RATE_HZ)
             return samples.abs().amax(1) + 1
 
     monkeypatch.setitem(sys.modules, "distillmos", types.SimpleNamespace(ConvTransformerSQAModel=Fake))
