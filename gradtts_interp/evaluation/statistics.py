@@ -35,12 +35,11 @@ class Interval:
         return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
 
-def mean_with_interval(values: Sequence[float], *, seed: int = 0) -> Interval:
+def mean_with_interval(values: Sequence[float]) -> Interval:
     """Mean of values with a 95 % percentile bootstrap interval.
 
     Args:
         values: One value per utterance, finite.
-        seed: Of the resampling.
 
     Returns:
         The interval; for fewer than two values, or equal ones, its ends are the mean.
@@ -51,16 +50,15 @@ def mean_with_interval(values: Sequence[float], *, seed: int = 0) -> Interval:
     array = np.asarray(values, dtype=np.float64)
     if array.size == 0 or not np.isfinite(array).all():
         raise InputError(f"mean of {array.size} values: expected at least one, all finite")
-    return _with_interval(np.mean, array, seed=seed)
+    return _with_interval(np.mean, array)
 
 
-def ratio_with_interval(counts: Sequence[float], totals: Sequence[float], *, seed: int = 0) -> Interval:
+def ratio_with_interval(counts: Sequence[float], totals: Sequence[float]) -> Interval:
     """Rate pooled over utterances, such as errors over words, with a 95 % percentile bootstrap interval over them.
 
     Args:
         counts: What is counted in each utterance.
         totals: Of how many in each, > 0.
-        seed: Of the resampling.
 
     Returns:
         The interval, whose ``mean`` is the sum of the counts over that of the totals; for a single utterance its ends
@@ -72,15 +70,15 @@ def ratio_with_interval(counts: Sequence[float], totals: Sequence[float], *, see
     part, whole = np.asarray(counts, dtype=np.float64), np.asarray(totals, dtype=np.float64)
     if part.size == 0 or part.shape != whole.shape or not (whole > 0).all():
         raise InputError(f"{part.size} counts of {whole.size} totals: expected as many, at least one, totals > 0")
-    return _with_interval(lambda part, whole, axis: part.sum(axis) / whole.sum(axis), part, whole, seed=seed)
+    return _with_interval(lambda part, whole, axis: part.sum(axis) / whole.sum(axis), part, whole)
 
 
-def _with_interval(statistic: Callable[..., Any], *data: NDArray[np.float64], seed: int) -> Interval:
+def _with_interval(statistic: Callable[..., Any], *data: NDArray[np.float64]) -> Interval:
     """A statistic of values of the same utterances with its bootstrap interval, which is empty where all are alike."""
     value, count = float(statistic(*data, axis=0)), data[0].size
     if count < 2 or all(np.ptp(values) == 0 for values in data):
         return Interval(value, value, value, count)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     found = bootstrap(data, statistic, paired=True, method="percentile", rng=random).confidence_interval
     return Interval(value, float(found.low), float(found.high), count)
 

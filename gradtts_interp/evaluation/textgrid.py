@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
@@ -20,17 +19,15 @@ END_TOLERANCE_SECONDS = 0.03
 
 @dataclass(frozen=True)
 class TextGrid:
-    """Tiers of labels in time.
+    """Tiers of labelled intervals.
 
     Attributes:
         end_seconds: End of all tiers; they start at 0 unless an interval says otherwise.
         intervals: Tiers by name: labels with start and end in seconds, rising, without overlap.
-        points: Point tiers by name: labels with their time.
     """
 
     end_seconds: float
     intervals: dict[str, tuple[Interval, ...]]
-    points: dict[str, tuple[tuple[str, float], ...]]
 
     def phones(self, tier: str | None = None) -> tuple[Interval, ...]:
         """Intervals of the tier of phones.
@@ -72,7 +69,7 @@ def to_textgrid(speech: Speech) -> TextGrid:
     rate = speech.mel_config.frame_rate_hz
     words = [(name, first / rate, last / rate) for name, first, last in speech.words if last > first]
     end = max([speech.seconds, *(b for _, _, b in [*phones, *words])])
-    return TextGrid(end, {"phones": tuple(phones), "words": tuple(words)}, {})
+    return TextGrid(end, {"phones": tuple(phones), "words": tuple(words)})
 
 
 def read_textgrid(path: str | Path) -> TextGrid:
@@ -82,7 +79,7 @@ def read_textgrid(path: str | Path) -> TextGrid:
         path: The file.
 
     Returns:
-        Its tiers. A second tier of the same name gets its number.
+        Its tiers of intervals; those of points are passed over. A second tier of the same name gets its number.
 
     Raises:
         InputError: The file is missing, too large, damaged or something else, or parselmouth is not installed.
@@ -99,22 +96,16 @@ def read_textgrid(path: str | Path) -> TextGrid:
         if not isinstance(grid, parselmouth.TextGrid):
             raise InputError(f"{path} holds a {type(grid).__name__}; expected a TextGrid")
         intervals: dict[str, tuple[Interval, ...]] = {}
-        points: dict[str, tuple[tuple[str, float], ...]] = {}
         for tier in range(1, call(grid, "Get number of tiers") + 1):
+            if not call(grid, "Is interval tier", tier):
+                continue
             name = call(grid, "Get tier name", tier)
-            if name in intervals or name in points:
+            if name in intervals:
                 name = f"{name} ({tier})"
-
-            def read(what: str, count: str, tier: int = tier) -> list[Any]:
-                return [call(grid, f"Get {what}", tier, i) for i in range(1, call(grid, count, tier) + 1)]
-
-            if call(grid, "Is interval tier", tier):
-                whats = [f"{what} of interval" for what in ("label", "start time", "end time")]
-                intervals[name] = tuple(zip(*(read(what, "Get number of intervals") for what in whats), strict=True))
-            else:
-                whats = ["label of point", "time of point"]
-                points[name] = tuple(zip(*(read(what, "Get number of points") for what in whats), strict=True))
-        return TextGrid(float(call(grid, "Get end time")), intervals, points)
+            places = range(1, call(grid, "Get number of intervals", tier) + 1)
+            whats = [f"Get {what} of interval" for what in ("label", "start time", "end time")]
+            intervals[name] = tuple(zip(*([call(grid, w, tier, i) for i in places] for w in whats), strict=True))
+        return TextGrid(float(call(grid, "Get end time")), intervals)
     except parselmouth.PraatError as error:
         raise InputError(f"{path} cannot be read as a TextGrid: {str(error).splitlines()[0]}") from error
 
@@ -136,7 +127,7 @@ def write_textgrid(path: str | Path, grid: TextGrid) -> None:
         from praatio.utilities.errors import PraatioException
     except ImportError as error:
         raise InputError(f"{path}: writing a TextGrid needs praatio: pip install gradtts-interp[eval]") from error
-    if not grid.intervals and not grid.points:
+    if not grid.intervals:
         raise InputError("TextGrid without a tier; expected at least one")
     end = grid.end_seconds
     made = praat.Textgrid(0.0, end)
@@ -144,9 +135,6 @@ def write_textgrid(path: str | Path, grid: TextGrid) -> None:
         for name, intervals in grid.intervals.items():
             entries = [(start, stop, label) for label, start, stop in intervals]
             made.addTier(praat.IntervalTier(name, entries, 0, end), reportingMode="error")
-        for name, points in grid.points.items():
-            marks = [(time, label) for label, time in points]
-            made.addTier(praat.PointTier(name, marks, 0, end), reportingMode="error")
         with atomic_path(path) as temporary:
             made.save(str(temporary), "long_textgrid", includeBlankSpaces=True, reportingMode="error")
     except (PraatioException, ValueError) as error:

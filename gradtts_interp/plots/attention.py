@@ -185,9 +185,7 @@ def _finish(figure: Figure, grid: list[list[Axes]], maps: AttentionMaps, title: 
 # -- tuning of the noise ----------------------------------------------------------------------------------------------
 
 
-def plot_tuning(
-    trace: TuningTrace, before: Attention, after: Attention, path: str | Path | None = None, *, style: int = 1
-) -> Figure:
+def plot_tuning(trace: TuningTrace, before: Attention, after: Attention, path: str | Path | None = None) -> Figure:
     """Draw the account of one line's noise tuning.
 
     Args:
@@ -196,10 +194,9 @@ def plot_tuning(
             of a window, as in :attr:`~gradtts_interp.interpolation.noise.settings.TuningTrace.before`.
         after: The same with tuning.
         path: Where to write a picture; not written when None.
-        style: Number of the style whose mass is drawn, 1 for B.
 
     Returns:
-        The figure: loss, what is as wished, and move for each step; below, one row for each attention site.
+        The figure: loss, what is as wished, and move for each step; below, the mass on B, one row for each attention site.
 
     Raises:
         InputError: The trace has no step, or the two hold different sites.
@@ -217,7 +214,7 @@ def plot_tuning(
     panels[-1].set_xlabel("gradient step", fontsize=NORMAL)
     panels[0].legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, frameon=False, fontsize=SMALL)
     if before:
-        _draw_maps(maps, before, after, style)
+        _draw_maps(maps, before, after)
     if path is not None:
         save_figure(figure, path)
     return figure
@@ -262,10 +259,11 @@ def _draw_steps(axes: Axes, steps: tuple[TuningStep, ...], label: str, value: An
     axes.grid(True, color="0.88", linewidth=0.8)
 
 
-def _draw_maps(figure: Any, before: Attention, after: Attention, style: int) -> None:
+def _draw_maps(figure: Any, before: Attention, after: Attention) -> None:
+    """Mass on B at each attention site."""
     grid = figure.subplots(len(before), 2, squeeze=False, sharex="row", sharey="row")
     for row, site in zip(grid, before, strict=True):
-        planes: list[NDArray[Any]] = [found[site]["mass"][style] for found in (before, after)]
+        planes: list[NDArray[Any]] = [found[site]["mass"][1] for found in (before, after)]
         top = max(float(p.max()) for p in planes)
         for axes, plane, name in zip(row, planes, ("before", "after"), strict=True):
             image = axes.imshow(plane, origin="lower", aspect="auto", cmap="magma", vmin=0, vmax=top)

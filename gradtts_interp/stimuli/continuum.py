@@ -124,7 +124,6 @@ def make_continuum(
     of: str = "all",
     equalise: str | None = None,
     seed: int = 0,
-    listener: Listener | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Continuum:
@@ -144,7 +143,6 @@ def make_continuum(
         equalise: Measure whose realised shares shall be spaced equally: ``f0``, ``envelope``, or ``all`` for their
             mean; None spaces what is asked for.
         seed: Of the noise.
-        listener: How steps are measured; with F0 by Praat if None.
         progress: Called with the share and the speech after each rendering.
         **options: Further keyword arguments of the pipeline, such as ``num_inference_steps``.
 
@@ -160,10 +158,7 @@ def make_continuum(
         raise InputError(f"equal steps of {equalise!r}; expected one of {', '.join(EQUALISED)}")
     if not 2 <= steps <= 1000:
         raise InputError(f"continuum of {steps} steps; expected 2 to 1000")
-    if listener is None:
-        # Where a voice is far from its pitch, DIO reads octaves.
-        listener = Listener(tts.model.settings.mel, tracker="praat")
-    renderer = _Renderer(tts, text, (a, b), of, listener, progress, {"seed": seed, **options})
+    renderer = _Renderer(tts, text, (a, b), of, progress, {"seed": seed, **options})
     chosen = renderer.steps(np.linspace(0, 1, steps))
     poles = renderer.signals
     if equalise is None:
@@ -189,18 +184,19 @@ class _Renderer:
         text: str,
         styles: tuple[Style, Style],
         of: str,
-        listener: Listener,
         progress: Progress | None,
         options: dict[str, Any],
     ) -> None:
-        self.of, self.listener, self.progress = of, listener, progress
+        self.of, self.progress = of, progress
+        # Where a voice is far from its pitch, DIO reads octaves.
+        self.listener = Listener(tts.model.settings.mel, tracker="praat")
         self.tts, self.text, self.styles, self.options = tts, text, styles, options
         quick = {"num_inference_steps": 1}
         self.own_frames = [float(self._say(style, **quick).durations.sum()) for style in styles]
         # A blend decides its durations by its mean share, so that an even one lies half-way.
         even = self._say(*styles, share=shares.constant(0.5), **quick).durations
         self.speeches = [self._say(style, durations=[even.tolist()]) for style in styles]
-        a, b = (listener.hear(s.audio, name) for s, name in zip(self.speeches, "AB", strict=True))
+        a, b = (self.listener.hear(s.audio, name) for s, name in zip(self.speeches, "AB", strict=True))
         self.signals = a, b
         self.known: dict[float, Stimulus] = {}
 

@@ -82,19 +82,17 @@ def write_experiment(
     labels: Sequence[str] = ("A", "B"),
     repeats: int = 5,
     question: str | None = None,
-    out: str | Path | None = None,
 ) -> Path:
     """Write an experiment with the stimuli of a continuum.
 
     Args:
         kind: A name in :data:`EXPERIMENTS`.
-        stimuli: Folder of a continuum, with its table.
+        stimuli: Folder of a continuum, with its table; the experiment is written below it.
         task: ``identification`` (which of the two, 2AFC), ``axb`` (is the middle one like the first or the last) or
             ``rating`` (1 to 7).
         labels: What A and B are called.
         repeats: How often each trial comes.
         question: What is asked; a usual one of the task if None.
-        out: Folder to write; that of the stimuli with the kind's name below it if None.
 
     Returns:
         The file that starts the experiment.
@@ -114,8 +112,7 @@ def write_experiment(
     experiment = Experiment(
         task, read_stimuli(folder), folder, (labels[0], labels[1]), repeats, question or QUESTIONS[task]
     )
-    target = Path(out) if out is not None else folder / kind
-    return EXPERIMENTS[kind](experiment, target)
+    return EXPERIMENTS[kind](experiment, folder / kind)
 
 
 def read_stimuli(folder: str | Path) -> tuple[tuple[str, float], ...]:

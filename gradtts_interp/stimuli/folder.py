@@ -64,7 +64,7 @@ def save_continuum(
         write_wav(path, torch.from_numpy(sound), rate)
         grid = to_textgrid(step.speech)
         end = max(grid.end_seconds, len(sound) / rate)
-        write_textgrid(path.with_suffix(".TextGrid"), TextGrid(end, grid.intervals, grid.points))
+        write_textgrid(path.with_suffix(".TextGrid"), TextGrid(end, grid.intervals))
         rows.append(_row(continuum, i, step, sound, path.name))
     write_csv(folder / TABLE, rows)
     plot_continuum(continuum, folder / PICTURE)

@@ -42,7 +42,7 @@ def recording(tmp_path):
 
 
 def grid(folder, phones=PHONES, *, tier="phones"):
-    write_textgrid(folder / "tone.TextGrid", TextGrid(phones[-1][2], {tier: tuple(phones)}, {}))
+    write_textgrid(folder / "tone.TextGrid", TextGrid(phones[-1][2], {tier: tuple(phones)}))
     return folder / "tone.TextGrid"
 
 
