@@ -21,7 +21,7 @@ import torchaudio
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from gradtts_interp.errors import InputError
+from gradtts_interp.errors import InputError, import_extra
 from gradtts_interp.text import TextFrontend, normalise
 
 POCKETSPHINX = "pocketsphinx"
@@ -33,13 +33,10 @@ SILENCES = {"SIL", "+SPN+", "+NSN+"}
 
 @functools.cache
 def _decoder() -> Any:
-    try:
-        from pocketsphinx import Decoder, get_model_path
-    except ImportError as error:
-        raise InputError("intelligibility needs PocketSphinx: pip install gradtts-interp[eval]") from error
-    return Decoder(
-        hmm=get_model_path("en-us/en-us"),
-        allphone=get_model_path("en-us/en-us-phone.lm.bin"),
+    sphinx = import_extra("pocketsphinx", "intelligibility needs PocketSphinx", "eval")
+    return sphinx.Decoder(
+        hmm=sphinx.get_model_path("en-us/en-us"),
+        allphone=sphinx.get_model_path("en-us/en-us-phone.lm.bin"),
         lw=2.0,
         pip=0.3,
         beam=1e-10,
@@ -135,10 +132,7 @@ def character_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -
 
 def _error_rate(measure: str, references: Sequence[str], hypotheses: Sequence[str]) -> float:
     """A rate of jiwer's over all utterances together."""
-    try:
-        import jiwer
-    except ImportError as error:
-        raise InputError("error rates need jiwer: pip install gradtts-interp[eval]") from error
+    jiwer = import_extra("jiwer", "error rates need jiwer", "eval")
     if not references or len(references) != len(hypotheses):
         raise InputError(f"{len(references)} references and {len(hypotheses)} hypotheses: expected equal numbers > 0")
     if not all(references):
@@ -284,10 +278,7 @@ def require_model_folder(path: str | Path) -> None:
 
 def import_transformers(path: str | Path) -> tuple[Any, dict[str, Any]]:
     """The library, and options by which nothing is downloaded and no code of a folder run."""
-    try:
-        import transformers
-    except ImportError as error:
-        raise InputError(f"{path} needs transformers: pip install gradtts-interp[voices]") from error
+    transformers = import_extra("transformers", f"{path} needs transformers", "voices")
     require_model_folder(path)
     return transformers, {"local_files_only": True, "trust_remote_code": False}
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gradtts_interp.audio import Source, log_mel, read_recording, without_rumble
 from gradtts_interp.config import MelConfig
-from gradtts_interp.errors import InputError
+from gradtts_interp.errors import InputError, import_extra
 from gradtts_interp.evaluation.contours import at_frames
 from gradtts_interp.evaluation.speakers import SpeakerEncoder
 from gradtts_interp.evaluation.spectrum import log_envelope, mel_cepstrum
@@ -243,10 +243,7 @@ def _pyin(samples: NDArray[np.float64], config: MelConfig, floor_hz: float, ceil
 
 
 def _praat(samples: NDArray[np.float64], config: MelConfig, floor_hz: float, ceiling_hz: float) -> Contour:
-    try:
-        import parselmouth
-    except ImportError as error:
-        raise InputError("tracker praat needs parselmouth: pip install gradtts-interp[eval]") from error
+    parselmouth = import_extra("parselmouth", "tracker praat needs parselmouth", "eval")
     frames = len(samples) // config.hop_samples
     step = config.hop_samples / config.sample_rate_hz / PRAAT_STEPS_PER_HOP
     try:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradtts_interp.errors import InputError
+from gradtts_interp.errors import InputError, import_extra
 from gradtts_interp.files import atomic_path
 from gradtts_interp.speech import Speech
 
@@ -86,11 +86,8 @@ def read_textgrid(path: str | Path) -> TextGrid:
     """
     path = Path(path)
     _require_textgrid(path)
-    try:
-        import parselmouth
-        from parselmouth.praat import call
-    except ImportError as error:
-        raise InputError(f"{path}: reading a TextGrid needs parselmouth: pip install gradtts-interp[eval]") from error
+    parselmouth = import_extra("parselmouth", f"{path}: reading a TextGrid needs parselmouth", "eval")
+    call = parselmouth.praat.call
     try:
         grid = parselmouth.read(str(path))
         if not isinstance(grid, parselmouth.TextGrid):
@@ -122,11 +119,7 @@ def write_textgrid(path: str | Path, grid: TextGrid) -> None:
     Raises:
         InputError: There is no tier, times overlap, leave the grid or are not finite, or praatio is missing.
     """
-    try:
-        from praatio import textgrid as praat
-        from praatio.utilities.errors import PraatioException
-    except ImportError as error:
-        raise InputError(f"{path}: writing a TextGrid needs praatio: pip install gradtts-interp[eval]") from error
+    praat = import_extra("praatio.textgrid", f"{path}: writing a TextGrid needs praatio", "eval")
     if not grid.intervals:
         raise InputError("TextGrid without a tier; expected at least one")
     end = grid.end_seconds
@@ -137,7 +130,7 @@ def write_textgrid(path: str | Path, grid: TextGrid) -> None:
             made.addTier(praat.IntervalTier(name, entries, 0, end), reportingMode="error")
         with atomic_path(path) as temporary:
             made.save(str(temporary), "long_textgrid", includeBlankSpaces=True, reportingMode="error")
-    except (PraatioException, ValueError) as error:
+    except (praat.errors.PraatioException, ValueError) as error:
         raise InputError(f"{path}: no TextGrid from 0 to {end:g} s: {error}") from error
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gradtts_interp.errors import InputError
+from gradtts_interp.errors import InputError, import_extra
 from gradtts_interp.evaluation.intelligibility import import_transformers, named_errors, resampled
 from gradtts_interp.evaluation.speakers import SpeakerEncoder
 
@@ -68,10 +68,7 @@ def median_formants(audio: NDArray, sample_rate_hz: int) -> NDArray[np.float64]:
 
 def _pitch_and_formants(audio: NDArray, sample_rate_hz: int) -> tuple[float, NDArray[np.float64]]:
     """Median F0 over voiced frames, and median formants there (FORMANTS,)."""
-    try:
-        import parselmouth
-    except ImportError as error:
-        raise InputError("acoustic correlates need Praat's library: pip install gradtts-interp[eval]") from error
+    parselmouth = import_extra("parselmouth", "acoustic correlates need Praat's library", "eval")
     sound = parselmouth.Sound(np.asarray(audio, dtype=np.float64), sample_rate_hz)
     pitch = sound.to_pitch_ac(pitch_floor=60.0, pitch_ceiling=500.0)
     f0 = pitch.selected_array["frequency"]

@@ -196,7 +196,7 @@ def plot_tuning(trace: TuningTrace, before: Attention, after: Attention, path: s
         path: Where to write a picture; not written when None.
 
     Returns:
-        The figure: loss, what is as wished, and move for each step; below, the mass on B, one row for each attention site.
+        The figure: loss, what is as wished, and move for each step; below, the mass on B at each attention site.
 
     Raises:
         InputError: The trace has no step, or the two hold different sites.

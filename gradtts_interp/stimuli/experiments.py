@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from gradtts_interp.errors import InputError
+from gradtts_interp.errors import InputError, import_extra
 from gradtts_interp.evaluation.tables import write_csv
 from gradtts_interp.files import atomic_path, write_text
 from gradtts_interp.stimuli.folder import TABLE
@@ -247,10 +247,7 @@ def _praat_text(text: str) -> str:
 
 def _webmushra(experiment: Experiment, folder: Path) -> Path:
     """A configuration for webMUSHRA's folder ``configs``, with the sounds below it."""
-    try:
-        import yaml
-    except ImportError as error:
-        raise InputError("webMUSHRA's configuration needs PyYAML: pip install gradtts-interp[stimuli]") from error
+    yaml = import_extra("yaml", "webMUSHRA's configuration needs PyYAML", "stimuli")
     _copy_sounds(experiment, folder / "configs" / "resources" / "sounds")
     name = f"continuum_{experiment.task}"
     trials = experiment.trials * experiment.repeats

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from gradtts_interp.audio import write_wav
-from gradtts_interp.errors import InputError
+from gradtts_interp.errors import InputError, import_extra
 from gradtts_interp.evaluation.metric_rows import SHARES
 from gradtts_interp.evaluation.tables import write_csv
 from gradtts_interp.evaluation.textgrid import TextGrid, to_textgrid, write_textgrid
@@ -131,10 +131,7 @@ def loudness_lufs(sound: NDArray[np.float32], sample_rate_hz: int) -> float | No
     Raises:
         InputError: The library that measures it is not installed.
     """
-    try:
-        import pyloudnorm
-    except ImportError as error:
-        raise InputError("loudness needs pyloudnorm: pip install gradtts-interp[stimuli]") from error
+    pyloudnorm = import_extra("pyloudnorm", "loudness needs pyloudnorm", "stimuli")
     if len(sound) < 0.4 * sample_rate_hz or not np.any(sound):
         return None
     found = float(pyloudnorm.Meter(sample_rate_hz).integrated_loudness(np.asarray(sound, dtype=np.float64)))

@@ -284,13 +284,6 @@ def test_a_file_without_text(run, tmp_path, content, word):
     refuses(run("-f", path, "-s", 12, text=None), tmp_path, "strange.txt", word)
 
 
-def test_a_file_with_a_byte_order_mark_and_windows_ends(run, tmp_path):
-    path = tmp_path / "bom.txt"
-    path.write_bytes(b"\xef\xbb\xbfA cat.\r\n# \r\nA dog.\r\n")
-    assert run("-f", path, "-s", 12, text=None)[0] == 0
-    assert json.loads((tmp_path / "out" / "sample_0.json").read_text())["text"] == "A cat."
-
-
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -359,20 +352,6 @@ def test_flags_that_contradict_or_name_nothing(run, tmp_path, flags, words):
 )
 def test_bad_numbers_and_choices(run, tmp_path, flags, words):
     refuses(run(*flags), tmp_path, *words, lines=2)
-
-
-def test_a_reference_that_holds_no_style(run, tmp_path):
-    path = tmp_path / "reference.wav"
-    soundfile.write(path, np.zeros(22050, dtype=np.float32), 22050, subtype="FLOAT")
-    refuses(run("--reference", path), tmp_path, "reference.wav", "silent")
-
-
-@pytest.mark.parametrize(("part", "word"), [("pipeline.json", "pipeline.json"), ("model", "model")])
-def test_a_checkpoint_that_lacks_a_part(run, tmp_path, checkpoint, part, word):
-    broken = tmp_path / "broken"
-    shutil.copytree(checkpoint, broken)
-    shutil.move(broken / part, tmp_path / "away")
-    refuses(run("-s", 12, model=broken), tmp_path, word)
 
 
 def test_a_vocoder_of_another_mel_contract(run, tmp_path, checkpoint):

@@ -123,7 +123,7 @@ def test_what_is_no_textgrid_is_named(tmp_path):
 
 def test_reading_without_the_extra_is_named(tmp_path, monkeypatch):
     write_textgrid(tmp_path / "a.TextGrid", GRID)
-    for name in ("parselmouth", "praatio"):
+    for name in ("parselmouth", "praatio.textgrid"):
         monkeypatch.setitem(sys.modules, name, None)
     for call in (read_textgrid, lambda path: write_textgrid(path, GRID)):
         with pytest.raises(InputError, match=r"pip install gradtts-interp\[eval\]"):
