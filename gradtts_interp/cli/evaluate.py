@@ -188,10 +188,9 @@ def _share_of(args: argparse.Namespace) -> NDArray[Any]:
     number = np.issubdtype(values.dtype, np.number) and values.size
     inside = number and bool(((values >= 0) & (values <= 1)).all())  # which NaN is not
     if values.ndim not in (1, 2) or not inside:
-        told = f" from {values.min():g} to {values.max():g}" if number else ""
         raise InputError(
-            f"--share {args.share}: {values.dtype} of shape {values.shape}{told}; expected (frames,) or "
-            "(bins, frames), numbers in [0, 1]"
+            f"--share {args.share}: {values.dtype} of shape {values.shape}; expected (frames,) or (bins, frames), "
+            "numbers in [0, 1]"
         )
     return values
 

@@ -15,6 +15,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import jinja2
+
 from gradtts_interp.errors import InputError, import_extra
 from gradtts_interp.evaluation.tables import write_csv
 from gradtts_interp.files import atomic_path, write_text
@@ -200,49 +202,20 @@ def _praat(experiment: Experiment, folder: Path) -> Path:
     else:
         answers = list(zip(experiment.labels, ("A", "B"), strict=True))
     stimuli = [",".join(Path(name).stem for name in trial["sounds"]) for trial in experiment.trials]
-    start = f"{START.format(count=len(stimuli) * experiment.repeats)}\n\nClick to start."
-    width = 0.9 / len(answers)
-    lines = [
-        '"ooTextFile"',
-        '"ExperimentMFC 7"',
-        "blankWhilePlaying? <no>",
-        "stimuliAreSounds? <yes>",
-        'stimulusFileNameHead = "sounds/"',
-        'stimulusFileNameTail = ".wav"',
-        'stimulusCarrierBefore = ""',
-        'stimulusCarrierAfter = ""',
-        f"stimulusInitialSilenceDuration = {GAP_SECONDS} seconds",
-        f"stimulusMedialSilenceDuration = {GAP_SECONDS} seconds",
-        "stimulusFinalSilenceDuration = 0 seconds",
-        f"numberOfDifferentStimuli = {len(stimuli)}",
-        *(f'    {_praat_text(stimulus)} ""' for stimulus in stimuli),
-        f"numberOfReplicationsPerStimulus = {experiment.repeats}",
-        "breakAfterEvery = 0",
-        "randomize = <PermuteBalancedNoDoublets>",
-        f"startText = {_praat_text(start)}",
-        f"runText = {_praat_text(experiment.question)}",
-        'pauseText = ""',
-        f"endText = {_praat_text(END)}",
-        "maximumNumberOfReplays = 0",
-        'replayButton = 0 0 0 0 "" ""',
-        'okButton = 0 0 0 0 "" ""',
-        'oopsButton = 0 0 0 0 "" ""',
-        'responsesAreSounds? <no> "" "" "" "" 0 0 0',
-        f"numberOfDifferentResponses = {len(answers)}",
-        *(
-            f"    {0.05 + i * width:.4f} {0.05 + (i + 0.9) * width:.4f} 0.3 0.6 "
-            f'{_praat_text(label)} {24 if len(answers) == 2 else 14} "" {_praat_text(name)}'
-            for i, (label, name) in enumerate(answers)
-        ),
-        "numberOfGoodnessCategories = 0",
-    ]
+    world = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
+    world.filters["quoted"] = lambda text: '"' + text.replace('"', '""') + '"'
+    page = world.from_string(Path(__file__).with_name("experiment.praat").read_text(encoding="utf-8")).render(
+        stimuli=stimuli,
+        answers=answers,
+        gap_seconds=GAP_SECONDS,
+        repeats=experiment.repeats,
+        start=f"{START.format(count=len(stimuli) * experiment.repeats)}\n\nClick to start.",
+        question=experiment.question,
+        end=END,
+    )
     path = folder / f"{experiment.task}.praat"
-    write_text(path, "\n".join(lines) + "\n")
+    write_text(path, page)
     return path
-
-
-def _praat_text(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
 
 
 def _webmushra(experiment: Experiment, folder: Path) -> Path:
