@@ -15,6 +15,8 @@ from gradtts_interp.files import read_text, write_text
 
 FIELDS = ("id", "reference", "synthesis", "speaker", "text", "reference_textgrid", "synthesis_textgrid")
 LARGEST_FILE_BYTES = 256 * 2**20
+MOST_LOOKED_AT = 1000
+"""Pairs after one, among which another recording of its speaker is looked for."""
 KaldiLine = tuple[str, "str | Path", "str | None", "str | None"]
 """Id without spaces, audio, speaker (the id itself where None, as Kaldi does), and text (None where unknown)."""
 
@@ -110,31 +112,25 @@ def _pair(line: Any, home: Path, synthesis: Path | None) -> FilePair:
     if not all(value.isprintable() for value in (name, *(v for k, v in given.items() if k != "text"))):
         raise InputError(f"line of id {name!r} holds characters that cannot be printed; expected names and paths")
     reference = given.get("reference") or f"wavs/{name}.wav"
-    if "synthesis" not in given and synthesis is None:
+    if "synthesis" in given:
+        made = home / given["synthesis"]
+    elif synthesis is None:
         raise InputError("no synthesis; expected the field, or --synthesis FOLDER")
-    paths = {
-        key: str(home / given[key]) for key in ("synthesis", "reference_textgrid", "synthesis_textgrid") if key in given
-    }
-    if "synthesis" not in paths:
-        assert synthesis is not None
+    else:
         files = [synthesis / f"{name}{suffix}" for suffix in (".wav", ".flac", ".ogg")]
-        paths["synthesis"] = str(next((file for file in files if file.exists()), files[0]))
-    return FilePair(
-        id=name, reference=str(home / reference), speaker=given.get("speaker"), text=given.get("text"), **paths
-    )
+        made = next((file for file in files if file.exists()), files[0])
+    grids = {key: str(home / given[key]) for key in ("reference_textgrid", "synthesis_textgrid") if key in given}
+    return FilePair(name, str(home / reference), str(made), given.get("speaker"), given.get("text"), **grids)
 
 
 def _with_others(pairs: Sequence[FilePair]) -> list[FilePair]:
     """Give each pair the next recording of its speaker, and the next of someone else, where there are any."""
     answer = []
     for i, pair in enumerate(pairs):
-        after = [*pairs[i + 1 :], *pairs[:i]] if len(pairs) < 1000 else pairs[i + 1 : i + 500] or pairs[:500]
-        if pair.speaker is None:
-            answer.append(pair)
-            continue
+        after = [pairs[(i + k) % len(pairs)] for k in range(1, min(len(pairs), MOST_LOOKED_AT))]
         same = next((p.reference for p in after if p.speaker == pair.speaker), None)
         other = next((p.reference for p in after if p.speaker not in (None, pair.speaker)), None)
-        answer.append(replace(pair, same_speaker=same, other_speaker=other))
+        answer.append(pair if pair.speaker is None else replace(pair, same_speaker=same, other_speaker=other))
     return answer
 
 
