@@ -44,8 +44,9 @@ def elsewhere(wheel, tmp_path_factory):
 
 def test_the_wheel_has_its_data(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    for name in ("gradtts_interp/app/curve.js", "hifigan/__init__.py", "gradtts_interp/text/data/cmudict.LICENSE"):
-        assert name in names
+    data = ("app/curve.js", "app/curve.svg", "evaluation/tables.csv", "stimuli/experiment.praat")
+    wanted = {f"gradtts_interp/{name}" for name in (*data, "text/data/cmudict.LICENSE")}
+    assert wanted | {"hifigan/__init__.py"} <= set(names)
     assert not [n for n in names if n.startswith(("tests", "docs", "checkpts", "benchmarks"))]
 
 
