@@ -35,7 +35,7 @@ Row = dict[str, Any]
 Phone = tuple[str, float, float]
 """Label, start and end in seconds."""
 Alignment = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""Pairs of frames: frame of the reference of each pair (P,), and frame of the other (P,), both rising."""
+"""Frame of the reference and frame of the other of each pair, two arrays (P,) that rise."""
 
 
 def f0_errors(reference: Contour, other: Contour) -> Row:
