@@ -97,7 +97,6 @@ def test_parts_leave_the_voice_as_it_was(voice, part):
 def test_a_run_writes_its_table(tmp_path, monkeypatch):
     found = [Figure("text to mel: RTF", 0.04321, "0.01 at 0 steps", most=0.05)]
     monkeypatch.setattr(run, "PARTS", (lambda voice: found,))
-    monkeypatch.setattr(run, "OPEN_PARTS", ())
     monkeypatch.setattr(run.Voice, "load", lambda *_, **__: None)
     monkeypatch.setattr(run.torch, "set_num_threads", lambda _: None)
     monkeypatch.setattr("sys.argv", ["run", "--quick", "--out", str(tmp_path / "new" / "RESULTS")])
