@@ -60,8 +60,8 @@ class _Mish(torch.autograd.Function):
     def forward(ctx: Any, input: Tensor) -> Tensor:
         ctx.save_for_backward(input)
         x = input.float()
-        _, n = _exponentials(x)
-        return n.div_(n + 1).mul_(x).to(input.dtype)
+        e, n = _exponentials(x)
+        return n.div_(torch.add(n, 1, out=e)).mul_(x).to(input.dtype)
 
     @staticmethod
     @once_differentiable
@@ -69,8 +69,7 @@ class _Mish(torch.autograd.Function):
         x = ctx.saved_tensors[0].float()
         e, n = _exponentials(x)
         part = (n + 1).reciprocal_()
-        slope = torch.addcmul(e, e, e).mul_(x).mul_(part).add_(n).mul_(part)
-        return slope.mul_(gradient).to(gradient.dtype)
+        return e.addcmul_(e, e).mul_(x).mul_(part).add_(n).mul_(part).mul_(gradient).to(gradient.dtype)
 
 
 def _exponentials(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -116,4 +115,4 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scale: float | None = 
     q, keys = q * (q.shape[-1] ** -0.5 if scale is None else scale), k.transpose(2, 3)
     bias = bias.expand(-1, -1, q.shape[2], -1)
     parts = zip(q.split(QUERIES_AT_ONCE, dim=2), bias.split(QUERIES_AT_ONCE, dim=2), strict=True)
-    return torch.cat([(some @ keys + added).softmax(dim=-1) @ v for some, added in parts], dim=2)
+    return torch.cat([(some @ keys).add_(added).softmax(dim=-1) @ v for some, added in parts], dim=2)
