@@ -28,7 +28,7 @@ GRAD_TTS_STEPS, TIMED_STEPS = 100, 5
 
 @contextmanager
 def plain_layers() -> Iterator[None]:
-    """Context in which all networks compute by torch's own layers, and the self-attention of Grad-TTS as it is there."""
+    """Context in which all networks compute by torch's own layers, and self-attention as Grad-TTS does."""
     with (
         mock.patch.object(layers, "at_once", lambda _: False),
         mock.patch.object(LinearAttention, "forward", _linear_attention),

@@ -125,8 +125,8 @@ class Rezero(nn.Module):
 
     def forward(self, x: Tensor, region: Tensor | None) -> Tensor:
         """Scale the inner function's answer."""
-        h = self.fn(x, region)
-        return h * self.g.to(h.dtype)
+        # A scalar of no dimension is not rounded to the answer's bf16, and does not turn the answer into float32.
+        return self.fn(x, region) * self.g[0]
 
 
 class Residual(nn.Module):

@@ -54,27 +54,27 @@ class Mish(nn.Mish):
 
 
 class _Mish(torch.autograd.Function):
-    """With e = exp(x) and n = e + e^2 / 2, tanh(log(1 + e)) = n / (n + 1), whose derivative is (e + e^2) / (n + 1)^2."""
+    """With e = exp(x) and n = e + e^2 / 2, tanh(log(1 + e)) = n / (n + 1), of derivative (e + e^2) / (n + 1)^2."""
 
     @staticmethod
     def forward(ctx: Any, input: Tensor) -> Tensor:
         ctx.save_for_backward(input)
-        x = input.float()
-        e, n = _exponentials(x)
+        x, e, n = _exponentials(input)
         return n.div_(torch.add(n, 1, out=e)).mul_(x).to(input.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        x = ctx.saved_tensors[0].float()
-        e, n = _exponentials(x)
+        x, e, n = _exponentials(*ctx.saved_tensors)
         part = (n + 1).reciprocal_()
         return e.addcmul_(e, e).mul_(x).mul_(part).add_(n).mul_(part).mul_(gradient).to(gradient.dtype)
 
 
-def _exponentials(x: Tensor) -> tuple[Tensor, Tensor]:
+def _exponentials(input: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """x in float32 or wider, e, and n."""
+    x = input.to(torch.promote_types(input.dtype, torch.float32))
     e = x.clamp(max=LARGEST_EXPONENT).exp_()
-    return e, torch.addcmul(e, e, e, value=0.5)
+    return x, e, torch.addcmul(e, e, e, value=0.5)
 
 
 def unless_whole(mask: Tensor | None) -> Tensor | None:
@@ -117,5 +117,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scale: float | None = 
     answers = []
     for some, added in zip(q.split(QUERIES_AT_ONCE, dim=2), bias.split(QUERIES_AT_ONCE, dim=2), strict=True):
         items = zip(added, some, k.transpose(2, 3), v, strict=True)
-        answers.append(torch.stack([torch.baddbmm(b, x, keys).softmax(dim=-1) @ values for b, x, keys, values in items]))
+        answers.append(
+            torch.stack([torch.baddbmm(b, x, keys).softmax(dim=-1) @ values for b, x, keys, values in items])
+        )
     return torch.cat(answers, dim=2)
