@@ -112,7 +112,7 @@ class LinearAttention(nn.Module):
         context = rearrange(to_v, "(h e) c -> h e c", h=self.heads) @ read
         out = rearrange(self.to_out.weight, "o (h e) 1 1 -> h o e", h=self.heads) @ context
         matrix = rearrange(out, "b h o d -> b o (h d)") @ to_q
-        return torch.baddbmm(self.to_out.bias[:, None], matrix, plane).view_as(x)
+        return torch.baddbmm(self.to_out.bias[:, None], matrix, plane).view_as(x)  # type: ignore[index]
 
 
 class Rezero(nn.Module):

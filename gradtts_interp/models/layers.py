@@ -71,7 +71,7 @@ class _Mish(torch.autograd.Function):
 
 
 def _exponentials(input: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """x in float32 or wider, e, and n."""
+    """The numbers x in float32 or wider, e, and n."""
     x = input.to(torch.promote_types(input.dtype, torch.float32))
     e = x.clamp(max=LARGEST_EXPONENT).exp_()
     return x, e, torch.addcmul(e, e, e, value=0.5)

@@ -140,9 +140,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _keep_freed_memory() -> None:
     """Keep what a step frees for the next one: given back, it would be got again page by page, a twelfth of a step."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    for setting in GLIBC_SETTINGS.items() if mallopt is not None else ():
-        mallopt(*setting)
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        for setting in GLIBC_SETTINGS.items():
+            libc.mallopt(*setting)
 
 
 def _train_config(args: argparse.Namespace) -> TrainConfig:
