@@ -1,11 +1,10 @@
-"""What makes a loaded pipeline faster: arithmetic in bf16, a compiled score network, and lines side by side."""
+"""What makes a loaded pipeline faster: arithmetic in bf16, and a compiled score network."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -15,9 +14,6 @@ from gradtts_interp.models.precision import choose_precision, lay_out
 from gradtts_interp.vocoder import MelDecoder, Vocoder
 
 logger = logging.getLogger(__name__)
-
-Item = TypeVar("Item")
-Answer = TypeVar("Answer")
 
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune")
 VERSIONS = 16
@@ -94,31 +90,3 @@ def with_fallback(fast: Callable[..., Any], plain: Callable[..., Any]) -> Callab
         return plain(*args, **named)
 
     return call
-
-
-def side_by_side(work: Callable[[Item], Answer], items: Sequence[Item]) -> list[Answer]:
-    """Work on several items at the same time on a CPU, each by its part of torch's threads.
-
-    Threads that share one sentence wait for each other at every operation, and a padded batch outgrows the caches.
-
-    Args:
-        work: What is done with an item; gradients are not asked for.
-        items: One or more.
-
-    Returns:
-        Its answers, in order.
-    """
-    threads = torch.get_num_threads()
-    workers = min(threads, len(items))
-    if workers == 1:
-        return [work(item) for item in items]
-
-    def alone(item: Item) -> Answer:
-        torch.set_num_threads(threads // workers)
-        return work(item)
-
-    try:
-        with ThreadPoolExecutor(workers) as pool:
-            return list(pool.map(alone, items))
-    finally:
-        torch.set_num_threads(threads)

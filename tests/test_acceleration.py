@@ -2,14 +2,13 @@
 
 import logging
 import shutil
-import threading
 
 import pytest
 import torch
 from tiny import tiny_pipeline, tiny_style
 
 from gradtts_interp import shares
-from gradtts_interp.acceleration import side_by_side, with_fallback
+from gradtts_interp.acceleration import with_fallback
 from gradtts_interp.errors import InputError
 from gradtts_interp.models import precision
 from gradtts_interp.sampling import CONVERGED_STEPS, DEFAULT_SOLVER, DEFAULT_STEPS, OFFICIAL_STEPS, choose_sampler
@@ -123,44 +122,20 @@ def test_keys_are_made_once_per_utterance(monkeypatch):
     assert len(counted) == 2
 
 
-class TestSideBySide:
-    """Lines of a batch on a CPU."""
+@pytest.mark.parametrize("share", [shares.ramp(), shares.pitch()], ids=["ramp", "pitch"])
+def test_lines_are_what_they_are_alone_and_in_a_padded_batch(share):
+    tts, a, b = tiny_pipeline(), tiny_style(1), tiny_style(2)
+    lines = ["One.", "One two three four.", "Five and six."]
+    options = {"share": share, "num_inference_steps": 2, "solver": "euler", "seed": 3}
+    together = tts(lines, a, b, **options)
+    padded = tts(lines, a, b, **options, callback_on_step_end=lambda *_: None)
+    for speech, of_batch, line in zip(together, padded, lines, strict=True):
+        alone = tts(line, a, b, **options)
+        torch.testing.assert_close(torch.from_numpy(speech.mel), torch.from_numpy(alone.mel), atol=1e-4, rtol=0)
+        assert speech.settings == alone.settings
+        torch.testing.assert_close(torch.from_numpy(of_batch.mel), torch.from_numpy(alone.mel), atol=1e-3, rtol=0)
 
-    @pytest.fixture
-    def two_threads(self):
-        before = torch.get_num_threads()
-        torch.set_num_threads(2)
-        yield
-        torch.set_num_threads(before)
 
-    def test_answers_are_in_order_and_each_has_its_part_of_the_threads(self, two_threads):
-        started = threading.Barrier(2)  # passed only by two at the same time
-
-        def work(x):
-            started.wait(timeout=60)
-            return x, torch.get_num_threads()
-
-        assert side_by_side(work, [3, 1]) == [(3, 1), (1, 1)]
-        assert torch.get_num_threads() == 2
-
-    def test_an_error_reaches_the_caller(self, two_threads):
-        with pytest.raises(ZeroDivisionError):
-            side_by_side(lambda x: 1 / x, [1, 0])
-        assert torch.get_num_threads() == 2
-
-    @pytest.mark.parametrize("share", [shares.ramp(), shares.pitch()], ids=["ramp", "pitch"])
-    def test_lines_are_what_they_are_alone_and_in_a_padded_batch(self, two_threads, share):
-        tts, a, b = tiny_pipeline(), tiny_style(1), tiny_style(2)
-        lines = ["One.", "One two three four.", "Five and six."]
-        options = {"share": share, "num_inference_steps": 2, "solver": "euler", "seed": 3}
-        together = tts(lines, a, b, **options)
-        padded = tts(lines, a, b, **options, callback_on_step_end=lambda *_: None)
-        for speech, of_batch, line in zip(together, padded, lines, strict=True):
-            alone = tts(line, a, b, **options)
-            torch.testing.assert_close(torch.from_numpy(speech.mel), torch.from_numpy(alone.mel), atol=1e-4, rtol=0)
-            assert speech.settings == alone.settings
-            torch.testing.assert_close(torch.from_numpy(of_batch.mel), torch.from_numpy(alone.mel), atol=1e-3, rtol=0)
-
-    def test_a_seed_that_is_drawn_is_that_of_all_lines(self):
-        found = tiny_pipeline()(["One.", "Two."], tiny_style(1), num_inference_steps=1)
-        assert len({speech.settings["seed"] for speech in found}) == 1
+def test_a_seed_that_is_drawn_is_that_of_all_lines():
+    found = tiny_pipeline()(["One.", "Two."], tiny_style(1), num_inference_steps=1)
+    assert len({speech.settings["seed"] for speech in found}) == 1

@@ -40,6 +40,7 @@ from gradtts_interp.training.data import Corpus, Item, StyleRef
 from gradtts_interp.training.loop import LossModule
 from gradtts_interp.training.losses import draw_diffusion
 from gradtts_interp.training.mix import MixConfig, Mixer
+from gradtts_interp.training.start import SCORE, parameters_to_train
 
 ROOT = Path(__file__).parents[2]
 SPEAKERS = (12, 10)
@@ -270,26 +271,30 @@ def tuning(voice: Voice) -> list[Figure]:
 
 
 def training(voice: Voice) -> list[Figure]:
-    """A training step of the whole network on made-up utterances, batch of 8, against a plain loop in fp32."""
+    """A training step on made-up utterances, batch of 8, against a plain loop in fp32: of all, of the score network."""
     config, device = MixConfig(), voice.tts.device
     items = Mixer(Corpus(_items()), config, voice.tts.model.settings.mel).batch(0, 8).to(device)
     diffusion = draw_diffusion(0, 0, size=8, shape=(80, config.crop_frames))
-    bf16, rates = bf16_is_fast(device), []
-    for ours in (False, True):
-        model = GradTTS(voice.tts.model.settings.to_dict()).to(device).train()
-        module, optimiser = LossModule(model), torch.optim.AdamW(model.parameters(), lr=1e-4, fused=ours)
+    bf16, found = bf16_is_fast(device), []
+    for only, name in (("", "training"), (SCORE, "training the score network alone")):
+        rates = []
+        for ours in (False, True):
+            model = GradTTS(voice.tts.model.settings.to_dict()).to(device).train()
+            optimiser = torch.optim.AdamW(parameters_to_train(model, only), lr=1e-4, fused=ours)
+            module = LossModule(model)
 
-        def work(module=module, optimiser=optimiser, ours=ours) -> None:
-            with torch.autocast(device.type, torch.bfloat16, enabled=ours and bf16):
-                loss = module(items, diffusion).total
-            loss.backward()
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
+            def work(module=module, optimiser=optimiser, ours=ours) -> None:
+                with torch.autocast(device.type, torch.bfloat16, enabled=ours and bf16):
+                    loss = module(items, diffusion).total
+                loss.backward()
+                optimiser.step()
+                optimiser.zero_grad(set_to_none=True)
 
-        with nullcontext() if ours else plain_layers():
-            rates.append(8 * config.crop_frames / voice.seconds(work))
-    beside = f"{rates[1]:.0f} and {rates[0]:.0f} frames a second"
-    return [Figure("training: times a plain fp32 loop", rates[1] / rates[0], beside, least=3)]
+            with nullcontext() if ours else plain_layers():
+                rates.append(8 * config.crop_frames / voice.seconds(work))
+        beside = f"{rates[1]:.0f} and {rates[0]:.0f} frames a second"
+        found.append(Figure(f"{name}: times a plain fp32 loop", rates[1] / rates[0], beside, least=3))
+    return found
 
 
 def precision(voice: Voice) -> list[Figure]:

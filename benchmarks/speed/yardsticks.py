@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from unittest import mock
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
 from gradtts_interp.config import ModelConfig
 from gradtts_interp.diffusion.samplers import euler
 from gradtts_interp.models import layers
-from gradtts_interp.models.blocks import TimePosition
+from gradtts_interp.models.blocks import LinearAttention, TimePosition
 from gradtts_interp.models.grad_tts import GradTTS
 
 MELS = 80
@@ -27,9 +28,21 @@ GRAD_TTS_STEPS, TIMED_STEPS = 100, 5
 
 @contextmanager
 def plain_layers() -> Iterator[None]:
-    """Context in which all networks compute by torch's own layers."""
-    with mock.patch.object(layers, "eager_on_cpu", lambda _: False):
+    """Context in which all networks compute by torch's own layers, and self-attention as Grad-TTS does."""
+    with (
+        mock.patch.object(layers, "at_once", lambda _: False),
+        mock.patch.object(LinearAttention, "forward", _linear_attention),
+    ):
         yield
+
+
+def _linear_attention(layer: LinearAttention, x: Tensor, region: Tensor | None) -> Tensor:
+    """Self-attention of a plane (B, C, F, T) with queries, keys and values of every position."""
+    assert region is None, "one sentence alone, or frames that all count"
+    q, k, v = rearrange(layer.to_qkv(x), "b (qkv h c) f t -> qkv b h c (f t)", qkv=3, h=layer.heads)
+    context = torch.einsum("bhdn,bhen->bhde", k.softmax(dim=-1), v)
+    out = torch.einsum("bhde,bhdn->bhen", context, q)
+    return layer.to_out(rearrange(out, "b h c (f t) -> b (h c) f t", f=x.shape[2]))
 
 
 def grad_tts(frames: int, device: torch.device) -> Callable[[], Tensor]:

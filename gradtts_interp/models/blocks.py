@@ -9,7 +9,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gradtts_interp.models.layers import Linear, Mish, eager_on_cpu
+from gradtts_interp.models.layers import Linear, Mish, eager_on_cpu, masked
 
 
 class TimePosition(nn.Module):
@@ -64,10 +64,10 @@ class Block(nn.Module):
             nn.Conv2d(channels_in, channels_out, 3, padding=1), RegionGroupNorm(groups, channels_out), Mish()
         )
 
-    def forward(self, x: Tensor, mask: Tensor, region: Tensor | None) -> Tensor:
-        """Map (B, C_in, F, T) to (B, C_out, F, T), zero outside ``mask`` (B, 1, 1, T)."""
+    def forward(self, x: Tensor, region: Tensor | None) -> Tensor:
+        """Map (B, C_in, F, T), 0 on padding, to (B, C_out, F, T), which is not."""
         convolution, norm, activation = self.block
-        return activation(norm(convolution(x * mask), region)) * mask
+        return activation(norm(convolution(x), region))
 
 
 class ResnetBlock(nn.Module):
@@ -80,14 +80,19 @@ class ResnetBlock(nn.Module):
         self.block2 = Block(channels_out, channels_out, groups)
         self.res_conv = nn.Conv2d(channels_in, channels_out, 1) if channels_in != channels_out else nn.Identity()
 
-    def forward(self, x: Tensor, mask: Tensor, time: Tensor, region: Tensor | None) -> Tensor:
-        """Map (B, C_in, F, T) to (B, C_out, F, T) given the time code (B, time_width)."""
-        h = self.block1(x, mask, region) + self.mlp(time)[:, :, None, None]
-        return self.block2(h, mask, region) + self.res_conv(x * mask)
+    def forward(self, x: Tensor, mask: Tensor | None, time: Tensor, region: Tensor | None) -> Tensor:
+        """Map (B, C_in, F, T) to (B, C_out, F, T) given the time code (B, time_width); mask (B, 1, 1, T) of frames."""
+        x = masked(x, mask)
+        h = self.block1(x, region) + self.mlp(time)[:, :, None, None]
+        return masked(self.block2(masked(h, mask), region), mask) + self.res_conv(x)
 
 
 class LinearAttention(nn.Module):
-    """Attention with a softmax over keys only, linear in the number of positions."""
+    """Attention with a softmax over keys only, linear in the number of positions.
+
+    Its answer is linear in the queries and in the values, and both are linear in the plane: only the keys are made for
+    each position, and the rest is one matrix for each item.
+    """
 
     def __init__(self, channels: int, heads: int = 4, head_width: int = 32) -> None:
         super().__init__()
@@ -97,14 +102,17 @@ class LinearAttention(nn.Module):
 
     def forward(self, x: Tensor, region: Tensor | None) -> Tensor:
         """Attend over the plane (B, C, F, T); frames outside ``region`` (B, 1, 1, T) get no weight."""
-        height = x.shape[2]
-        q, k, v = rearrange(self.to_qkv(x), "b (qkv h c) f t -> qkv b h c (f t)", qkv=3, h=self.heads)
+        to_q, to_k, to_v = self.to_qkv.weight.flatten(1).chunk(3)
+        plane = x.flatten(2)
+        k = functional.conv2d(x, to_k[..., None, None]).flatten(2)
         if region is not None:
-            inside = region.expand(-1, -1, height, -1).flatten(2)[:, :, None, :] > 0
+            inside = region.expand(-1, -1, x.shape[2], -1).flatten(2) > 0
             k = k.masked_fill(~inside, torch.finfo(k.dtype).min)
-        context = torch.einsum("bhdn,bhen->bhde", k.softmax(dim=-1), v)
-        out = torch.einsum("bhde,bhdn->bhen", context, q)
-        return self.to_out(rearrange(out, "b h c (f t) -> b (h c) f t", f=height))
+        read = rearrange(k.softmax(dim=-1) @ plane.transpose(1, 2), "b (h d) c -> b h c d", h=self.heads)
+        context = rearrange(to_v, "(h e) c -> h e c", h=self.heads) @ read
+        out = rearrange(self.to_out.weight, "o (h e) 1 1 -> h o e", h=self.heads) @ context
+        matrix = rearrange(out, "b h o d -> b o (h d)") @ to_q
+        return torch.baddbmm(self.to_out.bias[:, None], matrix, plane).view_as(x)  # type: ignore[index]
 
 
 class Rezero(nn.Module):
@@ -117,7 +125,8 @@ class Rezero(nn.Module):
 
     def forward(self, x: Tensor, region: Tensor | None) -> Tensor:
         """Scale the inner function's answer."""
-        return self.fn(x, region) * self.g
+        # A scalar of no dimension is not rounded to the answer's bf16, and does not turn the answer into float32.
+        return self.fn(x, region) * self.g[0]
 
 
 class Residual(nn.Module):

@@ -16,7 +16,7 @@ from gradtts_interp.models.blocks import (
     fold,
     unfold,
 )
-from gradtts_interp.models.layers import Linear, Mish
+from gradtts_interp.models.layers import Linear, Mish, masked, unless_whole
 from gradtts_interp.models.pitch_predictor import PITCH_CHANNELS, PITCH_FROM, PITCH_PLANES, PitchPlanes
 from gradtts_interp.models.style_attention import StyleContext, StyleCrossAttention
 
@@ -138,20 +138,16 @@ class Estimator(nn.Module):
         time = self.mlp(self.time_pos_emb(t))
         planes = [mu, x] if not self.has_speaker else [mu, x, self.speaker_plane(speaker, x.shape[-1])]
         h = fold(torch.stack(planes, dim=1), self.patch)
-        masks = [mask[:, None, :, :: self.patch]]
-        regions = [None if region is None else region[:, None, :, :: self.patch]]
+        masks, regions = (self._of_levels(frames) for frames in (mask, region))
         hidden = []
         for level, (resnet1, resnet2, attend, down) in enumerate(self.downs):
-            h = resnet1(h, masks[-1], time, regions[-1])
+            h = resnet1(h, masks[level], time, regions[level])
             if level == 0 and self.prosody_mlp is not None and prosody is not None:
-                h = h + self._prosody(prosody) * masks[-1]
-            h = attend(resnet2(h, masks[-1], time, regions[-1]), regions[-1])
-            h = self._style(f"down{level}", h, masks[-1], context)
+                h = h + masked(self._prosody(prosody), masks[level])
+            h = attend(resnet2(h, masks[level], time, regions[level]), regions[level])
+            h = self._style(f"down{level}", h, masks[level], context)
             hidden.append(h)
-            h = down(h * masks[-1])
-            masks.append(masks[-1][..., ::2])
-            regions.append(None if regions[-1] is None else regions[-1][..., ::2])
-        masks.pop(), regions.pop()
+            h = down(masked(h, masks[level]))
         h = self.mid_attn(self.mid_block1(h, masks[-1], time, regions[-1]), regions[-1])
         h = self._style("mid", h, masks[-1], context)
         h = self.mid_block2(h, masks[-1], time, regions[-1])
@@ -160,9 +156,9 @@ class Estimator(nn.Module):
             h = resnet1(torch.cat([h, hidden.pop()], dim=1), level_mask, time, level_region)
             h = attend(resnet2(h, level_mask, time, level_region), level_region)
             h = self._style(f"up{level}", h, level_mask, context)
-            h = up(h * level_mask)
-        h = self.final_block(h, masks[0], regions[0])
-        return unfold(self.final_conv(h * masks[0]), self.patch).squeeze(1) * mask
+            h = up(masked(h, level_mask))
+        h = masked(self.final_block(masked(h, masks[0]), regions[0]), masks[0])
+        return unfold(self.final_conv(h), self.patch).squeeze(1) * mask
 
     def speaker_plane(self, speaker: Tensor | None, frames: int) -> Tensor:
         """Map a speaker embedding (B, E) to its input plane (B, M, T); a plane passes unchanged."""
@@ -172,7 +168,13 @@ class Estimator(nn.Module):
             return speaker
         return self.spk_mlp(speaker)[:, :, None].expand(-1, -1, frames)
 
-    def _style(self, site: str, h: Tensor, mask: Tensor, context: StyleContext | None) -> Tensor:
+    def _of_levels(self, frames: Tensor | None) -> list[Tensor | None]:
+        """A mask of frames (B, 1, T) at each level (B, 1, 1, T at it); None where it hides nothing."""
+        kept = unless_whole(frames)
+        steps = (self.patch * 2**level for level in range(len(WIDTH_FACTORS)))
+        return [None if kept is None else kept[:, None, :, ::step] for step in steps]
+
+    def _style(self, site: str, h: Tensor, mask: Tensor | None, context: StyleContext | None) -> Tensor:
         if context is None or site not in self.style_attn:
             return h
         return self.style_attn[site](h, mask, context)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.models.layers import Linear
+from gradtts_interp.models.layers import Linear, attend, masked
 
 LOG_ZERO = -1e4  # exp() of it is exactly 0 in fp32 and bf16, and it stays finite when added twice
 POSITION_WIDTH = 32
@@ -230,12 +230,12 @@ class StyleCrossAttention(nn.Module):
         self.attn = Attention(channels, style_width, heads=heads, head_width=max(channels // heads, 16))
         self.gate = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, x: Tensor, mask: Tensor, context: StyleContext) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None, context: StyleContext) -> Tensor:
         """Add what the styles say to a plane.
 
         Args:
             x: Plane (B, C, F, T).
-            mask: (B, 1, 1, T), 0 on padding.
+            mask: (B, 1, 1, T), 0 on padding; None where there is none.
             context: Tokens and shares.
 
         Returns:
@@ -248,8 +248,8 @@ class StyleCrossAttention(nn.Module):
             (self, height, width), lambda: self.position(plane_code(height, width, self.cell, x.device).to(x.dtype))
         )
         answer = self.attn(queries, context.tokens, bias, context)
-        answer = rearrange(answer * answered * self.gate, "b (f t) c -> b c f t", f=height)
-        return x + answer * mask
+        answer = answer * answered.to(answer.dtype) * self.gate.to(answer.dtype)
+        return x + masked(rearrange(answer, "b (f t) c -> b c f t", f=height), mask)
 
 
 def project(
@@ -294,7 +294,7 @@ class StyleAttnProcessor:
         """Attend from (B, Q, C) to (B, S, D) with logit ``bias`` (B, Q or 1, S); answer (B, Q, C)."""
         q, k, v = project(attn, x, tokens, context)
         mask = bias[:, None].to(q.dtype)
-        return finish(attn, functional.scaled_dot_product_attention(q, k, v, attn_mask=mask))
+        return finish(attn, attend(q, k, v, mask))
 
 
 class AttentionMapProcessor:
@@ -344,7 +344,7 @@ class AttentionMassProcessor:
         q = functional.pad(q, (0, width - head_width))
         values[..., head_width:used] = sets[:, None]  # into the room that is made for them once
         mask, scale = bias[:, None].to(q.dtype), head_width**-0.5
-        out = functional.scaled_dot_product_attention(q, k, values, attn_mask=mask, scale=scale)
+        out = attend(q, k, values, mask, scale)
         self.record(out[..., head_width:used])
         answer = out[..., :head_width]
         return finish(attn, answer)
