@@ -164,7 +164,7 @@ def test_errors(tts, recording, tmp_path):
     with pytest.raises(InputError, match="reads no recordings; expected one with a style encoder"):
         align_recording(tiny_pipeline(replace(TINY_FRAME, add_blank=True)), recording, TEXT)
     copied = align_recording(tts, recording, TEXT)
-    with pytest.raises(InputError, match="phoneme times in 'Go up.' are not known; expected what stimuli.align_recording"):
+    with pytest.raises(InputError, match="phoneme times in 'Go up.' are not known; expected what stimuli"):
         tts("Go up.", tts.style(speaker=0), prosody=copied, num_inference_steps=0)
     with pytest.raises(InputError, match="prosody of 1 recordings was given for 2 lines"):
         tts([TEXT, TEXT], tts.style(speaker=0), prosody=[copied], num_inference_steps=0)
