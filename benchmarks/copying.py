@@ -21,11 +21,11 @@ import torch
 from benchmarks.common import TaskItem, VoiceSetting, run_cases, status_of
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.corpus.plan import load_entries
-from gradtts_interp.evaluation.baselines import world_swap
 from gradtts_interp.evaluation.contours import align_frames, along, energy_errors, f0_errors
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.signal import Listener
 from gradtts_interp.pitch.contour import Contour
+from gradtts_interp.pitch.world import world_swap
 from gradtts_interp.stimuli import align_recording
 from gradtts_interp.training.data import symbols_of
 

@@ -222,7 +222,8 @@ def checked(job: Job) -> Job:
             raise InputError("--guidance: this checkpoint has no null style; leave it at 0")
     pipeline.require_offer(job.offer, job.b, job.sampling.steps)
     pipeline.require_dimensions(job.share, job.mechanisms, offer=job.offer)
-    if job.share is not None and job.share.region is not None:
+    by_world = not pipeline.model.has_style and job.mechanisms is None
+    if job.share is not None and job.share.region is not None and not by_world:
         style = job.b if job.share.region.from_second else job.a
         if style is None or style.contour is None:
             name = "style A" if style is None else style.name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 
 from gradtts_interp.acceleration import accelerate
 from gradtts_interp.alignment import fix_length
-from gradtts_interp.audio import Source
+from gradtts_interp.audio import Source, log_mel
 from gradtts_interp.checkpoints import INDEX, load_model, load_official_pipeline_parts, read_index, save_model
 from gradtts_interp.diffusion.samplers import sampler_by_name, standard_noise
 from gradtts_interp.errors import InputError
@@ -43,7 +44,8 @@ from gradtts_interp.interpolation.shares import PitchRegion, Share, ShareMap
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.models.pitch_predictor import asked_f0_hz
 from gradtts_interp.models.precision import float32_default
-from gradtts_interp.pitch.contour import fill_unvoiced
+from gradtts_interp.pitch.contour import extract_contour, fill_unvoiced
+from gradtts_interp.pitch.world import world_swap
 from gradtts_interp.placement import (
     AskedOfLines,
     Prepared,
@@ -71,7 +73,8 @@ from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, PitchContour, 
 DEFAULT_MECHANISMS = ("prior", "prosody", "attention")
 DEFAULT_MECHANISMS_BY_PITCH = ("prosody", "attention")
 ENVELOPE = "envelope"  # beside these, of a model with a frame prior
-DEFAULT_MECHANISMS_OFFICIAL = ("prior", "score")
+DEFAULT_MECHANISMS_OFFICIAL = ("prior",)
+WORLD = "world"  # by which official checkpoints, whose network reads no pitch, give one speaker that of another
 PRECISION_OF_TYPE = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 
 StepCallback = Callable[["GradTTSInterpPipeline", int, float, dict[str, Tensor]], "dict[str, Tensor] | None"]
@@ -258,7 +261,7 @@ class GradTTSInterpPipeline:
     def default_mechanisms(self, share: Share) -> tuple[str, ...]:
         """Mechanisms used when none are named."""
         if not self.model.has_style:
-            return DEFAULT_MECHANISMS_OFFICIAL
+            return (WORLD,) if share.region else DEFAULT_MECHANISMS_OFFICIAL
         usual = DEFAULT_MECHANISMS_BY_PITCH if share.region else DEFAULT_MECHANISMS
         return usual if self.model.frame_prior is None else (*usual, ENVELOPE)
 
@@ -420,19 +423,24 @@ class GradTTSInterpPipeline:
         styles = [a or Style(name="default")] + ([b] if b is not None else [])
         timing = {"length_scale": length_scale, "durations": durations, "directions": directions}
         copying = {"prosody": copied, "prosody_weight": prosody_weight}
-        prepared = self.prepare(tokenized, styles, share, offer=offer, **timing, **copying)  # type: ignore[arg-type]
+        chosen = self.chosen_mechanisms(mechanisms, share, offer=offer)
+        by_world = mechanisms is None and WORLD in chosen
+        drawn = None if by_world else share
+        prepared = self.prepare(tokenized, styles, drawn, offer=offer, **timing, **copying)  # type: ignore[arg-type]
         frames = prepared.durations
         asked = lay_requests(requests, tokenized, frames, config, prosody=copied, weight=prosody_weight)
-        chosen = self.chosen_mechanisms(mechanisms, share, offer=offer)
         chosen, tuning = split_noise(chosen, noise_tuning, styles, share)
         if seed is None and generator is None:
             seed = int(torch.randint(2**31, ()))
         generators = generators_of(len(lines), seed, generator)
         recorder = self._recorder(output_attention if options.steps > 0 else False, tokenized, styles, prepared)
-        with recorder or nullcontext():
-            sampled, noise, asked_of_vocoder = self.sample(
-                prepared, chosen, options, generators, callback_on_step_end, tuning, recorder, asked, offer, styles
-            )
+        if by_world:
+            sampled, noise, asked_of_vocoder = self.sample_by_world(prepared, options, generators, callback_on_step_end)
+        else:
+            with recorder or nullcontext():
+                sampled, noise, asked_of_vocoder = self.sample(
+                    prepared, chosen, options, generators, callback_on_step_end, tuning, recorder, asked, offer, styles
+                )
         mels = [m[:, :n].cpu() for m, n in zip(sampled, prepared.lengths.tolist(), strict=True)]
         audio = self._decode(mels, asked_of_vocoder)
         settings = {
@@ -682,6 +690,26 @@ class GradTTSInterpPipeline:
         kept = [z[:, :n].cpu() for z, n in zip(noise, prepared.lengths.tolist(), strict=True)]
         pitch = plan.pitch if mixture is None else mixture.outcome(x).pitch
         return model.to_mel(model.from_diffusion(x, plan.mu)), kept, pitch
+
+    def sample_by_world(
+        self,
+        prepared: Prepared,
+        options: SamplingOptions,
+        generators: list[torch.Generator],
+        callback: StepCallback | None = None,
+    ) -> Drawn:
+        """Log-mels of the last style with the pitch of the first, which WORLD gives it; both from the same noise."""
+        mel_config, audio = self.model.settings.mel, []
+        for style in prepared.encoded:
+            sources, alone = [source.clone_state() for source in generators], replace(prepared, encoded=[style])
+            sampled, noise, _ = self.sample(alone, (), options, sources, callback)
+            mels = [m[:, :n] for m, n in zip(sampled, prepared.lengths.tolist(), strict=True)]
+            audio.append([samples.float().cpu().numpy() for samples in self._decode(mels, None)])
+        swapped = []
+        for a, b in zip(audio[0], audio[-1], strict=True):
+            of_a, of_b = (extract_contour(samples, mel_config) for samples in (a, b))
+            swapped.append(log_mel(torch.from_numpy(world_swap(b, of_b, of_a, mel_config)), mel_config).T)
+        return pad_sequence(swapped, batch_first=True).transpose(1, 2), noise, None
 
     def _decode(self, mels: list[Tensor], pitch: Tensor | None) -> list[Tensor]:
         """Decode log-mels (M, T_i), with the pitch that was asked for (B, 2, T) where the vocoder reads one."""

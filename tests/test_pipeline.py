@@ -17,6 +17,7 @@ from tiny import TINY, TINY_FRAME, StubVocoder, tiny_bank, tiny_model, tiny_styl
 from tiny import tiny_pipeline as make_pipeline
 
 from gradtts_interp import pipeline as pipeline_module
+from gradtts_interp.audio import log_mel
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.interpolation import shares
@@ -26,6 +27,8 @@ from gradtts_interp.interpolation.mechanisms import StyleReading
 from gradtts_interp.interpolation.noise import NoiseTuning
 from gradtts_interp.models.grad_tts import GradTTS, emphasise_formants
 from gradtts_interp.pipeline import GradTTSInterpPipeline, Prepared, SamplingOptions
+from gradtts_interp.pitch.contour import extract_contour
+from gradtts_interp.pitch.world import world_swap
 from gradtts_interp.styles import Style, average_style
 from gradtts_interp.text.frontend import TextFrontend
 
@@ -100,6 +103,37 @@ class TestOfficialFile:
             # Random weights give mels up to 20 here: float32 rounds them to about 1e-6 of that.
             np.testing.assert_allclose(same.mel, end.mel, atol=1e-5, rtol=1e-5)
             assert np.abs(same.mel - end.mel).max() < 1e-4
+
+    def test_a_share_by_pitch_goes_by_world(self, official, monkeypatch):
+        if official.model.settings.n_spks == 1:
+            pytest.skip("these golden weights have one speaker")
+        a, b = official.style(speaker=0), official.style(speaker=1)
+        length, config = len(official.frontend(TEXT).ids), official.model.settings.mel
+        options = {**QUICK, "durations": [[8] * length]}
+        mels = [official(TEXT, style, **options).mel for style in (a, b)]
+
+        class Hum(StubVocoder):
+            """Speaks the mel of speaker 0 at 140 Hz, and others at 210 Hz."""
+
+            def _decode(self, mel, contour=None):
+                f0_hz = 140 if np.abs(mel[0].numpy() - mels[0]).max() < 1e-3 else 210
+                phase = 2 * np.pi * f0_hz * np.arange(mel.shape[2] * config.hop_samples) / config.sample_rate_hz
+                return torch.from_numpy(0.05 * sum(np.cos(k * phase) for k in range(1, 9))).float()[None]
+
+        monkeypatch.setattr(official, "vocoder", Hum(config))
+        swapped = []
+        monkeypatch.setattr(
+            "gradtts_interp.pipeline.world_swap", lambda *given: swapped.append(world_swap(*given)) or swapped[-1]
+        )
+        for share, f0_hz in ((shares.pitch(), 140), (~shares.pitch(), 210)):
+            crossed = official(TEXT, a, b, share=share, **options)
+            contour = extract_contour(swapped[-1], config)
+            assert np.median(contour.f0_hz[contour.voiced]) == pytest.approx(f0_hz, rel=0.02)
+            assert np.abs(crossed.mel - log_mel(torch.from_numpy(swapped[-1]), config).numpy()).max() < 1e-4
+            assert crossed.settings["mechanisms"] == ["world"]
+            assert crossed.settings["styles"] == [a.name, b.name]
+        with pytest.raises(InputError, match="no F0 contour"):
+            official(TEXT, a, b, share=shares.pitch(), mechanisms="prior", **options)
 
     @pytest.mark.parametrize("mechanism", ["attention", "prosody"])
     def test_mechanisms_it_has_no_part_for(self, official, mechanism):

@@ -137,8 +137,8 @@ def _mechanisms(mode: str, *, has_style: bool, noise: bool, quick: bool) -> list
     ``score`` mixes what the other mechanisms have left unmixed. After all of them there is nothing left: its network
     evaluations are one and the same, and so is the speech. Such a combination is the default under another name.
     """
-    if not has_style:  # the default is prior and score, which is the prior alone
-        return [("score",)]
+    if not has_style:  # the default is the prior, after which the score has nothing left to mix; WORLD for a pitch
+        return [] if mode == FREQUENCY else [("score",)]
     if mode == MIX:  # prior and prosody mix style vectors: what every system with style vectors can do
         return [("prior", "prosody"), ("attention",), ("score",)]
     found: list[tuple[str, ...]] = [("prosody",), ("attention",), ("score",)]

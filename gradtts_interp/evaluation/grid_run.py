@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gradtts_interp.audio import write_wav
 from gradtts_interp.evaluation import grid, metric_rows
-from gradtts_interp.evaluation.baselines import through_vocoder, world_morph, world_shift, world_swap
+from gradtts_interp.evaluation.baselines import through_vocoder
 from gradtts_interp.evaluation.grid import Condition, GridItem, slug
 from gradtts_interp.evaluation.intelligibility import load_recognisers
 from gradtts_interp.evaluation.report import Picture, asked_contour, shown_row, sweep_figure, utterance_figure
@@ -29,6 +29,7 @@ from gradtts_interp.interpolation.noise import NOISE
 from gradtts_interp.interpolation.shares import Layout
 from gradtts_interp.job import Job, StyleChoice
 from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.pitch.world import world_morph, world_shift, world_swap
 from gradtts_interp.plots.attention import attention_figure
 from gradtts_interp.plots.drawing import save_figure
 from gradtts_interp.sampling import SamplingOptions

@@ -6,9 +6,9 @@ from scipy.ndimage import binary_erosion
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.baselines import world_morph, world_shift, world_swap
 from gradtts_interp.evaluation.spectrum import envelope_distance, log_envelope
 from gradtts_interp.pitch.contour import Contour, extract_contour
+from gradtts_interp.pitch.world import world_morph, world_shift, world_swap
 
 CONFIG = MelConfig()
 SAMPLES = CONFIG.hop_samples * 120
