@@ -418,7 +418,7 @@ def test_an_official_file_of_one_speaker_needs_none(run, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (("-s", 0, "-s2", 1, "--mechanism", "attention"), ("attention", "prior or score")),
+        (("-s", 0, "-s2", 1, "--mechanism", "attention"), ("attention", "prior, score")),
         (("-s", 0, "-s2", 1, "--share", "pitch=b"), ("reads no pitch, energy or rate of a style",)),
         (("-s", 0, "-s2", 1, "--attention"), ("--attention", "no style attention")),
         (("-s", 0, "--guidance", 1), ("--guidance", "null style")),
