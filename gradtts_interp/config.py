@@ -219,7 +219,10 @@ def _from_dict(cls: type, values: dict[str, Any], what: str) -> Any:
     unknown = sorted(set(values) - known)
     if unknown:
         raise InputError(f"{what}: unknown field {unknown[0]!r}; expected some of {sorted(known)}")
-    return cls(**values)
+    try:
+        return cls(**values)
+    except TypeError as error:  # a list or a word where a number belongs
+        raise InputError(f"{what}: {error}") from error
 
 
 _READERS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "float | None": float}
