@@ -14,8 +14,8 @@ from typing import Any
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.asked_pitch import PitchRequest
 from gradtts_interp.interpolation.attention import MapOptions
-from gradtts_interp.interpolation.mechanisms import BY_SHARE, MECHANISMS, OPEN
-from gradtts_interp.interpolation.noise import NOISE, NoiseTuning
+from gradtts_interp.interpolation.mechanisms import BY_SHARE, MECHANISMS
+from gradtts_interp.interpolation.noise import NOISE, NoiseTuning, offer_of
 from gradtts_interp.interpolation.shares import Share
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.sampling import SamplingOptions
@@ -141,8 +141,7 @@ class Job:
 
     def __post_init__(self) -> None:
         """Offer openly what the noise is to decide."""
-        if self.noise_tuning is not None or NOISE in (self.mechanisms or ()):
-            object.__setattr__(self, "offer", OPEN)
+        object.__setattr__(self, "offer", offer_of(self.offer, self.mechanisms or (), self.noise_tuning))
 
     def speak(
         self,

@@ -36,9 +36,9 @@ from gradtts_interp.interpolation.mechanisms import (
     plan_evaluations,
 )
 from gradtts_interp.interpolation.mixture import mix_openly, mixture_score
-from gradtts_interp.interpolation.noise import NOISE, NoiseTuning
+from gradtts_interp.interpolation.noise import NOISE, NoiseTuning, offer_of
 from gradtts_interp.interpolation.noise.objectives import style_key_sets
-from gradtts_interp.interpolation.noise.tuner import NoiseTuner, split_noise
+from gradtts_interp.interpolation.noise.tuner import NoiseTuner
 from gradtts_interp.interpolation.scoring import make_score
 from gradtts_interp.interpolation.shares import PitchRegion, Share, ShareMap
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
@@ -288,7 +288,7 @@ class GradTTSInterpPipeline:
         """
         if steps is None and self.model.decoder is None:
             steps = 0
-        noise_decides = offer == OPEN or noise_tuning is not None or NOISE in _names(mechanisms)
+        noise_decides = offer_of(offer, _names(mechanisms), noise_tuning) == OPEN
         return choose_sampler(steps, solver, converged=noise_decides or self.model.frame_prior is None)
 
     def chosen_mechanisms(
@@ -302,7 +302,7 @@ class GradTTSInterpPipeline:
             offer: As for a call.
 
         Returns:
-            Their names.
+            Their names; none with an open offer, which blends nothing.
 
         Raises:
             InputError: The share has dimensions of its own that cannot take hold with these, or they blend styles that
@@ -315,7 +315,7 @@ class GradTTSInterpPipeline:
                 raise InputError(
                     f"mechanism {blending[0]!r}: it says who speaks where, which is left to the noise here"
                 )
-            return tuple(name for name in chosen if name == NOISE)
+            return ()
         if mechanisms is None and share is not None:
             chosen = self.default_mechanisms(share)
         self.require_dimensions(share, chosen, offer=offer)
@@ -398,7 +398,7 @@ class GradTTSInterpPipeline:
         if not lines:
             raise InputError("no text was given")
         tunes = noise_tuning is not None or NOISE in _names(mechanisms)
-        offer = OPEN if tunes else offer
+        offer = offer_of(offer, _names(mechanisms), noise_tuning)
         of_each = [value for value in (generator, durations, pitch, prosody, callback_on_step_end) if value is not None]
         if len(lines) > 1 and self.device.type == "cpu" and not (of_each or output_attention or tunes):
             seed = int(torch.randint(2**31, ())) if seed is None else seed
@@ -429,7 +429,7 @@ class GradTTSInterpPipeline:
         prepared = self.prepare(tokenized, styles, drawn, offer=offer, **timing, **copying)  # type: ignore[arg-type]
         frames = prepared.durations
         asked = lay_requests(requests, tokenized, frames, config, prosody=copied, weight=prosody_weight)
-        chosen, tuning = split_noise(chosen, noise_tuning, styles, share)
+        tuning = NoiseTuner(noise_tuning or NoiseTuning(), styles, share) if tunes else None
         if seed is None and generator is None:
             seed = int(torch.randint(2**31, ()))
         generators = generators_of(len(lines), seed, generator)
@@ -667,7 +667,7 @@ class GradTTSInterpPipeline:
         if options.steps == 0:
             return model.to_mel(plan.mu), kept, plan.pitch
         if mixture is not None:
-            score = mixture_score(model, mixture, mask, region=region, guidance=options.guidance)
+            score = mixture_score(model, mixture, region=region, guidance=options.guidance)
         else:
             score = make_score(model, plan, mask, region=region, guidance=options.guidance)
         score = recorder.watch(score) if isinstance(recorder, AttentionMapRecorder) else score

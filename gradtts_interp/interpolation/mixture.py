@@ -45,7 +45,7 @@ class Mixture:
     Attributes:
         mean: Mean of the states' prior means (B, M, T): that of the diffusion.
         means: Prior mean of each state less ``mean`` (B, K, M, T), normalised.
-        residuals: The same as the diffusion scales them.
+        spread: What the diffusion divides residuals by.
         prosody: What the network is told in each state (B, K, C, T).
         prior: Probability of each state (K,).
         pitch_of: Style that gives the pitch of each state (K, n), 0 or 1.
@@ -57,7 +57,7 @@ class Mixture:
 
     mean: Tensor
     means: Tensor
-    residuals: Tensor
+    spread: float
     prosody: Tensor
     prior: Tensor
     pitch_of: Tensor
@@ -76,8 +76,7 @@ class Mixture:
         Returns:
             (B, K, T), sums to 1 over K.
         """
-        left, frames = left[:, None, None, None], x.shape[-1]
-        expected = self.residuals * left
+        expected, frames = self.means * (left / self.spread)[:, None, None, None], x.shape[-1]
         values = ((x - self.mean)[:, None] - expected / 2) * expected * self.mask[:, None]
         likelihood = (
             functional.pad(values.sum(2), (0, -frames % BLOCK_FRAMES)).unflatten(-1, (-1, BLOCK_FRAMES)).sum(-1)
@@ -154,7 +153,7 @@ def mix_openly(model: GradTTS, styles: Sequence[StyleReading], pitch_keys: Tenso
     return Mixture(
         mean=mean,
         means=means - mean[:, None],
-        residuals=(means - mean[:, None]) / model.settings.residual_std,
+        spread=model.settings.residual_std,
         prosody=torch.stack([b.prosody for b in branches], dim=1),  # type: ignore[misc]
         prior=prior,
         pitch_of=hot(of_pitch).to(mean),
@@ -178,9 +177,7 @@ def _state(styles: Sequence[StyleReading], pitch: int, voice: int) -> Plan:
     return make_plan(pair, shares, ("prior", "prosody", "envelope"))
 
 
-def mixture_score(
-    model: GradTTS, mixture: Mixture, mask: Tensor, *, region: Tensor | None = None, guidance: float = 0.0
-) -> Score:
+def mixture_score(model: GradTTS, mixture: Mixture, *, region: Tensor | None = None, guidance: float = 0.0) -> Score:
     """The score of a mixture, of one network evaluation.
 
     The network is asked once, about the pitch and the voice that are expected: while much is undecided it adds next to
@@ -189,8 +186,7 @@ def mixture_score(
     Args:
         model: The network.
         mixture: The states.
-        mask: As of :func:`~gradtts_interp.interpolation.scoring.make_score`.
-        region: The same.
+        region: As of :func:`~gradtts_interp.interpolation.scoring.make_score`.
         guidance: The same.
 
     Returns:
@@ -202,7 +198,7 @@ def mixture_score(
         plan = mixture.plan_at(mixture.posterior(x, left))
         shift = plan.mu - mixture.mean
         # The diffusion of this mean: what is left of its distance to the mixture's is taken out of the residual.
-        own = x + shift - left[:, None, None] * shift / model.settings.residual_std
-        return make_score(model, plan, mask, region=region, guidance=guidance)(own, t)
+        own = x + shift - left[:, None, None] * shift / mixture.spread
+        return make_score(model, plan, mixture.mask, region=region, guidance=guidance)(own, t)
 
     return score

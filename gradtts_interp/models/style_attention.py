@@ -106,13 +106,13 @@ class StyleContext:
         if self.share is None:
             return self.log_weight[:, None, :], readable.any(-1)[:, None, None].to(self.log_weight.dtype)
         share = pool_plane(self.share, height, width).flatten(2)
-        if share.shape[1] == len(self.owner):
-            bias = safe_log(share).transpose(1, 2) + self.log_weight[:, None, :]
-            return bias.clamp_min(LOG_ZERO), (share.sum(1) > 0).to(bias.dtype)[..., None]
-        present = torch.stack([(readable & (self.owner == i)).any(-1) for i in range(share.shape[1])], dim=1)
-        share = share * present[:, :, None]
-        # A style without keys gives its share away, or the query would read nothing for no reason.
-        bias = safe_log(share)[:, self.owner].transpose(1, 2) + self.log_weight[:, None, :]
+        by_key = share.shape[1] == len(self.owner)
+        if not by_key:
+            # A style without keys gives its share away, or the query would read nothing for no reason.
+            present = torch.stack([(readable & (self.owner == i)).any(-1) for i in range(share.shape[1])], dim=1)
+            share = share * present[:, :, None]
+        logs = safe_log(share) if by_key else safe_log(share)[:, self.owner]
+        bias = logs.transpose(1, 2) + self.log_weight[:, None, :]
         return bias.clamp_min(LOG_ZERO), (share.sum(1) > 0).to(bias.dtype)[..., None]
 
 

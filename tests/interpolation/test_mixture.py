@@ -63,7 +63,7 @@ def test_what_is_seen_plainly_is_known_and_keeps_its_gradient():
 def test_a_state_is_recognised_by_its_own_mel(model):
     mixture = mixture_of(model)
     mixture_scale = 100.0  # random weights tell styles little apart
-    for state, residual in enumerate(mixture.residuals.unbind(1)):
+    for state, residual in enumerate((mixture.means / mixture.spread).unbind(1)):
         x = mixture.mean + residual * mixture_scale
         best = mixture.posterior(x, torch.ones(1)).argmax(1)
         assert (best == state).float().mean() > 0.9
@@ -78,11 +78,11 @@ def test_the_score_is_the_gradient_of_the_density_of_the_mixture(model, monkeypa
     monkeypatch.setattr(model, "score", lambda x, mask, mu, t, *_, **__: -(x - mu))
     t = torch.tensor([0.4])
     x = (mixture.mean + torch.randn(mixture.mean.shape, generator=torch.Generator().manual_seed(1))).requires_grad_()
-    centres = mixture.residuals * signal(0.4, model.schedule)
+    centres = mixture.means / mixture.spread * signal(0.4, model.schedule)
     squares = ((x - mixture.mean)[:, None] - centres).square().sum((2, 3))
     density = (mixture.prior.log() - squares / 2).logsumexp(1).sum()
     (expected,) = torch.autograd.grad(density, x)
-    found = mixture_score(model, mixture, torch.ones(1, 1, BLOCK_FRAMES))(x, t)
+    found = mixture_score(model, mixture)(x, t)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 

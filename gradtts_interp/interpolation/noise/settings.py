@@ -17,6 +17,7 @@ import numpy as np
 
 from gradtts_interp.diffusion.samplers import check_steps
 from gradtts_interp.errors import InputError
+from gradtts_interp.interpolation.mechanisms import OPEN
 from gradtts_interp.interpolation.noise.objectives import OBJECTIVES, REGIONS
 
 Maps = dict[str, dict[str, Any]]
@@ -24,6 +25,11 @@ NOISE = "noise"
 """Name of the mechanism; it tunes what the sampler starts from, so it is no plan of network evaluations."""
 
 TARGETS = ("latent", "initial")
+
+
+def offer_of(offer: str, mechanisms: Sequence[str], tuning: NoiseTuning | None) -> str:
+    """How styles are offered: openly where mechanism ``noise`` is asked for, by name or settings, else as said."""
+    return OPEN if tuning is not None or NOISE in mechanisms else offer
 
 
 def _require_above_0(what: str, value: float) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,7 +27,6 @@ from gradtts_interp.interpolation.noise.objectives import (
     style_key_sets,
 )
 from gradtts_interp.interpolation.noise.settings import (
-    NOISE,
     Maps,
     NoiseTuning,
     NoiseWindow,
@@ -52,34 +52,24 @@ ENOUGH = -0.9
 """An item whose loss is no more than this is as it was wished, and stays where it is."""
 
 
-def split_noise(
-    mechanisms: Sequence[str], tuning: NoiseTuning | None, styles: Sequence[Style], share: Share | None
-) -> tuple[tuple[str, ...], NoiseTuner | None]:
-    """Tell the mechanisms that plan network evaluations from ``noise``, which tunes what they start from.
+class Measurement(NamedTuple):
+    """What is seen at one place, off the graph.
 
-    Args:
-        mechanisms: Names, ``noise`` perhaps among them.
-        tuning: How to tune; implies ``noise``.
-        styles: The styles.
-        share: Their share.
-
-    Returns:
-        The other mechanisms, and the tuning to come (None without ``noise``).
-
-    Raises:
-        InputError: Styles are to be blended as well, or nothing says where each of them is to be followed.
+    Attributes:
+        value: The objective.
+        mass: Attention mass by site.
+        gradient: Of the loss (B, M, T); None where it was not asked for.
     """
-    others = tuple(name for name in mechanisms if name != NOISE)
-    if tuning is None and NOISE not in mechanisms:
-        return others, None
-    if share is None:
-        raise InputError("noise tuning: expected a share, which says where each style is to be followed")
-    return others, NoiseTuner(tuning or NoiseTuning(), styles, pitch=share.region)
 
+    value: Value
+    mass: Mass
+    gradient: Tensor | None
 
-Measurement = tuple[Value, Mass, Tensor | None]
-"""At one place, off the graph: the objective, the attention mass seen by site, and the gradient of the loss (B, M, T);
-None where that was not asked for."""
+    @property
+    def loss(self) -> Tensor:
+        """Of each item (B,)."""
+        return self.value[0]
+
 
 Measure = Callable[[Tensor], tuple[Value, Mass]]
 """From a residual (B, M, T), the noisy mel minus its mean, to the objective and the mass seen, on the graph."""
@@ -91,11 +81,16 @@ class NoiseTuner:
     Args:
         tuning: Windows and rules.
         styles: n styles.
-        pitch: What counts as pitch on the reference plane; F0 alone if None.
+        share: Where each of them is to be followed.
+
+    Raises:
+        InputError: There is no share.
     """
 
-    def __init__(self, tuning: NoiseTuning, styles: Sequence[Style], *, pitch: PitchRegion | None = None) -> None:
-        self.tuning, self.styles, self.pitch = tuning, tuple(styles), pitch or PitchRegion()
+    def __init__(self, tuning: NoiseTuning, styles: Sequence[Style], share: Share | None) -> None:
+        if share is None:
+            raise InputError("noise tuning: expected a share, which says where each style is to be followed")
+        self.tuning, self.styles, self.pitch = tuning, tuple(styles), share.region or PitchRegion()
         self.trace = TuningTrace()
         self._visits: dict[float, list[tuple[int, int]]] = {}
 
@@ -199,7 +194,7 @@ class NoiseTuner:
                 start, found = noise * self._mask / self._temperature, torch.zeros_like(noise[:, 0, 0])
                 for window in range(len(self.tuning.windows)):
                     with self._watching(window):
-                        found = found + self._measured(start, self._measure_at(window, 1.0), with_gradient=False)[0][0]
+                        found = found + self._measured(start, self._measure_at(window, 1.0), with_gradient=False).loss
                 losses.append(found)
         best = torch.stack(losses).argmin(0)
         return torch.stack(list(noises))[best, torch.arange(len(best), device=best.device)]
@@ -277,7 +272,7 @@ class NoiseTuner:
                 (gradient,) = torch.autograd.grad(value[0].sum(), place)
                 gradient = torch.nan_to_num(gradient * self._mask, 0.0, 0.0, 0.0)
         loss, inside, outside = (x.detach() for x in value)
-        return (loss, inside, outside), {site: m.detach() for site, m in mass.items()}, gradient
+        return Measurement((loss, inside, outside), {site: m.detach() for site, m in mass.items()}, gradient)
 
     def _descend(self, window: int, count: int, start: Tensor, measure: Measure, t: float) -> Tensor:
         """Take up to ``count`` steps from a residual, as far as what is left of ``max_move`` goes."""
@@ -290,12 +285,12 @@ class NoiseTuner:
             here = self._measured(place, measure, with_gradient=True)
             self.trace.before.setdefault(window, self._maps(here))
             for left in range(count, 0, -1):
-                if not descent.wants(here[0][0]).any():
+                if not descent.wants(here.loss).any():
                     break
-                assert here[2] is not None
-                there_at = descent.step(place, here[2], here[0][0], start, bound)
+                assert here.gradient is not None
+                there_at = descent.step(place, here.gradient, here.loss, start, bound)
                 there = self._measured(there_at, measure, with_gradient=left > 1)
-                taken = descent.accept(here[0][0], there[0][0])
+                taken = descent.accept(here.loss, there.loss)
                 place = torch.where(taken[:, None, None], there_at, place)
                 seconds = time.perf_counter() - began
                 began += seconds
@@ -326,8 +321,8 @@ class NoiseTuner:
     def _note(
         self, window: int, t: float, here: Measurement, there: Measurement, taken: Tensor, moved: Tensor, seconds: float
     ) -> None:
-        assert here[2] is not None
-        spec, norms, (losses, inside, outside) = self.tuning.windows[window], item_norm(here[2]), here[0]
+        assert here.gradient is not None
+        spec, norms, (losses, inside, outside) = self.tuning.windows[window], item_norm(here.gradient), here.value
         values = self._mask.sum((1, 2)) * self._mu.shape[1]  # a likely noise's squared norm
         steps = [
             TuningStep(
@@ -337,7 +332,7 @@ class NoiseTuner:
                 t=t,
                 step=self._descents[window].count - 1,
                 loss=float(losses[i]),
-                loss_after=float(there[0][0][i]),
+                loss_after=float(there.loss[i]),
                 mass_in=float(inside[i]),
                 mass_out=float(outside[i]),
                 gradient_norm=float(norms[i]),
@@ -353,7 +348,7 @@ class NoiseTuner:
     def _maps(self, measured: Measurement) -> Maps:
         sites = self._model.attention_sites
         return {
-            site: {"mass": mass.sum(2).cpu().numpy(), "cell": sites[site].cell} for site, mass in measured[1].items()
+            site: {"mass": mass.sum(2).cpu().numpy(), "cell": sites[site].cell} for site, mass in measured.mass.items()
         }
 
 
@@ -414,9 +409,12 @@ def _merged(taken: Tensor, there: Measurement, here: Measurement) -> Measurement
     def pick(new: Tensor, old: Tensor) -> Tensor:
         return torch.where(taken.reshape(-1, *[1] * (new.dim() - 1)), new, old)
 
-    value = tuple(map(pick, there[0], here[0]))
-    gradient = None if there[2] is None or here[2] is None else pick(there[2], here[2])
-    return value, {site: pick(there[1][site], old) for site, old in here[1].items()}, gradient  # type: ignore[return-value]
+    both = there.gradient is not None and here.gradient is not None
+    return Measurement(
+        tuple(map(pick, there.value, here.value)),  # type: ignore[arg-type]
+        {site: pick(there.mass[site], old) for site, old in here.mass.items()},
+        pick(there.gradient, here.gradient) if both else None,  # type: ignore[arg-type]
+    )
 
 
 # -- how a noise is moved: along a normalised gradient, along its shell, and never farther than a bound ---------------
