@@ -34,7 +34,7 @@ from gradtts_interp.training.data import Item, StyleRef, load_items
 logger = logging.getLogger(__name__)
 
 SIZE = {"n_enc_channels": 128, "filter_channels": 512, "n_enc_layers": 4, "dec_dim": 32}
-PRIOR_SHARE = 0.07  # of the time
+PRIOR_SHARE = 0.12  # of the time
 PRIOR_BATCH, BATCH, CROP_FRAMES = 16, 4, 128
 LEARNING_RATE, SPEAKER_RATE = 1e-3, 1e-2
 NAMED_SHARE = 0.6  # of the U-Net's items are of named speakers
