@@ -18,11 +18,13 @@ from benchmarks.listening import DUAL, ONE, RAMP
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.config import MelConfig
 from gradtts_interp.evaluation import metric_rows
+from gradtts_interp.evaluation.intelligibility import phone_error_rate, plain_phones
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.signal import Listener, Signal
-from gradtts_interp.evaluation.statistics import mean_with_interval
+from gradtts_interp.evaluation.statistics import mean_with_interval, ratio_with_interval
 from gradtts_interp.interpolation import shares
 from gradtts_interp.sampling import OFFICIAL_SOLVER
+from gradtts_interp.text.frontend import TextFrontend
 
 STEPS = (0, 1, 2, 4, 8, 18, 100)
 MEASURES = ("f0_control_error", "envelope_control_error", "f0_rms_to_a", "envelope_share")
@@ -61,15 +63,23 @@ def _cut(*signals: Signal) -> tuple[Signal, ...]:
 def table(records: Sequence[Record]) -> str:
     """A line for each number of steps, all kinds together: means with 95 % bootstrap intervals."""
     rows = [row for record in records for row in record.rows]
-    lines = ["| steps | n | WER | opinion | " + " | ".join(MEASURES) + " |", "|---" * (4 + len(MEASURES)) + "|"]
+    lines = ["| steps | n | WER | opinion | PER | " + " | ".join(MEASURES) + " |", "|---" * (5 + len(MEASURES)) + "|"]
+    frontend = TextFrontend()
     for steps in STEPS:
         found = [row for row in rows if row["steps"] == steps]
-        cells = [str(steps), listening.judgement(found)]
+        cells = [str(steps), listening.judgement(found), _phone_errors(found, frontend)]
         for name in MEASURES:
             values = [row[name] for row in found if row.get(name) is not None]
             cells.append(mean_with_interval(values).text() if values else "–")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _phone_errors(rows: Sequence[dict[str, Any]], frontend: TextFrontend) -> str:
+    """Error rate between the phones of the texts and those of the words that were heard."""
+    spoken, heard = ([plain_phones(frontend(row[name]).tokens) for row in rows] for name in ("text", "heard"))
+    wrong = [phone_error_rate([a], [b]) * len(a) for a, b in zip(spoken, heard, strict=True)]
+    return ratio_with_interval(wrong, [len(a) for a in spoken]).text()
 
 
 def main() -> int:
