@@ -22,17 +22,16 @@ from hypothesis import strategies as st
 from speaking import harmonic_tone, tiny_pipeline, tiny_vocoder
 from training.fake_corpus import write_corpus
 
-from gradtts_interp.app.rendering import Form, Limits, command_of, job_of_form
+from gradtts_interp.app.rendering import command_of, flags_of
 from gradtts_interp.audio import read_audio, write_wav
 from gradtts_interp.checkpoints import load_model, load_official, read_index, save_model
-from gradtts_interp.cli.job_flags import check_flags, read_lines
+from gradtts_interp.cli.job_flags import check_flags, job_of, read_lines
 from gradtts_interp.cli.synthesize import add_arguments
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import read_json, read_torch
 from gradtts_interp.interpolation.share_text import parse_bands, parse_curve, parse_words
 from gradtts_interp.interpolation.shares import Layout
-from gradtts_interp.job import StyleChoice
 from gradtts_interp.styles import StyleBank
 from gradtts_interp.text.frontend import TextFrontend
 from gradtts_interp.training.data import load_items
@@ -62,9 +61,9 @@ class _Flags(argparse.ArgumentParser):
         raise InputError(message)
 
 
-def _job_and_command(form: Form, pipeline: Any, folder: Path) -> None:
-    command_of(form, folder, None, attention=True)
-    job_of_form(form, Limits(), pipeline, out=folder, settings={})
+def _job_and_command(filled_in: dict[str, Any], pipeline: Any, folder: Path) -> None:
+    flags = flags_of(out=str(folder), **filled_in)
+    job_of(flags, command_of(flags), pipeline=pipeline)
 
 
 def targets(folder: Path) -> dict[str, Target]:
@@ -206,24 +205,26 @@ SHARE_TEXT = st.one_of(st.text(max_size=20), st.text("0123456789.,:-+eabwsinf ",
 NUMBERS = st.floats() | st.floats(0, 1) | st.sampled_from([0.0, 1.0, 8000.0])
 _WORDS = "-s -s2 --mode --curve --weight --mechanism --text --emotion -t --seed time mix 0:0,1:1 0.5 12 nan -1".split()
 FLAGS = st.lists(st.sampled_from(_WORDS) | st.text(max_size=5), max_size=8)
-CHOICES = st.builds(
-    StyleChoice, st.none() | st.integers(), st.none() | st.text(max_size=5), st.none() | st.just("x.wav")
-)
-FORMS = st.builds(
-    Form,
-    TEXT,
-    CHOICES,
-    st.none() | CHOICES,
-    st.sampled_from(["time", "mix", "frequency"]) | st.text(max_size=4),
-    SHARE_TEXT,
-    NUMBERS,
-    SHARE_TEXT,
-    SHARE_TEXT,
-    st.text(max_size=2),
-    st.lists(st.text(max_size=5), max_size=2).map(tuple),
-    st.integers(),
-    st.text(max_size=5),
-    st.integers(),
+_STYLE = {"speaker": st.none() | st.integers(), "emotion": st.none() | st.text(max_size=5)}
+_STYLE["reference"] = st.none() | st.just("x.wav")
+FORMS = st.fixed_dictionaries(
+    {
+        "text": st.tuples(TEXT).map(list),
+        "timesteps": st.integers(),
+        "seed": st.integers(),
+        "solver": st.text(max_size=5),
+    },
+    optional={
+        **_STYLE,
+        **{f"{name}2": made for name, made in _STYLE.items()},
+        "mode": st.sampled_from(["time", "mix", "frequency"]) | st.text(max_size=4),
+        "curve": SHARE_TEXT,
+        "weight": NUMBERS,
+        "bands": SHARE_TEXT,
+        "share": st.lists(SHARE_TEXT, max_size=2),
+        "pitch_from": st.text(max_size=2),
+        "mechanism": st.lists(st.text(max_size=5), max_size=2),
+    },
 )
 ROWS = st.one_of(st.text(max_size=40), st.lists(st.text(max_size=8), max_size=5).map("|".join))
 EDITS = st.lists(

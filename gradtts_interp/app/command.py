@@ -13,7 +13,7 @@ import torch
 
 from gradtts_interp.app.rendering import FormRenderer, Limits
 from gradtts_interp.cli.flags import add_checkpoint
-from gradtts_interp.cli.job_flags import load_pipeline
+from gradtts_interp.cli.job_flags import checkpoint_of, load_pipeline
 from gradtts_interp.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -61,13 +61,13 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio asks itself whether it has started
-    pipeline, checkpoint = load_pipeline(args)
+    pipeline = load_pipeline(args)
     limits = Limits(
         steps=args.max_steps, upload_bytes=int(args.max_upload_mb * 2**20), upload_seconds=args.max_upload_seconds
     )
     if not _is_loopback(args.host):
         logger.warning("listening on %s: others can reach the app, and it asks for no password", args.host)
-    renderer = FormRenderer(pipeline, checkpoint, vocoder=args.vocoder, limits=limits)
+    renderer = FormRenderer(pipeline, checkpoint_of(args), vocoder=args.vocoder, limits=limits)
     page = build(renderer)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

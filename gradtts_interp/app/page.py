@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from gradtts_interp.app.rendering import MODES_OF_TWO, Form, FormRenderer, Rendered, StoppedError
+from gradtts_interp.app.rendering import FormRenderer, Rendered, StoppedError, flags_of
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
 from gradtts_interp.interpolation.noise import NOISE
-from gradtts_interp.job import StyleChoice, speakers_of
+from gradtts_interp.job import speakers_of
 from gradtts_interp.sampling import SamplingOptions
 
 SPEAKER, RECORDING, NOBODY = "speaker", "recording", "nobody"
@@ -153,8 +154,8 @@ def _connect(
     # The annotations of these handlers tell Gradio what to hand in.
     def on_speak(request: gr.Request, progress: gr.Progress = gr.Progress(), *values: Any) -> list[Any]:  # noqa: B008
         try:
-            form = form_of(values)
-            answer = renderer.render(form, _visitor(request), lambda part, text: progress(part, desc=text))
+            flags = read_fields(values)
+            answer = renderer.render(flags, _visitor(request), lambda part, text: progress(part, desc=text))
         except StoppedError:
             raise gr.Error("Stopped.", title="Stopped", duration=5, print_exception=False) from None
         except InputError as error:
@@ -180,49 +181,49 @@ def _visitor(request: gr.Request) -> str:
     return request.session_hash or "anonymous"
 
 
-def form_of(values: Any) -> Form:
-    """A form of the values of the page's fields, in their order.
+def read_fields(values: Any) -> argparse.Namespace:
+    """The values of the page's fields, in their order, as flags of the main command.
 
     Args:
         values: As Gradio hands them in.
 
     Returns:
-        The form.
+        The flags.
 
     Raises:
         InputError: A value is missing or of another kind.
     """
     text, *rest = values
-    a, b = _style_of(rest[:4]), _style_of(rest[4:8])
     mode, curve, weight, bands, dimensions, pitch_from, mechanisms, steps, solver, seed = rest[8:]
+    flags = _style_of(rest[:4], "A") | {f"{name}2": value for name, value in _style_of(rest[4:8], "B").items()}
     try:
-        return Form(
-            text=text or "",
-            a=a or StyleChoice(),
-            b=b,
-            mode=WAYS.get(mode, mode) if isinstance(mode, str) else MODES_OF_TWO[0],
-            curve=curve or "",
-            weight=float(weight),
-            bands=bands or "",
-            dimensions=dimensions or "",
-            pitch_from=(pitch_from or "A").lower(),
-            mechanisms=tuple(mechanisms or ()),
-            steps=int(steps),
-            solver=solver,
-            seed=int(seed or 0),
-        )
-    except (TypeError, ValueError, OverflowError) as error:
+        flags |= {"timesteps": int(steps), "solver": solver, "seed": int(seed or 0), "text": [" ".join(text.split())]}
+        if rest[4] != NOBODY:
+            mode, bands = WAYS.get(mode, mode), "".join(bands.split()) or None
+            own: dict[str, dict[str, Any]] = {
+                "time": {"curve": "".join(curve.split())},
+                "mix": {"weight": float(weight)},
+                "frequency": {"pitch_from": pitch_from.lower()}
+                if bands is None
+                else {},  # bands have no pitch to follow
+            }
+            flags |= {"mode": mode, "bands": bands, "share": dimensions.split() or None, **own.get(mode, {})}
+            flags["mechanism"] = list(mechanisms) or None
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"a field has no usable value: {error}") from None
+    return flags_of(**flags)
 
 
-def _style_of(values: Any) -> StyleChoice | None:
-    """The style that is chosen; one without speaker and recording where the choice is not complete."""
+def _style_of(values: Any, letter: str) -> dict[str, Any]:
+    """Flags of the style that is chosen, named as those of A."""
     source, speaker, emotion, recording = values
     if source == SPEAKER and speaker is not None:
-        return StyleChoice(speakers_of(str(speaker)), emotion)
+        return {"speaker": speakers_of(str(speaker)), "emotion": emotion or None}
     if source == RECORDING and recording:
-        return StyleChoice(recording=str(recording))
-    return StyleChoice() if source in (SPEAKER, RECORDING) else None
+        return {"reference": str(recording)}
+    if source != NOBODY:
+        raise InputError(f"style {letter}: choose a speaker, or upload or record some speech")
+    return {}
 
 
 def values_of(answer: Rendered) -> list[Any]:

@@ -1,12 +1,16 @@
-"""From what is filled in to a job, its command line and its files, which are removed when the visitor leaves."""
+"""From what is filled in to a command line, its job, and its files, which are removed when the visitor leaves.
+
+What can be filled in are flags of the main command, so that the app has no form of its own for a job.
+"""
 
 from __future__ import annotations
 
+import argparse
 import shlex
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,24 +19,22 @@ import soundfile
 import torch
 
 from gradtts_interp.audio import read_audio, write_wav
-from gradtts_interp.cli.flags import share_of
+from gradtts_interp.cli.job_flags import job_of
 from gradtts_interp.cli.rendering import COMPARISON, Take, is_out_of_memory, speak, write_outputs
+from gradtts_interp.cli.synthesize import add_arguments
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import write_text
-from gradtts_interp.interpolation.attention import MapOptions
-from gradtts_interp.job import Job, Sentence, StyleChoice, checked, require_mechanisms
+from gradtts_interp.job import Job
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.plots.attention import attention_figure
 from gradtts_interp.plots.drawing import save_figure
-from gradtts_interp.sampling import SamplingOptions
 from gradtts_interp.speech import Speech
-from gradtts_interp.styles import Style
 
 Progress = Callable[[float, str], None]
 OUT_OF_MEMORY = "out of memory: shorten the text, take fewer mechanisms, or start the app with --device cpu"
 
 
-MODES_OF_TWO = ("time", "frequency", "mix")
+SPEAKERS, RECORDINGS = ("speaker", "speaker2"), ("reference", "reference2")
 
 
 @dataclass(frozen=True)
@@ -52,153 +54,40 @@ class Limits:
     upload_seconds: float = 60.0
 
 
-@dataclass(frozen=True)
-class Form:
-    """Everything that can be chosen.
-
-    Attributes:
-        text: The sentence.
-        a: Style A, a recording by the path of its upload.
-        b: Style B, None for A alone.
-        mode: How B comes in: ``time``, ``frequency`` or ``mix``.
-        curve: Share of B over time, for ``time``.
-        weight: Share of B, for ``mix``.
-        bands: Frequency bands with their style; empty for none.
-        dimensions: Shares of single dimensions, such as ``pitch=0 timbre=0:a,1:b``; empty for none.
-        pitch_from: Who gives the pitch, for ``frequency``.
-        mechanisms: Where the blend takes hold; empty for the checkpoint's choice.
-        steps: Of the sampler.
-        solver: Name of the sampler.
-        seed: Start of the noise.
-    """
-
-    text: str
-    a: StyleChoice
-    b: StyleChoice | None = None
-    mode: str = "time"
-    curve: str = "0.2:0,0.8:1"
-    weight: float = 0.5
-    bands: str = ""
-    dimensions: str = ""
-    pitch_from: str = "a"
-    mechanisms: tuple[str, ...] = ()
-    steps: int = SamplingOptions.steps
-    solver: str = SamplingOptions.solver
-    seed: int = 0
+def flags_of(**given: Any) -> argparse.Namespace:
+    """Flags of the main command: those given, and all others as they stand when nothing is said."""
+    return _parser().parse_args([], argparse.Namespace(**given))
 
 
-def job_of_form(
-    form: Form, limits: Limits, pipeline: GradTTSInterpPipeline, *, out: Path, settings: Mapping[str, Any]
-) -> Job:
-    """Make a job of what was filled in.
-
-    Args:
-        form: What was filled in; recordings by their path.
-        limits: What is allowed.
-        pipeline: Loaded, on its device.
-        out: Folder of the files.
-        settings: What the json says beyond the form.
-
-    Returns:
-        The job.
-
-    Raises:
-        InputError: A field is empty, too long or too large, or names something that the checkpoint has not.
-    """
-    text = " ".join(form.text.split())
-    if not text:
-        raise InputError("no text: type a sentence to speak")
-    if len(text) > limits.text_characters:
-        raise InputError(f"the text has {len(text)} characters; expected at most {limits.text_characters}")
-    if not 1 <= form.steps <= limits.steps:
-        raise InputError(f"{form.steps} steps; expected at least 1 and at most {limits.steps}")
-    second = None if form.b is None else _style_of(form.b, "B", pipeline)
-    styles = [_style_of(form.a, "A", pipeline), second]
-    share = mechanisms = None
-    if form.b is not None:
-        if form.mode not in MODES_OF_TWO:
-            raise InputError(f"mode {form.mode!r}: expected one of {', '.join(MODES_OF_TWO)}")
-        share, mechanisms = share_of(form.mode, **_blend_of(form)), require_mechanisms(form.mechanisms)
-    return checked(
-        Job(
-            pipeline=pipeline,
-            a=styles[0],
-            b=styles[1],
-            share=share,
-            mechanisms=mechanisms,
-            sampling=SamplingOptions(form.steps, form.solver),
-            seed=form.seed,
-            attention=MapOptions() if records_attention(form, pipeline) else False,
-            lines=(Sentence(0, 1, text),),
-            out=out,
-            plots=True,
-            settings={
-                "mode": form.mode if form.b is not None else "none",
-                "pitch_from": form.pitch_from if share is not None and share.region is not None else None,
-                **settings,
-            },
-        )
-    )
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    add_arguments(parser)
+    return parser
 
 
-def _style_of(choice: StyleChoice, letter: str, pipeline: GradTTSInterpPipeline) -> Style:
-    if choice == StyleChoice():
-        raise InputError(f"style {letter}: choose a speaker, or upload or record some speech")
-    style = choice.load(pipeline)
-    # A recording is named by its file's name alone, so that no path of the server is shown.
-    return style if choice.recording is None else replace(style, name=Path(choice.recording).name)
-
-
-def _blend_of(form: Form) -> dict[str, Any]:
-    """The fields that describe the share, named as in :func:`~gradtts_interp.cli.flags.share_of`."""
-    bands, own = "".join(form.bands.split()) or None, {"share": form.dimensions.split() or None}
-    if form.mode == "time":
-        return {"curve": "".join(form.curve.split()), "bands": bands, **own}
-    if form.mode == "mix":
-        return {"weight": form.weight, "bands": bands, **own}
-    # Bands in Hz have no pitch to follow.
-    return {"bands": bands, **own} if bands else {"pitch_from": form.pitch_from, **own}
-
-
-def records_attention(form: Form, pipeline: GradTTSInterpPipeline) -> bool:
-    """Whether there is attention to record: two styles with a recording each, read side by side."""
-    chosen = not form.mechanisms or "attention" in form.mechanisms
-    averages = any(isinstance(style.speaker, tuple) for style in (form.a, form.b) if style is not None)
-    return form.b is not None and chosen and not averages and bool(pipeline.model.attention_sites)
-
-
-def command_of(form: Form, checkpoint: Path, vocoder: str | None, *, attention: bool) -> str:
+def command_of(flags: argparse.Namespace) -> str:
     """The command line that makes the same sound, to be typed where the downloaded files lie.
 
     Args:
-        form: What was filled in; recordings are named by their file's name alone.
-        checkpoint: The checkpoint.
-        vocoder: What ``--vocoder`` said, None for nothing.
-        attention: Whether attention is recorded.
+        flags: Flags of the main command; recordings are named by their file's name alone.
 
     Returns:
         The command, quoted for a shell.
     """
-    flags = [f"--text={' '.join(form.text.split())}", *_flags_of_style(form.a, "")]
-    if form.b is not None:
-        flags += [*_flags_of_style(form.b, "2"), "--mode", form.mode]
-        for name, value in _blend_of(form).items():
-            for each in value if isinstance(value, list) else [] if value is None else [value]:
-                flags.append(f"--{name.replace('_', '-')}={each if isinstance(each, str) else format(each, 'g')}")
-        for mechanism in form.mechanisms:
-            flags += ["--mechanism", mechanism]
-        flags += ["--attention"] * attention
-    flags += ["-t", str(form.steps), "--solver", form.solver, "--seed", str(form.seed), "-c", str(checkpoint)]
-    flags += ["--vocoder", vocoder] if vocoder else []
-    return shlex.join(["gradtts-interp", "synthesize", *flags])
-
-
-def _flags_of_style(choice: StyleChoice, suffix: str) -> list[str]:
-    if choice.recording is not None:
-        return [f"--reference{suffix}", Path(choice.recording).name]
-    emotion = [f"--emotion{suffix}", choice.emotion] if choice.emotion else []
-    speaker = choice.speaker if isinstance(choice.speaker, int) else ",".join(map(str, choice.speaker or ()))
-    return [f"-s{suffix}", str(speaker), *emotion]
+    words = ["gradtts-interp", "synthesize"]
+    for action in _parser()._actions:
+        value, name = getattr(flags, action.dest), action.option_strings[-1]
+        if value == action.default or action.dest == "out":
+            continue
+        if value is True:
+            words.append(name)
+            continue
+        if action.dest in RECORDINGS:
+            value = Path(value).name
+        several = [",".join(map(str, value))] if action.dest in SPEAKERS and isinstance(value, tuple) else value
+        for each in several if isinstance(several, list) else [value]:
+            words.append(f"{name}={each:g}" if isinstance(each, float) else f"{name}={each}")
+    return shlex.join(words)
 
 
 # -- rendering --------------------------------------------------------------------------------------------------------
@@ -305,11 +194,11 @@ class FormRenderer:
         self.stop(visitor)
         shutil.rmtree(self._folder(visitor), ignore_errors=True)
 
-    def render(self, form: Form, visitor: str, progress: Progress | None = None) -> Rendered:
-        """Speak as a form says; the visitor's earlier files are removed.
+    def render(self, flags: argparse.Namespace, visitor: str, progress: Progress | None = None) -> Rendered:
+        """Speak as was filled in; the visitor's earlier files are removed.
 
         Args:
-            form: What was filled in; recordings by the path of their upload.
+            flags: What was filled in, as of :func:`flags_of`; recordings by the path of their upload.
             visitor: A name for who asks; names a folder.
             progress: Called with a part of 1 and what is being done.
 
@@ -317,7 +206,7 @@ class FormRenderer:
             What is shown.
 
         Raises:
-            InputError: Something in the form cannot be used, or memory does not suffice.
+            InputError: A flag is beyond the limits or cannot be used, or memory does not suffice.
             StoppedError: :meth:`stop` was called.
         """
         stop = self._stops[visitor] = threading.Event()
@@ -328,7 +217,7 @@ class FormRenderer:
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir(parents=True)
                 try:
-                    answer = self._render(form, folder, _steps_watched(form, stop, tell), tell)
+                    answer = self._render(flags, folder, stop, tell)
                     _raise_if_stopped(stop)  # while files were written, or by who has left meanwhile
                     return answer
                 except BaseException:
@@ -348,38 +237,49 @@ class FormRenderer:
     def _folder(self, visitor: str) -> Path:
         return self.root / f"visitor-{''.join(c for c in visitor if c.isalnum())}"
 
-    def _render(self, form: Form, folder: Path, on_step: Callable[..., dict], tell: Progress) -> Rendered:
-        form = replace(form, a=self._kept(form.a, folder, "a"), b=form.b and self._kept(form.b, folder, "b"))
-        attention = records_attention(form, self.pipeline)
-        command = command_of(form, self.checkpoint, self.vocoder, attention=attention)
-        settings = {
-            "checkpoint": str(self.checkpoint),
-            "vocoder": self.vocoder or type(self.pipeline.vocoder).__name__,
-            "command": command,
-        }
-        job = job_of_form(form, self.limits, self.pipeline, out=folder, settings=settings)
-        take = speak(job, [line.text for line in job.lines], on_step=on_step)[0]
+    def _render(self, flags: argparse.Namespace, folder: Path, stop: threading.Event, tell: Progress) -> Rendered:
+        self._require_within_limits(flags)
+        named = [name for name in RECORDINGS if getattr(flags, name) is not None]
+        kept = {name: str(self.accept_recording(getattr(flags, name), folder, name)) for name in named}
+        known = {"checkpoint": str(self.checkpoint), "vocoder": self.vocoder, "out": str(folder)}
+        flags = argparse.Namespace(**{**vars(flags), **known, **kept, "attention": self._has_attention(flags)})
+        command = command_of(flags)
+        job = job_of(flags, command, pipeline=self.pipeline)
+        # A recording is named by its file's name alone, so that no path of the server is shown.
+        a, b = (style and replace(style, name=Path(style.name).name) for style in (job.a, job.b))
+        job = replace(job, a=a, b=b)
+        take = speak(job, [line.text for line in job.lines], on_step=_steps_watched(job, stop, tell))[0]
         tell(1.0, "drawing")
-        recordings = [Path(c.recording) for c in (form.a, form.b) if c is not None and c.recording is not None]
-        return _write(job, take, folder, command, recordings)
+        return _write(job, take, folder, command, [Path(path) for path in kept.values()])
 
-    def _kept(self, choice: StyleChoice, folder: Path, letter: str) -> StyleChoice:
-        if choice.recording is None:
-            return choice
-        return StyleChoice(recording=str(self.accept_recording(choice.recording, folder, f"reference_{letter}")))
+    def _require_within_limits(self, flags: argparse.Namespace) -> None:
+        """Raise unless a visitor may ask for this."""
+        (text,), limits = flags.text, self.limits
+        if not text:
+            raise InputError("no text: type a sentence to speak")
+        if len(text) > limits.text_characters:
+            raise InputError(f"the text has {len(text)} characters; expected at most {limits.text_characters}")
+        if not 1 <= flags.timesteps <= limits.steps:
+            raise InputError(f"{flags.timesteps} steps; expected at least 1 and at most {limits.steps}")
+
+    def _has_attention(self, flags: argparse.Namespace) -> bool:
+        """Whether there is attention to record: two styles with a recording each, read side by side."""
+        two = flags.speaker2 is not None or flags.reference2 is not None
+        chosen = not flags.mechanism or "attention" in flags.mechanism
+        averages = isinstance(flags.speaker, tuple) or isinstance(flags.speaker2, tuple)
+        return two and chosen and not averages and bool(self.pipeline.model.attention_sites)
 
 
-def _steps_watched(form: Form, stop: threading.Event, tell: Progress) -> Callable[..., dict]:
+def _steps_watched(job: Job, stop: threading.Event, tell: Progress) -> Callable[..., dict]:
     """A step callback that tells how far we are, and raises when it should stop."""
-    alone = min(form.steps, COMPARISON.steps)
-    total = form.steps + (0 if form.b is None else 2 * alone)
-    done = 0
+    steps, done = job.sampling.steps, 0
+    total = steps + (0 if job.share is None else 2 * min(steps, COMPARISON.steps))
 
     def on_step(*_: Any) -> dict:
         nonlocal done
         done += 1
         _raise_if_stopped(stop)
-        what = "blend" if done <= form.steps else "A and B alone, to compare"
+        what = "blend" if done <= steps else "A and B alone, to compare"
         tell(min(done / total, 1.0), f"{what}: step {done} of {total}")
         return {}
 

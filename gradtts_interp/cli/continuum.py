@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(f"style {name}: give one of --{first} and --{second}")
     out = Path(args.out)
     require_writable(out)
-    tts, _ = load_pipeline(args)
+    tts = load_pipeline(args)
     tts.set_progress_bar_config(disable=True)
     a, b = (choice.load(tts) for choice in choices_of(args) if choice is not None)
     steps, solver = tts.usual_sampler(args.timesteps, args.solver)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gradtts_interp.cli.job_flags import default_checkpoint
+from gradtts_interp.cli.job_flags import checkpoint_of
 from gradtts_interp.models.precision import PRECISIONS
 from gradtts_interp.scale import Settings, synthesize_manifest
 
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         Exit status: 0 when all are there, 1 when some failed.
     """
     settings = Settings(
-        checkpoint=str(Path(args.checkpoint or default_checkpoint()).resolve()),
+        checkpoint=str(checkpoint_of(args).resolve()),
         out=str(Path(args.out).resolve()),
         steps=args.timesteps,
         precision=args.precision,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from gradtts_interp.cli.job_flags import default_checkpoint
+from gradtts_interp.cli.job_flags import checkpoint_of
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 
 
@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from gradtts_interp.onnx_export import export_onnx
 
-    tts = GradTTSInterpPipeline.from_pretrained(args.checkpoint or default_checkpoint())
+    tts = GradTTSInterpPipeline.from_pretrained(checkpoint_of(args))
     for name, error in export_onnx(tts, args.out).items():
         print(f"{args.out}/{name}.onnx: differs from torch by at most {error:.1e}")
     return 0

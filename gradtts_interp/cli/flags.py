@@ -253,8 +253,11 @@ def share_of(
         The share; None for a single style.
 
     Raises:
-        InputError: A weight, share, curve, words or bands cannot be read, or ``share`` does not go with the mode.
+        InputError: The mode is unknown, a weight, share, curve, words or bands cannot be read, or ``share`` does not go
+            with the mode.
     """
+    if mode not in MODES:
+        raise InputError(f"mode {mode!r}: expected one of {', '.join(MODES)}")
     if mode == "none":
         return None
     by_band = None if bands is None else _named("--bands", parse_bands, bands)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gradtts_interp.checkpoints import INDEX
-from gradtts_interp.cli.job_flags import default_checkpoint
+from gradtts_interp.cli.job_flags import checkpoint_of
 from gradtts_interp.files import read_json
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
 from gradtts_interp.interpolation.noise import NOISE
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         CheckpointError: The checkpoint is missing or damaged.
     """
-    card = card_of(Path(args.checkpoint) if args.checkpoint else default_checkpoint())
+    card = card_of(checkpoint_of(args))
     if args.json:
         print(json.dumps(card, indent=1, ensure_ascii=False))
         return 0

@@ -34,12 +34,13 @@ _LISTED = re.compile(r"[^|]+\.(?:wav|flac|ogg|opus|mp3|m4a|aiff?)\s*\||[^\s|]+\|
 logger = logging.getLogger(__name__)
 
 
-def job_of(args: argparse.Namespace, command_line: str) -> Job:
+def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInterpPipeline | None = None) -> Job:
     """Make a job of parsed flags; cheap checks come first, the checkpoint last.
 
     Args:
         args: Flags of :func:`gradtts_interp.cli.synthesize.add_arguments`.
         command_line: How it was started, for the record.
+        pipeline: What the flags name, where it is loaded already.
 
     Returns:
         The job; nothing is written yet.
@@ -59,7 +60,7 @@ def job_of(args: argparse.Namespace, command_line: str) -> Job:
     pitch = flags.pitch_request(args.pitch_file, shifts)
     out = Path(args.out)
     require_writable(out)
-    pipeline, checkpoint = load_pipeline(args)
+    pipeline = pipeline or load_pipeline(args)
     a, b = (None if choice is None else choice.load(pipeline) for choice in choices_of(args))
     said = {"offer": args.offer, "mechanisms": mechanisms, "noise_tuning": noise_tuning}
     steps, solver = pipeline.usual_sampler(args.timesteps, args.solver, **said)
@@ -87,7 +88,7 @@ def job_of(args: argparse.Namespace, command_line: str) -> Job:
         settings={
             "mode": mode,
             "pitch_from": (args.pitch_from or "a") if share is not None and share.region is not None else None,
-            "checkpoint": str(checkpoint.resolve()),
+            "checkpoint": str(checkpoint_of(args).resolve()),
             "vocoder": args.vocoder or type(pipeline.vocoder).__name__,
             "command": command_line,
         },
@@ -97,22 +98,26 @@ def job_of(args: argparse.Namespace, command_line: str) -> Job:
     return job
 
 
-def load_pipeline(args: argparse.Namespace) -> tuple[GradTTSInterpPipeline, Path]:
+def load_pipeline(args: argparse.Namespace) -> GradTTSInterpPipeline:
     """Load the checkpoint that flags name, with its vocoder, on its device.
 
     Args:
         args: Flags of :func:`~gradtts_interp.cli.flags.add_checkpoint`.
 
     Returns:
-        The pipeline, and where it came from.
+        The pipeline.
 
     Raises:
         InputError: The device is not there, or checkpoint or vocoder cannot be used.
     """
-    device = device_of(args.device)
-    checkpoint = Path(args.checkpoint) if args.checkpoint else default_checkpoint()
+    device, checkpoint = device_of(args.device), checkpoint_of(args)
     pipeline = GradTTSInterpPipeline.from_pretrained(checkpoint, vocoder=vocoder_of(args.vocoder, checkpoint))
-    return pipeline.to(device), checkpoint
+    return pipeline.to(device)
+
+
+def checkpoint_of(args: argparse.Namespace) -> Path:
+    """Where the checkpoint lies that flags name, or the default one."""
+    return Path(args.checkpoint) if args.checkpoint else default_checkpoint()
 
 
 def choices_of(args: argparse.Namespace) -> tuple[StyleChoice | None, StyleChoice | None]:

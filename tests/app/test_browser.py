@@ -96,7 +96,7 @@ def command_of(driver):
 def test_a_blend_is_made_shown_and_can_be_taken_home(page, app):
     speak(page)
     is_shown(page)
-    assert command_of(page).startswith("gradtts-interp synthesize '--text=She wrote a letter.' -s 12")
+    assert command_of(page).startswith("gradtts-interp synthesize '--text=She wrote a letter.' --speaker=12")
     links = [a.get_attribute("href") for a in page.find_elements(By.CSS_SELECTOR, "#files a[href]")]
     names = sorted({link.rsplit("/", 1)[1] for link in links})
     assert names == ["command.txt", "sample_0.json", "sample_0.wav"]
@@ -129,7 +129,7 @@ def test_two_uploaded_recordings_are_blended(page, tone_wav):
         wait(page, lambda d, n=letter: d.find_elements(By.CSS_SELECTOR, f"#recording-{n} .waveform-container"))
     speak(page)
     is_shown(page)
-    assert "--reference reference_a.wav --reference2 reference_b.wav" in command_of(page)
+    assert "--reference=reference.wav --reference2=reference2.wav" in command_of(page)
 
 
 def test_what_cannot_be_spoken_is_said_in_words(page, tmp_path):

@@ -6,7 +6,6 @@ import socket
 import threading
 import time
 import wave
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,24 +13,31 @@ import pytest
 import soundfile
 
 from gradtts_interp.app import rendering as rendering_module
-from gradtts_interp.app.rendering import OUT_OF_MEMORY, Form, Limits, StoppedError
+from gradtts_interp.app.rendering import OUT_OF_MEMORY, Limits, StoppedError, flags_of
 from gradtts_interp.cli.main import main as verbs
 from gradtts_interp.errors import InputError
-from gradtts_interp.job import StyleChoice
 
-A, B, ALONE = StyleChoice(12), StyleChoice(10, "happy"), None
-FORM = Form("A cat.", A, B, steps=2)
+ALONE = {"text": ["A cat."], "speaker": 12, "timesteps": 2, "solver": "unipc"}
+BLEND = {**ALONE, "speaker2": 10, "emotion2": "happy", "mode": "time"}
+
+
+def blend(**changes):
+    return flags_of(**{**BLEND, **changes})
+
+
+def alone(**changes):
+    return flags_of(**{**ALONE, **changes})
 
 
 def upload(renderer, tone_wav):
     path = renderer.uploads / "someone's tone.wav"
     path.write_bytes(tone_wav.read_bytes())
-    return StyleChoice(recording=str(path))
+    return str(path)
 
 
 def test_a_blend_has_picture_sounds_attention_map_and_files(renderer):
     seen = []
-    answer = renderer.render(FORM, "v1", lambda part, text: seen.append((part, text)))
+    answer = renderer.render(blend(), "v1", lambda part, text: seen.append((part, text)))
     assert answer.picture.stat().st_size > 10_000 and answer.attention_map.stat().st_size > 5_000
     lengths = [soundfile.info(path).frames for path in answer.sounds]
     assert len(set(lengths)) == 1
@@ -42,16 +48,16 @@ def test_a_blend_has_picture_sounds_attention_map_and_files(renderer):
 
 
 @pytest.mark.parametrize(
-    "form",
+    "flags",
     [
-        FORM,
-        replace(FORM, mode="mix", weight=0.25, mechanisms=("prior", "score")),
-        replace(FORM, mode="frequency", pitch_from="b", seed=7),
-        replace(FORM, b=ALONE, text="-f is no flag; $HOME 'quoted'."),
+        blend(),
+        blend(mode="mix", weight=0.25, mechanism=["prior", "score"]),
+        blend(mode="frequency", pitch_from="b", seed=7),
+        alone(text=["-f is no flag; $HOME 'quoted'."]),
     ],
 )
-def test_the_command_line_shown_makes_the_same_sound(renderer, form, tmp_path, monkeypatch):
-    answer = renderer.render(form, "v1")
+def test_the_command_line_shown_makes_the_same_sound(renderer, flags, tmp_path, monkeypatch):
+    answer = renderer.render(flags, "v1")
     monkeypatch.chdir(tmp_path)
     program, *argv = shlex.split(answer.command)
     assert program == "gradtts-interp" and verbs([*argv, "--no-plots"]) == 0
@@ -59,11 +65,12 @@ def test_the_command_line_shown_makes_the_same_sound(renderer, form, tmp_path, m
 
 
 def test_two_recordings_and_the_command_beside_the_downloads(renderer, tone_wav, monkeypatch):
-    answer = renderer.render(replace(FORM, a=upload(renderer, tone_wav), b=upload(renderer, tone_wav)), "v1")
+    recordings = {name: upload(renderer, tone_wav) for name in ("reference", "reference2")}
+    answer = renderer.render(blend(speaker=None, speaker2=None, emotion2=None, **recordings), "v1")
     names = [p.name for p in answer.downloads]
-    assert names[3:] == ["reference_a.wav", "reference_b.wav"]
+    assert names[3:] == ["reference.wav", "reference2.wav"]
     report = json.loads(answer.downloads[1].read_text())
-    assert report["settings"]["styles"] == ["reference_a.wav", "reference_b.wav"]
+    assert report["settings"]["styles"] == ["reference.wav", "reference2.wav"]
     assert str(renderer.uploads) not in json.dumps(report) and str(renderer.root) not in answer.command
     sound = answer.sounds[0].read_bytes()
     monkeypatch.chdir(answer.downloads[0].parent)
@@ -72,10 +79,10 @@ def test_two_recordings_and_the_command_beside_the_downloads(renderer, tone_wav,
 
 
 def test_files_of_a_visitor_are_replaced_and_go_with_the_visitor(renderer):
-    first = renderer.render(replace(FORM, b=ALONE), "v1").sounds[0]
-    other = renderer.render(replace(FORM, b=ALONE), "v2").sounds[0]
+    first = renderer.render(alone(), "v1").sounds[0]
+    other = renderer.render(alone(), "v2").sounds[0]
     assert first.parent != other.parent
-    renderer.render(replace(FORM, b=ALONE, seed=1), "v1")
+    renderer.render(alone(seed=1), "v1")
     assert len(list(renderer.root.glob("visitor-*"))) == 2
     renderer.leave("v1")
     assert not first.parent.exists() and other.exists()
@@ -85,33 +92,31 @@ def test_files_of_a_visitor_are_replaced_and_go_with_the_visitor(renderer):
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"text": "  "}, "no text"),
-        ({"text": "a" * 401}, "at most 400"),
-        ({"text": "?!"}, "nothing to speak"),
-        ({"steps": 201}, "at most 200"),
-        ({"steps": 0}, "at least 1"),
+        ({"text": [""]}, "no text"),
+        ({"text": ["a" * 401]}, "at most 400"),
+        ({"text": ["?!"]}, "nothing to speak"),
+        ({"timesteps": 201}, "at most 200"),
+        ({"timesteps": 0}, "at least 1"),
         ({"solver": "magic"}, "solver"),
         ({"seed": -1}, "seed"),
         ({"curve": "0:0,x:1"}, "curve time x: expected"),
         ({"curve": ""}, "curve"),
         ({"mode": "magic"}, "mode 'magic'"),
         ({"mode": "mix", "weight": float("nan")}, "weight"),
-        ({"mechanisms": ("magic",)}, "magic"),
-        ({"mechanisms": ("noise",)}, "frame prior .* mechanism 'noise'"),
-        ({"a": StyleChoice(99)}, "speaker 99"),
-        ({"a": StyleChoice(12, "bored")}, "bored"),
-        ({"a": StyleChoice()}, "style A: choose a speaker, or upload"),
-        ({"b": StyleChoice()}, "style B: choose a speaker, or upload"),
+        ({"mechanism": ["magic"]}, "magic"),
+        ({"mechanism": ["noise"]}, "frame prior .* mechanism 'noise'"),
+        ({"speaker": 99}, "speaker 99"),
+        ({"emotion": "bored"}, "bored"),
     ],
 )
-def test_a_form_that_cannot_be_spoken_is_refused_in_words(renderer, change, word):
+def test_what_cannot_be_spoken_is_refused_in_words(renderer, change, word):
     with pytest.raises(InputError, match=word):
-        renderer.render(replace(FORM, **change), "v1")
+        renderer.render(blend(**change), "v1")
 
 
 def test_an_average_of_speakers_is_a_style_like_others(renderer):
-    answer = renderer.render(replace(FORM, a=StyleChoice((10, 12)), steps=1), "v1")
-    assert answer.sounds[0].exists() and "-s 10,12 " in answer.command
+    answer = renderer.render(blend(speaker=(10, 12), timesteps=1), "v1")
+    assert answer.sounds[0].exists() and "--speaker=10,12 " in answer.command
 
 
 def test_only_uploads_are_read(renderer, tone_wav, tmp_path):
@@ -157,7 +162,7 @@ def test_a_stop_ends_the_rendering_at_its_next_step(renderer):
 
     def work():
         try:
-            renderer.render(replace(FORM, steps=200), "v1", lambda *_: started.set())
+            renderer.render(blend(timesteps=200), "v1", lambda *_: started.set())
         except StoppedError as error:
             errors.append(error)
 
@@ -168,15 +173,15 @@ def test_a_stop_ends_the_rendering_at_its_next_step(renderer):
     renderer.stop("v1")
     thread.join(60)
     assert len(errors) == 1 and not thread.is_alive()
-    assert renderer.render(replace(FORM, b=ALONE), "v1").sounds[1] is None  # the next one goes on
+    assert renderer.render(alone(), "v1").sounds[1] is None  # the next one goes on
 
 
 def test_who_leaves_while_waiting_leaves_no_files(renderer, tone_wav):
-    form, errors = replace(FORM, b=upload(renderer, tone_wav)), []
+    flags, errors = blend(speaker2=None, emotion2=None, reference2=upload(renderer, tone_wav)), []
 
     def work():
         try:
-            renderer.render(form, "v1")
+            renderer.render(flags, "v1")
         except StoppedError as error:
             errors.append(error)
 
@@ -204,22 +209,22 @@ def test_out_of_memory_and_a_full_disk_become_advice(renderer, monkeypatch):
     ):
         monkeypatch.setattr(rendering_module, "speak", fail(error))
         with pytest.raises(kind, match=message):
-            renderer.render(FORM, "v1")
+            renderer.render(blend(), "v1")
         assert not list(renderer.root.glob("visitor-*"))
 
 
 @pytest.mark.parametrize("mode", ["time", "mix", "frequency"])
 def test_bands_join_every_mode(renderer, mode):
-    answer = renderer.render(replace(FORM, mode=mode, bands="0-400:a, 400-8000:b"), "v1")
+    answer = renderer.render(blend(mode=mode, bands="0-400:a,400-8000:b"), "v1")
     assert "--bands=0-400:a,400-8000:b" in answer.command and "--pitch-from" not in answer.command
 
 
 def test_dimensions_have_shares_of_their_own(renderer):
-    answer = renderer.render(replace(FORM, dimensions="pitch=0  timbre=0:b,1:a"), "v1")
+    answer = renderer.render(blend(share=["pitch=0", "timbre=0:b,1:a"]), "v1")
     assert "--share=pitch=0 --share=timbre=0:b,1:a" in answer.command
     assert answer.report["realised_blend"]["asked_thirds"] == [0, 0, 0]
-    with pytest.raises(InputError, match=r"--share: share pitch\(1,1\) masks the references"):
-        renderer.render(replace(FORM, dimensions="energy=1", mode="frequency"), "v1")
+    with pytest.raises(InputError, match="--share and --mode frequency"):
+        renderer.render(blend(share=["energy=1"], mode="frequency"), "v1")
 
 
 def test_without_gradio_the_verb_says_what_to_install(monkeypatch, capsys):
@@ -246,22 +251,22 @@ def test_a_port_or_a_limit_that_cannot_be_is_told_in_one_line(capsys):
 
 def test_the_page_reads_its_fields():
     pytest.importorskip("gradio")
-    from gradtts_interp.app.page import form_of
+    from gradtts_interp.app.page import read_fields
 
-    values = ["Hi.", "speaker", "12", "neutral", None, "nobody", None, None, None]
-    rest = ["over time", "0:0,1:1", 0.5, "", "pitch=0", "A", ["prior"], 5, "unipc", 3]
-    assert form_of([*values, *rest]) == Form(
-        "Hi.",
-        StyleChoice(12, "neutral"),
-        None,
-        curve="0:0,1:1",
-        dimensions="pitch=0",
-        mechanisms=("prior",),
-        steps=5,
-        seed=3,
-    )
-    assert form_of(["Hi.", "speaker", "3,7", "neutral", *values[4:], *rest]).a == StyleChoice((3, 7), "neutral")
+    a, b = ["speaker", "12", "neutral", None], ["speaker", "3,7", "", None]
+    rest = ["over time", "0:0, 1:1", 0.5, "", "pitch=0  rate=1", "A", ["prior"], 5, "unipc", 3]
+    sampling = {"text": ["Hi."], "speaker": 12, "emotion": "neutral", "timesteps": 5, "solver": "unipc", "seed": 3}
+    assert read_fields(["Hi. ", *a, "nobody", *b[1:], *rest]) == flags_of(**sampling)
+    two = {**sampling, "speaker2": (3, 7), "share": ["pitch=0", "rate=1"], "mechanism": ["prior"]}
+    assert read_fields([" Hi.", *a, *b, *rest]) == flags_of(**two, mode="time", curve="0:0,1:1")
+    mix = ["the same mix everywhere", *rest[1:]]
+    assert read_fields(["Hi.", *a, *b, *mix]) == flags_of(**two, mode="mix", weight=0.5)
+    for bands, found in (("", {"pitch_from": "a"}), ("0-400:a, 400-8000:b", {"bands": "0-400:a,400-8000:b"})):
+        pitch = ["pitch of one, voice of the other", *rest[1:3], bands, *rest[4:]]
+        assert read_fields(["Hi.", *a, *b, *pitch]) == flags_of(**two, mode="frequency", **found)
     with pytest.raises(InputError, match="'x': expected a whole number from 0, or several"):
-        form_of(["Hi.", "speaker", "x", *values[3:], *rest])
+        read_fields(["Hi.", "speaker", "x", *a[2:], *b, *rest])
+    with pytest.raises(InputError, match="style B: choose a speaker, or upload"):
+        read_fields(["Hi.", *a, "recording", None, None, None, *rest])
     with pytest.raises(InputError, match="no usable value"):
-        form_of([*values, *rest[:7], None, "unipc", 3])
+        read_fields(["Hi.", *a, *b, *rest[:7], None, "unipc", 3])
