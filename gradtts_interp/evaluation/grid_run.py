@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 
 from gradtts_interp.audio import write_wav
 from gradtts_interp.evaluation import grid, metric_rows
-from gradtts_interp.evaluation.baselines import through_vocoder
 from gradtts_interp.evaluation.grid import Condition, GridItem, slug
 from gradtts_interp.evaluation.intelligibility import load_recognisers
 from gradtts_interp.evaluation.report import Picture, asked_contour, shown_row, sweep_figure, utterance_figure
-from gradtts_interp.evaluation.signal import MeasuringSettings, Signal
+from gradtts_interp.evaluation.signal import MeasuringSettings, Signal, through_vocoder
 from gradtts_interp.evaluation.tables import ANCHOR, CONDITION, SHARE_NAMES, Table, number
 from gradtts_interp.evaluation.textgrid import to_textgrid, write_textgrid
 from gradtts_interp.interpolation import shares
@@ -195,7 +194,7 @@ class Renderer:
         write_wav(path, torch.from_numpy(rendering.signal.audio), self.mel.sample_rate_hz)
         speech = rendering.speech or (None if like is None else like.speech)
         if self.textgrids and speech is not None:
-            write_textgrid(path.with_suffix(".TextGrid"), to_textgrid(speech))
+            write_textgrid(path.with_suffix(".TextGrid"), to_textgrid(speech), seconds=speech.seconds)
 
     def _durations(self, item: GridItem) -> list[int]:
         speech = self.plain(item)[0].speech

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gradtts_interp.errors import InputError, import_extra
@@ -11,51 +10,17 @@ from gradtts_interp.files import atomic_path
 from gradtts_interp.speech import Speech
 
 Interval = tuple[str, float, float]
+"""Label, start and end in seconds."""
+Tiers = Mapping[str, Sequence[Interval]]
+"""Intervals that rise and do not overlap, by the name of their tier."""
 PHONE_TIERS = ("phones", "phone", "phonemes", "phoneme", "segments", "segment", "phn")
 LARGEST_FILE_BYTES = 64 * 2**20
 END_TOLERANCE_SECONDS = 0.03
 """How far a tier may end from the end of its recording: aligners round to their frames."""
 
 
-@dataclass(frozen=True)
-class TextGrid:
-    """Tiers of labelled intervals.
-
-    Attributes:
-        end_seconds: End of all tiers; they start at 0 unless an interval says otherwise.
-        intervals: Tiers by name: labels with start and end in seconds, rising, without overlap.
-    """
-
-    end_seconds: float
-    intervals: dict[str, tuple[Interval, ...]]
-
-    def phones(self, tier: str | None = None) -> tuple[Interval, ...]:
-        """Intervals of the tier of phones.
-
-        Args:
-            tier: Its name. If None, the first of :data:`PHONE_TIERS` that the grid has, else its only tier.
-
-        Returns:
-            Labels with start and end in seconds, pauses as empty labels among them.
-
-        Raises:
-            InputError: There is no such tier; the message names the tiers of the grid.
-        """
-        by_name = {name.lower().split(" - ")[-1]: tier for name, tier in self.intervals.items()}
-        if tier is not None and tier in self.intervals:
-            return self.intervals[tier]
-        wanted = PHONE_TIERS if tier is None else (tier.lower(),)
-        for name in wanted:
-            if name in by_name:
-                return by_name[name]
-        if tier is None and len(self.intervals) == 1:
-            return next(iter(self.intervals.values()))
-        there = ", ".join(map(repr, self.intervals)) or "none"
-        raise InputError(f"TextGrid without a tier {tier or 'phones'!r}; its interval tiers: {there}")
-
-
-def to_textgrid(speech: Speech) -> TextGrid:
-    """Phones and words of a synthesis as a TextGrid.
+def to_textgrid(speech: Speech) -> Tiers:
+    """Phones and words of a synthesis, as tiers of a TextGrid.
 
     Blanks, pauses and punctuation are empty intervals, as Praat's users expect of silence.
 
@@ -68,65 +33,30 @@ def to_textgrid(speech: Speech) -> TextGrid:
     phones = [(name if any(map(str.isalpha, name)) else "", a, b) for name, a, b in speech.phoneme_times if b > a]
     rate = speech.mel_config.frame_rate_hz
     words = [(name, first / rate, last / rate) for name, first, last in speech.words if last > first]
-    end = max([speech.seconds, *(b for _, _, b in [*phones, *words])])
-    return TextGrid(end, {"phones": tuple(phones), "words": tuple(words)})
+    return {"phones": phones, "words": words}
 
 
-def read_textgrid(path: str | Path) -> TextGrid:
-    """Read a TextGrid: long, short or binary, UTF-8, UTF-16 or Latin-1, by Praat itself (parselmouth).
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its tiers of intervals; those of points are passed over. A second tier of the same name gets its number.
-
-    Raises:
-        InputError: The file is missing, too large, damaged or something else, or parselmouth is not installed.
-    """
-    path = Path(path)
-    _require_textgrid(path)
-    parselmouth = import_extra("parselmouth", f"{path}: reading a TextGrid needs parselmouth", "eval")
-    call = parselmouth.praat.call
-    try:
-        grid = parselmouth.read(str(path))
-        if not isinstance(grid, parselmouth.TextGrid):
-            raise InputError(f"{path} holds a {type(grid).__name__}; expected a TextGrid")
-        intervals: dict[str, tuple[Interval, ...]] = {}
-        for tier in range(1, call(grid, "Get number of tiers") + 1):
-            if not call(grid, "Is interval tier", tier):
-                continue
-            name = call(grid, "Get tier name", tier)
-            if name in intervals:
-                name = f"{name} ({tier})"
-            places = range(1, call(grid, "Get number of intervals", tier) + 1)
-            whats = [f"Get {what} of interval" for what in ("label", "start time", "end time")]
-            intervals[name] = tuple(zip(*([call(grid, w, tier, i) for i in places] for w in whats), strict=True))
-        return TextGrid(float(call(grid, "Get end time")), intervals)
-    except parselmouth.PraatError as error:
-        raise InputError(f"{path} cannot be read as a TextGrid: {str(error).splitlines()[0]}") from error
-
-
-def write_textgrid(path: str | Path, grid: TextGrid) -> None:
+def write_textgrid(path: str | Path, tiers: Tiers, *, seconds: float = 0.0) -> None:
     """Write a TextGrid as text in UTF-8, by praatio (extra ``eval``); the file appears whole or not at all.
 
     Gaps between intervals, and before and after them, become empty intervals, since Praat's tiers have no gaps.
 
     Args:
         path: Where to write.
-        grid: The tiers, at least one.
+        tiers: Intervals by the name of their tier, at least one.
+        seconds: Length of the recording; the TextGrid is longer where an interval is.
 
     Raises:
-        InputError: There is no tier, times overlap, leave the grid or are not finite, or praatio is missing.
+        InputError: There is no tier, times overlap or are not finite, or praatio is missing.
     """
     praat = import_extra("praatio.textgrid", f"{path}: writing a TextGrid needs praatio", "eval")
-    if not grid.intervals:
-        raise InputError("TextGrid without a tier; expected at least one")
-    end = grid.end_seconds
+    end = max([seconds, *(stop for tier in tiers.values() for _, _, stop in tier)])
     made = praat.Textgrid(0.0, end)
     try:
-        for name, intervals in grid.intervals.items():
-            entries = [(start, stop, label) for label, start, stop in intervals]
+        if not tiers:
+            raise ValueError("no tier")
+        for name, tier in tiers.items():
+            entries = [(start, stop, label) for label, start, stop in tier]
             made.addTier(praat.IntervalTier(name, entries, 0, end), reportingMode="error")
         with atomic_path(path) as temporary:
             made.save(str(temporary), "long_textgrid", includeBlankSpaces=True, reportingMode="error")
@@ -135,23 +65,45 @@ def write_textgrid(path: str | Path, grid: TextGrid) -> None:
 
 
 def read_phones(path: str | Path, tier: str | None = None) -> tuple[Interval, ...]:
-    """Phones of a TextGrid file; see :func:`read_textgrid` and :meth:`TextGrid.phones`.
+    """Read the phones of a TextGrid: long, short or binary, UTF-8, UTF-16 or Latin-1, by Praat itself (parselmouth).
 
     Args:
         path: The file.
-        tier: Name of the tier, found by its usual names if None.
+        tier: Name of the tier. If None, the first of :data:`PHONE_TIERS` that the TextGrid has, else its only tier.
 
     Returns:
-        Labels with start and end in seconds.
+        Labels with start and end in seconds, pauses as empty labels among them.
 
     Raises:
-        InputError: The file cannot be read or has no such tier; the message names the file.
+        InputError: The file is missing, too large, damaged or something else, or has no such tier of intervals; or
+            parselmouth is not installed.
     """
-    grid = read_textgrid(path)
+    path = Path(path)
+    _require_textgrid(path)
+    parselmouth = import_extra("parselmouth", f"{path}: reading a TextGrid needs parselmouth", "eval")
+    call = parselmouth.praat.call
     try:
-        return grid.phones(tier)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        grid = parselmouth.read(str(path))
+        numbers = range(1, call(grid, "Get number of tiers") + 1)
+        names = {call(grid, "Get tier name", n): n for n in numbers if call(grid, "Is interval tier", n)}
+        number = _tier_of_phones(names, tier, path)
+        places = range(1, call(grid, "Get number of intervals", number) + 1)
+        whats = [f"Get {what} of interval" for what in ("label", "start time", "end time")]
+        return tuple(zip(*([call(grid, what, number, i) for i in places] for what in whats), strict=True))
+    except parselmouth.PraatError as error:
+        raise InputError(f"{path} cannot be read as a TextGrid: {str(error).splitlines()[0]}") from error
+
+
+def _tier_of_phones(names: dict[str, int], tier: str | None, path: Path) -> int:
+    """Number of the tier that is asked for by its name, or found by its usual ones."""
+    if tier is None and len(names) == 1:
+        return next(iter(names.values()))
+    plain = {name.lower().split(" - ")[-1]: number for name, number in names.items()} | names
+    for name in PHONE_TIERS if tier is None else (tier, tier.lower()):
+        if name in plain:
+            return plain[name]
+    there = ", ".join(map(repr, names)) or "none"
+    raise InputError(f"{path}: TextGrid without a tier {tier or 'phones'!r}; its interval tiers: {there}")
 
 
 def require_same_end(phones: Sequence[Interval], path: str | Path, *, recording: str, seconds: float) -> None:

@@ -16,11 +16,21 @@ from gradtts_interp.audio import write_wav
 from gradtts_interp.errors import InputError, import_extra
 from gradtts_interp.evaluation.metric_rows import SHARES
 from gradtts_interp.evaluation.tables import write_csv
-from gradtts_interp.evaluation.textgrid import TextGrid, to_textgrid, write_textgrid
-from gradtts_interp.evaluation.voice import median_formants
+from gradtts_interp.evaluation.textgrid import to_textgrid, write_textgrid
+from gradtts_interp.evaluation.voice import pitch_and_formants
 from gradtts_interp.files import write_json
 from gradtts_interp.pitch.contour import f0_statistics
-from gradtts_interp.plots.drawing import BLUE, GREEN, NORMAL, PIXELS_PER_INCH, SMALL, VERMILION, save_figure, scale_f0
+from gradtts_interp.plots.drawing import (
+    BLUE,
+    GREEN,
+    NORMAL,
+    SMALL,
+    VERMILION,
+    draw_f0,
+    new_figure,
+    save_figure,
+    scale_f0,
+)
 from gradtts_interp.stimuli.continuum import ASKED, Continuum, Stimulus
 from gradtts_interp.units import db_to_amplitude_ratio
 
@@ -62,9 +72,7 @@ def save_continuum(
     for i, (step, sound) in enumerate(zip(continuum.steps, sounds, strict=True)):
         path = folder / f"step_{i:0{digits}d}.wav"
         write_wav(path, torch.from_numpy(sound), rate)
-        grid = to_textgrid(step.speech)
-        end = max(grid.end_seconds, len(sound) / rate)
-        write_textgrid(path.with_suffix(".TextGrid"), TextGrid(end, grid.intervals))
+        write_textgrid(path.with_suffix(".TextGrid"), to_textgrid(step.speech), seconds=len(sound) / rate)
         rows.append(_row(continuum, i, step, sound, path.name))
     write_csv(folder / TABLE, rows)
     plot_continuum(continuum, folder / PICTURE)
@@ -90,7 +98,7 @@ def _row(continuum: Continuum, i: int, step: Stimulus, sound: NDArray[np.float32
     pitch = f0_statistics(step.signal.contour).to_dict()
     formants: list[int | None]
     try:
-        formants = [round(float(f)) for f in median_formants(sound, rate)[:FORMANTS]]
+        formants = [round(float(f)) for f in pitch_and_formants(sound, rate)[1][:FORMANTS]]
     except InputError:
         formants = [None] * FORMANTS
     lufs = loudness_lufs(sound, rate)
@@ -175,17 +183,15 @@ def plot_continuum(continuum: Continuum, path: str | Path | None = None) -> Figu
     Returns:
         The figure: F0 of all steps over time, their mean envelopes, and realised over asked share.
     """
-    figure = Figure(figsize=(14, 4.2), dpi=PIXELS_PER_INCH, layout="constrained")
+    figure = new_figure(14, 4.2)
     pitch, envelope, realised = figure.subplots(1, 3, width_ratios=[1.6, 1, 1])
     colours = colormaps["cividis"](np.linspace(0, 0.95, len(continuum.steps)))
+    sung = []
     for step, colour in zip(continuum.steps, colours, strict=True):
-        contour = step.signal.contour
-        seconds = (np.arange(len(contour)) + 0.5) / contour.frame_rate_hz
-        pitch.plot(seconds, np.where(contour.voiced, contour.f0_hz, np.nan), color=colour, linewidth=1.2)
-        voiced = contour.voiced[: step.signal.envelope.shape[1]]
+        sung.append(draw_f0(pitch, step.signal.contour, color=colour, linewidth=1.2))
+        voiced = step.signal.contour.voiced[: step.signal.envelope.shape[1]]
         if voiced.any():
             envelope.plot(step.signal.envelope[:, : len(voiced)][:, voiced].mean(1), color=colour, linewidth=1.2)
-    sung = [step.signal.contour.f0_hz[step.signal.contour.voiced] for step in continuum.steps]
     scale_f0(pitch, np.concatenate(sung))
     _label(pitch, "F0 of each step, A dark to B light", "Time (s)", "F0 (Hz)")
     _label(envelope, "Mean envelope of voiced frames", "Mel band", "Level (dB)")

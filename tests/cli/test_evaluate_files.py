@@ -15,7 +15,7 @@ from gradtts_interp.corpus.teacher import VOICES
 from gradtts_interp.evaluation import comparison, intelligibility, signal
 from gradtts_interp.evaluation.comparison import MEL
 from gradtts_interp.evaluation.signal import Listener
-from gradtts_interp.evaluation.textgrid import TextGrid, write_textgrid
+from gradtts_interp.evaluation.textgrid import write_textgrid
 from gradtts_interp.pitch.contour import extract_contour
 
 ROOT = Path(__file__).parents[2]
@@ -287,12 +287,12 @@ def test_phones_of_a_pair_are_drawn(run, wavs, monkeypatch):
         return draw(*args, phones=phones, **options)
 
     monkeypatch.setattr(comparison, "utterance_figure", watched)
-    grid = TextGrid(0.5, {"phones": (("", 0.0, 0.1), ("AA", 0.1, 0.3), ("M", 0.3, 0.5))})
-    write_textgrid(wavs / "p.TextGrid", grid)
+    tiers = {"phones": (("", 0.0, 0.1), ("AA", 0.1, 0.3), ("M", 0.3, 0.5))}
+    write_textgrid(wavs / "p.TextGrid", tiers)
     files = [wavs / f"{name}.wav" for name in ("low", "high", "middle")]
     status, summary, err = run("pair", *files, "--weight", 0.5, "--textgrid", wavs / "p.TextGrid")
     assert status == 0 and drawn == [["", "AA", "M"]] and "note" not in err
-    write_textgrid(wavs / "q.TextGrid", TextGrid(0.7, grid.intervals))
+    write_textgrid(wavs / "q.TextGrid", tiers, seconds=0.7)
     status, _, err = run("pair", *files, "--weight", 0.5, "--textgrid", wavs / "q.TextGrid")
     assert status == 2 and "q.TextGrid ends at 0.70 s" in err and "middle.wav at 0.50 s" in err
     status, again, err = run("pair", *files, "--weight", 0.5, "--textgrid", wavs / "none.TextGrid")

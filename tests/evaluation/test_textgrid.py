@@ -6,13 +6,7 @@ import pytest
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.manifest import write_kaldi
-from gradtts_interp.evaluation.textgrid import (
-    TextGrid,
-    read_phones,
-    read_textgrid,
-    to_textgrid,
-    write_textgrid,
-)
+from gradtts_interp.evaluation.textgrid import read_phones, to_textgrid, write_textgrid
 
 LONG = '''File type = "ooTextFile"
 Object class = "TextGrid"
@@ -46,13 +40,13 @@ item []:
             number = 0.5
             mark = "x"
 '''
-GRID = TextGrid(1.5, {"phones": (('ə "a"', 0.0, 0.25), ("", 0.25, 1.5))})
+PHONES = (('ə "a"', 0.0, 0.25), ("", 0.25, 1.5))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_text_of_any_encoding_is_read(tmp_path, encoding):
     (tmp_path / "a.TextGrid").write_bytes(LONG.encode(encoding))
-    assert read_textgrid(tmp_path / "a.TextGrid") == GRID
+    assert read_phones(tmp_path / "a.TextGrid") == PHONES
 
 
 @pytest.mark.parametrize("kind", ["text", "short text", "binary"])
@@ -61,95 +55,78 @@ def test_praats_own_formats_are_read(tmp_path, kind):
     (tmp_path / "a.TextGrid").write_text(LONG, "utf-8")
     path = str(tmp_path / "b.TextGrid")
     parselmouth.praat.call(parselmouth.read(str(tmp_path / "a.TextGrid")), f"Save as {kind} file", path)
-    assert read_textgrid(path) == GRID
+    assert read_phones(path) == PHONES
 
 
-def test_praat_reads_what_is_written(tmp_path):
-    write_textgrid(tmp_path / "a.TextGrid", GRID)
-    assert read_textgrid(tmp_path / "a.TextGrid") == GRID
-
-
-def test_gaps_become_empty_intervals(tmp_path):
-    write_textgrid(tmp_path / "a.TextGrid", TextGrid(1.0, {"w": (("a", 0.1, 0.2), ("b", 0.5, 0.9))}))
-    found = read_textgrid(tmp_path / "a.TextGrid").intervals["w"]
-    assert found == (("", 0, 0.1), ("a", 0.1, 0.2), ("", 0.2, 0.5), ("b", 0.5, 0.9), ("", 0.9, 1.0))
+def test_praat_reads_what_is_written_with_gaps_as_empty_intervals(tmp_path):
+    write_textgrid(tmp_path / "a.TextGrid", {"w": (('ə "a"', 0.1, 0.2), ("b", 0.5, 0.9))}, seconds=1.0)
+    found = read_phones(tmp_path / "a.TextGrid")
+    assert found == (("", 0, 0.1), ('ə "a"', 0.1, 0.2), ("", 0.2, 0.5), ("b", 0.5, 0.9), ("", 0.9, 1.0))
 
 
 def test_speech_has_phones_and_words(tiny_pipeline, tmp_path):
-    speech = tiny_pipeline(
-        "A cat, a dog.", tiny_pipeline.style(speaker=tiny_pipeline.speakers[0]), seed=0, num_inference_steps=1
-    )
-    grid = to_textgrid(speech)
-    write_textgrid(tmp_path / "a.TextGrid", grid)
-    found = read_textgrid(tmp_path / "a.TextGrid")
-    assert [n for n, _, _ in found.intervals["words"] if n] == [n for n, _, _ in speech.words]
+    style = tiny_pipeline.style(speaker=tiny_pipeline.speakers[0])
+    speech = tiny_pipeline("A cat, a dog.", style, seed=0, num_inference_steps=1)
+    path = tmp_path / "a.TextGrid"
+    write_textgrid(path, to_textgrid(speech), seconds=speech.seconds)
+    assert [n for n, _, _ in read_phones(path, "Words") if n] == [n for n, _, _ in speech.words]
     spoken = [(n, s, e) for n, s, e in speech.phoneme_times if any(map(str.isalpha, n))]
-    there = [p for p in read_phones(tmp_path / "a.TextGrid") if p[0]]
+    there = [p for p in read_phones(path) if p[0]]
     assert [n for n, _, _ in there] == [n for n, _, _ in spoken] and len(there) > 5
     assert all(a == pytest.approx(b, abs=1e-6) for a, b in zip(there, spoken, strict=True))
 
 
-def test_the_tier_of_phones_is_found():
-    phone, word = (("AH", 0.0, 1.0),), (("a", 0.0, 1.0),)
-    assert TextGrid(1.0, {"words": word, "speaker - phones": phone}).phones() == phone
-    assert TextGrid(1.0, {"anything": phone}).phones() == phone
-    assert TextGrid(1.0, {"a": word, "b": phone}).phones("b") == phone
-    with pytest.raises(InputError, match="its interval tiers: 'a', 'b'"):
-        TextGrid(1.0, {"a": word, "b": phone}).phones()
-
-
-def test_tiers_of_one_name_are_kept_apart(tmp_path):
-    first, second = LONG.index("    item [1]"), LONG.index("    item [2]")
-    twice = LONG[:second] + LONG[first:second].replace("item [1]", "item [2]")
-    (tmp_path / "a.TextGrid").write_text(twice, "utf-8")
-    assert list(read_textgrid(tmp_path / "a.TextGrid").intervals) == ["phones", "phones (2)"]
+def test_the_tier_of_phones_is_found(tmp_path):
+    path, phone, word = tmp_path / "a.TextGrid", (("AH", 0.0, 1.0),), (("a", 0.0, 1.0),)
+    for tiers, asked in (
+        ({"words": word, "speaker - phones": phone}, None),
+        ({"anything": phone}, None),
+        ({"a": word, "b": phone}, "b"),
+    ):
+        write_textgrid(path, tiers)
+        assert read_phones(path, asked) == phone
+    with pytest.raises(InputError, match="a.TextGrid: TextGrid without a tier 'phones'; its interval tiers: 'a', 'b'"):
+        read_phones(path)
 
 
 def test_what_is_no_textgrid_is_named(tmp_path):
     path = tmp_path / "a.TextGrid"
     with pytest.raises(InputError, match=r"a.TextGrid cannot be read: No such file"):
-        read_textgrid(path)
+        read_phones(path)
     for content in ("", "hello", 'File type = "ooTextFile"\nObject class = "PitchTier"\n'):
         path.write_text(content)
         with pytest.raises(InputError, match="is not a TextGrid"):
-            read_textgrid(path)
+            read_phones(path)
     path.write_text(LONG[:-200], "utf-8")
     with pytest.raises(InputError, match="cannot be read as a TextGrid"):
-        read_textgrid(path)
+        read_phones(path)
     path.write_text(LONG.replace('"phones"', '"a"').replace('"TextTier"', '"IntervalTier"'), "utf-8")
     with pytest.raises(InputError, match="cannot be read as a TextGrid"):
         read_phones(path)
 
 
-def test_reading_without_the_extra_is_named(tmp_path, monkeypatch):
-    write_textgrid(tmp_path / "a.TextGrid", GRID)
+def test_what_to_install_is_named(tmp_path, monkeypatch):
+    write_textgrid(tmp_path / "a.TextGrid", {"phones": PHONES})
     for name in ("parselmouth", "praatio.textgrid"):
         monkeypatch.setitem(sys.modules, name, None)
-    for call in (read_textgrid, lambda path: write_textgrid(path, GRID)):
+    for call in (read_phones, lambda path: write_textgrid(path, {"phones": PHONES})):
         with pytest.raises(InputError, match=r"pip install gradtts-interp\[eval\]"):
             call(tmp_path / "a.TextGrid")
 
 
 @pytest.mark.parametrize(
-    "grid",
+    "tiers",
     [
-        TextGrid(1.0, {"a": (("x", 0.0, 0.5), ("y", 0.4, 0.6))}),
-        TextGrid(1.0, {"a": (("x", 0.5, 0.5),)}),
-        TextGrid(1.0, {"a": (("x", 0.0, 2.0),)}),
-        TextGrid(1.0, {"a": (("x", 0.0, float("nan")),)}),
+        {"a": (("x", 0.0, 0.5), ("y", 0.4, 1.0))},
+        {"a": (("x", 0.5, 0.5), ("y", 0.5, 1.0))},
+        {"a": (("x", 0.0, float("nan")),)},
+        {},
     ],
 )
-def test_times_that_no_tier_can_have(tmp_path, grid):
+def test_tiers_that_cannot_be(tmp_path, tiers):
     with pytest.raises(InputError, match="no TextGrid from 0 to 1 s"):
-        write_textgrid(tmp_path / "a.TextGrid", grid)
+        write_textgrid(tmp_path / "a.TextGrid", tiers, seconds=1.0)
     assert not (tmp_path / "a.TextGrid").exists()
-
-
-def test_writing_nothing_is_named(tmp_path):
-    with pytest.raises(InputError, match="without a tier"):
-        write_textgrid(tmp_path / "a", TextGrid(1.0, {}))
-    with pytest.raises(InputError, match="no TextGrid from 0 to 0 s"):
-        write_textgrid(tmp_path / "a", TextGrid(0.0, {"a": (("x", 0.0, 0.1),)}))
 
 
 def test_a_kaldi_folder(tmp_path):

@@ -13,7 +13,7 @@ from gradtts_interp.audio import write_wav
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.run import Record
-from gradtts_interp.evaluation.textgrid import TextGrid, write_textgrid
+from gradtts_interp.evaluation.textgrid import write_textgrid
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.files import PitchCurve
 from gradtts_interp.stimuli import align_recording
@@ -42,7 +42,7 @@ def recording(tmp_path):
 
 
 def grid(folder, phones=PHONES, *, tier="phones"):
-    write_textgrid(folder / "tone.TextGrid", TextGrid(phones[-1][2], {tier: tuple(phones)}))
+    write_textgrid(folder / "tone.TextGrid", {tier: phones})
     return folder / "tone.TextGrid"
 
 
