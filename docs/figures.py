@@ -115,7 +115,7 @@ def noise_open() -> Figure:
     figure = Figure(figsize=(12.0, 7.5), dpi=100, layout="constrained")
     grid = figure.subplots(3, 2, sharex=True, sharey="row")
     frames, config = tuned.mel.shape[1], tuned.mel_config
-    times = centres_seconds(frames, config)
+    times = centres_seconds(frames, config.frame_rate_hz)
     for (mel, f0, attention), (name, speech) in zip(grid.T, found.items(), strict=True):
         mel.set_title(name, fontsize=SMALL)
         draw_plane(mel, speech.mel, config, "magma", (tuned.mel.min(), tuned.mel.max()))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from gradtts_interp.cli.flags import aligned
 from gradtts_interp.errors import InputError
@@ -17,7 +16,7 @@ from gradtts_interp.evaluation.contours import correlation
 from gradtts_interp.evaluation.psychometric import Answers, Psychometric, fit_psychometric, read_answers
 from gradtts_interp.evaluation.statistics import mean_with_interval
 from gradtts_interp.files import write_json
-from gradtts_interp.plots.drawing import BLUE, NORMAL, PIXELS_PER_INCH, SMALL, VERMILION, save_figure
+from gradtts_interp.plots.drawing import BLUE, NORMAL, SMALL, VERMILION, new_figure, save_figure
 
 EVERYONE = "all"
 
@@ -96,7 +95,7 @@ def _print(summary: dict[str, Any]) -> None:
 
 def _draw(answers: Answers, fit: Psychometric, path: Path) -> None:
     """Answers of B at each share, and the function that was fitted to all."""
-    figure = Figure(figsize=(6, 4), dpi=PIXELS_PER_INCH, layout="constrained")
+    figure = new_figure(6, 4)
     axes = figure.add_subplot()
     at = np.linspace(answers.share.min(), answers.share.max(), 400)
     axes.plot(at, fit.at(at), color=BLUE)

@@ -168,9 +168,9 @@ def utterance_figure(
     contours = {role: signal.contour for role, signal in signals.items()} | ({} if asked is None else {ASKED: asked})
     count = len(signals) + (share is not None)
     heights = [2.8, 1.6, *([1.75] * count)]
-    figure = Figure(figsize=(WIDTH_INCHES, sum(heights) + 0.6), dpi=drawing.PIXELS_PER_INCH, layout="constrained")
+    figure = drawing.new_figure(WIDTH_INCHES, sum(heights) + 0.6)
     rows = figure.subplots(len(heights), 1, height_ratios=heights, sharex=True)
-    _draw_contours(rows[0], rows[1], contours, config)
+    _draw_contours(rows[0], rows[1], contours)
     for name, start, end in phones:
         for axes in rows[:2]:
             axes.axvline(start, color="0.85", linewidth=0.7, zorder=1)
@@ -197,15 +197,15 @@ def utterance_figure(
     return figure
 
 
-def _draw_contours(f0_axes: Axes, level_axes: Axes, contours: Mapping[str, Contour], config: MelConfig) -> None:
+def _draw_contours(f0_axes: Axes, level_axes: Axes, contours: Mapping[str, Contour]) -> None:
     """F0, with gaps where it is unvoiced, and level."""
+    voiced = [drawing.draw_f0(f0_axes, contour, label=role, **STYLES[role]) for role, contour in contours.items()]
     for role, contour in contours.items():
-        times = drawing.centres_seconds(len(contour), config)
-        f0_axes.plot(times, np.where(contour.voiced, contour.f0_hz, np.nan), label=role, **STYLES[role])
+        times = drawing.centres_seconds(len(contour), contour.frame_rate_hz)
         level_axes.plot(times, contour.energy_db, **STYLES[role])
-    drawing.scale_f0(f0_axes, np.concatenate([contour.f0_hz[contour.voiced] for contour in contours.values()]))
+    drawing.scale_f0(f0_axes, np.concatenate(voiced))
     f0_axes.set_ylabel("F0 (Hz)")
-    f0_axes.legend(loc="lower left", bbox_to_anchor=(0, 1.09), ncols=5, frameon=False, fontsize=drawing.SMALL)
+    drawing.legend_above(f0_axes, 5, height=1.09)
     level_axes.set_ylabel("Level (dB)")
     level_axes.grid(True, axis="y", color="0.9", linewidth=0.8)
 
@@ -223,7 +223,7 @@ def sweep_figure(curves: Curves) -> Figure:
     Returns:
         The figure; the dotted diagonal is what was asked for.
     """
-    figure = Figure(figsize=(WIDTH_INCHES, 4.4), dpi=drawing.PIXELS_PER_INCH, layout="constrained")
+    figure = drawing.new_figure(WIDTH_INCHES, 4.4)
     panels = figure.subplots(1, max(1, len(curves)), sharey=True, squeeze=False)[0]
     names = list(dict.fromkeys(name for lines in curves.values() for name in lines))
     for axes, (measure, lines) in zip(panels, curves.items(), strict=False):

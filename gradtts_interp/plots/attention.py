@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.attention import AttentionMaps
 from gradtts_interp.interpolation.noise.settings import TuningStep, TuningTrace
-from gradtts_interp.plots.drawing import BLUE, LARGE, NORMAL, PIXELS_PER_INCH, SMALL, VERMILION, save_figure
+from gradtts_interp.plots.drawing import BLUE, LARGE, NORMAL, SMALL, VERMILION, legend_above, new_figure, save_figure
 
 MOST_PHONEMES = 8
 MOST_INTERVALS = 4
@@ -29,7 +29,6 @@ def plot_phonemes(
     *,
     phonemes: Sequence[int] | None = None,
     site: str | None = None,
-    interval: int | None = None,
 ) -> Figure:
     """Draw where phonemes look: one row for each, one column for each reference.
 
@@ -38,16 +37,15 @@ def plot_phonemes(
         path: Where to write a picture; not written when None.
         phonemes: Numbers of phonemes; up to eight, evenly over the sentence, if None.
         site: Name of one layer; the mean over all if None.
-        interval: Number of one interval of diffusion time; the mean over evaluations if None.
 
     Returns:
         The figure: references in grey, attention in red on one scale, and the sum on each reference.
 
     Raises:
-        InputError: There is no such phoneme, site or interval, or ``path`` cannot be written.
+        InputError: There is no such phoneme or site, or ``path`` cannot be written.
     """
     chosen = _evenly(_spoken(maps), MOST_PHONEMES) if phonemes is None else list(phonemes)
-    planes = [[maps.of(i, phoneme=p, site=site, interval=interval) for i in _styles(maps)] for p in chosen]
+    planes = [[maps.of(i, phoneme=p, site=site) for i in _styles(maps)] for p in chosen]
     figure, grid = _grid(maps, len(chosen), 1)
     for row, (axes, own) in enumerate(zip(grid, planes, strict=True)):
         brightest = max(plane.max() for plane in own)
@@ -55,28 +53,23 @@ def plot_phonemes(
             _draw(axes[i], maps, i, plane, brightest, f"{100 * plane.sum():.0f} %")
         name = maps.phonemes[chosen[row]].removeprefix("@")
         axes[0].set_ylabel(f"{name}  ({chosen[row]})", fontsize=SMALL, rotation=0, ha="right", va="center")
-    where = "all layers" if site is None else site
-    when = "all times" if interval is None else _interval_name(maps, interval)
-    return _finish(figure, grid, maps, f"Where phonemes look (attention; {where}, {when})", path)
+    return _finish(figure, grid, maps, f"Where phonemes look (attention; {site or 'all layers'}, all times)", path)
 
 
-def plot_layers(
-    maps: AttentionMaps, path: str | Path | None = None, *, phonemes: Sequence[int] | None = None
-) -> Figure:
+def plot_layers(maps: AttentionMaps, path: str | Path | None = None) -> Figure:
     """Draw where phonemes look by layer and diffusion time: one row for each layer, references side by side.
 
     Args:
         maps: What was recorded.
         path: Where to write a picture; not written when None.
-        phonemes: Numbers of phonemes whose mean is drawn; all if None.
 
     Returns:
         The figure, with up to four intervals of time from noise to speech.
 
     Raises:
-        InputError: There is no such phoneme, or ``path`` cannot be written.
+        InputError: ``path`` cannot be written.
     """
-    chosen: Sequence[int] = _spoken(maps) if phonemes is None else list(phonemes)
+    chosen = _spoken(maps)
     intervals = _evenly([i for i, count in enumerate(maps.evaluations) if count], MOST_INTERVALS)
     figure, grid = _grid(maps, len(maps.planes), len(intervals))
     for axes, site in zip(grid, maps.planes, strict=True):
@@ -105,8 +98,7 @@ def attention_figure(attention: Mapping[str, Mapping[str, Any]], seconds: float)
     Returns:
         The figure: a heat map for each site, mean over heads and steps.
     """
-    size = (11.0, 1.2 * len(attention) + 0.5)
-    figure = Figure(figsize=size, dpi=PIXELS_PER_INCH, layout="constrained")
+    figure = new_figure(11.0, 1.2 * len(attention) + 0.5)
     rows = figure.subplots(len(attention), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (site, found) in zip(rows, attention.items(), strict=True):
         plane = np.asarray(found["mass"][-1], dtype=np.float64)
@@ -145,7 +137,7 @@ def _interval_name(maps: AttentionMaps, interval: int) -> str:
 def _grid(maps: AttentionMaps, rows: int, groups: int) -> tuple[Figure, list[list[Axes]]]:
     columns = groups * len(maps.references)
     width = 12.0 if groups == 1 else max(12.0, 2.2 * columns)
-    figure = Figure(figsize=(width, 1.1 + 1.25 * rows), dpi=PIXELS_PER_INCH, layout="constrained")
+    figure = new_figure(width, 1.1 + 1.25 * rows)
     axes = figure.subplots(rows, columns, squeeze=False)
     return figure, [list(row) for row in axes]
 
@@ -153,19 +145,11 @@ def _grid(maps: AttentionMaps, rows: int, groups: int) -> tuple[Figure, list[lis
 def _draw(axes: Axes, maps: AttentionMaps, style: int, plane: NDArray, brightest: float, note: str) -> None:
     """Attention over a reference mel in grey; opacity is attention, on a scale from 0 to ``brightest``."""
     mel = maps.references[style]
-    axes.imshow(mel, origin="lower", aspect="auto", cmap="gray", interpolation="nearest")
+    look: dict[str, Any] = {"origin": "lower", "aspect": "auto", "interpolation": "nearest"}
+    axes.imshow(mel, cmap="gray", **look)
     fine = np.kron(plane, np.ones(maps.patch))[: mel.shape[0], : mel.shape[1]]
     opacity = np.clip(fine / max(brightest, 1e-12), 0.0, 1.0)
-    axes.imshow(
-        np.ones_like(fine),
-        origin="lower",
-        aspect="auto",
-        cmap="autumn",
-        vmin=1.0,
-        vmax=2.0,
-        alpha=opacity,
-        interpolation="nearest",
-    )
+    axes.imshow(np.ones_like(fine), cmap="autumn", vmin=1.0, vmax=2.0, alpha=opacity, **look)
     axes.text(0.99, 0.96, note, transform=axes.transAxes, ha="right", va="top", fontsize=SMALL, color="white")
     axes.set_xticks([])
     axes.set_yticks([])
@@ -205,14 +189,14 @@ def plot_tuning(trace: TuningTrace, before: Attention, after: Attention, path: s
         raise InputError("plot of a noise tuning: no step was made; expected at least one")
     if set(before) != set(after):
         raise InputError(f"attention before at {sorted(before)} but after at {sorted(after)}; expected the same sites")
-    figure = Figure(figsize=(12.0, 5.6 + PANEL_INCHES * len(before)), dpi=PIXELS_PER_INCH, layout="constrained")
+    figure = new_figure(12.0, 5.6 + PANEL_INCHES * len(before))
     heights = [5.0, max(PANEL_INCHES * len(before), 0.1)]
     top, maps = figure.subfigures(2, 1, height_ratios=heights)  # type: ignore[misc]
     panels = top.subplots(3, 1, sharex=True)
     for axes, (label, value) in zip(panels, _CURVES.items(), strict=True):
         _draw_steps(axes, trace.steps, label, value)
     panels[-1].set_xlabel("gradient step", fontsize=NORMAL)
-    panels[0].legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, frameon=False, fontsize=SMALL)
+    legend_above(panels[0], 4)
     if before:
         _draw_maps(maps, before, after)
     if path is not None:

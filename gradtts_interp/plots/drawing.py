@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
+from gradtts_interp.pitch.contour import Contour
 from gradtts_interp.pitch.masks import filter_centres_hz
 
 # Okabe and Ito's colours, which all kinds of colour vision tell apart.
@@ -89,9 +90,27 @@ def _uri(mime: str, content: bytes) -> str:
     return f"data:{mime};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def centres_seconds(frames: int, config: MelConfig) -> NDArray[np.float64]:
+def new_figure(width_inches: float, height_inches: float) -> Figure:
+    """An empty figure that lays itself out."""
+    return Figure(figsize=(width_inches, height_inches), dpi=PIXELS_PER_INCH, layout="constrained")
+
+
+def centres_seconds(frames: int, frame_rate_hz: float) -> NDArray[np.float64]:
     """Time of each frame's centre, (T,) in seconds."""
-    return (np.arange(frames, dtype=np.float64) + 0.5) / config.frame_rate_hz
+    return (np.arange(frames, dtype=np.float64) + 0.5) / frame_rate_hz
+
+
+def draw_f0(axes: Axes, contour: Contour, **line: Any) -> NDArray[Any]:
+    """Draw F0 over seconds with gaps where it is unvoiced; its voiced values in Hz come back."""
+    f0_hz = np.where(contour.voiced, contour.f0_hz, np.nan)
+    axes.plot(centres_seconds(len(contour), contour.frame_rate_hz), f0_hz, **line)
+    return contour.f0_hz[contour.voiced]
+
+
+def legend_above(axes: Axes, columns: int, *, height: float = 1.0) -> None:
+    """Put a legend over axes, at their left, from a height on (1 is their upper edge)."""
+    look: dict[str, Any] = {"ncols": columns, "frameon": False, "fontsize": SMALL, "borderaxespad": 0.1}
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, height), **look)
 
 
 def draw_plane(axes: Axes, plane: NDArray[Any], config: MelConfig, colours: str, limits: tuple[float, float]) -> Any:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gradtts_interp.config import MelConfig
 from gradtts_interp.interpolation.attention import mass_plane
 from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
-from gradtts_interp.pitch.contour import Contour, f0_statistics
+from gradtts_interp.pitch.contour import f0_statistics
 from gradtts_interp.pitch.masks import filter_centres_hz
 from gradtts_interp.plots import drawing
 from gradtts_interp.speech import Speech
@@ -50,7 +50,7 @@ def plot_speech(
     words, rows = _word_rows(speech)
     panels = _panels(speech)
     heights = [_height(panel, speech, rows) for panel in panels]
-    figure = Figure(figsize=(_width(speech), sum(heights) + 1.0), dpi=drawing.PIXELS_PER_INCH, layout="constrained")
+    figure = drawing.new_figure(_width(speech), sum(heights) + 1.0)
     grid = figure.add_gridspec(len(panels), 2, height_ratios=heights, width_ratios=[1, 0.012])
     top: Axes | None = None
     for i, panel in enumerate(panels):
@@ -127,22 +127,19 @@ def _draw_f0(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) -> 
     seen.append(_draw_contour(axes, speech, name_a if alone else "blend", color=drawing.BLACK, linewidth=2.6))
     drawing.scale_f0(axes, np.concatenate(seen))
     axes.set_ylabel("F0 (Hz)", fontsize=drawing.NORMAL)
-    axes.legend(
-        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False, fontsize=drawing.SMALL, borderaxespad=0.1
-    )
+    drawing.legend_above(axes, 3)
 
 
 def _draw_share_line(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) -> None:
-    times = drawing.centres_seconds(_frames(speech), speech.mel_config)
+    times = drawing.centres_seconds(_frames(speech), speech.mel_config.frame_rate_hz)
     lines = _share_lines(speech)
-    for (name, share), colour in zip(
-        lines.items(), (drawing.GREEN, drawing.BLUE, drawing.VERMILION, drawing.BLACK), strict=False
-    ):
+    colours = (drawing.GREEN, drawing.BLUE, drawing.VERMILION, drawing.BLACK)
+    for (name, share), colour in zip(lines.items(), colours, strict=False):
         axes.plot(times, share, color=colour, linewidth=2, label=name)
     if len(lines) == 1:
         axes.fill_between(times, share, color=drawing.GREEN, alpha=0.25, linewidth=0)
     else:
-        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, frameon=False, fontsize=drawing.SMALL)
+        drawing.legend_above(axes, 4)
     drawing.scale_share(axes, "Share of B")
     every = np.stack(list(lines.values()))
     axes.set_ylim(min(-0.04, every.min() - 0.04), max(1.04, every.max() + 0.04))
@@ -167,35 +164,30 @@ def _draw_share_map(axes: Axes, speech: Speech, a: Speech | None, b: Speech | No
 def _draw_attention(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) -> None:
     assert speech.attention is not None
     frames, config = _frames(speech), speech.mel_config
-    times = drawing.centres_seconds(frames, config)
+    times = drawing.centres_seconds(frames, config.frame_rate_hz)
     low_hz = filter_centres_hz(config)[LOW_BAND_BINS - 1]
     last = next(iter(speech.attention.values()))["mass"].shape[0] - 1
     mass = mass_plane(speech.attention, last, frames, n_mels=config.n_mels)
     low = mass[:LOW_BAND_BINS].mean(0)
     axes.plot(times, mass.mean(0), color=drawing.VERMILION, linewidth=2, label="all bins")
-    axes.plot(
-        times, low, color=drawing.BLUE, linewidth=1.5, linestyle=(0, (4, 2)), label=f"F0 region, up to {low_hz:.0f} Hz"
-    )
+    region = f"F0 region, up to {low_hz:.0f} Hz"
+    axes.plot(times, low, color=drawing.BLUE, linewidth=1.5, linestyle=(0, (4, 2)), label=region)
     if speech.share is not None:
         mean = speech.share.mean(0)
         axes.plot(times, mean, color="0.45", linewidth=1.2, linestyle=":", label="share asked for")
     drawing.scale_share(axes, "Attention to B")
-    axes.legend(
-        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False, fontsize=drawing.SMALL, borderaxespad=0.1
-    )
+    drawing.legend_above(axes, 3)
 
 
 # -- parts of panels ------------------------------------------------------------------------------------------------
 
 
 def _draw_contour(axes: Axes, speech: Speech, name: str, **line: Any) -> NDArray[Any]:
-    """Draw one contour with gaps where it is unvoiced; its voiced values in Hz come back."""
-    contour: Contour = speech.contour
+    """Draw one contour, with its median in the legend; its voiced values in Hz come back."""
+    contour = speech.contour
     median_hz = f0_statistics(contour).median_hz
     label = f"{name} (median {median_hz:.0f} Hz)" if median_hz else f"{name} (unvoiced)"
-    f0_hz = np.where(contour.voiced, contour.f0_hz, np.nan)
-    axes.plot(drawing.centres_seconds(len(contour), speech.mel_config), f0_hz, label=label, **line)
-    return contour.f0_hz[contour.voiced]
+    return drawing.draw_f0(axes, contour, label=label, **line)
 
 
 # -- words and title ------------------------------------------------------------------------------------------------
@@ -292,14 +284,11 @@ def html_of_style(style: Style) -> str:
 def _figure_of_style(style: Style) -> Figure:
     assert style.mel is not None
     config = MelConfig(n_mels=style.mel.shape[0])
-    figure = Figure(figsize=(6.0, 3.6), dpi=100, layout="constrained")
+    figure = drawing.new_figure(6.0, 3.6)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     drawing.draw_plane(top, style.mel, config, "magma", (float(style.mel.max()) - 9.0, float(style.mel.max())))
     if style.contour is not None:
-        contour = style.contour
-        times = (np.arange(len(contour)) + 0.5) / contour.frame_rate_hz
-        bottom.plot(times, np.where(contour.voiced, contour.f0_hz, np.nan), color="black")
-        drawing.scale_f0(bottom, contour.f0_hz[contour.voiced])
+        drawing.scale_f0(bottom, drawing.draw_f0(bottom, style.contour, color="black"))
     bottom.set_ylabel("F0 (Hz)")
     bottom.set_xlabel("Time (s)")
     return figure

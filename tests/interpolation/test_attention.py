@@ -191,8 +191,8 @@ def test_saved_maps_are_read_back_by_their_documented_names(spoken, tmp_path):
 
 def test_pictures(spoken, tmp_path):
     maps = spoken.attention_maps
-    figure = plot_phonemes(maps, tmp_path / "phonemes.png", phonemes=[1, 2], site="mid", interval=0)
-    assert len(figure.axes) == 4 and "mid" in figure.get_suptitle() and "t 1 to 0.75" in figure.get_suptitle()
+    figure = plot_phonemes(maps, tmp_path / "phonemes.png", phonemes=[1, 2], site="mid")
+    assert len(figure.axes) == 4 and "(attention; mid, all times)" in figure.get_suptitle()
     figure = plot_layers(maps, tmp_path / "layers.png")
     assert len(figure.axes) == len(maps.planes) * 3 * 2  # sites, intervals with an evaluation, styles
     assert (tmp_path / "phonemes.png").is_file() and (tmp_path / "layers.png").is_file()
