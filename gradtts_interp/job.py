@@ -14,8 +14,8 @@ from typing import Any
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.asked_pitch import PitchRequest
 from gradtts_interp.interpolation.attention import MapOptions
-from gradtts_interp.interpolation.mechanisms import BY_SHARE, MECHANISMS
-from gradtts_interp.interpolation.noise import NOISE, NoiseTuning, offer_of
+from gradtts_interp.interpolation.mechanisms import BY_SHARE
+from gradtts_interp.interpolation.noise import NoiseTuning, offer_of
 from gradtts_interp.interpolation.shares import Share
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.sampling import SamplingOptions
@@ -193,14 +193,11 @@ class Job:
         return replace(self, a=style, offer=BY_SHARE, attention=False, **others)  # type: ignore[arg-type]
 
 
-def checked(job: Job) -> Job:
-    """The job, where the checkpoint has the parts that it works on.
+def require_parts(job: Job) -> None:
+    """Raise unless the checkpoint has the parts that a job works on.
 
     Args:
-        job: A job.
-
-    Returns:
-        The same job.
+        job: The job.
 
     Raises:
         InputError: A style is missing, or the checkpoint lacks what a mechanism, attention, guidance, an open offer, a
@@ -227,24 +224,3 @@ def checked(job: Job) -> Job:
         if style is None or style.contour is None:
             name = "style A" if style is None else style.name
             raise InputError(f"--mode frequency: {name} has no F0 contour; give --bands, or --share pitch=...")
-    return job
-
-
-def require_mechanisms(names: Sequence[str] | None) -> tuple[str, ...] | None:
-    """Names of mechanisms without repetition, None where none were named.
-
-    Args:
-        names: As given.
-
-    Returns:
-        The names.
-
-    Raises:
-        InputError: One is unknown.
-    """
-    if not names:
-        return None
-    for name in names:
-        if name not in (*MECHANISMS, NOISE):
-            raise InputError(f"mechanism {name!r}: expected one of {', '.join((*MECHANISMS, NOISE))}")
-    return tuple(dict.fromkeys(names))

@@ -13,7 +13,7 @@ from typing import Any
 
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.contours import align_frames, along, energy_errors, f0_errors
+from gradtts_interp.evaluation.contours import energy_errors, f0_errors, on_same_frames
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.asked_pitch import PitchRequest, lay_pitch
 from gradtts_interp.interpolation.share_text import parse_bands, parse_curve, parse_dimensions, parse_words
@@ -30,7 +30,6 @@ from gradtts_interp.styles import Style
 LARGEST_WHOLE = 2**31 - 1
 MODES = ("time", "frequency", "mix", "none")
 EVEN = 0.5
-FORMATS = ("csv", "PitchTier", "npy", "npz")
 _SHIFT = re.compile(r"\s*(\d+)(?:-(\d+))?\s*:\s*([+-]?\d*\.?\d+)\s*st\s*")
 
 
@@ -290,21 +289,6 @@ def _named(flag: str, read: Callable[[Any], Share], value: Any) -> Share:
 # -- pitch: asked for in a file or by word, copied from a recording ----------------------------------------------------
 
 
-def add_asking(group: argparse._ArgumentGroup) -> None:
-    """Declare the flag that asks for a contour; shifts of words stand in ``--words``."""
-    group.add_argument(
-        "--pitch-file",
-        metavar="FILE",
-        help="F0 of every sentence, in place of the style's own: .csv with time_s and f0_hz, or semitones against the "
-        "style; Praat's .PitchTier; .npy or .npz",
-    )
-
-
-def add_writing(group: argparse._ArgumentGroup) -> None:
-    """Declare the flag that writes the contour of each sentence."""
-    group.add_argument("--write-pitch", choices=FORMATS, help="also write the realised F0, such as sample_0.csv")
-
-
 def add_copying(group: argparse._ArgumentGroup) -> None:
     """Declare the flags that copy the prosody of a recording."""
     add = group.add_argument
@@ -322,9 +306,9 @@ def add_copying(group: argparse._ArgumentGroup) -> None:
 
 def copying_conflicts(args: argparse.Namespace) -> dict[str, bool]:
     """Messages about flags that contradict the copying of a recording, and whether each applies."""
-    if getattr(args, "copy", None) is None:
-        given = [name for name in ("textgrid", "tier") if getattr(args, f"copy_{name}", None) is not None]
-        return {f"--copy-{given[0]}: it belongs to --copy": True} if given else {}
+    if args.copy is None:
+        given = [name for name in ("textgrid", "tier") if getattr(args, f"copy_{name}") is not None]
+        return {f"--copy-{name}: it belongs to --copy": True for name in given}
     return {
         "--copy: it says one sentence; give --text once": args.text is None or len(args.text) > 1,
         "--copy-tier: it belongs to --copy-textgrid": args.copy_tier is not None and args.copy_textgrid is None,
@@ -336,7 +320,7 @@ def copying_conflicts(args: argparse.Namespace) -> dict[str, bool]:
 
 def copied_recording(args: argparse.Namespace, pipeline: GradTTSInterpPipeline) -> Style | None:
     """The recording that the flags name, aligned with the sentence; None where they name none."""
-    if getattr(args, "copy", None) is None:
+    if args.copy is None:
         return None
     # Here, since a job that copies nothing need not wait for what stimuli are drawn with.
     from gradtts_interp.stimuli.forced_alignment import align_recording
@@ -358,7 +342,7 @@ def copy_report(style: Style | None, weight: float, speech: Speech) -> dict[str,
     if style is None or style.contour is None or weight < 1:
         return {}
     realised = speech.contour
-    pair = along(align_frames(len(style.contour), len(realised)), style.contour, realised)
+    pair = on_same_frames(style.contour, realised)
     return {"copied_prosody": {**f0_errors(*pair), **energy_errors(*pair)}}
 
 

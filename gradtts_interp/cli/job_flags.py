@@ -18,10 +18,10 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import read_text
 from gradtts_interp.interpolation.attention import MapOptions
-from gradtts_interp.interpolation.mechanisms import OPEN
+from gradtts_interp.interpolation.mechanisms import MECHANISMS, OPEN
 from gradtts_interp.interpolation.noise import NOISE
 from gradtts_interp.interpolation.noise.settings import parse_tuning
-from gradtts_interp.job import Job, Sentence, StyleChoice, checked, require_mechanisms
+from gradtts_interp.job import Job, Sentence, StyleChoice, require_parts
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.sampling import SamplingOptions
 from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, Vocoder
@@ -55,7 +55,7 @@ def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInte
     lines = [Sentence(i, i + 1, t) for i, t in enumerate(args.text)] if args.text else read_lines(args.file)
     mode = flags.mode_of(args)
     share = flags.share_of(mode, **{name: getattr(args, name) for name in flags.SHARE_FLAGS})
-    mechanisms = require_mechanisms(args.mechanism)
+    mechanisms = tuple(dict.fromkeys(args.mechanism)) if args.mechanism else None
     noise_tuning = parse_tuning(args.noise) if args.noise else None
     pitch = flags.pitch_request(args.pitch_file, shifts)
     out = Path(args.out)
@@ -78,13 +78,13 @@ def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInte
         seed=args.seed,
         pitch=pitch,
         prosody=flags.copied_recording(args, pipeline),
-        prosody_weight=getattr(args, "copy_weight", 1.0),
+        prosody_weight=args.copy_weight,
         attention=MapOptions() if args.attention else False,
         lines=tuple(lines),
         out=out,
         batch_size=args.batch_size or (1 if pipeline.device.type == "cpu" else 8),
         plots=not args.no_plots,
-        write_pitch=getattr(args, "write_pitch", None),
+        write_pitch=args.write_pitch,
         settings={
             "mode": mode,
             "pitch_from": (args.pitch_from or "a") if share is not None and share.region is not None else None,
@@ -93,7 +93,7 @@ def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInte
             "command": command_line,
         },
     )
-    checked(job)
+    require_parts(job)
     pipeline.accelerate(args.precision, compile_mode=args.compile)
     return job
 
@@ -134,7 +134,8 @@ def check_flags(args: argparse.Namespace) -> None:
     """Raise an error for flags that contradict each other."""
     has_a = args.speaker is not None or args.reference is not None
     has_b = args.speaker2 is not None or args.reference2 is not None
-    mode = flags.mode_of(args)
+    mode, known = flags.mode_of(args), (*MECHANISMS, NOISE)
+    unknown = next((name for name in args.mechanism or () if name not in known), None)
     wrong = {
         "-f/--file and --text: give one of them": bool(args.file) == bool(args.text),
         "-s/--speaker and --reference: both name style A; give one": args.speaker is not None and args.reference,
@@ -146,6 +147,7 @@ def check_flags(args: argparse.Namespace) -> None:
         "--mode none: it speaks style A alone; leave style B out": mode == "none" and has_b,
         **flags.blend_conflicts(args, mode),
         **flags.copying_conflicts(args),
+        f"mechanism {unknown!r}: expected one of {', '.join(known)}": unknown is not None,
         "--mechanism: it needs two styles": args.mechanism and not has_b,
         "--noise: it needs two styles": args.noise and not has_b,
         "--offer open: it needs two styles": args.offer == OPEN and not has_b,

@@ -32,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="blend from A to B in each sentence (default: once over the whole text)",
     )
-    parser.set_defaults(batch_size=1, no_plots=True, attention=False)
+    parser.set_defaults(batch_size=1, no_plots=True, attention=False, write_pitch=None)
+    parser.set_defaults(copy=None, copy_textgrid=None, copy_tier=None, copy_weight=1.0)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from gradtts_interp.interpolation.noise import NOISE
 from gradtts_interp.models.precision import PRECISIONS
 from gradtts_interp.sampling import SamplingOptions
 
+PITCH_FORMATS = ("csv", "PitchTier", "npy", "npz")
 USAGE = "%(prog)s -f FILE [-s A -s2 B] [options]; --help lists them"
 
 
@@ -44,8 +45,14 @@ def add_speaking_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_blend(group: argparse._ArgumentGroup) -> None:
     flags.add_blend_arguments(group)
-    flags.add_asking(group)
-    group.add_argument(
+    add = group.add_argument
+    add(
+        "--pitch-file",
+        metavar="FILE",
+        help="F0 of every sentence, in place of the style's own: .csv with time_s and f0_hz, or semitones against the "
+        "style; Praat's .PitchTier; .npy or .npz",
+    )
+    add(
         "--offer",
         choices=OFFERS,
         default=BY_SHARE,
@@ -53,14 +60,14 @@ def _add_blend(group: argparse._ArgumentGroup) -> None:
         "(default: %(default)s)",
     )
     names = ", ".join((*MECHANISMS, NOISE))
-    group.add_argument(
+    add(
         "--mechanism",
         action="append",
         metavar="NAME",
         help=f"where in the model the blend takes hold; repeatable; of {names} (default: what suits the checkpoint and "
         "the mode)",
     )
-    group.add_argument(
+    add(
         "--noise",
         action="append",
         metavar="NAME=VALUE",
@@ -97,7 +104,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
 
 def _add_files(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    flags.add_writing(group)
+    add("--write-pitch", choices=PITCH_FORMATS, help="also write the realised F0, such as sample_0.csv")
     add("--batch-size", type=flags.count, metavar="N", help="sentences rendered at once (default: 1 on a CPU, else 8)")
     text = (
         "render each sentence from so many noises, of seeds in a row, into sample_0_draw_0.wav and so on, and show "
