@@ -21,7 +21,7 @@ import torch
 from benchmarks.common import TaskItem, VoiceSetting, run_cases, status_of
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.corpus.plan import load_entries
-from gradtts_interp.evaluation.contours import align_frames, along, energy_errors, f0_errors
+from gradtts_interp.evaluation.contours import energy_errors, f0_errors, on_same_frames
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.signal import Listener
 from gradtts_interp.pitch.contour import Contour
@@ -72,18 +72,13 @@ class Cases:
         )
         speech = speak(prosody=style)
         plain = self.listener.hear(speak(durations=[speech.durations.tolist()]).audio, "on the recording's durations")
-        swapped = world_swap(plain.audio, *align(plain.contour, style.contour), self.mel)
+        swapped = world_swap(plain.audio, *on_same_frames(plain.contour, style.contour), self.mel)
         asked, praat = style.contour, self.listener.read(wav).contour
         copied, by_world = (self.listener.hear(audio, "copy").contour for audio in (speech.audio, swapped))
         pairs = ((asked, copied), (asked, by_world), (praat, copied), (told, asked), (told, praat))
         row = {"id": entry["id"], "text": entry["text"], "speaker": speaker, "errors_ms": errors_ms.tolist()}
-        row |= {name: f0_errors(*align(*pair)) for name, pair in zip(COMPARISONS, pairs, strict=True)}
-        return [{**row, **energy_errors(*align(asked, copied))}], []
-
-
-def align(one: Contour, other: Contour) -> tuple[Contour, Contour]:
-    """Two contours on the frames that both have."""
-    return along(align_frames(len(one), len(other)), one, other)
+        row |= {name: f0_errors(*on_same_frames(*pair)) for name, pair in zip(COMPARISONS, pairs, strict=True)}
+        return [{**row, **energy_errors(*on_same_frames(asked, copied))}], []
 
 
 def table(records: Sequence[Record]) -> str:

@@ -8,7 +8,7 @@ from benchmarks.quality.context import QualityContext, foreign_references
 from gradtts_interp.audio import read_audio
 from gradtts_interp.corpus.speakers import EMOTIONS, main_base, speaker_voice
 from gradtts_interp.corpus.teacher import VOICES
-from gradtts_interp.evaluation.contours import f0_spread, level_semitones
+from gradtts_interp.evaluation.contours import level_semitones
 from gradtts_interp.evaluation.speakers import cosine_similarity
 from gradtts_interp.pitch.contour import Contour, prosody_vector, second_opinion
 
@@ -33,8 +33,8 @@ def following(context: QualityContext, index: int) -> list[dict]:
             "item": entry["id"],
             "F0 error (semitones)": error,
             "within 1 semitone": float(error <= 1),
-            "F0 spread of reference": f0_spread(style.contour),
-            "F0 spread of render": f0_spread(speech.contour),
+            "F0 spread of reference": float(prosody_vector(style.contour)[1]),
+            "F0 spread of render": float(prosody_vector(speech.contour)[1]),
             "speaker similarity": likeness,
         }
     ]
@@ -84,10 +84,10 @@ def speakers(context: QualityContext, index: int) -> list[dict]:
         found = context.encoder.identify(audio, rate)
         voice = speaker_voice(speaker)
         row = {"condition": condition, "item": f"speaker {speaker}, sentence {sentence}"}
-        row["top-1 of 16"] = float(found.speaker == speaker)
-        row["base voice"] = float(found.base == VOICES[main_base(voice.timbre)])
-        row["formant factor, error"] = abs(found.warp - voice.formant)
-        row["similarity to the speaker"] = found.similarity[speaker]
+        row["top-1 of 16"] = float(found["speaker"] == speaker)
+        row["base voice"] = float(found["base"] == VOICES[main_base(voice.timbre)])
+        row["formant factor, error"] = abs(found["formant_factor"] - voice.formant)
+        row["similarity to the speaker"] = found["similarity"][speaker]
         rows.append(row)
     return rows
 
@@ -129,7 +129,7 @@ def encoder(context: QualityContext, index: int) -> list[dict]:
     found = context.encoder.identify(context.audio(entry), context.mel.sample_rate_hz)
     named = entry["speaker"] is not None
     row = {"condition": "held-out sentence" if named else "held-out voice", "item": entry["id"]}
-    row["top-1 of 16"] = float(found.speaker == entry["speaker"]) if named else None
-    row["base voice"] = float(found.base == VOICES[main_base(entry["factors"]["timbre"])])
-    row["formant factor, error"] = abs(found.warp - entry["factors"]["formant"])
+    row["top-1 of 16"] = float(found["speaker"] == entry["speaker"]) if named else None
+    row["base voice"] = float(found["base"] == VOICES[main_base(entry["factors"]["timbre"])])
+    row["formant factor, error"] = abs(found["formant_factor"] - entry["factors"]["formant"])
     return [row]

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation import metric_rows
-from gradtts_interp.evaluation.baselines import through_vocoder
 from gradtts_interp.evaluation.intelligibility import load_recognisers
 from gradtts_interp.evaluation.manifest import FilePair
 from gradtts_interp.evaluation.report import asked_contour, shown_row, utterance_figure
 from gradtts_interp.evaluation.run import Record, file_name
-from gradtts_interp.evaluation.signal import MeasuringSettings, Signal
+from gradtts_interp.evaluation.signal import MeasuringSettings, Signal, through_vocoder
 from gradtts_interp.evaluation.statistics import diversity, frechet_distance
 from gradtts_interp.evaluation.tables import ANCHOR, BLEND, CONDITION, FILES, number
 from gradtts_interp.evaluation.textgrid import read_phones, require_same_end

@@ -18,6 +18,7 @@ from gradtts_interp.evaluation.contours import at_frames
 from gradtts_interp.evaluation.speakers import SpeakerEncoder
 from gradtts_interp.evaluation.spectrum import log_envelope, mel_cepstrum
 from gradtts_interp.pitch.contour import Contour, extract_contour, fill_unvoiced, frame_energy_db, require_f0_range
+from gradtts_interp.vocoder import MelDecoder
 
 SHORTEST_SECONDS = 0.1
 DEFAULT_METHOD = "dio"
@@ -183,6 +184,25 @@ class MeasuringSettings:
         """Measures recordings, with the speaker encoder."""
         encoder = None if self.encoder is None else SpeakerEncoder.from_pretrained(self.encoder)
         return Listener(mel, encoder=encoder, **self.tracking)
+
+
+def through_vocoder(
+    audio: NDArray[np.float32], vocoder: MelDecoder, config: MelConfig, *, device: str = "cpu"
+) -> NDArray[np.float32]:
+    """What a vocoder makes of the mel of a recording (N,): the floor that no synthesis with it can pass.
+
+    Args:
+        audio: Samples (N,).
+        vocoder: The vocoder.
+        config: Its mel contract.
+        device: Where it works.
+
+    Returns:
+        Samples, as many to a hop.
+    """
+    with torch.no_grad():
+        mel = log_mel(torch.from_numpy(audio), config).to(device)
+        return vocoder(mel, config).float().cpu().numpy()
 
 
 # -- F0 trackers behind one function ---------------------------------------------------------------------------------

@@ -61,25 +61,6 @@ class SpeakerSettings:
         return cls(**{**given, "voices": tuple(given["voices"]), "bases": tuple(given["bases"])})
 
 
-@dataclass(frozen=True)
-class Identity:
-    """What the encoder says of a recording.
-
-    Attributes:
-        speaker: Nearest speaker of the demo corpus.
-        similarity: Cosine similarity to each speaker, by number.
-        base: Nearest base voice.
-        female: Probability that the base voice is a woman's; all base voices are of a woman or a man.
-        warp: Estimated factor on all formants of the base voice; above 1 is a shorter vocal tract.
-    """
-
-    speaker: int
-    similarity: dict[int, float]
-    base: str
-    female: float
-    warp: float
-
-
 class SpeakerNet(nn.Module):
     """Cepstra → dilated convolutions → mean and deviation over speech frames → unit vector, and three read-outs.
 
@@ -199,8 +180,14 @@ class SpeakerEncoder:
         return self.net(self._mel(audio, sample_rate_hz)[None])[0].numpy()
 
     @torch.no_grad()
-    def identify(self, audio: NDArray | Tensor, sample_rate_hz: int) -> Identity:
-        """Say which voice a recording is most like; arguments and errors as of :meth:`embed`."""
+    def identify(self, audio: NDArray | Tensor, sample_rate_hz: int) -> dict[str, Any]:
+        """Say which voice a recording is most like; arguments and errors as of :meth:`embed`.
+
+        Returns:
+            ``speaker``, the nearest one of the demo corpus, and ``similarity``, the cosine to each of them by number;
+            ``base``, the nearest base voice, and ``female``, the probability that it is a woman's (all are of a woman
+            or a man); ``formant_factor``, on all formants of the base voice: above 1 is a shorter vocal tract.
+        """
         embedding = self.net(self._mel(audio, sample_rate_hz)[None])
         if not self.speakers:
             raise InputError(
@@ -209,13 +196,13 @@ class SpeakerEncoder:
         to_voices = self.net.similarity(embedding)[0]
         similarity = {speaker: float(to_voices[row]) for speaker, row in sorted(self.speakers.items())}
         bases, chances = self.settings.bases, self.net.base(embedding).softmax(-1)[0]
-        return Identity(
-            speaker=max(similarity, key=similarity.__getitem__),
-            similarity=similarity,
-            base=bases[int(chances.argmax())],
-            female=sum(chance for base, chance in zip(bases, chances.tolist(), strict=True) if base[:2] == FEMALE),
-            warp=math.exp(float(self.net.log_warp(embedding)[0])),
-        )
+        return {
+            "speaker": max(similarity, key=similarity.__getitem__),
+            "similarity": similarity,
+            "base": bases[int(chances.argmax())],
+            "formant_factor": math.exp(float(self.net.log_warp(embedding)[0])),
+            "female": sum(chance for base, chance in zip(bases, chances.tolist(), strict=True) if base[:2] == FEMALE),
+        }
 
     def _mel(self, audio: NDArray | Tensor, sample_rate_hz: int) -> Tensor:
         samples = torch.as_tensor(audio).detach().cpu().float()
@@ -236,12 +223,6 @@ def cosine_similarity(a: NDArray, b: NDArray) -> float:
 
     Returns:
         The cosine; 1 for the same direction.
-
-    Raises:
-        InputError: Lengths differ, or one is zero.
     """
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    norm = float(np.linalg.norm(a) * np.linalg.norm(b)) if a.shape == b.shape else 0.0
-    if a.ndim != 1 or norm == 0.0:
-        raise InputError(f"embeddings of shapes {a.shape} and {b.shape}; expected two vectors (E,), neither zero")
-    return float(a @ b / norm)
+    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))

@@ -100,14 +100,9 @@ def frechet_distance(reference: NDArray[Any], other: NDArray[Any]) -> dict[str, 
         covariance has fewer embeddings than it needs (n <= dimensions), so the distance is above that of more data,
         and only comparable at the same n.
 
-    Raises:
-        InputError: Shapes do not fit, a set has fewer than two embeddings, or a value is not finite.
-
     Source: Dowson & Landau 1982; Heusel et al. 2017.
     """
-    a, b = _embeddings(reference, least=2), _embeddings(other, least=2)
-    if a.shape[1] != b.shape[1]:
-        raise InputError(f"embeddings of {a.shape[1]} and {b.shape[1]} dimensions; expected those of one model")
+    a, b = (np.asarray(values, dtype=np.float64) for values in (reference, other))
     mean_a, mean_b = a.mean(0), b.mean(0)
     x, y = (a - mean_a) / np.sqrt(len(a) - 1), (b - mean_b) / np.sqrt(len(b) - 1)
     x, y = _short_factor(x), _short_factor(y)
@@ -129,27 +124,15 @@ def diversity(embeddings: NDArray[Any]) -> dict[str, Any]:
     """Mean Euclidean distance over all pairs of a set; 0 where all are the same.
 
     Args:
-        embeddings: (n, D), n >= 1.
+        embeddings: (n, D).
 
     Returns:
-        ``diversity``, None with one embedding, and ``n_embeddings``.
-
-    Raises:
-        InputError: The shape is not (n, D) or a value is not finite.
+        ``diversity``, None with fewer than two embeddings, and ``n_embeddings``.
     """
-    values = _embeddings(embeddings, least=1)
-    return {"diversity": float(pdist(values).mean()) if len(values) > 1 else None, "n_embeddings": len(values)}
+    found = float(pdist(embeddings).mean()) if len(embeddings) > 1 else None
+    return {"diversity": found, "n_embeddings": len(embeddings)}
 
 
 def _short_factor(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """A factor (min(n, D), D) with the same xᵀx."""
     return np.asarray(np.linalg.qr(x, mode="r")) if x.shape[0] > x.shape[1] else x
-
-
-def _embeddings(values: NDArray[Any], *, least: int) -> NDArray[np.float64]:
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 2 or array.shape[0] < least or array.shape[1] < 1:
-        raise InputError(f"embeddings of shape {array.shape}; expected (n, D) with n >= {least}")
-    if not np.isfinite(array).all():
-        raise InputError("embeddings that are not finite; leave out the files that could not be embedded")
-    return array

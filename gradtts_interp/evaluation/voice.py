@@ -24,30 +24,8 @@ CEILINGS_HZ = (4000.0, 4500.0, 5000.0, 5500.0, 6000.0, 6500.0)
 """Where Praat's LPC may end; a fixed one finds about the same spacing in every voice."""
 
 
-def voice_correlates(audio: NDArray, sample_rate_hz: int) -> dict[str, float]:
-    """Measure F0 level and apparent vocal-tract length through Praat (extra ``eval``).
-
-    A uniform tube of length L, closed at one end, resonates at (2i - 1) c / 4L. The spacing c / 2L is fitted to the
-    median formants by least squares.
-
-    Args:
-        audio: Samples (N,).
-        sample_rate_hz: Their rate.
-
-    Returns:
-        ``f0_hz``, the median over voiced frames, and ``tract_cm``, from the mean spacing of the first four formants.
-
-    Raises:
-        InputError: Praat's library is not installed, or no frame is voiced or has four formants.
-
-    Source: Reby & McComb 2003 (spacing); Praat's autocorrelation pitch.
-    """
-    f0_hz, formants_hz = _pitch_and_formants(audio, sample_rate_hz)
-    return {"f0_hz": f0_hz, "tract_cm": tract_length_cm(formants_hz)}
-
-
-def median_formants(audio: NDArray, sample_rate_hz: int) -> NDArray[np.float64]:
-    """Median F1 to F4 over voiced frames, through Praat (extra ``eval``).
+def pitch_and_formants(audio: NDArray, sample_rate_hz: int) -> tuple[float, NDArray[np.float64]]:
+    """Measure F0 level and formants over voiced frames, through Praat (extra ``eval``).
 
     Of :data:`CEILINGS_HZ` the one with the steadiest formants counts.
 
@@ -56,18 +34,13 @@ def median_formants(audio: NDArray, sample_rate_hz: int) -> NDArray[np.float64]:
         sample_rate_hz: Their rate.
 
     Returns:
-        Formants in order (4,), Hz.
+        Median F0, and median F1 to F4 in order (4,), Hz.
 
     Raises:
         InputError: Praat's library is not installed, or no frame is voiced or has four formants.
 
-    Source: Escudero et al. 2009 (ceiling); Praat's Burg formants.
+    Source: Praat's autocorrelation pitch and Burg formants; Escudero et al. 2009 (ceiling).
     """
-    return _pitch_and_formants(audio, sample_rate_hz)[1]
-
-
-def _pitch_and_formants(audio: NDArray, sample_rate_hz: int) -> tuple[float, NDArray[np.float64]]:
-    """Median F0 over voiced frames, and median formants there (FORMANTS,)."""
     parselmouth = import_extra("parselmouth", "acoustic correlates need Praat's library", "eval")
     sound = parselmouth.Sound(np.asarray(audio, dtype=np.float64), sample_rate_hz)
     pitch = sound.to_pitch_ac(pitch_floor=60.0, pitch_ceiling=500.0)
@@ -91,13 +64,18 @@ def _formants(sound: Any, times: NDArray, ceiling_hz: float) -> NDArray[np.float
 
 
 def tract_length_cm(formants_hz: NDArray) -> float:
-    """Length of the uniform tube that fits formants F1, F2, … best.
+    """Apparent length of a vocal tract, from the mean spacing of its formants.
+
+    A uniform tube of length L, closed at one end, resonates at (2i - 1) c / 4L. The spacing c / 2L is fitted by least
+    squares.
 
     Args:
         formants_hz: Formants in order (n,), Hz.
 
     Returns:
         Length in cm; 17.5 for 500, 1500, 2500, 3500 Hz.
+
+    Source: Reby & McComb 2003.
     """
     place = np.arange(len(formants_hz)) + 0.5
     spacing_hz = float(place @ np.asarray(formants_hz, dtype=np.float64) / (place @ place))
@@ -168,18 +146,13 @@ def describe_voice(
     found: dict[str, Any] = {}
     notes = []
     try:
-        found |= voice_correlates(audio, sample_rate_hz)
+        f0_hz, formants_hz = pitch_and_formants(audio, sample_rate_hz)
+        found |= {"f0_hz": f0_hz, "tract_cm": tract_length_cm(formants_hz)}
     except InputError as error:
         notes.append(f"{error}; F0 and vocal tract are left out")
     if encoder is not None:
-        identity = encoder.identify(audio, sample_rate_hz)
-        found |= {
-            "speaker": identity.speaker,
-            "speaker_similarity": identity.similarity[identity.speaker],
-            "base": identity.base,
-            "formant_factor": identity.warp,
-            "female": identity.female,
-        }
+        found |= encoder.identify(audio, sample_rate_hz)
+        found["speaker_similarity"] = found.pop("similarity")[found["speaker"]]
     for name, classifier in (classifiers or {}).items():
         chances = classifier.classify(audio, sample_rate_hz)
         found |= {f"{name}: {label}": chance for label, chance in chances.items()}

@@ -20,7 +20,7 @@ from gradtts_interp.evaluation.speakers import (
     SpeakerSettings,
     cosine_similarity,
 )
-from gradtts_interp.evaluation.voice import TransformersClassifier, tract_length_cm, voice_correlates
+from gradtts_interp.evaluation.voice import TransformersClassifier, pitch_and_formants, tract_length_cm
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "checkpts" / "speaker-demo"
@@ -88,8 +88,8 @@ def test_audio_that_cannot_be_heard_is_named(encoder):
 
 def test_identity_is_one_of_the_speakers(encoder):
     found = encoder.identify(noise(), RATE)
-    assert set(found.similarity) == {0, 3} and found.speaker in found.similarity
-    assert 0 <= found.female <= 1 and found.warp > 0
+    assert set(found["similarity"]) == {0, 3} and found["speaker"] in found["similarity"]
+    assert 0 <= found["female"] <= 1 and found["formant_factor"] > 0
     nameless = SpeakerEncoder(SpeakerNet(SpeakerSettings(voices=("a", "b"), bases=("x",), channels=8, embedding=8)))
     with pytest.raises(InputError, match="expected speakers s0, s1"):
         nameless.identify(noise(), RATE)
@@ -98,17 +98,14 @@ def test_identity_is_one_of_the_speakers(encoder):
 def test_cosine_similarity():
     assert cosine_similarity(np.array([1.0, 0.0]), np.array([3.0, 0.0])) == pytest.approx(1)
     assert cosine_similarity(np.array([0.0, 1.0]), np.array([1.0, 1.0])) == pytest.approx(np.sqrt(0.5))
-    for other in (np.ones(3), np.zeros(2)):
-        with pytest.raises(InputError, match="expected two vectors"):
-            cosine_similarity(np.ones(2), other)
 
 
 def test_the_shipped_encoder_knows_the_reference_of_each_speaker(shipped, recordings):
     found = {i: shipped.identify(audio, RATE) for i, audio in recordings.items()}
-    assert sum(found[i].speaker == i for i in found) >= 15
+    assert sum(found[i]["speaker"] == i for i in found) >= 15
     weights = {i: np.array(speaker_voice(i).timbre) for i in found}
     whole = {i: VOICES[w.argmax()][:2] == FEMALE for i, w in weights.items() if w.max() > 0.5}  # not half a man
-    assert len(whole) == 11 and sum((found[i].female > 0.5) == female for i, female in whole.items()) >= 10
+    assert len(whole) == 11 and sum((found[i]["female"] > 0.5) == female for i, female in whole.items()) >= 10
 
 
 def test_the_shipped_encoder_reads_timbre_not_pitch(shipped, recordings):
@@ -135,12 +132,11 @@ def test_tract_length_of_a_uniform_tube():
 def test_correlates_follow_formants_and_pitch(recordings):
     pytest.importorskip("parselmouth")
     faster = torchaudio.functional.resample(torch.from_numpy(recordings[4]), 125, 100).numpy()
-    long, short = voice_correlates(recordings[4], RATE), voice_correlates(faster, RATE)
-    assert long["tract_cm"] / short["tract_cm"] == pytest.approx(1.25, rel=0.1)
-    assert short["f0_hz"] / long["f0_hz"] == pytest.approx(1.25, rel=0.03)
-    assert long["f0_hz"] == pytest.approx(88, rel=0.03)
+    (low_hz, long), (high_hz, short) = (pitch_and_formants(audio, RATE) for audio in (recordings[4], faster))
+    assert tract_length_cm(long) / tract_length_cm(short) == pytest.approx(1.25, rel=0.1)
+    assert high_hz / low_hz == pytest.approx(1.25, rel=0.03) and low_hz == pytest.approx(88, rel=0.03)
     with pytest.raises(InputError, match="no voiced frame"):
-        voice_correlates(np.zeros(RATE), RATE)
+        pitch_and_formants(np.zeros(RATE), RATE)
 
 
 def test_missing_packages_and_folders_are_named(monkeypatch, tmp_path):
@@ -149,7 +145,7 @@ def test_missing_packages_and_folders_are_named(monkeypatch, tmp_path):
     with pytest.raises(InputError, match="age-model needs transformers: pip install"):
         TransformersClassifier("age-model")
     with pytest.raises(InputError, match="acoustic correlates need Praat"):
-        voice_correlates(noise(), RATE)
+        pitch_and_formants(noise(), RATE)
 
 
 class FakeExtractor:

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradtts_interp.config import MelConfig
-from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.spectrum import (
     BANDS,
     envelope_distance,
@@ -112,18 +111,8 @@ def test_it_is_a_metric_that_does_not_see_the_level(seed, frames):
     assert mel_cepstral_distortion(a, louder, active) == ab
 
 
-def test_nothing_to_compare_is_none_and_bad_input_is_named():
-    a = np.zeros((35, 4))
-    none = np.zeros(4, dtype=bool)
-    assert mel_cepstral_distortion(a, a, none) is None
-    with pytest.raises(InputError, match="expected equal frames"):
-        mel_cepstral_distortion(a, a[:, :3], ~none)
-    with pytest.raises(InputError, match=r"envelopes \(35, 4\) and \(35, 3\), frames \(4,\): expected equal frames"):
-        envelope_distance(a, a[:, :3], ~none)
-    with pytest.raises(InputError, match="not finite"):
-        mel_cepstral_distortion(a, a * np.nan, ~none)
-    with pytest.raises(InputError, match="order >= 1"):
-        mel_cepstrum(A, extract_contour(A, CONFIG), CONFIG, order=0)
+def test_nothing_to_compare_is_none():
+    assert mel_cepstral_distortion(np.zeros((35, 4)), np.zeros((35, 4)), np.zeros(4, dtype=bool)) is None
     silence = Contour(np.full(9, 100.0), np.zeros(9, dtype=bool), np.full(9, -80.0), 86.0)
     assert not speech_frames(silence).any()
 
