@@ -21,7 +21,6 @@ from gradtts_interp.interpolation.shares import DIMENSIONS, SHARE_LIMITS, Layout
 from gradtts_interp.job import speakers_of
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.contour import Contour
-from gradtts_interp.pitch.files import read_pitch
 from gradtts_interp.pitch.masks import BANDS_HZ
 from gradtts_interp.sampling import CONVERGED_STEPS, DEFAULT_SOLVER, DEFAULT_STEPS, OFFICIAL_SOLVER, OFFICIAL_STEPS
 from gradtts_interp.speech import Speech
@@ -220,62 +219,40 @@ def blend_conflicts(args: argparse.Namespace, mode: str) -> dict[str, Any]:
     }
 
 
-SHARE_FLAGS = ("weight", "share", "curve", "words", "bands", "pitch_from", "harmonics", "pitch_width")
-
-
-def share_of(
-    mode: str,
-    *,
-    weight: float | None = None,
-    share: Sequence[str] | None = None,
-    curve: str | None = None,
-    words: str | None = None,
-    bands: str | None = None,
-    pitch_from: str | None = None,
-    harmonics: int | None = None,
-    pitch_width: int | None = None,
-) -> Share | None:
-    """The share of B that flags, or the fields of the app, describe.
+def share_of(args: argparse.Namespace) -> Share | None:
+    """The share of B that flags describe.
 
     Args:
-        mode: One of :data:`MODES`.
-        weight: Share everywhere, for mode mix; one half if None, or 0 with ``share``.
-        share: Shares of single dimensions; the others follow the mode.
-        curve: Share over time, for mode time; a ramp if None.
-        words: Shares of single words.
-        bands: Shares of frequency bands.
-        pitch_from: Style that gives the pitch in mode frequency, ``a`` or ``b``.
-        harmonics: Multiples of F0 that count as pitch.
-        pitch_width: Mel bins on each side of them.
+        args: Flags of :func:`add_blend_arguments`.
 
     Returns:
         The share; None for a single style.
 
     Raises:
-        InputError: The mode is unknown, a weight, share, curve, words or bands cannot be read, or ``share`` does not go
-            with the mode.
+        InputError: The mode is unknown, a weight, share, curve, words or bands cannot be read, or ``--share`` does not
+            go with the mode.
     """
+    mode, base = mode_of(args), None
     if mode not in MODES:
         raise InputError(f"mode {mode!r}: expected one of {', '.join(MODES)}")
     if mode == "none":
         return None
-    by_band = None if bands is None else _named("--bands", parse_bands, bands)
-    base: Share | None
+    by_band = None if args.bands is None else _named("--bands", parse_bands, args.bands)
     if mode == "frequency":
-        pitch = shares.pitch(harmonics or 1, 1 if pitch_width is None else pitch_width)
-        blend = by_band or (~pitch if pitch_from == "b" else pitch)
+        pitch = shares.pitch(args.harmonics or 1, 1 if args.pitch_width is None else args.pitch_width)
+        blend = by_band or (~pitch if args.pitch_from == "b" else pitch)
     else:
         if mode == "mix":
-            usual = EVEN if share is None else 0.0
-            base = _named("--weight", shares.constant, usual if weight is None else weight)
-        elif curve is not None:
-            base = _named("--curve", parse_curve, curve)
-        else:
-            base = None if words is not None else shares.ramp()
-        timed = base if words is None else _named("--words", lambda text: parse_words(text, base=base), words)
+            usual = EVEN if args.share is None else 0.0
+            base = _named("--weight", shares.constant, usual if args.weight is None else args.weight)
+        elif args.curve is not None:
+            base = _named("--curve", parse_curve, args.curve)
+        elif args.words is None:
+            base = shares.ramp()
+        timed = base if args.words is None else _named("--words", lambda text: parse_words(text, base=base), args.words)
         assert timed is not None
         blend = timed if by_band is None else timed * by_band
-    return blend if share is None else _named("--share", lambda texts: parse_dimensions(texts, base=blend), share)
+    return blend if args.share is None else _named("--share", lambda t: parse_dimensions(t, base=blend), args.share)
 
 
 def _named(flag: str, read: Callable[[Any], Share], value: Any) -> Share:
@@ -375,12 +352,6 @@ def split_words(text: str | None) -> tuple[str | None, dict[int | range, float]]
         seen |= set(words)
         shifts[words] = float(found[3])
     return ",".join(shares) or None, shifts
-
-
-def pitch_request(path: str | None, shifts: dict[int | range, float]) -> PitchRequest | None:
-    """What the flags ask of the pitch, None where they ask nothing."""
-    curve = None if path is None else read_pitch(path)
-    return PitchRequest(curve, shifts) if curve is not None or shifts else None
 
 
 def pitch_report(request: PitchRequest | None, speech: Speech) -> dict[str, Any]:

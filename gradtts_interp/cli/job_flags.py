@@ -17,12 +17,14 @@ from gradtts_interp.cli import flags
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import read_text
+from gradtts_interp.interpolation.asked_pitch import PitchRequest
 from gradtts_interp.interpolation.attention import MapOptions
 from gradtts_interp.interpolation.mechanisms import MECHANISMS, OPEN
 from gradtts_interp.interpolation.noise import NOISE
 from gradtts_interp.interpolation.noise.settings import parse_tuning
 from gradtts_interp.job import Job, Sentence, StyleChoice, require_parts
 from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.pitch.files import read_pitch
 from gradtts_interp.sampling import SamplingOptions
 from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, Vocoder
 
@@ -54,10 +56,10 @@ def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInte
     check_flags(args)
     lines = [Sentence(i, i + 1, t) for i, t in enumerate(args.text)] if args.text else read_lines(args.file)
     mode = flags.mode_of(args)
-    share = flags.share_of(mode, **{name: getattr(args, name) for name in flags.SHARE_FLAGS})
+    share = flags.share_of(args)
     mechanisms = tuple(dict.fromkeys(args.mechanism)) if args.mechanism else None
     noise_tuning = parse_tuning(args.noise) if args.noise else None
-    pitch = flags.pitch_request(args.pitch_file, shifts)
+    curve = None if args.pitch_file is None else read_pitch(args.pitch_file)
     out = Path(args.out)
     require_writable(out)
     pipeline = pipeline or load_pipeline(args)
@@ -76,7 +78,7 @@ def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInte
         noise_tuning=noise_tuning,
         sampling=SamplingOptions(steps, solver, args.guidance, args.temperature, args.length_scale),
         seed=args.seed,
-        pitch=pitch,
+        pitch=PitchRequest(curve, shifts) if curve is not None or shifts else None,
         prosody=flags.copied_recording(args, pipeline),
         prosody_weight=args.copy_weight,
         attention=MapOptions() if args.attention else False,

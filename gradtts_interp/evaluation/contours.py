@@ -313,20 +313,19 @@ def spoken_phones(phones: Sequence[Phone]) -> list[Phone]:
     return [phone for phone in found if any(c.isalpha() for c in phone[0])]
 
 
-def require_same_phones(a: Sequence[Phone], b: Sequence[Phone]) -> None:
+def require_same_phones(a: Sequence[Phone], b: Sequence[Phone], *, expected: str = "the same words") -> None:
     """Raise unless two utterances have the same phones, at least one.
 
     Args:
-        a: Phones as of :func:`spoken_phones`.
+        a: Phones of the reference, as of :func:`spoken_phones`.
         b: Those of the other.
+        expected: What is expected of the other, for the message.
 
     Raises:
-        InputError: There is none, or the first that differs, with both labels.
+        InputError: There is none, or their number or one of them differs; the first is named, with both labels.
     """
-    if not a or not b:
-        raise InputError(f"{len(a)} and {len(b)} phones; expected the same ones, at least 1")
-    for i, (one, two) in enumerate(zip(a, b, strict=False)):
+    for i, (one, two) in enumerate(zip(a, b, strict=False), 1):
         if one[0] != two[0]:
-            raise InputError(f"phone {i + 1} is {one[0]} in the reference and {two[0]} in the other: other words")
-    if len(a) != len(b):
-        raise InputError(f"the reference has {len(a)} phones and the other {len(b)}; expected the same ones")
+            raise InputError(f"phone {i} is {one[0]} in the reference and {two[0]} in the other; expected {expected}")
+    if len(a) != len(b) or not a:
+        raise InputError(f"{len(a)} phones in the reference and {len(b)} in the other; expected {expected}")

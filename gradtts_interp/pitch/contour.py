@@ -469,12 +469,22 @@ def second_opinion(audio: NDArray[Any], contour: Contour, config: MelConfig) -> 
     return replace(contour, f0_hz=pitch_hz, voiced=voiced), (note,)
 
 
-def wide_f0(audio: NDArray[Any], config: MelConfig) -> NDArray[np.float64]:
-    """Track F0 by pYIN from 35 to 1200 Hz.
+def wide_f0(
+    audio: NDArray[Any],
+    config: MelConfig,
+    *,
+    floor_hz: float = WIDE_FLOOR_HZ,
+    ceiling_hz: float = WIDE_CEILING_HZ,
+    resolution: float = RESOLUTION_SEMITONES,
+) -> NDArray[np.float64]:
+    """Track F0 by pYIN, from 35 to 1200 Hz unless said otherwise.
 
     Args:
         audio: Samples (N,) at ``config.sample_rate_hz``.
         config: The mel contract, whose frame centres are used.
+        floor_hz: Lowest F0 searched.
+        ceiling_hz: Highest F0 searched.
+        resolution: Between candidates, in semitones.
 
     Returns:
         F0 (T,) in Hz, 0 where unvoiced.
@@ -484,6 +494,6 @@ def wide_f0(audio: NDArray[Any], config: MelConfig) -> NDArray[np.float64]:
     half = (PYIN_SAMPLES - config.hop_samples) // 2  # so that the windows' centres are the mel frames'
     padded = np.pad(without_rumble(audio, config.sample_rate_hz), (half, half + config.hop_samples))
     frames = {"frame_length": PYIN_SAMPLES, "hop_length": config.hop_samples, "center": False}
-    search = {"fmin": WIDE_FLOOR_HZ, "fmax": WIDE_CEILING_HZ, "resolution": RESOLUTION_SEMITONES}
+    search = {"fmin": floor_hz, "fmax": ceiling_hz, "resolution": resolution}
     f0_hz, voiced, _ = librosa.pyin(padded, sr=config.sample_rate_hz, **search, **frames)  # type: ignore[arg-type]
     return np.where(voiced, f0_hz, 0.0)[: len(audio) // config.hop_samples]

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from gradtts_interp.audio import Source, read_recording
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.contours import align_dtw, spoken_phones
-from gradtts_interp.evaluation.textgrid import Interval, read_phones, require_same_end
+from gradtts_interp.evaluation.contours import align_dtw, require_same_phones, spoken_phones
+from gradtts_interp.evaluation.textgrid import read_phones, require_same_end
 from gradtts_interp.interpolation.conditioning import read_style
 from gradtts_interp.interpolation.mechanisms import make_plan
 from gradtts_interp.pipeline import GradTTSInterpPipeline
@@ -25,6 +25,7 @@ from gradtts_interp.text.ssml import tokenize_line
 
 logger = logging.getLogger(__name__)
 
+EXPECTED = "ARPAbet phones of the text, in which a word may be written as its phones, such as {DH IY0}"
 ROUNDS = 2
 CEPSTRAL_COEFFICIENTS = 20
 LEVEL_WEIGHT = 0.3
@@ -158,24 +159,11 @@ def _edges_of_textgrid(
     require_same_end(intervals, path, recording=name, seconds=seconds)
     said = [index for index, token in enumerate(line.tokens) if token[-1].isalnum()]
     phones = spoken_phones(intervals)
-    _require_phones([line.tokens[i] for i in said], phones, path)
+    wanted = spoken_phones([(line.tokens[i], 0.0, 0.0) for i in said])
+    require_same_phones(wanted, phones, expected=f"{path} to have the {EXPECTED}")
     starts, ends = np.full(len(line.tokens), np.nan), np.full(len(line.tokens), np.nan)
     starts[said], ends[said] = [start for _, start, _ in phones], [end for _, _, end in phones]
     # An edge is known where a phone begins or ends; two silences in a row share theirs evenly.
     edges = np.where(np.isnan(starts[1:]), ends[:-1], starts[1:])
     known = np.flatnonzero(~np.isnan(edges))
     return np.interp(np.arange(len(edges)), known, edges[known], left=0.0, right=seconds)
-
-
-def _require_phones(tokens: list[str], phones: list[Interval], path: str | Path) -> None:
-    """Raise unless a TextGrid has the phones of a text."""
-    wanted = [token.removeprefix("@").rstrip("012") for token in tokens]
-    there = [label for label, _, _ in phones]
-    for number, (one, other) in enumerate(zip(wanted, there, strict=False), start=1):
-        if one != other:
-            raise InputError(
-                f"{path}: phone {number} is {other!r}, and {one!r} in the text; expected the ARPAbet phones of the "
-                "text, in which a word may be written as its phones, such as {DH IY0}"
-            )
-    if len(wanted) != len(there):
-        raise InputError(f"{path}: {len(there)} phones, and {len(wanted)} in the text; expected the same ones")

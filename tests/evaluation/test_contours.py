@@ -212,9 +212,9 @@ def test_phones_that_differ_are_named():
     one, two = ("AH", 0.0, 0.5), ("T", 0.5, 1.0)
     with pytest.raises(InputError, match="phone 2 is T in the reference and AH in the other"):
         align_phones([one, two], [one, ("AH", 0.5, 1.0)], **options)
-    with pytest.raises(InputError, match="has 2 phones and the other 1"):
+    with pytest.raises(InputError, match="2 phones in the reference and 1 in the other"):
         align_phones([one, two], [one], **options)
-    with pytest.raises(InputError, match="0 and 1 phones"):
+    with pytest.raises(InputError, match="0 phones in the reference and 1 in the other"):
         align_phones([("sil", 0, 1)], [one], **options)
 
 

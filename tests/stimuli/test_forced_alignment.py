@@ -141,9 +141,9 @@ def test_a_contour_of_one_s_own_comes_before_the_recording_s(tts, recording, tmp
 @pytest.mark.parametrize(
     ("phones", "text", "message"),
     [
-        (PHONES, "Go up.", "phone 3 is 'D', and 'AH' in the text; expected the ARPAbet phones"),
-        (PHONES, "Go.", "5 phones, and 2 in the text"),
-        ((("", 0.0, 1.0),), TEXT, "0 phones, and 5 in the text"),
+        (PHONES, "Go up.", "phone 3 is AH in the reference and D in the other; expected .* the ARPAbet phones"),
+        (PHONES, "Go.", "2 phones in the reference and 5 in the other"),
+        ((("", 0.0, 1.0),), TEXT, "5 phones in the reference and 0 in the other"),
         ((*PHONES[:-1], ("", 0.9, 1.5)), TEXT, "ends at 1.50 s and .*tone.wav at 1.00 s"),
     ],
 )
