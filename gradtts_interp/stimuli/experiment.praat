@@ -9,14 +9,14 @@ stimulusCarrierAfter = ""
 stimulusInitialSilenceDuration = {{ gap_seconds }} seconds
 stimulusMedialSilenceDuration = {{ gap_seconds }} seconds
 stimulusFinalSilenceDuration = 0 seconds
-numberOfDifferentStimuli = {{ stimuli | length }}
-{% for stimulus in stimuli %}
-    {{ stimulus | quoted }} ""
+numberOfDifferentStimuli = {{ trials | length }}
+{% for trial in trials %}
+    {{ trial.sounds | map("stem") | join(",") | quoted }} ""
 {% endfor %}
 numberOfReplicationsPerStimulus = {{ repeats }}
 breakAfterEvery = 0
 randomize = <PermuteBalancedNoDoublets>
-startText = {{ start | quoted }}
+startText = {{ (start ~ "\n\nClick to start.") | quoted }}
 runText = {{ question | quoted }}
 pauseText = ""
 endText = {{ end | quoted }}

@@ -10,14 +10,13 @@ import html
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from gradtts_interp.errors import InputError, import_extra
+from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.tables import write_csv
 from gradtts_interp.files import atomic_path, write_text
 from gradtts_interp.stimuli.folder import TABLE
@@ -33,47 +32,6 @@ QUESTIONS = {
 }
 START = "You will hear {count} sounds. Please use headphones."
 END = "That was the last one. Thank you."
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """What a listening experiment asks.
-
-    Attributes:
-        task: One of :data:`TASKS`.
-        stimuli: Name of each sound with its share of B, in order.
-        folder: Where the sounds lie.
-        labels: What A and B are called.
-        repeats: How often each trial comes.
-        question: What is asked.
-    """
-
-    task: str
-    stimuli: tuple[tuple[str, float], ...]
-    folder: Path
-    labels: tuple[str, str]
-    repeats: int
-    question: str
-
-    @property
-    def trials(self) -> list[dict[str, Any]]:
-        """Each trial once: its sounds in order, the stimulus it is about, its step and share of B."""
-        first, last = self.stimuli[0][0], self.stimuli[-1][0]
-        found: list[dict[str, Any]] = []
-        for step, (name, share) in enumerate(self.stimuli):
-            trial = {"stimulus": name, "step": step, "share": share}
-            if self.task != "axb":
-                found.append({**trial, "sounds": [name], "order": ""})
-            else:
-                found.append({**trial, "sounds": [first, name, last], "order": "AXB"})
-                found.append({**trial, "sounds": [last, name, first], "order": "BXA"})
-        return found
-
-    @property
-    def scale(self) -> list[str]:
-        """Points of a rating, with the labels at its ends."""
-        points = [str(i) for i in range(1, RATING_POINTS + 1)]
-        return [f"{points[0]} ({self.labels[0]})", *points[1:-1], f"{points[-1]} ({self.labels[1]})"]
 
 
 def write_experiment(
@@ -111,10 +69,47 @@ def write_experiment(
     if not 1 <= repeats <= MOST_REPEATS:
         raise InputError(f"{repeats} repeats; expected 1 to {MOST_REPEATS}")
     folder = Path(stimuli)
-    experiment = Experiment(
-        task, read_stimuli(folder), folder, (labels[0], labels[1]), repeats, question or QUESTIONS[task]
-    )
-    return EXPERIMENTS[kind](experiment, folder / kind)
+    names = read_stimuli(folder)
+    trials, answers = _trials(task, names), _answers(task, labels)
+    asked = {
+        "task": task,
+        "labels": list(labels),
+        "question": question or QUESTIONS[task],
+        "answers": answers,
+        "start": START.format(count=len(trials) * repeats),
+        "end": END,
+        "repeats": repeats,
+        "gap_seconds": GAP_SECONDS,
+        "trials": trials,
+    }
+    sounds, first, write = EXPERIMENTS[kind]
+    for name, _ in names:
+        with atomic_path(folder / kind / sounds / name) as temporary:
+            shutil.copyfile(folder / name, temporary)
+    path = folder / kind / first.format(task=task)
+    write(asked, path)
+    return path
+
+
+def _trials(task: str, stimuli: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
+    """Each trial once: its sounds in order, the stimulus it is about, its step and share of B."""
+    first, last = stimuli[0][0], stimuli[-1][0]
+    found: list[dict[str, Any]] = []
+    for step, (name, share) in enumerate(stimuli):
+        orders = {"AXB": [first, name, last], "BXA": [last, name, first]} if task == "axb" else {"": [name]}
+        about = {"stimulus": name, "step": step, "share": share}
+        found += [{**about, "sounds": sounds, "order": order} for order, sounds in orders.items()]
+    return found
+
+
+def _answers(task: str, labels: Sequence[str]) -> list[tuple[str, str]]:
+    """What can be answered: what is shown of it, and what is saved."""
+    if task == "axb":
+        return [("first", "first"), ("last", "last")]
+    if task == "identification":
+        return list(zip(labels, ("A", "B"), strict=True))
+    ends = {1: f" ({labels[0]})", RATING_POINTS: f" ({labels[1]})"}
+    return [(f"{i}{ends.get(i, '')}", str(i)) for i in range(1, RATING_POINTS + 1)]
 
 
 def read_stimuli(folder: str | Path) -> tuple[tuple[str, float], ...]:
@@ -148,122 +143,49 @@ def read_stimuli(folder: str | Path) -> tuple[tuple[str, float], ...]:
     return tuple(found)
 
 
-def _copy_sounds(experiment: Experiment, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, _ in experiment.stimuli:
-        with atomic_path(folder / name) as temporary:
-            shutil.copyfile(experiment.folder / name, temporary)
-
-
-def _jspsych(experiment: Experiment, folder: Path) -> Path:
-    """A page with all it needs; it opens from a disk as from a server."""
-    _copy_sounds(experiment, folder / "sounds")
+def _write_page(asked: dict[str, Any], path: Path) -> None:
+    """A page of jsPsych with all it needs; it opens from a disk as from a server."""
     for entry in (resources.files("gradtts_interp.stimuli") / "jspsych").iterdir():
         own = entry.name in ("index.html", "run.js")
-        write_text(folder / ("" if own else "jspsych") / entry.name, entry.read_text(encoding="utf-8"))
-    trials = [{**t, "sounds": [f"sounds/{name}" for name in t["sounds"]]} for t in experiment.trials]
+        write_text(path.parent / ("" if own else "jspsych") / entry.name, entry.read_text(encoding="utf-8"))
     described = {
-        "task": experiment.task,
-        "labels": [html.escape(label) for label in experiment.labels],
-        "question": html.escape(experiment.question),
-        "start": f"<p>{START.format(count=len(trials) * experiment.repeats)}</p>",
-        "end": END,
-        "scale": [html.escape(point) for point in experiment.scale],
-        "repeats": experiment.repeats,
-        "gap_ms": round(GAP_SECONDS * 1000),
-        "trials": trials,
+        **asked,
+        "labels": [html.escape(label) for label in asked["labels"]],
+        "question": html.escape(asked["question"]),
+        "start": f"<p>{asked['start']}</p>",
+        "scale": [html.escape(shown) for shown, _ in asked["answers"]],
+        "trials": [{**t, "sounds": [f"sounds/{name}" for name in t["sounds"]]} for t in asked["trials"]],
     }
-    write_text(folder / "experiment.js", f"const EXPERIMENT = {json.dumps(described, indent=1)};\n")
-    return folder / "index.html"
+    write_text(path.with_name("experiment.js"), f"const EXPERIMENT = {json.dumps(described, indent=1)};\n")
 
 
-def _psychopy(experiment: Experiment, folder: Path) -> Path:
-    """Conditions of a loop: each column is a variable of the Builder."""
-    _copy_sounds(experiment, folder / "sounds")
+def _write_conditions(asked: dict[str, Any], path: Path) -> None:
+    """Conditions of a loop of PsychoPy: each column is a variable of the Builder."""
     rows = []
-    for trial in experiment.trials:
+    said = dict(zip(("question", "label_a", "label_b"), (asked["question"], *asked["labels"]), strict=True))
+    for trial in asked["trials"]:
         sounds = [f"sounds/{name}" for name in trial["sounds"]] + [""] * (3 - len(trial["sounds"]))
         row = dict(zip(("sound_1", "sound_2", "sound_3"), sounds, strict=True))
-        row |= {name: trial[name] for name in ("stimulus", "step", "share", "order")}
-        labels = dict(zip(("label_a", "label_b"), experiment.labels, strict=True))
-        rows.append({**row, "question": experiment.question, **labels})
-    path = folder / "conditions.csv"
+        rows.append({**row, **{name: trial[name] for name in ("stimulus", "step", "share", "order")}, **said})
     write_csv(path, rows)
-    return path
 
 
-def _praat(experiment: Experiment, folder: Path) -> Path:
-    """An ExperimentMFC 7, which Praat opens and runs; three sounds of a trial are played one after another."""
-    _copy_sounds(experiment, folder / "sounds")
-    if experiment.task == "rating":
-        answers = [(point, str(i)) for i, point in enumerate(experiment.scale, 1)]
-    elif experiment.task == "axb":
-        answers = [("first", "first"), ("last", "last")]
-    else:
-        answers = list(zip(experiment.labels, ("A", "B"), strict=True))
-    stimuli = [",".join(Path(name).stem for name in trial["sounds"]) for trial in experiment.trials]
+def _write_template(asked: dict[str, Any], path: Path) -> None:
+    """An ExperimentMFC 7, which Praat opens and runs, or a configuration of webMUSHRA: what the suffix says."""
     world = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
-    world.filters["quoted"] = lambda text: '"' + text.replace('"', '""') + '"'
-    page = world.from_string(Path(__file__).with_name("experiment.praat").read_text(encoding="utf-8")).render(
-        stimuli=stimuli,
-        answers=answers,
-        gap_seconds=GAP_SECONDS,
-        repeats=experiment.repeats,
-        start=f"{START.format(count=len(stimuli) * experiment.repeats)}\n\nClick to start.",
-        question=experiment.question,
-        end=END,
-    )
-    path = folder / f"{experiment.task}.praat"
-    write_text(path, page)
-    return path
-
-
-def _webmushra(experiment: Experiment, folder: Path) -> Path:
-    """A configuration for webMUSHRA's folder ``configs``, with the sounds below it."""
-    yaml = import_extra("yaml", "webMUSHRA's configuration needs PyYAML", "stimuli")
-    _copy_sounds(experiment, folder / "configs" / "resources" / "sounds")
-    name = f"continuum_{experiment.task}"
-    trials = experiment.trials * experiment.repeats
-    pages = ["random", *(_webmushra_page(experiment, trial, i) for i, trial in enumerate(trials))]
-    settings = {
-        "testname": experiment.question,
-        "testId": name,
-        "bufferSize": 2048,
-        "stopOnErrors": True,
-        "showButtonPreviousPage": False,
-        "remoteService": "service/write.php",
-        "pages": [
-            {"type": "generic", "id": "start", "name": "Start", "content": START.format(count=len(trials))},
-            pages,
-            {"type": "finish", "name": "Finished", "content": END, "showResults": False, "writeResults": True},
-        ],
+    world.filters |= {
+        "stem": lambda name: Path(name).stem,
+        "quoted": lambda text: '"' + text.replace('"', '""') + '"',
+        "json": lambda text: json.dumps(text, ensure_ascii=False),  # which is YAML too
     }
-    path = folder / "configs" / f"{name}.yaml"
-    write_text(path, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
-    return path
+    template = Path(__file__).with_name(f"experiment{path.suffix}").read_text(encoding="utf-8")
+    write_text(path, world.from_string(template).render(asked))
 
 
-def _webmushra_page(experiment: Experiment, trial: dict[str, Any], number: int) -> dict[str, Any]:
-    head = "configs/resources/sounds/"
-    sounds = [head + name for name in trial["sounds"]]
-    page: dict[str, Any] = {
-        "id": f"{Path(trial['stimulus']).stem}_{trial['order'] or 'X'}_{number}",
-        "name": experiment.question,
-        "mustRate": True,
-    }
-    if experiment.task == "axb":
-        stimuli = {"first": sounds[0], "last": sounds[2]}
-        return {"type": "paired_comparison", **page, "reference": sounds[1], "stimuli": stimuli}
-    answers = experiment.scale if experiment.task == "rating" else list(experiment.labels)
-    response = [{"value": i, "label": label} for i, label in enumerate(answers, 1)]
-    stimuli = {"X": sounds[0]}
-    return {"type": "likert_single_stimulus", **page, "mustPlayback": "ended", "stimuli": stimuli, "response": response}
-
-
-EXPERIMENTS: dict[str, Callable[[Experiment, Path], Path]] = {
-    "jspsych": _jspsych,
-    "psychopy": _psychopy,
-    "praat": _praat,
-    "webmushra": _webmushra,
+EXPERIMENTS: dict[str, tuple[str, str, Callable[[dict[str, Any], Path], None]]] = {
+    "jspsych": ("sounds", "index.html", _write_page),
+    "psychopy": ("sounds", "conditions.csv", _write_conditions),
+    "praat": ("sounds", "{task}.praat", _write_template),
+    "webmushra": ("configs/resources/sounds", "configs/continuum_{task}.yaml", _write_template),
 }
-"""What an experiment can be written for."""
+"""What an experiment can be written for: where its sounds lie, the file that starts it, and what writes this."""

@@ -3,7 +3,7 @@ const jsPsych = initJsPsych();
 const address = new URLSearchParams(window.location.search);
 const participant = (address.get("participant") || jsPsych.randomization.randomID(8)).replace(/[^\w-]/g, "_");
 const COLUMNS = ["participant", "task", "trial", "stimulus", "step", "share", "order", "response", "rt_ms"];
-const { task, labels, question, start, end, scale, repeats, trials, gap_ms } = EXPERIMENT;
+const { task, labels, question, start, end, scale, repeats, trials, gap_seconds } = EXPERIMENT;
 
 // In identification, half of the participants see the answers in the other order.
 const swapped = task === "identification" && Math.random() < 0.5;
@@ -20,7 +20,7 @@ function listen(sound, choices, prompt) {
     prompt: prompt,
     response_allowed_while_playing: task !== "axb",
     trial_ends_after_audio: choices.length === 0,
-    post_trial_gap: gap_ms,
+    post_trial_gap: 1000 * gap_seconds,
   };
 }
 
