@@ -209,7 +209,6 @@ def monotonicity(weights: NDArray, shares: NDArray) -> float:
     """Spearman correlation of realised shares with the weights of a sweep (n,); NaN where either stands still."""
     from scipy.stats import spearmanr  # here, since the main job uses this module and ranks nothing
 
-    _require_same_length(len(weights), len(shares))
     if not _moves(weights) or not _moves(shares):
         return float("nan")
     return float(spearmanr(weights, shares).statistic)
@@ -221,7 +220,6 @@ def linearity(weights: NDArray, shares: NDArray) -> float:
     NaN where the shares stand still: R² is relative to their own spread, which is zero.
     """
     weights, shares = np.asarray(weights, dtype=np.float64), np.asarray(shares, dtype=np.float64)
-    _require_same_length(len(weights), len(shares))
     if not _moves(shares):
         return float("nan")
     residual = np.square(shares - weights).sum()

@@ -94,10 +94,6 @@ def test_lengths_must_agree():
         realised_envelope_share(np.zeros((2, 3)), np.zeros((2, 3)), np.zeros((2, 4)), np.ones(3, dtype=bool))
     with pytest.raises(InputError, match="frames differ: 2, 3"):
         control_error(RealisedShare(np.zeros(2), np.ones(2, dtype=bool)), np.zeros(3))
-    with pytest.raises(InputError, match="frames differ"):
-        monotonicity(np.zeros(2), np.zeros(3))
-    with pytest.raises(InputError, match="frames differ"):
-        linearity(np.zeros(2), np.zeros(3))
 
 
 RATE = 22050 / 256
@@ -209,19 +205,6 @@ def test_swapped_styles_complement_and_ends_are_ends(found, other):
         for end, share in ((a, 0), (b, 1)):
             realised = measure(a, b, end)
             assert np.allclose(realised.share[realised.measured], share, atol=1e-9)
-
-
-@settings(max_examples=60, deadline=None)
-@given(styles(), st.floats(0.5, 2.0), st.floats(-20, 20))
-def test_another_octave_or_gain_for_all_three_changes_nothing(found, ratio, gain_db):
-    a, b, share = found
-    three = (a, b, between(a, b, share))
-    moved = [Contour(c.f0_hz * np.float32(ratio), c.voiced, c.energy_db + gain_db, RATE) for c in three]
-    for measure in F0_AND_LEVEL:
-        plain, other = measure(*three), measure(*moved)
-        both = plain.measured & other.measured  # an interval at the limit may fall to either side of it
-        assert (plain.measured != other.measured).mean() < 0.1 or len(share) < 20
-        assert np.allclose(plain.share[both], other.share[both], atol=1e-3)
 
 
 @settings(max_examples=40, deadline=None)
