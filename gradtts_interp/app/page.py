@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from gradtts_interp.app.rendering import FormRenderer, Rendered, StoppedError, flags_of
+from gradtts_interp.app.rendering import FormRenderer, StoppedError, flags_of
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
@@ -18,6 +18,7 @@ from gradtts_interp.job import speakers_of
 from gradtts_interp.sampling import SamplingOptions
 
 SPEAKER, RECORDING, NOBODY = "speaker", "recording", "nobody"
+DOWNLOADS = ("wav", "json", "command", "reference", "reference2")
 FORGET_SECONDS = (300, 3600)
 """How often files are looked through, and at what age they are removed while the app runs."""
 
@@ -155,12 +156,12 @@ def _connect(
     def on_speak(request: gr.Request, progress: gr.Progress = gr.Progress(), *values: Any) -> list[Any]:  # noqa: B008
         try:
             flags = read_fields(values)
-            answer = renderer.render(flags, _visitor(request), lambda part, text: progress(part, desc=text))
+            report, files = renderer.render(flags, _visitor(request), lambda part, text: progress(part, desc=text))
         except StoppedError:
             raise gr.Error("Stopped.", title="Stopped", duration=5, print_exception=False) from None
         except InputError as error:
             raise gr.Error(str(error), title="This cannot be spoken", print_exception=False) from None
-        return values_of(answer)
+        return values_of(report, files)
 
     on_speak.__annotations__ |= {"request": gr.Request, "progress": gr.Progress}
 
@@ -226,12 +227,13 @@ def _style_of(values: Any, letter: str) -> dict[str, Any]:
     return {}
 
 
-def values_of(answer: Rendered) -> list[Any]:
+def values_of(report: dict[str, Any], files: dict[str, Path]) -> list[Any]:
     """Values of what is shown, in the order of its fields."""
-    sounds = [None if path is None else str(path) for path in answer.sounds]
-    attention_map = None if answer.attention_map is None else str(answer.attention_map)
-    files = [str(path) for path in answer.downloads]
-    return [*sounds, summary(answer.report), str(answer.picture), attention_map, answer.command, files]
+    wav, a, b, png, attention_map = (
+        str(files[name]) if name in files else None for name in ("wav", "a", "b", "png", "attention_map")
+    )
+    downloads = [str(files[name]) for name in DOWNLOADS if name in files]
+    return [wav, a, b, summary(report), png, attention_map, report["settings"]["command"], downloads]
 
 
 def summary(report: dict[str, Any]) -> str:

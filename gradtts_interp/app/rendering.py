@@ -10,7 +10,7 @@ import shlex
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import torch
 
 from gradtts_interp.audio import read_audio, write_wav
 from gradtts_interp.cli.job_flags import job_of
-from gradtts_interp.cli.rendering import COMPARISON, Take, is_out_of_memory, speak, write_outputs
+from gradtts_interp.cli.rendering import COMPARISON, is_out_of_memory, speak, write_outputs
 from gradtts_interp.cli.synthesize import add_arguments
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import write_text
@@ -28,8 +28,8 @@ from gradtts_interp.job import Job
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.plots.attention import attention_figure
 from gradtts_interp.plots.drawing import save_figure
-from gradtts_interp.speech import Speech
 
+Outputs = tuple[dict[str, Any], dict[str, Path]]
 Progress = Callable[[float, str], None]
 OUT_OF_MEMORY = "out of memory: shorten the text, take fewer mechanisms, or start the app with --device cpu"
 
@@ -95,27 +95,6 @@ def command_of(flags: argparse.Namespace) -> str:
 
 class StoppedError(InputError):
     """The visitor stopped the rendering."""
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """What is shown of one rendering.
-
-    Attributes:
-        picture: Mel, contours of A, B and the blend, share map.
-        attention_map: Attention to B by site; None where none was recorded.
-        sounds: Wavs of the speech, of A alone and of B alone; None where there is none.
-        report: Content of the json.
-        command: Reproduces the wav.
-        downloads: Files to take home.
-    """
-
-    picture: Path
-    attention_map: Path | None
-    sounds: tuple[Path, Path | None, Path | None]
-    report: dict[str, Any]
-    command: str
-    downloads: tuple[Path, ...]
 
 
 class FormRenderer:
@@ -194,7 +173,7 @@ class FormRenderer:
         self.stop(visitor)
         shutil.rmtree(self._folder(visitor), ignore_errors=True)
 
-    def render(self, flags: argparse.Namespace, visitor: str, progress: Progress | None = None) -> Rendered:
+    def render(self, flags: argparse.Namespace, visitor: str, progress: Progress | None = None) -> Outputs:
         """Speak as was filled in; the visitor's earlier files are removed.
 
         Args:
@@ -203,7 +182,9 @@ class FormRenderer:
             progress: Called with a part of 1 and what is being done.
 
         Returns:
-            What is shown.
+            Content of the json, whose settings hold the command that reproduces the wav; and the path of each file, by
+            its kind: ``wav``, ``json``, ``png`` and ``command``; where there are any, ``attention_map`` (attention to B
+            by site), ``a`` and ``b`` (the wavs of A and B alone), ``reference`` and ``reference2``.
 
         Raises:
             InputError: A flag is beyond the limits or cannot be used, or memory does not suffice.
@@ -237,7 +218,7 @@ class FormRenderer:
     def _folder(self, visitor: str) -> Path:
         return self.root / f"visitor-{''.join(c for c in visitor if c.isalnum())}"
 
-    def _render(self, flags: argparse.Namespace, folder: Path, stop: threading.Event, tell: Progress) -> Rendered:
+    def _render(self, flags: argparse.Namespace, folder: Path, stop: threading.Event, tell: Progress) -> Outputs:
         self._require_within_limits(flags)
         named = [name for name in RECORDINGS if getattr(flags, name) is not None]
         kept = {name: str(self.accept_recording(getattr(flags, name), folder, name)) for name in named}
@@ -250,7 +231,17 @@ class FormRenderer:
         job = replace(job, a=a, b=b)
         take = speak(job, [line.text for line in job.lines], on_step=_steps_watched(job, stop, tell))[0]
         tell(1.0, "drawing")
-        return _write(job, take, folder, command, [Path(path) for path in kept.values()])
+        report, files = write_outputs(job, job.lines[0], take)
+        files |= {"command": folder / "command.txt"} | {name: Path(path) for name, path in kept.items()}
+        write_text(files["command"], command + "\n")
+        if take.speech.attention:
+            files["attention_map"] = folder / "attention.png"
+            save_figure(attention_figure(take.speech.attention, take.speech.seconds), files["attention_map"])
+        for name, speech in {"a": take.a, "b": take.b}.items():
+            if speech is not None:
+                files[name] = folder / f"{name}_alone.wav"
+                write_wav(files[name], torch.from_numpy(speech.audio), speech.mel_config.sample_rate_hz)
+        return report, files
 
     def _require_within_limits(self, flags: argparse.Namespace) -> None:
         """Raise unless a visitor may ask for this."""
@@ -289,29 +280,3 @@ def _steps_watched(job: Job, stop: threading.Event, tell: Progress) -> Callable[
 def _raise_if_stopped(stop: threading.Event) -> None:
     if stop.is_set():
         raise StoppedError("stopped")
-
-
-def _write(job: Job, take: Take, folder: Path, command: str, recordings: Sequence[Path]) -> Rendered:
-    line = job.lines[0]
-    report, files = write_outputs(job, line, take)
-    script = folder / "command.txt"
-    write_text(script, command + "\n")
-    attention_map = None
-    if take.speech.attention:
-        attention_map = folder / "attention.png"
-        save_figure(attention_figure(take.speech.attention, take.speech.seconds), attention_map)
-    return Rendered(
-        picture=files["png"],
-        attention_map=attention_map,
-        sounds=(files["wav"], _sound(take.a, folder / "a_alone.wav"), _sound(take.b, folder / "b_alone.wav")),
-        report=report,
-        command=command,
-        downloads=(files["wav"], files["json"], script, *recordings),
-    )
-
-
-def _sound(speech: Speech | None, path: Path) -> Path | None:
-    if speech is None:
-        return None
-    write_wav(path, torch.from_numpy(speech.audio), speech.mel_config.sample_rate_hz)
-    return path

@@ -287,7 +287,7 @@ def write_outputs(job: Job, line: Sentence, take: Take) -> tuple[dict[str, Any],
 def _draw(take: Take, stem: Path) -> dict[str, Path]:
     """Draw what is known of a sentence; the path of each picture by its kind."""
     # Here, since a job without plots need not wait for matplotlib.
-    from gradtts_interp.plots.attention import plot_layers, plot_phonemes, plot_tuning_windows
+    from gradtts_interp.plots.attention import plot_layers, plot_phonemes, plot_tuning
     from gradtts_interp.plots.speech import plot_speech
 
     speech = take.speech
@@ -299,7 +299,7 @@ def _draw(take: Take, stem: Path) -> dict[str, Path]:
             draw(speech.attention_maps, files[f"attention_{kind}"])
     if speech.tuning is not None and speech.tuning.steps:
         files["noise"] = stem.with_name(f"{stem.name}_noise.png")
-        plot_tuning_windows(speech.tuning, files["noise"])
+        plot_tuning(speech.tuning, files["noise"])
     return files
 
 

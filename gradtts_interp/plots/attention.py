@@ -169,15 +169,21 @@ def _finish(figure: Figure, grid: list[list[Axes]], maps: AttentionMaps, title: 
 # -- tuning of the noise ----------------------------------------------------------------------------------------------
 
 
-def plot_tuning(trace: TuningTrace, before: Attention, after: Attention, path: str | Path | None = None) -> Figure:
+def plot_tuning(
+    trace: TuningTrace,
+    path: str | Path | None = None,
+    *,
+    before: Attention | None = None,
+    after: Attention | None = None,
+) -> Figure:
     """Draw the account of one line's noise tuning.
 
     Args:
         trace: The account, :attr:`gradtts_interp.speech.Speech.tuning`.
-        before: Attention by site of the same line without tuning, :attr:`gradtts_interp.speech.Speech.attention`; or
-            of a window, as in :attr:`~gradtts_interp.interpolation.noise.settings.TuningTrace.before`.
-        after: The same with tuning.
         path: Where to write a picture; not written when None.
+        before: Attention by site of the same line without tuning, :attr:`gradtts_interp.speech.Speech.attention`; that
+            of the first look of each window if None.
+        after: The same with tuning; that of the last look of each window if None.
 
     Returns:
         The figure: loss, what is as wished, and move for each step; below, the mass on B at each attention site.
@@ -187,6 +193,8 @@ def plot_tuning(trace: TuningTrace, before: Attention, after: Attention, path: s
     """
     if not trace.steps:
         raise InputError("plot of a noise tuning: no step was made; expected at least one")
+    before = _of_windows(trace.before) if before is None else before
+    after = _of_windows(trace.after) if after is None else after
     if set(before) != set(after):
         raise InputError(f"attention before at {sorted(before)} but after at {sorted(after)}; expected the same sites")
     figure = new_figure(12.0, 5.6 + PANEL_INCHES * len(before))
@@ -204,21 +212,8 @@ def plot_tuning(trace: TuningTrace, before: Attention, after: Attention, path: s
     return figure
 
 
-def plot_tuning_windows(trace: TuningTrace, path: str | Path | None = None) -> Figure:
-    """Draw a tuning with the attention of its own first and last look, window by window.
-
-    Args:
-        trace: The account of one line.
-        path: Where to write a picture; not written when None.
-
-    Returns:
-        As of :func:`plot_tuning`; a row for each attention site of each window.
-    """
-    before, after = (
-        {f"window {w}, {site}": m for w, of in maps.items() for site, m in of.items()}
-        for maps in (trace.before, trace.after)
-    )
-    return plot_tuning(trace, before, after, path)
+def _of_windows(maps: Mapping[int, Attention]) -> Attention:
+    return {f"window {window}, {site}": found for window, of in maps.items() for site, found in of.items()}
 
 
 _CURVES = {

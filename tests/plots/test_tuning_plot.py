@@ -29,7 +29,7 @@ def pair():
 
 def test_curves_and_maps(pair, tmp_path):
     plain, tuned = pair
-    figure = plot_tuning(tuned.tuning, plain.attention, tuned.attention, tmp_path / "tuning.png")
+    figure = plot_tuning(tuned.tuning, tmp_path / "tuning.png", before=plain.attention, after=tuned.attention)
     top, maps = figure.subfigs
     assert [a.get_ylabel() for a in top.axes] == ["loss", "as wished", "move / norm"]
     drawn = [y for line in top.axes[2].lines for y in line.get_ydata()]
@@ -42,12 +42,13 @@ def test_curves_and_maps(pair, tmp_path):
 
 def test_maps_of_a_window(pair):
     trace = pair[1].tuning
-    plot_tuning(trace, trace.before[0], trace.after[0])
+    titles = [a.get_title() for a in plot_tuning(trace).subfigs[1].axes if a.get_title()]
+    assert len(titles) == 2 * sum(map(len, trace.before.values())) and titles[0].startswith("window 0, ")
 
 
 def test_what_cannot_be_drawn(pair):
     plain, tuned = pair
     with pytest.raises(InputError, match="no step was made"):
-        plot_tuning(TuningTrace(()), {}, {})
+        plot_tuning(TuningTrace(()))
     with pytest.raises(InputError, match="expected the same sites"):
-        plot_tuning(tuned.tuning, plain.attention, {})
+        plot_tuning(tuned.tuning, before=plain.attention, after={})
