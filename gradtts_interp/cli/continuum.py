@@ -19,7 +19,6 @@ from gradtts_interp.stimuli.folder import save_continuum
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.formatter_class = argparse.HelpFormatter  # each help text names its default itself
     what = parser.add_argument_group("what to say, and in which styles")
     what.add_argument("--text", required=True, metavar="TEXT", help="a sentence, plain or SSML")
     add_styles(what)

@@ -28,7 +28,6 @@ from gradtts_interp.evaluation.signal import TRACKERS, MeasuringSettings
 from gradtts_interp.evaluation.tables import Table, number, tabulate, write_rows
 from gradtts_interp.files import write_json
 from gradtts_interp.pitch.contour import require_f0_range
-from gradtts_interp.plots.drawing import AUDIO_FORMATS
 
 SPEAKER_ENCODER = "speaker-demo"
 
@@ -44,8 +43,6 @@ def add_output(parser: argparse.ArgumentParser, *, out: str, resumable: bool) ->
     group = parser.add_argument_group("output and machine")
     group.add_argument("--out", default=out, metavar="FOLDER", help="where to write (default: %(default)s)")
     group.add_argument("--json", action="store_true", help="print the summary as JSON instead of tables")
-    sound = "sound in the report: flac, lossless, or ogg, a fifth of the size (default: %(default)s)"
-    group.add_argument("--audio", choices=tuple(AUDIO_FORMATS), default="flac", help=sound)
     group.add_argument("--no-report", action="store_true", help="write no HTML page")
     group.add_argument("--device", default="auto", help="of models: auto, cpu, cuda, cuda:1, mps (default: auto)")
     if resumable:
@@ -245,7 +242,7 @@ def write_findings(
     if not args.no_report:
         measured = {"facts": told, "tables": tables, "failures": failures, "notes": notes}
         shown = {**page, **measured, "examples": shown_in(records)}
-        files["report"] = write_report(out / "report.html", audio_format=args.audio, **shown)
+        files["report"] = write_report(out / "report.html", **shown)
     _print_findings(summary, tables, files, as_json=args.json)
     return 1 if failures else 0
 

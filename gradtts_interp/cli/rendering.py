@@ -16,7 +16,7 @@ from tqdm import tqdm
 from gradtts_interp.audio import write_wav
 from gradtts_interp.cli.flags import copy_report, pitch_report
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.blend import SMALLEST_RANGE_CENTS, RealisedShare, realised_f0_share
+from gradtts_interp.evaluation.blend import FEWEST_FRAMES, SMALLEST_RANGE_CENTS, RealisedShare, realised_f0_share
 from gradtts_interp.files import atomic_path, write_json
 from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
 from gradtts_interp.job import Job, Sentence
@@ -35,8 +35,6 @@ COMPARISON = SamplingOptions()
 
 NOT_COMPARED = "A and B alone were not rendered; leave --no-plots out"
 SINGLE_STYLE = "a single style"
-FEWEST_FRAMES = 5
-"""A realised share of fewer frames would be chance."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_speaking_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of all that speaks: text, styles, blend, sampling, output."""
     parser.usage = USAGE
-    parser.formatter_class = argparse.HelpFormatter  # each help text names its default itself
     add = parser.add_argument_group("what to say").add_argument
     add("-f", "--file", metavar="FILE", help="text file, UTF-8, one sentence per line; # starts a comment")
     add("--text", action="append", metavar="TEXT", help="a sentence, instead of a file; repeatable")

@@ -16,6 +16,8 @@ SMALLEST_RANGE_DB = 1.0
 LONGEST_LAG_MS = 500.0
 SEAM_PERCENTILE = 99.0
 SHARE_LIMITS = (-0.5, 1.5)
+FEWEST_FRAMES = 5
+"""A realised share of fewer frames would be chance."""
 SMALLEST_MOVE = 1e-9
 """Shares of a sweep that differ by less stand still: that is rounding."""
 

@@ -21,9 +21,6 @@ from gradtts_interp.evaluation.speakers import cosine_similarity
 from gradtts_interp.evaluation.spectrum import envelope_distance, mel_cepstral_distortion, speech_frames
 
 SEAM_FRAMES = 3
-FEWEST_FRAMES = 5
-"""A realised share of fewer frames would be chance."""
-
 
 ALIGNMENTS = ("auto", "none", "phones", "dtw")
 SHARES = ("f0", "energy", "envelope")
@@ -43,7 +40,7 @@ def mean_shares(a: Signal, b: Signal, blend: Signal) -> dict[str, float | None]:
     """Mean realised share of B by measure, None where it cannot be measured; and how much of the voicing is left."""
     found: dict[str, float | None] = {"voicing_kept": voicing_kept(a, b, blend)}
     for name, share in realised_shares(a, b, blend).items():
-        found[f"{name}_share"] = share.mean() if share.measured.sum() >= FEWEST_FRAMES else None
+        found[f"{name}_share"] = share.mean() if share.measured.sum() >= of_blend.FEWEST_FRAMES else None
     return found
 
 

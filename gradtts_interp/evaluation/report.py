@@ -76,12 +76,11 @@ def _template() -> jinja2.Template:
     return world.get_template(TEMPLATE.name)
 
 
-def write_report(path: str | Path, *, audio_format: str = "flac", **page: Any) -> Path:
+def write_report(path: str | Path, **page: Any) -> Path:
     """Write the page; the file appears whole or not at all. All text is escaped, pictures and audio are data URIs.
 
     Args:
         path: Where to write, in the folder of the run.
-        audio_format: Of the players; see :func:`~gradtts_interp.plots.drawing.audio_uri`.
         **page: ``title``, and what there is of: ``summary`` (what was found) and ``weak`` (what is weak), in sentences;
             ``facts``, by name: date, command, machine, n; ``tables``; ``pictures`` of the whole run, each a
             :data:`Picture`; ``examples``, as of :func:`shown_in`; ``failures``, items with the reason; ``notes``.
@@ -90,13 +89,12 @@ def write_report(path: str | Path, *, audio_format: str = "flac", **page: Any) -
         The path.
 
     Raises:
-        InputError: Audio that cannot be read or written.
+        InputError: Audio that cannot be read.
     """
     path = Path(path)
 
     def sound(wav: str) -> str:
-        samples = read_audio(path.parent / wav, AUDIO_RATE_HZ).numpy()
-        return drawing.audio_uri(samples, AUDIO_RATE_HZ, audio_format=audio_format)
+        return drawing.audio_uri(read_audio(path.parent / wav, AUDIO_RATE_HZ).numpy(), AUDIO_RATE_HZ)
 
     def image(png: str) -> str:
         return f"data:image/png;base64,{base64.b64encode((path.parent / png).read_bytes()).decode('ascii')}"

@@ -76,20 +76,16 @@ def envelope_distance(a: NDArray, b: NDArray, active: NDArray) -> float:
     return float(np.sqrt(np.square(a - b).mean(0))[active].mean())
 
 
-def mel_cepstrum(
-    audio: NDArray[Any], contour: Contour, config: MelConfig, *, order: int = MCD_ORDER, alpha: float = MCD_ALPHA
-) -> NDArray[np.float64]:
+def mel_cepstrum(audio: NDArray[Any], contour: Contour, config: MelConfig) -> NDArray[np.float64]:
     """Mel-cepstrum per mel frame, from WORLD's envelope.
 
     The log amplitude of CheapTrick's spectrum is ``Σ c_n cos(nω)``; an all-pass bends ω to about mel and the first
-    ``order`` coefficients are kept, as SPTK's ``sp2mc`` does. Gain is all in ``c_0``.
+    :data:`MCD_ORDER` coefficients are kept, as SPTK's ``sp2mc`` does. Gain is all in ``c_0``.
 
     Args:
         audio: Samples (N,).
         contour: Its contour (T,), which CheapTrick needs.
         config: Mel contract, which gives the frame grid.
-        order: Highest coefficient, at least 1.
-        alpha: All-pass constant in [0, 1): 0.45 is near mel at 22.05 kHz.
 
     Returns:
         (order + 1, T), row 0 the level.
@@ -100,7 +96,7 @@ def mel_cepstrum(
     floor = power.max(1, keepdims=True) * 10 ** (-FLOOR_BELOW_PEAK_DB / 10)
     cepstrum = np.fft.irfft(np.log(np.maximum(power, floor)), axis=1)[:, : power.shape[1]]
     cepstrum[:, [0, -1]] /= 2  # of a log power: c_0 is half its mean, and the last bin has no mirror image
-    return warping_matrix(power.shape[1], order, alpha) @ cepstrum.T
+    return warping_matrix(power.shape[1], MCD_ORDER, MCD_ALPHA) @ cepstrum.T
 
 
 @functools.lru_cache(maxsize=8)

@@ -32,7 +32,6 @@ DB_PER_NAT = 20.0 / np.log(10.0)
 DYNAMIC_RANGE_DB = 75.0
 FREQUENCY_TICKS_HZ = (100, 400, 800, 1500, 3000, 6000)
 F0_TICKS_HZ = (50, 60, 70, 80, 90, 100, 120, 140, 160, 180, 200, 240, 280, 320, 360, 400, 450, 500, 600)
-AUDIO_FORMATS = {"flac": ("FLAC", "PCM_16", "audio/flac"), "ogg": ("OGG", "VORBIS", "audio/ogg")}
 PIXELS_PER_INCH = 100
 SMALL, NORMAL, LARGE = 9, 10, 12
 
@@ -61,29 +60,25 @@ def _write(figure: Figure, where: Path | io.BytesIO, **options: Any) -> None:
         figure.savefig(where, dpi=figure.dpi, **options)
 
 
-def audio_uri(audio: NDArray[Any], sample_rate_hz: int, *, audio_format: str = "flac") -> str:
-    """Samples as a data URI that browsers play.
+def audio_uri(audio: NDArray[Any], sample_rate_hz: int) -> str:
+    """Samples as FLAC in a data URI, which browsers play.
 
     Args:
         audio: Samples (N,); beyond [-1, 1] they are clipped.
         sample_rate_hz: Their rate.
-        audio_format: ``"flac"`` (lossless) or ``"ogg"`` (a fifth of the size).
 
     Returns:
         The data URI.
 
     Raises:
-        InputError: There are no samples, some are not finite, or the format is unknown.
+        InputError: There are no samples, or some are not finite.
     """
-    if audio_format not in AUDIO_FORMATS:
-        raise InputError(f"audio format {audio_format!r}; expected one of {', '.join(AUDIO_FORMATS)}")
     samples = np.asarray(audio, dtype=np.float32)
     if samples.ndim != 1 or not samples.size or not np.isfinite(samples).all():
         raise InputError(f"audio of shape {samples.shape} for a report; expected finite samples (N,)")
-    container, subtype, mime = AUDIO_FORMATS[audio_format]
     stream = io.BytesIO()
-    soundfile.write(stream, samples.clip(-1, 1), sample_rate_hz, format=container, subtype=subtype)
-    return _uri(mime, stream.getvalue())
+    soundfile.write(stream, samples.clip(-1, 1), sample_rate_hz, format="FLAC", subtype="PCM_16")
+    return _uri("audio/flac", stream.getvalue())
 
 
 def _uri(mime: str, content: bytes) -> str:

@@ -26,6 +26,7 @@ SECONDS_IN_WIDTH = 7.0
 WIDEST_INCHES = 60.0
 MARGIN_INCHES = 1.6
 LETTER_INCHES = 0.085
+LONGEST_NAME = 40
 WORD_ROWS = 4
 ROW_POINTS = 13
 
@@ -243,9 +244,9 @@ def _style_names(speech: Speech) -> tuple[str, str]:
     return (*names, "", "")[0], (*names, "", "")[1]
 
 
-def _short(name: str, length: int = 40) -> str:
+def _short(name: str) -> str:
     name = Path(name).name if "/" in name else name
-    return name if len(name) <= length else name[: length - 1] + "…"
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
 
 
 # -- in a notebook: a picture and a player, all inside the page -------------------------------------------------------

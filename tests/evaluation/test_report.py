@@ -121,17 +121,13 @@ def test_players_hold_the_samples(page):
     np.testing.assert_allclose(samples, a.audio.clip(-1, 1), atol=1 / 32768)
 
 
-def test_audio_formats_and_bad_audio():
+def test_loud_audio_is_clipped_and_bad_audio_named():
     tone = np.sin(np.arange(22050) / 20).astype(np.float32) * 2
-    for audio_format in ("flac", "ogg"):
-        content = base64.b64decode(audio_uri(tone, 22050, audio_format=audio_format).split(",", 1)[1])
-        samples, _ = soundfile.read(io.BytesIO(content))
-        assert len(samples) == 22050 and np.abs(samples).max() <= 1.1
+    samples, _ = soundfile.read(io.BytesIO(base64.b64decode(audio_uri(tone, 22050).split(",", 1)[1])))
+    assert len(samples) == 22050 and np.abs(samples).max() <= 1.0
     for bad in (np.zeros(0), np.array([np.nan]), np.zeros((2, 2))):
         with pytest.raises(InputError, match="expected finite samples"):
             audio_uri(bad, 22050)
-    with pytest.raises(InputError, match="expected one of flac, ogg"):
-        audio_uri(tone, 22050, audio_format="wma")
 
 
 def test_a_report_of_nothing_is_a_page_too(tmp_path):
