@@ -262,12 +262,6 @@ def test_a_full_disk_under_soundfile_is_told_too(run, tmp_path, monkeypatch):
     assert files(tmp_path) == []
 
 
-def test_words_a_sentence_lacks_fail_that_sentence_alone(run, tmp_path):
-    status, _, err = run(*TWO, "--words", "3:b", text="A cat.\nTwo dogs ran.\n")
-    assert (status, err) == (1, ["error: line 1: words 3: the sentence has words 1 to 2"])
-    assert files(tmp_path) == ["sample_1.json", "sample_1.wav"]
-
-
 # -- what stops everything ------------------------------------------------------------------------------------------
 
 

@@ -121,28 +121,29 @@ def test_what_is_measured_is_what_there_are_recognisers_for(monkeypatch):
 
 
 def test_recognisers_that_are_not_there_are_named(monkeypatch, tmp_path):
-    monkeypatch.setattr(intelligibility.importlib.util, "find_spec", lambda name: None)
+    def refused(call, *arguments, message):
+        with pytest.raises(InputError, match=message):
+            call(*arguments)
+
+    folder, installed = str(tmp_path), []
+    monkeypatch.setattr(intelligibility.importlib.util, "find_spec", lambda name: name in installed or None)
     require_recognisers(())
-    with pytest.raises(InputError, match=r"whisper: no such folder"):
-        require_recognisers(["pocketsphinx", str(tmp_path / "whisper")])
-    with pytest.raises(InputError, match=r"holds no config.json; expected the folder of a model of transformers"):
-        require_recognisers([str(tmp_path)])
+    refused(require_recognisers, ["pocketsphinx", f"{folder}/whisper"], message="whisper: no such folder")
+    refused(
+        require_recognisers, [folder], message="holds no config.json; expected the folder of a model of transformers"
+    )
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(InputError, match=r"expected one folder at most, beside pocketsphinx"):
-        require_recognisers([str(tmp_path), str(tmp_path.parent)])
-    with pytest.raises(InputError, match=r"needs jiwer: pip install gradtts-interp\[eval\]"):
-        require_recognisers([str(tmp_path)])
-    monkeypatch.setattr(intelligibility.importlib.util, "find_spec", lambda name: name == "jiwer" or None)
-    with pytest.raises(InputError, match=r"needs transformers: pip install gradtts-interp\[voices\]"):
-        require_recognisers([str(tmp_path)])
-    with pytest.raises(InputError, match=r"needs pocketsphinx: pip install gradtts-interp\[eval\]"):
-        require_recognisers(["pocketsphinx"])
+    two = [folder, str(tmp_path.parent)]
+    refused(require_recognisers, two, message="expected one folder at most, beside pocketsphinx")
+    refused(require_recognisers, [folder], message=r"needs jiwer: pip install gradtts-interp\[eval\]")
+    installed.append("jiwer")
+    transformers = r"needs transformers: pip install gradtts-interp\[voices\]"
+    refused(require_recognisers, [folder], message=transformers)
+    refused(require_recognisers, ["pocketsphinx"], message=r"needs pocketsphinx: pip install gradtts-interp\[eval\]")
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(InputError, match=r"needs transformers: pip install gradtts-interp\[voices\]"):
-        TransformersRecogniser(tmp_path)
+    refused(TransformersRecogniser, tmp_path, message=transformers)
     monkeypatch.setitem(sys.modules, "jiwer", None)
-    with pytest.raises(InputError, match=r"need jiwer: pip install gradtts-interp\[eval\]"):
-        word_error_rate(["a"], ["a"])
+    refused(word_error_rate, ["a"], ["a"], message=r"need jiwer: pip install gradtts-interp\[eval\]")
 
 
 # -- real models of transformers, a few thousand random weights each ------------------------------------------------

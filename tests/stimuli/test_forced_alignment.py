@@ -46,15 +46,33 @@ def grid(folder, phones=PHONES, *, tier="phones"):
     return folder / "tone.TextGrid"
 
 
+@pytest.fixture
+def contours(tts, monkeypatch):
+    """What the vocoder is given: F0 and voicing of the lines of each call."""
+    seen, decode = [], tts.vocoder.decode
+
+    def watched(mels, config, *, contours):
+        seen.append([[x.numpy() for x in contour] for contour in contours])
+        return decode(mels, config)
+
+    monkeypatch.setattr(tts.vocoder, "decode", watched)
+    return seen
+
+
+@pytest.fixture
+def copied(tts, recording, tmp_path):
+    """The recording, aligned by its TextGrid."""
+    return align_recording(tts, recording, TEXT, textgrid=grid(tmp_path))
+
+
 def edges_of(style: Style) -> np.ndarray:
     return np.cumsum(style.durations)[:-1] * FRAME_SECONDS
 
 
-def test_durations_of_a_textgrid(tts, recording, tmp_path):
-    style = align_recording(tts, recording, TEXT, textgrid=grid(tmp_path))
-    assert style.tokens == (" ", "@G", "@OW1", "@D", "@AW1", "@N", ".")  # this layout has no token between words
-    np.testing.assert_allclose(edges_of(style), [0.1, 0.2, 0.5, 0.55, 0.8, 0.9], atol=FRAME_SECONDS)
-    assert sum(style.durations) == len(style.contour)
+def test_durations_of_a_textgrid(copied):
+    assert copied.tokens == (" ", "@G", "@OW1", "@D", "@AW1", "@N", ".")  # this layout has no token between words
+    np.testing.assert_allclose(edges_of(copied), [0.1, 0.2, 0.5, 0.55, 0.8, 0.9], atol=FRAME_SECONDS)
+    assert sum(copied.durations) == len(copied.contour)
 
 
 def test_silences_of_a_textgrid_are_between_words(recording, tmp_path):
@@ -84,19 +102,12 @@ def test_what_the_demo_says_is_found_where_it_says_it():
     assert np.median(errors) <= 1 and errors.max() <= 6
 
 
-def test_a_copy_has_the_durations_and_the_pitch_of_the_recording(tts, recording, tmp_path):
-    copied = align_recording(tts, recording, TEXT, textgrid=grid(tmp_path))
-    seen = []
+def test_a_copy_has_the_durations_and_the_pitch_of_the_recording(tts, recording, copied, contours):
     speak = {"num_inference_steps": 0, "seed": 0}
-    decode = tts.vocoder.decode
-    try:
-        tts.vocoder.decode = lambda mels, config, *, contours: seen.append(contours) or decode(mels, config)
-        whole = tts(TEXT, tts.style(speaker=0), prosody=copied, **speak)
-        half = tts([TEXT, TEXT], tts.style(speaker=0), prosody=[copied, None], prosody_weight=0.5, **speak)
-    finally:
-        del tts.vocoder.decode
+    whole = tts(TEXT, tts.style(speaker=0), prosody=copied, **speak)
+    f0_hz, voiced = contours[0][0]
+    half = tts([TEXT, TEXT], tts.style(speaker=0), prosody=[copied, None], prosody_weight=0.5, **speak)
     assert tuple(whole.durations) == copied.durations and whole.settings["prosody"] == [str(recording)]
-    f0_hz, voiced = (x.numpy() for x in seen[0][0])
     assert voiced.astype(bool).tolist() == copied.contour.voiced.tolist()
     np.testing.assert_allclose(f0_hz[voiced > 0], copied.contour.f0_hz[copied.contour.voiced], rtol=1e-3)
     own = half[1].durations
@@ -111,8 +122,7 @@ def test_a_copy_has_the_durations_and_the_pitch_of_the_recording(tts, recording,
     )
 
 
-def test_energy_is_that_of_the_recording_s_tokens(tts, recording, tmp_path):
-    copied = align_recording(tts, recording, TEXT, textgrid=grid(tmp_path))
+def test_energy_is_that_of_the_recording_s_tokens(tts, copied):
     speak = {"num_inference_steps": 0, "seed": 0}
     plain = tts(TEXT, tts.style(speaker=0), prosody=copied, **speak)
     energy_db = copied.contour.energy_db.copy()
@@ -123,17 +133,10 @@ def test_energy_is_that_of_the_recording_s_tokens(tts, recording, tmp_path):
     assert moved[first + 2] > 10 * max(moved[-1], 1e-6)
 
 
-def test_a_contour_of_one_s_own_comes_before_the_recording_s(tts, recording, tmp_path):
-    copied = align_recording(tts, recording, TEXT, textgrid=grid(tmp_path))
-    seen = []
-    decode = tts.vocoder.decode
-    try:
-        tts.vocoder.decode = lambda mels, config, *, contours: seen.append(contours) or decode(mels, config)
-        curve = PitchCurve(np.array([0.0, 1.0]), np.array([200.0, 200.0]))
-        speech = tts(TEXT, tts.style(speaker=0), prosody=copied, pitch=curve, num_inference_steps=0)
-    finally:
-        del tts.vocoder.decode
-    f0_hz, voiced = (x.numpy() for x in seen[0][0])
+def test_a_contour_of_one_s_own_comes_before_the_recording_s(tts, copied, contours):
+    curve = PitchCurve(np.array([0.0, 1.0]), np.array([200.0, 200.0]))
+    speech = tts(TEXT, tts.style(speaker=0), prosody=copied, pitch=curve, num_inference_steps=0)
+    f0_hz, voiced = contours[0][0]
     np.testing.assert_allclose(f0_hz[voiced > 0], 200.0, rtol=1e-3)
     assert tuple(speech.durations) == copied.durations and voiced.sum() == copied.contour.voiced.sum()
 
@@ -152,26 +155,35 @@ def test_textgrids_of_something_else(tts, recording, tmp_path, phones, text, mes
         align_recording(tts, recording, text, textgrid=grid(tmp_path, phones))
 
 
-def test_errors(tts, recording, tmp_path):
-    path = grid(tmp_path, tier="mots")
-    with pytest.raises(InputError, match="without a tier 'phones'; its interval tiers: 'mots'"):
-        align_recording(tts, recording, TEXT, textgrid=path, tier="phones")
+def test_recordings_that_cannot_be_aligned(tts, recording, tmp_path):
     long = " ".join(["A long old story goes on and on."] * 5)
-    with pytest.raises(InputError, match=r"tone.wav: 86 frames for a text of \d+ tokens"):
-        align_recording(tts, recording, long)
-    with pytest.raises(InputError, match="lasts 0.20 s; expected at least 0.5 s"):
-        align_recording(tts, harmonic_tone(140.0, 0.2), TEXT, sample_rate_hz=RATE_HZ)
-    with pytest.raises(InputError, match="reads no recordings; expected one with a style encoder"):
-        align_recording(tiny_pipeline(replace(TINY_FRAME, add_blank=True)), recording, TEXT)
-    copied = align_recording(tts, recording, TEXT)
-    with pytest.raises(InputError, match="phoneme times in 'Go up.' are not known; expected what stimuli"):
-        tts("Go up.", tts.style(speaker=0), prosody=copied, num_inference_steps=0)
-    with pytest.raises(InputError, match="prosody of 1 recordings was given for 2 lines"):
-        tts([TEXT, TEXT], tts.style(speaker=0), prosody=[copied], num_inference_steps=0)
-    with pytest.raises(InputError, match="prosody_weight 1.5: expected a number from 0 to 1"):
-        tts(TEXT, tts.style(speaker=0), prosody=copied, prosody_weight=1.5, num_inference_steps=0)
-    with pytest.raises(InputError, match="durations and prosody both give durations"):
-        tts(TEXT, tts.style(speaker=0), prosody=copied, durations=[[9] * 7], num_inference_steps=0)
+    blanks = tiny_pipeline(replace(TINY_FRAME, add_blank=True))
+    for arguments, options, message in (
+        (
+            (tts, recording, TEXT),
+            {"textgrid": grid(tmp_path, tier="mots"), "tier": "phones"},
+            "its interval tiers: 'mots'",
+        ),
+        ((tts, recording, long), {}, r"tone.wav: 86 frames for a text of \d+ tokens"),
+        ((tts, harmonic_tone(140.0, 0.2), TEXT), {"sample_rate_hz": RATE_HZ}, "lasts 0.20 s; expected at least 0.5 s"),
+        ((blanks, recording, TEXT), {}, "reads no recordings; expected one with a style encoder"),
+    ):
+        with pytest.raises(InputError, match=message):
+            align_recording(*arguments, **options)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("Go up.", {}, "phoneme times in 'Go up.' are not known; expected what stimuli"),
+        ([TEXT, TEXT], {}, "prosody of 1 recordings was given for 2 lines"),
+        (TEXT, {"prosody_weight": 1.5}, "prosody_weight 1.5: expected a number from 0 to 1"),
+        (TEXT, {"durations": [[9] * 7]}, "durations and prosody both give durations"),
+    ],
+)
+def test_copies_that_cannot_be(tts, copied, text, options, message):
+    with pytest.raises(InputError, match=message):
+        tts(text, tts.style(speaker=0), prosody=[copied], num_inference_steps=0, **options)
 
 
 def test_the_table_of_the_benchmark_weighs_frames():
