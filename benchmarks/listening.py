@@ -85,7 +85,7 @@ class Cases:
         """What the judges say of one piece of speech (N,)."""
         rate = self.pipeline.model.settings.mel.sample_rate_hz
         words, count = self.listener.transcribe(audio, rate), len(plain_words(text).split())
-        errors = round(word_error_rate([text], [words]) * count)
+        errors = round(word_error_rate(text, words) * count)
         opinion = self.opinion.score(audio, rate)
         return {"kind": kind, "text": text, "heard": words, "opinion": opinion, "words": count, "errors": errors}
 

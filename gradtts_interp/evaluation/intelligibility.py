@@ -77,20 +77,20 @@ def plain_phones(tokens: Sequence[str]) -> tuple[str, ...]:
     return tuple(phone for phone in found if phone.isalpha())
 
 
-def phone_error_rate(references: Sequence[Sequence[str]], hypotheses: Sequence[Sequence[str]]) -> float:
-    """Edit distance over reference length, over all utterances together.
+def phone_error_rate(reference: Sequence[str], hypothesis: Sequence[str]) -> float:
+    """Edit distance over reference length.
 
     Args:
-        references: Phones that should be heard.
-        hypotheses: Phones that were recognised.
+        reference: Phones that should be heard.
+        hypothesis: Phones that were recognised.
 
     Returns:
         Rate >= 0; 0 is perfect.
 
     Raises:
-        InputError: Nothing to compare, or lists of different length.
+        InputError: There is no phone to be heard.
     """
-    return _error_rate("wer", [" ".join(r) for r in references], [" ".join(h) for h in hypotheses])
+    return _error_rate("wer", " ".join(reference), " ".join(hypothesis))
 
 
 def plain_words(text: str) -> str:
@@ -109,35 +109,32 @@ def plain_words(text: str) -> str:
     return " ".join(re.findall(r"[a-z]+(?:'[a-z]+)*", normalise(small)[0].lower()))
 
 
-def word_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -> float:
-    """Word edits over reference words, over all utterances together, after :func:`plain_words` of both sides.
+def word_error_rate(reference: str, hypothesis: str) -> float:
+    """Word edits over reference words, after :func:`plain_words` of both sides.
 
     Args:
-        references: What should be heard.
-        hypotheses: What was recognised.
+        reference: What should be heard.
+        hypothesis: What was recognised.
 
     Returns:
         Rate >= 0; 0 is perfect, and words too many can bring it above 1.
 
     Raises:
-        InputError: Nothing to compare, lists of different length, or a reference without words.
+        InputError: The reference has no words.
     """
-    return _error_rate("wer", [plain_words(r) for r in references], [plain_words(h) for h in hypotheses])
+    return _error_rate("wer", plain_words(reference), plain_words(hypothesis))
 
 
-def character_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -> float:
+def character_error_rate(reference: str, hypothesis: str) -> float:
     """The same for characters, spaces between words included."""
-    return _error_rate("cer", [plain_words(r) for r in references], [plain_words(h) for h in hypotheses])
+    return _error_rate("cer", plain_words(reference), plain_words(hypothesis))
 
 
-def _error_rate(measure: str, references: Sequence[str], hypotheses: Sequence[str]) -> float:
-    """A rate of jiwer's over all utterances together."""
+def _error_rate(measure: str, reference: str, hypothesis: str) -> float:
     jiwer = import_extra("jiwer", "error rates need jiwer", "eval")
-    if not references or len(references) != len(hypotheses):
-        raise InputError(f"{len(references)} references and {len(hypotheses)} hypotheses: expected equal numbers > 0")
-    if not all(references):
-        raise InputError(f"reference {references.index('') + 1} of {len(references)} has no words to be heard")
-    return float(getattr(jiwer, measure)(list(references), list(hypotheses)))
+    if not reference:
+        raise InputError("the text has no words to be heard")
+    return float(getattr(jiwer, measure)(reference, hypothesis))
 
 
 def error_rates(
@@ -162,11 +159,11 @@ def error_rates(
     found = {}
     if frontend is not None:
         wanted = plain_phones(frontend(text).tokens)
-        found["phone_error_rate"] = phone_error_rate([wanted], [recognise_phones(audio, sample_rate_hz)])
+        found["phone_error_rate"] = phone_error_rate(wanted, recognise_phones(audio, sample_rate_hz))
     if words is not None and "{" not in text:
         heard = words.transcribe(audio, sample_rate_hz)
-        found["word_error_rate"] = word_error_rate([text], [heard])
-        found["character_error_rate"] = character_error_rate([text], [heard])
+        found["word_error_rate"] = word_error_rate(text, heard)
+        found["character_error_rate"] = character_error_rate(text, heard)
     return found
 
 

@@ -218,7 +218,7 @@ def test_words_of_a_corpus_are_recognised_where_there_is_a_text(run, wavs, whisp
     assert rates["character_error_rate"]["mean"] == pytest.approx(3 / 8 / 2) and rates["f0_mean_cents"]["n"] == 4
     assert cells(summary)["reference with itself"]["word_error_rate"] == pytest.approx(0.25)
     assert err.count("mute: no text; measured without intelligibility") == 1
-    assert "dots: reference 1 of 1 has no words to be heard; measured without intelligibility" in err
+    assert "dots: the text has no words to be heard; measured without intelligibility" in err
     assert "transformers 5)" in summary["facts"]["recognisers"]
     status, _, err = run("corpus", wavs / "m.jsonl", "-j", 1)
     assert status == 2 and "recognisers" in err and "--restart" in err, "another recogniser is another run"

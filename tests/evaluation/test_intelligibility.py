@@ -31,18 +31,9 @@ def test_phones_without_stress_and_marks():
     assert plain_phones([" ", "@HH", "@AH0", "L", "OW1", ",", "."]) == ("HH", "AH", "L", "OW")
 
 
-def test_error_rate_counts_edits_over_all_utterances():
-    pytest.importorskip("jiwer")
-    assert phone_error_rate([["HH", "AH"]], [["HH", "AH"]]) == 0
-    assert phone_error_rate([["A", "B", "C", "D"]], [["A", "X", "D"]]) == pytest.approx(0.5)
-    assert phone_error_rate([["A"] * 9, ["B"]], [["A"] * 9, ["C"]]) == pytest.approx(0.1)
-    assert phone_error_rate([["A", "B"]], [[]]) == pytest.approx(1)
-
-
-@pytest.mark.parametrize(("references", "hypotheses"), [([], []), ([["A"]], [])])
-def test_nothing_to_compare(references, hypotheses):
-    with pytest.raises(InputError, match="expected equal numbers > 0"):
-        phone_error_rate(references, hypotheses)
+def test_error_rate_counts_edits():
+    assert phone_error_rate(["A", "B", "C", "D"], ["A", "X", "D"]) == pytest.approx(0.5)
+    assert phone_error_rate(["HH", "AH"], ["HH", "AH"]) == 0 and phone_error_rate(["A", "B"], []) == 1
 
 
 def test_a_missing_recogniser_is_named(monkeypatch):
@@ -84,15 +75,14 @@ def test_spelling_is_no_error(written, words):
     assert plain_words(words) == words, "normal words stay as they are"
 
 
-def test_word_and_character_errors_over_all_utterances():
-    assert word_error_rate(["Two cats, 3 dogs."], ["two cats three dogs"]) == 0
-    assert word_error_rate(["two cats three dogs"], ["2 cats -- THREE dogs!"]) == 0
-    assert word_error_rate(["a b c", "d"], ["a x c", "d"]) == pytest.approx(1 / 4)
-    assert word_error_rate(["a"], ["a b c"]) == pytest.approx(2)
-    assert word_error_rate(["a b"], [""]) == 1
-    assert character_error_rate(["cat dog"], ["cat dig"]) == pytest.approx(1 / 7)
-    with pytest.raises(InputError, match="reference 2 of 2 has no words"):
-        word_error_rate(["a", "..."], ["a", "b"])
+def test_word_and_character_errors():
+    assert word_error_rate("Two cats, 3 dogs.", "two cats three dogs") == 0
+    assert word_error_rate("two cats three dogs", "2 cats -- THREE dogs!") == 0
+    assert word_error_rate("a b c d", "a x c d") == pytest.approx(1 / 4)
+    assert word_error_rate("a", "a b c") == pytest.approx(2) and word_error_rate("a b", "") == 1
+    assert character_error_rate("cat dog", "cat dig") == pytest.approx(1 / 7)
+    with pytest.raises(InputError, match="the text has no words to be heard"):
+        word_error_rate("...", "b")
 
 
 class Parrot:
@@ -143,7 +133,7 @@ def test_recognisers_that_are_not_there_are_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "transformers", None)
     refused(TransformersRecogniser, tmp_path, message=transformers)
     monkeypatch.setitem(sys.modules, "jiwer", None)
-    refused(word_error_rate, ["a"], ["a"], message=r"need jiwer: pip install gradtts-interp\[eval\]")
+    refused(word_error_rate, "a", "a", message=r"need jiwer: pip install gradtts-interp\[eval\]")
 
 
 # -- real models of transformers, a few thousand random weights each ------------------------------------------------
