@@ -35,45 +35,41 @@ _SHIFT = re.compile(r"\s*(\d+)(?:-(\d+))?\s*:\s*([+-]?\d*\.?\d+)\s*st\s*")
 # -- numbers, and tables that are printed ------------------------------------------------------------------------------
 
 
-def _number(text: str, kind: type, expected: str, low: float, high: float) -> Any:
-    try:
-        value = kind(text)
-    except ValueError:
-        value = None
-    if value is None or not low <= value <= high:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected {expected}")
-    return value
+def number_type(kind: type, expected: str, low: float, high: float) -> Callable[[str], Any]:
+    """Type of a flag that holds a number.
+
+    Args:
+        kind: ``int`` or ``float``.
+        expected: What is expected, for the message.
+        low: Smallest number.
+        high: Largest number.
+
+    Returns:
+        The type, as argparse takes it.
+    """
+
+    def read(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r}: expected {expected}")
+        return value
+
+    return read
 
 
-def index(text: str) -> int:
-    """A whole number from 0."""
-    return _number(text, int, "a whole number from 0", 0, LARGEST_WHOLE)
-
-
-def count(text: str) -> int:
-    """A whole number of at least 1."""
-    return _number(text, int, "a whole number of at least 1", 1, LARGEST_WHOLE)
+index = number_type(int, "a whole number from 0", 0, LARGEST_WHOLE)
+count = number_type(int, "a whole number of at least 1", 1, LARGEST_WHOLE)
+not_negative = number_type(float, "a number of at least 0", 0.0, 1e300)
+positive = number_type(float, "a number above 0", 1e-9, 1e300)
+share_number = number_type(float, "a number from 0 to 1, or beyond from {} to {}".format(*SHARE_LIMITS), *SHARE_LIMITS)
 
 
 def steps(text: str) -> int:
     """A number of steps; 0 is said on purpose."""
     return 0 if text == "0" else count(text)
-
-
-def not_negative(text: str) -> float:
-    """A number of at least 0."""
-    return _number(text, float, "a number of at least 0", 0.0, 1e300)
-
-
-def positive(text: str) -> float:
-    """A number above 0."""
-    return _number(text, float, "a number above 0", 1e-9, 1e300)
-
-
-def share_number(text: str) -> float:
-    """A share of B."""
-    low, high = SHARE_LIMITS
-    return _number(text, float, f"a number from 0 to 1, or beyond from {low} to {high}", low, high)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
