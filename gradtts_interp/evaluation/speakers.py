@@ -181,12 +181,19 @@ class SpeakerEncoder:
 
     @torch.no_grad()
     def identify(self, audio: NDArray | Tensor, sample_rate_hz: int) -> dict[str, Any]:
-        """Say which voice a recording is most like; arguments and errors as of :meth:`embed`.
+        """Say which voice a recording is most like.
+
+        Args:
+            audio: Samples (N,).
+            sample_rate_hz: Their rate.
 
         Returns:
             ``speaker``, the nearest one of the demo corpus, and ``similarity``, the cosine to each of them by number;
             ``base``, the nearest base voice, and ``female``, the probability that it is a woman's (all are of a woman
             or a man); ``formant_factor``, on all formants of the base voice: above 1 is a shorter vocal tract.
+
+        Raises:
+            InputError: As of :meth:`embed`, or the encoder knows no speakers of the demo corpus.
         """
         embedding = self.net(self._mel(audio, sample_rate_hz)[None])
         if not self.speakers:
