@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,10 @@ class Continuum:
     error: float | None = None
 
 
+def _of_dimension(name: str, share: float) -> shares.Share:
+    return shares.dimensions(None, **{name: share})
+
+
 def _bins_from_above(share: float) -> shares.Share:
     """B above an edge that goes down by equal numbers of mel bins."""
 
@@ -95,23 +100,16 @@ def _bins_from_above(share: float) -> shares.Share:
     return shares.Share(f"bins_from_above({share:g})", draw)
 
 
-CONTINUA: dict[str, Callable[[float], shares.Share]] = {
-    "all": shares.constant,
-    "pitch": lambda share: shares.dimensions(pitch=share),
-    "timbre": lambda share: shares.dimensions(timbre=share),
-    "energy": lambda share: shares.dimensions(energy=share),
-    "rate": lambda share: shares.dimensions(rate=share),
-    "time": lambda share: shares.step(1 - share),
-    "frequency": _bins_from_above,
+SPOKEN = ("pitch", "timbre", "energy")
+CONTINUA: dict[str, tuple[tuple[str, ...], Callable[[float], shares.Share]]] = {
+    "all": (SPOKEN, shares.constant),
+    **{name: ((name,), partial(_of_dimension, name)) for name in (*SPOKEN, "rate")},
+    "time": (SPOKEN, lambda share: shares.step(1 - share)),
+    "frequency": (("timbre",), _bins_from_above),
 }
-"""What a continuum moves, as the share that a step asks for; all but ``rate`` keep the durations."""
+"""What a continuum moves: the dimensions of which a step asks for a share of B, the others stay A's; and that share.
 
-
-ASKED = {
-    "all": ("pitch", "timbre", "energy"), "pitch": ("pitch",), "timbre": ("timbre",), "energy": ("energy",),
-    "rate": ("rate",), "time": ("pitch", "timbre", "energy"), "frequency": ("timbre",),
-}  # fmt: skip
-"""Which shares each of them asks for; the others stay A's."""
+All but ``rate`` keep the durations."""
 
 
 def make_continuum(
@@ -220,7 +218,7 @@ class _Renderer:
         if self.of == "energy":
             return self._with_energy(share)
         durations = None if self.of == "rate" else [self.speeches[0].durations.tolist()]
-        return self._say(*self.styles, share=CONTINUA[self.of](share), durations=durations)
+        return self._say(*self.styles, share=CONTINUA[self.of][1](share), durations=durations)
 
     def _with_energy(self, share: float) -> Speech:
         """A, with the level of each frame moved by a part of the way to B's.

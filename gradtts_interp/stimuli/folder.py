@@ -31,7 +31,7 @@ from gradtts_interp.plots.drawing import (
     save_figure,
     scale_f0,
 )
-from gradtts_interp.stimuli.continuum import ASKED, Continuum, Stimulus
+from gradtts_interp.stimuli.continuum import CONTINUA, SPOKEN, Continuum, Stimulus
 from gradtts_interp.units import db_to_amplitude_ratio
 
 TABLE, PICTURE, SETTINGS = "stimuli.csv", "continuum.png", "continuum.json"
@@ -108,8 +108,8 @@ def _row(continuum: Continuum, i: int, step: Stimulus, sound: NDArray[np.float32
         "of": continuum.of,
         "share": round(step.share, 6),
         **{
-            f"asked_{dimension}": round(step.share, 6) if dimension in ASKED[continuum.of] else 0
-            for dimension in ("pitch", "timbre", "energy", "rate")
+            f"asked_{dimension}": round(step.share, 6) if dimension in CONTINUA[continuum.of][0] else 0
+            for dimension in (*SPOKEN, "rate")
         },
         **{f"realised_{k}": None if v is None else round(v, 4) for k, v in step.realised.items()},
         "f0_median_hz": pitch["median_hz"],
