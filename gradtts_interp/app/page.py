@@ -201,12 +201,11 @@ def read_fields(values: Any) -> argparse.Namespace:
         flags |= {"timesteps": int(steps), "solver": solver, "seed": int(seed or 0), "text": [" ".join(text.split())]}
         if rest[4] != NOBODY:
             mode, bands = WAYS.get(mode, mode), "".join(bands.split()) or None
+            pitch_from = pitch_from.lower() if bands is None else None  # bands in Hz have no pitch to follow
             own: dict[str, dict[str, Any]] = {
                 "time": {"curve": "".join(curve.split())},
                 "mix": {"weight": float(weight)},
-                "frequency": {"pitch_from": pitch_from.lower()}
-                if bands is None
-                else {},  # bands have no pitch to follow
+                "frequency": {"pitch_from": pitch_from},
             }
             flags |= {"mode": mode, "bands": bands, "share": dimensions.split() or None, **own.get(mode, {})}
             flags["mechanism"] = list(mechanisms) or None

@@ -32,8 +32,6 @@ from gradtts_interp.plots.drawing import save_figure
 Outputs = tuple[dict[str, Any], dict[str, Path]]
 Progress = Callable[[float, str], None]
 OUT_OF_MEMORY = "out of memory: shorten the text, take fewer mechanisms, or start the app with --device cpu"
-
-
 SPEAKERS, RECORDINGS = ("speaker", "speaker2"), ("reference", "reference2")
 
 
