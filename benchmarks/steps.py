@@ -78,7 +78,7 @@ def table(records: Sequence[Record]) -> str:
 def _phone_errors(rows: Sequence[dict[str, Any]], frontend: TextFrontend) -> str:
     """Error rate between the phones of the texts and those of the words that were heard."""
     spoken, heard = ([plain_phones(frontend(row[name]).tokens) for row in rows] for name in ("text", "heard"))
-    wrong = [phone_error_rate([a], [b]) * len(a) for a, b in zip(spoken, heard, strict=True)]
+    wrong = [phone_error_rate(a, b) * len(a) for a, b in zip(spoken, heard, strict=True)]
     return ratio_with_interval(wrong, [len(a) for a in spoken]).text()
 
 

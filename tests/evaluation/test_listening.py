@@ -103,10 +103,11 @@ def test_errors_are_pooled_over_words_not_averaged_over_sentences():
 def test_the_steps_of_the_sampler_are_compared_over_all_kinds_of_speech():
     rows = []
     for count in steps.STEPS:
-        rows.append({"steps": count, "kind": ONE, "words": 10, "errors": count == 100, "opinion": 3.0})
+        said = {"steps": count, "words": 10, "text": "A cat.", "heard": "A hat." if count == 100 else "A cat."}
+        rows.append({**said, "kind": ONE, "errors": count == 100, "opinion": 3.0})
         measures = dict.fromkeys(steps.MEASURES, 0.25) | {"envelope_share": None if count else 0.5}
-        rows.append({"steps": count, "kind": DUAL, "words": 10, "errors": 0, "opinion": 4.0, **measures})
+        rows.append({**said, "kind": DUAL, "errors": 0, "opinion": 4.0, **measures})
     lines = steps.table([Record("steps/0", rows, 1.0)]).splitlines()
     assert len(lines) == 2 + len(steps.STEPS)
     assert lines[2].startswith("| 0 | 2 | 0.000 [0.000, 0.000] | 3.5") and lines[2].endswith("| 0.5 [0.5, 0.5] |")
-    assert lines[-1].startswith("| 100 | 2 | 0.050")
+    assert lines[-1].startswith("| 100 | 2 | 0.050") and "| 0.25 [0.25, 0.25] | 0.25" in lines[-1]  # of 4 phones one
