@@ -175,7 +175,7 @@ def correlation(a: NDArray[Any], b: NDArray[Any]) -> float | None:
     """Pearson r of two series (n,); None with under three values or where one of them does not move."""
     if len(a) < FEWEST_FOR_CORRELATION or min(np.ptp(a), np.ptp(b)) < 1e-9:
         return None
-    return float(np.clip(np.corrcoef(a, b)[0, 1], -1.0, 1.0))
+    return float(np.corrcoef(a, b)[0, 1])
 
 
 def at_frames(contour: Contour, index: NDArray[Any]) -> Contour:

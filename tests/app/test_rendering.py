@@ -96,14 +96,8 @@ def test_files_of_a_visitor_are_replaced_and_go_with_the_visitor(renderer):
         ({"timesteps": 0}, "at least 1"),
         ({"solver": "magic"}, "solver"),
         ({"seed": -1}, "seed"),
-        ({"curve": "0:0,x:1"}, "curve time x: expected"),
-        ({"curve": ""}, "curve"),
         ({"mode": "magic"}, "mode 'magic'"),
         ({"mode": "mix", "weight": float("nan")}, "weight"),
-        ({"mechanism": ["magic"]}, "magic"),
-        ({"mechanism": ["noise"]}, "frame prior .* mechanism 'noise'"),
-        ({"speaker": 99}, "speaker 99"),
-        ({"emotion": "bored"}, "bored"),
     ],
 )
 def test_what_cannot_be_spoken_is_refused_in_words(renderer, change, word):

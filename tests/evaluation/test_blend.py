@@ -168,26 +168,7 @@ def styles(draw):
     return one(), one(), random.uniform(0, 1, frames)
 
 
-def between(a, b, share):
-    """A voiced contour at a share of the way, in log-frequency and decibels."""
-    f0_hz = np.exp((1 - share) * np.log(a.f0_hz) + share * np.log(b.f0_hz))
-    return Contour(f0_hz, np.ones(len(share), dtype=bool), (1 - share) * a.energy_db + share * b.energy_db, RATE)
-
-
 F0_AND_LEVEL = (realised_f0_share, realised_energy_share)
-
-
-@settings(max_examples=60, deadline=None)
-@given(styles())
-def test_what_was_mixed_is_found(found):
-    a, b, share = found
-    blend = between(a, b, share)
-    for measure in F0_AND_LEVEL:
-        realised = measure(a, b, blend)
-        assert np.allclose(realised.share[realised.measured], share[realised.measured], atol=1e-3)
-        assert control_error(realised, share) < 1e-3 or not realised.measured.any()
-        assert np.isnan(realised.share[~realised.measured]).all()
-        assert not (realised.measured & ~(a.voiced & b.voiced)).any()
 
 
 @settings(max_examples=60, deadline=None)

@@ -14,16 +14,6 @@ from gradtts_interp.evaluation.grid_run import cost_of
 from gradtts_interp.evaluation.statistics import diversity, frechet_distance, mean_with_interval, ratio_with_interval
 
 
-@settings(max_examples=15, deadline=None)
-@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=12))
-def test_the_mean_lies_in_its_interval_and_the_interval_among_the_values(values):
-    found = mean_with_interval(values)
-    slack = 1e-9 + 1e-9 * max(map(abs, values))
-    assert found.mean == pytest.approx(np.mean(values)) and found.n == len(values)
-    assert min(values) - slack <= found.low <= found.high <= max(values) + slack
-    assert found.low - slack <= found.mean <= found.high + slack or len(set(values)) > 1
-
-
 def test_it_is_the_interval_of_the_normal_theory_for_many_values():
     values = np.random.default_rng(0).normal(3.0, 2.0, 400)
     found = mean_with_interval(values)
@@ -72,30 +62,16 @@ def test_a_rate_of_nothing_is_refused(counts, totals):
 RANDOM = np.random.default_rng(0)
 
 
-def with_moments(values, mean, deviations):
-    """Values (n, D) made to have exactly a mean and a diagonal covariance."""
-    centred = values - values.mean(0)
-    q, _ = np.linalg.qr(centred)
-    return q * np.sqrt(len(values) - 1) * np.asarray(deviations) + mean
-
-
-def test_gaussians_of_known_moments():
-    a = with_moments(RANDOM.normal(size=(200, 3)), 0.0, [1, 2, 3])
-    b = with_moments(RANDOM.normal(size=(300, 3)), np.array([1.0, 0, 2]), [2, 2, 1])
-    found = frechet_distance(a, b)
-    assert found["means"] == pytest.approx(5)
-    assert found["covariances"] == pytest.approx(1 + 0 + 4)  # squared differences of deviations that share their axes
-    assert (found["n_reference"], found["n_other"], found["dimensions"], found["singular"]) == (200, 300, 3, False)
-    json.dumps(found, allow_nan=False)
-
-
 def test_it_is_the_textbook_formula():
     from scipy.linalg import sqrtm
 
     a, b = RANDOM.normal(size=(80, 6)) @ RANDOM.normal(size=(6, 6)), RANDOM.normal(size=(90, 6)) + 1
     s, t = np.cov(a.T), np.cov(b.T)
     wanted = np.square(a.mean(0) - b.mean(0)).sum() + np.trace(s + t - 2 * np.real(sqrtm(s @ t)))
-    assert frechet_distance(a, b)["distance"] == pytest.approx(wanted)
+    found = frechet_distance(a, b)
+    assert found["distance"] == pytest.approx(wanted) == found["means"] + found["covariances"]
+    assert (found["n_reference"], found["n_other"], found["dimensions"], found["singular"]) == (80, 90, 6, False)
+    json.dumps(found, allow_nan=False)
 
 
 @settings(max_examples=60, deadline=None)

@@ -34,14 +34,6 @@ def test_what_moves_moves_and_the_rest_stays(of, toy):
     assert (len(lengths) == 1) == (of != "rate")
 
 
-def test_the_pitch_of_a_step_lies_on_the_way_in_octaves(toy):
-    tts, a, b = toy
-    found = make_continuum(tts, TEXT, a, b, steps=5, of="pitch")
-    medians = [np.median(s.signal.contour.f0_hz[s.signal.contour.voiced]) for s in found.steps]
-    # The toy's pitch is at the square of the share that it is asked for.
-    np.testing.assert_allclose(medians, 120 * 1.5 ** np.square(np.linspace(0, 1, 5)), rtol=0.01)
-
-
 @pytest.mark.parametrize("measure", ["f0", "envelope", "all"])
 def test_equal_steps_are_equal(measure, toy):
     tts, a, b = toy
