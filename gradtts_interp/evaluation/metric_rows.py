@@ -5,7 +5,7 @@ Nothing is computed here; see :mod:`gradtts_interp.evaluation.blend` and its nei
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -176,17 +176,15 @@ def _along(reference: Signal, other: Signal, alignment: contours.Alignment) -> d
     return found
 
 
-def morph_measures(
-    path: Sequence[Any], a: Any, b: Any, distance: Callable[[Any, Any], float] | None = None
-) -> dict[str, float]:
+def morph_measures(path: Sequence[Signal], a: Signal, b: Signal) -> dict[str, float]:
     """Whether a morph ends where it should, passes through the middle, and goes there directly and in even steps.
+
+    Distances are mel-cepstral; those of SoundMorpher are learnt.
 
     Args:
         path: Signals from A to B, at least 3, on the same frames.
         a: A itself.
         b: B itself.
-        distance: Of two of them, 0 for equal ones; mel-cepstral distortion by default. That of SoundMorpher is a learnt
-            one.
 
     Returns:
         ``correspondence``: mean distance of the ends to A and B, over that of A and B; ``intermediateness``: distance
@@ -199,9 +197,9 @@ def morph_measures(
 
     Source: Niu, Zhang & Martin 2024, "SoundMorpher", for the criteria but ``directness``.
     """
-    distance = distance or cepstral_distance
     if len(path) < 3:
         raise InputError(f"a morph of {len(path)} sounds; expected at least 3")
+    distance = cepstral_distance
     way, ends = distance(a, b), distance(path[0], path[-1])
     if not (way > 0 and ends > 0):
         raise InputError(
