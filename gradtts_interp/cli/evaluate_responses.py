@@ -16,7 +16,7 @@ from gradtts_interp.evaluation.contours import correlation
 from gradtts_interp.evaluation.psychometric import Answers, Psychometric, fit_psychometric, read_answers
 from gradtts_interp.evaluation.statistics import mean_with_interval
 from gradtts_interp.files import write_json
-from gradtts_interp.plots.drawing import BLUE, NORMAL, SMALL, VERMILION, new_figure, save_figure
+from gradtts_interp.plots.drawing import BLUE, VERMILION, label_axes, new_figure, save_figure
 
 EVERYONE = "all"
 
@@ -104,8 +104,6 @@ def _draw(answers: Answers, fit: Psychometric, path: Path) -> None:
         axes.errorbar(row["share"], row["mean"], yerr=reach, fmt="o", color=VERMILION, capsize=2)
     axes.axvspan(fit.pse_low, fit.pse_high, color=BLUE, alpha=0.15, linewidth=0)
     axes.axvline(fit.pse, color=BLUE, linewidth=0.8)
-    axes.set_title(f"Point of subjective equality {fit.pse:.3f}, slope {fit.slope:.2f}", fontsize=NORMAL)
-    axes.set_xlabel("Share of B", fontsize=NORMAL)
-    axes.set_ylabel("Answers of B", fontsize=NORMAL)
-    axes.tick_params(labelsize=SMALL)
+    found = f"Point of subjective equality {fit.pse:.3f}, slope {fit.slope:.2f}"
+    label_axes(axes, found, "Share of B", "Answers of B")
     save_figure(figure, path)

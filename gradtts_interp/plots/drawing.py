@@ -143,6 +143,14 @@ def scale_f0(axes: Axes, f0_hz: NDArray[Any]) -> None:
     axes.grid(True, color="0.88", linewidth=0.8)
 
 
+def label_axes(axes: Axes, title: str, across: str, up: str) -> None:
+    """Say what axes show, and what lies across and upwards."""
+    axes.set_title(title, fontsize=NORMAL)
+    axes.set_xlabel(across, fontsize=NORMAL)
+    axes.set_ylabel(up, fontsize=NORMAL)
+    axes.tick_params(labelsize=SMALL, which="both")
+
+
 def scale_share(axes: Axes, label: str) -> None:
     """Give axes the scale of shares of B."""
     axes.set_ylim(-0.04, 1.04)

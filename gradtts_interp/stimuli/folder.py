@@ -23,10 +23,10 @@ from gradtts_interp.pitch.contour import f0_statistics
 from gradtts_interp.plots.drawing import (
     BLUE,
     GREEN,
-    NORMAL,
     SMALL,
     VERMILION,
     draw_f0,
+    label_axes,
     new_figure,
     save_figure,
     scale_f0,
@@ -193,8 +193,8 @@ def plot_continuum(continuum: Continuum, path: str | Path | None = None) -> Figu
         if voiced.any():
             envelope.plot(step.signal.envelope[:, : len(voiced)][:, voiced].mean(1), color=colour, linewidth=1.2)
     scale_f0(pitch, np.concatenate(sung))
-    _label(pitch, "F0 of each step, A dark to B light", "Time (s)", "F0 (Hz)")
-    _label(envelope, "Mean envelope of voiced frames", "Mel band", "Level (dB)")
+    label_axes(pitch, "F0 of each step, A dark to B light", "Time (s)", "F0 (Hz)")
+    label_axes(envelope, "Mean envelope of voiced frames", "Mel band", "Level (dB)")
     _draw_realised(realised, continuum)
     if path is not None:
         save_figure(figure, path)
@@ -212,13 +212,6 @@ def _draw_realised(axes: Axes, continuum: Continuum) -> None:
     title = "Realised share of B"
     if continuum.equalised is not None:
         title += f"; {continuum.equalised} equal to {continuum.error:.3f}"
-    _label(axes, title, f"Asked share of B ({continuum.of})", "")
+    label_axes(axes, title, f"Asked share of B ({continuum.of})", "")
     if len(axes.lines) > 1:
         axes.legend(fontsize=SMALL)
-
-
-def _label(axes: Axes, title: str, across: str, up: str) -> None:
-    axes.set_title(title, fontsize=NORMAL)
-    axes.set_xlabel(across, fontsize=NORMAL)
-    axes.set_ylabel(up, fontsize=NORMAL)
-    axes.tick_params(labelsize=SMALL, which="both")
