@@ -62,6 +62,16 @@ class TokenizedText:
     out_of_dictionary: tuple[Pronunciation, ...]
     warnings: tuple[str, ...]
 
+    @property
+    def blanks(self) -> bool:
+        """Whether blanks stand between the tokens."""
+        return len(self.ids) > len(self.tokens)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each id; blanks are ``""``."""
+        return ("", *(name for token in self.tokens for name in (token, ""))) if self.blanks else self.tokens
+
 
 _Read = tuple[str, list[str], list[Word], tuple[Pronunciation, ...], tuple[str, ...]]
 """Normalised text, tokens, words, words that no dictionary has, and warnings."""

@@ -166,7 +166,7 @@ def test_errors(tts, recording, tmp_path):
     copied = align_recording(tts, recording, TEXT)
     with pytest.raises(InputError, match="phoneme times in 'Go up.' are not known; expected what stimuli"):
         tts("Go up.", tts.style(speaker=0), prosody=copied, num_inference_steps=0)
-    with pytest.raises(InputError, match="prosody of 1 recordings was given for 2 lines"):
+    with pytest.raises(InputError, match="prosody of 1 lines was given for 2 lines"):
         tts([TEXT, TEXT], tts.style(speaker=0), prosody=[copied], num_inference_steps=0)
     with pytest.raises(InputError, match="prosody_weight 1.5: expected a number from 0 to 1"):
         tts(TEXT, tts.style(speaker=0), prosody=copied, prosody_weight=1.5, num_inference_steps=0)
