@@ -37,15 +37,6 @@ def make_contour(f0_hz, voiced, energy_db=None) -> Contour:
     return Contour(*arrays, CONFIG.frame_rate_hz)
 
 
-@pytest.mark.parametrize("tracker", ["dio", "harvest"])
-@pytest.mark.parametrize("f0_hz", [95.0, 180.0, 320.0])
-def test_constant_pitch_is_found(tracker, f0_hz):
-    contour = extract_contour(harmonic(np.full(RATE, f0_hz)), CONFIG, tracker=tracker)
-    inner = slice(10, -10)
-    assert contour.voiced[inner].all()
-    np.testing.assert_allclose(contour.f0_hz[inner], f0_hz, rtol=0.005)
-
-
 def test_frames_lie_on_the_centres_of_the_mel_grid():
     samples = 2 * RATE
     glide = 100.0 * 2.0 ** (np.arange(samples) / samples)
