@@ -203,7 +203,7 @@ def _normalise_around_phones(text: str) -> tuple[str, tuple[str, ...]]:
     warnings: dict[str, None] = {}
     for part in re.split(r"(\{[^{}]*\})", text):
         if part.startswith("{") and part.endswith("}"):
-            parts.append(_checked_phones(part))
+            parts.append(inline_phones(part))
         elif "{" in part or "}" in part:
             raise InputError(f"unbalanced brace in {_shown(part)}; expected inline phones such as {{HH AH0 L OW1}}")
         else:
@@ -214,7 +214,18 @@ def _normalise_around_phones(text: str) -> tuple[str, tuple[str, ...]]:
     return re.sub(r" (?=[,;:.!?])", "", joined), tuple(warnings)
 
 
-def _checked_phones(part: str) -> str:
+def inline_phones(part: str) -> str:
+    """Inline phones such as ``{HH AH0 L OW1}``, in capitals.
+
+    Args:
+        part: As written, with its braces.
+
+    Returns:
+        The phones in braces, apart by single blanks.
+
+    Raises:
+        InputError: There is none, or one that is not known.
+    """
     phones = part[1:-1].upper().split()
     unknown = [phone for phone in phones if phone not in ARPABET]
     if unknown or not phones:
