@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal, get_args
 
 from gradtts_interp.errors import InputError
@@ -85,17 +84,13 @@ class TextFrontend:
         add_blank: Intersperse the blank id, as official checkpoints expect.
         word_boundaries: Put a space token between words. Without these or without blanks, the default mode gives the
             layout of corpora with known durations: a leading space (silence), and a punctuation mark at the end.
-        additions: File of further pronunciations, ``WORD  PH PH`` a line; they come before the dictionary's.
+
+    Attributes:
+        lexicon: Dictionary that words are looked up in; one
+            :meth:`~gradtts_interp.text.lexicon.Lexicon.with_additions` may take its place.
     """
 
-    def __init__(
-        self,
-        mode: Mode = "default",
-        *,
-        add_blank: bool = True,
-        word_boundaries: bool = True,
-        additions: str | Path | None = None,
-    ):
+    def __init__(self, mode: Mode = "default", *, add_blank: bool = True, word_boundaries: bool = True):
         if mode not in get_args(Mode):
             raise InputError(f"unknown text mode {mode!r}; expected one of {', '.join(get_args(Mode))}")
         if mode == "official" and not word_boundaries:
@@ -103,8 +98,7 @@ class TextFrontend:
         self.mode = mode
         self.add_blank = add_blank
         self.word_boundaries = word_boundaries
-        lexicon = Lexicon.official() if mode == "official" else Lexicon.default()
-        self.lexicon = lexicon if additions is None else lexicon.with_additions(additions)
+        self.lexicon = Lexicon.official() if mode == "official" else Lexicon.default()
 
     def __call__(self, text: str) -> TokenizedText:
         """Tokenize one line.
