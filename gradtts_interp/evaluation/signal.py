@@ -17,12 +17,18 @@ from gradtts_interp.errors import InputError, import_extra
 from gradtts_interp.evaluation.contours import at_frames
 from gradtts_interp.evaluation.speakers import SpeakerEncoder
 from gradtts_interp.evaluation.spectrum import log_envelope, mel_cepstrum
-from gradtts_interp.pitch.contour import Contour, extract_contour, fill_unvoiced, frame_energy_db, require_f0_range
+from gradtts_interp.pitch.contour import (
+    Contour,
+    extract_contour,
+    fill_unvoiced,
+    frame_energy_db,
+    pyin_f0,
+    require_f0_range,
+)
 
 SHORTEST_SECONDS = 0.1
 DEFAULT_METHOD = "dio"
 FLOOR_HZ, CEILING_HZ = 60.0, 500.0
-PYIN_FRAME_SAMPLES = 2048
 PRAAT_STEPS_PER_HOP = 8
 FEWEST_VOICED_FRAMES = 3
 """A whole recording with fewer voiced frames has none: trackers find one or two in plain noise."""
@@ -229,17 +235,7 @@ def track_f0(
 
 
 def _pyin(samples: NDArray[np.float64], config: MelConfig, floor_hz: float, ceiling_hz: float) -> Contour:
-    import librosa
-
-    half = (PYIN_FRAME_SAMPLES - config.hop_samples) // 2  # so that the windows' centres are the mel frames'
-    padded = np.pad(without_rumble(samples, config.sample_rate_hz), (half, half + config.hop_samples))
-    grid: dict[str, Any] = {
-        "sr": config.sample_rate_hz,
-        "frame_length": PYIN_FRAME_SAMPLES,
-        "hop_length": config.hop_samples,
-    }
-    f0_hz, voiced, _ = librosa.pyin(padded, fmin=floor_hz, fmax=ceiling_hz, center=False, **grid)
-    return _contour(samples, config, np.where(voiced, f0_hz, 0.0))
+    return _contour(samples, config, pyin_f0(samples, config, floor_hz=floor_hz, ceiling_hz=ceiling_hz))
 
 
 def _praat(samples: NDArray[np.float64], config: MelConfig, floor_hz: float, ceiling_hz: float) -> Contour:

@@ -109,13 +109,9 @@ def test_prosody_vector_moves_as_the_signal_moves():
     assert high[2] - low[2] == pytest.approx(6.0, abs=0.8)
 
 
-def test_normalised_prosody_of_the_mean_is_zero_for_arrays_and_tensors():
+def test_normalised_prosody_of_the_mean_is_zero():
     vectors = np.stack([PROSODY_MEAN, PROSODY_MEAN + PROSODY_STD])
-    expected = np.array([[0.0] * 4, [1.0] * 4])
-    np.testing.assert_allclose(normalise_prosody(vectors), expected, atol=1e-5)
-    of_tensor = normalise_prosody(torch.from_numpy(vectors))
-    assert isinstance(of_tensor, torch.Tensor) and of_tensor.dtype == torch.float32
-    np.testing.assert_allclose(of_tensor.numpy(), expected, atol=1e-5)
+    np.testing.assert_allclose(normalise_prosody(vectors), [[0.0] * 4, [1.0] * 4], atol=1e-5)
 
 
 @pytest.mark.parametrize(
