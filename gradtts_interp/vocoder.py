@@ -73,11 +73,6 @@ class MelDecoder(nn.Module):
         """Name of what decodes."""
         return type(self).__name__
 
-    @property
-    def device(self) -> torch.device:
-        """Where the vocoder computes."""
-        return next((tensor.device for tensor in [*self.parameters(), *self.buffers()]), torch.device("cpu"))
-
     def forward(self, mel: Tensor, mel_config: MelConfig, contour: PitchContour | None = None) -> Tensor:
         """Decode log-mels of one length.
 
