@@ -122,10 +122,7 @@ def test_read_refuses_bad_files(tmp_path):
     (tmp_path / "binary.wav").write_bytes(bytes(range(256)) * 10)
     with pytest.raises(InputError, match="binary.wav cannot be read as audio"):
         read_audio(tmp_path / "binary.wav")
-    (tmp_path / "zero.wav").write_bytes(b"")
-    with pytest.raises(InputError, match="zero.wav cannot be read as audio"):
-        read_audio(tmp_path / "zero.wav")
-    (tmp_path / "raw.raw").write_bytes(bytes(1000))
+    (tmp_path / "raw.raw").write_bytes(bytes(1000))  # of this suffix soundfile asks for a rate
     with pytest.raises(InputError, match="raw.raw cannot be read as audio"):
         read_audio(tmp_path / "raw.raw")
     soundfile.write(tmp_path / "empty.wav", np.zeros(0), RATE)
