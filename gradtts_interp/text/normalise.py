@@ -114,12 +114,12 @@ def _net_address(match: re.Match[str]) -> str:
     for index, piece in enumerate(pieces):
         if piece.isdigit():
             words.append(numbers.cardinal(piece) if piece.endswith("00") else numbers.spell_digits(piece))
-        elif piece.isalpha() and piece not in TABLES["pieces of addresses"]:
+        elif piece.isalpha():
             last = index == last_dot + 1 and len(piece) <= 3 and piece.lower() not in TABLES["spoken domains"]
             named = len(piece) > 1 and (last or piece.lower() in TABLES["initialisms of addresses"])
             words.append(initialism(piece) if named else piece)
         else:
-            words.append(TABLES["pieces of addresses"].get(piece, piece))
+            words.append(TABLES["signs of addresses"].get(piece, piece))
     return " ".join(words) + after
 
 
