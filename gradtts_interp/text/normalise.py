@@ -1,8 +1,9 @@
 """Written English to words and punctuation, for the default mode of the frontend.
 
-``_RULES`` is an ordered table of patterns and replacements: addresses of the net, dates, times, money, measures,
-abbreviations, numbers. Digits and signs that they leave are read one by one; what has no spoken form is named in a
-warning.
+``_RULES`` is an ordered table of patterns and replacements: dates, times, money, measures, abbreviations, numbers.
+What it leaves (addresses of the net, numbers with letters, signs) goes to ``wetext`` (Apache-2.0), NeMo's grammar of
+English text normalisation as compiled transducers. It is loaded when the first text needs it, and asked for one token
+at a time: a long line would take it 0.3 s, and some tokens are beyond it. What it cannot read is named in a warning.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import html
 import re
 from functools import lru_cache
+from typing import Any
 
 from gradtts_interp.text import abbreviations, dates, numbers, quantities
 from gradtts_interp.text.abbreviations import STATES, STREETS, Rule, ends_sentence
@@ -30,6 +32,8 @@ _UNSPOKEN = re.compile(rf"""[^A-Za-z',;:.!?()\[\]" {JOINER}-]""")
 _TAG = re.compile(r"""</?[a-zA-Z][\w:-]*(?:\s+[\w:-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>]+)|=[^\s>]+)*\s*/?>""")
 _EMPHASIS = re.compile(r"(?<![\w*])(\*{1,3}|_{1,3})(?=[^\s*_])([^*_\n]+?)(?<=[^\s*_])\1(?![\w*])")
 _TOP_DOMAINS = alternatives(TABLES["top domains"])
+
+_LONGEST_TOKEN = 100
 
 
 def normalise(text: str) -> tuple[str, tuple[str, ...]]:
@@ -71,11 +75,15 @@ def _without_markup(text: str) -> tuple[str, list[str]]:
 
 
 def _read_rest(text: str) -> tuple[str, list[str]]:
-    """Read the tokens that hold more than words, and name what has no spoken form."""
+    """Let the library read the tokens that hold more than words; name what it and the table of signs leave."""
     warnings: list[str] = []
 
     def read(match: re.Match[str]) -> str:
-        spoken = re.sub("[0-9]+", lambda m: f" {_serial_number(m[0])} ", match[0])
+        token = match[0]
+        found = read_token(token) if any(char.isascii() and char.isalnum() for char in token) else None
+        if found:
+            return f" {found} "
+        spoken = re.sub("[0-9]+", lambda m: f" {_serial_number(m[0])} ", token)
         spoken = re.sub("[\u0370-\u03ff]", lambda m: f" {greek_name(m[0])} ", spoken)
         spoken = re.sub(f"[{re.escape(''.join(SIGNS))}]", lambda m: f" {SIGNS[m[0]]} ", spoken)
         spoken = re.sub(r"(?<=\w)_(?=\w)", " underscore ", spoken).replace("\u2013", " - ")
@@ -83,6 +91,36 @@ def _read_rest(text: str) -> tuple[str, list[str]]:
         return _UNSPOKEN.sub(" ", spoken)
 
     return re.sub(rf"""\S*[^A-Za-z',;:.!?()\[\]"\s{JOINER}-]\S*""", read, text), warnings
+
+
+@lru_cache(maxsize=1)
+def _library() -> Any:
+    from wetext import Normalizer
+
+    return Normalizer(lang="en", operator="tn", fix_contractions=False)
+
+
+@lru_cache(maxsize=4096)
+def read_token(token: str) -> str | None:
+    """Ask the library how a token is read.
+
+    Args:
+        token: What stands between two blanks.
+
+    Returns:
+        Words, initialisms marked; None where the library fails, leaves a part unread, or has over 100 characters to
+        read.
+    """
+    if len(token) > _LONGEST_TOKEN:
+        return None
+    try:
+        spoken = str(_library().normalize(token))
+    except (AssertionError, RuntimeError, IndexError, KeyError, ValueError):
+        return None  # its parser asserts on tokens that its grammar has no path for, such as 5€
+    if not re.fullmatch(r"[A-Za-z',;:.!?()\[\] -]+", spoken) or re.search(r"[A-Za-z][.:/][A-Za-z]", spoken):
+        return None
+    spoken = re.sub(r"(?<=hundred) and (?=[a-z])", " ", spoken)
+    return re.sub(r"\b[A-Z]{2,5}\b", lambda m: initialism(m[0]), spoken)
 
 
 # -- telephone numbers and other digits -------------------------------------------------------------------------------
@@ -108,6 +146,9 @@ def _net_address(match: re.Match[str]) -> str:
     address = match[0]
     tail = re.search(r"""[.,;:!?)'"\]]*$""", address)
     address, after = address[: tail.start()], address[tail.start() :]  # type: ignore[union-attr]
+    found = None if re.search("[0-9?=&%_~+]", address) else read_token(address)
+    if found:
+        return found + after
     pieces = re.findall(r"[A-Za-z]+|[0-9]+|[^A-Za-z0-9]", address)
     last_dot = max((i for i, piece in enumerate(pieces) if piece == "."), default=-1)
     words = []
@@ -115,9 +156,8 @@ def _net_address(match: re.Match[str]) -> str:
         if piece.isdigit():
             words.append(numbers.cardinal(piece) if piece.endswith("00") else numbers.spell_digits(piece))
         elif piece.isalpha():
-            last = index == last_dot + 1 and len(piece) <= 3 and piece.lower() not in TABLES["spoken domains"]
-            named = len(piece) > 1 and (last or piece.lower() in TABLES["initialisms of addresses"])
-            words.append(initialism(piece) if named else piece)
+            short = index == last_dot + 1 and len(piece) <= 3 and piece.lower() not in TABLES["spoken domains"]
+            words.append(initialism(piece) if short and len(piece) > 1 else piece)
         else:
             words.append(TABLES["signs of addresses"].get(piece, piece))
     return " ".join(words) + after
@@ -290,5 +330,5 @@ _RULES: tuple[Rule, ...] = (
     (r"(?<=[A-Za-z])\.(?=[a-z]{2,})", " dot "),
     (r"(?i)\b(and)/(or)\b", r"\1 \2"),
 )
-"""In this order."""
+"""In this order; what they leave, the library reads."""
 _COMPILED = tuple((re.compile(pattern), replacement) for pattern, replacement in _RULES)

@@ -24,7 +24,7 @@ status = inference.main(sys.argv[1:])
 found["end"] = sorted(sys.modules)
 json.dump({"status": status, **found}, sys.__stderr__)
 """
-LIBRARIES = {"torchaudio", "librosa.core", "numba", "matplotlib", "pyworld", "diffusers", "torch._dynamo"}
+LIBRARIES = {"torchaudio", "librosa.core", "numba", "matplotlib", "wetext", "pyworld", "diffusers", "torch._dynamo"}
 NOT_BEFORE_THE_WAV = LIBRARIES | {"transformers", "accelerate"}
 NEVER = NOT_BEFORE_THE_WAV - {"pyworld"}
 

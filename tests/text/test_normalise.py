@@ -2,6 +2,8 @@
 
 import csv
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from tables import cases
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.text import normalise, numbers
+from gradtts_interp.text.normalise import read_token
 
 TABLE = Path(__file__).parents[2] / "docs" / "concepts" / "reading.csv"
 ROWS = cases("text.tsv")
@@ -74,6 +77,21 @@ def test_nothing_is_dropped_without_a_word():
     assert normalise("one\u200btwo three\u00a0four")[0] == "one two three four"
 
 
+@pytest.mark.parametrize("token", ["12@", "5€", "+44", "x" * 101 + "@y", "\u4f60"])
+def test_the_library_says_when_it_cannot_read(token):
+    assert read_token(token) is None
+    assert normalise(token)[0]
+
+
+def test_libraries_are_loaded_by_the_text_that_needs_them():
+    program = (
+        "import sys, gradtts_interp.text as text; text.normalise('Dr. Smith paid $5 at 5:30 p.m. on May 3.')\n"
+        "assert not {'wetext', 'kaldifst'} & set(sys.modules), 'loaded too early'\n"
+        "text.normalise('www.example.org'); assert 'wetext' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 @pytest.mark.parametrize(
     "line",
     ["On Jan. 15 2020 Dr. Lee paid $3.50 for 12 kg of flour at 5:30 p.m.; see www.example.org/a_b. ", "1-", "a.b", "$",
@@ -81,6 +99,7 @@ def test_nothing_is_dropped_without_a_word():
      "{'a'", "<", "_*", "5 ", "I. ", "1/2 ", "(", "x=1 ", "a@b ", "Mr. ", "½", "10:10 "],
 )  # fmt: skip
 def test_a_line_takes_little_time(line):
+    normalise("www.example.org")  # loads the library
     line = (line * 2000)[:300]
     start = time.process_time()
     normalise(line)
