@@ -40,7 +40,6 @@ _RULER = alternatives(TABLES["rulers"])
 _LABEL = alternatives(TABLES["labels"])
 _ROMAN = r"(?=[IVXLC])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 _AFTER_ONE = r"\W|$|\s+(?:of|is|was|were|and|to|the|in|had|has|by|began|ended|ends|begins)\b"
-_NOTHING = re.compile(r"""["')\] ]*\Z""")
 _NEXT_WORD = re.compile(r"""["')\]]*\s+["'(\[]*([A-Za-z][A-Za-z']*)""")
 
 
@@ -56,9 +55,10 @@ def ends_sentence(match: re.Match[str]) -> bool:
     Returns:
         Whether the stop is to be kept.
     """
-    if _NOTHING.match(match.string, match.end()):
+    rest = match.string[match.end() :]
+    if not rest.strip("\"')] "):
         return True
-    found = _NEXT_WORD.match(match.string, match.end())
+    found = _NEXT_WORD.match(rest)
     if not found or not found[1][0].isupper() or match[0][:-1] in _BEFORE_WORDS:
         return False
     small = next(char for char in match[0] if char.isalpha()).islower()

@@ -15,9 +15,8 @@ LONGEST = 240
 
 _LONGEST_ABBREVIATION = 12
 _MARK = re.compile(r"""[.!?…]+["”’')\]]*\s+(?=["“‘'(\[]*(?P<next>\S+))""")
-_SHORT = re.compile(r"(?<![^\s\"“‘'(\[0-9])(?:[A-Za-z]{1,7}|(?:[A-Za-z]\.)+[A-Za-z])\.$")
+_SHORT = re.compile(r"(?<![^\s\"“‘'(\[0-9])(?:[A-Za-z]{1,5}|(?:[A-Za-z]\.)+[A-Za-z])\.$")
 _ITEM = re.compile(r"\W?(?:[0-9]+|[A-Za-z])\.\s")  # of a list
-_NAME = re.compile(r"[a-z] $")
 _GOES_ON = re.compile(r"[a-z–—.,;:&-]")
 _WORD = re.compile(r"\S*\{[^{}]*\}\S*|\S+")
 
@@ -57,7 +56,7 @@ def _ends(mark: re.Match[str]) -> bool:
     if short.lower() in _NUMBERED and mark["next"][0].isdigit():
         return False
     if short.lower() in _TITLES:
-        after_name = _NAME.search(mark.string, found.start() - 2, found.start())
+        after_name = re.search(r"[a-z] $", mark.string[: found.start()])
         return bool(after_name and short in STREETS and ends_sentence(found))
     is_word = short.lower() not in _OTHERS or short.lower() in ALSO_WORDS
     return (len(short) > 1 and "." not in short and is_word) or ends_sentence(found)
