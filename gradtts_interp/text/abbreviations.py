@@ -33,7 +33,7 @@ STARTERS = frozenset(TABLES["sentence starters"])
 """Capitalised words that begin a sentence rather than a name."""
 ALSO_WORDS = frozenset(TABLES["also words"])
 """Common words too, whose stop may well end a sentence."""
-_BEFORE_WORDS = frozenset("vs approx cf incl excl viz e.g i.e".split())
+_BEFORE_WORDS = frozenset("vs approx cf incl excl viz".split())
 DAYS_AND_MONTHS = frozenset(CALENDAR.values()) | {"May", *CALENDAR}
 _GIVEN_NAMES = frozenset(TABLES["given names"])
 _RULER = alternatives(TABLES["rulers"])
@@ -47,7 +47,7 @@ def ends_sentence(match: re.Match[str]) -> bool:
     """Whether the stop that a match ends with closes a sentence, by what follows.
 
     Nothing, or a word such as "The", says so; so does any capital after a short form in small letters ("5 oz. Gin"),
-    except a day or month ("at 5 p.m. Monday") and after a form that words always follow ("vs. Smith").
+    except a day or month ("at 5 p.m. Monday").
 
     Args:
         match: An abbreviation with its stop.
@@ -59,7 +59,7 @@ def ends_sentence(match: re.Match[str]) -> bool:
     if not rest.strip("\"')] "):
         return True
     found = _NEXT_WORD.match(rest)
-    if not found or not found[1][0].isupper() or match[0][:-1] in _BEFORE_WORDS:
+    if not found or not found[1][0].isupper():
         return False
     small = next(char for char in match[0] if char.isalpha()).islower()
     return found[1] in STARTERS or (small and found[1] not in DAYS_AND_MONTHS)
@@ -108,7 +108,7 @@ def _street_or_title(match: re.Match[str]) -> str:
 
 
 def _shortened(match: re.Match[str]) -> str:
-    ends = ends_sentence(match)
+    ends = ends_sentence(match) and not (match["short"] in _BEFORE_WORDS and match.string[match.end() :].strip())
     if match["short"].lower() in ALSO_WORDS and ends:
         day = re.search(r"\b(?:on|last|next|this|every|until|by|since|from|to|in) $", match.string[: match.start()])
         if not (day and match["short"][0].isupper()):

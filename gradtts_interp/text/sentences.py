@@ -5,29 +5,62 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
 
-from gradtts_interp.text.abbreviations import ALSO_WORDS, MEASURED, NUMBERED, STREETS, TITLES, WORDS, ends_sentence
+from gradtts_interp.text.abbreviations import ALSO_WORDS, DAYS_AND_MONTHS, MEASURED, NUMBERED, STARTERS, TITLES, WORDS
+from gradtts_interp.text.characters import alternatives
 
 logger = logging.getLogger(__name__)
 
 LONGEST = 240
 """Characters; a longer sentence is divided at commas and the like, then between words."""
 
-_LONGEST_ABBREVIATION = 12
-_MARK = re.compile(r"""[.!?…]+["”’')\]]*\s+(?=["“‘'(\[]*(?P<next>\S+))""")
-_SHORT = re.compile(r"(?<![^\s\"“‘'(\[0-9])(?:[A-Za-z]{1,5}|(?:[A-Za-z]\.)+[A-Za-z])\.$")
-_ITEM = re.compile(r"\W?(?:[0-9]+|[A-Za-z])\.\s")  # of a list
-_GOES_ON = re.compile(r"[a-z–—.,;:&-]")
+_WINDOW = 2000
+"""Characters that the splitter gets at once: its time grows with their square."""
+_GOES_ON = re.compile(rf"(?:[0-9]\s?(?:{alternatives(MEASURED)})|\b(?:{alternatives(WORDS)}))\.$", re.IGNORECASE)
+_NUMBER_FOLLOWS = re.compile(
+    rf"\b(?:{alternatives(set(NUMBERED) - {'No', 'Nos', 'p', 'c', 'Art', 'Tab'})})\.$", re.IGNORECASE
+)
+_HALF_OF_DAY = re.compile(r"\b[ap]\.m\.$", re.IGNORECASE)
+_DAY = re.compile(rf"(?:{alternatives(DAYS_AND_MONTHS)})\b")
+_ENDS_TOO = re.compile(
+    rf"""(?<=[.!?]["”’)\]])\s+(?=["“‘(\[]?[A-Z])|(?<=[.!?]["”’])\s+(?=["“‘])"""
+    rf"""|(?<=[a-z]\s(?:St|Rd|Dr|Ct|Ln|Pl|Sq)\.)\s+(?=(?:{alternatives(STARTERS)})\s)"""
+)
 _WORD = re.compile(r"\S*\{[^{}]*\}\S*|\S+")
 
-_TITLES, _NUMBERED, _OTHERS = ({short.lower() for short in table} for table in (TITLES, NUMBERED, {*WORDS, *MEASURED}))
+
+@lru_cache(maxsize=1)
+def _language() -> Any:
+    """Return the splitter's English with the abbreviations of the normaliser."""
+    from pysbd.abbreviation_replacer import AbbreviationReplacer
+    from pysbd.lang.english import English
+
+    known = English.Abbreviation
+
+    class Replacer(AbbreviationReplacer):  # type: ignore[misc]
+        SENTENCE_STARTERS = sorted(STARTERS)
+
+    class Language(English):  # type: ignore[misc]
+        AbbreviationReplacer = Replacer
+
+        class Abbreviation(known):  # type: ignore[misc, valid-type]
+            ABBREVIATIONS = _merged(known.ABBREVIATIONS, set(TITLES) | set(NUMBERED) | (set(WORDS) - {"Sun", "Sat"}))
+            PREPOSITIVE_ABBREVIATIONS = _merged(known.PREPOSITIVE_ABBREVIATIONS, TITLES)
+            NUMBER_ABBREVIATIONS = _merged(known.NUMBER_ABBREVIATIONS, NUMBERED)
+
+    return Language
+
+
+def _merged(theirs: list[str], ours: Any) -> list[str]:
+    return sorted({*theirs, *(short.lower() for short in ours)} - ALSO_WORDS)
 
 
 def split_sentences(text: str) -> Iterator[str]:
     """Divide text after full stops, question and exclamation marks, closing quotation marks and at empty lines.
 
-    The stop of an abbreviation that the normaliser reads ends a sentence where what follows says so; see
-    :func:`~gradtts_interp.text.abbreviations.ends_sentence`.
+    ``pysbd`` (MIT) finds the ends of sentences; it goes by the abbreviations that the normaliser reads.
 
     Args:
         text: Any amount of text.
@@ -36,30 +69,56 @@ def split_sentences(text: str) -> Iterator[str]:
         str: Sentences of at most :data:`LONGEST` characters, white space as single blanks, none empty.
     """
     for paragraph in re.split(r"\n\s*\n", text):
-        words, start = " ".join(paragraph.split()), 0
-        for mark in _MARK.finditer(words):
-            if _ends(mark) and not _ITEM.fullmatch(words, start, mark.end()):
-                yield from _divided(words[start : mark.end()])
-                start = mark.end()
-        yield from _divided(words[start:])
+        started = ""
+        for window in _windows(paragraph):
+            *sentences, started = _sentences(f"{started} {window}".strip()) or [""]
+            for sentence in sentences:
+                yield from _divided(sentence)
+            if len(started) > _WINDOW:
+                yield from _divided(started)
+                started = ""
+        yield from _divided(started)
 
 
-def _ends(mark: re.Match[str]) -> bool:
-    """Whether a sentence ends at a mark, by the word before it and what follows."""
-    if _GOES_ON.match(mark["next"]):
-        return False
-    stop = mark.start() + 1
-    found = _SHORT.search(mark.string, stop - _LONGEST_ABBREVIATION, stop)
-    if mark[0].strip() != "." or found is None:
-        return True
-    short = found[0][:-1]
-    if short.lower() in _NUMBERED and mark["next"][0].isdigit():
-        return False
-    if short.lower() in _TITLES:
-        after_name = re.search(r"[a-z] $", mark.string[: found.start()])
-        return bool(after_name and short in STREETS and ends_sentence(found))
-    is_word = short.lower() not in _OTHERS or short.lower() in ALSO_WORDS
-    return (len(short) > 1 and "." not in short and is_word) or ends_sentence(found)
+def _windows(paragraph: str) -> Iterator[str]:
+    part: list[str] = []
+    length = 0
+    for word in paragraph.split():
+        part.append(word)
+        length += len(word) + 1
+        if length > _WINDOW:
+            yield " ".join(part)
+            part, length = [], 0
+    if part:
+        yield " ".join(part)
+
+
+def _sentences(text: str) -> list[str]:
+    from pysbd.processor import Processor
+
+    try:
+        found = [str(part).strip() for part in Processor(text, _language()).process()]
+    except (AttributeError, IndexError, re.error):  # a few texts trip its rules over each other
+        found = []
+    if "".join("".join(found).split()) != "".join(text.split()):  # it must not change what is said
+        found = re.split(r"""(?<=[.!?])\s+(?=["“‘(\[]?[A-Z])""", text)
+    parts = [part for sentence in found for part in _ENDS_TOO.split(sentence) if part]
+    joined: list[str] = []
+    for part in parts:
+        if joined and _go_on(joined[-1], part):
+            joined[-1] += f" {part}"
+        else:
+            joined.append(part)
+    return joined
+
+
+def _go_on(before: str, after: str) -> bool:
+    """Whether two parts are one sentence, since the stop between them belongs to an abbreviation."""
+    if _GOES_ON.search(before):
+        return after[0].islower() or after[0].isdigit()
+    if _NUMBER_FOLLOWS.search(before):
+        return after[0].isdigit()
+    return bool(_HALF_OF_DAY.search(before) and _DAY.match(after))
 
 
 def _divided(sentence: str) -> Iterator[str]:
