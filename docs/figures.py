@@ -56,7 +56,7 @@ def share_maps() -> Figure:
     """Shares of all kinds on one sentence."""
     tts, speech = pipeline(), blend()
     text, style = tts.frontend(TEXT), alone().as_style("A")
-    layout = layout_of(text, speech.durations.tolist(), style, speech.mel_config, tts.model.settings.add_blank)
+    layout = layout_of(text, speech.durations.tolist(), style, speech.mel_config)
     drawn = {
         "step(0.4)": shares.step(0.4),
         'ramp("0.5s", "1.5s")': shares.ramp("0.5s", "1.5s"),
@@ -84,16 +84,16 @@ def share_maps() -> Figure:
 
 def pitch_warp() -> Figure:
     """F0 of a slow rendering, carried to a fast one of the same text with other durations."""
-    tts, text = pipeline(), pipeline().frontend(TEXT)
-    source, blank = alone().as_style("A"), tts.model.settings.add_blank
+    text = pipeline().frontend(TEXT)
+    source = alone().as_style("A")
     durations = [int(n) for n in alone().durations]
     target = [max(1, n // 2) if i < len(durations) // 2 else 2 * n for i, n in enumerate(durations)]
     figure = Figure(figsize=(12.0, 5.0), dpi=100, layout="constrained")
     times = {"phoneme by phoneme": source, "linearly": replace(source, tokens=None, durations=None)}
     for axes, (name, style) in zip(figure.subplots(2, 1, sharex=True), times.items(), strict=True):
-        layout = layout_of(text, target, style, alone().mel_config, blank)
+        layout = layout_of(text, target, style, alone().mel_config)
         weight = shares.pitch(harmonics=3).render(layout).timbre
-        mel = source.mel[:, frames_of_reference(text, target, source, blank)]
+        mel = source.mel[:, frames_of_reference(text, target, source)]
         draw_plane(axes, np.where(weight > 0, mel, np.nan), alone().mel_config, "magma", (mel.min(), mel.max()))
         axes.set_title(f"mask of F0 and two harmonics (white), warped {name}", fontsize=SMALL)
         axes.set_ylim(-0.5, 30)

@@ -416,10 +416,8 @@ class GradTTSInterpPipeline:
             self.require_speaking_prior(guidance, mechanisms, noise_tuning)
         self.require_offer(offer, b, options.steps)
         tokenized, directions, requests = read_marked(self.frontend, lines, pitch)
-        config = self.model.settings
-        copied = copied_recordings(
-            prosody, tokenized, weight=prosody_weight, durations=durations, blank=config.add_blank
-        )
+        mel = self.model.settings.mel
+        copied = copied_recordings(prosody, tokenized, weight=prosody_weight, durations=durations)
         styles = [a or Style(name="default")] + ([b] if b is not None else [])
         timing = {"length_scale": length_scale, "durations": durations, "directions": directions}
         copying = {"prosody": copied, "prosody_weight": prosody_weight}
@@ -428,7 +426,7 @@ class GradTTSInterpPipeline:
         drawn = None if by_world else share
         prepared = self.prepare(tokenized, styles, drawn, offer=offer, **timing, **copying)  # type: ignore[arg-type]
         frames = prepared.durations
-        asked = lay_requests(requests, tokenized, frames, config, prosody=copied, weight=prosody_weight)
+        asked = lay_requests(requests, tokenized, frames, mel, prosody=copied, weight=prosody_weight)
         tuning = NoiseTuner(noise_tuning or NoiseTuning(), styles, share) if tunes else None
         if seed is None and generator is None:
             seed = int(torch.randint(2**31, ()))
@@ -606,11 +604,11 @@ class GradTTSInterpPipeline:
         ids = pad_ids([t.ids for t in texts], self.device)
         by_pitch = share.region if share and offer != OPEN else None
         encoded = encode_styles(self.model, ids, styles, pitch=by_pitch)
-        rounding = "ceil" if settings.style is None else "round"
+        rounding, rate_hz = "ceil" if settings.style is None else "round", settings.mel.frame_rate_hz
 
         def frames_for(shares: Tensor, blend: Callable[..., Tensor] = blend_durations) -> Tensor:
             frames = blend(encoded, shares, length_scale=length_scale, rounding=rounding)
-            frames = frames if directions is None else pace(frames, texts, directions, settings)
+            frames = frames if directions is None else pace(frames, texts, directions, frame_rate_hz=rate_hz)
             return frames if prosody is None else copied_durations(frames, prosody, prosody_weight)
 
         given = None if durations is None else given_durations(durations, ids[1], self.device)
@@ -799,15 +797,13 @@ class GradTTSInterpPipeline:
             return None
         if not isinstance(wanted, MapOptions):
             return StyleMassRecorder(self.model, styles=len(styles), items=len(texts))
-        blank = self.model.settings.add_blank
-        durations = prepared.durations.tolist()
-        spans = [token_spans(text, row, blank) for text, row in zip(texts, durations, strict=True)]
+        spans = [token_spans(text, row) for text, row in zip(texts, prepared.durations.tolist(), strict=True)]
         sizes = [e.tokens.tokens.shape[1] for e in prepared.encoded if e.tokens is not None]
         return AttentionMapRecorder(self.model, styles=styles, sizes=sizes, spans=spans, options=wanted)
 
     def _maps(self, share: Share, texts: list[TokenizedText], frames: Tensor, first: Style) -> list[ShareMap]:
-        config, rows = self.model.settings, zip(texts, frames.tolist(), strict=True)
-        return [share.render(layout_of(text, row, first, config.mel, config.add_blank)) for text, row in rows]
+        mel, rows = self.model.settings.mel, zip(texts, frames.tolist(), strict=True)
+        return [share.render(layout_of(text, row, first, mel)) for text, row in rows]
 
 
 def _names(mechanisms: Sequence[str] | None) -> tuple[str, ...]:

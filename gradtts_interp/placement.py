@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from gradtts_interp.alignment import warp_frames
-from gradtts_interp.config import MelConfig, ModelConfig
+from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.asked_pitch import AskedPitch, PitchRequest, copy_prosody, lay_pitch
 from gradtts_interp.interpolation.attention import AttentionMapRecorder, StyleMassRecorder
@@ -80,28 +81,16 @@ def given_durations(durations: Sequence[Sequence[int]], lengths: Tensor, device:
     return pad_sequence(rows, batch_first=True)
 
 
-def token_spans(text: TokenizedText, durations: list[int], blank: bool) -> list[tuple[int, int]]:
+def token_spans(text: TokenizedText, durations: Sequence[int]) -> list[tuple[int, int]]:
     """First frame and frame after the last of each token; blanks between tokens belong to the token before."""
-    ends = np.cumsum(durations[: len(text.ids)])
-    starts = np.concatenate([[0], ends[:-1]])
-    if blank:
-        return [(int(starts[2 * i + 1]), int(ends[2 * i + 2])) for i in range(len(text.tokens))]
-    return [(int(s), int(e)) for s, e in zip(starts, ends, strict=True)]
+    ends = np.cumsum([0, *durations[: len(text.ids)]]).tolist()
+    return list(pairwise(ends[1::2] if text.blanks else ends))
 
 
-def word_spans(text: TokenizedText, durations: list[int], blank: bool) -> tuple[tuple[str, int, int], ...]:
+def word_spans(text: TokenizedText, durations: Sequence[int]) -> tuple[tuple[str, int, int], ...]:
     """Each word with its first frame and the frame after its last."""
-    spans = token_spans(text, durations, blank)
+    spans = token_spans(text, durations)
     return tuple((w.text, spans[w.token_start][0], spans[w.token_stop - 1][1]) for w in text.words)
-
-
-def token_names(text: TokenizedText, blank: bool) -> tuple[str, ...]:
-    """Name of each id; blanks are ``""``."""
-    if not blank:
-        return text.tokens
-    names = [""] * len(text.ids)
-    names[1::2] = text.tokens
-    return tuple(names)
 
 
 def stack_shares(maps: Sequence[ShareMap], total: int, device: torch.device) -> Shares:
@@ -135,27 +124,26 @@ def shares_of_tokens(weights: Sequence[NDArray], durations: Tensor) -> Tensor:
     return torch.stack([1 - share, share], dim=1)
 
 
-def frames_of_reference(text: TokenizedText, durations: Sequence[int], style: Style, blank: bool) -> NDArray[np.int64]:
+def frames_of_reference(text: TokenizedText, durations: Sequence[int], style: Style) -> NDArray[np.int64]:
     """Frame of a style's reference that corresponds to each frame of an utterance.
 
     Args:
         text: The line.
         durations: Frames of each id, sum T.
         style: A style with a contour of K frames.
-        blank: Whether blanks stand between tokens.
 
     Returns:
         (T,) in [0, K): phoneme by phoneme where the reference says the same with known times, else in proportion.
     """
     assert style.contour is not None
     frames, length = int(sum(durations)), len(style.contour)
-    if style.durations is not None and style.tokens == token_names(text, blank):
+    if style.durations is not None and style.tokens == text.names:
         return np.minimum(warp_frames(style.durations, durations[: len(text.ids)]), length - 1)
     # The reference says other words, so only its course from start to end can be carried over.
     return np.minimum((np.arange(frames) + 0.5) / frames * length, length - 1).astype(np.int64)
 
 
-def layout_of(text: TokenizedText, durations: list[int], first: Style, mel: MelConfig, blank: bool) -> Layout:
+def layout_of(text: TokenizedText, durations: list[int], first: Style, mel: MelConfig) -> Layout:
     """The plane of one utterance, for shares to be drawn on.
 
     Args:
@@ -163,7 +151,6 @@ def layout_of(text: TokenizedText, durations: list[int], first: Style, mel: MelC
         durations: Frames of each id.
         first: Style A, whose F0 shares by pitch follow.
         mel: Mel contract.
-        blank: Whether blanks stand between tokens.
 
     Returns:
         The layout.
@@ -171,13 +158,13 @@ def layout_of(text: TokenizedText, durations: list[int], first: Style, mel: MelC
     frames = int(sum(durations))
     f0_hz = voiced = None
     if first.contour is not None and first.contour.voiced.any():
-        at = frames_of_reference(text, durations, first, blank)
+        at = frames_of_reference(text, durations, first)
         f0_hz, voiced = first.contour.f0_hz[at], first.contour.voiced[at]
     return Layout(
         frames=frames,
         mel=mel,
-        phones=tuple(token_spans(text, durations, blank)),
-        words=tuple((s, e) for _, s, e in word_spans(text, durations, blank)),
+        phones=tuple(token_spans(text, durations)),
+        words=tuple((s, e) for _, s, e in word_spans(text, durations)),
         f0_hz=f0_hz,
         voiced=voiced,
     )
@@ -208,28 +195,24 @@ def read_marked(
 
 
 def pace(
-    frames: Tensor, texts: Sequence[TokenizedText], directions: Sequence[Directions | None], settings: ModelConfig
+    frames: Tensor, texts: Sequence[TokenizedText], directions: Sequence[Directions | None], *, frame_rate_hz: float
 ) -> Tensor:
     """Durations of a batch (B, L) at the rates and with the pauses that SSML asks for; see :func:`paced`."""
     answer = frames.clone()
-    rate_hz, blank = settings.mel.frame_rate_hz, settings.add_blank
     for row, text, said in zip(answer, texts, directions, strict=True):
         if said is not None:
-            found = paced(row.tolist(), text, said, blank=blank, frame_rate_hz=rate_hz)
+            found = paced(row.tolist(), text, said, frame_rate_hz=frame_rate_hz)
             row[: len(found)] = torch.tensor(found, device=row.device)
     return answer
 
 
-def paced(
-    durations: Sequence[int], text: TokenizedText, directions: Directions, *, blank: bool, frame_rate_hz: float
-) -> list[int]:
+def paced(durations: Sequence[int], text: TokenizedText, directions: Directions, *, frame_rate_hz: float) -> list[int]:
     """Durations at the rates and with the pauses that are asked for.
 
     Args:
         durations: Frames of each id of the text.
         text: The line.
         directions: What SSML says of its words.
-        blank: Whether blanks stand between tokens; each belongs to the token before.
         frame_rate_hz: Frames per second.
 
     Returns:
@@ -241,11 +224,11 @@ def paced(
     rates = np.ones(len(text.ids))
     edges = [*(word.token_start for word in text.words), len(text.tokens)]
     for i, manner in enumerate(directions.manners):  # a pause goes with the word before it
-        rates[_ids(edges[i], edges[i + 1], blank)] = manner.rate
+        rates[_ids(text, edges[i], edges[i + 1])] = manner.rate
     frames = _at_rates(np.asarray(durations[: len(text.ids)], dtype=np.float64), rates)
     for index, seconds in directions.pauses.items():
         first = text.words[index - 1].token_stop if index else 0
-        silent = np.arange(len(text.ids))[_ids(first, edges[index], blank)]
+        silent = np.arange(len(text.ids))[_ids(text, first, edges[index])]
         if first == edges[index]:
             if seconds == 0:
                 continue
@@ -256,9 +239,9 @@ def paced(
     return frames.tolist()
 
 
-def _ids(first: int, stop: int, blank: bool) -> slice:
+def _ids(text: TokenizedText, first: int, stop: int) -> slice:
     """Ids of tokens ``first`` to ``stop``, with the blanks after them."""
-    return slice(2 * first + 1, 2 * stop + 1) if blank else slice(first, stop)
+    return slice(2 * first + 1, 2 * stop + 1) if text.blanks else slice(first, stop)
 
 
 def _at_rates(durations: NDArray[np.float64], rates: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -283,11 +266,8 @@ def pitch_requests(pitch: AskedOfLines, directions: Sequence[Directions | None])
     Raises:
         InputError: There is not one request for each line.
     """
-    given = list(pitch) if isinstance(pitch, Sequence) else [pitch] * len(directions)
-    if len(given) != len(directions):
-        raise InputError(f"pitch for {len(given)} lines was given for {len(directions)} lines")
     found: list[PitchRequest | None] = []
-    for asked, said in zip(given, directions, strict=True):
+    for asked, said in zip(_of_each_line("pitch", pitch, len(directions)), directions, strict=True):
         request = PitchRequest(asked) if isinstance(asked, PitchCurve) else asked or PitchRequest()
         words: dict[int | range, float] = {}
         if said is not None:
@@ -299,11 +279,19 @@ def pitch_requests(pitch: AskedOfLines, directions: Sequence[Directions | None])
     return found
 
 
+def _of_each_line(what: str, given: Any, lines: int) -> list[Any]:
+    """What was given for each line, or for all of them."""
+    found = list(given) if isinstance(given, Sequence) else [given] * lines
+    if len(found) != lines:
+        raise InputError(f"{what} of {len(found)} lines was given for {lines} lines")
+    return found
+
+
 def lay_requests(
     requests: Sequence[PitchRequest | None],
     texts: Sequence[TokenizedText],
     durations: Tensor,
-    settings: ModelConfig,
+    mel: MelConfig,
     *,
     prosody: Sequence[Style | None],
     weight: float,
@@ -314,7 +302,7 @@ def lay_requests(
         requests: Of each line, or None.
         texts: The lines.
         durations: Frames of each id of each line (B, L).
-        settings: Of the model: mel contract and text layout.
+        mel: Mel contract.
         prosody: A recording of each line whose F0 and energy are asked for, or None.
         weight: How much of them.
 
@@ -329,12 +317,10 @@ def lay_requests(
         if request is None and copied is None:
             found.append(None)
             continue
-        words = tuple((s, e) for _, s, e in word_spans(text, row, settings.add_blank))
-        asked = lay_pitch(request or PitchRequest(), Layout(sum(row), settings.mel, words=words))
+        words = tuple((s, e) for _, s, e in word_spans(text, row))
+        asked = lay_pitch(request or PitchRequest(), Layout(sum(row), mel, words=words))
         if copied is not None:
-            asked = copy_prosody(
-                asked, copied, frames_of_reference(text, row, copied, settings.add_blank), weight=weight
-            )
+            asked = copy_prosody(asked, copied, frames_of_reference(text, row, copied), weight=weight)
         found.append(asked)
     return found
 
@@ -345,7 +331,6 @@ def copied_recordings(
     *,
     weight: float,
     durations: Sequence[Sequence[int]] | None,
-    blank: bool,
 ) -> list[Style | None]:
     """The recording of each line whose prosody is copied.
 
@@ -354,7 +339,6 @@ def copied_recordings(
         texts: The lines.
         weight: How much of it.
         durations: Those that are asked for otherwise.
-        blank: Whether blanks stand between tokens.
 
     Returns:
         Of each line, or None.
@@ -365,13 +349,11 @@ def copied_recordings(
     """
     if not 0 <= weight <= 1:
         raise InputError(f"prosody_weight {weight:g}: expected a number from 0 to 1")
-    found = list(prosody) if isinstance(prosody, Sequence) else [prosody] * len(texts)
-    if len(found) != len(texts):
-        raise InputError(f"prosody of {len(found)} recordings was given for {len(texts)} lines")
+    found = _of_each_line("prosody", prosody, len(texts))
     if durations is not None and any(found):
         raise InputError("durations and prosody both give durations; expected one of them")
     for style, text in zip(found, texts, strict=True):
-        if style is not None and (style.durations is None or style.tokens != token_names(text, blank)):
+        if style is not None and (style.durations is None or style.tokens != text.names):
             problem = f"its phoneme times in {text.text!r} are not known"
             wanted = "what stimuli.align_recording gives for this text"
             raise InputError(f"prosody of {style.name}: {problem}; expected {wanted}")
@@ -434,12 +416,11 @@ def speech_of(
     Returns:
         The utterance.
     """
-    blank = model.settings.add_blank
     durations = prepared.durations[i, : len(text.ids)].tolist()
     maps = None
     if isinstance(recorder, AttentionMapRecorder):
         maps = recorder.maps_of_item(i, text.tokens, settings["styles"])
-    words, samples = word_spans(text, durations, blank), audio.float().cpu().numpy()
+    words, samples = word_spans(text, durations), audio.float().cpu().numpy()
     if said is not None and any(manner.volume_db for manner in said.manners):
         level_db = np.full(len(samples) // model.settings.mel.hop_samples, np.nan)
         for (_, first, stop), manner in zip(words, said.manners, strict=True):
@@ -457,7 +438,7 @@ def speech_of(
         mel=mel.float().numpy(),
         shares=shares,
         durations=np.asarray(durations, dtype=np.int64),
-        tokens=token_names(text, blank),
+        tokens=text.names,
         words=words,
         noise=noise.numpy(),
         attention=None if recorder is None else recorder.of_item(i, mel.shape[-1]),

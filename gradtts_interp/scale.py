@@ -112,10 +112,9 @@ class Worker:
         self.tts = self.tts.to("cuda" if settings.gpus else "cpu").accelerate(settings.precision)
 
     def __call__(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Render and write batches of items, given and answered as Ray Data's columns."""
-        items = [item for row in rows["items"] for item in json.loads(row)]
-        problems = [problem for row in rows["items"] for problem in self.make(json.loads(row))]
-        return {"id": np.array([item["id"] for item in items]), "problem": np.array(problems)}
+        """Render and write a batch of items, given and answered as Ray Data's columns; it is one row there."""
+        items = json.loads(rows["items"][0])
+        return {"id": np.array([item["id"] for item in items]), "problem": np.array(self.make(items))}
 
     def make(self, items: Sequence[dict[str, Any]]) -> list[str]:
         """Render and write items of one voice, but those that are there; what was wrong with each, else an empty text.

@@ -73,11 +73,6 @@ class MelDecoder(nn.Module):
         """Name of what decodes."""
         return type(self).__name__
 
-    @property
-    def device(self) -> torch.device:
-        """Where the vocoder computes."""
-        return next((tensor.device for tensor in [*self.parameters(), *self.buffers()]), torch.device("cpu"))
-
     def forward(self, mel: Tensor, mel_config: MelConfig, contour: PitchContour | None = None) -> Tensor:
         """Decode log-mels of one length.
 
@@ -95,14 +90,10 @@ class MelDecoder(nn.Module):
             InputError: ``mel`` has another shape, no frames, or values that are not finite; or the contour does not
                 belong to it.
         """
-        self.mel_config.require_same(mel_config, "the vocoder", "the mel")
-        self._check(mel)
-        rows = mel if mel.ndim == 3 else mel[None]
-        if contour is not None:
-            _check_contour(contour, mel)
-            contour = (contour[0].reshape(len(rows), -1), contour[1].reshape(len(rows), -1))
-        audio = self._decode(rows, contour)
-        return audio if mel.ndim == 3 else audio[0]
+        self._require(mel, mel_config, contour)
+        if mel.ndim == 3:
+            return self._decode(mel, contour)
+        return self._decode(mel[None], contour and (contour[0][None], contour[1][None]))[0]
 
     def decode(
         self, mels: Sequence[Tensor], mel_config: MelConfig, contours: Sequence[PitchContour] | None = None
@@ -146,9 +137,7 @@ class MelDecoder(nn.Module):
         """
         if chunk_frames < 1 or mel.ndim != 2:
             raise InputError(f"chunks of {chunk_frames} frames of a mel {tuple(mel.shape)}; expected >= 1 and (M, T)")
-        self.mel_config.require_same(mel_config, "the vocoder", "the mel")
-        if contour is not None:
-            _check_contour(contour, mel)
+        self._require(mel, mel_config, contour)
         frames = mel.shape[1]
         chunks = [slice(start, min(start + chunk_frames, frames)) for start in range(0, frames, chunk_frames)]
         contour = self._contour_of_chunks(mel, chunks) if contour is None else contour
@@ -170,26 +159,40 @@ class MelDecoder(nn.Module):
             Samples of these frames; a harmonic source without a contour does not go on with its phase.
         """
         start, hop = max(0, frames.start - self.context_frames), self.mel_config.hop_samples
-        audio = self._decode_piece(mel, mel_config, slice(start, frames.stop + self.context_frames), contour)
+        piece = slice(start, frames.stop + self.context_frames)
+        part = contour and (contour[0][piece], contour[1][piece])
+        self._require(mel[:, piece], mel_config, part)
+        before = contour and contour[0][: start + 1]
+        audio = self._decode(mel[None, :, piece], part and (part[0][None], part[1][None]), before)[0]
         return audio[(frames.start - start) * hop : (frames.stop - start) * hop]
-
-    def _decode_piece(self, mel: Tensor, mel_config: MelConfig, piece: slice, contour: PitchContour | None) -> Tensor:
-        return self(mel[:, piece], mel_config)
 
     def _contour_of_chunks(self, mel: Tensor, chunks: Sequence[slice]) -> PitchContour | None:
         """The contour that is read from a mel of any length; None for a vocoder that reads none."""
         return None
 
-    def _check(self, mel: Tensor) -> None:
+    def _require(self, mel: Tensor, mel_config: MelConfig, contour: PitchContour | None) -> None:
+        """Raise unless a mel, by its contract, and its contour can be decoded."""
+        self.mel_config.require_same(mel_config, "the vocoder", "the mel")
         bins = self.mel_config.n_mels
         if mel.ndim not in (2, 3) or mel.shape[-2] != bins or 0 in mel.shape:
             raise InputError(f"mel of shape {tuple(mel.shape)}; expected ({bins}, T) or (B, {bins}, T) with T > 0")
         strange = int((~torch.isfinite(mel)).sum())
         if strange:
             raise InputError(f"{strange} of {mel.numel()} mel values are NaN or infinite")
+        if contour is None:
+            return
+        (f0_hz, voiced), shape = contour, (*mel.shape[:-2], mel.shape[-1])
+        if f0_hz.shape != shape or voiced.shape != shape:
+            shapes = f"{tuple(f0_hz.shape)}, {tuple(voiced.shape)}"
+            raise InputError(f"contour of shapes {shapes}; expected {shape} as the mel")
+        if not (torch.isfinite(f0_hz).all() and (f0_hz > 0).all()):
+            raise InputError("contour with an F0 that is not finite and > 0; expected unvoiced frames interpolated")
 
-    def _decode(self, mel: Tensor, contour: PitchContour | None) -> Tensor:
-        """Decode (B, M, T), with a contour (B, T) or without, to (B, N)."""
+    def _decode(self, mel: Tensor, contour: PitchContour | None, before: Tensor | None = None) -> Tensor:
+        """Decode (B, M, T), with a contour (B, T) or without, to (B, N).
+
+        Of a piece of a longer signal, ``before`` is the F0 of all frames up to its first, that one among them.
+        """
         raise NotImplementedError
 
 
@@ -257,9 +260,9 @@ class Vocoder(MelDecoder):
         f0_hz = torch.from_numpy(np.stack([fill_unvoiced(f0, flags) for f0, flags in pairs])).to(log_f0)
         return (f0_hz, voiced.to(f0_hz)) if mel.ndim == 3 else (f0_hz[0], voiced[0].to(f0_hz))
 
-    def _decode(self, mel: Tensor, contour: PitchContour | None) -> Tensor:
+    def _decode(self, mel: Tensor, contour: PitchContour | None, before: Tensor | None = None) -> Tensor:
         if isinstance(self.generator, HarmonicGenerator):
-            return self._decode_harmonic(mel, contour or self.read_contour(mel))
+            return self._decode_harmonic(mel, contour or self.read_contour(mel), before)
         parameter = next(self.parameters())
         with arithmetic(self.precision, parameter.device):
             audio = self.generator(mel.to(parameter))[:, 0].to(parameter.dtype)
@@ -270,23 +273,15 @@ class Vocoder(MelDecoder):
         named = {"rounds": self.refinement_rounds, "covered": self.inverse.covered}
         return refine_phase(audio.to(magnitude), magnitude, self.inverse.window, self.mel_config, **named)  # type: ignore[arg-type]
 
-    def _decode_harmonic(
-        self, mel: Tensor, contour: PitchContour, *, first_frame: int = 0, start_phase: Tensor | None = None
-    ) -> Tensor:
-        window = self.generator.window
+    def _decode_harmonic(self, mel: Tensor, contour: PitchContour, before: Tensor | None) -> Tensor:
+        window, config, place = self.generator.window, self.generator.config, {}
         f0_hz, voiced = contour[0].to(window.device), contour[1].to(window)
+        if before is not None:
+            phase = centre_phase(before[None], config.sample_rate_hz, config.hop_samples)[:, -1]
+            place = {"first_frame": len(before) - 1, "start_phase": phase}
         with arithmetic(self.precision, window.device):
-            audio = self.generator(mel.to(window), f0_hz, voiced, first_frame=first_frame, start_phase=start_phase)
+            audio = self.generator(mel.to(window), f0_hz, voiced, **place)
         return audio[:, 0].clamp(-1.0, 1.0)
-
-    def _decode_piece(self, mel: Tensor, mel_config: MelConfig, piece: slice, contour: PitchContour | None) -> Tensor:
-        if contour is None or not isinstance(self.generator, HarmonicGenerator):
-            return super()._decode_piece(mel, mel_config, piece, contour)
-        self._check(mel[:, piece])
-        config, (f0_hz, voiced), first = self.generator.config, contour, piece.start
-        phase = centre_phase(f0_hz[None, : first + 1], config.sample_rate_hz, config.hop_samples)[:, first]
-        part = (f0_hz[None, piece], voiced[None, piece])
-        return self._decode_harmonic(mel[None, :, piece], part, first_frame=first, start_phase=phase)[0]
 
     def _contour_of_chunks(self, mel: Tensor, chunks: Sequence[slice]) -> PitchContour | None:
         if not isinstance(self.generator, HarmonicGenerator):
@@ -442,7 +437,7 @@ class GriffinLimVocoder(MelDecoder):
         return _transform_context(self.mel_config, self.iterations)
 
     @torch.no_grad()
-    def _decode(self, mel: Tensor, contour: PitchContour | None) -> Tensor:
+    def _decode(self, mel: Tensor, contour: PitchContour | None, before: Tensor | None = None) -> Tensor:
         import torchaudio
 
         config = self.mel_config
@@ -522,15 +517,6 @@ def generator_context(config: AnyConfig) -> int:
         blocks = zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True)
         reach += max(sum((size - 1) // 2 * (d + plain) for d in dilations) for size, dilations in blocks) / rate
     return math.ceil(reach + 3.0 / rate)
-
-
-def _check_contour(contour: PitchContour, mel: Tensor) -> None:
-    f0_hz, voiced = contour
-    shape = (*mel.shape[:-2], mel.shape[-1])
-    if f0_hz.shape != shape or voiced.shape != shape:
-        raise InputError(f"contour of shapes {tuple(f0_hz.shape)}, {tuple(voiced.shape)}; expected {shape} as the mel")
-    if not (torch.isfinite(f0_hz).all() and (f0_hz > 0).all()):
-        raise InputError("contour with an F0 that is not finite and > 0; expected unvoiced frames interpolated")
 
 
 def _transform_context(config: MelConfig, rounds: int) -> int:

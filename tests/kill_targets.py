@@ -22,26 +22,13 @@ def train(corpus: str, out: str) -> None:
 
 def corpus(out: str) -> None:
     """The smallest corpus: 85 utterances."""
-    from corpus.conftest import HummingTeacher
+    import pytest
+    from corpus.conftest import HummingTeacher, build_in_this_process
 
     from gradtts_interp.corpus import build as module
     from gradtts_interp.corpus.plan import BuildSettings
-    from gradtts_interp.text.frontend import TextFrontend
 
-    class SameProcess:
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            return None
-
-        def map(self, work, jobs, chunksize):
-            return map(work, jobs)
-
-    teacher, frontend = HummingTeacher(), TextFrontend(add_blank=False)
-    module._executor = lambda jobs: SameProcess()
-    module.Teacher = lambda: teacher
-    module._speaker = lambda: (teacher, frontend)
+    build_in_this_process(HummingTeacher(), pytest.MonkeyPatch())
     settings = BuildSettings(
         sentences=2, held_out=1, bank_utterances=1, grid=2, blends=2, test_voices=1, test_pitches=1, test_utterances=1
     )

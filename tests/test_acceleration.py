@@ -122,20 +122,6 @@ def test_keys_are_made_once_per_utterance(monkeypatch):
     assert len(counted) == 2
 
 
-@pytest.mark.parametrize("share", [shares.ramp(), shares.pitch()], ids=["ramp", "pitch"])
-def test_lines_are_what_they_are_alone_and_in_a_padded_batch(share):
-    tts, a, b = tiny_pipeline(), tiny_style(1), tiny_style(2)
-    lines = ["One.", "One two three four.", "Five and six."]
-    options = {"share": share, "num_inference_steps": 2, "solver": "euler", "seed": 3}
-    together = tts(lines, a, b, **options)
-    padded = tts(lines, a, b, **options, callback_on_step_end=lambda *_: None)
-    for speech, of_batch, line in zip(together, padded, lines, strict=True):
-        alone = tts(line, a, b, **options)
-        torch.testing.assert_close(torch.from_numpy(speech.mel), torch.from_numpy(alone.mel), atol=1e-4, rtol=0)
-        assert speech.settings == alone.settings
-        torch.testing.assert_close(torch.from_numpy(of_batch.mel), torch.from_numpy(alone.mel), atol=1e-3, rtol=0)
-
-
 def test_a_seed_that_is_drawn_is_that_of_all_lines():
     found = tiny_pipeline()(["One.", "Two."], tiny_style(1), num_inference_steps=1)
     assert len({speech.settings["seed"] for speech in found}) == 1

@@ -18,35 +18,33 @@ def command(checkpoint, out, *more):
     return [sys.executable, "-m", "gradtts_interp.cli.main", "synthesize", *map(str, [*words, *more])]
 
 
-def mount(folder, options):
+@pytest.fixture
+def disk(tmp_path, request):
+    """A folder with a file system of its own."""
+    folder = tmp_path / "disk"
     folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True)
+    mount = ["mount", "-t", "tmpfs", "-o", request.param, "tmpfs", str(folder)]
+    done = subprocess.run(mount, capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"needs the right to mount a tmpfs: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk(checkpoint, tmp_path):
-    small = tmp_path / "small"
-    mount(small, "size=64k")
-    try:
-        done = subprocess.run(command(checkpoint, small), capture_output=True, text=True)
-        assert done.returncode == 1 and "Traceback" not in done.stderr
-        errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-        assert len(errors) == 2 and all("No space left" in e or "cannot write" in e for e in errors)
-        left = sorted(p.name for p in small.iterdir())
-        assert not [n for n in left if n.startswith(".")] and "sample_0.png" not in left, left
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
+@pytest.mark.parametrize("disk", ["size=64k"], indirect=True)
+def test_a_full_disk(checkpoint, disk):
+    done = subprocess.run(command(checkpoint, disk), capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert len(errors) == 2 and all("No space left" in e or "cannot write" in e for e in errors)
+    left = sorted(p.name for p in disk.iterdir())
+    assert not [n for n in left if n.startswith(".")] and "sample_0.png" not in left, left
 
 
-def test_a_read_only_folder(checkpoint, tmp_path):
-    folder = tmp_path / "fixed"
-    mount(folder, "size=1m,ro")
-    try:
-        done = subprocess.run(command(checkpoint, folder), capture_output=True, text=True)
-        assert done.returncode == 2 and "Read-only" in done.stderr and done.stderr.count("\n") == 1
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
+@pytest.mark.parametrize("disk", ["size=1m,ro"], indirect=True)
+def test_a_read_only_folder(checkpoint, disk):
+    done = subprocess.run(command(checkpoint, disk), capture_output=True, text=True)
+    assert done.returncode == 2 and "Read-only" in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_ctrl_c(checkpoint, tmp_path):

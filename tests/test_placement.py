@@ -24,7 +24,6 @@ from gradtts_interp.placement import (
     paced,
     pitch_requests,
     shares_of_tokens,
-    token_names,
     with_gain,
 )
 from gradtts_interp.text.frontend import TextFrontend
@@ -64,9 +63,9 @@ def test_the_mask_follows_the_phonemes_of_a_rendered_reference(text):
     style = tiny_style(1, frames=4 * size)
     f0_hz = np.repeat(np.linspace(100, 400, size), 4).astype(np.float32)
     contour = replace(style.contour, f0_hz=f0_hz, voiced=np.ones(4 * size, dtype=bool))
-    style = replace(style, contour=contour, tokens=token_names(text, False), durations=(4,) * size)
+    style = replace(style, contour=contour, tokens=text.names, durations=(4,) * size)
     target = [8 if i < size // 2 else 2 for i in range(size)]
-    layout = layout_of(text, target, style, MEL, False)
+    layout = layout_of(text, target, style, MEL)
     np.testing.assert_array_equal(layout.f0_hz, np.repeat(f0_hz[::4], target))
     weight = shares.pitch(width_bins=0).render(layout).timbre
     np.testing.assert_array_equal(weight.argmin(0), nearest_bin(layout.f0_hz, MEL))
@@ -75,10 +74,10 @@ def test_the_mask_follows_the_phonemes_of_a_rendered_reference(text):
 def test_a_reference_of_other_words_is_carried_over_in_proportion(text):
     style = tiny_style(1, frames=30)
     durations = [5] * len(text.ids)
-    linear = frames_of_reference(text, durations, style, False)
+    linear = frames_of_reference(text, durations, style)
     assert len(linear) == sum(durations) and linear[0] == 0 and linear[-1] == 29 and (np.diff(linear) >= 0).all()
     other = replace(style, tokens=("@AA1",), durations=(30,))
-    np.testing.assert_array_equal(frames_of_reference(text, durations, other, False), linear)
+    np.testing.assert_array_equal(frames_of_reference(text, durations, other), linear)
 
 
 def test_a_rendered_utterance_is_a_style_with_times(tiny_pipeline, text, monkeypatch):
@@ -86,7 +85,7 @@ def test_a_rendered_utterance_is_a_style_with_times(tiny_pipeline, text, monkeyp
     time = np.arange(len(speech.audio)) / MEL.sample_rate_hz
     voiced = replace(speech, audio=(0.3 * np.sin(2 * np.pi * 150 * time)).astype(np.float32))
     style = voiced.as_style()
-    assert style.tokens == speech.tokens == token_names(text, False)
+    assert style.tokens == speech.tokens == text.names
     assert sum(style.durations) == len(style.contour) and "A calm day." in style.name
     again = tiny_pipeline("A calm day.", style, tiny_style(2), share=shares.pitch(), num_inference_steps=1, seed=0)
     assert again.share.min() == 0
@@ -107,7 +106,7 @@ def frames_of(frontend, line, each=4):
     """Durations before and after, and the text."""
     text, directions = tokenize_line(frontend, line)
     before = [each] * len(text.ids)
-    return text, before, paced(before, text, directions, blank=frontend.add_blank, frame_rate_hz=RATE)
+    return text, before, paced(before, text, directions, frame_rate_hz=RATE)
 
 
 def span(text, frontend, first, stop):
@@ -140,7 +139,7 @@ def test_a_pause_needs_a_token():
         frames_of(frontend, "<speak><break/>go</speak>")
     text, directions = tokenize_line(frontend, "<speak>go down</speak>")
     with pytest.raises(InputError, match="pause after word 2"):
-        paced([1] * len(text.ids), text, replace(directions, pauses={2: 0.1}), blank=True, frame_rate_hz=RATE)
+        paced([1] * len(text.ids), text, replace(directions, pauses={2: 0.1}), frame_rate_hz=RATE)
 
 
 def test_requests_of_argument_and_ssml_add_up():
@@ -150,7 +149,7 @@ def test_requests_of_argument_and_ssml_add_up():
     assert first.words == {0: 3.0, 1: 1.0} and second.words == {0: 1.0, 1: 1.0} and first.curve is curve
     assert pitch_requests(None, [None, Directions((Manner(),))]) == [None, None]
     assert pitch_requests([curve, None], [None, None])[0].curve is curve
-    with pytest.raises(InputError, match="pitch for 1 lines was given for 2 lines"):
+    with pytest.raises(InputError, match="pitch of 1 lines was given for 2 lines"):
         pitch_requests([curve], [None, None])
 
 

@@ -12,7 +12,6 @@ from speaking import harmonic_tone
 from gradtts_interp.audio import log_mel
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
-from gradtts_interp.pitch.contour import extract_contour
 from gradtts_interp.vocoder import GriffinLimVocoder, MelInverse, Vocoder, refine_phase
 from hifigan import CONFIGS, Generator, GeneratorConfig, HarmonicConfig
 from hifigan.generator import to_official
@@ -115,6 +114,8 @@ def test_saved_folder_round_trip_and_damage(vocoder, tmp_path):
 
 def test_generator_in_training_is_copied():
     generator = Generator(TINY)
+    for weight in generator.parameters():
+        torch.nn.init.normal_(weight, std=0.3)
     vocoder = Vocoder.from_generator(generator)
     mel = torch.randn(1, 80, 7)
     with torch.inference_mode():
@@ -272,18 +273,6 @@ def test_magnitudes_have_the_mel_they_were_made_for():
     inverse = MelInverse(MEL)
     reached = torch.matmul(inverse.filters, inverse(mel)).clamp(min=1e-5).log()
     assert (reached - mel).abs().mean() < 0.1
-
-
-def test_refinement_gives_back_the_pitch_that_a_buzz_has_lost():
-    target, buzz = (harmonic_tone(hz)[: 86 * 256] for hz in (150.0, MEL.frame_rate_hz))
-    magnitude = MelInverse(MEL)(log_mel(target, MEL)[None])
-    refined = refine_phase(buzz[None], magnitude, torch.hann_window(1024), MEL, rounds=30)[0]
-    assert refined.shape == buzz.shape
-    before = (log_mel(buzz, MEL) - log_mel(target, MEL)).abs().mean()
-    after = (log_mel(refined, MEL) - log_mel(target, MEL)).abs().mean()
-    assert after < before / 4
-    contour = extract_contour(refined.numpy(), MEL)
-    assert abs(float(torch.tensor(contour.f0_hz[contour.voiced]).median()) / 150.0 - 1) < 0.02
 
 
 def test_bins_that_no_filter_sees_keep_what_the_generator_made_of_them():

@@ -113,7 +113,7 @@ class StubVocoder(MelDecoder):
     def __init__(self, config: MelConfig | None = None) -> None:
         super().__init__(config or MelConfig())
 
-    def _decode(self, mel: Tensor, contour: object = None) -> Tensor:
+    def _decode(self, mel: Tensor, contour: object = None, before: object = None) -> Tensor:
         return (mel.mean(1) / 100).repeat_interleave(self.mel_config.hop_samples, dim=-1).clamp(-1, 1)
 
 

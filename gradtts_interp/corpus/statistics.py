@@ -20,25 +20,19 @@ FIELDS = ("id", "kind", "split", "tokens", "frames", "f0")
 """Of the manifest, which are counted."""
 
 
-@dataclass(frozen=True)
-class Prosody:
-    """Prosody of a group of utterances, each figure a mean over them.
+COLUMNS = {
+    "items": "d",
+    "hours": ".2f",
+    "F0 (Hz)": ".0f",
+    "F0 spread (semitones)": ".2f",
+    "phones per second": ".1f",
+    "level asked for (dB)": "+.1f",
+}
+"""What is said of a group of utterances, and how it is written. F0 is the geometric mean of their mean F0; its spread,
+the standard deviation within an utterance; phones are counted by duration, pauses included."""
 
-    Attributes:
-        items: Number of utterances.
-        hours: Their duration.
-        f0_hz: Geometric mean of their mean F0.
-        f0_spread_semitones: Standard deviation of F0 within an utterance.
-        phones_per_second: Phones by duration, pauses included.
-        energy_db: Change of level asked for.
-    """
-
-    items: int
-    hours: float
-    f0_hz: float
-    f0_spread_semitones: float
-    phones_per_second: float
-    energy_db: float
+Prosody = dict[str, float]
+"""A figure for each of :data:`COLUMNS`, a mean over the group; the level is NaN where none was asked for."""
 
 
 @dataclass(frozen=True)
@@ -102,16 +96,16 @@ def phones_of(tokens: Iterable[str]) -> list[str]:
 def prosody_of(entries: Sequence[Entry]) -> Prosody:
     """Sum up the prosody of some entries, at least one."""
     seconds = [e["frames"] / MelConfig().frame_rate_hz for e in entries]
-    rates = [len(phones_of(e["tokens"])) / s for e, s in zip(entries, seconds, strict=True)]
     energies = [e["factors"]["energy_db"] for e in entries if e.get("factors")]
-    return Prosody(
-        items=len(entries),
-        hours=sum(seconds) / 3600,
-        f0_hz=float(np.exp(np.mean([np.log(e["f0"]["mean_hz"]) for e in entries]))),
-        f0_spread_semitones=SEMITONES_PER_NAT * float(np.mean([e["f0"]["log_std"] for e in entries])),
-        phones_per_second=float(np.mean(rates)),
-        energy_db=float(np.mean(energies)) if energies else math.nan,
+    figures = (
+        len(entries),
+        sum(seconds) / 3600,
+        float(np.exp(np.mean([np.log(e["f0"]["mean_hz"]) for e in entries]))),
+        SEMITONES_PER_NAT * float(np.mean([e["f0"]["log_std"] for e in entries])),
+        float(np.mean([len(phones_of(e["tokens"])) / s for e, s in zip(entries, seconds, strict=True)])),
+        float(np.mean(energies)) if energies else math.nan,
     )
+    return dict(zip(COLUMNS, figures, strict=True))
 
 
 def _grouped(entries: Iterable[Entry], key: Callable[[Entry], str]) -> dict[str, Prosody]:
@@ -132,16 +126,8 @@ def tables_of(statistics: Statistics) -> str:
 
 
 def rows_of(groups: dict[str, Prosody]) -> list[tuple[str, ...]]:
-    """Lines of a table: name, items, hours, F0, spread, rate, energy."""
-    rows: list[tuple[str, ...]] = []
-    for name, p in groups.items():
-        energy = "" if math.isnan(p.energy_db) else f"{p.energy_db:+.1f}"
-        figures = (f"{p.f0_hz:.0f}", f"{p.f0_spread_semitones:.2f}", f"{p.phones_per_second:.1f}")
-        rows.append((name, str(p.items), f"{p.hours:.2f}", *figures, energy))
-    return rows
-
-
-COLUMNS = ("items", "hours", "F0 (Hz)", "F0 spread (semitones)", "phones per second", "level asked for (dB)")
+    """Lines of a table: the name of a group and its figures, empty where there is none."""
+    return [(name, *("" if math.isnan(v) else f"{v:{COLUMNS[c]}}" for c, v in p.items())) for name, p in groups.items()]
 
 
 def phones_line(statistics: Statistics) -> str:
@@ -182,11 +168,12 @@ def draw(statistics: Statistics, figure: Figure | None = None) -> Figure:
     seconds.set_xlabel("duration of an item (s)")
     speakers, emotions = figure.add_subplot(grid[2, 0]), figure.add_subplot(grid[2, 1])
     by_speaker = statistics.groups["speaker"]
-    speakers.bar(list(by_speaker), [p.f0_hz for p in by_speaker.values()], color="tab:purple")
+    speakers.bar(list(by_speaker), [p["F0 (Hz)"] for p in by_speaker.values()], color="tab:purple")
     speakers.set(xlabel="speaker", ylabel="F0 (Hz)")
     for name, p in statistics.groups["emotion"].items():
-        emotions.plot(p.phones_per_second, p.f0_spread_semitones, "o", color="tab:red")
-        emotions.annotate(f" {name}, {p.energy_db:+.0f} dB", (p.phones_per_second, p.f0_spread_semitones))
+        place = (p["phones per second"], p["F0 spread (semitones)"])
+        emotions.plot(*place, "o", color="tab:red")
+        emotions.annotate(f" {name}, {p['level asked for (dB)']:+.0f} dB", place)
     emotions.margins(0.3)
     emotions.set(xlabel="phones per second", ylabel="F0 spread (semitones)")
     return figure

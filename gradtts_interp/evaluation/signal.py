@@ -22,15 +22,14 @@ from gradtts_interp.pitch.contour import (
     extract_contour,
     fill_unvoiced,
     frame_energy_db,
+    pyin_f0,
     require_f0_range,
-    wide_f0,
 )
 from gradtts_interp.vocoder import MelDecoder
 
 SHORTEST_SECONDS = 0.1
 DEFAULT_METHOD = "dio"
 FLOOR_HZ, CEILING_HZ = 60.0, 500.0
-PYIN_RESOLUTION_SEMITONES = 0.1
 PRAAT_STEPS_PER_HOP = 8
 FEWEST_VOICED_FRAMES = 3
 """A whole recording with fewer voiced frames has none: trackers find one or two in plain noise."""
@@ -256,8 +255,7 @@ def track_f0(
 
 
 def _pyin(samples: NDArray[np.float64], config: MelConfig, floor_hz: float, ceiling_hz: float) -> Contour:
-    track = wide_f0(samples, config, floor_hz=floor_hz, ceiling_hz=ceiling_hz, resolution=PYIN_RESOLUTION_SEMITONES)
-    return _contour(samples, config, track)
+    return _contour(samples, config, pyin_f0(samples, config, floor_hz=floor_hz, ceiling_hz=ceiling_hz))
 
 
 def _praat(samples: NDArray[np.float64], config: MelConfig, floor_hz: float, ceiling_hz: float) -> Contour:

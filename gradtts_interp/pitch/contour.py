@@ -22,9 +22,8 @@ FLAT_LOG_F0 = 1e-3
 FLOOR_HZ, CEILING_HZ = 60.0, 500.0
 """Where F0 is searched."""
 
-WIDE_FLOOR_HZ, WIDE_CEILING_HZ = 35.0, 1200.0
+WIDE_SEARCH = {"floor_hz": 35.0, "ceiling_hz": 1200.0, "resolution_semitones": 0.5}
 PYIN_SAMPLES = 2048
-RESOLUTION_SEMITONES = 0.5
 GROSS_LOG_F0 = 0.2
 LARGEST_GROSS_SHARE = 0.2
 FEWEST_FRAMES = 10
@@ -337,18 +336,16 @@ def f0_skew(contour: Contour) -> float:
     return float((np.median(log_f0) - log_f0.mean()) / log_f0.std())
 
 
-def normalise_prosody(vector: NDArray[Any] | Tensor) -> Any:
+def normalise_prosody(vector: NDArray[Any]) -> NDArray[np.float32]:
     """Bring prosody vectors to about zero mean and unit variance over the demo corpus.
 
     Args:
-        vector: Prosody (..., 4) in the order of ``PROSODY_NAMES``, array or tensor.
+        vector: Prosody (..., 4) in the order of ``PROSODY_NAMES``.
 
     Returns:
-        Normalised prosody of the same shape and kind.
+        Normalised prosody of the same shape.
     """
-    if isinstance(vector, Tensor):
-        return (vector - vector.new_tensor(PROSODY_MEAN)) / vector.new_tensor(PROSODY_STD)
-    return ((np.asarray(vector) - PROSODY_MEAN) / PROSODY_STD).astype(np.float32)
+    return ((vector - PROSODY_MEAN) / PROSODY_STD).astype(np.float32)
 
 
 def _syllable_rate(energy: NDArray[np.float64], speech: NDArray[np.bool_], frame_rate_hz: float) -> float:
@@ -446,7 +443,8 @@ def second_opinion(audio: NDArray[Any], contour: Contour, config: MelConfig) -> 
 
     Source: Mauch and Dixon 2014, pYIN.
     """
-    f0_hz = np.pad(wide_f0(audio, config), (0, len(contour)))[: len(contour)]
+    read = pyin_f0(audio, config, **WIDE_SEARCH)
+    f0_hz = np.pad(read, (0, len(contour)))[: len(contour)]
     heard = (f0_hz > 0) & loud_frames(audio, config)[: len(contour)]
     if heard.sum() < FEWEST_FRAMES:
         return contour, ()
@@ -469,22 +467,17 @@ def second_opinion(audio: NDArray[Any], contour: Contour, config: MelConfig) -> 
     return replace(contour, f0_hz=pitch_hz, voiced=voiced), (note,)
 
 
-def wide_f0(
-    audio: NDArray[Any],
-    config: MelConfig,
-    *,
-    floor_hz: float = WIDE_FLOOR_HZ,
-    ceiling_hz: float = WIDE_CEILING_HZ,
-    resolution: float = RESOLUTION_SEMITONES,
+def pyin_f0(
+    audio: NDArray[Any], config: MelConfig, *, floor_hz: float, ceiling_hz: float, resolution_semitones: float = 0.1
 ) -> NDArray[np.float64]:
-    """Track F0 by pYIN, from 35 to 1200 Hz unless said otherwise.
+    """Track F0 by pYIN on the mel's frames.
 
     Args:
         audio: Samples (N,) at ``config.sample_rate_hz``.
         config: The mel contract, whose frame centres are used.
         floor_hz: Lowest F0 searched.
         ceiling_hz: Highest F0 searched.
-        resolution: Between candidates, in semitones.
+        resolution_semitones: Between the pitches that are tried.
 
     Returns:
         F0 (T,) in Hz, 0 where unvoiced.
@@ -494,6 +487,6 @@ def wide_f0(
     half = (PYIN_SAMPLES - config.hop_samples) // 2  # so that the windows' centres are the mel frames'
     padded = np.pad(without_rumble(audio, config.sample_rate_hz), (half, half + config.hop_samples))
     frames = {"frame_length": PYIN_SAMPLES, "hop_length": config.hop_samples, "center": False}
-    search = {"fmin": floor_hz, "fmax": ceiling_hz, "resolution": resolution}
+    search = {"fmin": floor_hz, "fmax": ceiling_hz, "resolution": resolution_semitones}
     f0_hz, voiced, _ = librosa.pyin(padded, sr=config.sample_rate_hz, **search, **frames)  # type: ignore[arg-type]
     return np.where(voiced, f0_hz, 0.0)[: len(audio) // config.hop_samples]

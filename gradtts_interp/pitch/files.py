@@ -9,7 +9,7 @@ import csv
 import io
 import math
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -198,42 +198,31 @@ def _read_praat(path: Path, frame_rate_hz: float) -> PitchCurve:
     return PitchCurve(times, np.array([call(found, "Get value at index", i) for i in points]))
 
 
-def _read_npy(path: Path, frame_rate_hz: float) -> PitchCurve:
-    values = _load(path)
-    if not isinstance(values, np.ndarray) or not np.issubdtype(values.dtype, np.number):
-        raise InputError("no array of numbers")
-    if values.ndim == 2 and values.shape[1] == 2:
-        return _curve(values[:, 0], values[:, 1], "hz")
-    if values.ndim != 1:
-        raise InputError(f"array of shape {values.shape}; expected (T,) in Hz, or (n, 2) of times and Hz")
-    return _curve((np.arange(len(values)) + 0.5) / frame_rate_hz, values, "hz")
-
-
-def _read_npz(path: Path, frame_rate_hz: float) -> PitchCurve:
-    arrays = _load(path)
-    if isinstance(arrays, np.ndarray):
-        return _read_npy(path, frame_rate_hz)
+def _read_numpy(path: Path, frame_rate_hz: float) -> PitchCurve:
+    """An array, or arrays by name; nothing is unpickled."""
+    try:
+        found = np.load(path, allow_pickle=False)
+        arrays = {"f0_hz": found} if isinstance(found, np.ndarray) else dict(found)
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"no NumPy file of numbers: {str(error).splitlines()[0]}") from error
     name = next((n for n in ("f0_hz", "semitones") if n in arrays), None)
     if name is None:
         raise InputError(f"arrays {', '.join(arrays) or 'none'}; expected f0_hz or semitones")
     values = np.atleast_1d(arrays[name])
+    if not np.issubdtype(values.dtype, np.number):
+        raise InputError("no array of numbers")
+    if values.ndim == 2 and values.shape[1] == 2:
+        return _curve(values[:, 0], values[:, 1], UNIT_OF_COLUMN[name])
+    if values.ndim != 1:
+        raise InputError(f"array of shape {values.shape}; expected (T,) in Hz, or (n, 2) of times and Hz")
     rate = float(arrays.get("frame_rate_hz", frame_rate_hz))
     times = arrays.get("times_s", (np.arange(len(values)) + 0.5) / rate)
     return _curve(times, values, UNIT_OF_COLUMN[name], arrays.get("voiced"))
 
 
-def _load(path: Path) -> NDArray[Any] | Mapping[str, NDArray[Any]]:
-    """An array, or arrays by name; nothing is unpickled."""
-    try:
-        found = np.load(path, allow_pickle=False)
-        return found if isinstance(found, np.ndarray) else dict(found)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"no NumPy file of numbers: {str(error).splitlines()[0]}") from error
-
-
 _READERS: dict[str, Callable[[Path, float], PitchCurve]] = {
-    ".csv": _read_csv, ".tsv": _read_csv, ".pitchtier": _read_praat, ".pitch": _read_praat, ".npy": _read_npy,
-    ".npz": _read_npz,
+    ".csv": _read_csv, ".tsv": _read_csv, ".pitchtier": _read_praat, ".pitch": _read_praat, ".npy": _read_numpy,
+    ".npz": _read_numpy,
 }  # fmt: skip
 
 

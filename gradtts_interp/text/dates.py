@@ -7,7 +7,7 @@ import re
 from gradtts_interp.text import numbers
 from gradtts_interp.text.abbreviations import CALENDAR, Rule, ends_sentence
 from gradtts_interp.text.characters import alternatives, initialism
-from gradtts_interp.text.quantities import UNIT
+from gradtts_interp.text.quantities import UNIT, counted
 
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
           "December")  # fmt: skip
@@ -92,12 +92,11 @@ def _era(match: re.Match[str]) -> str:
 
 def _time(match: re.Match[str]) -> str:
     groups = match.groupdict()
-    hours, minutes, seconds = int(groups["hour"]), groups.get("minute") or "", groups.get("second")
+    minutes, seconds = groups.get("minute") or "", groups.get("second")
     half, words = groups.get("half"), [numbers.cardinal(str(int(groups["hour"])))]
     if seconds and not half:
-        counted = ((hours, "hour"), (int(minutes), "minute"), (int(seconds), "second"))
-        named = [f"{numbers.cardinal(str(value))} {unit}{'s' * (value != 1)}" for value, unit in counted]
-        words = [*named[:2], "and", named[2]]
+        hour, minute, second = (str(int(groups[unit])) for unit in ("hour", "minute", "second"))
+        words = [counted(hour, "hour"), counted(minute, "minute"), "and", counted(second, "second")]
     elif minutes and int(minutes):
         words.append(numbers.cardinal(minutes) if minutes[0] != "0" else f"oh {numbers.cardinal(minutes[1])}")
     elif minutes and not half and not groups.get("zone"):

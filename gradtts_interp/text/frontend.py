@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal, get_args
 
 from gradtts_interp.errors import InputError
@@ -62,6 +61,16 @@ class TokenizedText:
     out_of_dictionary: tuple[Pronunciation, ...]
     warnings: tuple[str, ...]
 
+    @property
+    def blanks(self) -> bool:
+        """Whether blanks stand between the tokens."""
+        return len(self.ids) > len(self.tokens)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each id; blanks are ``""``."""
+        return ("", *(name for token in self.tokens for name in (token, ""))) if self.blanks else self.tokens
+
 
 _Read = tuple[str, list[str], list[Word], tuple[Pronunciation, ...], tuple[str, ...]]
 """Normalised text, tokens, words, words that no dictionary has, and warnings."""
@@ -75,17 +84,13 @@ class TextFrontend:
         add_blank: Intersperse the blank id, as official checkpoints expect.
         word_boundaries: Put a space token between words. Without these or without blanks, the default mode gives the
             layout of corpora with known durations: a leading space (silence), and a punctuation mark at the end.
-        additions: File of further pronunciations, ``WORD  PH PH`` a line; they come before the dictionary's.
+
+    Attributes:
+        lexicon: Dictionary that words are looked up in; one
+            :meth:`~gradtts_interp.text.lexicon.Lexicon.with_additions` may take its place.
     """
 
-    def __init__(
-        self,
-        mode: Mode = "default",
-        *,
-        add_blank: bool = True,
-        word_boundaries: bool = True,
-        additions: str | Path | None = None,
-    ):
+    def __init__(self, mode: Mode = "default", *, add_blank: bool = True, word_boundaries: bool = True):
         if mode not in get_args(Mode):
             raise InputError(f"unknown text mode {mode!r}; expected one of {', '.join(get_args(Mode))}")
         if mode == "official" and not word_boundaries:
@@ -93,8 +98,7 @@ class TextFrontend:
         self.mode = mode
         self.add_blank = add_blank
         self.word_boundaries = word_boundaries
-        lexicon = Lexicon.official() if mode == "official" else Lexicon.default()
-        self.lexicon = lexicon if additions is None else lexicon.with_additions(additions)
+        self.lexicon = Lexicon.official() if mode == "official" else Lexicon.default()
 
     def __call__(self, text: str) -> TokenizedText:
         """Tokenize one line.
@@ -193,7 +197,7 @@ def _normalise_around_phones(text: str) -> tuple[str, tuple[str, ...]]:
     warnings: dict[str, None] = {}
     for part in re.split(r"(\{[^{}]*\})", text):
         if part.startswith("{") and part.endswith("}"):
-            parts.append(_checked_phones(part))
+            parts.append(inline_phones(part))
         elif "{" in part or "}" in part:
             raise InputError(f"unbalanced brace in {_shown(part)}; expected inline phones such as {{HH AH0 L OW1}}")
         else:
@@ -204,7 +208,18 @@ def _normalise_around_phones(text: str) -> tuple[str, tuple[str, ...]]:
     return re.sub(r" (?=[,;:.!?])", "", joined), tuple(warnings)
 
 
-def _checked_phones(part: str) -> str:
+def inline_phones(part: str) -> str:
+    """Inline phones such as ``{HH AH0 L OW1}``, in capitals.
+
+    Args:
+        part: As written, with its braces.
+
+    Returns:
+        The phones in braces, apart by single blanks.
+
+    Raises:
+        InputError: There is none, or one that is not known.
+    """
     phones = part[1:-1].upper().split()
     unknown = [phone for phone in phones if phone not in ARPABET]
     if unknown or not phones:

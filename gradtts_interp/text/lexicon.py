@@ -78,9 +78,6 @@ class Lexicon:
     def __contains__(self, word: str) -> bool:
         return word.lower() in self._entries
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     @property
     def words(self) -> KeysView[str]:
         """All words in lower case, in the dictionary's order."""

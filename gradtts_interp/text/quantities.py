@@ -101,6 +101,11 @@ def plural_unit(name: str) -> str:
     return f"{many}{per}{rest}"
 
 
+def counted(number: str, unit: str) -> str:
+    """A number and its unit, which is in the plural but for 1: ``("2", "foot")`` -> ``two feet``."""
+    return f"{amount(number)} {unit if number == '1' else plural_unit(unit)}"
+
+
 def _measure(match: re.Match[str]) -> str:
     written, scale, symbol = match["amount"], match["scale"] or "", match["unit"]
     several = bool(scale) or not (written.lstrip("-−+± ") == "1" or re.fullmatch(r"-?1/[0-9]+", written))
@@ -117,19 +122,18 @@ def _inches(match: re.Match[str]) -> str:
     opened = [end for end in opened if end <= match.start()]
     if opened and '"' not in before[opened[-1] :]:
         return match[0]  # it closes a quotation
-    return f"{amount(match[1])} inch{'' if match[1] == '1' else 'es'}"
+    return counted(match[1], "inch")
 
 
 def _feet(match: re.Match[str]) -> str:
     quoted = re.search(r"(?:^|[\s(])'[^\s']", match.string[: match.start()])
-    return match[0] if quoted else f"{amount(match[1])} {'foot' if match[1] == '1' else 'feet'}"
+    return match[0] if quoted else counted(match[1], "foot")
 
 
 def _bearing(match: re.Match[str]) -> str:
-    parts = [f"{amount(match[1])} degree{'s' * (match[1] != '1')}"]
-    parts += [f"{amount(m)} {unit}{'s' * (m != '1')}" for m, unit in ((match[2], "minute"), (match[3], "second")) if m]
-    sides = {"N": "north", "S": "south", "E": "east", "W": "west"}
-    return " ".join([*parts, *([sides[match[4]]] if match[4] else [])])
+    units = zip(match.groups()[:3], ("degree", "minute", "second"), strict=True)
+    sides = {"N": ["north"], "S": ["south"], "E": ["east"], "W": ["west"]}
+    return " ".join([*(counted(number, unit) for number, unit in units if number), *sides.get(match[4], [])])
 
 
 MEASURES: tuple[Rule, ...] = (
@@ -143,7 +147,7 @@ MEASURES: tuple[Rule, ...] = (
     (rf"""({NUMBER})°\s?([0-9]+)'(?:\s?({NUMBER})")?()""", _bearing),
     (
         r"\b([0-9]+)\s?h\s?([0-9]{1,2})\s?(?:m|min)?(?!\w)",
-        lambda m: f"{amount(m[1])} hour{'s' * (m[1] != '1')} {amount(m[2])} minute{'s' * (m[2] != '1')}",
+        lambda m: f"{counted(m[1], 'hour')} {counted(m[2], 'minute')}",
     ),
     (
         rf"(?<![\w.])(?P<amount>{_RANGE})(?P<glue>\s?|-)(?P<scale>)(?P<unit>in)(?:(?P<stop>\.)(?= [a-z(×]"
@@ -239,7 +243,7 @@ MONEY: tuple[Rule, ...] = (
         rf"(?:\s?(?:-|–)\s?(?P<last>{_MONEY_NUMBER}))?{_MAGNITUDE}{_PER}",
         _money,
     ),
-    (rf"(?<![\w.])({NUMBER})\s?¢", lambda m: f"{numbers.number(m[1])} cent{'' if m[1] == '1' else 's'}"),
+    (rf"(?<![\w.])({NUMBER})\s?¢", lambda m: counted(m[1], "cent")),
     (r"(?<![\w.])([0-9]{1,2})p(?!\w|\.\w)", lambda m: f"{numbers.number(m[1])} pence"),
 )
 """Rules for money; they come before those for measures."""

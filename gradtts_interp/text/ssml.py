@@ -18,10 +18,9 @@ from xml.parsers import expat
 from gradtts_interp.errors import InputError
 from gradtts_interp.text import numbers
 from gradtts_interp.text.characters import TABLES
-from gradtts_interp.text.frontend import TextFrontend, TokenizedText
+from gradtts_interp.text.frontend import TextFrontend, TokenizedText, inline_phones
 from gradtts_interp.text.lexicon import VOWELS, Lexicon
 from gradtts_interp.text.pronounce import letter_names
-from gradtts_interp.text.symbols import ARPABET
 
 MOST_CHARACTERS, DEEPEST = 100_000, 32
 LONGEST_PAUSE_SECONDS = 20.0
@@ -285,15 +284,11 @@ def _phoneme(attributes: Mapping[str, str]) -> Callable[[str], str]:
     if not written:
         raise InputError("no ph; expected such as ph='HH AH0 L OW1'")
     if alphabet == "ipa":
-        phones = [phone for word in written.split() for phone in ipa_to_arpabet(word)]
-    elif alphabet in ("x-arpabet", "x-cmu"):
-        phones = written.upper().split()
-        for phone in phones:
-            if phone not in ARPABET:
-                raise InputError(f"phone {phone!r} of ph={written!r}; expected ARPAbet such as HH AH0 L OW1")
-    else:
+        written = " ".join(phone for word in written.split() for phone in ipa_to_arpabet(word))
+    elif alphabet not in ("x-arpabet", "x-cmu"):
         raise InputError(f"alphabet {alphabet!r}; expected ipa or x-arpabet")
-    return lambda _: f" {{{' '.join(phones)}}} "
+    phones = inline_phones(f"{{{written}}}")
+    return lambda _: f" {phones} "
 
 
 def _sub(attributes: Mapping[str, str]) -> Callable[[str], str]:

@@ -1,10 +1,15 @@
 """A teacher that hums: the interface of the real one, whose packages the tests do not need."""
 
+import contextlib
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from gradtts_interp.corpus import build
 from gradtts_interp.corpus.speakers import Factors
 from gradtts_interp.corpus.teacher import FRAME_SAMPLES, SAMPLE_RATE_HZ, Contours, Script, spell
+from gradtts_interp.text.frontend import TextFrontend
 
 SYMBOLS = 40
 
@@ -44,6 +49,15 @@ class HummingTeacher:
         ) + 0.3 * np.sin(phase)
         level = np.interp(time, np.arange(len(contours.energy)), np.where(contours.f0_hz > 40, 1.0, 1e-3))
         return (0.1 * level * audio).astype(np.float32)
+
+
+def build_in_this_process(teacher, patch) -> None:
+    """Let the corpus builder start no process, and a teacher that hums speak."""
+    pool = contextlib.nullcontext(SimpleNamespace(map=lambda work, jobs, chunksize: map(work, jobs)))
+    patch.setattr(build, "_executor", lambda jobs: pool)
+    patch.setattr(build, "Teacher", lambda: teacher)
+    frontend = TextFrontend(add_blank=False)
+    patch.setattr(build, "_speaker", lambda: (teacher, frontend))
 
 
 @pytest.fixture(scope="session")

@@ -42,9 +42,12 @@ def test_figures_of_a_small_manifest():
     found = corpus_statistics(entries)
     assert found.phones == {"G": 3, "OW": 2} and 1.9 < found.effective_phones < 2
     assert found.hours == pytest.approx(2 * 172 * 256 / 22050 / 3600)
-    assert found.groups["emotion"]["happy"].f0_hz == pytest.approx(400) and list(found.groups["speaker"]) == ["0", "1"]
-    assert found.groups["kind/split"]["bank/train"].f0_hz == pytest.approx(200)
-    assert found.groups["emotion"]["neutral"].phones_per_second == pytest.approx(2 / (172 * 256 / 22050))
+    assert found.groups["emotion"]["happy"]["F0 (Hz)"] == pytest.approx(400) and list(found.groups["speaker"]) == [
+        "0",
+        "1",
+    ]
+    assert found.groups["kind/split"]["bank/train"]["F0 (Hz)"] == pytest.approx(200)
+    assert found.groups["emotion"]["neutral"]["phones per second"] == pytest.approx(2 / (172 * 256 / 22050))
     assert "| happy | 1 |" in tables_of(found)
 
 

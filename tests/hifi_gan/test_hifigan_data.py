@@ -76,13 +76,6 @@ def test_what_cannot_be_trained_on_is_named(tmp_path):
         make(tmp_path)
 
 
-def test_validation_is_the_middle_of_held_out_speech(recordings):
-    corpus = make(recordings)
-    rows = corpus.validation(2, 4096).audio
-    assert rows.shape[1] == 4096
-    assert torch.equal(rows, corpus.validation(2, 4096).audio)
-
-
 @pytest.fixture
 def mels(recordings, tmp_path):
     """Mels of two of the three recordings whose value tells the frame."""

@@ -8,7 +8,7 @@ import torch
 
 from gradtts_interp.audio import log_mel, mel_filters
 from gradtts_interp.config import MelConfig
-from hifigan import CONFIGS, HarmonicConfig, HarmonicGenerator
+from hifigan import HarmonicConfig, HarmonicGenerator
 from hifigan.harmonic import centre_phase, pulse_train, white_noise
 
 RATE, HOP = 22050, 256
@@ -157,41 +157,9 @@ def test_pitch_is_the_contour_whatever_the_network(generator):
     assert hertz[near][spectrum[near].argmax()] == pytest.approx(hz, abs=0.05)
 
 
-def test_batch_equals_singles_and_pieces_the_whole(generator):
-    mel, f0_hz, voiced = inputs(120, size=2)
-    mel = torch.stack([mel[0], mel[1] - 1])
-    with torch.inference_mode():
-        both = generator(mel, f0_hz, voiced)
-        assert both.shape == (2, 1, 120 * HOP)
-        assert torch.allclose(generator(mel[1:], f0_hz[1:], voiced[1:])[0], both[1], atol=1e-5)
-        assert torch.equal(generator(mel, f0_hz, voiced), both)
-        assert not torch.allclose(generator(mel, f0_hz, voiced, seed=1), both, atol=1e-3)
-        first, context = 50, 20
-        piece = slice(first, 120)
-        phase = centre_phase(f0_hz, RATE, HOP)[:, first]
-        part = generator(mel[..., piece], f0_hz[:, piece], voiced[:, piece], first_frame=first, start_phase=phase)
-    kept = (first + context) * HOP
-    assert torch.allclose(part[..., context * HOP :], both[..., kept:], atol=1e-4)
-
-
 def test_gradient_reaches_every_weight(generator):
     mel, f0_hz, voiced = inputs()
     log_f0, voicing = generator.pitch(mel)
     (generator(mel, f0_hz, voiced).square().sum() + log_f0.sum() + voicing.sum()).backward()
     for name, weight in generator.named_parameters():
         assert weight.grad is not None and torch.isfinite(weight.grad).all() and weight.grad.abs().max() > 0, name
-
-
-def test_shape_and_size_of_the_configuration():
-    millions = sum(weight.numel() for weight in HarmonicGenerator(CONFIGS["harmonic"]).parameters()) / 1e6
-    assert 3.0 < millions < 3.6
-    config = CONFIGS["harmonic"]
-    assert HarmonicConfig.from_dict(config.to_dict()) == config
-    with pytest.raises(ValueError, match=r"\['reach'\] missing or unknown"):
-        HarmonicConfig.from_dict({name: value for name, value in config.to_dict().items() if name != "reach"})
-    with pytest.raises(ValueError, match=r"\['more'\] missing or unknown"):
-        HarmonicConfig.from_dict(config.to_dict() | {"more": 1})
-    with pytest.raises(ValueError, match="n_fft 1000 with hop 256; expected a multiple"):
-        dataclasses.replace(config, n_fft=1000)
-    with pytest.raises(ValueError, match="kernel of 4 frames; expected an odd number"):
-        dataclasses.replace(config, kernel=4)

@@ -37,15 +37,6 @@ def make_contour(f0_hz, voiced, energy_db=None) -> Contour:
     return Contour(*arrays, CONFIG.frame_rate_hz)
 
 
-@pytest.mark.parametrize("tracker", ["dio", "harvest"])
-@pytest.mark.parametrize("f0_hz", [95.0, 180.0, 320.0])
-def test_constant_pitch_is_found(tracker, f0_hz):
-    contour = extract_contour(harmonic(np.full(RATE, f0_hz)), CONFIG, tracker=tracker)
-    inner = slice(10, -10)
-    assert contour.voiced[inner].all()
-    np.testing.assert_allclose(contour.f0_hz[inner], f0_hz, rtol=0.005)
-
-
 def test_frames_lie_on_the_centres_of_the_mel_grid():
     samples = 2 * RATE
     glide = 100.0 * 2.0 ** (np.arange(samples) / samples)
@@ -118,13 +109,9 @@ def test_prosody_vector_moves_as_the_signal_moves():
     assert high[2] - low[2] == pytest.approx(6.0, abs=0.8)
 
 
-def test_normalised_prosody_of_the_mean_is_zero_for_arrays_and_tensors():
+def test_normalised_prosody_of_the_mean_is_zero():
     vectors = np.stack([PROSODY_MEAN, PROSODY_MEAN + PROSODY_STD])
-    expected = np.array([[0.0] * 4, [1.0] * 4])
-    np.testing.assert_allclose(normalise_prosody(vectors), expected, atol=1e-5)
-    of_tensor = normalise_prosody(torch.from_numpy(vectors))
-    assert isinstance(of_tensor, torch.Tensor) and of_tensor.dtype == torch.float32
-    np.testing.assert_allclose(of_tensor.numpy(), expected, atol=1e-5)
+    np.testing.assert_allclose(normalise_prosody(vectors), [[0.0] * 4, [1.0] * 4], atol=1e-5)
 
 
 @pytest.mark.parametrize(

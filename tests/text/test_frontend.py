@@ -62,7 +62,9 @@ def test_every_the_of_a_line_goes_by_its_own_neighbour():
 
 def test_a_the_of_ones_own_is_left_alone(tmp_path):
     (tmp_path / "more.txt").write_text("THE  DH AH1\n")
-    assert TextFrontend(additions=tmp_path / "more.txt")("the apple").tokens[1] == "@AH1"
+    frontend = TextFrontend()
+    frontend.lexicon = frontend.lexicon.with_additions(tmp_path / "more.txt")
+    assert frontend("the apple").tokens[1] == "@AH1"
 
 
 def test_unknown_words_are_listed_once():
