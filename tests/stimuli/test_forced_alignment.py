@@ -176,7 +176,7 @@ def test_recordings_that_cannot_be_aligned(tts, recording, tmp_path):
     ("text", "options", "message"),
     [
         ("Go up.", {}, "phoneme times in 'Go up.' are not known; expected what stimuli"),
-        ([TEXT, TEXT], {}, "prosody of 1 recordings was given for 2 lines"),
+        ([TEXT, TEXT], {}, "prosody of 1 lines was given for 2 lines"),
         (TEXT, {"prosody_weight": 1.5}, "prosody_weight 1.5: expected a number from 0 to 1"),
         (TEXT, {"durations": [[9] * 7]}, "durations and prosody both give durations"),
     ],
