@@ -91,9 +91,8 @@ class StyleConfig:
         sites: U-Net places with cross-attention, of ``down0 down1 down2 mid up0 up1``.
         n_speakers: Rows of the speaker-token table; 0 for none.
         emotion_dim: Size of an emotion vector; 0 for none.
-        prosody: Whether a prosody vector per frame is an input.
-        pitch: Whether an F0 contour is predicted from the text and shown to the score network; needs ``prosody``.
-            Durations then read the style too.
+        prosody: Always true: the networks read a prosody vector per frame.
+        pitch: Always true: they are shown an F0 contour.
     """
 
     width: int = 128
@@ -104,13 +103,13 @@ class StyleConfig:
     n_speakers: int = 0
     emotion_dim: int = 0
     prosody: bool = True
-    pitch: bool = False
+    pitch: bool = True
 
     def __post_init__(self) -> None:
-        """Let JSON lists stand for tuples."""
+        """Let JSON lists stand for tuples, and refuse models that know nothing of pitch."""
         object.__setattr__(self, "sites", tuple(self.sites))
-        if self.pitch and not self.prosody:
-            raise InputError("style configuration: pitch needs prosody, which gives the contour its level and range")
+        if not (self.prosody and self.pitch):
+            raise InputError(f"style with prosody {self.prosody} and pitch {self.pitch}: expected both to be true")
 
 
 @dataclass(frozen=True)
@@ -137,8 +136,8 @@ class ModelConfig:
         patch: 1 official; 2 folds 2x2 mel points into channels.
         prediction: What the network answers: ``"score"`` (official), ``"epsilon"`` (the noise), or ``"v"`` (velocity).
         prior: What the diffusion starts around: ``"token"`` (official), a vector a phone; ``"frame"``, the mean mel
-            that a network over frames predicts from phones, durations, pitch, energy and style. It needs ``style``
-            with ``pitch``.
+            that a network over frames predicts from phones, durations, pitch, energy and style: what models with
+            ``style`` have.
         prior_width: Channels of a frame prior.
         prior_phone_layers: Blocks over phones of a frame prior.
         prior_frame_layers: Blocks over frames of a frame prior.
@@ -189,8 +188,9 @@ class ModelConfig:
         """Refuse priors that there are not."""
         if self.prior not in PRIORS:
             raise InputError(f"prior {self.prior!r}: expected one of {', '.join(PRIORS)}")
-        if self.prior == "frame" and (self.style is None or not self.style.pitch):
-            raise InputError("model configuration: a frame prior needs style with pitch, which it reads per frame")
+        if (self.prior == "frame") != (self.style is not None):
+            given = "no style" if self.style is None else "style"
+            raise InputError(f"prior {self.prior!r} with {given}: expected 'frame' with style, or 'token' without")
         if not 0 < self.residual_std < math.inf:
             raise InputError(f"residual_std {self.residual_std}: expected a finite number > 0")
         if not 0 <= self.formant_emphasis <= GREATEST_EMPHASIS:

@@ -1,13 +1,12 @@
 """The networks as ONNX files, each checked against torch; the loop over steps stays outside, so steps are free.
 
-``text_encoder.onnx`` gives prior means, log-durations and hidden states; where the model predicts pitch, ``pitch.onnx``
-its shape and voicing from those, laid out by :func:`gradtts_interp.models.pitch_predictor.lay_out`; ``estimator.onnx``
-the score of one step for two styles under a share map; ``vocoder.onnx`` the generator's audio. One sentence at a time
-(batch 1), any length.
+``text_encoder.onnx`` gives log-durations and hidden states; ``pitch.onnx`` the shape of the pitch, its voicing and the
+energy, and ``prior.onnx`` the mean mel; ``estimator.onnx`` the score of one step for two styles under a share map;
+``vocoder.onnx`` the generator's audio. One sentence at a time (batch 1), any length.
 
-A checkpoint with a frame prior has ``prior.onnx`` besides, the mean mel. It and ``pitch.onnx`` read hidden states that
-are repeated over each token's frames, and :func:`gradtts_interp.models.pitch_predictor.token_places`; the energies of
-``pitch.onnx`` are still to be averaged over each token.
+``pitch.onnx`` and ``prior.onnx`` read hidden states that are repeated over each token's frames, and
+:func:`gradtts_interp.models.pitch_predictor.token_places`; the energies of ``pitch.onnx`` are still to be averaged over
+each token.
 
 A vocoder with a harmonic source is exported as its networks: ``vocoder.onnx`` gives log gain and phase of the pulses
 and log gain of the noise, ``vocoder_pitch.onnx`` log F0 and the logit of voicing where no contour is given. The two
@@ -26,9 +25,9 @@ from torch import Tensor, nn
 
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import atomic_path, write_json
-from gradtts_interp.models.frame_prior import PHONE_PLACES, PhoneEncoder
+from gradtts_interp.models.frame_prior import PHONE_PLACES
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.models.pitch_predictor import PLACES, POSITIONS, ContourPredictor
+from gradtts_interp.models.pitch_predictor import PITCH_FROM, PLACES, PROSODY_CHANNELS
 from gradtts_interp.models.style_attention import StyleContext
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.vocoder import Vocoder
@@ -156,17 +155,9 @@ def _text_graphs(model: GradTTS) -> dict[str, Graph]:
     def lengths(ids: Tensor) -> Tensor:
         return torch.ones_like(ids[:, :1]).expand(-1, ids.shape[1]).sum(1)
 
-    def read_text(ids: Tensor, style: Tensor) -> tuple[Tensor, ...]:
-        means, logw, _, states = model.read_text(ids, lengths(ids), style)
-        return means, logw, states
-
     def read_phones(ids: Tensor, style: Tensor, prosody: Tensor) -> tuple[Tensor, ...]:
         reading = encoder.read(ids, lengths(ids))
         return encoder.durations(reading, style, prosody), reading.hidden
-
-    def pitch(features: Tensor) -> tuple[Tensor, ...]:
-        predicted = predictor.of_frames(features, torch.ones_like(features[:, :1]))
-        return predicted.shape, predicted.voicing
 
     def contour(hidden: Tensor, places: Tensor, style: Tensor) -> tuple[Tensor, ...]:
         return predictor.of_frames(predictor.tokens(hidden), places, torch.ones_like(places[..., :1]), style)
@@ -174,24 +165,14 @@ def _text_graphs(model: GradTTS) -> dict[str, Graph]:
     def mean_mel(hidden: Tensor, places: Tensor, style: Tensor, prosody: Tensor) -> Tensor:
         return prior.of_frames(prior.tokens(hidden), places, torch.ones_like(hidden[..., :1]), style, prosody)
 
-    text: dict[str, Shape] = {"ids": (1, "tokens"), "style": (1, style)}
-    features: Shape = (1, settings.n_enc_channels + style + POSITIONS, "frames")
+    text: dict[str, Shape] = {"ids": (1, "tokens"), "style": (1, style), "prosody": (1, PITCH_FROM)}
     places = {"hidden": hidden, "places": (1, "frames", PLACES), "style": (1, style)}
-    planes = {"places": PHONE_PLACES, "style": style, "prosody": model.prosody_channels}
-    found = {
-        "text_encoder": Graph(encoder, read_phones, {**text, "prosody": (1, 5)})
-        if isinstance(encoder, PhoneEncoder)
-        else Graph(model, read_text, text)
+    planes = {"places": PHONE_PLACES, "style": style, "prosody": PROSODY_CHANNELS}
+    return {
+        "text_encoder": Graph(encoder, read_phones, text),
+        "pitch": Graph(predictor, contour, places),
+        "prior": Graph(prior, mean_mel, {"hidden": hidden, **{name: (1, n, "frames") for name, n in planes.items()}}),
     }
-    if isinstance(predictor, ContourPredictor):
-        found["pitch"] = Graph(predictor, contour, places)
-    elif predictor is not None:
-        found["pitch"] = Graph(predictor, pitch, {"features": features})
-    if prior is not None:
-        found["prior"] = Graph(
-            prior, mean_mel, {"hidden": hidden, **{name: (1, n, "frames") for name, n in planes.items()}}
-        )
-    return found
 
 
 def _estimator_graph(model: GradTTS) -> Graph:
@@ -212,7 +193,7 @@ def _estimator_graph(model: GradTTS) -> Graph:
         "log_weight": (1, "keys"),
         "owner": ("keys",),
         "share": (1, 2, model.settings.n_feats, "frames"),
-        "prosody": (1, model.prosody_channels, "frames"),
+        "prosody": (1, PROSODY_CHANNELS, "frames"),
     }
     return Graph(model, score, shapes)
 

@@ -70,9 +70,9 @@ from gradtts_interp.text.frontend import TextFrontend, TokenizedText
 from gradtts_interp.text.ssml import Directions, is_ssml
 from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, PitchContour, Vocoder
 
-DEFAULT_MECHANISMS = ("prior", "prosody", "attention")
-DEFAULT_MECHANISMS_BY_PITCH = ("prosody", "attention")
-ENVELOPE = "envelope"  # beside these, of a model with a frame prior
+ENVELOPE = "envelope"
+DEFAULT_MECHANISMS = ("prior", "prosody", "attention", ENVELOPE)
+DEFAULT_MECHANISMS_BY_PITCH = ("prosody", "attention", ENVELOPE)
 DEFAULT_MECHANISMS_OFFICIAL = ("prior",)
 WORLD = "world"  # by which official checkpoints, whose network reads no pitch, give one speaker that of another
 PRECISION_OF_TYPE = {torch.float32: "fp32", torch.bfloat16: "bf16"}
@@ -262,8 +262,7 @@ class GradTTSInterpPipeline:
         """Mechanisms used when none are named."""
         if not self.model.has_style:
             return (WORLD,) if share.region else DEFAULT_MECHANISMS_OFFICIAL
-        usual = DEFAULT_MECHANISMS_BY_PITCH if share.region else DEFAULT_MECHANISMS
-        return usual if self.model.frame_prior is None else (*usual, ENVELOPE)
+        return DEFAULT_MECHANISMS_BY_PITCH if share.region else DEFAULT_MECHANISMS
 
     def usual_sampler(
         self,
@@ -289,7 +288,7 @@ class GradTTSInterpPipeline:
         if steps is None and self.model.decoder is None:
             steps = 0
         noise_decides = offer_of(offer, _names(mechanisms), noise_tuning) == OPEN
-        return choose_sampler(steps, solver, converged=noise_decides or self.model.frame_prior is None)
+        return choose_sampler(steps, solver, converged=noise_decides or not self.model.has_style)
 
     def chosen_mechanisms(
         self, mechanisms: Sequence[str] | None, share: Share | None, *, offer: str = BY_SHARE
@@ -486,7 +485,7 @@ class GradTTSInterpPipeline:
 
     def _speak_in_pieces(self, text: str, *styles: Style, **options: Any) -> Iterator[NDArray[np.float32]]:
         reads_pitch = isinstance(self.vocoder, Vocoder) and self.vocoder.kind == "harmonic"
-        if is_ssml(text) or (reads_pitch and self.model.pitch_predictor is None):
+        if is_ssml(text) or (reads_pitch and not self.model.has_style):
             return iter([self(text, *styles, **options).audio])
         laid = self.lay_out(text, *styles, **options)
         multiple, reach = self.model.frame_multiple, self.vocoder.context_frames
@@ -763,7 +762,7 @@ class GradTTSInterpPipeline:
             raise InputError("0 steps ask the score network nothing; expected 1 step or more with an open offer")
         if offer == OPEN and b is None:
             raise InputError("an open offer needs two styles to choose between")
-        if offer == OPEN and (self.model.frame_prior is None or self.model.style_encoder is None):
+        if offer == OPEN and not self.model.has_style:
             raise InputError(
                 "an open offer needs a checkpoint with a frame prior and style attention, as mechanism 'noise' does"
             )
@@ -781,7 +780,7 @@ class GradTTSInterpPipeline:
         Raises:
             InputError: The checkpoint has no frame prior, or something is asked of the score network.
         """
-        if self.model.frame_prior is None:
+        if not self.model.has_style:
             mean = "the prior mean, and that of this checkpoint says nothing of how a phone moves"
             raise InputError(f"0 steps speak {mean}; expected 1 step or more, or a checkpoint with a frame prior")
         others = [name for name in ("score", NOISE) if mechanisms is not None and name in mechanisms]

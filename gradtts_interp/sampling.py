@@ -13,10 +13,10 @@ from gradtts_interp.errors import InputError
 
 OFFICIAL_STEPS, OFFICIAL_SOLVER = 50, "euler"
 DEFAULT_STEPS, DEFAULT_SOLVER = 2, "unipc"
-"""Used when nothing is said, around a frame prior: the fewest steps at which no measure is worse than with 100 Euler,
+"""Used when nothing is said, with models of styles: the fewest steps at which no measure is worse than with 100 Euler,
 see ``benchmarks/steps.py`` and the model card, and what is heard is a sample; one step gives the prior mean again."""
 CONVERGED_STEPS = 18
-"""Used where the noise decides, and around a token prior: as near to the converged mel as 100 Euler steps. Over the
+"""Used where the noise decides, and with official files: as near to the converged mel as 100 Euler steps. Over the
 distance of two styles' mels 0.58 % (Euler 100: 0.56 %, 16 steps: 0.81 %; docs/scale.rst)."""
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from tiny import TINY, TINY_FRAME, tiny_model, tiny_pipeline
+from tiny import TINY, tiny_model, tiny_pipeline
 
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.pipeline import GradTTSInterpPipeline
@@ -19,19 +19,18 @@ pytest.importorskip("onnxscript", reason="make test-scale installs the extra onn
 from gradtts_interp import onnx_export  # noqa: E402
 
 
-@pytest.fixture(scope="module", params=["token", "frame"])
-def exported(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
     vocoder = Vocoder(GeneratorConfig(upsample_initial_channel=32))
     frontend = TextFrontend(add_blank=TINY.add_blank, word_boundaries=TINY.word_boundaries)
-    tts = GradTTSInterpPipeline(tiny_model({"token": TINY, "frame": TINY_FRAME}[request.param]), vocoder, frontend)
+    tts = GradTTSInterpPipeline(tiny_model(), vocoder, frontend)
     folder = tmp_path_factory.mktemp("onnx")
     return tts, folder, onnx_export.export_onnx(tts, folder)
 
 
 def test_the_files_equal_torch(exported):
     tts, folder, errors = exported
-    prior = {"prior"} if tts.model.frame_prior is not None else set()
-    assert set(errors) == {"text_encoder", "pitch", "estimator", "vocoder"} | prior
+    assert set(errors) == {"text_encoder", "pitch", "prior", "estimator", "vocoder"}
     assert max(errors.values()) < 1e-3
     assert (folder / "onnx.json").exists()
 

@@ -13,7 +13,7 @@ import soundfile
 import torch
 from safetensors.torch import load_file
 from speaking import tiny_vocoder
-from tiny import TINY, TINY_FRAME, StubVocoder, tiny_bank, tiny_model, tiny_style
+from tiny import TINY, TINY_OFFICIAL, StubVocoder, tiny_bank, tiny_model, tiny_style
 from tiny import tiny_pipeline as make_pipeline
 
 from gradtts_interp import pipeline as pipeline_module
@@ -146,6 +146,8 @@ class TestOfficialFile:
     def test_what_it_cannot_read(self, official):
         with pytest.raises(InputError, match="no style encoder; choose a speaker instead"):
             official.style("a.wav")
+        with pytest.raises(InputError, match="0 steps speak the prior mean, and that of this checkpoint"):
+            official(TEXT, Style("x", speaker=0), num_inference_steps=0)
         with pytest.raises(InputError, match="no null style"):
             official(TEXT, Style("x", speaker=0), guidance=1.0, **QUICK)
         if official.model.settings.n_spks > 1:
@@ -162,7 +164,7 @@ class TestOfficialFile:
 
     def test_one_speaker_needs_no_style(self, tmp_path):
         torch.manual_seed(0)
-        model = GradTTS(replace(TINY, style=None, patch=1, prediction="score", mel_mean=0, mel_std=1).to_dict())
+        model = GradTTS(TINY_OFFICIAL.to_dict())
         torch.save(model.state_dict(), tmp_path / "grad-tts-old.pt")
         pipeline = GradTTSInterpPipeline.from_pretrained(tmp_path / "grad-tts-old.pt")
         pipeline.set_progress_bar_config(disable=True)
@@ -240,9 +242,9 @@ class TestOptions:
 
     def test_default_mechanisms(self, tiny_pipeline):
         ramp = tiny_pipeline(TEXT, A, B, share=shares.ramp(), **QUICK)
-        assert ramp.settings["mechanisms"] == ["prior", "prosody", "attention"]
+        assert ramp.settings["mechanisms"] == ["prior", "prosody", "attention", "envelope"]
         by_pitch = tiny_pipeline(TEXT, A, B, share=shares.pitch(), **QUICK)
-        assert by_pitch.settings["mechanisms"] == ["prosody", "attention"]
+        assert by_pitch.settings["mechanisms"] == ["prosody", "attention", "envelope"]
         assert tiny_pipeline(TEXT, A, **QUICK).settings["mechanisms"] == []
 
 
@@ -257,7 +259,7 @@ class PitchVocoder(StubVocoder):
 @pytest.fixture(scope="module")
 def frame_pipeline():
     frontend = TextFrontend(add_blank=TINY.add_blank, word_boundaries=TINY.word_boundaries)
-    pipeline = GradTTSInterpPipeline(tiny_model(TINY_FRAME), PitchVocoder(), frontend)
+    pipeline = GradTTSInterpPipeline(tiny_model(), PitchVocoder(), frontend)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -304,7 +306,7 @@ class TestFramePrior:
     @pytest.mark.parametrize("weight", [-0.5, 0.0, 0.5, 1.0])
     def test_the_level_of_each_frame_is_at_the_share_of_the_energy(self, weight, others):
         """Whatever pitch and timbre are, and after the formants have been emphasised."""
-        pipeline = make_pipeline(replace(TINY_FRAME, formant_emphasis=1.3, mel_std=2.0))
+        pipeline = make_pipeline(replace(TINY, formant_emphasis=1.3, mel_std=2.0))
         options = {"num_inference_steps": 0, "durations": [[6] * len(pipeline.frontend(TEXT).ids)]}
         blend = pipeline(TEXT, A, B, share=shares.dimensions(energy=weight, **others), **options)
         alone = [pipeline(TEXT, style, **options) for style in (A, B)]
@@ -341,25 +343,25 @@ class TestFramePrior:
         assert len(frame_pipeline.vocoder.contours) == 1
 
     def test_a_residual_is_seen_divided_by_its_spread(self):
-        narrow = make_pipeline(replace(TINY_FRAME, residual_std=0.1))
-        wide = make_pipeline(TINY_FRAME)
+        narrow = make_pipeline(replace(TINY, residual_std=0.1))
+        wide = make_pipeline()
         mean, far, near = (
             p(TEXT, A, **o).mel for p, o in ((wide, {"num_inference_steps": 0}), (wide, QUICK), (narrow, QUICK))
         )
         np.testing.assert_allclose(near - mean, 0.1 * (far - mean), atol=1e-4)
 
     def test_formants_are_emphasised_in_what_is_decoded(self):
-        plain, strong = make_pipeline(TINY_FRAME), make_pipeline(replace(TINY_FRAME, formant_emphasis=1.3))
+        plain, strong = make_pipeline(), make_pipeline(replace(TINY, formant_emphasis=1.3))
         for options in (QUICK, {"num_inference_steps": 0}):
             before, after = (
                 p(TEXT, A, B, share=shares.ramp(), mechanisms="prosody", **options).mel for p in (plain, strong)
             )
-            wanted = emphasise_formants(torch.from_numpy(before), 1.3).clamp(min=TINY_FRAME.mel.log_silence)
+            wanted = emphasise_formants(torch.from_numpy(before), 1.3).clamp(min=TINY.mel.log_silence)
             np.testing.assert_allclose(after, wanted, atol=1e-4)
             assert np.abs(after - before).max() > 0.01
 
     def test_a_prior_alone_speaks_without_a_score_network(self, tmp_path):
-        alone = make_pipeline(replace(TINY_FRAME, dec_dim=0))
+        alone = make_pipeline(replace(TINY, dec_dim=0))
         speech = alone(TEXT, A, B, share=shares.ramp())
         assert speech.settings["steps"] == 0 and np.isfinite(speech.mel).all()
         assert np.array_equal(speech.mel, alone(TEXT, A, B, share=shares.ramp(), num_inference_steps=0).mel)
@@ -369,10 +371,10 @@ class TestFramePrior:
 
     def test_it_is_saved_and_loaded(self, tmp_path):
         frontend = TextFrontend(add_blank=TINY.add_blank, word_boundaries=TINY.word_boundaries)
-        pipeline = GradTTSInterpPipeline(tiny_model(TINY_FRAME), tiny_vocoder(), frontend)
+        pipeline = GradTTSInterpPipeline(tiny_model(), tiny_vocoder(), frontend)
         pipeline.save_pretrained(tmp_path)
         again = GradTTSInterpPipeline.from_pretrained(tmp_path)
-        assert again.model.settings == TINY_FRAME
+        assert again.model.settings == TINY
         one, other = (p(TEXT, A, num_inference_steps=0).mel for p in (pipeline, again))
         np.testing.assert_allclose(one, other, atol=5e-2)  # half precision on disk
 
@@ -385,7 +387,6 @@ class TestFramePrior:
         ({"a": None, "b": B, "share": shares.ramp()}, "second style tiny 2: expected a first style"),
         ({"a": None}, "style default: this checkpoint reads references"),
         ({"solver": "rk45"}, "unknown solver 'rk45'"),
-        ({"num_inference_steps": 0}, "0 steps speak the prior mean, and that of this checkpoint"),
         ({"num_inference_steps": -3}, "at least 1, got -3"),
         ({"num_inference_steps": 2.5}, r"got 2\.5"),
         ({"guidance": -1.0}, r"guidance -1\.0"),
@@ -427,9 +428,8 @@ class TestStyles:
         with pytest.raises(InputError, match=message):
             tiny_pipeline.style(**arguments)
 
-    @pytest.mark.parametrize("settings", [TINY, TINY_FRAME], ids=["token", "frame"])
-    def test_an_average_of_equals_is_that_style_and_of_two_is_neither(self, settings):
-        pipeline = make_pipeline(settings)
+    def test_an_average_of_equals_is_that_style_and_of_two_is_neither(self, tiny_pipeline):
+        pipeline = tiny_pipeline
         alone = pipeline(TEXT, A, **QUICK)
         options = {**QUICK, "durations": [alone.durations.tolist()]}
         same = pipeline(TEXT, average_style([A, A]), **options)

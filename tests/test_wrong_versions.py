@@ -110,11 +110,11 @@ def test_mixed_scores_stand_on_the_mixed_prior(tts, weight, monkeypatch):
 
 @pytest.mark.parametrize(
     ("share", "of_a", "of_b"),
-    [(None, True, False), (shares.pitch(), True, False), (~shares.pitch(), False, True)],
+    [(None, True, False), (shares.pitch(), True, True), (~shares.pitch(), True, True)],
     ids=["alone", "gives-the-pitch", "gives-the-rest"],
 )
 def test_an_emotion_is_heard_where_it_belongs(tts, share, of_a, of_b):
-    """Wrong: the emotion dropped where a style is read whole, or where it gives its pitch to another voice."""
+    """Wrong: the emotion dropped where a style is read whole, or where it gives its pitch or its voice to another."""
     durations = [tts(TEXT, A, num_inference_steps=1, seed=0).durations.tolist()]
 
     def rendered(a, b):

@@ -19,9 +19,7 @@ from gradtts_interp.text.frontend import TextFrontend
 from gradtts_interp.vocoder import MelDecoder
 
 EMOTIONS = ("neutral", "happy")
-TINY_STYLE = StyleConfig(
-    width=32, patch_bins=8, patch_frames=4, heads=2, n_speakers=4, emotion_dim=len(EMOTIONS), pitch=True
-)
+TINY_STYLE = StyleConfig(width=32, patch_bins=8, patch_frames=4, heads=2, n_speakers=4, emotion_dim=len(EMOTIONS))
 TINY = ModelConfig(
     spk_emb_dim=16,
     n_enc_channels=32,
@@ -31,14 +29,21 @@ TINY = ModelConfig(
     dec_dim=16,
     patch=2,
     prediction="epsilon",
+    prior="frame",
+    prior_width=32,
+    prior_phone_layers=2,
+    prior_frame_layers=2,
+    timbre_width=24,
     mel_mean=-6.0,
     mel_std=0.5,
     add_blank=False,
     word_boundaries=False,
     style=TINY_STYLE,
 )
-
-TINY_FRAME = replace(TINY, prior="frame", prior_width=32, prior_phone_layers=2, prior_frame_layers=2, timbre_width=24)
+TINY_OFFICIAL = replace(
+    TINY, style=None, prior="token", patch=1, prediction="score", mel_mean=0.0, mel_std=1.0,
+    add_blank=True, word_boundaries=True,
+)  # fmt: skip
 
 
 def open_gates(model: GradTTS) -> GradTTS:
@@ -48,13 +53,12 @@ def open_gates(model: GradTTS) -> GradTTS:
             estimator = model.decoder.estimator
             for site in estimator.style_attn.values():
                 torch.nn.init.ones_(site.gate)
-            if estimator.prosody_mlp is not None:
+            if model.has_style:
                 torch.nn.init.normal_(estimator.prosody_conv.weight, std=0.3)
-            if estimator.pitch_planes is not None:
                 torch.nn.init.normal_(estimator.pitch_conv.weight, std=0.1)
             # Mels of ordinary size, so that absolute tolerances mean something.
             estimator.final_conv.weight.mul_(0.2)
-        if model.pitch_predictor is not None:
+        if model.has_style:
             torch.nn.init.normal_(model.encoder.duration_style.weight, std=0.3)
         for block in model.modules():
             if isinstance(block, ConvNeXtBlock) and block.film is not None:

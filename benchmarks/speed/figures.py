@@ -32,6 +32,7 @@ from gradtts_interp.interpolation.mechanisms import make_plan
 from gradtts_interp.interpolation.noise import NoiseTuning
 from gradtts_interp.interpolation.scoring import Score, make_score
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
+from gradtts_interp.models.pitch_predictor import PROSODY_CHANNELS
 from gradtts_interp.models.precision import bf16_is_fast
 from gradtts_interp.models.style_attention import AttentionMassProcessor, StyleAttnProcessor, StyleTokens, join
 from gradtts_interp.placement import stack_shares
@@ -351,12 +352,12 @@ def gpu_figures(voice: Voice, *, size: int, product: int) -> tuple[float, float]
     """
     from torch.utils.flop_counter import FlopCounterMode
 
-    tts, estimator = voice.tts, voice.tts.model.decoder.estimator  # type: ignore[union-attr]
+    tts = voice.tts
     a, b = (torch.randn(product, product, device=tts.device, dtype=torch.bfloat16) for _ in range(2))
     rate = 2 * product**3 / timed(lambda: a @ b, runs=voice.runs).median
     tts.accelerate("bf16")
     x = torch.randn(size, 80, 432, device=tts.device)
-    prosody = torch.zeros(size, estimator.prosody_channels, 432, device=tts.device)
+    prosody = torch.zeros(size, PROSODY_CHANNELS, 432, device=tts.device)
     t, mask = torch.full((size,), 0.5, device=tts.device), torch.ones(size, 1, 432, device=tts.device)
 
     @torch.no_grad()

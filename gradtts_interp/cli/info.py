@@ -76,8 +76,7 @@ def card_of(checkpoint: Path) -> dict[str, Any]:
         text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
         found = re.search(r"Licen[cs]e:?\s+([^.\n]+)", text)
         kind, steps, licence = "gradtts-interp folder", index.get("step"), found and found[1].strip()
-    missing = () if model.has_style else (*NEED_STYLE_PARTS, NOISE)
-    missing = missing if model.frame_prior is not None else (*missing, ENVELOPE)
+    missing = () if model.has_style else (*NEED_STYLE_PARTS, ENVELOPE, NOISE)
     return {
         "checkpoint": str(checkpoint.resolve()),
         "kind": kind,

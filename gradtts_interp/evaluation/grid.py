@@ -145,7 +145,7 @@ def _mechanisms(mode: str, *, has_style: bool, noise: bool, quick: bool) -> list
     if mode == TIME:
         names = [name for name in MECHANISMS if name != ENVELOPE]  # it moves what the others have mixed
         every = [parts for size in range(1, len(names) + 1) for parts in combinations(names, size)]
-        found = [parts for parts in every if not set(DEFAULT_MECHANISMS) <= set(parts)]
+        found = [parts for parts in every if not set(DEFAULT_MECHANISMS) - {ENVELOPE} <= set(parts)]
         if quick:  # also the mix of embeddings frame by frame, which singing synthesisers use
             found = [*((name,) for name in names), ("prior", "prosody")]
     tuned = [("attention", NOISE)] if noise and not quick else []

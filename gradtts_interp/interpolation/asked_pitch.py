@@ -139,7 +139,7 @@ def ask_pitch(prosody: Tensor | None, asked: Sequence[AskedPitch | None]) -> Ten
     two do not contradict each other; a shift of some words leaves them.
 
     Args:
-        prosody: What they would be told of B items (B, n, T), see
+        prosody: What they would be told of B items (B, 8, T), see
             :func:`~gradtts_interp.models.pitch_predictor.asked_prosody`; None for a model that is told nothing.
         asked: For each item, or None.
 
@@ -151,13 +151,13 @@ def ask_pitch(prosody: Tensor | None, asked: Sequence[AskedPitch | None]) -> Ten
     """
     if all(item is None for item in asked):
         return prosody
-    if prosody is None or prosody.shape[1] < PITCH_FROM + PITCH_CHANNELS:
+    if prosody is None:
         raise InputError("pitch: this checkpoint is shown no pitch contour, so none can be asked for")
     return torch.stack([p if item is None else _asked_rows(p, item) for p, item in zip(prosody, asked, strict=True)])
 
 
 def _asked_rows(prosody: Tensor, asked: AskedPitch) -> Tensor:
-    """Prosody (n, T') of one item with the pitch of its first T frames replaced."""
+    """Prosody (8, T') of one item with the pitch of its first T frames replaced."""
     frames, flag = len(asked.shift), PITCH_FROM - 1
     answer = prosody.clone()
     voiced, log_f0 = answer[PITCH_FROM, :frames], answer[PITCH_FROM + 1, :frames]
@@ -165,7 +165,7 @@ def _asked_rows(prosody: Tensor, asked: AskedPitch) -> Tensor:
         voiced.copy_(torch.from_numpy(asked.voiced).to(voiced) * answer[flag, :frames])
     if asked.log_f0 is not None:
         log_f0.lerp_(torch.from_numpy((asked.log_f0 - PROSODY_MEAN[0]) / PROSODY_STD[0]).to(log_f0), asked.weight)
-    if asked.energy_db is not None and len(answer) > ENERGY_ROW:
+    if asked.energy_db is not None:
         energy, above = answer[ENERGY_ROW, :frames], torch.from_numpy(asked.energy_db / PROSODY_STD[LEVEL]).to(answer)
         energy.lerp_((answer[LEVEL, :frames] + above).clamp_min(ENERGY_FLOOR), asked.weight)
     if asked.rate_hz is not None:

@@ -22,6 +22,7 @@ from gradtts_interp.models.frame_prior import PhoneEncoder, PhoneReading
 from gradtts_interp.models.grad_tts import FORMANT_QUEFRENCIES, GradTTS, lifter
 from gradtts_interp.models.pitch_predictor import PITCH_FROM, contour_of
 from gradtts_interp.models.style_attention import StyleTokens
+from gradtts_interp.models.text_encoder import TextReading
 from gradtts_interp.pitch.contour import Contour, f0_skew, normalise_prosody
 from gradtts_interp.pitch.masks import pitch_mask
 from gradtts_interp.styles import Style
@@ -55,7 +56,7 @@ def encode_styles(
         texts: B texts.
         styles: n styles.
         pitch: Set where the first style gives its pitch and the last the rest: references are masked accordingly,
-            and the text encoder gets the first one's prosody, as in the dual references of the training.
+            and durations read the first one's prosody, as in the dual references of the training.
 
     Returns:
         n answers; that of an average of styles is the mean of theirs.
@@ -63,26 +64,25 @@ def encode_styles(
     Raises:
         InputError: A style lacks what the model reads.
     """
-    # A frame prior's text is the same in all styles.
-    text = model.encoder.read(*texts) if isinstance(model.encoder, PhoneEncoder) else None
+    # What is read of the text is the same in all styles.
+    text = model.encoder.read(*texts) if isinstance(model.encoder, PhoneEncoder) else model.read_text(*texts)
     answers = []
     for i, style in enumerate(styles):
         role, prosody = "whole", None
         if pitch is not None:
             role, prosody = "pitch" if i == 0 else "rest", styles[0].prosody
         parts = style.parts or (style,)
-        if model.has_style:
-            encoded = [_encode(model, texts, text, part, role, prosody, pitch) for part in parts]
+        if isinstance(text, PhoneReading):
+            encoded = [_encode(model, text, part, role, prosody, pitch) for part in parts]
         else:
-            encoded = [_encode_official(model, texts, part) for part in parts]
+            encoded = [_encode_official(model, text, part) for part in parts]
         answers.append(encoded[0] if len(encoded) == 1 else _average(encoded))
     return answers
 
 
 def _encode(
     model: GradTTS,
-    texts: Texts,
-    text: PhoneReading | None,
+    text: PhoneReading,
     style: Style,
     role: str,
     prosody: NDArray[np.float32] | None,
@@ -91,25 +91,18 @@ def _encode(
     """Encode texts in a style, which is read for its own prosody (4,) where none is given."""
     if style.mel is None or style.contour is None or style.prosody is None:
         raise InputError(f"style {style.name}: this checkpoint reads references, and the style has none")
-    size, prosody = len(texts[0]), style.prosody if prosody is None else prosody
-    tokens = _style_tokens(model, style, role, prosody, pitch)
-    pooled = tokens.pooled.expand(size, -1)
+    assert isinstance(model.encoder, PhoneEncoder)
+    tokens, size = _style_tokens(model, style, role, pitch), len(text.hidden)
     vector = _prosody_input(style.prosody, model.device).expand(size, -1)
     skew = torch.full_like(vector[:, 0], f0_skew(style.contour))
-    means: Tensor | None = None
-    if text is not None:
-        assert isinstance(model.encoder, PhoneEncoder)
-        mask, hidden = text.mask, text.hidden
-        logw = model.encoder.durations(text, pooled, _prosody_input(prosody, model.device).expand(size, -1))
-        if role == "rest":
-            # A frame prior is told the pitch, so it may see all of the reference.
-            whole = _style_tokens(model, style, "whole", style.prosody, None)
-            tokens = replace(tokens, pooled=whole.pooled)
-    else:
-        means, logw, mask, hidden = model.read_text(*texts, pooled)
-    spectrum = None if text is None or style.speaker is not None else _spectrum(model, style)
+    numbers = vector if prosody is None else _prosody_input(prosody, model.device).expand(size, -1)
+    logw = model.encoder.durations(text, tokens.pooled.expand(size, -1), numbers)
+    if role == "rest":
+        # A frame prior is told the pitch, so it may see all of the reference.
+        tokens = replace(tokens, pooled=_style_tokens(model, style, "whole", None).pooled)
+    spectrum = None if style.speaker is not None else _spectrum(model, style)
     tokens = StyleTokens(*(x.expand(size, *x.shape[1:]) for x in (tokens.tokens, tokens.weight, tokens.pooled)))
-    return StyleReading(logw, mask, tokens, vector, means=means, hidden=hidden, skew=skew, spectrum=spectrum)
+    return StyleReading(logw, text.mask, tokens, vector, hidden=text.hidden, skew=skew, spectrum=spectrum)
 
 
 def _average(styles: list[StyleReading]) -> StyleReading:
@@ -138,39 +131,34 @@ def _spectrum(model: GradTTS, style: Style) -> Tensor | None:
     return torch.stack([mel.mean(1), mel.std(1)])
 
 
-def _encode_official(model: GradTTS, texts: Texts, style: Style) -> StyleReading:
-    means, logw, mask, _ = model.read_text(*texts)
+def _encode_official(model: GradTTS, text: TextReading, style: Style) -> StyleReading:
     speaker = None
     if model.settings.n_spks > 1:
         if style.speaker is None:
             known = f"one of its speakers 0 to {model.settings.n_spks - 1}"
             raise InputError(f"style {style.name}: this checkpoint reads no recordings; expected {known}")
         speaker = model.speaker_vector(style.speaker)
-    return StyleReading(logw, mask, means=means, speaker=speaker)
+    return StyleReading(text.logw, text.mask, means=text.means, speaker=speaker)
 
 
-def _style_tokens(
-    model: GradTTS, style: Style, role: str, prosody: np.ndarray, pitch: PitchRegion | None
-) -> StyleTokens:
+def _style_tokens(model: GradTTS, style: Style, role: str, pitch: PitchRegion | None) -> StyleTokens:
     """The tokens of a style; those of the last few are kept for as long as neither they nor the weights change."""
     if torch.is_grad_enabled():
-        return _encode_tokens(model, style, role, prosody, pitch)
+        return _encode_tokens(model, style, role, pitch)
     assert model.style_encoder is not None
     known, autocast = model.style_encoder.known, torch.is_autocast_enabled(model.device.type)
     sums = tuple(torch.stack([weight.sum() for weight in model.style_encoder.parameters()]).tolist())
-    key = (id(style), id(prosody), role, pitch, model.device, autocast, sums)
+    key = (id(style), role, pitch, model.device, autocast, sums)
     with READING:
         if key not in known:
-            # The style and its prosody are kept beside the tokens, so that no other object gets their ids.
-            known[key] = (style, prosody, _encode_tokens(model, style, role, prosody, pitch))
+            # The style is kept beside the tokens, so that no other object gets its id.
+            known[key] = (style, _encode_tokens(model, style, role, pitch))
             if len(known) > KEPT_READINGS:
                 del known[next(iter(known))]
         return known[key][-1]
 
 
-def _encode_tokens(
-    model: GradTTS, style: Style, role: str, prosody: np.ndarray, pitch: PitchRegion | None
-) -> StyleTokens:
+def _encode_tokens(model: GradTTS, style: Style, role: str, pitch: PitchRegion | None) -> StyleTokens:
     encoder = model.style_encoder
     assert encoder is not None and style.mel is not None and style.contour is not None
     mel = torch.from_numpy(style.mel)[None].to(model.device, torch.float32)
@@ -193,7 +181,6 @@ def _encode_tokens(
         role=role,
         speaker=speaker,
         emotion=emotion,
-        prosody=_prosody_input(prosody, model.device),
     )
 
 
@@ -255,20 +242,18 @@ def read_style(model: GradTTS, style: StyleReading, durations: Tensor, frames: i
     Returns:
         The same with all that is laid out over frames.
     """
-    plane = contour = None
-    if style.speaker is not None:
-        assert model.decoder is not None, "official models have a score network"
-        plane = model.decoder.estimator.speaker_plane(style.speaker, frames).expand(len(durations), -1, -1)
-    if model.pitch_predictor is not None and style.hidden is not None and style.skew is not None:
-        pooled = (style.tokens.pooled,) if model.frame_prior is not None and style.tokens is not None else ()
-        contour = contour_of(model.pitch_predictor(style.hidden, durations, frames, *pooled), durations, style.skew)
-    reading, prior = replace(style, plane=plane, contour=contour), model.frame_prior
     if style.means is not None:
-        reading = replace(reading, mu=expand(style.means, durations, frames=frames))
-    if prior is not None:
-        envelope = partial(prior.planes.envelope, mel_std=model.settings.mel_std)
-        mean, level = partial(prior, style.hidden, durations), partial(_level, model)
-        reading = replace(reading, mean=mean, envelope=envelope, level=level)
+        plane = None
+        if style.speaker is not None:
+            assert model.decoder is not None, "official models have a score network"
+            plane = model.decoder.estimator.speaker_plane(style.speaker, frames).expand(len(durations), -1, -1)
+        return replace(style, plane=plane, mu=expand(style.means, durations, frames=frames))
+    predictor, prior = model.pitch_predictor, model.frame_prior
+    assert predictor is not None and prior is not None and style.tokens is not None and style.skew is not None
+    contour = contour_of(predictor(style.hidden, durations, frames, style.tokens.pooled), durations, style.skew)
+    envelope = partial(prior.planes.envelope, mel_std=model.settings.mel_std)
+    mean, level = partial(prior, style.hidden, durations), partial(_level, model)
+    reading = replace(style, contour=contour, mean=mean, envelope=envelope, level=level)
     return reading if style.spectrum is None else replace(reading, towards=_towards(model, reading, style.spectrum))
 
 

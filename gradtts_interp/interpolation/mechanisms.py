@@ -47,15 +47,13 @@ class StyleReading:
         prosody: Normalised prosody with its flag (B, 5), or None.
         means: Prior mean per token (B, M, L); None with a frame prior.
         speaker: Official speaker embedding (1, E), or None.
-        hidden: Hidden states of the text encoder (B, D, L), or None where nothing is predicted from them. With a frame
-            prior they are the same for all styles.
-        skew: Of the reference's F0 (B,), see :func:`~gradtts_interp.pitch.contour.f0_skew`; None without ``hidden``.
+        hidden: Of a frame prior: hidden states of the texts (B, D, L), the same for all styles.
+        skew: Of a frame prior: that of the reference's F0 (B,), see :func:`~gradtts_interp.pitch.contour.f0_skew`.
         spectrum: Mean and spread (2, M) of the voiced frames of a recording that training did not know; None for named
             speakers and without a frame prior.
         mu: Prior mean (B, M, T); None with a frame prior, whose mean depends on the prosody asked for.
         plane: Official speaker plane (B, M, T), or None.
-        contour: Predicted shape of the pitch and its voicing (B, 2, T), and energy (B, 3, T), for a model that predicts
-            them.
+        contour: Of a frame prior: predicted shape of the pitch, its voicing, and energy (B, 3, T).
         mean: Of a frame prior: from a pooled style per frame (B, E, T) and the prosody asked for (B, 8, T) to the prior
             mean of these texts (B, M, T), whatever the style; of some frames with the first of them as ``first_frame``.
         envelope: Of a frame prior: from a mean (B, M, T) and F0 in Hz (B, T) to the spectral envelope (B, M, T), as
@@ -135,7 +133,7 @@ class Branch:
     Attributes:
         voice: Number of the style whose prior mean the network is shown, or the shares (B, n, M, T) of all.
         context: Style tokens, or None.
-        prosody: Prosody per frame (B, 5, T), (B, 7, T) or (B, 8, T), or None.
+        prosody: Prosody per frame (B, 8, T), or None.
         speaker: Speaker plane (B, M, T), or None.
         weight: Share of its score (B, M, T), or None for all.
         mu: The prior mean (B, M, T); None until the plan is complete.
@@ -183,7 +181,7 @@ class Plan:
     @cached_property
     def pitch(self) -> Tensor | None:
         """Voicing (0 or 1) and normalised log-F0 that are asked for (B, 2, T); None where no contour is."""
-        asked = [b.prosody for b in self.branches if b.prosody is not None and b.prosody.shape[1] > PITCH_FROM]
+        asked = [b.prosody for b in self.branches if b.prosody is not None]
         if not asked:
             return None
         pitch = [p[:, PITCH_FROM : PITCH_FROM + PITCH_CHANNELS] for p in asked]
@@ -316,16 +314,14 @@ def _prosody_per_frame(styles: tuple[StyleReading, ...], shares: Tensor | None) 
     """
     frames = styles[0].frames
     numbers = [s.prosody[:, :4, None].expand(-1, -1, frames) for s in styles]  # type: ignore[index]
-    contours = [s.contour for s in styles if s.contour is not None]
+    contours: list[Tensor] = [s.contour for s in styles]  # type: ignore[misc]
     flag = torch.stack([s.prosody[:, 4] for s in styles]).amin(0)[:, None, None].expand(-1, 1, frames)  # type: ignore[index]
     if shares is None:
-        return asked_prosody(numbers[0], flag, contours[0] if contours else None)
+        return asked_prosody(numbers[0], flag, contours[0])
     parts = [n * w for n, w in zip(numbers, shares.unbind(1), strict=True)]
     # Shape and voicing go by the share of the F0 level, energy by its own.
-    order = [0, 0, 2]
-    shapes = [c * w[:, order[: c.shape[1]]] for c, w in zip(contours, shares.unbind(1), strict=False)]
-    contour = sum(shapes[1:], start=shapes[0]) if shapes else None
-    return asked_prosody(sum(parts[1:], start=parts[0]), flag, contour)
+    shapes = [c * w[:, [0, 0, 2]] for c, w in zip(contours, shares.unbind(1), strict=True)]
+    return asked_prosody(sum(parts[1:], start=parts[0]), flag, sum(shapes[1:], start=shapes[0]))
 
 
 def prior(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
@@ -337,7 +333,7 @@ def prior(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
 
 
 def prosody(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
-    """Blend the prosody vectors, and the pitch contours of a model that predicts them, numerically per frame."""
+    """Blend the prosody vectors and the predicted pitch contours, numerically per frame."""
     if any(s.prosody is None for s in styles):
         raise InputError("mechanism 'prosody': this checkpoint reads no prosody vector; choose among prior, score")
     return plan.told("prosody", prosody=_prosody_per_frame(styles, shares.prosody_shares()))

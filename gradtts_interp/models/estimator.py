@@ -70,9 +70,6 @@ class Estimator(nn.Module):
     def _add_style(self, style: StyleConfig | None, widths: list[int], config: ModelConfig) -> None:
         """Make the parts the official network does not have; each starts as the identity."""
         self.style_attn = nn.ModuleDict()
-        self.prosody_mlp: nn.Module | None = None
-        self.pitch_planes: PitchPlanes | None = None
-        self.contour_channels = 0
         if style is None:
             return
         dim, middle, top = widths[1:]
@@ -83,27 +80,17 @@ class Estimator(nn.Module):
             self.style_attn[site] = StyleCrossAttention(
                 channels, style.width, heads=style.heads, cell=float(cell * self.patch)
             )
-        if style.prosody:
-            self.prosody_mlp = nn.Sequential(
-                Linear(PITCH_FROM, 256), Mish(), Linear(256, PROSODY_PLANES * config.n_feats)
-            )
-            self.prosody_conv = nn.Conv2d(PROSODY_PLANES * self.patch**2, dim, 1, bias=False)
-            nn.init.zeros_(self.prosody_conv.weight)
-        if style.pitch:
-            self.contour_channels = PITCH_CHANNELS + (1 if config.prior == "frame" else 0)
-            self.pitch_planes = PitchPlanes(config.mel)
-            self.pitch_conv = nn.Conv2d(PITCH_PLANES * self.patch**2, dim, 1, bias=False)
-            nn.init.zeros_(self.pitch_conv.weight)
+        self.prosody_mlp = nn.Sequential(Linear(PITCH_FROM, 256), Mish(), Linear(256, PROSODY_PLANES * config.n_feats))
+        self.prosody_conv = nn.Conv2d(PROSODY_PLANES * self.patch**2, dim, 1, bias=False)
+        nn.init.zeros_(self.prosody_conv.weight)
+        self.pitch_planes = PitchPlanes(config.mel)
+        self.pitch_conv = nn.Conv2d(PITCH_PLANES * self.patch**2, dim, 1, bias=False)
+        nn.init.zeros_(self.pitch_conv.weight)
 
     @property
     def frame_multiple(self) -> int:
         """The number of frames must be a multiple of this."""
         return self.patch * 2 ** (len(WIDTH_FACTORS) - 1)
-
-    @property
-    def prosody_channels(self) -> int:
-        """Channels of the prosody per frame that is read."""
-        return PITCH_FROM + self.contour_channels
 
     def forward(
         self,
@@ -126,9 +113,9 @@ class Estimator(nn.Module):
             t: Diffusion time (B,) in (0, 1].
             speaker: Official speaker embedding (B, E), or a plane (B, M, T) that is already mapped and blended.
             context: Style tokens and shares; None for none.
-            prosody: Normalised prosody per frame (B, 5, T), the last channel 1 where it is given; None for none.
-                (B, 7, T) with voicing and log-F0 for a model that reads pitch, and (B, 8, T) with the energy, which the
-                frame prior alone reads, see :func:`~gradtts_interp.models.pitch_predictor.asked_prosody`.
+            prosody: What is asked of each frame (B, 8, T), see
+                :func:`~gradtts_interp.models.pitch_predictor.asked_prosody`; its energy is the frame prior's alone.
+                None for none.
             region: (B, 1, T), 1 on the frames that exist when the item is alone; None counts padding into
                 statistics as the official network does.
 
@@ -142,7 +129,7 @@ class Estimator(nn.Module):
         hidden = []
         for level, (resnet1, resnet2, attend, down) in enumerate(self.downs):
             h = resnet1(h, masks[level], time, regions[level])
-            if level == 0 and self.prosody_mlp is not None and prosody is not None:
+            if level == 0 and prosody is not None:
                 h = h + masked(self._prosody(prosody), masks[level])
             h = attend(resnet2(h, masks[level], time, regions[level]), regions[level])
             h = self._style(f"down{level}", h, masks[level], context)
@@ -180,14 +167,8 @@ class Estimator(nn.Module):
         return self.style_attn[site](h, mask, context)
 
     def _prosody(self, prosody: Tensor) -> Tensor:
-        if prosody.shape[1] != self.prosody_channels:
-            raise ValueError(f"prosody of {prosody.shape[1]} channels; expected {self.prosody_channels}")
-        planes = self.prosody_mlp(prosody[:, :PITCH_FROM].transpose(1, 2))  # type: ignore[misc]
+        planes = self.prosody_mlp(prosody[:, :PITCH_FROM].transpose(1, 2))
         batch, frames, _ = planes.shape
         planes = planes.view(batch, frames, PROSODY_PLANES, -1).permute(0, 2, 3, 1)
-        h = self.prosody_conv(fold(planes, self.patch))
-        if self.pitch_planes is None:
-            return h
-        return h + self.pitch_conv(
-            fold(self.pitch_planes(prosody[:, PITCH_FROM : PITCH_FROM + PITCH_CHANNELS]), self.patch)
-        )
+        pitch = self.pitch_planes(prosody[:, PITCH_FROM : PITCH_FROM + PITCH_CHANNELS])
+        return self.prosody_conv(fold(planes, self.patch)) + self.pitch_conv(fold(pitch, self.patch))

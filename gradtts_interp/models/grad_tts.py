@@ -16,7 +16,7 @@ from gradtts_interp.diffusion.schedule import LinearSchedule, noise_level, signa
 from gradtts_interp.errors import InputError
 from gradtts_interp.models.estimator import Estimator
 from gradtts_interp.models.frame_prior import FramePrior, PhoneEncoder
-from gradtts_interp.models.pitch_predictor import PITCH_CHANNELS, PITCH_FROM, ContourPredictor, PitchPredictor
+from gradtts_interp.models.pitch_predictor import ContourPredictor
 from gradtts_interp.models.precision import arithmetic
 from gradtts_interp.models.style_attention import StyleContext, StyleCrossAttention
 from gradtts_interp.models.style_encoder import StyleEncoder
@@ -68,21 +68,17 @@ class GradTTS(nn.Module):
         style = self.settings.style
         if self.settings.n_spks > 1:
             self.spk_emb = nn.Embedding(self.settings.n_spks, self.settings.spk_emb_dim)
-        pooled = self.settings.spk_emb_dim if style else 0
-        pitched = style is not None and style.pitch
-        framed = self.settings.prior == "frame"
+        pooled = self.settings.spk_emb_dim
         self.encoder: TextEncoder | PhoneEncoder
-        self.pitch_predictor: PitchPredictor | ContourPredictor | None = None
+        self.pitch_predictor: ContourPredictor | None = None
         self.frame_prior: FramePrior | None = None
-        if framed:
+        if style:
             self.encoder = PhoneEncoder(self.settings, pooled)
             self.pitch_predictor = ContourPredictor(self.settings.prior_width, pooled)
             self.frame_prior = FramePrior(self.settings, pooled)
         else:
-            self.encoder = TextEncoder(self.settings, style_channels=pooled, style_durations=pitched)
-            if pitched:
-                self.pitch_predictor = PitchPredictor(self.settings.n_enc_channels + pooled)
-        if not (self.settings.dec_dim or framed):
+            self.encoder = TextEncoder(self.settings)
+        if not (self.settings.dec_dim or style):
             raise InputError("dec_dim 0 is no score network; expected one, or prior 'frame', which is spoken alone")
         self.decoder = Decoder(self.settings) if self.settings.dec_dim else None
         self.style_encoder: StyleEncoder | None = None
@@ -91,7 +87,7 @@ class GradTTS(nn.Module):
                 style,
                 n_mels=self.settings.n_feats,
                 pooled_channels=pooled,
-                timbre_width=self.settings.timbre_width if framed else 0,
+                timbre_width=self.settings.timbre_width,
             )
         self.schedule = LinearSchedule(self.settings.beta_min, self.settings.beta_max)
         self.precision = "fp32"  # of the score network's arithmetic; see `models.precision`
@@ -103,15 +99,8 @@ class GradTTS(nn.Module):
 
     @property
     def has_style(self) -> bool:
-        """Whether the model reads references (official checkpoints do not)."""
+        """Whether the model reads references and has a frame prior (official checkpoints have neither)."""
         return self.style_encoder is not None
-
-    @property
-    def prosody_channels(self) -> int:
-        """Channels of the prosody per frame that the networks read."""
-        if self.decoder is None:
-            return PITCH_FROM + PITCH_CHANNELS + 1
-        return self.decoder.estimator.prosody_channels
 
     @property
     def frame_multiple(self) -> int:
@@ -156,19 +145,10 @@ class GradTTS(nn.Module):
         mel, gain = self.denormalise(x), self.settings.formant_emphasis
         return mel if gain == 1 else emphasise_formants(mel, gain).clamp(min=self.settings.mel.log_silence)
 
-    def read_text(self, ids: Tensor, lengths: Tensor, style: Tensor | None = None) -> TextReading:
-        """Encode texts for a model without a frame prior.
-
-        Args:
-            ids: Token ids (B, L).
-            lengths: Valid tokens of each (B,).
-            style: Pooled style (B, E) for a model with a style encoder.
-
-        Returns:
-            Means per token (B, M, L), log durations (B, 1, L), mask (B, 1, L), hidden states (B, D, L).
-        """
-        assert isinstance(self.encoder, TextEncoder), "a frame prior encodes a text without a style"
-        return self.encoder(ids, lengths, style)
+    def read_text(self, ids: Tensor, lengths: Tensor) -> TextReading:
+        """Encode texts (B, L) of some lengths (B,) for a model without a frame prior."""
+        assert isinstance(self.encoder, TextEncoder), "a frame prior has another encoder"
+        return self.encoder(ids, lengths)
 
     def score(
         self,

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gradtts_interp.alignment import expand, expand_rows, frame_tokens, sequence_mask, token_mean
+from gradtts_interp.alignment import expand_rows, frame_tokens, sequence_mask, token_mean
 from gradtts_interp.config import MelConfig
 from gradtts_interp.models.convnext import ConvNeXtBlock
 from gradtts_interp.models.layers import Linear
@@ -28,14 +28,12 @@ from gradtts_interp.pitch.masks import filter_centres_hz
 PITCH_PLANES = 3
 PITCH_CHANNELS = 2  # voicing and log-F0 per frame, after the prosody vector and its flag
 PITCH_FROM = 5  # the first of them
+PROSODY_CHANNELS = PITCH_FROM + PITCH_CHANNELS + 1  # the last is the energy
 PLACES = 5
 CONTOUR_KERNEL = 9
 CONTOUR_LAYERS = 3
 ENERGY_FLOOR = -8.0
 """Lowest energy that is told apart, in units of the prosody vector: about -60 dB."""
-POSITIONS = 4
-KERNEL = 5
-LAYERS = 3
 INNER_CHANNELS = 192
 DROPOUT = 0.1
 WINDOW_SPREAD_BINS = 0.75
@@ -63,54 +61,12 @@ class PredictedPitch(NamedTuple):
     Attributes:
         shape: Log-F0 of about zero mean and unit spread (B, T).
         voicing: Logit of a frame being voiced (B, T).
-        energy: Level of the frame's token above the utterance's, in units of the prosody vector's third number (B, T);
-            None from a predictor that says nothing of it.
+        energy: Level of the frame's token above the utterance's, in units of the prosody vector's third number (B, T).
     """
 
     shape: Tensor
     voicing: Tensor
-    energy: Tensor | None = None
-
-
-class PitchPredictor(nn.Module):
-    """Contour per frame from the text encoder's hidden states, which hold the style.
-
-    Args:
-        channels: Width of the hidden states.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        widths = [channels + POSITIONS, *[INNER_CHANNELS] * LAYERS]
-        self.convolutions = nn.ModuleList(
-            nn.Conv1d(into, out, KERNEL, padding=KERNEL // 2) for into, out in zip(widths[:-1], widths[1:], strict=True)
-        )
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for width in widths[1:])
-        self.dropout = nn.Dropout(DROPOUT)
-        self.out = Linear(INNER_CHANNELS, 2)
-
-    def forward(self, hidden: Tensor, durations: Tensor, frames: int) -> PredictedPitch:
-        """Predict a contour.
-
-        Args:
-            hidden: Of each token (B, D, L).
-            durations: Frames of each token (B, L); the contour is that of the utterance alone, padding or not.
-            frames: Length of the answer (T).
-
-        Returns:
-            Shape and voicing, (B, T); of no meaning on padding.
-        """
-        inside = sequence_mask(durations.sum(1), max_length=frames)[:, None].to(hidden.dtype)
-        return self.of_frames(lay_out(hidden, durations, frames), inside)
-
-    def of_frames(self, features: Tensor, inside: Tensor) -> PredictedPitch:
-        """Predict from what :func:`lay_out` gives, (B, D + 4, T), on frames where ``inside`` (B, 1, T) is 1."""
-        h = features
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            h = torch.relu(convolution(h * inside))
-            h = self.dropout(norm(h.transpose(1, 2)).transpose(1, 2))
-        shape, voicing = self.out(h.transpose(1, 2)).float().unbind(-1)
-        return PredictedPitch(shape, voicing)
+    energy: Tensor
 
 
 class ContourPredictor(nn.Module):
@@ -149,7 +105,7 @@ class ContourPredictor(nn.Module):
         places = token_places(durations, frames).transpose(1, 2).to(hidden.dtype)
         laid = expand_rows(self.tokens(hidden.transpose(1, 2)), durations, frames)
         found = self.of_frames(laid, places, mask, style)
-        return found._replace(energy=token_mean(found.energy, durations))  # type: ignore[arg-type]
+        return found._replace(energy=token_mean(found.energy, durations))
 
     def of_frames(self, tokens: Tensor, places: Tensor, mask: Tensor, style: Tensor) -> PredictedPitch:
         """Predict from what is laid out over frames; energies are not yet averaged over tokens.
@@ -189,21 +145,6 @@ def token_places(durations: Tensor, frames: int) -> Tensor:
     return torch.stack([(centre - start) / duration, 1 / duration, duration.log(), centre / whole, length], dim=1)
 
 
-def lay_out(hidden: Tensor, durations: Tensor, frames: int) -> Tensor:
-    """Lay hidden states out over frames, with where each frame lies.
-
-    Args:
-        hidden: Of each token (B, D, L).
-        durations: Frames of each token (B, L).
-        frames: Length of the answer (T).
-
-    Returns:
-        (B, D + 4, T): the token's hidden state, and of :func:`token_places` all but the second.
-    """
-    places = token_places(durations, frames)[:, [0, 2, 3, 4]].to(hidden.dtype)
-    return torch.cat([expand(hidden, durations, frames=frames), places], dim=1)
-
-
 def contour_of(predicted: PredictedPitch, durations: Tensor, skew: Tensor) -> Tensor:
     """Bring a prediction to unit spread over the voiced frames of each item, and its median to where it shall be.
 
@@ -217,15 +158,14 @@ def contour_of(predicted: PredictedPitch, durations: Tensor, skew: Tensor) -> Te
             :func:`~gradtts_interp.pitch.contour.f0_skew`.
 
     Returns:
-        Shape, and probability of voicing, (B, 2, T); and energy (B, 3, T) where it is predicted.
+        Shape, probability of voicing, and energy, (B, 3, T).
     """
     probability = predicted.voicing.sigmoid()
     inside = sequence_mask(durations.sum(1), max_length=predicted.shape.shape[1])
     voiced = ((probability > 0.5) & inside).to(predicted.shape.dtype)
     shape = standardise(predicted.shape, voiced, most=LARGEST_STRETCH)
     median = shape.where(voiced > 0, torch.nan).nanmedian(dim=1, keepdim=True).values.nan_to_num()
-    channels = [shape - median + skew[:, None], probability]
-    return torch.stack(channels if predicted.energy is None else [*channels, predicted.energy], dim=1)
+    return torch.stack([shape - median + skew[:, None], probability, predicted.energy], dim=1)
 
 
 def standardise(log_f0: Tensor, voiced: Tensor, *, most: float = 1e4) -> Tensor:
@@ -245,28 +185,23 @@ def standardise(log_f0: Tensor, voiced: Tensor, *, most: float = 1e4) -> Tensor:
     return centred / spread.clamp_min(1 / most)
 
 
-def asked_prosody(numbers: Tensor, flag: Tensor, contour: Tensor | None) -> Tensor:
-    """Say what the score network is told per frame.
+def asked_prosody(numbers: Tensor, flag: Tensor, contour: Tensor) -> Tensor:
+    """Say what the networks are told per frame.
 
     Args:
         numbers: Normalised prosody vectors per frame (B, 4, T).
         flag: 1 where they are given (B, 1, T).
-        contour: Shape and probability of voicing (B, 2, T), for a model that predicts them; a third channel is the
-            energy above the utterance's level.
+        contour: Shape, probability of voicing, and energy above the utterance's level (B, 3, T).
 
     Returns:
-        (B, 5, T); or (B, 7, T) with voicing (0 or 1) and log-F0 in the units of the prosody vector's first number; or
-        (B, 8, T) with the energy in the units of its third number, at least :data:`ENERGY_FLOOR`.
+        (B, 8, T): numbers and flag; voicing (0 or 1) and log-F0 in the units of the prosody vector's first number; and
+        the energy in the units of its third, at least :data:`ENERGY_FLOOR`.
     """
-    if contour is None:
-        return torch.cat([numbers, flag], dim=1)
-    shape, probability = contour[:, :1], contour[:, 1:2]
+    shape, probability, above = contour.split(1, dim=1)
     spread = (numbers[:, 1:2] * float(PROSODY_STD[1]) + float(PROSODY_MEAN[1])).clamp_min(0)
     log_f0 = numbers[:, :1] + shape * spread / float(PROSODY_STD[0])
-    asked = [numbers, flag, (probability > 0.5).to(numbers.dtype) * flag, log_f0]
-    if contour.shape[1] > PITCH_CHANNELS:
-        asked.append((numbers[:, 2:3] + contour[:, 2:3]).clamp_min(ENERGY_FLOOR))
-    return torch.cat(asked, dim=1)
+    voicing, energy = (probability > 0.5).to(numbers.dtype) * flag, numbers[:, 2:3] + above
+    return torch.cat([numbers, flag, voicing, log_f0, energy.clamp_min(ENERGY_FLOOR)], dim=1)
 
 
 def asked_f0_hz(log_f0: Tensor) -> Tensor:
@@ -338,16 +273,16 @@ class PitchPlanes(nn.Module):
 
 
 def pitch_losses(
-    predicted: PredictedPitch, log_f0: Tensor, voiced: Tensor, valid: Tensor, *, energy: Tensor | None = None
+    predicted: PredictedPitch, log_f0: Tensor, voiced: Tensor, valid: Tensor, *, energy: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Losses of predicted contours against measured ones.
 
     Args:
-        predicted: Shape, voicing and perhaps energy (B, T).
+        predicted: Shape, voicing and energy (B, T).
         log_f0: Measured, in any logarithm, interpolated through unvoiced frames (B, T).
         voiced: 1 on voiced frames (B, T).
         valid: 1 on frames of the utterance (B, T).
-        energy: Energy as it is predicted (B, T), where it is.
+        energy: Measured energy, as it is predicted (B, T).
 
     Returns:
         Sum of smooth absolute errors of the shape over voiced frames (times :data:`UNVOICED_WEIGHT` over the others, so
@@ -359,8 +294,5 @@ def pitch_losses(
     shape = functional.smooth_l1_loss(predicted.shape, target, reduction="none")
     shape = shape * (voiced + UNVOICED_WEIGHT * (valid - voiced))
     voicing = functional.binary_cross_entropy_with_logits(predicted.voicing, voiced, reduction="none") * valid
-    error = (shape + voicing).sum()
-    if energy is not None and predicted.energy is not None:
-        distance = functional.smooth_l1_loss(predicted.energy, energy, reduction="none")
-        error = error + ENERGY_WEIGHT * (distance * valid).sum()
-    return error, valid.sum()
+    distance = functional.smooth_l1_loss(predicted.energy, energy, reduction="none")
+    return (shape + voicing).sum() + ENERGY_WEIGHT * (distance * valid).sum(), valid.sum()

@@ -17,7 +17,6 @@ from gradtts_interp.models.layers import Linear, Mish
 from gradtts_interp.models.style_attention import StyleTokens
 
 ROLES = {"whole": 0, "pitch": 1, "rest": 2}
-PROSODY_INPUT = 5  # four numbers and a flag that they are given
 TIMBRE_KERNEL, TIMBRE_LAYERS = 5, 3
 
 
@@ -120,11 +119,10 @@ class StyleEncoder(nn.Module):
         config: Shape.
         n_mels: Mel bins (M).
         pooled_channels: Width of the pooled style (E).
-        timbre_width: Channels of the :class:`TimbreEncoder` that the pooled style
-            comes from, as a frame prior has it; 0: it is the mean of the patches and knows the prosody vector.
+        timbre_width: Channels of the :class:`TimbreEncoder` that the pooled style comes from.
     """
 
-    def __init__(self, config: StyleConfig, *, n_mels: int, pooled_channels: int, timbre_width: int = 0) -> None:
+    def __init__(self, config: StyleConfig, *, n_mels: int, pooled_channels: int, timbre_width: int) -> None:
         super().__init__()
         self.config = config
         self.known: dict[Any, Any] = {}  # tokens of styles that were read before, see `interpolation.conditioning`
@@ -137,14 +135,8 @@ class StyleEncoder(nn.Module):
         self.emotion = Linear(config.emotion_dim, width) if config.emotion_dim else None
         self.null = nn.Parameter(torch.randn(width) * 0.02)
         self.null_pooled = nn.Parameter(torch.zeros(pooled_channels))
-        self.timbre: TimbreEncoder | None = None
-        if timbre_width:
-            names = {"n_speakers": config.n_speakers, "emotion_dim": config.emotion_dim}
-            self.timbre = TimbreEncoder(n_mels, timbre_width, pooled_channels, **names)
-            return
-        self.pool = Linear(width, pooled_channels)
-        self.pool_prosody = Linear(PROSODY_INPUT, pooled_channels)
-        self.pool_out = nn.Sequential(Mish(), Linear(pooled_channels, pooled_channels))
+        names = {"n_speakers": config.n_speakers, "emotion_dim": config.emotion_dim}
+        self.timbre = TimbreEncoder(n_mels, timbre_width, pooled_channels, **names)
 
     def tokens_of_mask(self, mask: Tensor) -> Tensor:
         """Area-average a mask (B, M, K) of the reference plane to its tokens (B, S)."""
@@ -161,7 +153,6 @@ class StyleEncoder(nn.Module):
         role: str | Tensor = "whole",
         speaker: Tensor | None = None,
         emotion: Tensor | None = None,
-        prosody: Tensor | None = None,
     ) -> StyleTokens:
         """Encode references.
 
@@ -173,7 +164,6 @@ class StyleEncoder(nn.Module):
                 numbers of roles (B,), see :data:`ROLES`.
             speaker: Row of the speaker table (B,), -1 where unknown.
             emotion: Emotion vectors (B, E), all zero where unknown.
-            prosody: Normalised prosody vectors with their flag, (B, 5); a timbre encoder does not read them.
 
         Returns:
             Tokens (B, S, D): patches frequency-major, then speaker and emotion.
@@ -188,21 +178,13 @@ class StyleEncoder(nn.Module):
         legible = inside.expand(-1, self.bins.num_embeddings * pb, -1)
         legible = legible if mask is None else legible * functional.pad(mask, (0, 0, 0, -mask.shape[1] % pb))
         weight = self.tokens_of_mask(legible)
-        summary = (tokens * weight[..., None]).sum(1) / weight.sum(1, keepdim=True).clamp_min(1e-6)
         if isinstance(role, str):
             role = torch.full((mel.shape[0],), ROLES[role], device=mel.device)
         tokens = tokens + self.roles(role)[:, None]
         for extra, known in self._vectors(mel.shape[0], speaker, emotion):
             tokens = torch.cat([tokens, extra[:, None]], dim=1)
             weight = torch.cat([weight, known[:, None].to(weight.dtype)], dim=1)
-            summary = summary + extra * known[:, None]
-        if self.timbre is not None:
-            pooled = self.timbre(reference, lengths, mask=mask, speaker=speaker, emotion=emotion)
-        else:
-            pooled = self.pool(summary)
-            if prosody is not None:
-                pooled = pooled + self.pool_prosody(prosody)
-            pooled = self.pool_out(pooled)
+        pooled = self.timbre(reference, lengths, mask=mask, speaker=speaker, emotion=emotion)
         return StyleTokens(tokens=tokens, weight=weight, pooled=pooled)
 
     def _vectors(self, batch: int, speaker: Tensor | None, emotion: Tensor | None) -> list[tuple[Tensor, Tensor]]:

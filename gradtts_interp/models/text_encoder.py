@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from gradtts_interp.alignment import sequence_mask
 from gradtts_interp.config import ModelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.models.layers import Linear
 
 MASKED_LOGIT = -1e4
 PRENET_LAYERS = 3
@@ -128,9 +127,9 @@ class FeedForward(nn.Module):
 class Transformer(nn.Module):
     """Post-norm layers of relative attention and convolutional feed-forward."""
 
-    def __init__(self, config: ModelConfig, channels: int) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        layers, dropout = range(config.n_enc_layers), config.enc_dropout
+        channels, layers, dropout = config.n_enc_channels, range(config.n_enc_layers), config.enc_dropout
         self.attn_layers = nn.ModuleList(
             RelativeAttention(channels, config.n_heads, config.window_size, dropout) for _ in layers
         )
@@ -177,13 +176,11 @@ class TextReading(NamedTuple):
         means: Prior mean per token (B, M, L).
         logw: Log durations in frames (B, 1, L).
         mask: 1 on tokens (B, 1, L).
-        hidden: Hidden states (B, D, L).
     """
 
     means: Tensor
     logw: Tensor
     mask: Tensor
-    hidden: Tensor
 
 
 class TextEncoder(nn.Module):
@@ -191,9 +188,6 @@ class TextEncoder(nn.Module):
 
     Args:
         config: Shape of the model; ``n_enc_channels`` and its neighbours are used.
-        style_channels: Width of a style vector joined to every token after the prenet; 0: none, as in official files.
-        style_durations: Whether the durations read the style vector themselves. The encoder gets no gradient from them,
-            so that otherwise they know of a style only what the mel prior needs, and that is not the rate.
 
     Raises:
         InputError: The width does not divide among the heads.
@@ -201,44 +195,29 @@ class TextEncoder(nn.Module):
     Source: Popov et al. 2021, "Grad-TTS", section 3.3; Kim et al. 2020, "Glow-TTS", appendix A.1.
     """
 
-    def __init__(self, config: ModelConfig, style_channels: int = 0, *, style_durations: bool = False) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        channels = config.n_enc_channels + style_channels
+        channels = config.n_enc_channels
         if channels % config.n_heads:
-            raise InputError(
-                f"text-encoder width {config.n_enc_channels} + style {style_channels} = {channels} "
-                f"must be a multiple of its {config.n_heads} heads"
-            )
-        self.emb = nn.Embedding(config.n_vocab, config.n_enc_channels)
-        nn.init.normal_(self.emb.weight, 0.0, config.n_enc_channels**-0.5)
-        self.prenet = ConvReluNorm(config.n_enc_channels, PRENET_KERNEL, PRENET_LAYERS, PRENET_DROPOUT)
-        self.encoder = Transformer(config, channels)
+            raise InputError(f"text-encoder width {channels} must be a multiple of its {config.n_heads} heads")
+        self.emb = nn.Embedding(config.n_vocab, channels)
+        nn.init.normal_(self.emb.weight, 0.0, channels**-0.5)
+        self.prenet = ConvReluNorm(channels, PRENET_KERNEL, PRENET_LAYERS, PRENET_DROPOUT)
+        self.encoder = Transformer(config)
         self.proj_m = nn.Conv1d(channels, config.n_feats, 1)
         self.proj_w = DurationPredictor(channels, config.filter_channels_dp, DURATION_KERNEL, config.enc_dropout)
-        self.duration_style: nn.Module | None = None
-        if style_durations:
-            self.duration_style = Linear(style_channels, channels)
-            nn.init.zeros_(self.duration_style.weight)
-            nn.init.zeros_(self.duration_style.bias)
 
-    def forward(self, ids: Tensor, lengths: Tensor, style: Tensor | None = None) -> TextReading:
+    def forward(self, ids: Tensor, lengths: Tensor) -> TextReading:
         """Encode a padded batch of token ids; what is padded never changes the rest.
 
         Args:
             ids: Token ids in [0, n_vocab), (B, L).
             lengths: Valid tokens of each item, (B,).
-            style: Style vector (B, style_channels); None exactly when the encoder has no style channels.
 
         Returns:
-            Prior means, log-durations, which send no gradient into the encoder, mask and hidden states.
+            Prior means, log-durations, which send no gradient into the encoder, and mask.
         """
         x = self.emb(ids).transpose(1, 2) * math.sqrt(self.emb.embedding_dim)
         mask = sequence_mask(lengths, max_length=ids.shape[1]).unsqueeze(1).to(x.dtype)
-        x = self.prenet(x, mask)
-        if style is not None:
-            x = torch.cat([x, style.unsqueeze(-1).expand(-1, -1, x.shape[-1])], dim=1)
-        x = self.encoder(x, mask)
-        known = x.detach()
-        if self.duration_style is not None:
-            known = known + self.duration_style(style)[..., None]
-        return TextReading(self.proj_m(x) * mask, self.proj_w(known, mask), mask, x)
+        x = self.encoder(self.prenet(x, mask), mask)
+        return TextReading(self.proj_m(x) * mask, self.proj_w(x.detach(), mask), mask)

@@ -23,7 +23,6 @@ from gradtts_interp.training.start import (
     PARTS,
     SCORE,
     SCORE_FIELDS,
-    add_pitch,
     add_speakers,
     model_from_checkpoint,
     n_speakers,
@@ -39,7 +38,7 @@ TRAIN_OPTIONS = (
     "validate_every", "sample_every",
 )  # fmt: skip
 
-STYLE = StyleConfig(n_speakers=16, emotion_dim=len(EMOTIONS), pitch=True)
+STYLE = StyleConfig(n_speakers=16, emotion_dim=len(EMOTIONS))
 DEMO = ModelConfig(
     dec_dim=64,
     patch=2,
@@ -70,9 +69,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, help="folder of the run; an interrupted run there is resumed")
     parser.add_argument(
         "--start-from", help="checkpoint folder to begin from (fine-tuning); new speakers get numbers after its own"
-    )
-    parser.add_argument(
-        "--add-pitch", action="store_true", help="give a checkpoint without a pitch predictor one, with --start-from"
     )
     parser.add_argument(
         "--only",
@@ -172,16 +168,12 @@ def _train_config(args: argparse.Namespace) -> TrainConfig:
 
 def _read_data(args: argparse.Namespace) -> tuple[GradTTS, list[Item]]:
     """The model to train, with a row for each speaker, and the items of both splits."""
-    if args.add_pitch and not args.start_from:
-        raise InputError("--add-pitch goes with --start-from; a model that starts anew has a pitch predictor")
     if args.score_network is not None and not args.start_from:
         raise InputError("--score-network goes with --start-from; a model that starts anew has a new one")
     source = model_from_checkpoint(args.start_from) if args.start_from else None
     torch.manual_seed(args.seed)
     if source is not None and args.score_network is not None:
         source = renew_score_network(source, args.score_network)
-    if source is not None and args.add_pitch:
-        source = add_pitch(source)
     settings = source.settings if source is not None else PRESETS[args.preset]
     if args.corpus:
         items = load_items(args.corpus, ("train", "valid"), add_blank=settings.add_blank)

@@ -211,8 +211,8 @@ class Trainer:
         stopped_by: Number of the signal that ended :meth:`train` early, else None.
 
     Raises:
-        InputError: The batch cannot be divided among the processes, the model lacks the part to be trained alone, or
-            no frame prior is trained that a discriminator could judge.
+        InputError: The batch cannot be divided among the processes, there is no such part to be trained alone, or
+            none that a discriminator could judge.
         CheckpointError: The run in ``folder`` has other settings.
     """
 
@@ -232,11 +232,8 @@ class Trainer:
         self.progress = Progress()
         self.failures = 0
         self.stopped_by: int | None = None
-        if config.adversarial and (model.frame_prior is None or config.only not in (SCORE, "prior")):
-            raise InputError(
-                f"adversarial {config.adversarial:g}: expected a model with a frame prior, of which --only prior or "
-                "--only score is trained; or weight 0"
-            )
+        if config.adversarial and config.only not in (SCORE, "prior"):
+            raise InputError(f"adversarial {config.adversarial:g}: expected --only prior or --only score, or weight 0")
         if config.adversarial:
             torch.manual_seed(config.seed)  # weights of the discriminator
         self.loss_module = LossModule(model, config.adversarial)

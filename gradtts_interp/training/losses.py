@@ -10,16 +10,11 @@ import torch
 from torch import Tensor, distributed
 from torch.func import functional_call
 
-from gradtts_interp.alignment import expand_rows, frame_tokens, maximum_path, sequence_mask, token_mean
+from gradtts_interp.alignment import expand_rows, maximum_path, sequence_mask, token_mean
 from gradtts_interp.diffusion.schedule import diffuse, noise_level, signal
 from gradtts_interp.models.frame_prior import PhoneEncoder
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.models.pitch_predictor import (
-    ENERGY_FLOOR,
-    PITCH_FROM,
-    ContourPredictor,
-    pitch_losses,
-)
+from gradtts_interp.models.pitch_predictor import ENERGY_FLOOR, PITCH_CHANNELS, PITCH_FROM, pitch_losses
 from gradtts_interp.models.style_attention import StyleContext, join
 from gradtts_interp.training.mix import Batch
 from hifigan.discriminators import PictureDiscriminator
@@ -37,11 +32,10 @@ class Losses:
 
     Attributes:
         duration: Mean squared error of log durations.
-        prior: Negative log-likelihood of the mel under the prior, per value, without its constant; with a frame prior
-            the absolute error is added.
+        prior: Negative log-likelihood of the mel under the prior, per value, without its constant, and absolute error.
         diffusion: Score-matching loss: squared error of the noise, or of v for a model that answers v.
-        pitch: Error of the predicted contours; 0 for a model that predicts none.
-        alignment: Error of the token means by which a model with a frame prior aligns recordings; 0 for others.
+        pitch: Error of the predicted contours.
+        alignment: Error of the token means, by which recordings are aligned.
         adversarial: What a discriminator makes the mels of the score network or the prior lose; 0 without one.
         discriminator: Loss of that discriminator.
         per_kind: Diffusion error per item (B,), for logs by kind of reference.
@@ -84,17 +78,15 @@ class Prior:
 
     Attributes:
         mu: Means per frame (B, M, T).
-        duration_error: Sum over the tokens of all items but one-sided ones of the squared error of log durations, ().
-        tokens: Number of those tokens, ().
-        hidden: The text encoder's hidden states, with the first style where it reads one, (B, D, L).
+        duration: Mean squared error of log durations, ().
+        hidden: The text encoder's hidden states (B, D, L).
         durations: Frames of each token (B, L).
-        pooled: The first style, which gives the pitch, as text encoder and contour predictor read it (B, E).
+        pooled: The first style, which gives the pitch, as the contour predictor reads it (B, E).
         alignment: Error of the token means, ().
     """
 
     mu: Tensor
-    duration_error: Tensor
-    tokens: Tensor
+    duration: Tensor
     hidden: Tensor
     durations: Tensor
     pooled: Tensor
@@ -105,13 +97,13 @@ def pooled_references(model: GradTTS, batch: Batch) -> Pair:
     """Pooled styles (B, E) of both references of each item, all that a frame prior reads of them.
 
     Args:
-        model: Model with a frame prior.
+        model: Model with a style encoder.
         batch: Training batch.
 
     Returns:
         Of A and of B; that of a reference of which nothing can be read is 0.
     """
-    assert model.style_encoder is not None and model.style_encoder.timbre is not None
+    assert model.style_encoder is not None
     size = batch.ids.shape[0]
     seen = (batch.reference_mask.flatten(2).amax(-1) > 0).flatten().nonzero()[:, 0]
     lengths = batch.reference_lengths.flatten(0, 1)[seen]
@@ -135,8 +127,7 @@ def read_references(model: GradTTS, batch: Batch) -> tuple[Pair, StyleContext, T
 
     Returns:
         Pooled style of each reference (B, E); joint context of the score network over the whole target; prosody per
-        frame (B, 5, T), or (B, 7, T) with the target's own pitch for a model that reads it, or (B, 8, T) with its
-        energy for one with a frame prior.
+        frame (B, 8, T), with the target's own pitch and energy.
     """
     encoder = model.style_encoder
     assert encoder is not None
@@ -150,18 +141,15 @@ def read_references(model: GradTTS, batch: Batch) -> tuple[Pair, StyleContext, T
                 role=batch.role[side],
                 speaker=batch.speaker[side],
                 emotion=batch.emotion[side],
-                prosody=batch.prosody[side],
             )
         )
     pair = torch.stack([1 - batch.share, batch.share], dim=1)[:, :, None, :]
     shared = batch.shared[:, None, None, None]
     share = shared * pair + (1 - shared)
-    alone = batch.side[:, None, None]
-    prosody_share = torch.where(alone < 0, batch.share[:, None] * shared[:, 0], alone.to(batch.share.dtype))
+    prosody_share = batch.share[:, None] * shared[:, 0]
     prosody = batch.prosody[0][..., None] * (1 - prosody_share) + batch.prosody[1][..., None] * prosody_share
     kept = encoder.drop(styles, batch.null)
-    asked = model.prosody_channels - prosody.shape[1]
-    prosody = torch.cat([prosody, batch.pitch[:, :asked]], dim=1)
+    prosody = torch.cat([prosody, batch.pitch], dim=1)
     known = batch.prosody_known * (~batch.null).float()
     return (styles[0].pooled, styles[1].pooled), join(kept, share), prosody * known[:, None, None]
 
@@ -208,7 +196,7 @@ def training_losses(
         diffusion: Times, and noise of the length of the random crop that the score network sees; None leaves the score
             network, whose work is nearly all of a step, out, with a loss of 0.
         discriminator: Judge, trained beside the model, of the clean mels that the score network sees, or where
-            ``diffusion`` is None of a frame prior's mels; None for none.
+            ``diffusion`` is None of the prior's mels; None for none.
         weight: Of its scores.
 
     Returns:
@@ -216,20 +204,16 @@ def training_losses(
     """
     mel = model.normalise(batch.mel)
     context = prosody = None
-    if diffusion is not None or model.frame_prior is None:
+    if diffusion is not None:
         pooled, context, prosody = read_references(model, batch)
     else:
         pooled = pooled_references(model, batch)
     prior = prior_of_batch(model, batch, pooled, mel)
-    mu, duration_loss = prior.mu, prior.duration_error / shared_count(prior.tokens).clamp_min(1)
+    mu = prior.mu
     valid = sequence_mask(batch.lengths, max_length=mel.shape[2])[:, None].to(mel.dtype)
-    # A prior of one style alone is not the target's: such items teach the score network only.
-    taught = valid * (batch.side < 0)[:, None, None]
-    count = shared_count(taught.sum()).clamp_min(1) * mel.shape[1]
-    squares = ((mel - mu).square() * taught).sum() / count
-    prior_loss = 0.5 * squares
-    if model.frame_prior is not None:
-        prior_loss = prior_loss + ((mel - mu).abs() * taught).sum() / count
+    count = shared_count(valid.sum()) * mel.shape[1]
+    squares = ((mel - mu).square() * valid).sum() / count
+    prior_loss = 0.5 * squares + ((mel - mu).abs() * valid).sum() / count
     error, clean = torch.zeros(len(mel), device=mel.device), None
     if diffusion is not None and context is not None and prosody is not None:
         crop = Cropper(batch.start[:, None] + torch.arange(diffusion.noise.shape[2], device=mel.device)[None])
@@ -245,11 +229,11 @@ def training_losses(
             judged = crop(valid) * (~batch.null)[:, None, None]
             real, fake, distance = crop(mel) * judged, clean * judged, loss
         else:
-            judged = taught * (~batch.null_text)[:, None, None]
+            judged = valid * (~batch.null_text)[:, None, None]
             real, fake, distance = mel * judged, mu * judged, prior_loss
         adversarial, own = adversarial_losses(discriminator, real, fake, distance=distance, weight=weight)
     return Losses(
-        duration=duration_loss,
+        duration=prior.duration,
         prior=prior_loss,
         diffusion=loss,
         pitch=pitch_loss,
@@ -329,17 +313,11 @@ def answer_of_score_network(
 
 def pitch_loss_of_batch(model: GradTTS, batch: Batch, prior: Prior, valid: Tensor) -> Tensor:
     """Error of the contours predicted for the first style, which gives the pitch of all items but blends."""
-    predictor, frames = model.pitch_predictor, valid.shape[1]
-    if predictor is None:
-        return torch.zeros((), device=valid.device)
+    assert model.pitch_predictor is not None
     taught = (batch.shared == 0).nonzero()[:, 0]
-    hidden, durations = prior.hidden[taught], prior.durations[taught]
-    level = None
-    if isinstance(predictor, ContourPredictor):
-        predicted = predictor(hidden, durations, frames, prior.pooled[taught])
-        level = token_mean(batch.pitch[taught, 2], durations).clamp_min(ENERGY_FLOOR) - batch.level[taught, None]
-    else:
-        predicted = predictor(hidden, durations, frames)
+    durations = prior.durations[taught]
+    predicted = model.pitch_predictor(prior.hidden[taught], durations, valid.shape[1], prior.pooled[taught])
+    level = token_mean(batch.pitch[taught, 2], durations).clamp_min(ENERGY_FLOOR) - batch.level[taught, None]
     voiced, log_f0 = batch.pitch[taught, 0], batch.pitch[taught, 1]
     error, count = pitch_losses(predicted, log_f0, voiced, valid[taught], energy=level)
     return error / shared_count(count).clamp_min(1)
@@ -372,7 +350,9 @@ class Cropper:
 
 
 def prior_of_batch(model: GradTTS, batch: Batch, pooled: Pair, mel: Tensor) -> Prior:
-    """Prior means and the error of the durations.
+    """Prior means, and the errors of durations and token means.
+
+    The text is encoded once; pooled styles are mixed frame by frame; pitch and energy are the target's own.
 
     Args:
         model: Model with a style encoder.
@@ -383,53 +363,30 @@ def prior_of_batch(model: GradTTS, batch: Batch, pooled: Pair, mel: Tensor) -> P
     Returns:
         The prior.
     """
-    null = model.style_encoder.null_pooled.expand(batch.ids.shape[0], -1)  # type: ignore[union-attr]
-    a, b = pooled
-    alone = batch.side[:, None]
-    chosen = [torch.where(alone < 0, own, torch.where(alone == 0, a, b)) for own in (a, b)]
-    a, b = (torch.where(batch.null_text[:, None], null, c) for c in chosen)
-    valid = sequence_mask(batch.lengths, max_length=mel.shape[2])
-    mean_share = (batch.share * valid).sum(1) / batch.lengths
-    build = _token_prior if model.frame_prior is None else _frame_prior
-    return build(model, batch, (a, b), mel, mean_share)
-
-
-def _token_prior(model: GradTTS, batch: Batch, pooled: Pair, mel: Tensor, mean_share: Tensor) -> Prior:
-    """Both styles of a blend are encoded, and mixed by share."""
-    size = batch.ids.shape[0]
-    mu, logw, mask, hidden = model.read_text(batch.ids.repeat(2, 1), batch.id_lengths.repeat(2), torch.cat(pooled))
-    logw = logw[:size] * (1 - mean_share)[:, None, None] + logw[size:] * mean_share[:, None, None]
-    durations = _durations(batch, mu[:size], mel, mask[:size, 0])
-    error, tokens = _duration_error(batch, logw, durations, mask[:size, 0])
-    token = frame_tokens(durations, mel.shape[2])[:, None].expand(-1, mel.shape[1], -1)
-    share = batch.share[:, None]
-    mixed = mu[:size].gather(-1, token) * (1 - share) + mu[size:].gather(-1, token) * share
-    return Prior(mixed, error, tokens, hidden[:size], durations, pooled[0], mel.new_zeros(()))
-
-
-def _frame_prior(model: GradTTS, batch: Batch, pooled: Pair, mel: Tensor, mean_share: Tensor) -> Prior:
-    """The text is encoded once; pooled styles are mixed frame by frame; pitch and energy are the target's own."""
     encoder, frames = model.encoder, mel.shape[2]
-    assert isinstance(encoder, PhoneEncoder) and model.frame_prior is not None
+    assert isinstance(encoder, PhoneEncoder) and model.frame_prior is not None and model.style_encoder is not None
+    null, share = model.style_encoder.null_pooled.expand(len(mel), -1), batch.share[:, None]
+    a, b = (torch.where(batch.null_text[:, None], null, style) for style in pooled)
+    valid = sequence_mask(batch.lengths, max_length=frames)
+    mean_share = ((batch.share * valid).sum(1) / batch.lengths)[:, None, None]
     text = encoder.read(batch.ids, batch.id_lengths)
-    logw = [encoder.durations(text, style, numbers) for style, numbers in zip(pooled, batch.prosody, strict=True)]
-    mixed = logw[0] * (1 - mean_share)[:, None, None] + logw[1] * mean_share[:, None, None]
-    one = torch.where((batch.share[:, :1] > 0) & (batch.shared[:, None] == 0), pooled[1], pooled[0])
+    logw = [encoder.durations(text, style, numbers) for style, numbers in zip((a, b), batch.prosody, strict=True)]
+    one = torch.where((batch.share[:, :1] > 0) & (batch.shared[:, None] == 0), b, a)
     means = encoder.token_means(text, one)
     durations = _durations(batch, means, mel, text.mask[:, 0])
-    error, tokens = _duration_error(batch, mixed, durations, text.mask[:, 0])
-    share = batch.share[:, None]
-    style = pooled[0][..., None] * (1 - share) + pooled[1][..., None] * share
+    wrong = logw[0] * (1 - mean_share) + logw[1] * mean_share - durations.clamp_min(1).log()[:, None]
+    duration = (wrong.float().square() * text.mask).sum() / shared_count(text.mask.sum())
+    style = a[..., None] * (1 - share) + b[..., None] * share
     energy = token_mean(batch.pitch[:, 2], durations).clamp_min(ENERGY_FLOOR)[:, None]
     unread = mel.new_zeros(len(mel), PITCH_FROM, frames)
     # A prior of no style says nothing of pitch and energy either.
-    asked = torch.cat([unread, batch.pitch[:, :2], energy], dim=1) * (~batch.null_text)[:, None, None]
+    asked = torch.cat([unread, batch.pitch[:, :PITCH_CHANNELS], energy], dim=1) * (~batch.null_text)[:, None, None]
     mu = model.frame_prior(text.hidden, durations, style, asked)
     laid = expand_rows(means.transpose(1, 2), durations, frames).transpose(1, 2)
-    taught = sequence_mask(batch.lengths, max_length=frames) * (1 - batch.shared[:, None])
+    taught = valid * (1 - batch.shared[:, None])
     alignment = ((mel - laid).square() * taught[:, None]).sum() * 0.5
     alignment = alignment / (shared_count(taught.sum()).clamp_min(1) * mel.shape[1])
-    return Prior(mu, error, tokens, text.hidden, durations, pooled[0], alignment)
+    return Prior(mu, duration, text.hidden, durations, a, alignment)
 
 
 def _durations(batch: Batch, means: Tensor, mel: Tensor, token_mask: Tensor) -> Tensor:
@@ -437,13 +394,6 @@ def _durations(batch: Batch, means: Tensor, mel: Tensor, token_mask: Tensor) -> 
     if int(batch.durations.sum()) > 0:
         return batch.durations
     return align(means.detach().float(), mel, token_mask, sequence_mask(batch.lengths, max_length=mel.shape[2]))
-
-
-def _duration_error(batch: Batch, logw: Tensor, durations: Tensor, token_mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum of squared errors of log-durations (B, 1, L) over the tokens that count, and their number."""
-    taught = token_mask * (batch.side < 0)[:, None]
-    target = torch.log(durations.clamp_min(1).to(taught.dtype))
-    return ((logw[:, 0].to(taught.dtype) - target).square() * taught).sum(), taught.sum()
 
 
 @torch.no_grad()

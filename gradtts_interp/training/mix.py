@@ -28,7 +28,7 @@ from gradtts_interp.pitch.masks import pitch_mask
 from gradtts_interp.training.data import EMOTIONS, Corpus, Item, StyleRef
 
 KINDS = ("matched", "dual", "blend")
-NOTHING_WITHHELD = {"null": False, "null_text": False, "prosody_known": True, "side": -1}
+NOTHING_WITHHELD = {"null": False, "null_text": False, "prosody_known": True}
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,6 @@ class MixConfig:
         drop_prosody: The prosody vector is withheld from the score network.
         drop_name: Speaker and emotion tokens are withheld, drawn for each.
         drop_tokens: A random half of a reference's patches is hidden.
-        one_sided: Of dual and blended items, the text encoder and the prosody numbers follow one style only, so that
-            style attention alone says where the other is heard.
         crop_frames: Target frames of a training crop.
         reference_frames: Reference frames (K).
         length_buckets: So many batches in a row are drawn together and sorted by the target's length, so that a batch
@@ -62,7 +60,6 @@ class MixConfig:
     drop_prosody: float = 0.25
     drop_name: float = 0.5
     drop_tokens: float = 0.2
-    one_sided: float = 0.0
     crop_frames: int = 128
     reference_frames: int = 128
     length_buckets: int = 1
@@ -122,8 +119,8 @@ class Reference:
     prosody: NDArray[np.float32]
 
 
-Drawn = tuple[Item, Reference, Reference, NDArray, int]
-"""Target, references A and B, share of B per frame, side (see :class:`Batch`)."""
+Drawn = tuple[Item, Reference, Reference, NDArray]
+"""Target, references A and B, share of B per frame."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +146,6 @@ class Batch:
         null: (B,) bool, style attention dropped.
         null_text: (B,) bool, style of the text encoder dropped.
         prosody_known: (B,) 1 where the score network gets the prosody.
-        side: (B,) style that the text encoder and the prosody numbers follow alone, 0 (A) or 1 (B); -1: as shared.
         kind: (B,) index into :data:`KINDS`.
         pitch: Voicing (0 or 1), log-F0 and energy of the target, the latter two in the units of the prosody vector
             (B, 3, T).
@@ -174,7 +170,6 @@ class Batch:
     null: Tensor
     null_text: Tensor
     prosody_known: Tensor
-    side: Tensor
     kind: Tensor
     pitch: Tensor
     level: Tensor
@@ -262,20 +257,18 @@ class Mixer:
     def example_for(self, target: Item, index: int) -> dict:
         """A matched draw for a target of one style, with nothing withheld; ``index`` decides its reference."""
         rng = np.random.default_rng([self.seed, index])
-        drawn, a, b, share, _ = self._matched(rng, target=target)
+        drawn, a, b, share = self._matched(rng, target=target)
         example = {"target": drawn, "a": a, "b": b, "share": share, "kind": KINDS.index("matched"), "start": 0}
         return {**example, **NOTHING_WITHHELD}
 
     def _example(self, rng: np.random.Generator, kind: str) -> dict:
         config = self.config
-        one_sided = rng.random() < config.one_sided
-        target, a, b, share, side = getattr(self, f"_{kind}")(rng, one_sided)
+        target, a, b, share = getattr(self, f"_{kind}")(rng)
         return {
             "target": target,
             "a": a,
             "b": b,
             "share": share,
-            "side": side,
             "kind": KINDS.index(kind),
             "start": int(rng.integers(0, max(target.frames - config.crop_frames, 0) + 1)),
             "null": rng.random() < config.null,
@@ -283,34 +276,33 @@ class Mixer:
             "prosody_known": rng.random() >= config.drop_prosody,
         }
 
-    def _matched(self, rng: np.random.Generator, one_sided: bool = False, *, target: Item | None = None) -> Drawn:
+    def _matched(self, rng: np.random.Generator, *, target: Item | None = None) -> Drawn:
         target = target or _pick(rng, self.singles)
         a = self._reference(rng, self._other(rng, self.corpus.by_style[target.styles[0]], target))
-        return target, a, _hidden(a), np.zeros(target.frames, dtype=np.float32), -1
+        return target, a, _hidden(a), np.zeros(target.frames, dtype=np.float32)
 
-    def _dual(self, rng: np.random.Generator, one_sided: bool) -> Drawn:
+    def _dual(self, rng: np.random.Generator) -> Drawn:
         target = _pick(rng, self.singles)
         pitched, voiced = self._lenders(target.styles[0])
         if not pitched or not voiced:
             return self._matched(rng)
         a = self._reference(rng, _pick(rng, pitched), role="pitch")
-        b = self._reference(rng, _pick(rng, voiced), role="rest", prosody=None if one_sided else a.prosody)
-        return target, a, b, np.ones(target.frames, dtype=np.float32), 1 if one_sided else -1
+        b = self._reference(rng, _pick(rng, voiced), role="rest", prosody=a.prosody)
+        return target, a, b, np.ones(target.frames, dtype=np.float32)
 
     def _lenders(self, style: StyleRef) -> tuple[list[Item], list[Item]]:
         """Items of other voices with the pitch of a style, and of its voice with other pitches."""
         pitched = [i for i in self.corpus.by_pitch[style.pitch] if i.styles[0].voice != style.voice]
         return pitched, [i for i in self.corpus.by_voice[style.voice] if i.styles[0].pitch != style.pitch]
 
-    def _blend(self, rng: np.random.Generator, one_sided: bool) -> Drawn:
+    def _blend(self, rng: np.random.Generator) -> Drawn:
         target = _pick(rng, self.blends)
         refs = [self._reference(rng, _pick(rng, self.corpus.by_style[s])) for s in target.styles]
         share = target.share
         assert share is not None
         if rng.random() < 0.5:  # A and B are names only
             refs, share = refs[::-1], 1 - share
-        side = int(share.mean() > 0.5) if one_sided else -1
-        return target, refs[0], refs[1], share, side
+        return target, refs[0], refs[1], share
 
     def _other(self, rng: np.random.Generator, candidates: list[Item], target: Item) -> Item:
         """Another utterance than the target: its own frames would leak what is said."""
@@ -393,7 +385,7 @@ def collate(examples: list[dict], config: MixConfig, mel: MelConfig) -> Batch:
     def planes(name: str, fill: float = 0.0) -> Tensor:
         return torch.stack([stack([getattr(r, name) for r in side], width, fill) for side in references])
 
-    flags = {k: torch.tensor([e[k] for e in examples]) for k in ("null", "null_text", "kind", "start", "side")}
+    flags = {k: torch.tensor([e[k] for e in examples]) for k in ("null", "null_text", "kind", "start")}
     return Batch(
         ids=stack([t.ids for t in targets], tokens),
         id_lengths=torch.tensor([len(t.ids) for t in targets]),

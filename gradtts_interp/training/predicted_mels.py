@@ -122,10 +122,9 @@ def predict_mels(
     Raises:
         InputError: A setting cannot be used, or no item has one style.
     """
-    fewest = 0 if model.frame_prior is not None else 1
-    if not 0 < start_time <= 1 or steps < fewest or batch_size < 1:
+    if not 0 < start_time <= 1 or steps < 0 or batch_size < 1:
         given = f"start time {start_time}, {steps} steps, batches of {batch_size}"
-        raise InputError(f"{given}: expected a time in (0, 1] and whole numbers from 1")
+        raise InputError(f"{given}: expected a time in (0, 1], steps from 0 and batches from 1")
     alone = MixConfig(matched=1.0, dual=0.0, blend=0.0, drop_name=0.0, drop_tokens=0.0)
     mixer = Mixer(Corpus(list(references or items)), alone, model.settings.mel, seed=seed)
     # Neighbours in length share a batch, so that little of it is padding.

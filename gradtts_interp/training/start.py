@@ -19,7 +19,6 @@ from gradtts_interp.training.mix import parse_settings
 from gradtts_interp.training.state import checkpoints
 
 SPEAKERS = ("style_encoder.speakers.weight", "style_encoder.timbre.speakers.weight")
-PITCH_PARTS = ("pitch_predictor.", "encoder.duration_style.", "decoder.estimator.pitch_conv.")
 
 _DURATIONS, _PITCH = ("encoder.proj_w.", "encoder.duration_style."), ("pitch_predictor.",)
 _PRIOR = ("encoder.", "frame_prior.", "pitch_predictor.", "style_encoder.timbre.", "style_encoder.null_pooled")
@@ -106,44 +105,21 @@ def add_speakers(model: GradTTS, new_speakers: int) -> GradTTS:
     return grown.train()
 
 
-def add_pitch(model: GradTTS) -> GradTTS:
-    """Give a model the parts that predict pitch and read it; they change nothing before they are trained.
-
-    Args:
-        model: A model that reads styles and prosody; left as it is.
-
-    Returns:
-        A model in training mode that has all weights of the first one; the same one if it predicts pitch already.
-
-    Raises:
-        InputError: The model reads no prosody.
-    """
-    style = model.settings.style
-    if style is None or style.pitch:
-        return model.train()
-    grown = GradTTS(replace(model.settings, style=replace(style, pitch=True)).to_dict())
-    missing, unexpected = grown.load_state_dict(model.state_dict(), strict=False)
-    if unexpected or not all(name.startswith(PITCH_PARTS) for name in missing):
-        raise CheckpointError(f"weights {[*missing, *unexpected]} do not belong to a model with a pitch predictor")
-    return grown.train()
-
-
 def renew_score_network(model: GradTTS, changes: Sequence[str]) -> GradTTS:
     """Give a model a score network that begins anew, of a shape of its own; all else keeps its weights.
 
     Args:
-        model: A model with a frame prior; left as it is.
+        model: A model with a style encoder; left as it is.
         changes: ``name=value`` each, names of :data:`SCORE_FIELDS`; sites are joined by ``+``.
 
     Returns:
         The model in training mode.
 
     Raises:
-        InputError: The model has no frame prior, a name or value is none of these, or no width is given.
+        InputError: A name or value is none of these, or no width is given.
     """
     style = model.settings.style
-    if model.frame_prior is None or style is None:
-        raise InputError("a score network begins anew around a frame prior only; this model has none")
+    assert style is not None
     values = parse_settings(changes, SCORE_FIELDS, "score network")
     if not values.get("dec_dim", model.settings.dec_dim):
         raise InputError("the model is a prior alone: expected dec_dim=48 or another width of its score network")
@@ -172,16 +148,13 @@ def parameters_to_train(model: GradTTS, only: str) -> list[nn.Parameter]:
         The parameters that are trained.
 
     Raises:
-        InputError: There is no such part, or the model lacks it.
+        InputError: There is no such part.
     """
     if only and only not in (*PARTS, SCORE):
         raise InputError(f"part {only!r} to be trained alone: expected one of {', '.join((*PARTS, SCORE))}")
     prefixes, named = PARTS.get(only, ("",)), dict(model.named_parameters())
     if only == SCORE:
         prefixes = _PRIOR  # all but these
-    if not all(any(name.startswith(prefix) for name in named) for prefix in prefixes):
-        expected = "a frame prior" if only in ("prior", SCORE) else "a pitch predictor"
-        raise InputError(f"part {only!r} to be trained alone: the model has no such part; expected {expected}")
     for name, parameter in named.items():
         parameter.requires_grad_(name.startswith(prefixes) != (only == SCORE))
     return [parameter for parameter in named.values() if parameter.requires_grad]

@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ import pytest
 import soundfile
 import torch
 from safetensors.torch import load_file
-from tiny import TINY
+from tiny import TINY_OFFICIAL
 
 from gradtts_interp.cli import rendering
 from gradtts_interp.cli.main import main as verbs
@@ -101,7 +100,7 @@ def test_each_mode_writes_sound_and_a_complete_json(run, tmp_path, flags, share,
     assert report["phonemes"][-1][2] == pytest.approx(report["seconds"], abs=1e-3)
     assert report["rtf"] > 0 and report["realised_blend"]["reason"].startswith("A and B alone")
     found = report["realised_blend"]["asked_thirds"]
-    slack = 0.5 if "w" in share else 0.1  # words are no thirds
+    slack = 0.6 if "w" in share else 0.1  # words are no thirds
     assert found[0] == pytest.approx(asked[0], abs=slack) and found[2] == pytest.approx(asked[1], abs=slack)
     assert soundfile.info(tmp_path / "out" / "sample_1.wav").duration == pytest.approx(report["seconds"], abs=1e-3)
     assert "sample_0.wav" in out and "RTF" in out
@@ -295,7 +294,6 @@ def test_a_file_without_text(run, tmp_path, content, word):
         (("-s", 12, "--mechanism", "prior"), ("--mechanism", "two styles")),
         (("-s", 12, "--attention"), ("--attention", "two styles")),
         ((*TWO, "--attention", "--mechanism", "prior"), ("--attention", "--mechanism attention")),
-        ((*TWO, "--mechanism", "noise"), ("noise", "frame prior")),
         ((*TWO, "--mechanism", "magic"), ("magic", "prior")),
         ((*TWO, "--curve", "0:0,half:1"), ("curve time half",)),
         (("-s", 12, "--words", "1:b"), ("--words", "time or mix")),
@@ -319,7 +317,6 @@ def test_a_file_without_text(run, tmp_path, content, word):
         (("-s", 12, "--device", "cuda:99"), ("cuda:99",)),
         (("-s", 12, "--vocoder", "none-such"), ("none-such", "griffin-lim")),
         (("-s", 12, "-c", "none-such"), ("none-such",)),
-        (("-s", 12, "-t", 0), ("0 steps speak the prior mean", "expected 1 step or more")),
     ],
 )
 def test_flags_that_contradict_or_name_nothing(run, tmp_path, flags, words):
@@ -399,11 +396,8 @@ def test_official_speakers_blend_by_every_share_but_pitch(run, tmp_path, officia
 
 def test_an_official_file_of_one_speaker_needs_none(run, tmp_path):
     torch.manual_seed(0)
-    settings = replace(
-        TINY, style=None, patch=1, mel_mean=0.0, mel_std=1.0, prediction="score", add_blank=True, word_boundaries=True
-    )
     path = tmp_path / "grad-tts-old.pt"
-    torch.save(GradTTS(settings.to_dict()).state_dict(), path)
+    torch.save(GradTTS(TINY_OFFICIAL.to_dict()).state_dict(), path)
     assert run(model=path)[::2] == (0, [])
     status, _, err = run("-s", 0, model=path)
     assert status == 2 and "one speaker" in err[-1]

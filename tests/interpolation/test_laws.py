@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tiny import TINY, TINY_FRAME, tiny_style
-from tiny import tiny_pipeline as make_pipeline
+from tiny import tiny_style
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
@@ -27,11 +26,6 @@ SHARES = {
     "bands": shares.bands(0.0, 1000.0),
 }
 each_mechanism = pytest.mark.parametrize("mechanisms", MECHANISMS, ids="+".join)
-
-
-@pytest.fixture(scope="module", params=["token", "frame"])
-def tiny_pipeline(request):
-    return make_pipeline({"token": TINY, "frame": TINY_FRAME}[request.param])
 
 
 def render(pipeline, a, b=None, share=None, text=TEXT, **options):

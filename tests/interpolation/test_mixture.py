@@ -6,8 +6,8 @@ from itertools import product
 
 import pytest
 import torch
-from tiny import TINY_FRAME, tiny_style
 from tiny import tiny_pipeline as make_pipeline
+from tiny import tiny_style
 
 from gradtts_interp.diffusion.schedule import signal
 from gradtts_interp.interpolation.conditioning import read_style
@@ -19,11 +19,11 @@ SWITCH = 0.1
 
 @pytest.fixture(scope="module")
 def model():
-    return make_pipeline(TINY_FRAME).model
+    return make_pipeline().model
 
 
 def mixture_of(model, styles=STYLES, frames=2 * BLOCK_FRAMES):
-    pipeline = make_pipeline(TINY_FRAME)
+    pipeline = make_pipeline()
     text = pipeline.frontend("Go.")
     durations = [[frames // len(text.ids)] * len(text.ids)]
     durations[0][-1] += frames - sum(durations[0])

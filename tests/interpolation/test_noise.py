@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny import TINY, TINY_FRAME, tiny_pipeline, tiny_style
+from tiny import TINY, TINY_OFFICIAL, tiny_pipeline, tiny_style
 
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.errors import InputError
@@ -39,7 +39,7 @@ QUICK = NoiseTuning(windows=(EARLY,))
 @pytest.fixture(scope="module")
 def pipeline():
     """A model whose random attention has a preference, where that of a fresh layer is almost even."""
-    pipeline = tiny_pipeline(replace(TINY_FRAME, prediction="v"))
+    pipeline = tiny_pipeline(replace(TINY, prediction="v"))
     with torch.no_grad():
         for site in pipeline.model.attention_sites.values():
             site.attn.to_q.weight.mul_(6.0)
@@ -306,7 +306,7 @@ def test_what_a_run_does_not_have(pipeline):
         pipeline(TEXT, A, mechanisms="noise")
     with pytest.raises(InputError, match="noise tuning needs a reference with an F0 contour"):
         style_key_sets(pipeline.model, [replace(A, contour=None)], [4], PitchRegion())
-    official = tiny_pipeline(replace(TINY, style=None, n_spks=3, prediction="v"))
+    official = tiny_pipeline(replace(TINY_OFFICIAL, n_spks=3))
     official.bank = None
     with pytest.raises(InputError, match="a checkpoint with a frame prior"):
         speak(official, NoiseTuning(), share=shares.ramp(), a=official.style(speaker=0), b=official.style(speaker=1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tiny import TINY, TINY_FRAME, tiny_style
+from tiny import TINY_OFFICIAL, tiny_style
 from tiny import tiny_pipeline as make_pipeline
 
 from gradtts_interp.alignment import fix_length
@@ -21,7 +21,7 @@ QUICK = {"num_inference_steps": 2, "seed": 3}
 
 @pytest.fixture(scope="module")
 def pipeline():
-    return make_pipeline(TINY_FRAME)
+    return make_pipeline()
 
 
 @pytest.fixture(scope="module")
@@ -97,4 +97,4 @@ def test_an_open_offer_needs_two_styles_and_a_frame_prior(pipeline):
     with pytest.raises(InputError, match="two styles"):
         pipeline(TEXT, A, offer="open", **QUICK)
     with pytest.raises(InputError, match="frame prior"):
-        make_pipeline(TINY)(TEXT, A, B, offer="open", **QUICK)
+        make_pipeline(TINY_OFFICIAL)(TEXT, A, B, offer="open", **QUICK)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny import TINY, tiny_model
+from tiny import TINY, TINY_OFFICIAL, tiny_model
 
 from gradtts_interp.config import ModelConfig, StyleConfig
 from gradtts_interp.diffusion.schedule import noise_level
@@ -63,16 +63,17 @@ def test_score_equals_official(config, official, tensors, speaker):
 def test_style_parts_start_as_the_identity_on_official_weights(config, official, tensors, speaker):
     torch.manual_seed(0)
     style = StyleConfig(width=8, heads=2, sites=("down0", "down1", "down2", "mid", "up0", "up1"))
-    estimator = Estimator(replace(config, style=style)).eval()
+    estimator = Estimator(replace(config, style=style, prior="frame")).eval()
     missing, unexpected = estimator.load_state_dict(official, strict=False)
     assert not unexpected and {name.split(".")[0] for name in missing} == {
         "style_attn",
         "prosody_mlp",
         "prosody_conv",
+        "pitch_conv",
     }
     batch, _, frames = tensors["z"].shape
     tokens = StyleTokens(torch.randn(batch, 5, 8), torch.ones(batch, 5), torch.zeros(batch, 4))
-    assert_golden(estimator, tensors, speaker, context=join([tokens]), prosody=torch.randn(batch, 5, frames))
+    assert_golden(estimator, tensors, speaker, context=join([tokens]), prosody=torch.randn(batch, 8, frames))
 
 
 @torch.no_grad()
@@ -145,6 +146,6 @@ def test_epsilon_prediction_is_minus_the_score_times_the_noise_level():
     [(1, 0, "has one speaker; leave the speaker out"), (3, 3, "has speakers 0 to 2"), (3, -1, "speaker -1")],
 )
 def test_unknown_speaker(n_spks, speaker, message):
-    model = GradTTS(replace(TINY, n_spks=n_spks, style=None).to_dict())
+    model = GradTTS(replace(TINY_OFFICIAL, n_spks=n_spks).to_dict())
     with pytest.raises(InputError, match=message):
         model.speaker_vector(speaker)

@@ -179,7 +179,7 @@ def test_processors_are_set_as_in_diffusers():
 def test_shapes_follow_the_site(patch):
     """(64,80,228) (128,40,114) (256,20,57) down and back, with patch 1 and dim 64; here dim 16."""
     places = ("down0", "down1", "down2", "mid", "up0", "up1")
-    style = StyleConfig(width=8, heads=2, sites=places, prosody=False)
+    style = StyleConfig(width=8, heads=2, sites=places)
     estimator = open_estimator(replace(TINY, dec_dim=16, patch=patch, style=style))
     seen = {}
     for name, site in estimator.style_attn.items():

@@ -16,7 +16,7 @@ ROWS, COLUMNS = 3, 3  # patches of 10 bins and 19 frames
 @pytest.fixture(scope="module")
 def encoder():
     torch.manual_seed(0)
-    return StyleEncoder(CONFIG, n_mels=MELS, pooled_channels=POOLED).eval()
+    return StyleEncoder(CONFIG, n_mels=MELS, pooled_channels=POOLED, timbre_width=8).eval()
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_shapes_and_weights(encoder, mel):
     torch.testing.assert_close(weight[0, 0], torch.tensor([1, 1, 3 / 8]))
     torch.testing.assert_close(weight[1, 0], torch.tensor([1, 3 / 8, 0]))
     assert style.weight[:, -2:].tolist() == [[1, 1], [0, 0]]  # speaker and emotion, where they are known
-    bare = StyleEncoder(StyleConfig(width=12), n_mels=MELS, pooled_channels=POOLED).eval()
+    bare = StyleEncoder(StyleConfig(width=12), n_mels=MELS, pooled_channels=POOLED, timbre_width=8).eval()
     assert bare(mel, LENGTHS, speaker=torch.tensor([0, 0])).tokens.shape[1] == ROWS * COLUMNS
 
 
@@ -94,13 +94,13 @@ def test_a_mask_is_area_averaged(encoder):
 
 
 @torch.no_grad()
-def test_roles_speaker_emotion_and_prosody_are_read(encoder, mel):
+def test_roles_speaker_and_emotion_are_read(encoder, mel):
     plain = encoder(mel, LENGTHS)
     assert (encoder(mel, LENGTHS, role="pitch").tokens - plain.tokens).abs().max() > 1e-2
     torch.testing.assert_close(
         encoder(mel, LENGTHS, role=torch.tensor([ROLES["whole"], ROLES["rest"]])).tokens[0], plain.tokens[0]
     )
-    for extra in ({"speaker": torch.tensor([0, 2])}, {"emotion": torch.eye(5)[:2]}, {"prosody": torch.ones(2, 5)}):
+    for extra in ({"speaker": torch.tensor([0, 2])}, {"emotion": torch.eye(5)[:2]}):
         assert (encoder(mel, LENGTHS, **extra).pooled - plain.pooled).abs().max() > 1e-3
 
 

@@ -1,6 +1,7 @@
 """Text encoder: official numbers, padding, style input."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,22 +38,20 @@ def test_official_numbers(golden_dir: Path, golden_weights):
     encoder = TextEncoder(config).eval()
     encoder.load_state_dict(golden_weights)
     with torch.no_grad():
-        mu_x, logw, mask, _ = encoder(golden["x"], golden["x_lengths"])
+        mu_x, logw, mask = encoder(golden["x"], golden["x_lengths"])
     torch.testing.assert_close(mu_x, golden["mu_x"], atol=1e-4, rtol=0)
     torch.testing.assert_close(logw, golden["logw"], atol=1e-4, rtol=0)
     torch.testing.assert_close(mask, golden["x_mask"], atol=0, rtol=0)
 
 
-@pytest.mark.parametrize("style_channels", [0, 4])
-def test_padding_changes_nothing(style_channels):
+def test_padding_changes_nothing():
     torch.manual_seed(0)
-    encoder = awake(TextEncoder(SMALL, style_channels))
-    ids, style = torch.randint(1, 20, (2, 11)), torch.randn(2, style_channels) if style_channels else None
-    lengths = torch.tensor([11, 3])
-    mu_x, logw, mask, _ = encoder(ids, lengths, style)
+    encoder = awake(TextEncoder(SMALL))
+    ids, lengths = torch.randint(1, 20, (2, 11)), torch.tensor([11, 3])
+    mu_x, logw, mask = encoder(ids, lengths)
     assert mask.sum(dim=(1, 2)).tolist() == [11, 3]
     for i, n in enumerate(lengths.tolist()):
-        alone = encoder(ids[i : i + 1, :n], lengths[i : i + 1], None if style is None else style[i : i + 1])
+        alone = encoder(ids[i : i + 1, :n], lengths[i : i + 1])
         torch.testing.assert_close(mu_x[i, :, :n], alone[0][0], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(logw[i, :, :n], alone[1][0], atol=1e-5, rtol=1e-5)
         assert mu_x[i, :, n:].abs().sum() == 0 and logw[i, :, n:].abs().sum() == 0
@@ -72,17 +71,6 @@ def test_durations_send_no_gradient_into_the_encoder():
     assert with_gradient == {"proj_w"}
 
 
-def test_style_changes_mean_and_duration_and_gets_gradient():
-    torch.manual_seed(0)
-    encoder = awake(TextEncoder(SMALL, 4))
-    ids, lengths = torch.randint(1, 20, (1, 6)).expand(2, -1), torch.tensor([6, 6])
-    style = torch.tensor([[1.0, 0, 0, 0], [0, 0, 0, 1.0]], requires_grad=True)
-    mu_x, logw, *_ = encoder(ids, lengths, style)
-    assert (mu_x[0] - mu_x[1]).abs().max() > 1e-3 and (logw[0] - logw[1]).abs().max() > 1e-3
-    mu_x.square().sum().backward()
-    assert style.grad.abs().min() > 0
-
-
 def test_width_divides_among_heads():
-    with pytest.raises(InputError, match=r"12 \+ style 3 = 15 must be a multiple of its 2 heads"):
-        TextEncoder(SMALL, 3)
+    with pytest.raises(InputError, match="text-encoder width 12 must be a multiple of its 5 heads"):
+        TextEncoder(replace(SMALL, n_heads=5))

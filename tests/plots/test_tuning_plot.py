@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tiny import TINY_FRAME, tiny_pipeline, tiny_style
+from tiny import TINY, tiny_pipeline, tiny_style
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
@@ -14,7 +14,7 @@ from gradtts_interp.plots.attention import plot_tuning
 
 @pytest.fixture(scope="module")
 def pair():
-    pipeline = tiny_pipeline(replace(TINY_FRAME, prediction="v"))
+    pipeline = tiny_pipeline(replace(TINY, prediction="v"))
     options = {
         "share": shares.pitch(),
         "offer": "open",

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from speaking import RATE_HZ, harmonic_tone
-from tiny import TINY_FRAME, tiny_pipeline
+from tiny import TINY, tiny_pipeline
 
 from benchmarks import copying
 from gradtts_interp.audio import write_wav
@@ -31,7 +31,7 @@ PHONES = (
 
 @pytest.fixture(scope="module")
 def tts():
-    return tiny_pipeline(TINY_FRAME)
+    return tiny_pipeline()
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_durations_of_a_textgrid(copied):
 
 
 def test_silences_of_a_textgrid_are_between_words(recording, tmp_path):
-    tts = tiny_pipeline(replace(TINY_FRAME, word_boundaries=True))
+    tts = tiny_pipeline(replace(TINY, word_boundaries=True))
     style = align_recording(tts, recording, "Go, down.", textgrid=grid(tmp_path))
     assert style.tokens[3:5] == (",", " ")
     np.testing.assert_allclose(edges_of(style)[2:5], [0.4, 0.45, 0.5], atol=FRAME_SECONDS)
@@ -157,7 +157,7 @@ def test_textgrids_of_something_else(tts, recording, tmp_path, phones, text, mes
 
 def test_recordings_that_cannot_be_aligned(tts, recording, tmp_path):
     long = " ".join(["A long old story goes on and on."] * 5)
-    blanks = tiny_pipeline(replace(TINY_FRAME, add_blank=True))
+    blanks = tiny_pipeline(replace(TINY, add_blank=True))
     for arguments, options, message in (
         (
             (tts, recording, TEXT),

@@ -21,7 +21,6 @@ TINY = replace(
     mel_std=2.0,
     style=replace(tiny.TINY_STYLE, n_speakers=2, emotion_dim=len(EMOTIONS)),
 )
-FRAME = replace(TINY, prior="frame", prior_width=32, prior_phone_layers=2, prior_frame_layers=2, timbre_width=24)
 
 
 def fake_item(index: int, styles: tuple[StyleRef, ...], *, split: str = "train", kind: str = "grid") -> Item:

@@ -5,7 +5,6 @@ import dataclasses
 
 import pytest
 import torch
-from fake_corpus import FRAME
 
 from gradtts_interp.diffusion.schedule import noise_level
 from gradtts_interp.errors import InputError
@@ -51,7 +50,7 @@ def test_the_feature_distance_has_the_size_of_the_distance_and_scores_that_of_th
 
 def test_the_score_network_is_judged_by_the_clean_mel_it_sees(make_model, mixer):
     """Where its answer is exact, the clean mel is the target; where it is not, the discriminator's loss reaches it."""
-    model = make_model(settings=FRAME)
+    model = make_model()
     batch, diffusion = mixer.batch(0, 4), draw_diffusion(0, 0, size=4, shape=(80, 64))
     exact = copy.deepcopy(model)
     noise = diffusion.noise
@@ -74,7 +73,5 @@ def test_the_score_network_is_judged_by_the_clean_mel_it_sees(make_model, mixer)
 
 def test_a_discriminator_needs_a_part_that_is_trained_alone(make_model, mixer, config, tmp_path):
     config = dataclasses.replace(config, adversarial=0.1)
-    for settings in (None, FRAME):
-        model = make_model() if settings is None else make_model(settings=settings)
-        with pytest.raises(InputError, match=r"adversarial 0.1: expected a model with a frame prior, of which --only"):
-            Trainer(model, mixer, config, tmp_path)
+    with pytest.raises(InputError, match=r"adversarial 0.1: expected --only prior or --only score"):
+        Trainer(make_model(), mixer, config, tmp_path)

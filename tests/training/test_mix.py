@@ -13,7 +13,7 @@ from gradtts_interp.models.style_encoder import ROLES
 from gradtts_interp.training.data import Corpus
 from gradtts_interp.training.mix import KINDS, MixConfig, Mixer, collate, parse_mix
 
-PLAIN = replace(MIX, null=0.0, null_text=0.0, drop_prosody=0.0, drop_name=0.0, drop_tokens=0.0, one_sided=0.0)
+PLAIN = replace(MIX, null=0.0, null_text=0.0, drop_prosody=0.0, drop_name=0.0, drop_tokens=0.0)
 
 
 def only(corpus, kind, **changes):
@@ -83,19 +83,6 @@ def test_dual_reads_pitch_from_a_and_voice_from_b(corpus):
         assert set(np.unique(example["a"].mask)) == {0.0, 1.0}
         assert example["b"].mask.mean() > 0.8 and example["share"].min() == 1
     assert seen > 15
-
-
-def test_one_sided_draws_keep_the_prosody_of_each_style(corpus):
-    dual = only(corpus, "dual", one_sided=1.0)
-    pairs = [e for e in map(dual.example, range(30)) if e["b"].role == ROLES["rest"]]
-    assert len(pairs) > 15 and {e["side"] for e in pairs} == {1}
-    for example in pairs:
-        assert np.array_equal(example["b"].prosody, source_of(corpus, example["b"]).prosody)
-    blend = only(corpus, "blend", one_sided=1.0)
-    drawn = [blend.example(i) for i in range(12)]
-    assert all(e["side"] == int(e["share"].mean() > 0.5) for e in drawn)
-    assert {only(corpus, "matched", one_sided=1.0).example(i)["side"] for i in range(4)} == {-1}
-    assert blend.example_of("blend", 0)["side"] == -1
 
 
 def test_blends_may_swap_names_but_mean_the_same(corpus):

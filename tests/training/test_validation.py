@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from fake_corpus import FRAME, MIX, STYLES, fake_item
+from fake_corpus import MIX, STYLES, fake_item
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
@@ -37,7 +37,7 @@ def test_each_kind_is_sampled_and_measured(make_model, mixer):
 
 
 def test_no_steps_show_the_means_of_a_frame_prior(make_model, mixer):
-    found = sample_draws(make_model(settings=FRAME).eval(), mixer, steps=0)
+    found = sample_draws(make_model().eval(), mixer, steps=0)
     assert [s.kind for s in found] == [k for k, share in zip(KINDS, mixer.kind_shares, strict=True) if share]
     assert all(np.isfinite(s.mel).all() for s in found)
     assert all(s.mass.max() == 0 for s in found) and np.isnan(found[0].figures()["sample/matched/mass_on_a"])
@@ -68,7 +68,7 @@ def test_figures_of_a_sample_tell_pitch_share_and_attention():
 def test_half_precision_and_wild_mels_are_survived(make_model, mixer):
     model = make_model().eval()
     with torch.no_grad():
-        model.encoder.proj_m.bias.fill_(1e3)
+        model.frame_prior.out.bias.fill_(1e3)
     with torch.autocast("cpu", torch.bfloat16):
         found = sample_draws(model, mixer, steps=1)
     assert isinstance(draw(found), Figure)
