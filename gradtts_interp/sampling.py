@@ -8,7 +8,7 @@ from numbers import Integral
 
 import torch
 
-from gradtts_interp.diffusion.samplers import FAST_SOLVERS, check_steps, sampler_by_name
+from gradtts_interp.diffusion.samplers import SCHEDULERS, check_steps, sampler_by_name
 from gradtts_interp.errors import InputError
 
 OFFICIAL_STEPS, OFFICIAL_SOLVER = 50, "euler"
@@ -36,7 +36,7 @@ def choose_sampler(steps: int | None, solver: str | None, *, converged: bool) ->
     if solver is None:
         return steps, OFFICIAL_SOLVER  # type: ignore[return-value]
     if steps is None:
-        steps = CONVERGED_STEPS if solver in FAST_SOLVERS else OFFICIAL_STEPS
+        steps = CONVERGED_STEPS if solver in SCHEDULERS else OFFICIAL_STEPS
     return steps, solver
 
 

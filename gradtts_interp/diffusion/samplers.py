@@ -1,4 +1,4 @@
-"""Samplers of one contract (:class:`Sampler`): the official ones, maximum likelihood, and diffusers' solvers.
+"""Samplers of one contract (:func:`sample`): the official ones, maximum likelihood, and diffusers' solvers.
 
 On the residual x - mu the process is the plain variance-preserving one, epsilon = -noise_level(t) * score, so every
 solver written for that process applies. A scheduler of diffusers reads its place from ``sigmas`` (noise over signal),
@@ -11,7 +11,7 @@ import functools
 import math
 from collections.abc import Callable
 from numbers import Integral
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,61 +32,64 @@ Generators = torch.Generator | list[torch.Generator]
 """One source of randomness for the batch, or one for each item."""
 
 
-class Sampler(Protocol):
-    """The contract: one reverse diffusion from t = 1 to t = 0, differentiable, arguments left as they are."""
-
-    def __call__(
-        self,
-        score: Score,
-        schedule: LinearSchedule,
-        noise: Tensor,
-        mu: Tensor,
-        mask: Tensor,
-        steps: int,
-        *,
-        callback: Callback | None = None,
-        generator: Generators | None = None,
-    ) -> Tensor:
-        """Turn noise into a mel.
-
-        Args:
-            score: From a noisy mel (B, M, T) and its time (B,) to the score (B, M, T).
-            schedule: Noise schedule that the score was trained with.
-            noise: Start minus ``mu``, already divided by the temperature, (B, M, T).
-            mu: Prior mean, (B, M, T).
-            mask: 1 at valid frames, (B, 1, T).
-            steps: Number of steps, each one evaluation of ``score``; at least 1.
-            callback: Called after each step as ``callback(step, t, x)``, where ``t`` is the time reached (0 after the
-                last step); the tensor it returns replaces ``x``, None leaves it.
-            generator: Randomness of stochastic samplers; one, or a list with one for each item.
-
-        Returns:
-            Mel at t = 0, (B, M, T); 0 outside the mask.
-
-        Raises:
-            InputError: ``steps`` is not a whole number of at least 1, or shapes do not belong together.
-        """
-        ...
-
-
 def check_steps(steps: int) -> None:
     """Raise unless ``steps`` is a whole number of at least 1."""
     if isinstance(steps, bool) or not isinstance(steps, Integral) or steps < 1:
         raise InputError(f"steps: expected a whole number of at least 1, got {steps!r}")
 
 
-def start(noise: Tensor, mu: Tensor, mask: Tensor, steps: int) -> Tensor:
-    """Check the arguments of a sampler and return its mel at t = 1, (B, M, T)."""
+def sample(
+    solver: str,
+    score: Score,
+    schedule: LinearSchedule,
+    noise: Tensor,
+    mu: Tensor,
+    mask: Tensor,
+    steps: int,
+    *,
+    callback: Callback | None = None,
+    generator: Generators | None = None,
+    start_time: float = 1.0,
+) -> Tensor:
+    """Turn noise into a mel by one reverse diffusion, differentiable; arguments are left as they are.
+
+    Args:
+        solver: A key of :data:`STEPS` or :data:`SCHEDULERS`.
+        score: From a noisy mel (B, M, T) and its time (B,) to the score (B, M, T).
+        schedule: Noise schedule that the score was trained with.
+        noise: Start minus ``mu``, already divided by the temperature, (B, M, T).
+        mu: Prior mean, (B, M, T).
+        mask: 1 at valid frames, (B, 1, T).
+        steps: Number of steps, each one evaluation of ``score``; at least 1.
+        callback: Called after each step as ``callback(step, t, x)``, where ``t`` is the time reached (0 after the
+            last step); the tensor it returns replaces ``x``, None leaves it.
+        generator: Randomness of stochastic samplers; one, or a list with one for each item.
+        start_time: In (0, 1]: below 1, where ``mu + noise`` is a mel noised up to that time, the same steps lie below
+            it; of the solvers of :data:`SCHEDULERS` alone.
+
+    Returns:
+        Mel at t = 0, (B, M, T); 0 outside the mask.
+
+    Raises:
+        InputError: ``steps`` is not a whole number of at least 1, or shapes do not belong together.
+    """
     check_steps(steps)
     if noise.shape != mu.shape or mask.shape != (mu.shape[0], 1, mu.shape[-1]):
         raise InputError(
             "expected noise and mu (B, M, T) and mask (B, 1, T), "
             f"got {tuple(noise.shape)}, {tuple(mu.shape)} and {tuple(mask.shape)}"
         )
-    return (mu + noise) * mask
+    x = (mu + noise) * mask
+    if solver in SCHEDULERS:
+        times = [start_time * t for t in evaluation_times(steps, schedule)]
+        return _look_back(SCHEDULERS[solver], x, score, schedule, mu, mask, times, callback)
+    for step in range(steps):
+        x = STEPS[solver](x, score, schedule, mu, step, steps, generator) * mask
+        x, _ = _after_step(callback, step, (steps - step - 1) / steps, x)
+    return x
 
 
-def after_step(callback: Callback | None, step: int, t: float, x: Tensor) -> tuple[Tensor, bool]:
+def _after_step(callback: Callback | None, step: int, t: float, x: Tensor) -> tuple[Tensor, bool]:
     """Tell the callback; return the mel to go on with, and whether the callback replaced it."""
     replacement = None if callback is None else callback(step, t, x)
     return (x, False) if replacement is None else (replacement, True)
@@ -131,40 +134,11 @@ def _child(generator: torch.Generator | None) -> torch.Generator:
 
 # -- one step after the other ------------------------------------------------------------------------------------------
 
-Step = Callable[[Tensor, Score, LinearSchedule, Tensor, int, int, Generators | None], Tensor]
-"""From the mel before a step to the mel after it; of the steps from t = 1 to 0, which are equally long, its number."""
 
-
-def _step_by_step(advance: Step) -> Sampler:
-    """Make a sampler of what one step does."""
-
-    @functools.wraps(advance)
-    def sample(
-        score: Score,
-        schedule: LinearSchedule,
-        noise: Tensor,
-        mu: Tensor,
-        mask: Tensor,
-        steps: int,
-        *,
-        callback: Callback | None = None,
-        generator: Generators | None = None,
-    ) -> Tensor:
-        x = start(noise, mu, mask, steps)
-        for step in range(steps):
-            x = advance(x, score, schedule, mu, step, steps, generator) * mask
-            x, _ = after_step(callback, step, (steps - step - 1) / steps, x)
-        return x
-
-    del sample.__wrapped__  # type: ignore[attr-defined]  # it is called as a sampler, not as a step
-    return sample
-
-
-@_step_by_step
 def euler(
     x: Tensor, score: Score, schedule: LinearSchedule, mu: Tensor, step: int, steps: int, generator: Generators | None
 ) -> Tensor:
-    """Follow the probability-flow ODE by Euler steps, the score taken at each interval's middle (see :class:`Sampler`).
+    """Follow the probability-flow ODE by Euler steps, the score taken at each interval's middle.
 
     ``generator`` is not used: nothing is random.
 
@@ -174,11 +148,10 @@ def euler(
     return x - 0.5 * (mu - x - score(x, batch_time(t, x))) * beta(t, schedule) / steps
 
 
-@_step_by_step
 def euler_maruyama(
     x: Tensor, score: Score, schedule: LinearSchedule, mu: Tensor, step: int, steps: int, generator: Generators | None
 ) -> Tensor:
-    """Follow the reverse SDE by Euler-Maruyama steps, the score taken at each interval's middle (see :class:`Sampler`).
+    """Follow the reverse SDE by Euler-Maruyama steps, the score taken at each interval's middle.
 
     Source: Popov et al. 2021, "Grad-TTS", section 2.2; the midpoints are those of its published inference.
     """
@@ -187,11 +160,10 @@ def euler_maruyama(
     return x - drift / steps - standard_noise(x, generator) * math.sqrt(beta(t, schedule) / steps)
 
 
-@_step_by_step
 def maximum_likelihood(
     x: Tensor, score: Score, schedule: LinearSchedule, mu: Tensor, step: int, steps: int, generator: Generators | None
 ) -> Tensor:
-    """Follow the reverse SDE by the steps under which forward paths are likeliest (see :class:`Sampler`).
+    """Follow the reverse SDE by the steps under which forward paths are likeliest.
 
     Source: Popov et al. 2022, "Diffusion-based voice conversion with fast maximum likelihood sampling scheme",
     section 3 and theorem 1, on the residual x - mu.
@@ -250,28 +222,23 @@ def evaluation_times(steps: int, schedule: LinearSchedule) -> list[float]:
     return times
 
 
-def _multistep(
+def _look_back(
     kind: str,
+    x: Tensor,
     score: Score,
     schedule: LinearSchedule,
-    noise: Tensor,
     mu: Tensor,
     mask: Tensor,
-    steps: int,
-    *,
-    callback: Callback | None = None,
-    generator: Generators | None = None,
-    start_time: float = 1.0,
+    times: list[float],
+    callback: Callback | None,
 ) -> Tensor:
-    """Sample by a scheduler of diffusers from ``start_time`` on; a replaced mel starts its history anew."""
-    x = start(noise, mu, mask, steps)
-    times = [start_time * t for t in evaluation_times(steps, schedule)]
+    """Follow the probability-flow ODE by a scheduler of diffusers; a replaced mel starts its history anew."""
     scheduler = _scheduler(kind, times, schedule)
     for step, t in enumerate(times):
         epsilon = -noise_level(t, schedule) * score(x, batch_time(t, x))
         residual = scheduler.step(epsilon, scheduler.timesteps[0], x - mu, return_dict=False)[0]
         rest = times[step + 1 :]
-        x, replaced = after_step(callback, step, rest[0] if rest else 0.0, (mu + residual) * mask)
+        x, replaced = _after_step(callback, step, rest[0] if rest else 0.0, (mu + residual) * mask)
         if replaced and rest:
             scheduler = _scheduler(kind, rest, schedule)
     return x
@@ -290,32 +257,22 @@ def _scheduler(kind: str, times: list[float], schedule: LinearSchedule) -> Any:
     return scheduler
 
 
-dpm_solver = functools.partial(_multistep, "DPMSolverMultistepScheduler")
-"""Follow the probability-flow ODE by DPM-Solver++ 2M (see :class:`Sampler`); nothing is random.
+Step = Callable[[Tensor, Score, LinearSchedule, Tensor, int, int, "Generators | None"], Tensor]
+"""From the mel before a step to the mel after it; of the steps from t = 1 to 0, which are equally long, its number."""
 
-Source: Lu et al. 2022, "DPM-Solver++", algorithm 2, as in diffusers.
+STEPS: dict[str, Step] = {"euler": euler, "euler_maruyama": euler_maruyama, "ml": maximum_likelihood}
+
+SCHEDULERS = {"dpm++": "DPMSolverMultistepScheduler", "unipc": "UniPCMultistepScheduler"}
+"""Those of diffusers, which need about ten steps where the others need a hundred; nothing in them is random.
+
+DPM-Solver++ 2M (Lu et al. 2022, "DPM-Solver++", algorithm 2), and UniPC of order 2 (Zhao et al. 2023, "UniPC: a unified
+predictor-corrector framework").
 """
 
-unipc = functools.partial(_multistep, "UniPCMultistepScheduler")
-"""Follow the probability-flow ODE by UniPC of order 2 (see :class:`Sampler`); nothing is random.
+Sampler = Callable[..., Tensor]
+""":func:`sample` with its solver chosen."""
 
-With a ``start_time`` below 1, ``mu + noise`` is a mel noised up to that time, and the same steps lie below it.
-
-Source: Zhao et al. 2023, "UniPC: a unified predictor-corrector framework", as in diffusers.
-"""
-
-
-SAMPLERS: dict[str, Sampler] = {
-    "euler": euler,
-    "euler_maruyama": euler_maruyama,
-    "ml": maximum_likelihood,
-    "dpm++": dpm_solver,
-    "unipc": unipc,
-}
-
-
-FAST_SOLVERS = frozenset({"dpm++", "unipc"})
-"""Those that need about ten steps where the others need a hundred."""
+SAMPLERS: dict[str, Sampler] = {name: functools.partial(sample, name) for name in (*STEPS, *SCHEDULERS)}
 
 
 def sampler_by_name(name: str) -> Sampler:

@@ -23,7 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gradtts_interp.alignment import fix_length, sequence_mask
-from gradtts_interp.diffusion.samplers import unipc
+from gradtts_interp.diffusion.samplers import sample
 from gradtts_interp.diffusion.schedule import diffuse
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
@@ -90,7 +90,7 @@ def sample_targets(
     def score(x: Tensor, t: Tensor) -> Tensor:
         return model.score(x, mask, mu, t, context=context, prosody=prosody, region=mask).float()
 
-    sampled = unipc(score, model.schedule, noise, mu, mask, steps, start_time=start_time)
+    sampled = sample("unipc", score, model.schedule, noise, mu, mask, steps, start_time=start_time)
     mels = model.denormalise(model.from_diffusion(sampled, mu)).float().cpu()
     return [mel[:, : int(length)] for mel, length in zip(mels, lengths, strict=True)]
 

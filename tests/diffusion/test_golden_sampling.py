@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from gradtts_interp.config import ModelConfig
-from gradtts_interp.diffusion.samplers import euler
+from gradtts_interp.diffusion.samplers import sample
 from gradtts_interp.diffusion.schedule import LinearSchedule, diffuse
 from gradtts_interp.models.estimator import Estimator
 from gradtts_interp.training.losses import Diffusion, answer_of_score_network
@@ -53,7 +53,7 @@ def test_euler_equals_official_sampling(golden, official_score, schedule):
     lengths = sorted(int(name.removeprefix("euler_")) for name in golden if name.startswith("euler_"))
     assert lengths
     for steps in lengths:
-        mel = euler(lambda x, t: official_score(x, mask, mu, t), schedule, golden["z"] - mu, mu, mask, steps)
+        mel = sample("euler", lambda x, t: official_score(x, mask, mu, t), schedule, golden["z"] - mu, mu, mask, steps)
         torch.testing.assert_close(mel, golden[f"euler_{steps}"], atol=1e-3, rtol=0)
 
 

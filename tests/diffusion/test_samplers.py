@@ -10,9 +10,9 @@ from gradtts_interp.diffusion.samplers import (
     SAMPLERS,
     _maximum_likelihood_factors,
     evaluation_times,
+    sample,
     sampler_by_name,
     standard_noise,
-    unipc,
 )
 from gradtts_interp.diffusion.schedule import LinearSchedule, beta, diffuse, integral, log_snr, noise_level, signal
 from gradtts_interp.errors import InputError
@@ -281,10 +281,10 @@ def test_unipc_can_start_below_one():
     clean = mu + MEAN + SPREAD * noise.flip(0)
     t = torch.full((len(mu),), 0.4)
     start = diffuse(clean, mu, t, noise, SCHEDULE) - mu
-    found = unipc(gaussian_score(mu), SCHEDULE, start, mu, torch.ones_like(mask), 12, start_time=0.4) - mu
+    found = sample("unipc", gaussian_score(mu), SCHEDULE, start, mu, torch.ones_like(mask), 12, start_time=0.4) - mu
     assert float(found.mean()) == pytest.approx(MEAN, abs=0.02)
     assert float(found.std()) == pytest.approx(SPREAD, abs=0.02)
     t = torch.full((len(mu),), 1e-3)
     start = diffuse(clean, mu, t, noise, SCHEDULE) - mu
-    near = unipc(gaussian_score(mu), SCHEDULE, start, mu, torch.ones_like(mask), 4, start_time=1e-3)
+    near = sample("unipc", gaussian_score(mu), SCHEDULE, start, mu, torch.ones_like(mask), 4, start_time=1e-3)
     assert (near - clean).abs().max() < 0.05
