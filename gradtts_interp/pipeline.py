@@ -426,7 +426,7 @@ class GradTTSInterpPipeline:
         prepared = self.prepare(tokenized, styles, drawn, offer=offer, **timing, **copying)  # type: ignore[arg-type]
         frames = prepared.durations
         asked = lay_requests(requests, tokenized, frames, mel, prosody=copied, weight=prosody_weight)
-        tuning = NoiseTuner(noise_tuning or NoiseTuning(), styles, share) if tunes else None
+        tuning = NoiseTuner(noise_tuning or NoiseTuning(), share) if tunes else None
         if seed is None and generator is None:
             seed = int(torch.randint(2**31, ()))
         generators = generators_of(len(lines), seed, generator)
@@ -654,8 +654,8 @@ class GradTTSInterpPipeline:
         mixture = None
         if offer == OPEN:
             sizes = [e.tokens.tokens.shape[1] for e in prepared.encoded if e.tokens is not None]
-            pitch_keys = style_key_sets(model, styles, sizes, PitchRegion())[..., 0].sum(1)
-            mixture = mix_openly(model, readings, pitch_keys, mask)
+            key_sets = style_key_sets(model, styles, sizes, PitchRegion() if tuning is None else tuning.pitch)
+            mixture = mix_openly(model, readings, key_sets[..., 0].sum(1), mask)
             plan = mixture.plan_at(mixture.prior[None, :, None].expand(len(mixture.mean), -1, total))
         else:
             plan = make_plan(readings, shares, mechanisms, asked)
@@ -669,7 +669,7 @@ class GradTTSInterpPipeline:
             score = make_score(model, plan, mask, region=region, guidance=options.guidance)
         score = recorder.watch(score) if isinstance(recorder, AttentionMapRecorder) else score
         if tuning is not None:
-            setting = {"mu": plan.mu, "mask": mask, "readings": readings, "shares": shares}
+            setting = {"mu": plan.mu, "mask": mask, "readings": readings, "shares": shares, "key_sets": key_sets}
             another = partial(standard_noise, plan.mu, generators)
             noise = tuning.begin(noise, model, score, options, **setting, another=another)  # type: ignore[arg-type]
         with tqdm(total=options.steps, **self._progress_bar) as bar:

@@ -82,8 +82,6 @@ def plane_of(weight):
 def test_failure_1_the_noise_is_updated(voices):
     """The gradient is no rounding error, the loss falls at each step taken, the noise moves, and so does the mel."""
     tts, a, b = voices
-    if tts.model.frame_prior is None:
-        tts = tiny_pipeline()
     tuning = NoiseTuning(windows=(NoiseWindow(0.6, 1.0, region="pitch", steps=2),))
     options = {"share": shares.pitch(), "num_inference_steps": 4, "seed": 0, "offer": "open"}
     tuned = tts(TEXT, a, b, noise_tuning=tuning, **options)

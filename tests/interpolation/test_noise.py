@@ -18,12 +18,7 @@ from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.noise import tuner
 from gradtts_interp.interpolation.noise.objectives import style_key_sets
 from gradtts_interp.interpolation.noise.settings import NoiseTuning, NoiseWindow, parse_tuning
-from gradtts_interp.interpolation.noise.tuner import (
-    Descent,
-    moved_part,
-    plan_visits,
-    solver_times,
-)
+from gradtts_interp.interpolation.noise.tuner import Descent, moved_part, plan_visits, solver_times
 from gradtts_interp.interpolation.shares import PitchRegion
 from gradtts_interp.models.style_attention import StyleAttnProcessor
 

@@ -17,7 +17,6 @@ from gradtts_interp.pitch.masks import pitch_mask
 
 BATCH, FRAMES = 2, 16
 A, B = tiny_style(1, frames=30, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
-PITCH = PitchRegion()
 
 
 def logits_of(seed=0):
@@ -106,7 +105,7 @@ def sizes_of(model, *styles):
 def test_key_sets_are_areas_of_the_reference_plane():
     model = tiny_model()
     sizes = sizes_of(model, A, B)
-    sets = style_key_sets(model, [A, B], sizes, PITCH)
+    sets = style_key_sets(model, [A, B], sizes, PitchRegion())
     assert sets.shape == (sum(sizes), 2, 2)
     torch.testing.assert_close(sets.sum((1, 2)), torch.ones(sum(sizes)))  # each token belongs to its own style, once
     assert sets[: sizes[0], 1].abs().max() == 0 and sets[sizes[0] :, 0].abs().max() == 0
@@ -129,7 +128,7 @@ def test_masses_lie_on_the_target_plane():
     plane = torch.zeros(1, 80, frames)
     plane[:, :32, 8:] = 1  # B speaks in the lower bins of the later frames
     context = join(tokens, torch.stack([1 - plane, plane], dim=1))
-    sets = style_key_sets(model, [A, B], sizes, PITCH)
+    sets = style_key_sets(model, [A, B], sizes, PitchRegion())
     x = torch.randn(1, 80, frames)
     with MassObserver(model, ("down1", "mid"), sets, 1) as observer, torch.no_grad():
         model.score(x, torch.ones(1, 1, frames), x * 0, torch.tensor([0.5]), context=context)

@@ -125,10 +125,9 @@ def style_key_sets(model: GradTTS, styles: Sequence[Style], sizes: Sequence[int]
         mask, and by how much not; 0 for tokens of other styles. Those of speaker and emotion are not.
 
     Raises:
-        InputError: A style has no reference, or the model no style encoder.
+        InputError: A style has no reference.
     """
-    if model.style_encoder is None:
-        raise InputError("noise tuning: this checkpoint has no style attention")
+    assert model.style_encoder is not None
     rows = []
     for i, (style, size) in enumerate(zip(styles, sizes, strict=True)):
         if style.contour is None:

@@ -18,25 +18,11 @@ from gradtts_interp.diffusion.schedule import LinearSchedule, noise_level, signa
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.attention import AllSeenError, MassObserver
 from gradtts_interp.interpolation.mechanisms import Shares, StyleReading
-from gradtts_interp.interpolation.noise.objectives import (
-    OBJECTIVES,
-    Goal,
-    Mass,
-    Value,
-    f0_bins_of,
-    style_key_sets,
-)
-from gradtts_interp.interpolation.noise.settings import (
-    Maps,
-    NoiseTuning,
-    NoiseWindow,
-    TuningStep,
-    TuningTrace,
-)
+from gradtts_interp.interpolation.noise.objectives import OBJECTIVES, Goal, Mass, Value, f0_bins_of
+from gradtts_interp.interpolation.noise.settings import Maps, NoiseTuning, NoiseWindow, TuningStep, TuningTrace
 from gradtts_interp.interpolation.shares import PitchRegion, Share
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.sampling import SamplingOptions
-from gradtts_interp.styles import Style
 
 logger = logging.getLogger(__name__)
 
@@ -80,18 +66,16 @@ class NoiseTuner:
 
     Args:
         tuning: Windows and rules.
-        styles: n styles.
-        share: Where each of them is to be followed.
+        share: Where each style is to be followed.
 
     Raises:
         InputError: There is no share.
     """
 
-    def __init__(self, tuning: NoiseTuning, styles: Sequence[Style], share: Share | None) -> None:
+    def __init__(self, tuning: NoiseTuning, share: Share | None) -> None:
         if share is None:
             raise InputError("noise tuning: expected a share, which says where each style is to be followed")
-        self.tuning, self.styles, self.pitch = tuning, tuple(styles), share.region or PitchRegion()
-        self.trace = TuningTrace()
+        self.tuning, self.pitch, self.trace = tuning, share.region or PitchRegion(), TuningTrace()
         self._visits: dict[float, list[tuple[int, int]]] = {}
 
     # -- what a sampling run calls ------------------------------------------------------------------------------
@@ -107,6 +91,7 @@ class NoiseTuner:
         mask: Tensor,
         readings: Sequence[StyleReading],
         shares: Shares,
+        key_sets: Tensor,
         another: Callable[[], Tensor] | None = None,
     ) -> Tensor:
         """Tune the noise a sampler is about to start from; padding is left as it is.
@@ -120,18 +105,14 @@ class NoiseTuner:
             mask: 1 on frames of the utterances (B, 1, T), 0 on padding.
             readings: How the model reads each style.
             shares: Their shares.
+            key_sets: Of :func:`~gradtts_interp.interpolation.noise.objectives.style_key_sets` (S, n, 2).
             another: Draws further noises for a pool.
 
         Returns:
             Noise to start from (B, M, T).
-
-        Raises:
-            InputError: A style has no contour that tells its pitch keys.
         """
         self._model, self._score, self._temperature = model, score, options.temperature
-        self._mu, self._mask = mu, mask
-        sizes = [reading.tokens.tokens.shape[1] for reading in readings if reading.tokens is not None]
-        self._sets = style_key_sets(model, self.styles, sizes, self.pitch)
+        self._mu, self._mask, self._sets = mu, mask, key_sets
         self._goals = [self._goal(window, shares, readings) for window in self.tuning.windows]
         self._descents = [Descent(window, noise) for window in self.tuning.windows]
         self._spent = torch.zeros_like(noise[:, :1, :1])
