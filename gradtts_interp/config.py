@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -225,7 +225,40 @@ def _from_dict(cls: type, values: dict[str, Any], what: str) -> Any:
         raise InputError(f"{what}: {error}") from error
 
 
-_READERS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "float | None": float}
+_READERS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "str": str}
+_WRITTEN: dict[Any, str] = {int: "a whole number", float: "a number"}
+
+
+def readers_of(kind: type, names: Iterable[str] | None = None) -> dict[str, Callable[[str], Any]]:
+    """How a field of a dataclass is read as it is written on the command line, by its name; of all if None."""
+    types = {f.name: str(f.type).removesuffix(" | None") for f in dataclasses.fields(kind)}
+    return {name: _READERS[types[name]] for name in (types if names is None else names)}
+
+
+def parse_settings(written: Iterable[str], readers: Mapping[str, Callable[[str], Any]], what: str) -> dict[str, Any]:
+    """Read settings as they are written on the command line.
+
+    Args:
+        written: ``name=value`` each.
+        readers: How the value of each name is read.
+        what: What they are settings of, for the message.
+
+    Returns:
+        Value by name.
+
+    Raises:
+        InputError: A name or value is none of these.
+    """
+    values: dict[str, Any] = {}
+    for setting in written:
+        name, equals, value = (part.strip() for part in setting.partition("="))
+        if name not in readers or not equals:
+            raise InputError(f"{what} {setting!r}: expected name=value, with a name of {', '.join(readers)}")
+        try:
+            values[name] = readers[name](value)
+        except ValueError as error:
+            raise InputError(f"{what} {setting!r}: expected {_WRITTEN.get(readers[name], 'another value')}") from error
+    return values
 
 
 def help_of_settings(kind: type) -> dict[str, str]:
@@ -244,8 +277,8 @@ def add_settings(parser: argparse.ArgumentParser, kind: type, names: Iterable[st
         kind: The dataclass.
         names: Names of its fields; an option has dashes for underscores.
     """
-    known, texts = {f.name: f for f in dataclasses.fields(kind)}, help_of_settings(kind)
-    for name in names:
-        reader, default = _READERS[str(known[name].type)], known[name].default
+    defaults, texts = {f.name: f.default for f in dataclasses.fields(kind)}, help_of_settings(kind)
+    for name, reader in readers_of(kind, names).items():
+        default = defaults[name]
         text = texts[name] if default is None else f"{texts[name]} (default: %(default)s)"
         parser.add_argument("--" + name.replace("_", "-"), type=reader, default=default, help=text)

@@ -9,9 +9,8 @@ Every draw is a pure function of a seed and a position, so a resumed run, or one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gradtts_interp.alignment import fix_length
-from gradtts_interp.config import MelConfig
+from gradtts_interp.config import MelConfig, parse_settings, readers_of
 from gradtts_interp.errors import InputError
 from gradtts_interp.models.style_encoder import ROLES
 from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD
@@ -75,35 +74,9 @@ class MixConfig:
                 raise InputError(f"training mix: {field.name} is {value}; expected a share or probability from 0 to 1")
 
 
-def parse_settings(written: Sequence[str], readers: Mapping[str, Callable[[str], Any]], what: str) -> dict[str, Any]:
-    """Read settings as they are written on the command line.
-
-    Args:
-        written: ``name=value`` each.
-        readers: How the value of each name is read.
-        what: What they are settings of, for the message.
-
-    Returns:
-        Value by name.
-
-    Raises:
-        InputError: A name or value is none of these.
-    """
-    values: dict[str, Any] = {}
-    for setting in written:
-        name, _, value = (part.strip() for part in setting.partition("="))
-        try:
-            values[name] = readers[name](value)
-        except (KeyError, ValueError) as error:
-            expected = ", ".join(readers)
-            raise InputError(f"{what} {setting!r}: expected name=value, with a name of {expected}") from error
-    return values
-
-
 def parse_mix(settings: Sequence[str]) -> MixConfig:
     """Read a training mix, ``name=value`` each with names of :class:`MixConfig`; what is not named is as by default."""
-    readers = {field.name: int if field.type == "int" else float for field in fields(MixConfig)}
-    return MixConfig(**parse_settings(settings, readers, "training mix"))
+    return MixConfig(**parse_settings(settings, readers_of(MixConfig), "training mix"))
 
 
 @dataclass(frozen=True)

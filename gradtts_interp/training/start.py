@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from gradtts_interp.checkpoints import INDEX, load_model, read_index
+from gradtts_interp.config import parse_settings
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.training.mix import parse_settings
 from gradtts_interp.training.state import checkpoints
 
 SPEAKERS = ("style_encoder.speakers.weight", "style_encoder.timbre.speakers.weight")

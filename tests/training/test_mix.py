@@ -122,8 +122,8 @@ def test_kinds_that_a_corpus_cannot_give_leave_their_share_to_others():
         (["drop_name=1.5"], "drop_name is 1.5"),
         (["blend=nan"], "blend is nan"),
         (["crop_frames=0"], "crop_frames is 0; expected 1 or more"),
-        (["matched=half"], "'matched=half': expected name=value, with a name of matched, dual, blend"),
-        (["other=1"], "'other=1': expected name=value"),
+        (["matched=half"], "'matched=half': expected a number"),
+        (["other=1"], "'other=1': expected name=value, with a name of matched, dual, blend"),
         (["matched"], "'matched': expected name=value"),
     ],
 )

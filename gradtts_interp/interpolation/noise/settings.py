@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from gradtts_interp.config import parse_settings, readers_of
 from gradtts_interp.diffusion.samplers import check_steps
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import OPEN
@@ -122,11 +123,8 @@ class NoiseTuning:
 
 WINDOW = "window"
 _SPAN = re.compile(r"(\d*\.?\d+)-(\d*\.?\d+)")
-_READERS: dict[str, tuple[Callable[[str], Any], str]] = {
-    "int": (int, "a whole number"),
-    "float": (float, "a number"),
-    "str": (str, "a name"),
-}
+_OF_TUNING = readers_of(NoiseTuning, ("target", "pool", "max_move", "budget_seconds"))
+_OF_WINDOW = readers_of(NoiseWindow, ("region", "steps", "learning_rate", "objective"))
 
 
 def parse_tuning(settings: Sequence[str]) -> NoiseTuning:
@@ -142,16 +140,11 @@ def parse_tuning(settings: Sequence[str]) -> NoiseTuning:
     Raises:
         InputError: A name or value is none of these.
     """
-    windows: list[NoiseWindow] = []
-    values: dict[str, Any] = {}
-    for written in settings:
-        name, _, value = written.partition("=")
-        if name.strip() == WINDOW:
-            windows.append(_window(value))
-        else:
-            values |= _read(NoiseTuning, written, besides=("windows",))
-    if windows:
-        values["windows"] = tuple(windows)
+    spans = [setting.partition("=")[::2] for setting in settings]
+    windows = tuple(_window(span) for name, span in spans if name.strip() == WINDOW)
+    values = parse_settings(settings, {**_OF_TUNING, WINDOW: str}, "noise setting")
+    if values.pop(WINDOW, None) is not None:
+        values["windows"] = windows
     return NoiseTuning(**values)
 
 
@@ -160,24 +153,7 @@ def _window(written: str) -> NoiseWindow:
     found = _SPAN.fullmatch(span.strip())
     if found is None:
         raise InputError(f"noise window {written!r}: expected such as 0.8-1 or 0.8-1:region=pitch:steps=6")
-    values: dict[str, Any] = {}
-    for other in others:
-        values |= _read(NoiseWindow, other, besides=("t_from", "t_to"))
-    return NoiseWindow(float(found[1]), float(found[2]), **values)
-
-
-def _read(kind: type[NoiseTuning] | type[NoiseWindow], written: str, *, besides: Sequence[str]) -> dict[str, Any]:
-    """One ``name=value`` as an argument of a kind."""
-    known = {f.name: str(f.type).removesuffix(" | None") for f in fields(kind) if f.name not in besides}
-    name, equals, value = (part.strip() for part in written.partition("="))
-    if name not in known or not equals:
-        extra = f", {WINDOW}" if kind is NoiseTuning else ""
-        raise InputError(f"noise setting {written!r}: expected name=value, with a name of {', '.join(known)}{extra}")
-    reader, expected = _READERS[known[name]]
-    try:
-        return {name: reader(value)}
-    except ValueError as error:
-        raise InputError(f"noise setting {written!r}: expected {expected}") from error
+    return NoiseWindow(float(found[1]), float(found[2]), **parse_settings(others, _OF_WINDOW, "noise setting"))
 
 
 # -- what was done -----------------------------------------------------------------------------------------------------
