@@ -16,7 +16,6 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 
-from gradtts_interp.acceleration import accelerate
 from gradtts_interp.alignment import fix_length
 from gradtts_interp.audio import Source, log_mel
 from gradtts_interp.checkpoints import INDEX, load_model, load_official_pipeline_parts, read_index, save_model
@@ -43,7 +42,7 @@ from gradtts_interp.interpolation.scoring import make_score
 from gradtts_interp.interpolation.shares import PitchRegion, Share, ShareMap
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.models.pitch_predictor import asked_f0_hz
-from gradtts_interp.models.precision import float32_default
+from gradtts_interp.models.precision import choose_precision, compile_or_not, float32_default, lay_out
 from gradtts_interp.pitch.contour import extract_contour, fill_unvoiced
 from gradtts_interp.pitch.world import world_swap
 from gradtts_interp.placement import (
@@ -321,8 +320,25 @@ class GradTTSInterpPipeline:
         return chosen
 
     def accelerate(self, precision: str = "auto", *, compile_mode: str | None = None) -> GradTTSInterpPipeline:
-        """Choose the arithmetic of the networks; see :func:`gradtts_interp.acceleration.accelerate`."""
-        accelerate(self.model, self.vocoder, precision, compile_mode=compile_mode)
+        """Choose the arithmetic of score network and vocoder, in place; text and style encoders stay in fp32.
+
+        Args:
+            precision: ``fp32``, ``bf16``, or ``auto`` for bf16 where the machine multiplies it in hardware.
+            compile_mode: Of the score network; see :func:`~gradtts_interp.models.precision.compile_or_not`.
+
+        Returns:
+            The pipeline.
+
+        Raises:
+            InputError: No such precision or mode.
+        """
+        chosen = choose_precision(precision, self.device)
+        if self.model.decoder is not None:
+            compile_or_not(self.model.decoder.estimator, compile_mode)
+            lay_out(self.model.decoder.estimator, chosen)
+        self.model.precision = chosen
+        if isinstance(self.vocoder, Vocoder):  # Griffin-Lim has no arithmetic to choose
+            self.vocoder.precision = chosen
         return self
 
     # -- synthesis ----------------------------------------------------------------------------------------------

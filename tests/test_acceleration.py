@@ -8,7 +8,6 @@ import torch
 from tiny import tiny_pipeline, tiny_style
 
 from gradtts_interp import shares
-from gradtts_interp.acceleration import with_fallback
 from gradtts_interp.errors import InputError
 from gradtts_interp.models import precision
 from gradtts_interp.sampling import CONVERGED_STEPS, DEFAULT_SOLVER, DEFAULT_STEPS, OFFICIAL_STEPS, choose_sampler
@@ -60,7 +59,7 @@ def test_what_cannot_be_compiled_goes_on_without(caplog):
         calls.append(x)
         raise RuntimeError("no compiler")
 
-    work = with_fallback(broken, lambda x: x + 1)
+    work = precision.with_fallback(broken, lambda x: x + 1)
     with caplog.at_level(logging.WARNING):
         assert [work(1), work(2)] == [2, 3]
     assert calls == [1] and "no compiler" in caplog.text

@@ -26,7 +26,7 @@ LAYERS = (
     {"checkpoints", "interpolation", "vocoder"},
     {"speech"},
     {"placement"},
-    {"plots", "acceleration", "streaming"},
+    {"plots", "streaming"},
     {"pipeline"},
     {"job"},
     {"evaluation", "corpus", "onnx_export", "scale"},

@@ -13,8 +13,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.speed import figures, run  # noqa: E402
 from benchmarks.speed.figures import Figure, Voice  # noqa: E402
 from benchmarks.speed.yardsticks import MatchaDecoder, plain_layers  # noqa: E402
-from gradtts_interp import acceleration  # noqa: E402
 from gradtts_interp.config import ModelConfig  # noqa: E402
+from gradtts_interp.models import precision  # noqa: E402
 from gradtts_interp.models.grad_tts import GradTTS  # noqa: E402
 from gradtts_interp.models.layers import Linear  # noqa: E402
 
@@ -76,7 +76,7 @@ def test_the_commands_for_a_gpu_run_on_a_cpu(voice):
 
 def test_a_compiled_network_is_measured_and_taken_out_again(voice, monkeypatch):
     compiled = []
-    monkeypatch.setattr(acceleration, "_compiled", lambda plain, mode: compiled.append(mode) or plain)
+    monkeypatch.setattr(precision, "_compiled", lambda plain, mode: compiled.append(mode) or plain)
     (figure,) = figures.compiling(voice)
     assert compiled == ["default"] and figure.value > 0 and figure.beside.startswith("compiled in ")
     assert "forward" not in voice.tts.model.decoder.estimator.__dict__

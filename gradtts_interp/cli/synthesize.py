@@ -9,13 +9,12 @@ import sys
 
 import torch
 
-from gradtts_interp.acceleration import COMPILE_MODES
 from gradtts_interp.cli import flags
 from gradtts_interp.cli.job_flags import job_of
 from gradtts_interp.cli.rendering import Outcome, render_lines
 from gradtts_interp.interpolation.mechanisms import BY_SHARE, MECHANISMS, OFFERS
 from gradtts_interp.interpolation.noise import NOISE
-from gradtts_interp.models.precision import PRECISIONS
+from gradtts_interp.models.precision import COMPILE_MODES, PRECISIONS
 from gradtts_interp.sampling import SamplingOptions
 
 PITCH_FORMATS = ("csv", "PitchTier", "npy", "npz")

@@ -1,7 +1,8 @@
-"""Arithmetic in bfloat16 where the machine is fast at it; weights stay in fp32, and fp32 is the default."""
+"""What makes networks faster: bfloat16 where the machine is fast at it, while weights stay in fp32, and compilation."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -11,7 +12,11 @@ from torch import nn
 
 from gradtts_interp.errors import InputError
 
+logger = logging.getLogger(__name__)
+
 PRECISIONS = ("fp32", "bf16", "auto")
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune")
+VERSIONS = 16
 
 
 def bf16_is_fast(device: torch.device) -> bool:
@@ -74,3 +79,67 @@ def lay_out(network: nn.Module, precision: str) -> None:
     for parameter in network.parameters():
         if parameter.dim() == 4:
             parameter.data = parameter.data.contiguous(memory_format=order)
+
+
+def compile_or_not(network: nn.Module, mode: str | None) -> None:
+    """Compile a network at its next call, or no more; where that fails it goes on uncompiled.
+
+    Args:
+        network: The network, changed in place.
+        mode: One of :data:`COMPILE_MODES`: ``default`` for any length, the others for each length anew, on a GPU with
+            CUDA graphs; None for not.
+
+    Raises:
+        InputError: No such mode.
+    """
+    if mode not in (None, *COMPILE_MODES):
+        raise InputError(f"compile mode {mode!r}: expected one of {', '.join(COMPILE_MODES)}")
+    network.__dict__.pop("forward", None)
+    if mode is not None:
+        plain = network.forward
+        network.forward = with_fallback(_compiled(plain, mode), plain)  # type: ignore[method-assign]
+
+
+def _compiled(plain: Callable[..., torch.Tensor], mode: str) -> Callable[..., torch.Tensor]:
+    """A compiled network.
+
+    By default its blocks are compiled one by one, in more versions than torch's usual 8: convolutions in each of their
+    widths, for any length; style attention for the first few lengths, and not for later ones. For CUDA graphs it is
+    compiled whole, for each length; the answer is copied, since the next call writes to the same memory.
+    """
+    if mode == "default":
+        blocks = torch.compile(plain, dynamic=True)
+
+        def call(*args: Any, **named: Any) -> torch.Tensor:
+            with torch._dynamo.config.patch(cache_size_limit=VERSIONS):
+                return blocks(*args, **named)
+
+        return call
+    whole = torch.compile(plain, mode=mode, fullgraph=True)
+    return lambda *args, **named: whole(*args, **named).clone()
+
+
+def with_fallback(fast: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that uses ``fast`` until it raises, and ``plain`` from then on.
+
+    Args:
+        fast: Such as a compiled network.
+        plain: The same, which always works; what it raises reaches the caller.
+
+    Returns:
+        The function.
+    """
+    failed = False
+
+    def call(*args: Any, **named: Any) -> Any:
+        nonlocal failed
+        if not failed:
+            try:
+                return fast(*args, **named)
+            except Exception as error:  # a compiler fails in many ways
+                reason = (str(error).strip().splitlines() or [""])[0]
+                logger.warning("cannot compile (%s: %s); going on without", type(error).__name__, reason)
+                failed = True
+        return plain(*args, **named)
+
+    return call
