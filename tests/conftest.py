@@ -1,7 +1,9 @@
 """Fixtures shared by all tests."""
 
+import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +12,24 @@ import pytest
 def golden_dir() -> Path:
     """Folder of golden numbers; ``GOLDEN_DIR`` lets others of the same format be run."""
     return Path(os.environ.get("GOLDEN_DIR", Path(__file__).parent / "golden"))
+
+
+@pytest.fixture(scope="session")
+def golden(golden_dir):
+    """The official Grad-TTS on random weights: its configuration, texts, weights, the model, and its numbers."""
+    from safetensors.torch import load_file
+
+    from gradtts_interp.config import ModelConfig
+    from gradtts_interp.models.grad_tts import GradTTS
+
+    values = json.loads((golden_dir / "grad_tts.json").read_text())
+    config, weights = ModelConfig.from_dict(values["config"]), load_file(golden_dir / "grad_tts_weights.safetensors")
+    tensors, model = load_file(golden_dir / "grad_tts_tensors.safetensors"), GradTTS(config.to_dict()).eval()
+    model.load_state_dict(weights)
+    speaker = weights["spk_emb.weight"][tensors["speaker_id"]] if config.n_spks > 1 else None
+    return SimpleNamespace(
+        config=config, texts=values["texts"], weights=weights, model=model, tensors=tensors, speaker=speaker
+    )
 
 
 @pytest.fixture

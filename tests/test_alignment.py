@@ -2,14 +2,12 @@
 
 import logging
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import load_file
 
 from gradtts_interp import alignment
 from gradtts_interp.alignment import (
@@ -54,8 +52,8 @@ def test_fix_length(length, multiple, expected):
     assert fix_length(length, multiple) == expected
 
 
-def test_maximum_path_equals_official(golden_dir: Path):
-    golden = load_file(golden_dir / "grad_tts_tensors.safetensors")
+def test_maximum_path_equals_official(golden):
+    golden = golden.tensors
     path = maximum_path(golden["mas_value"], golden["mas_mask"])
     assert path.dtype == golden["mas_value"].dtype
     assert torch.equal(path, golden["mas_path"].to(path.dtype))

@@ -23,12 +23,6 @@ LAST = "decoder.estimator.final_conv.bias"
 
 
 @pytest.fixture(scope="module")
-def official(golden_dir):
-    values = json.loads((golden_dir / "grad_tts.json").read_text())["config"]
-    return ModelConfig.from_dict(values), load_file(golden_dir / "grad_tts_weights.safetensors")
-
-
-@pytest.fixture(scope="module")
 def single_speaker():
     torch.manual_seed(0)
     return {k: v.clone() for k, v in GradTTS(SMALL.to_dict()).state_dict().items()}
@@ -94,8 +88,8 @@ def test_damaged_folders(single_speaker, tmp_path, name, content, message):
         load_model(tmp_path / "none")
 
 
-def test_golden_file_gives_the_golden_configuration(official, tmp_path):
-    config, weights = official
+def test_golden_file_gives_the_golden_configuration(golden, tmp_path):
+    config, weights = golden.config, golden.weights
     name = "grad-tts-old.pt" if config.pe_scale == 1 else "grad-tts.pt"
     model = load_official(save(weights, tmp_path / name))
     for field in ("n_vocab", "n_spks", "n_enc_channels", "filter_channels", "filter_channels_dp", "n_heads"):

@@ -2,50 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from tiny import TINY, TINY_OFFICIAL, tiny_model
 
-from gradtts_interp.config import ModelConfig, StyleConfig
+from gradtts_interp.config import StyleConfig
 from gradtts_interp.diffusion.schedule import noise_level
 from gradtts_interp.errors import InputError
 from gradtts_interp.models.estimator import Estimator
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.models.style_attention import StyleTokens, join
 
-PREFIX = "decoder.estimator."
 
-
-@pytest.fixture(scope="module")
-def config(golden_dir):
-    return ModelConfig.from_dict(json.loads((golden_dir / "grad_tts.json").read_text())["config"])
-
-
-@pytest.fixture(scope="module")
-def weights(golden_dir):
-    return load_file(golden_dir / "grad_tts_weights.safetensors")
-
-
-@pytest.fixture(scope="module")
-def official(weights):
-    return {k.removeprefix(PREFIX): v for k, v in weights.items() if k.startswith(PREFIX)}
-
-
-@pytest.fixture(scope="module")
-def tensors(golden_dir):
-    return load_file(golden_dir / "grad_tts_tensors.safetensors")
-
-
-@pytest.fixture(scope="module")
-def speaker(weights, tensors):
-    return weights["spk_emb.weight"][tensors["speaker_id"]] if "spk_emb.weight" in weights else None
-
-
-def assert_golden(estimator, tensors, speaker, **style):
+def assert_golden(estimator, golden, speaker, **style):
+    tensors = golden.tensors
     for i, t in enumerate(tensors["score_times"]):
         times = t.expand(tensors["z"].shape[0])
         score = estimator(tensors["z"], tensors["mel_mask"], tensors["mu"], times, speaker, **style)
@@ -53,36 +25,25 @@ def assert_golden(estimator, tensors, speaker, **style):
 
 
 @torch.no_grad()
-def test_score_equals_official(config, official, tensors, speaker):
-    estimator = Estimator(config).eval()
-    estimator.load_state_dict(official)
-    assert_golden(estimator, tensors, speaker)
+def test_score_equals_official_whether_the_speaker_is_a_vector_or_a_plane(golden):
+    estimator = golden.model.decoder.estimator
+    assert_golden(estimator, golden, golden.speaker)
+    if golden.speaker is not None:
+        assert_golden(estimator, golden, estimator.speaker_plane(golden.speaker, golden.tensors["z"].shape[-1]))
 
 
 @torch.no_grad()
-def test_style_parts_start_as_the_identity_on_official_weights(config, official, tensors, speaker):
+def test_style_parts_start_as_the_identity_on_official_weights(golden):
     torch.manual_seed(0)
     style = StyleConfig(width=8, heads=2, sites=("down0", "down1", "down2", "mid", "up0", "up1"))
-    estimator = Estimator(replace(config, style=style, prior="frame")).eval()
-    missing, unexpected = estimator.load_state_dict(official, strict=False)
-    assert not unexpected and {name.split(".")[0] for name in missing} == {
-        "style_attn",
-        "prosody_mlp",
-        "prosody_conv",
-        "pitch_conv",
-    }
-    batch, _, frames = tensors["z"].shape
+    estimator = Estimator(replace(golden.config, style=style, prior="frame")).eval()
+    missing, unexpected = estimator.load_state_dict(golden.model.decoder.estimator.state_dict(), strict=False)
+    new = {"style_attn", "prosody_mlp", "prosody_conv", "pitch_conv"}
+    assert not unexpected and {name.split(".")[0] for name in missing} == new
+    batch, _, frames = golden.tensors["z"].shape
     tokens = StyleTokens(torch.randn(batch, 5, 8), torch.ones(batch, 5), torch.zeros(batch, 4))
-    assert_golden(estimator, tensors, speaker, context=join([tokens]), prosody=torch.randn(batch, 8, frames))
-
-
-@torch.no_grad()
-def test_the_speaker_may_be_a_plane(config, official, tensors, speaker):
-    if speaker is None:
-        pytest.skip("these golden numbers have one speaker")
-    estimator = Estimator(config).eval()
-    estimator.load_state_dict(official)
-    assert_golden(estimator, tensors, estimator.speaker_plane(speaker, tensors["z"].shape[-1]))
+    told = {"context": join([tokens]), "prosody": torch.randn(batch, 8, frames)}
+    assert_golden(estimator, golden, golden.speaker, **told)
 
 
 @pytest.mark.parametrize(("patch", "multiple"), [(1, 4), (2, 8)])
