@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from gradtts_interp.config import MelConfig, ModelConfig, StyleConfig
-from gradtts_interp.models.blocks import Rezero
 from gradtts_interp.models.convnext import ConvNeXtBlock
+from gradtts_interp.models.estimator import Rezero
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.contour import Contour, prosody_vector

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gradtts_interp.config import ModelConfig
-from gradtts_interp.diffusion.samplers import euler
+from gradtts_interp.diffusion.samplers import sampler_by_name
 from gradtts_interp.models import layers
-from gradtts_interp.models.blocks import LinearAttention, TimePosition
+from gradtts_interp.models.estimator import LinearAttention, TimePosition
 from gradtts_interp.models.grad_tts import GradTTS
 
 MELS = 80
@@ -57,6 +57,7 @@ def grad_tts(frames: int, device: torch.device) -> Callable[[], Tensor]:
     """
     model = GradTTS(ModelConfig().to_dict()).to(device).eval()  # the defaults are the published network
     noise, mu = torch.randn(2, 1, MELS, frames, device=device).unbind()
+    euler = sampler_by_name("euler")
     mask = torch.ones(1, 1, frames, device=device)
 
     @torch.no_grad()

@@ -22,7 +22,7 @@ from gradtts_interp.interpolation.mechanisms import (
 )
 from gradtts_interp.interpolation.scoring import make_score
 from gradtts_interp.interpolation.shares import PitchRegion
-from gradtts_interp.models.blocks import RegionGroupNorm, Rezero
+from gradtts_interp.models.estimator import RegionGroupNorm, Rezero
 from gradtts_interp.models.style_attention import StyleTokens
 
 FRAMES = 192

@@ -6,8 +6,8 @@ from einops import rearrange
 from torch import nn
 from torch.nn import functional
 
-from gradtts_interp.models import blocks, layers
-from gradtts_interp.models.blocks import LinearAttention, RegionGroupNorm
+from gradtts_interp.models import estimator, layers
+from gradtts_interp.models.estimator import LinearAttention, RegionGroupNorm
 from gradtts_interp.models.layers import Linear, Mish
 
 
@@ -109,7 +109,7 @@ def test_a_norm_over_regions_is_the_same_by_either_way(monkeypatch):
     region = (torch.arange(10) < torch.tensor([10, 7, 1])[:, None])[:, None, None].float()
     with torch.no_grad():
         quick = norm(x, region)
-        monkeypatch.setattr(blocks, "eager_on_cpu", lambda _: False)
+        monkeypatch.setattr(estimator, "eager_on_cpu", lambda _: False)
         torch.testing.assert_close(quick, norm(x, region) * region, atol=1e-5, rtol=1e-5)
 
 
