@@ -42,7 +42,7 @@ class StyleTokens:
     Attributes:
         tokens: (B, S, D).
         weight: (B, S) in [0, 1]: 0 for padding, else how much of the token may be read.
-        pooled: (B, D) summary of the style for the text encoder.
+        pooled: (B, E) summary of the style for the prior.
     """
 
     tokens: Tensor

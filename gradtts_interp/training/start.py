@@ -56,7 +56,7 @@ def model_from_checkpoint(source: str | Path) -> GradTTS:
         model, _ = averaged_model(source)
     else:
         model = load_model(source / read_index(source)["model"] if (source / INDEX).is_file() else source)
-    if model.settings.style is None or model.style_encoder is None:
+    if not model.has_style:
         raise CheckpointError(f"{source}: this model reads no styles; expected one with a style encoder to start from")
     return model.train()
 
