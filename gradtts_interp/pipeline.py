@@ -13,13 +13,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 
 from gradtts_interp.alignment import fix_length
 from gradtts_interp.audio import Source, log_mel
 from gradtts_interp.checkpoints import INDEX, load_model, load_official_pipeline_parts, read_index, save_model
-from gradtts_interp.diffusion.samplers import sampler_by_name, standard_noise
+from gradtts_interp.diffusion.samplers import Score, batch_time, sampler_by_name, standard_noise
+from gradtts_interp.diffusion.schedule import diffuse, schedule_below
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import write_json
 from gradtts_interp.interpolation.asked_pitch import AskedPitch
@@ -74,6 +76,8 @@ DEFAULT_MECHANISMS = ("prior", "prosody", "attention", ENVELOPE)
 DEFAULT_MECHANISMS_BY_PITCH = ("prosody", "attention", ENVELOPE)
 DEFAULT_MECHANISMS_OFFICIAL = ("prior",)
 WORLD = "world"  # by which official checkpoints, whose network reads no pitch, give one speaker that of another
+RENOISED_TIME = 0.2
+"""Down from which diffusion time the network smooths what WORLD has made (docs/tutorials/official.rst)."""
 PRECISION_OF_TYPE = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 
 StepCallback = Callable[["GradTTSInterpPipeline", int, float, dict[str, Tensor]], "dict[str, Tensor] | None"]
@@ -657,8 +661,9 @@ class GradTTSInterpPipeline:
         asked: Sequence[AskedPitch | None] = (),
         offer: str = BY_SHARE,
         styles: Sequence[Style] = (),
+        around: Tensor | None = None,
     ) -> Drawn:
-        """Turn noise into log-mels."""
+        """Turn noise into log-mels, or log-mels (B, M, T) and noise up to ``RENOISED_TIME`` into others near them."""
         model = self.model
         multiple = model.frame_multiple
         alone = torch.tensor([fix_length(int(n), multiple) for n in prepared.lengths], device=self.device)
@@ -688,7 +693,14 @@ class GradTTSInterpPipeline:
             setting = {"mu": plan.mu, "mask": mask, "readings": readings, "shares": shares, "key_sets": key_sets}
             another = partial(standard_noise, plan.mu, generators)
             noise = tuning.begin(noise, model, score, options, **setting, another=another)  # type: ignore[arg-type]
-        with tqdm(total=options.steps, **self._progress_bar) as bar:
+        start, steps, schedule = noise / options.temperature, options.steps, model.schedule
+        if around is not None:
+            mel = model.normalise(pad(around, (0, total - around.shape[-1])))
+            time = batch_time(RENOISED_TIME, mel)
+            start = diffuse(model.to_diffusion(mel, plan.mu), plan.mu, time, start, schedule) - plan.mu
+            steps, schedule = max(2, round(RENOISED_TIME * steps)), schedule_below(RENOISED_TIME, schedule)
+            score = partial(_score_below, score)
+        with tqdm(total=steps, **self._progress_bar) as bar:
 
             def after_step(step: int, t: float, x: Tensor) -> Tensor | None:
                 bar.update()
@@ -697,9 +709,9 @@ class GradTTSInterpPipeline:
                     return tuned
                 return (callback(self, step, t, {"latents": x if tuned is None else tuned}) or {}).get("latents", tuned)
 
-            start, steps, sampler = noise / options.temperature, options.steps, sampler_by_name(options.solver)
             watched = {"callback": after_step, "generator": generators}
-            x = sampler(score, model.schedule, start, plan.mu, mask, steps, **watched)  # type: ignore[arg-type]
+            sampler = sampler_by_name(options.solver)
+            x = sampler(score, schedule, start, plan.mu, mask, steps, **watched)  # type: ignore[arg-type]
         kept = [z[:, :n].cpu() for z, n in zip(noise, prepared.lengths.tolist(), strict=True)]
         pitch = plan.pitch if mixture is None else mixture.outcome(x).pitch
         return model.to_mel(model.from_diffusion(x, plan.mu)), kept, pitch
@@ -711,7 +723,10 @@ class GradTTSInterpPipeline:
         generators: list[torch.Generator],
         callback: StepCallback | None = None,
     ) -> Drawn:
-        """Log-mels of the last style with the pitch of the first, which WORLD gives it; both from the same noise."""
+        """Log-mels of the last style with the pitch of the first, which WORLD gives it; both from the same noise.
+
+        What WORLD makes is noised again, a little, and denoised in the last style.
+        """
         mel_config, audio = self.model.settings.mel, []
         for style in prepared.encoded:
             sources, alone = [source.clone_state() for source in generators], replace(prepared, encoded=[style])
@@ -722,7 +737,8 @@ class GradTTSInterpPipeline:
         for a, b in zip(audio[0], audio[-1], strict=True):
             of_a, of_b = (extract_contour(samples, mel_config) for samples in (a, b))
             swapped.append(log_mel(torch.from_numpy(world_swap(b, of_b, of_a, mel_config)), mel_config).T)
-        return pad_sequence(swapped, batch_first=True).transpose(1, 2), noise, None
+        around = pad_sequence(swapped, batch_first=True).transpose(1, 2).to(self.device)
+        return self.sample(alone, (), options, generators, callback, around=around)
 
     def _decode(self, mels: list[Tensor], pitch: Tensor | None) -> list[Tensor]:
         """Decode log-mels (M, T_i), with the pitch that was asked for (B, 2, T) where the vocoder reads one."""
@@ -819,6 +835,11 @@ class GradTTSInterpPipeline:
     def _maps(self, share: Share, texts: list[TokenizedText], frames: Tensor, first: Style) -> list[ShareMap]:
         mel, rows = self.model.settings.mel, zip(texts, frames.tolist(), strict=True)
         return [share.render(layout_of(text, row, first, mel)) for text, row in rows]
+
+
+def _score_below(score: Score, x: Tensor, t: Tensor) -> Tensor:
+    """Score at a part of the way from ``RENOISED_TIME`` down."""
+    return score(x, RENOISED_TIME * t)
 
 
 def _names(mechanisms: Sequence[str] | None) -> tuple[str, ...]:

@@ -121,8 +121,13 @@ class TestOfficialFile:
             crossed = official(TEXT, a, b, share=share, **options)
             contour = extract_contour(swapped[-1], config)
             assert np.median(contour.f0_hz[contour.voiced]) == pytest.approx(f0_hz, rel=0.02)
-            assert np.abs(crossed.mel - log_mel(torch.from_numpy(swapped[-1]), config).numpy()).max() < 1e-4
+            of_world = log_mel(torch.from_numpy(swapped[-1]), config).numpy()
             assert crossed.settings["mechanisms"] == ["world"]
+            assert np.abs(crossed.mel - of_world).max() > 0.5  # these random weights leave nothing as it is
+            with monkeypatch.context() as patch:
+                patch.setattr("gradtts_interp.pipeline.RENOISED_TIME", 1e-6)
+                near = official(TEXT, a, b, share=share, **options)
+            assert np.abs(near.mel - of_world).max() < 0.05
             assert crossed.settings["styles"] == [a.name, b.name]
         with pytest.raises(InputError, match="no F0 contour"):
             official(TEXT, a, b, share=shares.pitch(), mechanisms="prior", **options)
