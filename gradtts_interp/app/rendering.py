@@ -20,7 +20,7 @@ import torch
 
 from gradtts_interp.audio import read_audio, write_wav
 from gradtts_interp.cli.job_flags import job_of
-from gradtts_interp.cli.rendering import COMPARISON, is_out_of_memory, speak, write_outputs
+from gradtts_interp.cli.rendering import comparison_sampling, is_out_of_memory, speak, write_outputs
 from gradtts_interp.cli.synthesize import add_arguments
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import write_text
@@ -262,7 +262,7 @@ class FormRenderer:
 def _steps_watched(job: Job, stop: threading.Event, tell: Progress) -> Callable[..., dict]:
     """A step callback that tells how far we are, and raises when it should stop."""
     steps, done = job.sampling.steps, 0
-    total = steps + (0 if job.share is None else 2 * min(steps, COMPARISON.steps))
+    total = steps + (0 if job.share is None else 2 * comparison_sampling(job).steps)
 
     def on_step(*_: Any) -> dict:
         nonlocal done

@@ -24,13 +24,9 @@ from gradtts_interp.pitch.contour import f0_statistics, thirds
 from gradtts_interp.pitch.files import curve_of_contour, write_pitch
 from gradtts_interp.sampling import SamplingOptions, length_batches
 from gradtts_interp.speech import Speech
-from gradtts_interp.styles import Style
 from gradtts_interp.text.ssml import tokenize_line
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate")
-
-COMPARISON = SamplingOptions()
-"""How plain A and B are solved beside a blend of more steps: only contours are taken from them."""
 
 
 NOT_COMPARED = "A and B alone were not rendered; leave --no-plots out"
@@ -170,16 +166,15 @@ def speak(job: Job, texts: list[str], *, on_step: Callable[..., Any] | None = No
     if job.plots and job.share is not None:
         for i, (style, name) in enumerate(((job.a, "A"), (job.b, "B"))):
             _name_steps(job, f"{name} alone")
-            alone[i] = _comparison(job, style).speak(texts, durations=durations, on_step=on_step)
+            plain = replace(job.alone(style), sampling=comparison_sampling(job))
+            alone[i] = plain.speak(texts, durations=durations, on_step=on_step)
     return [Take(x, a, b, rtf) for x, a, b in zip(speeches, *alone, strict=True)]
 
 
-def _comparison(job: Job, style: Style | None) -> Job:
-    """One style alone, by the cheapest solver that has converged where the job's own takes more steps."""
-    sampling = job.sampling
-    if sampling.steps > COMPARISON.steps:
-        sampling = replace(sampling, steps=COMPARISON.steps, solver=COMPARISON.solver)
-    return replace(job.alone(style), sampling=sampling)
+def comparison_sampling(job: Job) -> SamplingOptions:
+    """How plain A and B are solved: as by default where the job's own takes more steps; only contours are wanted."""
+    steps, solver = job.pipeline.usual_sampler(None, None)
+    return replace(job.sampling, steps=steps, solver=solver) if job.sampling.steps > steps else job.sampling
 
 
 def _name_steps(job: Job, name: str) -> None:

@@ -121,7 +121,7 @@ def _draw_mel(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) ->
 def _draw_f0(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) -> None:
     name_a, name_b = _style_names(speech)
     seen: list[NDArray[Any]] = []
-    alone = speech.share is None
+    alone = speech.share is None and b is None
     for other, name, colour in ((a, f"A: {name_a}", drawing.BLUE), (b, f"B: {name_b}", drawing.VERMILION)):
         if other is not None:
             seen.append(_draw_contour(axes, other, name, color=colour, linestyle=(0, (4, 2)), zorder=3))

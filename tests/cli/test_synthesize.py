@@ -19,6 +19,7 @@ from gradtts_interp.cli import rendering
 from gradtts_interp.cli.main import main as verbs
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.sampling import CONVERGED_STEPS
 
 ROOT = Path(__file__).parents[2]
 LINES = "A small cat.\n\n# a comment\nTwo dogs ran.\n"
@@ -379,6 +380,21 @@ def test_an_official_file_speaks_with_one_and_with_two_speakers(run, tmp_path, o
     report = json.loads((tmp_path / "out" / "sample_0.json").read_text())
     assert report["settings"]["mechanisms"] == ["prior"]
     assert report["settings"]["vocoder"] == "GriffinLimVocoder"
+
+
+def test_speakers_alone_are_solved_as_their_checkpoint_needs(run, official, monkeypatch):
+    steps, blend, speak = [], [], rendering.Job.speak
+
+    def spoken(job, *given, **named):
+        steps.append(job.sampling.steps)
+        blend[:] = blend or speak(job, *given, **named)  # random weights stay finite for few steps alone
+        return blend
+
+    monkeypatch.setattr(rendering.Job, "speak", spoken)
+    for given, wanted in (("2", [2, 2, 2]), ("20", [20, CONVERGED_STEPS, CONVERGED_STEPS])):
+        assert run("-s", 0, "-s2", 1, "-t", given, model=official, plots=True, text="Oh.\n")[::2] == (0, [])
+        assert steps == wanted
+        steps.clear()
 
 
 @pytest.mark.parametrize("mechanism", ["prior", "score"])
