@@ -27,7 +27,7 @@ from gradtts_interp.audio import log_mel, write_wav
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.corpus.plan import held_out_texts
 from gradtts_interp.diffusion.samplers import Score, sampler_by_name, standard_noise
-from gradtts_interp.diffusion.schedule import noise_level, schedule_below, signal
+from gradtts_interp.diffusion.schedule import noise_level, signal
 from gradtts_interp.evaluation import metric_rows
 from gradtts_interp.evaluation.contours import f0_errors, level_semitones
 from gradtts_interp.evaluation.run import Record
@@ -99,8 +99,7 @@ class Case:
         """A mel (1, M, T) noised to time t and denoised again; with as many steps as the whole way has from there."""
         schedule, steps = self.model.schedule, max(2, round(t * self.steps))
         noisy = signal(t, schedule) * (mel - self.mu) + noise_level(t, schedule) * self.noise
-        rest = schedule_below(t, schedule)
-        return self.sampler(lambda x, u: score(x, t * u), rest, noisy, self.mu, self.mask, steps)
+        return self.sampler(score, schedule, noisy, self.mu, self.mask, steps, start_time=t)
 
     def audio(self, mel: Tensor) -> NDArray[np.float32]:
         """Samples of a mel (1, M, T)."""

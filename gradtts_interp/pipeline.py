@@ -20,8 +20,8 @@ from tqdm.auto import tqdm
 from gradtts_interp.alignment import fix_length
 from gradtts_interp.audio import Source, log_mel
 from gradtts_interp.checkpoints import INDEX, load_model, load_official_pipeline_parts, read_index, save_model
-from gradtts_interp.diffusion.samplers import Score, batch_time, sampler_by_name, standard_noise
-from gradtts_interp.diffusion.schedule import diffuse, schedule_below
+from gradtts_interp.diffusion.samplers import batch_time, sampler_by_name, standard_noise
+from gradtts_interp.diffusion.schedule import diffuse
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import write_json
 from gradtts_interp.interpolation.asked_pitch import AskedPitch
@@ -693,13 +693,12 @@ class GradTTSInterpPipeline:
             setting = {"mu": plan.mu, "mask": mask, "readings": readings, "shares": shares, "key_sets": key_sets}
             another = partial(standard_noise, plan.mu, generators)
             noise = tuning.begin(noise, model, score, options, **setting, another=another)  # type: ignore[arg-type]
-        start, steps, schedule = noise / options.temperature, options.steps, model.schedule
+        start, steps, start_time = noise / options.temperature, options.steps, 1.0
         if around is not None:
             mel = model.normalise(pad(around, (0, total - around.shape[-1])))
-            time = batch_time(RENOISED_TIME, mel)
-            start = diffuse(model.to_diffusion(mel, plan.mu), plan.mu, time, start, schedule) - plan.mu
-            steps, schedule = max(2, round(RENOISED_TIME * steps)), schedule_below(RENOISED_TIME, schedule)
-            score = partial(_score_below, score)
+            start_time, steps = RENOISED_TIME, max(2, round(RENOISED_TIME * steps))
+            times = batch_time(start_time, mel)
+            start = diffuse(model.to_diffusion(mel, plan.mu), plan.mu, times, start, model.schedule) - plan.mu
         with tqdm(total=steps, **self._progress_bar) as bar:
 
             def after_step(step: int, t: float, x: Tensor) -> Tensor | None:
@@ -709,9 +708,9 @@ class GradTTSInterpPipeline:
                     return tuned
                 return (callback(self, step, t, {"latents": x if tuned is None else tuned}) or {}).get("latents", tuned)
 
-            watched = {"callback": after_step, "generator": generators}
+            watched = {"callback": after_step, "generator": generators, "start_time": start_time}
             sampler = sampler_by_name(options.solver)
-            x = sampler(score, schedule, start, plan.mu, mask, steps, **watched)  # type: ignore[arg-type]
+            x = sampler(score, model.schedule, start, plan.mu, mask, steps, **watched)  # type: ignore[arg-type]
         kept = [z[:, :n].cpu() for z, n in zip(noise, prepared.lengths.tolist(), strict=True)]
         pitch = plan.pitch if mixture is None else mixture.outcome(x).pitch
         return model.to_mel(model.from_diffusion(x, plan.mu)), kept, pitch
@@ -728,9 +727,10 @@ class GradTTSInterpPipeline:
         What WORLD makes is noised again, a little, and denoised in the last style.
         """
         mel_config, audio = self.model.settings.mel, []
-        for style in prepared.encoded:
-            sources, alone = [source.clone_state() for source in generators], replace(prepared, encoded=[style])
-            sampled, noise, _ = self.sample(alone, (), options, sources, callback)
+        alone = [replace(prepared, encoded=[style]) for style in prepared.encoded]
+        for one in alone:
+            sources = [source.clone_state() for source in generators]
+            sampled, noise, _ = self.sample(one, (), options, sources, callback)
             mels = [m[:, :n] for m, n in zip(sampled, prepared.lengths.tolist(), strict=True)]
             audio.append([samples.float().cpu().numpy() for samples in self._decode(mels, None)])
         swapped = []
@@ -738,7 +738,7 @@ class GradTTSInterpPipeline:
             of_a, of_b = (extract_contour(samples, mel_config) for samples in (a, b))
             swapped.append(log_mel(torch.from_numpy(world_swap(b, of_b, of_a, mel_config)), mel_config).T)
         around = pad_sequence(swapped, batch_first=True).transpose(1, 2).to(self.device)
-        return self.sample(alone, (), options, generators, callback, around=around)
+        return self.sample(alone[-1], (), options, generators, callback, around=around)
 
     def _decode(self, mels: list[Tensor], pitch: Tensor | None) -> list[Tensor]:
         """Decode log-mels (M, T_i), with the pitch that was asked for (B, 2, T) where the vocoder reads one."""
@@ -835,11 +835,6 @@ class GradTTSInterpPipeline:
     def _maps(self, share: Share, texts: list[TokenizedText], frames: Tensor, first: Style) -> list[ShareMap]:
         mel, rows = self.model.settings.mel, zip(texts, frames.tolist(), strict=True)
         return [share.render(layout_of(text, row, first, mel)) for text, row in rows]
-
-
-def _score_below(score: Score, x: Tensor, t: Tensor) -> Tensor:
-    """Score at a part of the way from ``RENOISED_TIME`` down."""
-    return score(x, RENOISED_TIME * t)
 
 
 def _names(mechanisms: Sequence[str] | None) -> tuple[str, ...]:

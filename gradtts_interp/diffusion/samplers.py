@@ -16,7 +16,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradtts_interp.diffusion.schedule import LinearSchedule, beta, log_snr, noise_level, signal, time_of_log_snr
+from gradtts_interp.diffusion.schedule import (
+    LinearSchedule,
+    beta,
+    log_snr,
+    noise_level,
+    schedule_below,
+    signal,
+    time_of_log_snr,
+)
 from gradtts_interp.errors import InputError
 
 TIME_POWER = 1.5
@@ -64,11 +72,12 @@ def sample(
         callback: Called after each step as ``callback(step, t, x)``, where ``t`` is the time reached (0 after the
             last step); the tensor it returns replaces ``x``, None leaves it.
         generator: Randomness of stochastic samplers; one, or a list with one for each item.
-        start_time: In (0, 1]: below 1, where ``mu + noise`` is a mel noised up to that time, the same steps lie below
-            it; of the solvers of :data:`SCHEDULERS` alone.
+        start_time: In (0, 1]: below 1, ``mu + noise`` is a mel noised up to that time, and all steps lie below it.
 
     Returns:
         Mel at t = 0, (B, M, T); 0 outside the mask.
+
+    Source: Meng et al. 2022, "SDEdit", for the start below 1.
 
     Raises:
         InputError: ``steps`` is not a whole number of at least 1, or shapes do not belong together.
@@ -80,13 +89,26 @@ def sample(
             f"got {tuple(noise.shape)}, {tuple(mu.shape)} and {tuple(mask.shape)}"
         )
     x = (mu + noise) * mask
+    if start_time < 1:
+        schedule = schedule_below(start_time, schedule)
+        score, callback = _score_below(score, start_time), _callback_below(callback, start_time)
     if solver in SCHEDULERS:
-        times = [start_time * t for t in evaluation_times(steps, schedule)]
+        times = evaluation_times(steps, schedule)
         return _look_back(SCHEDULERS[solver], x, score, schedule, mu, mask, times, callback)
     for step in range(steps):
         x = STEPS[solver](x, score, schedule, mu, step, steps, generator) * mask
         x, _ = _after_step(callback, step, (steps - step - 1) / steps, x)
     return x
+
+
+def _score_below(score: Score, end: float) -> Score:
+    """Score at a part of the way from time ``end`` down."""
+    return lambda x, t: score(x, end * t)
+
+
+def _callback_below(callback: Callback | None, end: float) -> Callback | None:
+    """A callback that is told times, not parts of the way from time ``end`` down."""
+    return None if callback is None else lambda step, t, x: callback(step, end * t, x)
 
 
 def _after_step(callback: Callback | None, step: int, t: float, x: Tensor) -> tuple[Tensor, bool]:

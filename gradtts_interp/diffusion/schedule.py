@@ -41,10 +41,7 @@ class LinearSchedule:
 
 
 def schedule_below(end: float, schedule: LinearSchedule) -> LinearSchedule:
-    """Noise schedule of the way from time ``end`` to 0 as a whole way of its own, whose times are divided by ``end``.
-
-    Source: Meng et al. 2022, "SDEdit": a way from there on, for what is noised up to that time.
-    """
+    """Noise schedule of the way from time ``end`` to 0 as a whole way of its own, whose times are divided by ``end``."""
     return LinearSchedule(end * schedule.beta_min, end * beta(end, schedule))
 
 
