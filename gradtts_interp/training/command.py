@@ -82,6 +82,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help=f"begin the score network of --start-from anew, around its frame prior; names: {', '.join(SCORE_FIELDS)}",
     )
+    parser.add_argument(
+        "--keep-mean",
+        action="store_true",
+        help="with --only score: learn to vary around the prior's mean, and not to move it to that of the recordings, "
+        "as the score network of --start-from does",
+    )
     add_settings(parser, TrainConfig, TRAIN_OPTIONS)
     parser.add_argument("--preset", choices=sorted(PRESETS), default="demo", help="size of a model that starts anew")
     add_settings(parser, MixConfig, ["length_buckets"])
@@ -162,6 +168,7 @@ def _train_config(args: argparse.Namespace) -> TrainConfig:
         mix=replace(parse_mix(args.mix), length_buckets=args.length_buckets),
         mixed_precision=precision,
         only=args.only,
+        keep_mean=args.keep_mean,
         save_every_seconds=args.save_every,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import math
@@ -74,6 +75,8 @@ class TrainConfig:
             :data:`~gradtts_interp.training.start.SCORE`, that is trained alone, all else staying as it is; "" for all.
         adversarial: With a frame prior or the score network around it trained alone (--only prior, --only score):
             weight of the scores of a discriminator that is trained beside it, so that mels do not blur; 0 for none.
+        keep_mean: With the score network trained alone: learn to vary around the prior's mean, and not to move it to
+            that of the recordings, as the score network of the beginning would.
     """
 
     batch_size: int = 8
@@ -95,6 +98,7 @@ class TrainConfig:
     mix: MixConfig = field(default_factory=MixConfig)
     only: str = ""
     adversarial: float = 0.0
+    keep_mean: bool = False
 
 
 @dataclass
@@ -121,15 +125,24 @@ def rate_factor(progress: Progress, config: TrainConfig) -> float:
 class LossModule(nn.Module):
     """Losses as a forward pass, so that data-parallel wrappers see it."""
 
-    def __init__(self, model: GradTTS, adversarial: float = 0.0) -> None:
+    def __init__(self, model: GradTTS, adversarial: float = 0.0, *, keep_mean: bool = False) -> None:
         super().__init__()
         self.model, self.adversarial = model, adversarial
         self.discriminator = PictureDiscriminator(CHANNELS) if adversarial else None
+        # In a list, so that it is no part of the module: it is neither trained nor saved.
+        self.beginning = [copy.deepcopy(model).eval().requires_grad_(False)] if keep_mean else []
 
     def forward(self, batch: Batch, diffusion: Diffusion | None) -> Losses:
         """Losses of one batch."""
-        judge = self.discriminator
-        return training_losses(self.model, batch, diffusion, discriminator=judge, weight=self.adversarial)
+        beginning = self.beginning[0].to(self.model.device) if self.beginning else None
+        return training_losses(
+            self.model,
+            batch,
+            diffusion,
+            discriminator=self.discriminator,
+            weight=self.adversarial,
+            beginning=beginning,
+        )
 
 
 Draw = tuple[Batch, Diffusion | None]
@@ -236,7 +249,9 @@ class Trainer:
             raise InputError(f"adversarial {config.adversarial:g}: expected --only prior or --only score, or weight 0")
         if config.adversarial:
             torch.manual_seed(config.seed)  # weights of the discriminator
-        self.loss_module = LossModule(model, config.adversarial)
+        if config.keep_mean and config.only != SCORE:
+            raise InputError(f"keep mean, with {config.only or 'all'} trained: expected --only score")
+        self.loss_module = LossModule(model, config.adversarial, keep_mean=config.keep_mean)
         judge = self.loss_module.discriminator
         groups: list[dict[str, Any]] = [{"params": parameters_to_train(model, config.only)}]
         if judge is not None:

@@ -187,6 +187,7 @@ def training_losses(
     *,
     discriminator: PictureDiscriminator | None = None,
     weight: float = 0.0,
+    beginning: GradTTS | None = None,
 ) -> Losses:
     """Losses of one batch.
 
@@ -198,6 +199,8 @@ def training_losses(
         discriminator: Judge, trained beside the model, of the clean mels that the score network sees, or where
             ``diffusion`` is None of the prior's mels; None for none.
         weight: Of its scores.
+        beginning: A model whose mean, beside the prior's, is taken off the targets of the score network; None leaves
+            them as they are.
 
     Returns:
         The losses; on several processes their mean over processes is the loss of the global batch.
@@ -217,8 +220,11 @@ def training_losses(
     error, clean = torch.zeros(len(mel), device=mel.device), None
     if diffusion is not None and context is not None and prosody is not None:
         crop = Cropper(batch.start[:, None] + torch.arange(diffusion.noise.shape[2], device=mel.device)[None])
+        target, mean, mask = crop(mel), crop(mu), crop(valid)
+        if beginning is not None:
+            target = target - shift_of_mean(beginning, batch, diffusion, crop, target=target, mean=mean, mask=mask)
         error, clean = answer_of_score_network(
-            model, diffusion, crop.context(context), crop(prosody), target=crop(mel), mean=crop(mu), mask=crop(valid)
+            model, diffusion, crop.context(context), crop(prosody), target=target, mean=mean, mask=mask
         )
     loss = error.mean()
     pitch_loss = pitch_loss_of_batch(model, batch, prior, valid[:, 0])
@@ -309,6 +315,42 @@ def answer_of_score_network(
         error = error / scale[:, 0, 0].square()  # the squared error of v itself
     clean = mean + (x_t - mean - level * found) / scale
     return error, model.from_diffusion(clean, mean)
+
+
+@torch.no_grad()
+def shift_of_mean(
+    model: GradTTS,
+    batch: Batch,
+    diffusion: Diffusion,
+    crop: Cropper,
+    *,
+    target: Tensor,
+    mean: Tensor,
+    mask: Tensor,
+) -> Tensor:
+    """How far the mean of what a score network would draw lies from the prior's.
+
+    At t = 1 it sees noise alone, and answers with the mean of all that text, contour and style leave open. Around a
+    prior that a discriminator has sharpened that mean is a blunter one.
+
+    Args:
+        model: A model that is not trained.
+        batch: Training batch.
+        diffusion: Whose noise is taken.
+        crop: The random crops.
+        target: Normalised mels (B, M, crop), of which nothing is left at t = 1.
+        mean: Prior means (B, M, crop).
+        mask: 1 on frames of the targets (B, 1, crop).
+
+    Returns:
+        The shift, normalised, (B, M, crop).
+    """
+    _, context, prosody = read_references(model, batch)
+    last = replace(diffusion, t=torch.full_like(diffusion.t, 1 - T_MIN))
+    answer = answer_of_score_network(
+        model, last, crop.context(context), crop(prosody), target=target, mean=mean, mask=mask
+    )
+    return (answer[1] - mean) * mask
 
 
 def pitch_loss_of_batch(model: GradTTS, batch: Batch, prior: Prior, valid: Tensor) -> Tensor:
