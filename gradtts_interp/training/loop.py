@@ -453,6 +453,8 @@ class Trainer:
             weights["ema"] = state.plain(self.model.state_dict())
         if self.loss_module.discriminator is not None:
             weights["discriminator"] = state.plain(self.loss_module.discriminator.state_dict())
+        for beginning in self.loss_module.beginning:
+            weights["beginning"] = state.plain(beginning.state_dict())
         values = {
             "step": self.progress.step,
             "seconds": self.progress.seconds,
@@ -478,6 +480,8 @@ class Trainer:
         self.model.load_state_dict(weights["model"])
         if self.loss_module.discriminator is not None:
             self.loss_module.discriminator.load_state_dict(weights["discriminator"])
+        for beginning in self.loss_module.beginning:
+            beginning.load_state_dict(weights["beginning"])
         self.optimiser.load_state_dict(optimiser)
         self.ema.optimization_step = values["ema_steps"]
         self.progress = Progress(values["step"], values["seconds"])

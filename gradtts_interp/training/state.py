@@ -26,11 +26,11 @@ LOG_FILE = "log.jsonl"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # What fixes the stream of data and noise, and what is trained on it. Rate, length and the like may change from one part
 # of a run to the next.
-STREAM_SETTINGS = ("batch_size", "seed", "mix", "only", "adversarial")
-
+STREAM_SETTINGS = ("batch_size", "seed", "mix", "only", "adversarial", "keep_mean")
 
 Weights = dict[str, dict[str, torch.Tensor]]
-"""State dicts by file: of the model, of the averaged weights (``ema``), and of the discriminator where there is one."""
+"""State dicts by file: of the model, of the averaged weights (``ema``), and of :data:`SOMETIMES` what there is."""
+SOMETIMES = ("discriminator", "beginning")
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -78,9 +78,9 @@ def read(path: Path) -> tuple[Weights, dict[str, Any], dict[str, Any]]:
         CheckpointError: A file is missing or damaged, named.
     """
     values, weights = read_json(path / "state.json"), {}
-    for name in ("model", "ema", "discriminator"):
+    for name in ("model", "ema", *SOMETIMES):
         file = path / f"{name}.safetensors"
-        if name == "discriminator" and not file.is_file():
+        if name in SOMETIMES and not file.is_file():
             continue
         try:
             weights[name] = load_file(file)
@@ -104,7 +104,7 @@ def require_same_run(path: Path, saved: dict[str, Any], settings: ModelConfig, t
     before = _flat({"model": ModelConfig.from_dict(saved["settings"]).to_dict()})
     now = _flat({"model": settings.to_dict()})
     for name in STREAM_SETTINGS:
-        before |= _flat({name: saved["train"][name]})
+        before |= _flat({name: saved["train"].get(name, False)})  # a run from before `keep_mean` kept none
         now |= _flat({name: train[name]})
     for name, value in now.items():
         if name in before and before[name] != value:

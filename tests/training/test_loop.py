@@ -38,9 +38,12 @@ def log_of(folder):
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize(("only", "adversarial"), [("", 0.0), ("prior", 0.1), (SCORE, 0.1)])
-def test_stopped_and_resumed_equals_uninterrupted(make_model, mixer, config, tmp_path, only, adversarial):
-    config = dataclasses.replace(config, only=only, adversarial=adversarial)
+@pytest.mark.parametrize(
+    ("only", "adversarial", "keep_mean"),
+    [("", 0.0, False), ("prior", 0.1, False), (SCORE, 0.1, False), (SCORE, 0.0, True)],
+)
+def test_stopped_and_resumed_equals_uninterrupted(make_model, mixer, config, tmp_path, only, adversarial, keep_mean):
+    config = dataclasses.replace(config, only=only, adversarial=adversarial, keep_mean=keep_mean)
     whole = Trainer(make_model(), mixer, config, tmp_path / "whole")
     whole.train()
     often = dataclasses.replace(config, save_every_seconds=0.0)
@@ -59,6 +62,14 @@ def test_stopped_and_resumed_equals_uninterrupted(make_model, mixer, config, tmp
     if adversarial:
         with pytest.raises(CheckpointError, match="adversarial = 0.1, now 0.2"):
             Trainer(make_model(), mixer, dataclasses.replace(config, adversarial=0.2), tmp_path / "parts")
+    if keep_mean:
+        with pytest.raises(CheckpointError, match="keep_mean = True, now False"):
+            Trainer(make_model(), mixer, dataclasses.replace(config, keep_mean=False), tmp_path / "parts")
+
+
+def test_a_mean_is_kept_by_a_score_network_that_is_trained_alone(make_model, mixer, config, tmp_path):
+    with pytest.raises(InputError, match="keep mean, with prior trained: expected --only score"):
+        Trainer(make_model(), mixer, dataclasses.replace(config, only="prior", keep_mean=True), tmp_path)
 
 
 @pytest.mark.parametrize("buckets", [1, 3])

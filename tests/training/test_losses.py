@@ -16,6 +16,7 @@ from gradtts_interp.training.losses import (
     prior_of_batch,
     read_references,
     shared_count,
+    shift_of_mean,
     training_losses,
 )
 from gradtts_interp.training.mix import KINDS, Mixer
@@ -107,6 +108,36 @@ def test_v_loss_is_the_squared_error_of_v(make_model, mixer, monkeypatch):
     assert torch.allclose(found.per_kind, error, rtol=1e-2, atol=1e-4)
     x_t = diffuse(crop(mel), crop(mu), diffusion.t, diffusion.noise, model.schedule)
     assert torch.allclose(x_t - crop(mu), kept * (crop(mel) - crop(mu)) + level * diffusion.noise, atol=1e-5)
+
+
+def test_the_shift_of_the_mean_is_what_a_score_network_adds_to_its_prior(make_model, mixer, monkeypatch):
+    """Of a network that knows the distribution exactly; the targets are moved back by it, so that it learns no shift."""
+    model, batch, diffusion = make_model().eval(), mixer.batch(0, 4), noise_of(4)
+    shift, spread = 0.3, 0.5
+
+    def exact(x, mask, mu, t, **_):
+        a, n = signal(t, model.schedule)[:, None, None], noise_level(t, model.schedule)[:, None, None]
+        return -(x - mu - a * shift) / (a**2 * spread**2 + n**2)
+
+    monkeypatch.setattr(model, "score", exact)
+    crop = Cropper(batch.start[:, None] + torch.arange(SHAPE[1])[None])
+    mel = model.normalise(batch.mel)
+    mean, mask = torch.randn(4, *SHAPE), torch.ones(4, 1, SHAPE[1])
+    found = shift_of_mean(model, batch, diffusion, crop, target=crop(mel), mean=mean, mask=mask)
+    torch.testing.assert_close(found, torch.full_like(found, shift * model.settings.residual_std), atol=0.03, rtol=0)
+
+    asked = []
+    answer = module.answer_of_score_network
+    monkeypatch.setattr(
+        module,
+        "answer_of_score_network",
+        lambda *a, target, **k: asked.append(target) or answer(*a, target=target, **k),
+    )
+    training_losses(model, batch, diffusion)
+    training_losses(model, batch, diffusion, beginning=model)  # which asks it for the shift first
+    valid = (crop((torch.arange(mel.shape[2])[None] < batch.lengths[:, None])[:, None].float()) > 0).expand_as(asked[0])
+    assert len(asked) == 3 and torch.equal(asked[0], asked[1])
+    torch.testing.assert_close((asked[0] - asked[2])[valid], found[valid], atol=0.03, rtol=0)
 
 
 def test_null_items_read_nothing_of_their_references(make_model, mixer):
