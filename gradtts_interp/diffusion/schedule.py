@@ -41,7 +41,7 @@ class LinearSchedule:
 
 
 def schedule_below(end: float, schedule: LinearSchedule) -> LinearSchedule:
-    """Noise schedule of the way from time ``end`` to 0 as a whole way of its own, whose times are divided by ``end``."""
+    """Noise schedule of the way from time ``end`` to 0 as a whole way of its own, with times divided by ``end``."""
     return LinearSchedule(end * schedule.beta_min, end * beta(end, schedule))
 
 

@@ -111,7 +111,7 @@ def test_v_loss_is_the_squared_error_of_v(make_model, mixer, monkeypatch):
 
 
 def test_the_shift_of_the_mean_is_what_a_score_network_adds_to_its_prior(make_model, mixer, monkeypatch):
-    """Of a network that knows the distribution exactly; the targets are moved back by it, so that it learns no shift."""
+    """Of a network that knows the distribution exactly; the targets are moved back by it, so that none is learnt."""
     model, batch, diffusion = make_model().eval(), mixer.batch(0, 4), noise_of(4)
     shift, spread = 0.3, 0.5
 
