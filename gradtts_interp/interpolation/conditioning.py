@@ -97,8 +97,9 @@ def _encode(
     skew = torch.full_like(vector[:, 0], f0_skew(style.contour))
     numbers = vector if prosody is None else _prosody_input(prosody, model.device).expand(size, -1)
     logw = model.encoder.durations(text, tokens.pooled.expand(size, -1), numbers)
-    if role == "rest":
-        # A frame prior is told the pitch, so it may see all of the reference.
+    if role != "whole":
+        # A frame prior is told the pitch, so it may see all of the reference; and who gives the pitch gives the contour
+        # that it has alone.
         tokens = replace(tokens, pooled=_style_tokens(model, style, "whole", None).pooled)
     spectrum = None if style.speaker is not None else _spectrum(model, style)
     tokens = StyleTokens(*(x.expand(size, *x.shape[1:]) for x in (tokens.tokens, tokens.weight, tokens.pooled)))
