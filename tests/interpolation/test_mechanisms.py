@@ -48,6 +48,17 @@ def readings_of(model):
         return [read_style(model, e, torch.full((1, 16), FRAMES // 16), FRAMES) for e in encoded]
 
 
+def test_who_gives_the_pitch_has_the_contour_that_it_has_alone(model):
+    """What the region of A's pitch leaves of A's reference says little of A; what attention reads is that region."""
+    texts = pad_ids([tuple(range(70, 86))], model.device)
+    durations = torch.full((1, 16), FRAMES // 16)
+    with torch.no_grad():
+        crossed, alone = (encode_styles(model, texts, [A, B], pitch=pitch)[0] for pitch in (PitchRegion(), None))
+        contours = [read_style(model, e, durations, FRAMES).contour for e in (crossed, alone)]
+    assert torch.equal(*contours)
+    assert not torch.equal(crossed.tokens.weight, alone.tokens.weight)
+
+
 def shares_of(weight: torch.Tensor) -> Shares:
     """Shares of two styles from B's (M, T)."""
     plane = torch.stack([1 - weight, weight])[None]
