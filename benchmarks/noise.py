@@ -40,6 +40,8 @@ TUNED: dict[str, Share] = {
     "tuned to A, then B": shares.step(0.5),
     "tuned to A's pitch, B's voice": shares.pitch(),
 }
+BY_SHARE = {f"{name.removeprefix('tuned to ')} by share": share for name, share in list(TUNED.items())[2:]}
+"""Wishes of which one style alone is no measure, asked for by a share: what words and opinion are compared with."""
 FREE = "open"
 
 
@@ -82,6 +84,8 @@ class Cases:
             speak(FREE, seed, a, b, offer="open", durations=durations)
         for name, share in TUNED.items():
             speak(name, 0, a, b, offer="open", durations=durations, share=share, noise_tuning=NoiseTuning())
+        for name, share in BY_SHARE.items():
+            speak(name, 0, a, b, durations=durations, share=share)
         alone = [self.pipeline(text, style, seed=0, durations=durations, **options) for style in (a, b)]
         ends = [self.listener.hear(speech.audio, "alone") for speech in alone]
         rows = []
@@ -124,7 +128,7 @@ def write_list(path: Path, records: Sequence[Record], **wanted: str) -> None:
 def table(records: Sequence[Record]) -> str:
     """What became of the open offers, in lines of text."""
     rows = [row for record in records for row in rows_of(record)]
-    of = {name: [r for r in rows if r["kind"] == name] for name in (FREE, *TUNED)}
+    of = {name: [r for r in rows if r["kind"] == name] for name in (FREE, *TUNED, *BY_SHARE)}
     free = np.array([r["pitch"] for r in of[FREE]])
     free = free[np.isfinite(free)]
     plain = float(np.mean([r["seconds"] for r in of[FREE]]))
@@ -135,7 +139,8 @@ def table(records: Sequence[Record]) -> str:
         "{:.0%}".format(len(free), low, parts[0], high, *parts[1:]),
         f"envelope: share of B {np.nanmean([r['envelope'] for r in of[FREE]]):.2f}",
     ]
-    for name, judge in WANTED.items():
+    for name in (*TUNED, *BY_SHARE):
+        judge = WANTED[name] if name in TUNED else WANTED[f"tuned to {name.removesuffix(' by share')}"]
         found, untuned = ([judge(r) for r in of[kind] if _is_measured(r)] for kind in (name, FREE))
         cost = float(np.mean([r["seconds"] for r in of[name]])) / plain
         parts = [f"{what} {_part(found, i):.0%} (untuned {_part(untuned, i):.0%})" for i, what in enumerate(PARTS)]
@@ -169,7 +174,7 @@ def main() -> int:
     """Measure all cases, print the table, and write the lists of wavs; return 1 when a case failed."""
     given = {"count": 40, "checkpoint": "checkpts/demo", "steps": CONVERGED_STEPS}
     setting, records = run_cases("noise", __doc__, Cases, table, **given)
-    for name in (FREE, *TUNED):
+    for name in (FREE, *TUNED, *BY_SHARE):
         write_list(Path(setting.out) / f"{'_'.join(name.split())}.list", records, kind=name)
     return status_of(records)
 
