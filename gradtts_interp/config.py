@@ -143,6 +143,7 @@ class ModelConfig:
         prior_frame_layers: Blocks over frames of a frame prior.
         timbre_width: Channels of the encoder that gives a frame prior the pooled style.
         residual_std: Spread of the mel around its prior, which the diffusion sees divided by it; 1 official.
+        temperature: What the initial noise is divided by where a call does not say; 1.5 official.
         formant_emphasis: What the formants of a sampled mel are multiplied by before it is decoded; 1 official.
         mel_mean: Subtracted from log-mels before the network.
         mel_std: Divides log-mels before the network.
@@ -176,6 +177,7 @@ class ModelConfig:
     prior_frame_layers: int = 8
     timbre_width: int = 192
     residual_std: float = 1.0
+    temperature: float = 1.5
     formant_emphasis: float = 1.0
     mel_mean: float = 0.0
     mel_std: float = 1.0
@@ -193,6 +195,8 @@ class ModelConfig:
             raise InputError(f"prior {self.prior!r} with {given}: expected 'frame' with style, or 'token' without")
         if not 0 < self.residual_std < math.inf:
             raise InputError(f"residual_std {self.residual_std}: expected a finite number > 0")
+        if not 0 < self.temperature < math.inf:
+            raise InputError(f"temperature {self.temperature}: expected a finite number > 0")
         if not 0 <= self.formant_emphasis <= GREATEST_EMPHASIS:
             raise InputError(f"formant_emphasis {self.formant_emphasis}: expected 0 to {GREATEST_EMPHASIS:g}")
 

@@ -293,6 +293,10 @@ class GradTTSInterpPipeline:
         noise_decides = offer_of(offer, _names(mechanisms), noise_tuning) == OPEN
         return choose_sampler(steps, solver, converged=noise_decides or not self.model.has_style)
 
+    def usual_temperature(self, temperature: float | None) -> float:
+        """Fill in the temperature where it was not said: the checkpoint's own."""
+        return self.model.settings.temperature if temperature is None else temperature
+
     def chosen_mechanisms(
         self, mechanisms: Sequence[str] | None, share: Share | None, *, offer: str = BY_SHARE
     ) -> tuple[str, ...]:
@@ -361,7 +365,7 @@ class GradTTSInterpPipeline:
         num_inference_steps: int | None = None,
         solver: str | None = None,
         guidance: float = SamplingOptions.guidance,
-        temperature: float = SamplingOptions.temperature,
+        temperature: float | None = None,
         length_scale: float = SamplingOptions.length_scale,
         seed: int | None = None,
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
@@ -390,7 +394,7 @@ class GradTTSInterpPipeline:
             solver: Name of the sampler; what is None is filled in by
                 :func:`~gradtts_interp.sampling.choose_sampler`.
             guidance: Classifier-free guidance towards the style; 0 is off.
-            temperature: Divides the initial noise.
+            temperature: Divides the initial noise; the checkpoint's own, 1.5 for official ones, if None.
             length_scale: Factor on durations; above 1 is slower.
             seed: Each line's noise starts from it, so that a line sounds the same alone and in a batch; drawn and
                 noted in the settings if neither it nor ``generator`` is given.
@@ -430,7 +434,7 @@ class GradTTSInterpPipeline:
         a, b, share, exchanged = _order(a, b, share, offer=offer)
         said = {"offer": offer, "mechanisms": mechanisms, "noise_tuning": noise_tuning}
         steps = self.usual_sampler(num_inference_steps, solver, **said)  # type: ignore[arg-type]
-        options = SamplingOptions(*steps, guidance, temperature, length_scale)
+        options = SamplingOptions(*steps, guidance, self.usual_temperature(temperature), length_scale)
         if options.steps == 0:
             self.require_speaking_prior(guidance, mechanisms, noise_tuning)
         self.require_offer(offer, b, options.steps)
@@ -524,7 +528,7 @@ class GradTTSInterpPipeline:
         num_inference_steps: int | None = None,
         solver: str | None = None,
         guidance: float = SamplingOptions.guidance,
-        temperature: float = SamplingOptions.temperature,
+        temperature: float | None = None,
         length_scale: float = SamplingOptions.length_scale,
         seed: int | None = None,
     ) -> Laid:
@@ -550,7 +554,8 @@ class GradTTSInterpPipeline:
             InputError: An argument cannot be used; the message names it.
         """
         a, b, share, _ = _order(a, b, share)
-        options = SamplingOptions(*self.usual_sampler(num_inference_steps, solver), guidance, temperature)
+        steps = self.usual_sampler(num_inference_steps, solver)
+        options = SamplingOptions(*steps, guidance, self.usual_temperature(temperature))
         if options.steps == 0:
             self.require_speaking_prior(guidance, mechanisms, None)
         styles = [a or Style(name="default")] + ([b] if b is not None else [])

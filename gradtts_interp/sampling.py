@@ -64,7 +64,7 @@ class SamplingOptions:
             check_steps(self.steps)
         sampler_by_name(self.solver)
         if not 0 < self.temperature < float("inf"):
-            raise InputError(f"temperature {self.temperature}: expected a number > 0; 1.5 is usual")
+            raise InputError(f"temperature {self.temperature}: expected a number > 0")
 
 
 def generators_of(

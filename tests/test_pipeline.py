@@ -347,6 +347,13 @@ class TestFramePrior:
         )
         np.testing.assert_allclose(near - mean, 0.1 * (far - mean), atol=1e-4)
 
+    def test_the_usual_temperature_is_that_of_the_checkpoint(self):
+        usual, own = make_pipeline(), make_pipeline(replace(TINY, temperature=4.0))
+        for call in (lambda p, **o: p(TEXT, A, **QUICK, **o).mel, lambda p, **o: p.lay_out(TEXT, A, seed=0, **o).noise):
+            assert np.array_equal(call(own), call(usual, temperature=4.0))
+            assert np.array_equal(call(usual), call(own, temperature=1.5))
+            assert not np.array_equal(call(own), call(usual))
+
     def test_formants_are_emphasised_in_what_is_decoded(self):
         plain, strong = make_pipeline(), make_pipeline(replace(TINY, formant_emphasis=1.3))
         for options in (QUICK, {"num_inference_steps": 0}):

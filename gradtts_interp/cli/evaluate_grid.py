@@ -23,7 +23,6 @@ from gradtts_interp.evaluation.run import RunFolder, run_items
 from gradtts_interp.evaluation.signal import MeasuringSettings
 from gradtts_interp.evaluation.tables import TABLES, tabulate
 from gradtts_interp.job import StyleChoice
-from gradtts_interp.sampling import SamplingOptions
 
 UTTERANCES = 6  # about 12 minutes on two cores with the demo checkpoint
 QUICK_UTTERANCES = 2
@@ -51,9 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--textgrids", action="store_true", help=text)
     group = parser.add_argument_group("sampling")
     add_sampler(group)
-    usual = SamplingOptions.temperature
-    text = "divides the noise (default: %(default)s)"
-    group.add_argument("--temperature", type=float, default=usual, metavar="X", help=text)
+    text = "divides the noise (default: the checkpoint's own)"
+    group.add_argument("--temperature", type=float, metavar="X", help=text)
     shared.add_measuring(parser)
     shared.add_recognisers(parser, default=(POCKETSPHINX,))
     shared.add_output(parser, out="out/evaluate/interpolation", resumable=True)

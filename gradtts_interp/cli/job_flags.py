@@ -76,7 +76,9 @@ def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInte
         offer=args.offer,
         mechanisms=mechanisms,
         noise_tuning=noise_tuning,
-        sampling=SamplingOptions(steps, solver, args.guidance, args.temperature, args.length_scale),
+        sampling=SamplingOptions(
+            steps, solver, args.guidance, pipeline.usual_temperature(args.temperature), args.length_scale
+        ),
         seed=args.seed,
         pitch=PitchRequest(curve, shifts) if curve is not None or shifts else None,
         prosody=flags.copied_recording(args, pipeline),

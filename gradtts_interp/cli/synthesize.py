@@ -80,8 +80,8 @@ def _add_sampling(group: argparse._ArgumentGroup) -> None:
     add, usual = group.add_argument, SamplingOptions
     text = "strength of classifier-free guidance towards the styles; 0 is off (default: %(default)s)"
     add("--guidance", type=flags.not_negative, default=usual.guidance, metavar="G", help=text)
-    text = "divides the initial noise, above 0 (default: %(default)s)"
-    add("--temperature", type=flags.positive, default=usual.temperature, metavar="X", help=text)
+    text = "divides the initial noise, above 0 (default: the checkpoint's own, 1.5 for official ones)"
+    add("--temperature", type=flags.positive, metavar="X", help=text)
     text = "factor on durations; above 1 is slower (default: %(default)s)"
     add("--length-scale", type=flags.positive, default=usual.length_scale, metavar="X", help=text)
 

@@ -71,7 +71,7 @@ class Renderer:
         checkpoint: Folder or official file.
         steps: Of the sampler; the checkpoint's usual ones if None.
         solver: Likewise.
-        temperature: Divides the noise.
+        temperature: Divides the noise; the checkpoint's own if None.
         seed: Start of the noise.
         tuned: Whether noise will be tuned.
         textgrids: Whether phones are written beside each wav.
@@ -85,7 +85,7 @@ class Renderer:
         checkpoint: str,
         steps: int | None,
         solver: str | None,
-        temperature: float,
+        temperature: float | None,
         seed: int,
         tuned: bool,
         textgrids: bool,
@@ -102,7 +102,8 @@ class Renderer:
         self.style = functools.cache(lambda choice: choice.load(self.pipeline))
         self._plain = functools.lru_cache(KEPT_PAIRS)(self._render_plain)
         usual = self.pipeline.usual_sampler(steps, solver, mechanisms=(NOISE,) if tuned else ())
-        self.job = Job(self.pipeline, None, sampling=SamplingOptions(*usual, temperature=temperature), seed=seed)
+        options = SamplingOptions(*usual, temperature=self.pipeline.usual_temperature(temperature))
+        self.job = Job(self.pipeline, None, sampling=options, seed=seed)
 
     def render(self, name: str, text: str, *styles: Style, durations: Any = None, **changes: Any) -> Rendered:
         """Render and measure.

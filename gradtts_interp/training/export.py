@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gradtts_interp.checkpoints import INDEX, load_model, read_index, save_model
+from gradtts_interp.config import ModelConfig, help_of_settings
 from gradtts_interp.corpus.plan import load_entries
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import write_json
@@ -23,6 +24,8 @@ from gradtts_interp.training.data import EMOTIONS, Features, read_features
 from gradtts_interp.training.filelist import recordings
 from gradtts_interp.training.start import averaged_model, n_speakers
 
+CHOSEN_AT_EXPORT = ("temperature", "formant_emphasis")
+"""Settings of a model that nothing in its training hangs on."""
 TYPICAL_FRAMES = 260  # about 3 s: long enough to hear a style, short enough to be cheap
 SKEW_WEIGHT = 10.0  # 0.03 of skew, a tenth of a semitone of a speaker's level, weighs as much as a third of the length
 
@@ -38,11 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--vocoder", required=True, help="vocoder folder the checkpoint shall use")
     parser.add_argument("--out", required=True, help="checkpoint folder to write")
-    parser.add_argument(
-        "--formant-emphasis",
-        type=float,
-        help="what the formants of its mels are multiplied by before they are decoded; the run's own value if left out",
-    )
+    texts = help_of_settings(ModelConfig)
+    for name in CHOSEN_AT_EXPORT:
+        parser.add_argument(
+            "--" + name.replace("_", "-"), type=float, metavar="X", help=f"{texts[name]} (default: the run's own)"
+        )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,9 +63,10 @@ def run(args: argparse.Namespace) -> int:
     if args.start_from and not args.filelist:
         raise InputError("--start-from goes with --filelist: it tells which speakers of the model are not in the list")
     model, step = averaged_model(Path(args.run))
-    if args.formant_emphasis is not None:
+    chosen = {name: value for name in CHOSEN_AT_EXPORT if (value := getattr(args, name)) is not None}
+    if chosen:
         state = model.state_dict()
-        model = GradTTS(replace(model.settings, formant_emphasis=args.formant_emphasis).to_dict()).eval()
+        model = GradTTS(replace(model.settings, **chosen).to_dict()).eval()
         model.load_state_dict(state)
     out = Path(args.out)
     if args.corpus:

@@ -48,12 +48,12 @@ def test_exported_folder_holds_averaged_weights_styles_and_vocoder(run_folder, c
     assert sorted(bank.styles) == [(0, "happy"), (0, "neutral"), (1, "neutral")]
 
 
-def test_emphasis_of_formants_is_exported(run_folder, corpus_folder, tmp_path):
+def test_emphasis_of_formants_and_temperature_are_exported(run_folder, corpus_folder, tmp_path):
     args = arguments(run_folder, corpus_folder, tmp_path)
-    args.formant_emphasis = 1.25
+    args.formant_emphasis, args.temperature = 1.25, 2.0
     export.run(args)
     loaded = load_model(tmp_path / "out" / "model")
-    assert loaded.settings.formant_emphasis == 1.25
+    assert (loaded.settings.formant_emphasis, loaded.settings.temperature) == (1.25, 2.0)
     averaged, _ = export.averaged_model(run_folder)
     for name, value in averaged.state_dict().items():
         assert torch.allclose(loaded.state_dict()[name].float(), value, atol=2e-3)
