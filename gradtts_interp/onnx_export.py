@@ -34,7 +34,7 @@ from gradtts_interp.vocoder import Vocoder
 
 TOLERANCE = 1e-3
 OPSET = 18
-NUMBERS = ("mel_mean", "mel_std", "residual_std", "formant_emphasis", "beta_min", "beta_max")
+NUMBERS = ("mel_mean", "mel_std", "residual_std", "temperature", "formant_emphasis", "beta_min", "beta_max")
 """What a program around the files needs of the model's settings."""
 Named = dict[str, Tensor]
 Shape = tuple[int | str, ...]
