@@ -153,6 +153,14 @@ def test_the_noise_stays_on_its_shell(pipeline, untuned, target):
     assert np.linalg.norm(noise) == pytest.approx(math.sqrt(noise.size), rel=0.05)
 
 
+@pytest.mark.parametrize("temperature", [1.5, 6.0])
+def test_a_hotter_noise_moves_as_far_in_the_mel(pipeline, temperature):
+    """It is shorter, so that the same distance is a greater part of it, and is allowed."""
+    far = replace(EARLY, learning_rate=0.5, steps=1)
+    speech = speak(pipeline, replace(QUICK, windows=(far,), max_move=0.04), temperature=temperature)
+    assert speech.tuning.steps[0].move == pytest.approx(0.04 * temperature / 1.5, rel=1e-3)
+
+
 @pytest.mark.parametrize("target", ["latent", "initial"])
 def test_the_move_is_bounded(pipeline, untuned, target):
     far = replace(EARLY, learning_rate=0.5)

@@ -52,7 +52,7 @@ class NoiseWindow:
         t_to: Upper end, included; 1 is noise.
         region: Keys on the reference planes that count: ``"pitch"``, ``"rest"`` or ``"whole"``.
         steps: Gradient steps in all, spread evenly over the times the sampler passes here; 0 only judges a pool.
-        learning_rate: Length of one step as a part of the noise's norm.
+        learning_rate: Length of one step as a part of the noise's norm at a temperature of 1.5; as long at others.
         objective: Name in :data:`~gradtts_interp.interpolation.noise.objectives.OBJECTIVES`.
     """
 
@@ -93,7 +93,7 @@ class NoiseTuning:
         target: ``"latent"`` or ``"initial"``.
         pool: Noises to choose from: each is judged by one evaluation at t = 1, and of the best the tuning starts. With
             windows of 0 steps nothing else is done.
-        max_move: Farthest that an item may move in all, as a part of its noise's norm.
+        max_move: Farthest that an item may move in all, likewise.
         budget_seconds: Wall-clock time, None for no limit; with it results depend on the machine.
     """
 

@@ -112,9 +112,11 @@ class NoiseTuner:
             Noise to start from (B, M, T).
         """
         self._model, self._score, self._temperature = model, score, options.temperature
+        # What decides is how far the mel is moved, of which a hotter noise is a smaller part.
+        self._reach = options.temperature / SamplingOptions.temperature
         self._mu, self._mask, self._sets = mu, mask, key_sets
         self._goals = [self._goal(window, shares, readings) for window in self.tuning.windows]
-        self._descents = [Descent(window, noise) for window in self.tuning.windows]
+        self._descents = [Descent(window, noise, self._reach) for window in self.tuning.windows]
         self._spent = torch.zeros_like(noise[:, :1, :1])
         self._visits = self._plan_visits(options)
         self._note_missed()
@@ -257,7 +259,7 @@ class NoiseTuner:
 
     def _descend(self, window: int, count: int, start: Tensor, measure: Measure, t: float) -> Tensor:
         """Take up to ``count`` steps from a residual, as far as what is left of ``max_move`` goes."""
-        place, bound = start, (self.tuning.max_move - self._spent).clamp_min(0)
+        place, bound = start, (self._reach * self.tuning.max_move - self._spent).clamp_min(0)
         if self._out_of_time():
             return place
         descent = self._descents[window]
@@ -442,10 +444,11 @@ class Descent:
     Args:
         window: Gives the length of a step.
         like: Noise of the batch (B, M, T).
+        reach: Factor on it.
     """
 
-    def __init__(self, window: NoiseWindow, like: Tensor) -> None:
-        self.rate = torch.full_like(like[:, 0, 0], window.learning_rate)
+    def __init__(self, window: NoiseWindow, like: Tensor, reach: float = 1.0) -> None:
+        self.rate = torch.full_like(like[:, 0, 0], reach * window.learning_rate)
         self.vain = torch.zeros_like(self.rate, dtype=torch.long)
         self.active = torch.ones_like(self.rate, dtype=torch.bool)
         self.count = 0
