@@ -129,19 +129,24 @@ class LossModule(nn.Module):
         super().__init__()
         self.model, self.adversarial = model, adversarial
         self.discriminator = PictureDiscriminator(CHANNELS) if adversarial else None
-        # In a list, so that it is no part of the module: it is neither trained nor saved.
-        self.beginning = [copy.deepcopy(model).eval().requires_grad_(False)] if keep_mean else []
+        self.beginning = copy.deepcopy(model).eval().requires_grad_(False) if keep_mean else None
+
+    def train(self, mode: bool = True) -> LossModule:
+        """Set the mode of all but the beginning, which is never trained."""
+        super().train(mode)
+        if self.beginning is not None:
+            self.beginning.eval()
+        return self
 
     def forward(self, batch: Batch, diffusion: Diffusion | None) -> Losses:
         """Losses of one batch."""
-        beginning = self.beginning[0].to(self.model.device) if self.beginning else None
         return training_losses(
             self.model,
             batch,
             diffusion,
             discriminator=self.discriminator,
             weight=self.adversarial,
-            beginning=beginning,
+            beginning=self.beginning,
         )
 
 
@@ -453,8 +458,8 @@ class Trainer:
             weights["ema"] = state.plain(self.model.state_dict())
         if self.loss_module.discriminator is not None:
             weights["discriminator"] = state.plain(self.loss_module.discriminator.state_dict())
-        for beginning in self.loss_module.beginning:
-            weights["beginning"] = state.plain(beginning.state_dict())
+        if self.loss_module.beginning is not None:
+            weights["beginning"] = state.plain(self.loss_module.beginning.state_dict())
         values = {
             "step": self.progress.step,
             "seconds": self.progress.seconds,
@@ -480,8 +485,8 @@ class Trainer:
         self.model.load_state_dict(weights["model"])
         if self.loss_module.discriminator is not None:
             self.loss_module.discriminator.load_state_dict(weights["discriminator"])
-        for beginning in self.loss_module.beginning:
-            beginning.load_state_dict(weights["beginning"])
+        if self.loss_module.beginning is not None:
+            self.loss_module.beginning.load_state_dict(weights["beginning"])
         self.optimiser.load_state_dict(optimiser)
         self.ema.optimization_step = values["ema_steps"]
         self.progress = Progress(values["step"], values["seconds"])
