@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +35,42 @@ from gradtts_interp.styles import Style
 LEAST_SEMITONES = 4.0
 FREE_DRAWS = 4
 UNDECIDED = (0.2, 0.8)
-TUNED: dict[str, Share] = {
-    "tuned to A": shares.constant(0.0),
-    "tuned to B": shares.constant(1.0),
-    "tuned to A, then B": shares.step(0.5),
-    "tuned to A's pitch, B's voice": shares.pitch(),
-}
-BY_SHARE = {f"{name.removeprefix('tuned to ')} by share": share for name, share in list(TUNED.items())[2:]}
-"""Wishes of which one style alone is no measure, asked for by a share: what words and opinion are compared with."""
 FREE = "open"
+PARTS = ("pitch", "voice")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What an open offer is tuned to.
+
+    Attributes:
+        share: As a share of B.
+        is_met: Whether a row of measurements has the pitch and the voice wished for: nearer to that style than to the
+            other.
+        has_control: Whether the same is rendered by its share, since words and opinion of one style alone are no
+            measure of a blend.
+    """
+
+    share: Share
+    is_met: Callable[[dict[str, Any]], tuple[bool, bool]]
+    has_control: bool = False
+
+
+WISHES = {
+    "A": Wish(shares.constant(0.0), lambda r: (r["pitch"] < 0.5, r["envelope"] < 0.5)),
+    "B": Wish(shares.constant(1.0), lambda r: (r["pitch"] > 0.5, r["envelope"] > 0.5)),
+    "A, then B": Wish(
+        shares.step(0.5),
+        lambda r: (
+            r["pitch first"] < 0.5 < r["pitch second"],
+            r["envelope first"] < 0.5 < r["envelope second"],
+        ),
+        has_control=True,
+    ),
+    "A's pitch, B's voice": Wish(shares.pitch(), lambda r: (r["pitch"] < 0.5, r["envelope"] > 0.5), has_control=True),
+}
+TUNED = {f"tuned to {name}": wish for name, wish in WISHES.items()}
+BY_SHARE = {f"{name} by share": wish for name, wish in WISHES.items() if wish.has_control}
 
 
 class Cases:
@@ -82,10 +110,10 @@ class Cases:
         durations = [free.durations.tolist()]
         for seed in range(1, FREE_DRAWS):
             speak(FREE, seed, a, b, offer="open", durations=durations)
-        for name, share in TUNED.items():
-            speak(name, 0, a, b, offer="open", durations=durations, share=share, noise_tuning=NoiseTuning())
-        for name, share in BY_SHARE.items():
-            speak(name, 0, a, b, durations=durations, share=share)
+        for name, wish in TUNED.items():
+            speak(name, 0, a, b, offer="open", durations=durations, share=wish.share, noise_tuning=NoiseTuning())
+        for name, wish in BY_SHARE.items():
+            speak(name, 0, a, b, durations=durations, share=wish.share)
         alone = [self.pipeline(text, style, seed=0, durations=durations, **options) for style in (a, b)]
         ends = [self.listener.hear(speech.audio, "alone") for speech in alone]
         rows = []
@@ -139,27 +167,13 @@ def table(records: Sequence[Record]) -> str:
         "{:.0%}".format(len(free), low, parts[0], high, *parts[1:]),
         f"envelope: share of B {np.nanmean([r['envelope'] for r in of[FREE]]):.2f}",
     ]
-    for name in (*TUNED, *BY_SHARE):
-        judge = WANTED[name] if name in TUNED else WANTED[f"tuned to {name.removesuffix(' by share')}"]
-        found, untuned = ([judge(r) for r in of[kind] if _is_measured(r)] for kind in (name, FREE))
+    for name, wish in (TUNED | BY_SHARE).items():
+        found, untuned = ([wish.is_met(r) for r in of[kind] if _is_measured(r)] for kind in (name, FREE))
         cost = float(np.mean([r["seconds"] for r in of[name]])) / plain
         parts = [f"{what} {_part(found, i):.0%} (untuned {_part(untuned, i):.0%})" for i, what in enumerate(PARTS)]
         both = np.mean([all(f) for f in found])
         lines.append(f"{name}: {len(found)} cases; {', '.join(parts)}, both {both:.0%}; cost {cost:.2f} of plain")
     return "\n".join(lines)
-
-
-PARTS = ("pitch", "voice")
-WANTED: dict[str, Callable[[dict[str, Any]], tuple[bool, bool]]] = {
-    "tuned to A": lambda r: (r["pitch"] < 0.5, r["envelope"] < 0.5),
-    "tuned to B": lambda r: (r["pitch"] > 0.5, r["envelope"] > 0.5),
-    "tuned to A, then B": lambda r: (
-        r["pitch first"] < 0.5 < r["pitch second"],
-        r["envelope first"] < 0.5 < r["envelope second"],
-    ),
-    "tuned to A's pitch, B's voice": lambda r: (r["pitch"] < 0.5, r["envelope"] > 0.5),
-}
-"""Whether a render has the pitch and the voice that it was tuned to: nearer to the wanted style than to the other."""
 
 
 def _is_measured(row: dict[str, Any]) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import TaskItem, run_cases, status_of
-from benchmarks.noise import PARTS, TUNED, WANTED, Cases, rows_of, shares_of, write_list
+from benchmarks.noise import PARTS, WISHES, Cases, rows_of, shares_of, write_list
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.interpolation.attention import AttentionMaps, MapOptions
@@ -78,15 +78,15 @@ class StudyCases(Cases):
         self.pipeline(text, a, b, seed=0, durations=durations, **options)
         plain = time.perf_counter() - begun
         for way, tuning in WAYS.items():
-            for wish in TUNED:
+            for name, wish in WISHES.items():
                 begun = time.perf_counter()
                 speech = self.pipeline(
-                    text, a, b, seed=0, durations=durations, share=TUNED[wish], noise_tuning=tuning, **options
+                    text, a, b, seed=0, durations=durations, share=wish.share, noise_tuning=tuning, **options
                 )
                 seconds = time.perf_counter() - begun
                 path = Path(self.setting.out) / "wavs" / f"{job.index:02d}_{len(rows):02d}.wav"
                 speech.save(path)
-                row = {"way": way, "wish": wish, "cost": seconds / plain, "wav": str(path), "text": text}
+                row = {"way": way, "wish": name, "cost": seconds / plain, "wav": str(path), "text": text}
                 rows.append({**row, **shares_of(ends, self.listener.hear(speech.audio, "draw"))})
         return rows, []
 
@@ -121,9 +121,9 @@ def table(records: Sequence[Record]) -> str:
             if row["way"] == way and np.isfinite([row["pitch"], row["envelope"]]).all():
                 of[row["wish"]].append(row)
         parts = [
-            f"{wish}: "
-            + ", ".join(f"{p} {np.mean([WANTED[wish](r)[i] for r in of[wish]]):.2f}" for i, p in enumerate(PARTS))
-            for wish in TUNED
+            f"{name}: "
+            + ", ".join(f"{p} {np.mean([wish.is_met(r)[i] for r in of[name]]):.2f}" for i, p in enumerate(PARTS))
+            for name, wish in WISHES.items()
         ]
         cost = np.mean([r["cost"] for found in of.values() for r in found])
         lines.append(f"{way}: {'; '.join(parts)}; cost {cost:.2f}")

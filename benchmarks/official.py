@@ -26,7 +26,7 @@ from gradtts_interp.alignment import fix_length
 from gradtts_interp.audio import log_mel, write_wav
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.corpus.plan import held_out_texts
-from gradtts_interp.diffusion.samplers import Score, sampler_by_name, standard_noise
+from gradtts_interp.diffusion.samplers import Score, sampler_by_name, standard_noise, steps_from
 from gradtts_interp.diffusion.schedule import noise_level, signal
 from gradtts_interp.evaluation import metric_rows
 from gradtts_interp.evaluation.contours import f0_errors, level_semitones
@@ -97,7 +97,7 @@ class Case:
 
     def renoised(self, mel: Tensor, score: Score, t: float) -> Tensor:
         """A mel (1, M, T) noised to time t and denoised again; with as many steps as the whole way has from there."""
-        schedule, steps = self.model.schedule, max(2, round(t * self.steps))
+        schedule, steps = self.model.schedule, steps_from(t, self.steps)
         noisy = signal(t, schedule) * (mel - self.mu) + noise_level(t, schedule) * self.noise
         return self.sampler(score, schedule, noisy, self.mu, self.mask, steps, start_time=t)
 

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from gradtts_interp.alignment import fix_length
 from gradtts_interp.audio import Source, log_mel
 from gradtts_interp.checkpoints import INDEX, load_model, load_official_pipeline_parts, read_index, save_model
-from gradtts_interp.diffusion.samplers import batch_time, sampler_by_name, standard_noise
+from gradtts_interp.diffusion.samplers import batch_time, sampler_by_name, standard_noise, steps_from
 from gradtts_interp.diffusion.schedule import diffuse
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import write_json
@@ -701,7 +701,7 @@ class GradTTSInterpPipeline:
         start, steps, start_time = noise / options.temperature, options.steps, 1.0
         if around is not None:
             mel = model.normalise(pad(around, (0, total - around.shape[-1])))
-            start_time, steps = RENOISED_TIME, max(2, round(RENOISED_TIME * steps))
+            start_time, steps = RENOISED_TIME, steps_from(RENOISED_TIME, steps)
             times = batch_time(start_time, mel)
             start = diffuse(model.to_diffusion(mel, plan.mu), plan.mu, times, start, model.schedule) - plan.mu
         with tqdm(total=steps, **self._progress_bar) as bar:

@@ -101,6 +101,11 @@ def sample(
     return x
 
 
+def steps_from(start_time: float, steps: int) -> int:
+    """As many steps as a way of ``steps`` from time 1 has below ``start_time``, at least 2."""
+    return max(2, round(start_time * steps))
+
+
 def _score_below(score: Score, end: float) -> Score:
     """Score at a part of the way from time ``end`` down."""
     return lambda x, t: score(x, end * t)

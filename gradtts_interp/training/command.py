@@ -177,6 +177,10 @@ def _read_data(args: argparse.Namespace) -> tuple[GradTTS, list[Item]]:
     """The model to train, with a row for each speaker, and the items of both splits."""
     if args.score_network is not None and not args.start_from:
         raise InputError("--score-network goes with --start-from; a model that starts anew has a new one")
+    if args.keep_mean and (args.score_network is not None or not args.start_from):
+        raise InputError(
+            "--keep-mean goes with --start-from and without --score-network; a new network has learnt no mean"
+        )
     source = model_from_checkpoint(args.start_from) if args.start_from else None
     torch.manual_seed(args.seed)
     if source is not None and args.score_network is not None:

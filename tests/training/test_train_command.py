@@ -26,6 +26,7 @@ SHORT = ("--mix", f"crop_frames={MIX.crop_frames}", f"reference_frames={MIX.refe
         (["--sample-every", "-1"], "sample every -1 steps: expected numbers > 0, or 0 samples"),
         (["--valid", "v.txt"], "--valid v.txt goes with --filelist"),
         (["--score-network", "dec_dim=8"], "--score-network goes with --start-from"),
+        (["--only", "score", "--keep-mean"], "--keep-mean goes with --start-from and without --score-network"),
         ([], "manifest.jsonl cannot be read"),
     ],
 )
