@@ -28,7 +28,7 @@ from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.training import state
 from gradtts_interp.training.losses import Diffusion, Losses, draw_diffusion, training_losses
 from gradtts_interp.training.mix import KINDS, Batch, MixConfig, Mixer
-from gradtts_interp.training.start import PARTS, SCORE, parameters_to_train
+from gradtts_interp.training.start import PARTS, SCORE, SPEAKER_ROWS, parameters_to_train
 from gradtts_interp.training.state import RunLog, StopSignal
 from gradtts_interp.training.validation import SAMPLE_STEPS, write_sample
 from hifigan.discriminators import PictureDiscriminator
@@ -267,7 +267,7 @@ class Trainer:
             groups,
             lr=config.learning_rate,
             betas=(0.9, 0.99),
-            weight_decay=config.weight_decay,
+            weight_decay=0.0 if config.only == SPEAKER_ROWS else config.weight_decay,
             fused=True,
         )
         self.step_module, self.optimiser = self.accelerator.prepare(self.loss_module, optimiser)

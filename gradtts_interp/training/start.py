@@ -22,7 +22,15 @@ SPEAKERS = ("style_encoder.speakers.weight", "style_encoder.timbre.speakers.weig
 
 _DURATIONS, _PITCH = ("encoder.proj_w.", "encoder.duration_style."), ("pitch_predictor.",)
 _PRIOR = ("encoder.", "frame_prior.", "pitch_predictor.", "style_encoder.timbre.", "style_encoder.null_pooled")
-PARTS = {"durations": _DURATIONS, "pitch": _PITCH, "prosody": _DURATIONS + _PITCH, "prior": _PRIOR}
+SPEAKER_ROWS = "speakers"
+"""Name of the speakers' rows of the pooled style, without decay, so that who is not in the corpus stays as it is."""
+PARTS = {
+    "durations": _DURATIONS,
+    "pitch": _PITCH,
+    "prosody": _DURATIONS + _PITCH,
+    "prior": _PRIOR,
+    SPEAKER_ROWS: ("style_encoder.timbre.speakers.",),
+}
 """Parts that can be trained alone, by the prefixes of their weights; they need no score network."""
 SCORE_FIELDS: dict[str, Callable[[str], Any]] = {
     "dec_dim": int,

@@ -308,6 +308,21 @@ def test_parts_trained_alone_leave_all_else_as_it_was(only, make_model, mixer, c
         Trainer(make_model(), mixer, config, tmp_path)
 
 
+def test_rows_of_speakers_who_are_not_in_the_corpus_stay_bit_for_bit(make_model, mixer, config, tmp_path):
+    model = make_model()
+    rows = model.style_encoder.timbre.speakers.weight
+    before = rows.detach().clone()
+    mix = dataclasses.replace(MIX, drop_name=0.0)
+    spoken = {style.speaker for item in mixer.corpus.items for style in item.styles if style.speaker >= 0}
+    absent = max(spoken)
+    items = [item for item in mixer.corpus.items if all(style.speaker != absent for style in item.styles)]
+    others = Mixer(Corpus(items), mix, MelConfig())
+    settings = dataclasses.replace(config, only="speakers", learning_rate=1e-2, steps=3)
+    Trainer(model, others, settings, tmp_path).train()
+    moved = (rows != before).any(1)
+    assert moved[sorted(spoken - {absent})].any() and not moved[absent]
+
+
 def test_the_score_network_is_trained_around_a_prior_that_stays(make_model, mixer, config, tmp_path):
     model = make_model()
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
