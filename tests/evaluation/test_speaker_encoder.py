@@ -102,10 +102,10 @@ def test_cosine_similarity():
 
 def test_the_shipped_encoder_knows_the_reference_of_each_speaker(shipped, recordings):
     found = {i: shipped.identify(audio, RATE) for i, audio in recordings.items()}
-    assert sum(found[i]["speaker"] == i for i in found) >= 15
+    assert [found[i]["speaker"] for i in found] == list(found)
     weights = {i: np.array(speaker_voice(i).timbre) for i in found}
     whole = {i: VOICES[w.argmax()][:2] == FEMALE for i, w in weights.items() if w.max() > 0.5}  # not half a man
-    assert len(whole) == 11 and sum((found[i]["female"] > 0.5) == female for i, female in whole.items()) >= 10
+    assert len(whole) == 10 and all((found[i]["female"] > 0.5) == female for i, female in whole.items())
 
 
 def test_the_shipped_encoder_reads_timbre_not_pitch(shipped, recordings):
