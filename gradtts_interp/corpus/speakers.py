@@ -129,7 +129,7 @@ ENERGY_RANGE_DB = (-5.0, 5.0)
 # Timbre as weights of (alpha, gongitsune, nezumi, tebukuro, kumo), formant factor, F0 level in Hz and range, by index.
 _SPEAKERS: tuple[tuple[Weights, float, float, float], ...] = (
     ((0.5, 0.5, 0.0, 0.0, 0.0), 1.0, 205.0, 1.0),
-    ((0.3, 0.0, 0.0, 0.0, 0.7), 1.0, 98.0, 1.0),
+    ((0.0, 0.0, 0.0, 0.0, 1.0), 1.07, 98.0, 1.0),
     ((0.0, 0.0, 1.0, 0.0, 0.0), 1.0, 190.0, 1.1),
     ((0.0, 0.5, 0.0, 0.0, 0.5), 1.0, 140.0, 0.9),
     ((0.0, 0.0, 0.0, 0.0, 1.0), 0.93, 88.0, 0.8),
