@@ -29,7 +29,7 @@ PARTS = {
     "pitch": _PITCH,
     "prosody": _DURATIONS + _PITCH,
     "prior": _PRIOR,
-    SPEAKER_ROWS: ("style_encoder.timbre.speakers.",),
+    SPEAKER_ROWS: SPEAKERS[1:],
 }
 """Parts that can be trained alone, by the prefixes of their weights; they need no score network."""
 SCORE_FIELDS: dict[str, Callable[[str], Any]] = {
