@@ -44,7 +44,7 @@ from gradtts_interp.interpolation.scoring import make_score
 from gradtts_interp.interpolation.shares import PitchRegion, Share, ShareMap
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.models.pitch_predictor import asked_f0_hz
-from gradtts_interp.models.precision import choose_precision, compile_or_not, float32_default, lay_out
+from gradtts_interp.models.precision import choose_precision, compile_or_not, lay_out, settled
 from gradtts_interp.pitch.contour import extract_contour, fill_unvoiced
 from gradtts_interp.pitch.world import world_swap
 from gradtts_interp.placement import (
@@ -118,7 +118,7 @@ class GradTTSInterpPipeline:
     # -- loading ------------------------------------------------------------------------------------------------
 
     @classmethod
-    @float32_default()
+    @settled()
     def from_pretrained(cls, folder: str | Path, *, vocoder: MelDecoder | None = None) -> GradTTSInterpPipeline:
         """Load a checkpoint folder of ours, or an official Grad-TTS ``.pt`` file.
 
@@ -213,7 +213,7 @@ class GradTTSInterpPipeline:
             return self.bank.speakers
         return list(range(self.model.settings.n_spks)) if self.model.settings.n_spks > 1 else []
 
-    @float32_default()
+    @settled()
     def style(
         self,
         reference: Source | None = None,
@@ -352,7 +352,7 @@ class GradTTSInterpPipeline:
     # -- synthesis ----------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    @float32_default()
+    @settled()
     def __call__(
         self,
         text: str | Sequence[str],
@@ -516,7 +516,7 @@ class GradTTSInterpPipeline:
         return join_windows(laid, self.sample_window, self.decode_span, multiple=multiple, reach=reach)
 
     @torch.no_grad()
-    @float32_default()
+    @settled()
     def lay_out(
         self,
         text: str,
@@ -575,7 +575,7 @@ class GradTTSInterpPipeline:
         return Laid(plan, readings, frame_mask(prepared.lengths, total), noise, length, contour, options, generators)
 
     @torch.no_grad()
-    @float32_default()
+    @settled()
     def sample_window(self, laid: Laid, frames: slice) -> Tensor:
         """Sample some frames of a sentence as if there were no others.
 
@@ -602,7 +602,7 @@ class GradTTSInterpPipeline:
         return self.vocoder.decode_span(mel, self.model.settings.mel, frames, contour).float().cpu().numpy()
 
     @torch.no_grad()
-    @float32_default()
+    @settled()
     def expected_seconds(self, text: str, styles: Sequence[Style], *, length_scale: float = 1.0) -> float:
         """How long a sentence will be, before a blend is decided: the mean over the styles, at least one frame."""
         tokens, said, _ = read_marked(self.frontend, [text], None)

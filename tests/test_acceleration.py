@@ -124,3 +124,25 @@ def test_keys_are_made_once_per_utterance(monkeypatch):
 def test_a_seed_that_is_drawn_is_that_of_all_lines():
     found = tiny_pipeline()(["One.", "Two."], tiny_style(1), num_inference_steps=1)
     assert len({speech.settings["seed"] for speech in found}) == 1
+
+
+@torch.no_grad()
+def test_a_weight_is_cast_once_in_a_settled_context():
+    layer, x = torch.nn.Linear(4, 4), torch.ones(1, 4)
+
+    def answers():
+        found = []
+        for _ in range(2):
+            with precision.arithmetic("bf16", x.device):
+                found.append(layer(x))
+            layer.weight.add_(1)
+        return found
+
+    first, second = answers()
+    assert (second - first).min() > 3.9
+    with precision.settled():
+        first, second = answers()
+        assert torch.equal(first, second) and layer(x).dtype == torch.float32
+        assert not torch.is_autocast_enabled("cpu")
+    with torch.autocast("cpu", torch.bfloat16), precision.settled():
+        assert layer(x).dtype == torch.bfloat16

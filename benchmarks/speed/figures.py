@@ -33,7 +33,7 @@ from gradtts_interp.interpolation.noise import NoiseTuning
 from gradtts_interp.interpolation.scoring import Score, make_score
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.models.pitch_predictor import PROSODY_CHANNELS
-from gradtts_interp.models.precision import bf16_is_fast
+from gradtts_interp.models.precision import bf16_is_fast, settled
 from gradtts_interp.models.style_attention import AttentionMassProcessor, StyleAttnProcessor, StyleTokens, join
 from gradtts_interp.placement import stack_shares
 from gradtts_interp.sampling import CONVERGED_STEPS, DEFAULT_SOLVER, DEFAULT_STEPS
@@ -299,14 +299,14 @@ def training(voice: Voice) -> list[Figure]:
 
 
 def precision(voice: Voice) -> list[Figure]:
-    """One evaluation of the score in bf16 against fp32."""
+    """One evaluation of the score in bf16 against fp32, among others of a sampler."""
     if not bf16_is_fast(voice.tts.device):
         return [Figure("one evaluation: fp32 over bf16", None, "no units for it", least=1.5)]
     score, x, t = voice.evaluation()
     seconds = []
     for name in ("fp32", "bf16"):
         voice.tts.accelerate(name)
-        with torch.no_grad():
+        with torch.no_grad(), settled():
             seconds.append(voice.seconds(lambda: score(x, t)))
     voice.tts.accelerate("fp32")
     beside = f"{1e3 * seconds[0]:.0f} and {1e3 * seconds[1]:.0f} ms"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gradtts_interp.config import ModelConfig, StyleConfig
-from gradtts_interp.models.layers import Linear, Mish, eager_on_cpu, masked, unless_whole
+from gradtts_interp.models.layers import Linear, Mish, at_once, eager_on_cpu, hiding_part, masked, unless_whole
 from gradtts_interp.models.pitch_predictor import PITCH_CHANNELS, PITCH_FROM, PITCH_PLANES, PitchPlanes
 from gradtts_interp.models.style_attention import StyleContext, StyleCrossAttention
 
@@ -76,7 +76,9 @@ class Block(nn.Module):
     def forward(self, x: Tensor, region: Tensor | None) -> Tensor:
         """Map (B, C_in, F, T), 0 on padding, to (B, C_out, F, T), which is not."""
         convolution, norm, activation = self.block
-        return activation(norm(convolution(x), region))
+        h = convolution(x)
+        # Of planes of many channels in bf16, torch's norm is five times as slow on a CPU as of float32.
+        return activation(norm(h.float() if at_once(h) else h, region)).to(h.dtype)
 
 
 class ResnetBlock(nn.Module):
@@ -113,15 +115,20 @@ class LinearAttention(nn.Module):
         """Attend over the plane (B, C, F, T); frames outside ``region`` (B, 1, 1, T) get no weight."""
         to_q, to_k, to_v = self.to_qkv.weight.flatten(1).chunk(3)
         plane = x.flatten(2)
-        k = functional.conv2d(x, to_k[..., None, None]).flatten(2)
+        rows = plane.transpose(1, 2)
+        in_rows = rows.is_contiguous()  # the memory order of bf16, in which the answer is wanted too
+        k = to_k @ plane if in_rows else functional.conv2d(x, to_k[..., None, None]).flatten(2)
         if region is not None:
             inside = region.expand(-1, -1, x.shape[2], -1).flatten(2) > 0
             k = k.masked_fill(~inside, torch.finfo(k.dtype).min)
-        read = rearrange(k.softmax(dim=-1) @ plane.transpose(1, 2), "b (h d) c -> b h c d", h=self.heads)
+        read = rearrange(k.softmax(dim=-1) @ rows, "b (h d) c -> b h c d", h=self.heads)
         context = rearrange(to_v, "(h e) c -> h e c", h=self.heads) @ read
         out = rearrange(self.to_out.weight, "o (h e) 1 1 -> h o e", h=self.heads) @ context
-        matrix = rearrange(out, "b h o d -> b o (h d)") @ to_q
-        return torch.baddbmm(self.to_out.bias[:, None], matrix, plane).view_as(x)  # type: ignore[index]
+        matrix, bias = rearrange(out, "b h o d -> b o (h d)") @ to_q, self.to_out.bias
+        assert bias is not None
+        if in_rows:
+            return torch.baddbmm(bias, rows, matrix.transpose(1, 2)).transpose(1, 2).unflatten(2, x.shape[2:])
+        return torch.baddbmm(bias[:, None], matrix, plane).view_as(x)
 
 
 class Rezero(nn.Module):
@@ -291,11 +298,13 @@ class Estimator(nn.Module):
         planes = [mu, x] if not self.has_speaker else [mu, x, self.speaker_plane(speaker, x.shape[-1])]
         h = fold(torch.stack(planes, dim=1), self.patch)
         masks, regions = (self._of_levels(frames) for frames in (mask, region))
+        if eager_on_cpu(h):
+            masks = [None if level is None else hiding_part(level) for level in masks]
         hidden = []
         for level, (resnet1, resnet2, attend, down) in enumerate(self.downs):
             h = resnet1(h, masks[level], time, regions[level])
             if level == 0 and prosody is not None:
-                h = h + masked(self._prosody(prosody), masks[level])
+                h = h + self._prosody(prosody, masks[level], context, like=h)
             h = attend(resnet2(h, masks[level], time, regions[level]), regions[level])
             h = self._style(f"down{level}", h, masks[level], context)
             hidden.append(h)
@@ -322,18 +331,22 @@ class Estimator(nn.Module):
 
     def _of_levels(self, frames: Tensor | None) -> list[Tensor | None]:
         """A mask of frames (B, 1, T) at each level (B, 1, 1, T at it); None where it hides nothing."""
-        kept = unless_whole(frames)
         steps = (self.patch * 2**level for level in range(len(WIDTH_FACTORS)))
-        return [None if kept is None else kept[:, None, :, ::step] for step in steps]
+        return [unless_whole(None if frames is None else frames[:, None, :, ::step]) for step in steps]
 
     def _style(self, site: str, h: Tensor, mask: Tensor | None, context: StyleContext | None) -> Tensor:
         if context is None or site not in self.style_attn:
             return h
         return self.style_attn[site](h, mask, context)
 
-    def _prosody(self, prosody: Tensor) -> Tensor:
-        planes = self.prosody_mlp(prosody[:, :PITCH_FROM].transpose(1, 2))
-        batch, frames, _ = planes.shape
-        planes = planes.view(batch, frames, PROSODY_PLANES, -1).permute(0, 2, 3, 1)
-        pitch = self.pitch_planes(prosody[:, PITCH_FROM : PITCH_FROM + PITCH_CHANNELS])
-        return self.prosody_conv(fold(planes, self.patch)) + self.pitch_conv(fold(pitch, self.patch))
+    def _prosody(self, prosody: Tensor, mask: Tensor | None, context: StyleContext | None, *, like: Tensor) -> Tensor:
+        """What is asked of each frame as a plane (B, C, F, T), in the memory order of another; with a context, once."""
+
+        def make() -> Tensor:
+            planes = self.prosody_mlp(prosody[:, :PITCH_FROM].transpose(1, 2))
+            planes = planes.unflatten(2, (PROSODY_PLANES, -1)).permute(0, 2, 3, 1)
+            pitch = self.pitch_planes(prosody[:, PITCH_FROM : PITCH_FROM + PITCH_CHANNELS])
+            plane = self.prosody_conv(fold(planes, self.patch)) + self.pitch_conv(fold(pitch, self.patch))
+            return torch.empty_like(like, dtype=plane.dtype).copy_(masked(plane, mask))
+
+        return make() if context is None else context.once(("prosody", prosody), make)

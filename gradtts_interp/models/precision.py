@@ -60,15 +60,17 @@ def arithmetic(precision: str, device: torch.device) -> AbstractContextManager[A
 
 
 @contextmanager
-def float32_default() -> Iterator[None]:
-    """Context in which new tensors are float32, as the weights are, whatever the program around has chosen."""
-    before = torch.get_default_dtype()
-    if before == torch.float32:
-        yield
-        return
+def settled() -> Iterator[None]:
+    """Context in which new tensors are float32, as the weights are, whatever the program around has chosen.
+
+    Autocast forgets the weights that it has cast at the end of the outermost context; where that is this one, each is
+    cast once, however many evaluations there are.
+    """
+    before, amp = torch.get_default_dtype(), torch.get_autocast_dtype("cpu")
     torch.set_default_dtype(torch.float32)
     try:
-        yield
+        with torch.autocast("cpu", amp, enabled=torch.is_autocast_enabled("cpu")):
+            yield
     finally:
         torch.set_default_dtype(before)
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.models.layers import Linear, attend, masked
+from gradtts_interp.models.layers import Linear, attend, by_products, masked
 
 LOG_ZERO = -1e4  # exp() of it is exactly 0 in fp32 and bf16, and it stays finite when added twice
 POSITION_WIDTH = 32
@@ -28,11 +28,17 @@ LARGEST_PART = 2**23
 """Numbers of an attention map that are built at once: 32 MiB."""
 ALIGNED_WIDTH = 8
 """Head widths that the fused kernels of a GPU take are multiples of this."""
+COLUMNS_MULTIPLE = 16
+"""Columns that are added to queries and keys: as many numbers as a CPU multiplies at once."""
 
 
 def safe_log(x: Tensor) -> Tensor:
     """Logarithm with :data:`LOG_ZERO` for 0."""
     return torch.where(x > 0, x.clamp_min(1e-30).log(), torch.full_like(x, LOG_ZERO))
+
+
+Plane = tuple[int, int]
+"""Frequency and time positions of an attention site."""
 
 
 @dataclass(frozen=True)
@@ -91,29 +97,76 @@ class StyleContext:
         """Number of styles."""
         return int(self.owner.max()) + 1
 
-    def site_bias(self, height: int, width: int) -> tuple[Tensor, Tensor]:
-        """Logit bias of one attention site, and which of its queries have any key.
+    def bias(self, height: int, width: int) -> Tensor:
+        """What is added to the logits of one attention site, made once.
 
         Args:
             height: Frequency positions of the site.
             width: Time positions of the site.
 
         Returns:
-            Bias (B, Q, S) or (B, 1, S) with Q = height * width, frequency-major, and a mask (B, Q, 1) or
-            (B, 1, 1) that is 0 for a query that may read nothing.
+            Bias (B, Q, S), or (B, 1, S) without shares, with Q = height * width, frequency-major.
         """
-        readable = self.log_weight > LOG_ZERO / 2
+        return self.once(("bias", height, width), lambda: self._bias(height, width))
+
+    def _bias(self, height: int, width: int) -> Tensor:
         if self.share is None:
-            return self.log_weight[:, None, :], readable.any(-1)[:, None, None].to(self.log_weight.dtype)
+            return self.log_weight[:, None, :]
+        share = self._site_share(height, width)
+        logs = safe_log(share) if self._share_of_keys else safe_log(share)[:, self.owner]
+        return (logs.transpose(1, 2) + self.log_weight[:, None, :]).clamp_min(LOG_ZERO)
+
+    def columns(self, height: int, width: int) -> tuple[Tensor, Tensor] | None:
+        """The same bias as a product, for attention that has no room for a plane of it.
+
+        Args:
+            height: Frequency positions of the site.
+            width: Time positions of the site.
+
+        Returns:
+            Columns of queries (B, Q, r) and of keys (B, S, r), some of them 0; None where shares are of single keys.
+        """
+        if self._share_of_keys:
+            return None
+        return self.once(("columns", height, width), lambda: self._columns(height, width))
+
+    def _columns(self, height: int, width: int) -> tuple[Tensor, Tensor]:
+        queries = self.log_weight.new_ones(len(self.log_weight), height * width, 1)
+        keys = self.log_weight[..., None]
+        if self.share is not None:
+            logs = safe_log(self._site_share(height, width))
+            owners = functional.one_hot(self.owner, logs.shape[1]).to(keys)
+            queries = torch.cat([queries, logs.transpose(1, 2)], dim=-1)
+            keys = torch.cat([keys, owners.expand(len(keys), -1, -1)], dim=-1)
+        room = -queries.shape[-1] % COLUMNS_MULTIPLE
+        return functional.pad(queries, (0, room)), functional.pad(keys, (0, room))
+
+    def answered(self, height: int, width: int) -> Tensor:
+        """Which queries of a site have any key: (B, Q, 1) or (B, 1, 1), 0 for those that may read nothing."""
+        return self.once(("answered", height, width), lambda: self._answered(height, width))
+
+    def _answered(self, height: int, width: int) -> Tensor:
+        if self.share is None:
+            return self._readable().any(-1)[:, None, None].to(self.log_weight.dtype)
+        return (self._site_share(height, width).sum(1) > 0).to(self.log_weight.dtype)[..., None]
+
+    @property
+    def _share_of_keys(self) -> bool:
+        return self.share is not None and self.share.shape[1] == len(self.owner)
+
+    def _readable(self) -> Tensor:
+        return self.log_weight > LOG_ZERO / 2
+
+    def _site_share(self, height: int, width: int) -> Tensor:
+        """Shares (B, n or S, Q) at a site."""
+        assert self.share is not None
         share = pool_plane(self.share, height, width).flatten(2)
-        by_key = share.shape[1] == len(self.owner)
-        if not by_key:
-            # A style without keys gives its share away, or the query would read nothing for no reason.
-            present = torch.stack([(readable & (self.owner == i)).any(-1) for i in range(share.shape[1])], dim=1)
-            share = share * present[:, :, None]
-        logs = safe_log(share) if by_key else safe_log(share)[:, self.owner]
-        bias = logs.transpose(1, 2) + self.log_weight[:, None, :]
-        return bias.clamp_min(LOG_ZERO), (share.sum(1) > 0).to(bias.dtype)[..., None]
+        if self._share_of_keys:
+            return share
+        # A style without keys gives its share away, or the query would read nothing for no reason.
+        readable = self._readable()
+        present = torch.stack([(readable & (self.owner == i)).any(-1) for i in range(share.shape[1])], dim=1)
+        return share * present[:, :, None]
 
 
 def pool_plane(plane: Tensor, height: int, width: int) -> Tensor:
@@ -200,19 +253,19 @@ class Attention(nn.Module):
         self.to_out = nn.ModuleList([Linear(heads * head_width, channels, bias=False)])
         self.processor: Any = StyleAttnProcessor()
 
-    def forward(self, queries: Tensor, tokens: Tensor, bias: Tensor, context: StyleContext) -> Tensor:
+    def forward(self, queries: Tensor, tokens: Tensor, context: StyleContext, plane: Plane) -> Tensor:
         """Attend as the processor does.
 
         Args:
             queries: Mel positions (B, Q, C).
             tokens: Style tokens (B, S, D).
-            bias: Added to the logits, (B, Q or 1, S).
-            context: The styles that are read.
+            context: The styles that are read, and how much of each.
+            plane: Frequency and time positions of the site, whose product is Q.
 
         Returns:
             Answers (B, Q, C).
         """
-        return self.processor(self, queries, tokens, bias, context)
+        return self.processor(self, queries, tokens, context, plane)
 
 
 class StyleCrossAttention(nn.Module):
@@ -242,13 +295,12 @@ class StyleCrossAttention(nn.Module):
             Plane (B, C, F, T).
         """
         height, width = x.shape[2:]
-        bias, answered = context.once(("bias", height, width), lambda: context.site_bias(height, width))
         queries = self.norm(rearrange(x, "b c f t -> b (f t) c"))
         queries = queries + context.once(
             (self, height, width), lambda: self.position(plane_code(height, width, self.cell, x.device).to(x.dtype))
         )
-        answer = self.attn(queries, context.tokens, bias, context)
-        answer = answer * answered.to(answer.dtype) * self.gate.to(answer.dtype)
+        answer = self.attn(queries, context.tokens, context, (height, width))
+        answer = answer * context.answered(height, width).to(answer.dtype) * self.gate.to(answer.dtype)
         return x + masked(rearrange(answer, "b (f t) c -> b c f t", f=height), mask)
 
 
@@ -281,6 +333,31 @@ def project(
     return q, *context.once((attn, width), keys_and_values)
 
 
+def attend_to_styles(
+    q: Tensor, k: Tensor, v: Tensor, context: StyleContext, plane: Plane, scale: float | None = None
+) -> Tensor:
+    """Attention of all heads with the shares and weights of a context.
+
+    Args:
+        q: Queries (B, heads, Q, d).
+        k: Keys (B, heads, S, d).
+        v: Values (B, heads, S, e).
+        context: The styles that are read, and how much of each.
+        plane: Frequency and time positions of the site.
+        scale: Of the logits; that of the width d if None.
+
+    Returns:
+        Answers (B, heads, Q, e).
+    """
+    columns = context.columns(*plane) if by_products(q) else None
+    if columns is None:
+        return attend(q, k, v, context.bias(*plane)[:, None].to(q.dtype), scale)
+    q = q * (q.shape[-1] ** -0.5 if scale is None else scale)
+    heads = (-1, q.shape[1], -1, -1)
+    q, k = (torch.cat([x, c[:, None].to(x.dtype).expand(heads)], -1) for x, c in zip((q, k), columns, strict=True))
+    return attend(q, k, v, None, 1.0)
+
+
 def finish(attn: Attention, heads_out: Tensor) -> Tensor:
     """Merge heads (B, heads, Q, d) and project to (B, Q, C)."""
     merged = rearrange(heads_out, "b h q d -> b q (h d)")
@@ -290,11 +367,9 @@ def finish(attn: Attention, heads_out: Tensor) -> Tensor:
 class StyleAttnProcessor:
     """Fused attention; builds no map. The default."""
 
-    def __call__(self, attn: Attention, x: Tensor, tokens: Tensor, bias: Tensor, context: StyleContext) -> Tensor:
-        """Attend from (B, Q, C) to (B, S, D) with logit ``bias`` (B, Q or 1, S); answer (B, Q, C)."""
-        q, k, v = project(attn, x, tokens, context)
-        mask = bias[:, None].to(q.dtype)
-        return finish(attn, attend(q, k, v, mask))
+    def __call__(self, attn: Attention, x: Tensor, tokens: Tensor, context: StyleContext, plane: Plane) -> Tensor:
+        """Attend from (B, Q, C) to (B, S, D) as the context says; answer (B, Q, C)."""
+        return finish(attn, attend_to_styles(*project(attn, x, tokens, context), context, plane))
 
 
 class AttentionMapProcessor:
@@ -307,11 +382,11 @@ class AttentionMapProcessor:
     def __init__(self, record) -> None:
         self.record = record
 
-    def __call__(self, attn: Attention, x: Tensor, tokens: Tensor, bias: Tensor, context: StyleContext) -> Tensor:
+    def __call__(self, attn: Attention, x: Tensor, tokens: Tensor, context: StyleContext, plane: Plane) -> Tensor:
         """Attend as :class:`StyleAttnProcessor` does, and record the map."""
         q, k, v = project(attn, x, tokens, context)
         batch, heads, positions, width = q.shape
-        mask = bias[:, None].to(q.dtype).expand(-1, -1, positions, -1)
+        mask = context.bias(*plane)[:, None].to(q.dtype).expand(-1, -1, positions, -1)
         some = max(1, LARGEST_PART // (batch * heads * k.shape[2]))
         answers = []
         for start in range(0, positions, some):
@@ -335,7 +410,7 @@ class AttentionMassProcessor:
         self.key_sets = key_sets
         self.record = record
 
-    def __call__(self, attn: Attention, x: Tensor, tokens: Tensor, bias: Tensor, context: StyleContext) -> Tensor:
+    def __call__(self, attn: Attention, x: Tensor, tokens: Tensor, context: StyleContext, plane: Plane) -> Tensor:
         """Attend as :class:`StyleAttnProcessor` does, and record the mass (B, heads, Q, sets), on the graph."""
         sets, head_width = self.key_sets(context), attn.to_v.out_features // attn.heads  # sets (B, S, n)
         used = head_width + sets.shape[-1]
@@ -343,8 +418,7 @@ class AttentionMassProcessor:
         q, k, values = project(attn, x, tokens, context, width=width)
         q = functional.pad(q, (0, width - head_width))
         values[..., head_width:used] = sets[:, None]  # into the room that is made for them once
-        mask, scale = bias[:, None].to(q.dtype), head_width**-0.5
-        out = attend(q, k, values, mask, scale)
+        out = attend_to_styles(q, k, values, context, plane, head_width**-0.5)
         self.record(out[..., head_width:used])
         answer = out[..., :head_width]
         return finish(attn, answer)

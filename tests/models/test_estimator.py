@@ -66,8 +66,12 @@ def test_a_padded_batch_equals_its_items(patch):
     tokens = StyleTokens(torch.randn(3, 5, 32), torch.ones(3, 5), torch.zeros(3, 4))
     prosody, t = torch.randn(3, 7, total), torch.tensor([0.2, 0.5, 0.9])
     mask, region = frame_mask(torch.tensor(lengths), total), frame_mask(torch.tensor(alone), total)
-    batch = model.score(x * mask, mask, mu, t, context=join([tokens]), prosody=prosody, region=region)
+    told = {"prosody": prosody, "region": region}
+    batch = model.score(x * mask, mask, mu, t, context=join([tokens]), **told)
     assert (batch * (1 - mask)).abs().max() == 0
+    with torch.enable_grad():  # masks by products, norms by sums
+        learnt = model.score(x * mask, mask, mu, t, context=join([tokens]), **told)
+    torch.testing.assert_close(learnt * region, batch * region, atol=2e-5, rtol=1e-5)
     for i, n in enumerate(alone):
         own = StyleTokens(tokens.tokens[i : i + 1], tokens.weight[i : i + 1], tokens.pooled[i : i + 1])
         cut = slice(i, i + 1), slice(None), slice(n)
@@ -84,13 +88,19 @@ def test_context_and_prosody_are_read_once_the_gates_are_open():
     x, t = torch.randn(1, 80, 16), torch.tensor([0.5])
     ones = torch.ones(1, 1, 16)
 
-    def score(seed, prosody=None):
+    contexts = []
+    for seed in range(2):
         random = torch.Generator().manual_seed(seed)
-        tokens = StyleTokens(torch.randn(1, 5, 32, generator=random), torch.ones(1, 5), torch.zeros(1, 4))
-        return model.score(x, ones, x, t, context=join([tokens]), prosody=prosody)
+        contexts.append(
+            join([StyleTokens(torch.randn(1, 5, 32, generator=random), torch.ones(1, 5), torch.zeros(1, 4))])
+        )
+
+    def score(style, prosody=None):
+        return model.score(x, ones, x, t, context=contexts[style], prosody=prosody)
 
     assert (score(0) - score(1)).abs().max() > 0.01  # swapping the reference changes the output
     assert (score(0, torch.ones(1, 7, 16)) - score(0)).abs().max() > 0.01
+    assert (score(0, torch.ones(1, 7, 16)) - score(0, torch.zeros(1, 7, 16))).abs().max() > 0.01
 
 
 @torch.no_grad()

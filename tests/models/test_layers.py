@@ -69,9 +69,10 @@ def test_attention_in_bf16_is_as_exact_as_torchs(queries):
     assert torch.equal(layers.attend(q, k, v, bias), exact)
 
 
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("lengths", [None, [6, 4]])
-def test_self_attention_is_that_of_grad_tts(lengths):
-    layer, x = LinearAttention(16), torch.randn(2, 16, 4, 6, requires_grad=True)
+def test_self_attention_is_that_of_grad_tts(lengths, order):
+    layer, x = LinearAttention(16), torch.randn(2, 16, 4, 6).contiguous(memory_format=order).requires_grad_()
     region = None if lengths is None else (torch.arange(6) < torch.tensor(lengths)[:, None])[:, None, None].float()
     q, k, v = rearrange(layer.to_qkv(x), "b (qkv h c) f t -> qkv b h c (f t)", qkv=3, h=4)
     if region is not None:
@@ -80,6 +81,7 @@ def test_self_attention_is_that_of_grad_tts(lengths):
     out = rearrange(torch.einsum("bhde,bhdn->bhen", context, q), "b h c (f t) -> b (h c) f t", f=4)
     expected, found, gradient = layer.to_out(out), layer(x, region), torch.randn_like(x)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    assert found.is_contiguous(memory_format=order)
     learnt = (x, *layer.parameters())
     for ours, right in zip(*(torch.autograd.grad(y, learnt, gradient) for y in (found, expected)), strict=True):
         torch.testing.assert_close(ours, right, atol=1e-4, rtol=1e-4)
@@ -94,6 +96,13 @@ def test_a_mask_that_hides_nothing_is_left_out():
     assert layers.unless_whole(meta) is meta
     x = torch.randn(2, 3, 4).bfloat16()
     assert layers.masked(x, None) is x and torch.equal(layers.masked(x, mask), x * mask.bfloat16())
+
+
+def test_only_the_frames_that_a_mask_hides_are_written():
+    mask, x = (torch.arange(6) < torch.tensor([4, 5])[:, None])[:, None, None].float(), torch.randn(2, 3, 4, 6)
+    expected = x * mask
+    assert layers.hiding_part(mask).shape[-1] == 2
+    assert torch.equal(layers.masked(x, layers.hiding_part(mask)), expected) and torch.equal(x, expected)
 
 
 def test_layers_are_torchs_where_a_graph_is_traced(monkeypatch):

@@ -16,6 +16,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.models import style_attention
 from gradtts_interp.models.estimator import Estimator
 from gradtts_interp.models.style_attention import (
+    LOG_ZERO,
     AttentionMapProcessor,
     AttentionMassProcessor,
     StyleAttnProcessor,
@@ -87,6 +88,35 @@ def test_processors_agree_and_mass_is_the_sum_of_the_map(site, plane, context, m
     assert [p[1].start for p in parts] == list(range(0, HEIGHT * FRAMES, 7))
     assert all(positions == HEIGHT * FRAMES and seen is context for _, _, positions, seen in parts)
     torch.testing.assert_close(torch.cat([p[0] for p in parts], dim=2), maps[0], atol=1e-6, rtol=0)
+
+
+@every_context
+@torch.no_grad()
+def test_columns_are_the_bias_as_a_product(context):
+    context, plane = context(), (HEIGHT, FRAMES)
+    queries, keys = context.columns(*plane)
+    assert queries.shape[1] == HEIGHT * FRAMES and queries.shape[-1] == keys.shape[-1] == 16
+    bias = (queries @ keys.transpose(1, 2)).clamp_min(LOG_ZERO)
+    torch.testing.assert_close(bias, context.bias(*plane).expand_as(bias), atol=0, rtol=1e-6)
+
+
+def test_shares_of_single_keys_have_no_columns():
+    context = join([style_tokens(3), style_tokens(4, seed=1)])
+    assert replace(context, share=torch.full((BATCH, 7, 10, 12), 1 / 7)).columns(HEIGHT, FRAMES) is None
+
+
+@every_context
+@torch.no_grad()
+def test_in_bf16_a_site_and_its_mass_are_those_of_float32(site, plane, context):
+    context, masses = context(), []
+    sets = functional.one_hot(context.owner, 2).float()[None].expand(BATCH, -1, -1)
+    for processor in (StyleAttnProcessor(), AttentionMassProcessor(lambda _: sets, masses.append)):
+        site.attn.processor = processor
+        exact = site(plane, MASK, context) - plane
+        with torch.autocast("cpu", torch.bfloat16):
+            found = site(plane, MASK, context) - plane
+        assert (found - exact).norm() < 0.02 * exact.norm()
+    torch.testing.assert_close(masses[1].float(), masses[0], atol=0.02, rtol=0)
 
 
 def test_mass_takes_the_fused_kernel_with_the_same_gradient(site, plane):
