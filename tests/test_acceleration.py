@@ -1,6 +1,8 @@
 """Arithmetic and compiling are options: fp32 is left as it was, bf16 is near it, and a failure falls back."""
 
+import ctypes
 import logging
+import platform
 import shutil
 
 import pytest
@@ -146,3 +148,16 @@ def test_a_weight_is_cast_once_in_a_settled_context():
         assert not torch.is_autocast_enabled("cpu")
     with torch.autocast("cpu", torch.bfloat16), precision.settled():
         assert layer(x).dtype == torch.bfloat16
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="settings of glibc")
+def test_freed_memory_is_kept_by_settings_that_glibc_takes(monkeypatch):
+    taken, libc = [], ctypes.CDLL(None)
+
+    class Recorder:
+        def mallopt(self, *setting):
+            taken.append(libc.mallopt(*setting))
+
+    monkeypatch.setattr(precision.ctypes, "CDLL", lambda name: Recorder())
+    precision.keep_freed_memory()
+    assert taken == [1, 1]

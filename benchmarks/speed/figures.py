@@ -33,7 +33,7 @@ from gradtts_interp.interpolation.noise import NoiseTuning
 from gradtts_interp.interpolation.scoring import Score, make_score
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.models.pitch_predictor import PROSODY_CHANNELS
-from gradtts_interp.models.precision import bf16_is_fast, settled
+from gradtts_interp.models.precision import bf16_is_fast, keep_freed_memory, settled
 from gradtts_interp.models.style_attention import AttentionMassProcessor, StyleAttnProcessor, StyleTokens, join
 from gradtts_interp.placement import stack_shares
 from gradtts_interp.sampling import CONVERGED_STEPS, DEFAULT_SOLVER, DEFAULT_STEPS
@@ -276,10 +276,11 @@ def training(voice: Voice) -> list[Figure]:
     config, device = MixConfig(), voice.tts.device
     items = Mixer(Corpus(_items()), config, voice.tts.model.settings.mel).batch(0, 8).to(device)
     diffusion = draw_diffusion(0, 0, size=8, shape=(80, config.crop_frames))
-    bf16, found = bf16_is_fast(device), []
-    for only, name in (("", "training"), (SCORE, "training the score network alone")):
-        rates = []
-        for ours in (False, True):
+    bf16, rates = bf16_is_fast(device), {}
+    for ours in (False, True):
+        if ours:
+            keep_freed_memory()
+        for only in ("", SCORE):
             model = GradTTS(voice.tts.model.settings.to_dict()).to(device).train()
             optimiser = torch.optim.AdamW(parameters_to_train(model, only), lr=1e-4, fused=ours)
             module = LossModule(model)
@@ -292,9 +293,13 @@ def training(voice: Voice) -> list[Figure]:
                 optimiser.zero_grad(set_to_none=True)
 
             with nullcontext() if ours else plain_layers():
-                rates.append(8 * config.crop_frames / voice.seconds(work))
-        beside = f"{rates[1]:.0f} and {rates[0]:.0f} frames a second"
-        found.append(Figure(f"{name}: times a plain fp32 loop", rates[1] / rates[0], beside, least=3))
+                rates[ours, only] = 8 * config.crop_frames / voice.seconds(work)
+    found = []
+    for only, name in (("", "training"), (SCORE, "training the score network alone")):
+        beside = f"{rates[True, only]:.0f} and {rates[False, only]:.0f} frames a second"
+        found.append(
+            Figure(f"{name}: times a plain fp32 loop", rates[True, only] / rates[False, only], beside, least=3)
+        )
     return found
 
 

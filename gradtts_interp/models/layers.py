@@ -5,6 +5,7 @@ On a GPU, and where a graph is traced or compiled, all are torch's own.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from torch.nn import functional
 
 BY_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 """That operator is torch's own and not public: where it is missing, layers are torch's."""
+NUMBERS_AT_ONCE = 2**19
+"""Of an activation."""
 QUERIES_AT_ONCE = 320
 """Of attention in bf16, at most; more are taken in equal parts, whose maps the allocator keeps for the next."""
 
@@ -52,31 +55,47 @@ class Mish(nn.Mish):
 
 
 class _Mish(torch.autograd.Function):
-    """With s = sigmoid(x) and h = s - s^2 / 2, tanh(softplus(x)) = h / (1 - h), of derivative s (1 - s)^2 / (1 - h)^2.
+    """With s = sigmoid(x), h = s - s^2 / 2 and r = 1 / (1 - h), tanh(softplus(x)) = hr, of derivative s (r - rs)^2.
 
     Torch's exponential is three times as slow as its sigmoid on an AMD processor, where MKL does without AVX-512.
     """
 
     @staticmethod
     def forward(ctx: Any, input: Tensor) -> Tensor:
-        ctx.save_for_backward(input)
-        x, s, h = _halves(input)
-        return h.div_(torch.sub(1, h, out=s)).mul_(x).to(input.dtype)
+        wide = torch.promote_types(input.dtype, torch.float32)
+        answer = torch.empty_like(input)
+        slope = torch.empty_like(input, dtype=wide) if ctx.needs_input_grad[0] else None
+        for given, into, its in _in_parts(input, answer, slope):
+            x = given.to(wide)
+            s = x.sigmoid()
+            h = torch.addcmul(s, s, s, value=-0.5)
+            r = torch.sub(1, h).reciprocal_()
+            h.mul_(r)
+            if its is not None:
+                torch.addcmul(h, torch.sub(1, s).mul_(r).square_(), s.mul_(x), out=its)
+            if into.dtype == wide:
+                torch.mul(h, x, out=into)
+            else:
+                into.copy_(h.mul_(x))  # torch multiplies into narrower numbers five times as slowly
+        ctx.save_for_backward(slope)
+        return answer
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        x, s, h = _halves(*ctx.saved_tensors)
-        part = (1 - h).reciprocal_()
-        own = torch.sub(1, s).mul_(part).square_().mul_(s).mul_(x)
-        return own.addcmul_(h, part).mul_(gradient).to(gradient.dtype)
+        (slope,) = ctx.saved_tensors
+        answer = torch.empty_like(gradient)
+        for given, into, its in _in_parts(gradient, answer, slope):
+            into.copy_(given.to(its.dtype) * its)
+        return answer
 
 
-def _halves(input: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The numbers x in float32 or wider, s, and h."""
-    x = input.to(torch.promote_types(input.dtype, torch.float32))
-    s = x.sigmoid()
-    return x, s, torch.addcmul(s, s, s, value=-0.5)
+def _in_parts(*planes: Tensor | None) -> Iterator[tuple[Any, ...]]:
+    """Parts of planes of one shape, so small that what lies between the steps of a function stays in the cache."""
+    first = planes[0]
+    assert first is not None
+    parts = max(1, -(-first.numel() // NUMBERS_AT_ONCE))
+    return zip(*([None] * parts if plane is None else plane.chunk(parts) for plane in planes), strict=False)
 
 
 def unless_whole(mask: Tensor | None) -> Tensor | None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import logging
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import torch
 from gradtts_interp.config import ModelConfig, StyleConfig, add_settings
 from gradtts_interp.errors import InputError
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.models.precision import bf16_is_fast
+from gradtts_interp.models.precision import bf16_is_fast, keep_freed_memory
 from gradtts_interp.training.data import EMOTIONS, Corpus, Item, load_items
 from gradtts_interp.training.filelist import load_filelist
 from gradtts_interp.training.loop import TrainConfig, Trainer
@@ -31,8 +29,6 @@ from gradtts_interp.training.start import (
 
 logger = logging.getLogger(__name__)
 
-GLIBC_SETTINGS = {-1: 2**31 - 1, -3: 2**25}
-"""Of mallopt: bytes of free memory that are given back (M_TRIM_THRESHOLD), of blocks got apart (M_MMAP_THRESHOLD)."""
 TRAIN_OPTIONS = (
     "steps", "seconds", "batch_size", "accumulate", "learning_rate", "adversarial", "seed", "workers",
     "validate_every", "sample_every",
@@ -123,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.threads:
         torch.set_num_threads(args.threads)
-    _keep_freed_memory()
+    keep_freed_memory()
     config = _train_config(args)
     model, items = _read_data(args)
     settings = model.settings
@@ -138,13 +134,6 @@ def run(args: argparse.Namespace) -> int:
     trainer = Trainer(model, mixer, config, Path(args.out), valid=valid)
     trainer.train()
     return 128 + trainer.stopped_by if trainer.stopped_by else 0
-
-
-def _keep_freed_memory() -> None:
-    """Keep what a step frees for the next one: given back, it would be got again page by page, a twelfth of a step."""
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        for setting in GLIBC_SETTINGS.items():
-            libc.mallopt(*setting)
 
 
 def _train_config(args: argparse.Namespace) -> TrainConfig:

@@ -1,9 +1,7 @@
 """The train command: options, errors, and a run on a built corpus."""
 
 import argparse
-import ctypes
 import json
-import platform
 
 import pytest
 import torch
@@ -80,19 +78,6 @@ def test_precision_is_what_the_machine_is_fast_at(tmp_path, monkeypatch, fast, g
     command.add_arguments(parser)
     args = parser.parse_args(["--corpus", "c", "--out", str(tmp_path), "--precision", given])
     assert command._train_config(args).mixed_precision == chosen
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="settings of glibc")
-def test_freed_memory_is_kept_by_settings_that_glibc_takes(monkeypatch):
-    taken, libc = [], ctypes.CDLL(None)
-
-    class Recorder:
-        def mallopt(self, *setting):
-            taken.append(libc.mallopt(*setting))
-
-    monkeypatch.setattr(command.ctypes, "CDLL", lambda name: Recorder())
-    command._keep_freed_memory()
-    assert taken == [1, 1]
 
 
 def test_recordings_of_ones_own_are_new_speakers_of_a_known_checkpoint(tmp_path, monkeypatch, trained):
