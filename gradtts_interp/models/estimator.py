@@ -347,6 +347,8 @@ class Estimator(nn.Module):
             planes = planes.unflatten(2, (PROSODY_PLANES, -1)).permute(0, 2, 3, 1)
             pitch = self.pitch_planes(prosody[:, PITCH_FROM : PITCH_FROM + PITCH_CHANNELS])
             plane = self.prosody_conv(fold(planes, self.patch)) + self.pitch_conv(fold(pitch, self.patch))
-            return torch.empty_like(like, dtype=plane.dtype).copy_(masked(plane, mask))
+            in_rows = like.is_contiguous(memory_format=torch.channels_last)
+            order = torch.channels_last if in_rows else torch.contiguous_format
+            return masked(plane, mask).contiguous(memory_format=order)
 
         return make() if context is None else context.once(("prosody", prosody), make)
