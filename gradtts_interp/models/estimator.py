@@ -344,7 +344,8 @@ class Estimator(nn.Module):
 
         def make() -> Tensor:
             planes = self.prosody_mlp(prosody[:, :PITCH_FROM].transpose(1, 2))
-            planes = planes.unflatten(2, (PROSODY_PLANES, -1)).permute(0, 2, 3, 1)
+            batch, frames, _ = planes.shape
+            planes = planes.view(batch, frames, PROSODY_PLANES, -1).permute(0, 2, 3, 1)
             pitch = self.pitch_planes(prosody[:, PITCH_FROM : PITCH_FROM + PITCH_CHANNELS])
             plane = self.prosody_conv(fold(planes, self.patch)) + self.pitch_conv(fold(pitch, self.patch))
             in_rows = like.is_contiguous(memory_format=torch.channels_last)
