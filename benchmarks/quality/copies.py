@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.quality.context import QualityContext
-from gradtts_interp.evaluation.spectrum import (
+from gradtts_interp.evaluation.signal import (
     envelope_distance,
     log_envelope,
     mel_cepstral_distortion,

@@ -26,9 +26,8 @@ from gradtts_interp.evaluation.comparison import MEL, FileMeasurer, set_figures
 from gradtts_interp.evaluation.manifest import FilePair, read_manifest, write_kaldi
 from gradtts_interp.evaluation.metric_rows import ALIGNMENTS
 from gradtts_interp.evaluation.run import Record, RunFolder, run_items
-from gradtts_interp.evaluation.speakers import SpeakerEncoder
+from gradtts_interp.evaluation.speakers import SpeakerEncoder, describe_voice, load_classifier
 from gradtts_interp.evaluation.tables import BLEND, CONDITION, FILES, TABLES, VOICE, voice_table
-from gradtts_interp.evaluation.voice import TransformersClassifier, describe_voice
 
 VOCODER = "hifigan-demo"
 
@@ -216,7 +215,7 @@ def _voice(args: argparse.Namespace) -> int:
     folder = shared.folder_of(args.speaker_encoder, "a speaker encoder", default=shared.SPEAKER_ENCODER)
     encoder = None if folder is None else SpeakerEncoder.from_pretrained(folder)
     device = device_of(args.device)
-    classifiers = {Path(path).name: TransformersClassifier(path, device=device) for path in args.classifier}
+    classifiers = {Path(path).name: load_classifier(path, device=device) for path in args.classifier}
     records = []
     for path in tqdm(args.recordings, desc="recordings", unit="file", disable=None, file=sys.stderr):
         row = {"table": VOICE, "item": path, "kind": CONDITION, "condition": Path(path).name}

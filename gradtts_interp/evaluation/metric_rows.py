@@ -16,9 +16,8 @@ from scipy.ndimage import binary_dilation
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation import blend as of_blend
 from gradtts_interp.evaluation import contours
-from gradtts_interp.evaluation.signal import Signal
+from gradtts_interp.evaluation.signal import Signal, envelope_distance, mel_cepstral_distortion, speech_frames
 from gradtts_interp.evaluation.speakers import cosine_similarity
-from gradtts_interp.evaluation.spectrum import envelope_distance, mel_cepstral_distortion, speech_frames
 
 SEAM_FRAMES = 3
 
@@ -218,7 +217,7 @@ def morph_measures(path: Sequence[Signal], a: Signal, b: Signal) -> dict[str, fl
 
 def cepstral_distance(one: Signal, other: Signal) -> float:
     """Mel-cepstral distortion in dB over frames where either is speech; 0 where neither is."""
-    frames = min(one.frames, other.frames)
-    one, other = one.cut(frames), other.cut(frames)
+    shared = slice(min(one.frames, other.frames))
+    one, other = one.at(shared), other.at(shared)
     sounding = speech_frames(one.contour) | speech_frames(other.contour)
     return mel_cepstral_distortion(one.cepstrum, other.cepstrum, sounding) or 0.0

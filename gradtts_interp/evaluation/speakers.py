@@ -1,13 +1,16 @@
-"""Whose voice is it: a small encoder of timbre, trained on the demo corpus (``checkpts/speaker-demo``).
+"""Whose voice it is, by a small encoder of timbre; and what it sounds like: F0 level, vocal tract, classifiers by path.
 
-It reads log-mels as liftered cepstra: without the level, and with the harmonics of F0 smoothed away, so that two
-recordings of one voice agree whatever their pitch.
+The encoder was trained on the demo corpus (``checkpts/speaker-demo``). It reads log-mels as liftered cepstra: without
+the level, and with the harmonics of F0 smoothed away, so that two recordings of one voice agree whatever their pitch.
+
+F0 and tract are the acoustic correlates of gender and age. They are measures of sound, not of persons: a low F0 and a
+long tract are *commonly* a man's.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,8 @@ from torch.nn import functional
 
 from gradtts_interp.audio import log_mel, require_speech
 from gradtts_interp.config import MelConfig
-from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.errors import CheckpointError, InputError, import_extra
+from gradtts_interp.evaluation.intelligibility import import_transformers, named_errors, resampled
 from gradtts_interp.files import read_json, read_safetensors, require_same_shapes, write_json, write_safetensors
 
 CONFIG = "config.json"
@@ -31,6 +35,12 @@ SPEECH_RANGE_NATS = 3.5  # about 30 dB
 COSINE_SCALE = 16.0
 FEMALE = "jf"
 """What the names of the demo corpus's base voices begin with that are a woman's; the others are a man's."""
+SPEED_OF_SOUND_CM_PER_SECOND = 35000.0
+FORMANTS = 4
+CEILINGS_HZ = (4000.0, 4500.0, 5000.0, 5500.0, 6000.0, 6500.0)
+"""Where Praat's LPC may end; a fixed one finds about the same spacing in every voice."""
+Classifier = Callable[[NDArray, int], dict[str, float]]
+"""From samples (N,) and their rate to probabilities by label."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +62,6 @@ class SpeakerSettings:
     channels: int = 128
     embedding: int = 128
     mel: MelConfig = field(default_factory=MelConfig)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> SpeakerSettings:
-        """Read plain values, as ``asdict`` gives them."""
-        given = dict(values)
-        given["mel"] = MelConfig(**given["mel"])
-        return cls(**{**given, "voices": tuple(given["voices"]), "bases": tuple(given["bases"])})
 
 
 class SpeakerNet(nn.Module):
@@ -148,7 +151,8 @@ class SpeakerEncoder:
         folder = Path(folder)
         values = read_json(folder / CONFIG)
         try:
-            net = SpeakerNet(SpeakerSettings.from_dict(values))
+            names = {key: tuple(values[key]) for key in ("voices", "bases")}
+            net = SpeakerNet(SpeakerSettings(**{**values, **names, "mel": MelConfig(**values["mel"])}))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"{folder / CONFIG}: {error!r}; expected settings of a speaker encoder") from error
         state = read_safetensors(folder / WEIGHTS)
@@ -233,3 +237,131 @@ def cosine_similarity(a: NDArray, b: NDArray) -> float:
     """
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+
+
+# -- what a voice sounds like ------------------------------------------------------------------------------------------
+
+
+def pitch_and_formants(audio: NDArray, sample_rate_hz: int) -> tuple[float, NDArray[np.float64]]:
+    """Measure F0 level and formants over voiced frames, through Praat (extra ``eval``).
+
+    Of :data:`CEILINGS_HZ` the one with the steadiest formants counts.
+
+    Args:
+        audio: Samples (N,).
+        sample_rate_hz: Their rate.
+
+    Returns:
+        Median F0, and median F1 to F4 in order (4,), Hz.
+
+    Raises:
+        InputError: Praat's library is not installed, or no frame is voiced or has four formants.
+
+    Source: Praat's autocorrelation pitch and Burg formants; Escudero et al. 2009 (ceiling).
+    """
+    parselmouth = import_extra("parselmouth", "acoustic correlates need Praat's library", "eval")
+    sound = parselmouth.Sound(np.asarray(audio, dtype=np.float64), sample_rate_hz)
+    pitch = sound.to_pitch_ac(pitch_floor=60.0, pitch_ceiling=500.0)
+    f0 = pitch.selected_array["frequency"]
+    if not (f0 > 0).any():
+        raise InputError(f"no voiced frame among {len(f0)}; expected speech with a pitch")
+    times = pitch.xs()[f0 > 0]
+    tracks = [_formants(sound, times, ceiling) for ceiling in CEILINGS_HZ]
+    tracks = [track for track in tracks if len(track)]
+    if not tracks:
+        raise InputError(f"no voiced frame among {len(times)} has {FORMANTS} formants; expected clear vowels")
+    steadiest = min(tracks, key=lambda track: float(np.log(track).std(0).mean()))
+    return float(np.median(f0[f0 > 0])), np.median(steadiest, axis=0)
+
+
+def _formants(sound: Any, times: NDArray, ceiling_hz: float) -> NDArray[np.float64]:
+    """Formants at times where all are found, (n, FORMANTS)."""
+    found = sound.to_formant_burg(maximum_formant=ceiling_hz)
+    track = np.array([[found.get_value_at_time(i, t) for i in range(1, FORMANTS + 1)] for t in times])
+    return track[np.isfinite(track).all(1)]
+
+
+def tract_length_cm(formants_hz: NDArray) -> float:
+    """Apparent length of a vocal tract, from the mean spacing of its formants.
+
+    A uniform tube of length L, closed at one end, resonates at (2i - 1) c / 4L. The spacing c / 2L is fitted by least
+    squares.
+
+    Args:
+        formants_hz: Formants in order (n,), Hz.
+
+    Returns:
+        Length in cm; 17.5 for 500, 1500, 2500, 3500 Hz.
+
+    Source: Reby & McComb 2003.
+    """
+    place = np.arange(len(formants_hz)) + 0.5
+    spacing_hz = float(place @ np.asarray(formants_hz, dtype=np.float64) / (place @ place))
+    return SPEED_OF_SOUND_CM_PER_SECOND / (2 * spacing_hz)
+
+
+def load_classifier(path: str | Path, *, device: str | torch.device = "cpu") -> Classifier:
+    """Load any audio-classification model of transformers, such as one of gender, age or emotion.
+
+    Args:
+        path: Folder of the model with its weights as safetensors; nothing is downloaded, and no code of the folder run.
+        device: Where it works.
+
+    Returns:
+        From samples (N,) and their rate to the probability of each label of the model; they sum to 1.
+
+    Raises:
+        InputError: transformers is not installed, or the folder is missing or holds no such model.
+    """
+    transformers, options = import_transformers(path)
+    with named_errors(path, "an audio-classification model"):
+        extractor: Any = transformers.AutoFeatureExtractor.from_pretrained(str(path), **options)
+        kind = transformers.AutoModelForAudioClassification
+        model: Any = kind.from_pretrained(str(path), use_safetensors=True, **options).float().eval().to(device)
+
+    @torch.no_grad()
+    def classify(audio: NDArray, sample_rate_hz: int) -> dict[str, float]:
+        rate = int(extractor.sampling_rate)
+        inputs = extractor(resampled(audio, sample_rate_hz, rate), sampling_rate=rate, return_tensors="pt")
+        logits = model(**{name: value.to(device) for name, value in inputs.items()}).logits[0]
+        return {model.config.id2label[i]: chance for i, chance in enumerate(logits.float().softmax(-1).tolist())}
+
+    return classify
+
+
+def describe_voice(
+    audio: NDArray,
+    sample_rate_hz: int,
+    *,
+    encoder: SpeakerEncoder | None = None,
+    classifiers: Mapping[str, Classifier] | None = None,
+) -> tuple[dict[str, Any], list[str]]:
+    """Everything that can be said of the voice of one recording.
+
+    Args:
+        audio: Samples (N,).
+        sample_rate_hz: Their rate.
+        encoder: Says which voice it knows is nearest; left out if None.
+        classifiers: Other people's models by name, such as of gender or age.
+
+    Returns:
+        Values by name: ``f0_hz``, ``tract_cm``; ``speaker``, ``speaker_similarity``, ``base``, ``formant_factor`` and
+        ``female`` (a probability) of the encoder; ``<name>: <label>`` (a probability) of each classifier. Beside
+        them, notes on what could not be measured.
+
+    Raises:
+        InputError: The audio is silent, too short, or not finite.
+    """
+    found: dict[str, Any] = {}
+    notes = []
+    try:
+        f0_hz, formants_hz = pitch_and_formants(audio, sample_rate_hz)
+        found |= {"f0_hz": f0_hz, "tract_cm": tract_length_cm(formants_hz)}
+    except InputError as error:
+        notes.append(f"{error}; F0 and vocal tract are left out")
+    if encoder is not None:
+        found |= encoder.identify(audio, sample_rate_hz)
+        found["speaker_similarity"] = found.pop("similarity")[found["speaker"]]
+    for name, classifier in (classifiers or {}).items():
+        found |= {f"{name}: {label}": chance for label, chance in classifier(audio, sample_rate_hz).items()}
+    return found, notes

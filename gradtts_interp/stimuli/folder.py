@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from gradtts_interp.audio import write_wav
 from gradtts_interp.errors import InputError, import_extra
 from gradtts_interp.evaluation.metric_rows import SHARES
+from gradtts_interp.evaluation.speakers import pitch_and_formants
 from gradtts_interp.evaluation.tables import write_csv
 from gradtts_interp.evaluation.textgrid import to_textgrid, write_textgrid
-from gradtts_interp.evaluation.voice import pitch_and_formants
 from gradtts_interp.files import write_json
 from gradtts_interp.pitch.contour import f0_statistics
 from gradtts_interp.plots.drawing import (

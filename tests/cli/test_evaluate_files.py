@@ -322,20 +322,15 @@ def test_a_pair_of_other_lengths_is_refused(run, wavs):
     assert status == 2 and "render A, B and the blend with the same durations" in err
 
 
-class FakeClassifier:
+def classify_age(audio, sample_rate_hz):
     """A classifier of age that hears nothing but the pitch."""
-
-    def __init__(self, path, *, device):
-        self.path, self.device = path, device
-
-    def classify(self, audio, sample_rate_hz):
-        assert sample_rate_hz == RATE_HZ and audio.ndim == 1
-        return {"child": 0.25, "adult": 0.75}
+    assert sample_rate_hz == RATE_HZ and audio.ndim == 1
+    return {"child": 0.25, "adult": 0.75}
 
 
 def test_voices_are_described(wavs, capsys, monkeypatch):
     pytest.importorskip("parselmouth")
-    monkeypatch.setattr("gradtts_interp.cli.evaluate.TransformersClassifier", FakeClassifier)
+    monkeypatch.setattr("gradtts_interp.cli.evaluate.load_classifier", lambda path, device: classify_age)
     (wavs / "age").mkdir()
     files = [str(wavs / f"{name}.wav") for name in ("low", "whisper", "silent")]
     argv = ["evaluate", "voice", *files, "--classifier", str(wavs / "age"), "--out", str(wavs / "out"), "--json"]

@@ -19,8 +19,10 @@ from gradtts_interp.evaluation.speakers import (
     SpeakerNet,
     SpeakerSettings,
     cosine_similarity,
+    load_classifier,
+    pitch_and_formants,
+    tract_length_cm,
 )
-from gradtts_interp.evaluation.voice import TransformersClassifier, pitch_and_formants, tract_length_cm
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "checkpts" / "speaker-demo"
@@ -143,7 +145,7 @@ def test_missing_packages_and_folders_are_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "transformers", None)
     monkeypatch.setitem(sys.modules, "parselmouth", None)
     with pytest.raises(InputError, match="age-model needs transformers: pip install"):
-        TransformersClassifier("age-model")
+        load_classifier("age-model")
     with pytest.raises(InputError, match="acoustic correlates need Praat"):
         pitch_and_formants(noise(), RATE)
 
@@ -185,8 +187,8 @@ def test_a_transformers_classifier_gets_its_own_rate(monkeypatch, tmp_path):
     )
     monkeypatch.setitem(sys.modules, "transformers", fake)
     (tmp_path / "config.json").write_text("{}")
-    chances = TransformersClassifier(tmp_path).classify(noise(), RATE)
+    chances = load_classifier(tmp_path)(noise(), RATE)
     assert chances == pytest.approx({"female": 0.25, "male": 0.75})
     assert {"use_safetensors": True} in asked, "a pickle would be read"
     with pytest.raises(InputError, match="no such folder"):
-        TransformersClassifier(tmp_path / "none")
+        load_classifier(tmp_path / "none")

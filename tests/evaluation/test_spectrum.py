@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gradtts_interp.config import MelConfig
-from gradtts_interp.evaluation import spectrum
-from gradtts_interp.evaluation.spectrum import (
+from gradtts_interp.evaluation import signal
+from gradtts_interp.evaluation.signal import (
     BANDS,
     envelope_distance,
     log_envelope,
@@ -75,8 +75,8 @@ def test_only_active_frames_count():
 def test_no_warp_is_the_identity_and_the_distortion_is_the_log_spectrum_in_decibels(monkeypatch):
     assert np.allclose(warping_matrix(40, 34, 0.0), np.eye(35, 40))
     contours = [extract_contour(x, CONFIG) for x in (A, OTHER)]
-    monkeypatch.setattr(spectrum, "MCD_ORDER", 512)
-    monkeypatch.setattr(spectrum, "MCD_ALPHA", 0.0)
+    monkeypatch.setattr(signal, "MCD_ORDER", 512)
+    monkeypatch.setattr(signal, "MCD_ALPHA", 0.0)
     cepstra = [mel_cepstrum(x, c, CONFIG) for x, c in zip((A, OTHER), contours, strict=True)]
     decibels = []
     for x, c in zip((A, OTHER), contours, strict=True):

@@ -6,7 +6,7 @@ from scipy.ndimage import binary_erosion
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.spectrum import envelope_distance, log_envelope
+from gradtts_interp.evaluation.signal import envelope_distance, log_envelope
 from gradtts_interp.pitch.contour import Contour, extract_contour
 from gradtts_interp.pitch.world import world_morph, world_shift, world_swap
 
