@@ -267,6 +267,6 @@ def _text_of(table: Table) -> str:
     """A table for a terminal: a line for each measure, a column for each condition."""
     rows = [["", *(f"{line['name']} (n {line['n']})" for line in table.lines)]]
     for column in table.columns:
-        cells = [line["cells"][column.key] for line in table.lines]
-        rows.append([column.heading, *("-" if cell is None else number(cell.mean) for cell in cells)])
+        cells = [line["cells"][column["key"]] for line in table.lines]
+        rows.append([column["heading"], *("-" if cell is None else number(cell.mean) for cell in cells)])
     return aligned(rows)

@@ -64,7 +64,8 @@ def f0_errors(reference: Contour, other: Contour) -> Row:
         return {**dict.fromkeys(F0_MEASURES), "coverage": coverage, "n_f0": 0}
     a, b = (c.f0_hz[both].astype(np.float64) for c in (reference, other))
     cents = ratio_to_cents(b / a)
-    octaves = _octave_errors(cents)
+    apart = np.rint(cents / CENTS_PER_OCTAVE)
+    octaves = (apart != 0) & (np.abs(cents - apart * CENTS_PER_OCTAVE) <= OCTAVE_TOLERANCE_CENTS)
     near = cents[~octaves]
     return {
         "f0_mean_cents": float(cents.mean()),
@@ -121,9 +122,8 @@ def energy_errors(reference: Contour, other: Contour) -> Row:
     n = int(heard.sum())
     if n == 0:
         return {"energy_rmse_db": None, "energy_correlation": None, "n_energy": 0}
-    difference = b[heard] - a[heard]
-    found = {"energy_rmse_db": float(difference.std()), "energy_correlation": correlation(a[heard], b[heard])}
-    return {**found, "n_energy": n}
+    a, b = a[heard], b[heard]
+    return {"energy_rmse_db": float((b - a).std()), "energy_correlation": correlation(a, b), "n_energy": n}
 
 
 def duration_errors(reference_seconds: Sequence[float], other_seconds: Sequence[float]) -> Row:
@@ -206,11 +206,6 @@ def _gross_errors(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.
     return np.abs(b / a - 1) > GROSS_ERROR
 
 
-def _octave_errors(cents: NDArray[np.float64]) -> NDArray[np.bool_]:
-    octaves = np.rint(cents / CENTS_PER_OCTAVE)
-    return (octaves != 0) & (np.abs(cents - octaves * CENTS_PER_OCTAVE) <= OCTAVE_TOLERANCE_CENTS)
-
-
 # -- which frames belong together -------------------------------------------------------------------------------------
 
 
@@ -243,12 +238,7 @@ def on_same_frames(reference: Contour, other: Contour) -> tuple[Contour, Contour
 
 
 def align_phones(
-    reference: Sequence[Phone],
-    other: Sequence[Phone],
-    *,
-    frame_rate_hz: float,
-    reference_frames: int,
-    other_frames: int,
+    reference: Sequence[Phone], other: Sequence[Phone], *, frame_rate_hz: float, frames: tuple[int, int]
 ) -> Alignment:
     """Piecewise linear in time between the edges of the same phones.
 
@@ -259,8 +249,7 @@ def align_phones(
         reference: Phones with start and end in seconds, which rise.
         other: The same phones in the other utterance; labels are compared without stress and case.
         frame_rate_hz: Frames per second of both.
-        reference_frames: Frames of the reference.
-        other_frames: Frames of the other.
+        frames: Frames of the reference and of the other.
 
     Returns:
         One pair for each frame of the reference that lies between its phones' edges.
@@ -271,11 +260,11 @@ def align_phones(
     a, b = spoken_phones(reference), spoken_phones(other)
     require_same_phones(a, b)
     edges_a, edges_b = (np.array([t for _, start, end in phones for t in (start, end)]) for phones in (a, b))
-    centres = (np.arange(reference_frames) + 0.5) / frame_rate_hz
+    centres = (np.arange(frames[0]) + 0.5) / frame_rate_hz
     inside = np.flatnonzero((centres >= edges_a[0]) & (centres <= edges_a[-1]))
     keep = np.concatenate([np.diff(edges_a) > 1e-9, [True]])  # of edges at one time the last, as the next phone begins
     there = np.interp(centres[inside], edges_a[keep], edges_b[keep])
-    index = np.clip(np.rint(there * frame_rate_hz - 0.5), 0, other_frames - 1).astype(np.int64)
+    index = np.clip(np.rint(there * frame_rate_hz - 0.5), 0, frames[1] - 1).astype(np.int64)
     return inside.astype(np.int64), index
 
 
@@ -302,8 +291,7 @@ def align_dtw(reference: NDArray[Any], other: NDArray[Any]) -> Alignment:
     if a.shape[1] * b.shape[1] > LARGEST_DTW_CELLS:
         raise InputError(f"{a.shape[1]} and {b.shape[1]} frames are too long to warp exactly; cut into utterances")
     _, path = librosa.sequence.dtw(X=a, Y=b, metric="euclidean")
-    path = path[::-1]
-    return path[:, 0].astype(np.int64), path[:, 1].astype(np.int64)
+    return path[::-1, 0].astype(np.int64), path[::-1, 1].astype(np.int64)
 
 
 def spoken_phones(phones: Sequence[Phone]) -> list[Phone]:

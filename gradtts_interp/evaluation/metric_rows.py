@@ -60,14 +60,13 @@ def voices(a: Signal, b: Signal, blend: Signal) -> dict[str, float | None]:
 def following(a: Signal, b: Signal, blend: Signal, wanted: NDArray[Any]) -> dict[str, float | None]:
     """How well a blend over time follows the share (T,) that was asked for."""
     shares = realised_shares(a, b, blend)
-    found: dict[str, float | None] = {
-        f"{name}_control_error": of_blend.control_error(share, wanted) for name, share in shares.items()
+    return {
+        **{f"{name}_control_error": of_blend.control_error(share, wanted) for name, share in shares.items()},
+        "voicing_kept": voicing_kept(a, b, blend),
+        "lag_ms": of_blend.lag_ms(shares["f0"], wanted, a.contour.frame_rate_hz),
+        "leakage": of_blend.leakage(a.mel, b.mel, blend.mel, wanted),
+        "seam": of_blend.seam(a.mel, b.mel, blend.mel, transition(wanted)),
     }
-    found["voicing_kept"] = voicing_kept(a, b, blend)
-    found["lag_ms"] = of_blend.lag_ms(shares["f0"], wanted, a.contour.frame_rate_hz)
-    found["leakage"] = of_blend.leakage(a.mel, b.mel, blend.mel, wanted)
-    found["seam"] = of_blend.seam(a.mel, b.mel, blend.mel, transition(wanted))
-    return found
 
 
 def transition(wanted: NDArray[Any]) -> NDArray[np.bool_]:
@@ -150,9 +149,8 @@ def aligned_distances(
     if align == "auto":
         align = "phones" if known else "none" if abs(reference.frames - other.frames) <= 1 else "dtw"
     if align == "phones":
-        rate_hz = reference.contour.frame_rate_hz
-        frames = {"reference_frames": reference.frames, "other_frames": other.frames}
-        found = _along(reference, other, contours.align_phones(phones[0], phones[1], frame_rate_hz=rate_hz, **frames))
+        rate_hz, frames = reference.contour.frame_rate_hz, (reference.frames, other.frames)
+        found = _along(reference, other, contours.align_phones(*phones, frame_rate_hz=rate_hz, frames=frames))
     else:
         found = distances(reference, other) if align == "none" else warped_distances(reference, other)
     if known:

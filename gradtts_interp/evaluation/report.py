@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -97,7 +96,7 @@ def write_report(path: str | Path, **page: Any) -> Path:
         return drawing.audio_uri(read_audio(path.parent / wav, AUDIO_RATE_HZ).numpy(), AUDIO_RATE_HZ)
 
     def image(png: str) -> str:
-        return f"data:image/png;base64,{base64.b64encode((path.parent / png).read_bytes()).decode('ascii')}"
+        return drawing.data_uri("image/png", (path.parent / png).read_bytes())
 
     shown = {**NOTHING, **page, "picture_uri": drawing.picture_uri, "sound": sound, "image": image}
     write_text(path, _template().render(shown))

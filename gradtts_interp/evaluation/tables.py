@@ -24,30 +24,9 @@ ROUNDING = 1e-12
 """Below this a mean is 0 but for the rounding of its sum."""
 
 Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A measure in a table.
-
-    Attributes:
-        key: Its name in the rows.
-        label: Its heading.
-        unit: Its unit, empty for a bare number.
-        wanted: What a good value is, such as ``"0"``, ``"low"`` or ``"1"``; empty where none is better.
-        definition: What it is, in one or two sentences.
-    """
-
-    key: str
-    label: str
-    unit: str = ""
-    wanted: str = ""
-    definition: str = ""
-
-    @property
-    def heading(self) -> str:
-        """Label with its unit."""
-        return f"{self.label} ({self.unit})" if self.unit else self.label
+Column = dict[str, str]
+"""A measure in a table: its ``key`` in the rows; its ``heading``, with its unit; what is ``wanted``, such as ``"0"``,
+``"low"`` or ``"1"``, empty where no value is better; and its ``definition`` in one or two sentences."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +55,7 @@ class Table:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        columns = [{"key": c.key, "heading": c.heading, "wanted": c.wanted} for c in self.columns]
+        columns = [{name: c[name] for name in ("key", "heading", "wanted")} for c in self.columns]
         return asdict(self) | {"columns": columns}
 
 
@@ -98,11 +77,11 @@ def tabulate(definition: Table, rows: Sequence[Row]) -> Table:
     lines: list[dict[str, Any]] = []
     for kind, name in sorted(groups, key=lambda key: key[0] != ANCHOR):
         found = groups[kind, name]
-        cells = {column.key: _interval(found, column.key) for column in definition.columns}
+        cells = {column["key"]: _interval(found, column["key"]) for column in definition.columns}
         lines.append({"name": name, "kind": kind, "n": len(found), "cells": cells})
-    kept = [c for c in definition.columns if any(line["cells"][c.key] is not None for line in lines)]
+    kept = [c for c in definition.columns if any(line["cells"][c["key"]] is not None for line in lines)]
     for line in lines:
-        line["cells"] = {column.key: line["cells"][column.key] for column in kept}
+        line["cells"] = {column["key"]: line["cells"][column["key"]] for column in kept}
     return replace(definition, columns=tuple(kept), lines=tuple(lines))
 
 
@@ -161,7 +140,7 @@ def _read_list(name: str) -> list[dict[str, Any]]:
 
 def _tables() -> dict[str, Table]:
     """Tables without lines, by name; a measure stands in the tables that it names."""
-    rows = [(row.pop("tables").split(), Column(**row)) for row in _read_list("measures.csv")]
+    rows = [(row.pop("tables").split(), row) for row in _read_list("measures.csv")]
     return {
         table["name"]: Table(**table, columns=tuple(column for tables, column in rows if table["name"] in tables))
         for table in _read_list("tables.csv")
@@ -181,5 +160,6 @@ def voice_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         The table, without lines.
     """
     labels = dict.fromkeys(key for row in rows for key in row if ": " in key)
-    of_classifiers = [Column(label, label, definition="Probability, by the classifier named.") for label in labels]
+    told = {"wanted": "", "definition": "Probability, by the classifier named."}
+    of_classifiers = [{"key": label, "heading": label, **told} for label in labels]
     return replace(TABLES[VOICE], columns=(*TABLES[VOICE].columns, *of_classifiers))

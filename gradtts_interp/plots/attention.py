@@ -14,12 +14,23 @@ from numpy.typing import NDArray
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.attention import AttentionMaps
 from gradtts_interp.interpolation.noise.settings import TuningStep, TuningTrace
-from gradtts_interp.plots.drawing import BLUE, LARGE, NORMAL, SMALL, VERMILION, legend_above, new_figure, save_figure
+from gradtts_interp.plots.drawing import (
+    BLUE,
+    GREEN,
+    LARGE,
+    NORMAL,
+    PLANE,
+    SMALL,
+    VERMILION,
+    legend_above,
+    new_figure,
+    save_figure,
+)
 
 MOST_PHONEMES = 8
 MOST_INTERVALS = 4
 Attention = dict[str, dict[str, Any]]
-WINDOW_COLOURS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+WINDOW_COLOURS = (BLUE, VERMILION, GREEN, "#CC79A7", "#56B4E9", "#E69F00")
 PANEL_INCHES = 1.5
 
 
@@ -47,12 +58,10 @@ def plot_phonemes(
     chosen = _evenly(_spoken(maps), MOST_PHONEMES) if phonemes is None else list(phonemes)
     planes = [[maps.of(i, phoneme=p, site=site) for i in _styles(maps)] for p in chosen]
     figure, grid = _grid(maps, len(chosen), 1)
-    for row, (axes, own) in enumerate(zip(grid, planes, strict=True)):
-        brightest = max(plane.max() for plane in own)
-        for i, plane in enumerate(own):
-            _draw(axes[i], maps, i, plane, brightest, f"{100 * plane.sum():.0f} %")
-        name = maps.phonemes[chosen[row]].removeprefix("@")
-        axes[0].set_ylabel(f"{name}  ({chosen[row]})", fontsize=SMALL, rotation=0, ha="right", va="center")
+    for phoneme, axes, own in zip(chosen, grid, planes, strict=True):
+        _draw(axes, maps, own)
+        name = f"{maps.phonemes[phoneme].removeprefix('@')}  ({phoneme})"
+        axes[0].set_ylabel(name, fontsize=SMALL, rotation=0, ha="right", va="center")
     return _finish(figure, grid, maps, f"Where phonemes look (attention; {site or 'all layers'}, all times)", path)
 
 
@@ -78,13 +87,11 @@ def plot_layers(maps: AttentionMaps, path: str | Path | None = None) -> Figure:
                 np.mean([maps.of(i, phoneme=p, site=site, interval=interval) for p in chosen], axis=0)
                 for i in _styles(maps)
             ]
-            brightest = max(plane.max() for plane in own)
-            for i, plane in enumerate(own):
-                place = axes[column * len(own) + i]
-                _draw(place, maps, i, plane, brightest, f"{100 * plane.sum():.0f} %")
-                if axes is grid[-1] and i == 0:
-                    place.set_xlabel(_interval_name(maps, interval), fontsize=SMALL)
+            _draw(axes[column * len(own) :], maps, own)
         axes[0].set_ylabel(site, fontsize=SMALL)
+    for axes, interval in zip(grid[-1][:: len(maps.references)], intervals, strict=True):
+        start, stop = maps.time_edges[interval : interval + 2]
+        axes.set_xlabel(f"t {start:.2g} to {stop:.2g}", fontsize=SMALL)
     return _finish(figure, grid, maps, "Where the sentence looks, by layer and diffusion time", path)
 
 
@@ -103,8 +110,7 @@ def attention_figure(attention: Mapping[str, Mapping[str, Any]], seconds: float)
     for axes, (site, found) in zip(rows, attention.items(), strict=True):
         plane = np.asarray(found["mass"][-1], dtype=np.float64)
         extent = (0.0, seconds, 0.0, plane.shape[0])
-        look = {"origin": "lower", "aspect": "auto", "interpolation": "nearest", "cmap": "cividis"}
-        image = axes.imshow(plane, extent=extent, vmin=0.0, vmax=1.0, **look)
+        image = axes.imshow(plane, extent=extent, vmin=0.0, vmax=1.0, cmap="cividis", **PLANE)
         axes.set_title(f"{site}: {plane.mean():.2f} of the mass on B", fontsize=SMALL, loc="left", parse_math=False)
         axes.set_yticks([])
         axes.tick_params(labelsize=SMALL)
@@ -129,11 +135,6 @@ def _evenly(values: Sequence[int], most: int) -> list[int]:
     return [values[i] for i in places]
 
 
-def _interval_name(maps: AttentionMaps, interval: int) -> str:
-    start, stop = maps.time_edges[interval : interval + 2]
-    return f"t {start:.2g} to {stop:.2g}"
-
-
 def _grid(maps: AttentionMaps, rows: int, groups: int) -> tuple[Figure, list[list[Axes]]]:
     columns = groups * len(maps.references)
     width = 12.0 if groups == 1 else max(12.0, 2.2 * columns)
@@ -142,17 +143,17 @@ def _grid(maps: AttentionMaps, rows: int, groups: int) -> tuple[Figure, list[lis
     return figure, [list(row) for row in axes]
 
 
-def _draw(axes: Axes, maps: AttentionMaps, style: int, plane: NDArray, brightest: float, note: str) -> None:
-    """Attention over a reference mel in grey; opacity is attention, on a scale from 0 to ``brightest``."""
-    mel = maps.references[style]
-    look: dict[str, Any] = {"origin": "lower", "aspect": "auto", "interpolation": "nearest"}
-    axes.imshow(mel, cmap="gray", **look)
-    fine = np.kron(plane, np.ones(maps.patch))[: mel.shape[0], : mel.shape[1]]
-    opacity = np.clip(fine / max(brightest, 1e-12), 0.0, 1.0)
-    axes.imshow(np.ones_like(fine), cmap="autumn", vmin=1.0, vmax=2.0, alpha=opacity, **look)
-    axes.text(0.99, 0.96, note, transform=axes.transAxes, ha="right", va="top", fontsize=SMALL, color="white")
-    axes.set_xticks([])
-    axes.set_yticks([])
+def _draw(places: Sequence[Axes], maps: AttentionMaps, planes: Sequence[NDArray]) -> None:
+    """Attention over each reference mel in grey; opacity is attention, on one scale, and the note its sum."""
+    brightest = max(1e-12, *(plane.max() for plane in planes))
+    for axes, mel, plane in zip(places, maps.references, planes, strict=False):
+        axes.imshow(mel, cmap="gray", **PLANE)
+        fine = np.kron(plane, np.ones(maps.patch))[: mel.shape[0], : mel.shape[1]]
+        opacity = np.clip(fine / brightest, 0.0, 1.0)
+        axes.imshow(np.ones_like(fine), cmap="autumn", vmin=1.0, vmax=2.0, alpha=opacity, **PLANE)
+        look: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": SMALL, "color": "white"}
+        axes.text(0.99, 0.96, f"{100 * plane.sum():.0f} %", transform=axes.transAxes, **look)
+        axes.set(xticks=[], yticks=[])
 
 
 def _finish(figure: Figure, grid: list[list[Axes]], maps: AttentionMaps, title: str, path: str | Path | None) -> Figure:
@@ -161,9 +162,7 @@ def _finish(figure: Figure, grid: list[list[Axes]], maps: AttentionMaps, title: 
         name = Path(maps.styles[style]).name if len(grid[0]) == len(maps.references) else ""
         axes.set_title(f"{chr(ord('A') + style)} {name}".strip(), fontsize=SMALL, parse_math=False)
     figure.suptitle(title, fontsize=LARGE)
-    if path is not None:
-        save_figure(figure, path)
-    return figure
+    return save_figure(figure, path)
 
 
 # -- tuning of the noise ----------------------------------------------------------------------------------------------
@@ -207,9 +206,7 @@ def plot_tuning(
     legend_above(panels[0], 4)
     if before:
         _draw_maps(maps, before, after)
-    if path is not None:
-        save_figure(figure, path)
-    return figure
+    return save_figure(figure, path)
 
 
 def _of_windows(maps: Mapping[int, Attention]) -> Attention:

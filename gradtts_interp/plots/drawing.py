@@ -33,25 +33,35 @@ DYNAMIC_RANGE_DB = 75.0
 FREQUENCY_TICKS_HZ = (100, 400, 800, 1500, 3000, 6000)
 F0_TICKS_HZ = (50, 60, 70, 80, 90, 100, 120, 140, 160, 180, 200, 240, 280, 320, 360, 400, 450, 500, 600)
 PIXELS_PER_INCH = 100
+PLANE: dict[str, Any] = {"origin": "lower", "aspect": "auto", "interpolation": "nearest"}
+"""How every plane over time is drawn."""
 SMALL, NORMAL, LARGE = 9, 10, 12
 
 
-def save_figure(figure: Figure, path: str | Path) -> None:
+def save_figure(figure: Figure, path: str | Path | None) -> Figure:
     """Write a figure; the file appears whole or not at all.
 
     Args:
         figure: The figure.
-        path: Where to write; the suffix names the format.
+        path: Where to write; the suffix names the format. Not written when None.
+
+    Returns:
+        The figure.
+
+    Raises:
+        InputError: ``path`` cannot be written.
     """
-    with atomic_path(path) as temporary:
-        _write(figure, temporary)
+    if path is not None:
+        with atomic_path(path) as temporary:
+            _write(figure, temporary)
+    return figure
 
 
 def picture_uri(figure: Figure) -> str:
     """A figure as a lossless WebP in a data URI: every browser shows it, and it is much smaller than a PNG."""
     stream = io.BytesIO()
     _write(figure, stream, format="webp", pil_kwargs={"lossless": True})
-    return _uri("image/webp", stream.getvalue())
+    return data_uri("image/webp", stream.getvalue())
 
 
 def _write(figure: Figure, where: Path | io.BytesIO, **options: Any) -> None:
@@ -78,10 +88,11 @@ def audio_uri(audio: NDArray[Any], sample_rate_hz: int) -> str:
         raise InputError(f"audio of shape {samples.shape} for a report; expected finite samples (N,)")
     stream = io.BytesIO()
     soundfile.write(stream, samples.clip(-1, 1), sample_rate_hz, format="FLAC", subtype="PCM_16")
-    return _uri("audio/flac", stream.getvalue())
+    return data_uri("audio/flac", stream.getvalue())
 
 
-def _uri(mime: str, content: bytes) -> str:
+def data_uri(mime: str, content: bytes) -> str:
+    """A file as a data URI."""
     return f"data:{mime};base64,{base64.b64encode(content).decode('ascii')}"
 
 
@@ -111,16 +122,8 @@ def legend_above(axes: Axes, columns: int, *, height: float = 1.0) -> None:
 def draw_plane(axes: Axes, plane: NDArray[Any], config: MelConfig, colours: str, limits: tuple[float, float]) -> Any:
     """Draw (M, T) with seconds across and the filters' centre frequencies upwards."""
     bins, frames = plane.shape
-    image = axes.imshow(
-        plane,
-        origin="lower",
-        aspect="auto",
-        interpolation="nearest",
-        extent=(0.0, frames / config.frame_rate_hz, -0.5, bins - 0.5),
-        cmap=colours,
-        vmin=limits[0],
-        vmax=limits[1],
-    )
+    extent = (0.0, frames / config.frame_rate_hz, -0.5, bins - 0.5)
+    image = axes.imshow(plane, extent=extent, cmap=colours, vmin=limits[0], vmax=limits[1], **PLANE)
     centres = filter_centres_hz(config)
     ticks = [f for f in FREQUENCY_TICKS_HZ if centres[0] <= f <= centres[-1]]
     axes.set_yticks(np.interp(ticks, centres, np.arange(bins)), [f"{f:g}" for f in ticks])

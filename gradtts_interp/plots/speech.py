@@ -73,9 +73,7 @@ def plot_speech(
     figure.suptitle("\n".join(textwrap.wrap(title, int(0.75 * letters))), fontsize=drawing.LARGE, parse_math=False)
     settings = "\n".join(textwrap.wrap(_settings_line(speech), letters, break_long_words=False))
     top.set_title(settings, fontsize=drawing.SMALL, pad=ROW_POINTS * rows + 10, parse_math=False)
-    if path is not None:
-        drawing.save_figure(figure, path)
-    return figure
+    return drawing.save_figure(figure, path)
 
 
 def _panels(speech: Speech) -> list[Any]:

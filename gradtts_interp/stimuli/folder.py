@@ -196,9 +196,7 @@ def plot_continuum(continuum: Continuum, path: str | Path | None = None) -> Figu
     label_axes(pitch, "F0 of each step, A dark to B light", "Time (s)", "F0 (Hz)")
     label_axes(envelope, "Mean envelope of voiced frames", "Mel band", "Level (dB)")
     _draw_realised(realised, continuum)
-    if path is not None:
-        save_figure(figure, path)
-    return figure
+    return save_figure(figure, path)
 
 
 def _draw_realised(axes: Axes, continuum: Continuum) -> None:

@@ -169,19 +169,19 @@ def test_frames_belong_to_themselves():
 def test_phones_anchor_a_stretch():
     a = [("AH0", 0.0, 0.5), ("", 0.5, 0.6), ("T", 0.6, 1.0)]
     b = [("ah", 0.0, 1.0), ("t", 1.0, 1.4)]
-    found = align_phones(a, b, frame_rate_hz=100.0, reference_frames=100, other_frames=140)
+    found = align_phones(a, b, frame_rate_hz=100.0, frames=(100, 140))
     assert np.array_equal(found[0], np.arange(100))
     assert np.abs(found[1][:50] - 2 * np.arange(50)).max() <= 1
     assert np.abs(found[1][50:60] - 100).max() <= 1  # the pause that is not there is squeezed
     assert np.abs(found[1][60:] - np.arange(100, 140)).max() <= 1
     moved = 120 * np.exp(0.3 * np.sin(np.arange(140) / 20))
     assert along(found, contour(moved[found[1]]), contour(moved))["f0_rms_cents"] == 0
-    same = align_phones(a, a, frame_rate_hz=100.0, reference_frames=100, other_frames=100)
+    same = align_phones(a, a, frame_rate_hz=100.0, frames=(100, 100))
     assert np.array_equal(*same)
 
 
 def test_phones_that_differ_are_named():
-    options = {"frame_rate_hz": 100.0, "reference_frames": 100, "other_frames": 100}
+    options = {"frame_rate_hz": 100.0, "frames": (100, 100)}
     one, two = ("AH", 0.0, 0.5), ("T", 0.5, 1.0)
     with pytest.raises(InputError, match="phone 2 is T in the reference and AH in the other"):
         align_phones([one, two], [one, ("AH", 0.5, 1.0)], **options)

@@ -22,7 +22,7 @@ from gradtts_interp.evaluation.report import (
 )
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.signal import Listener
-from gradtts_interp.evaluation.tables import Column, Table, tabulate
+from gradtts_interp.evaluation.tables import Table, tabulate
 from gradtts_interp.pitch.contour import Contour
 from gradtts_interp.plots.attention import attention_figure
 from gradtts_interp.plots.drawing import audio_uri, save_figure
@@ -72,6 +72,7 @@ def page(signals, tmp_path_factory):
     soundfile.write(folder / "a.wav", signals["A"].audio, RATE_HZ, subtype="FLOAT")
     shown = shown_row(EVIL, EVIL, EVIL, "a.wav", contour=a, pictures=["a.png", "b.png"])
     rows = [{"table": "t", "kind": k, "condition": EVIL, "x": x} for k, x in (("anchor", 0.0), ("condition", 1.0))]
+    column = {"key": "x", "heading": EVIL, "wanted": EVIL, "definition": EVIL}
     curves = {"F0": {EVIL: {0.0: [0.1, 0.2], 1.0: [0.9]}}}
     path = write_report(
         folder / "report.html",
@@ -79,7 +80,12 @@ def page(signals, tmp_path_factory):
         summary=(EVIL,),
         weak=(EVIL,),
         facts={EVIL: EVIL},
-        tables=(tabulate(Table("t", EVIL, EVIL, (Column("x", EVIL, EVIL, EVIL, EVIL),)), rows),),
+        tables=(
+            tabulate(
+                Table("t", EVIL, EVIL, ({"key": "x", **dict.fromkeys(("heading", "wanted", "definition"), EVIL)},)),
+                rows,
+            ),
+        ),
         pictures=(("Sweep", EVIL, sweep_figure(curves)),),
         examples=shown_in([Record("x", [shown, *rows], 0.0)]),
         failures=((EVIL, EVIL),),
