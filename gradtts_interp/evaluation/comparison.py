@@ -14,7 +14,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation import metric_rows
 from gradtts_interp.evaluation.intelligibility import load_recognisers
 from gradtts_interp.evaluation.manifest import FilePair
-from gradtts_interp.evaluation.report import asked_contour, shown_row, utterance_figure
+from gradtts_interp.evaluation.report import shown_row, utterance_figure
 from gradtts_interp.evaluation.run import Record, file_name
 from gradtts_interp.evaluation.signal import MeasuringSettings, Signal, through_vocoder
 from gradtts_interp.evaluation.statistics import diversity, frechet_distance
@@ -66,12 +66,12 @@ class FileMeasurer:
         Raises:
             InputError: Reference or synthesis cannot be measured.
         """
-        reference, synthesis = self.listener.read(pair.reference), self.listener.read(pair.synthesis)
+        paths = {"reference": pair.reference, "synthesis": pair.synthesis}
+        signals = {role: self.listener.read(path) for role, path in paths.items()}
+        reference, synthesis = signals.values()
         notes = [*reference.notes, *synthesis.notes]
-        grids = [
-            phones_of(pair.reference_textgrid, notes, of=reference),
-            phones_of(pair.synthesis_textgrid, notes, of=synthesis),
-        ]
+        files = (pair.reference_textgrid, pair.synthesis_textgrid)
+        grids = [phones_of(path, notes, of=signal) for path, signal in zip(files, signals.values(), strict=True)]
         found, taken = metric_rows.aligned_distances(reference, synthesis, align=self.align, phones=grids)
         heard = self._heard(pair, synthesis, notes)
         rows = [_row(pair, FILES, CONDITION, "synthesis", **found, alignment=taken, **heard)]
@@ -80,15 +80,15 @@ class FileMeasurer:
             values = metric_rows.distances(reference, signal) | self._heard(pair, signal, notes)
             rows.append(_row(pair, FILES, ANCHOR, name, **values))
         others = {"another utterance of the speaker": pair.same_speaker, "another speaker": pair.other_speaker}
-        for name, path in ((name, path) for name, path in others.items() if path is not None):
+        for name, path in others.items():
+            if path is None:
+                continue
             try:
                 far = metric_rows.warped_distances(reference, self.listener.read(path))
                 rows.append(_row(pair, FILES, ANCHOR, f"{name} (DTW)", **far))
             except InputError as error:
                 notes.append(f"anchor {name!r} of {pair.id} left out: {error}")
-        signals = {"reference": reference, "synthesis": synthesis}
         if pair.id in self.examples:
-            paths = {"reference": pair.reference, "synthesis": pair.synthesis}
             rows += self.shown(pair.id, pair.text or "", signals, paths, phones=grids[0])
         for role, signal in signals.items():
             if signal.embedding is not None:
@@ -113,11 +113,11 @@ class FileMeasurer:
             InputError: A file cannot be measured, or lengths differ by more than a frame.
         """
         signals = {role: self.listener.read(path) for role, path in files.items()}
-        frames = {role: signal.frames for role, signal in signals.items()}
-        if max(frames.values()) - min(frames.values()) > 1:
-            told = ", ".join(f"{role} {count}" for role, count in frames.items())
+        frames = [signal.frames for signal in signals.values()]
+        shortest = min(frames)
+        if max(frames) - shortest > 1:
+            told = ", ".join(f"{role} {signal.frames}" for role, signal in signals.items())
             raise InputError(f"frames differ: {told}; render A, B and the blend with the same durations")
-        shortest = min(frames.values())
         if abs(share.shape[-1] - shortest) > 1:
             raise InputError(
                 f"share map of {share.shape[-1]} frames for audio of {shortest}; expected one value a frame"
@@ -158,10 +158,8 @@ class FileMeasurer:
         Returns:
             A row for each recording.
         """
-        asked = None if share is None else asked_contour(signals["A"].contour, signals["B"].contour, share)
-        figure = utterance_figure(signals, MEL, share, phones=phones, asked=asked)
         picture = f"pictures/{file_name(name)}.png"
-        save_figure(figure, Path(self.settings.out) / picture)
+        save_figure(utterance_figure(signals, MEL, share, phones=phones), Path(self.settings.out) / picture)
         rows: Rows = []
         for role, signal in signals.items():
             label, path = f"{role}: {Path(paths[role]).name}", Path(paths[role]).resolve()

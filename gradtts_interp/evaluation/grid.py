@@ -11,6 +11,7 @@ from itertools import combinations
 import numpy as np
 
 from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.contours import level_semitones
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
 from gradtts_interp.interpolation.noise import NOISE
@@ -165,12 +166,10 @@ def pairs_of_bank(bank: StyleBank, count: int) -> list[tuple[StyleChoice, StyleC
     Raises:
         InputError: No pair is that far apart.
     """
-    level = {}
-    for speaker in bank.speakers:
-        style = bank.styles.get((speaker, "neutral"))
-        if style is not None and style.contour is not None and style.contour.voiced.any():
-            level[speaker] = 12 * np.log2(np.median(style.contour.f0_hz[style.contour.voiced]))
-    far = [(a, b) for a, b in combinations(level, 2) if abs(level[a] - level[b]) >= SMALLEST_PAIR_SEMITONES]
+    styles = {speaker: bank.styles.get((speaker, "neutral")) for speaker in bank.speakers}
+    known = {speaker: style.contour for speaker, style in styles.items() if style and style.contour}
+    apart = {(a, b): level_semitones(known[a], known[b]) for a, b in combinations(known, 2)}
+    far = [pair for pair, semitones in apart.items() if abs(semitones) >= SMALLEST_PAIR_SEMITONES]
     if not far:
         raise InputError(
             f"no two speakers of the checkpoint are {SMALLEST_PAIR_SEMITONES:g} semitones apart; give --pairs"

@@ -19,7 +19,7 @@ from gradtts_interp.audio import write_wav
 from gradtts_interp.evaluation import grid, metric_rows
 from gradtts_interp.evaluation.grid import Condition, GridItem, slug
 from gradtts_interp.evaluation.intelligibility import load_recognisers
-from gradtts_interp.evaluation.report import Picture, asked_contour, shown_row, sweep_figure, utterance_figure
+from gradtts_interp.evaluation.report import Picture, shown_row, sweep_figure, utterance_figure
 from gradtts_interp.evaluation.signal import MeasuringSettings, Signal, through_vocoder
 from gradtts_interp.evaluation.tables import ANCHOR, CONDITION, SHARE_NAMES, Table, number
 from gradtts_interp.evaluation.textgrid import to_textgrid, write_textgrid
@@ -141,11 +141,6 @@ class Renderer:
         first, second = (self.render(n, text, s, durations=durations) for n, s in zip("AB", styles, strict=True))
         return first, second
 
-    def again(self, item: GridItem) -> Rendered:
-        """Style A again with the same durations and other noise."""
-        seed, durations = self.job.seed + OTHER_SEED, self._durations(item)
-        return self.render("A-other-noise", item.text, self.style(item.a), durations=durations, seed=seed)
-
     def blend(self, item: GridItem, condition: Condition, weight: float = 0.5) -> Rendered:
         """Render a blend with the durations and the noise of A and B alone, or make it of them by WORLD.
 
@@ -167,7 +162,7 @@ class Renderer:
                 self.style(item.b),
                 share=condition.share(weight),
                 mechanisms=condition.mechanisms,
-                durations=self._durations(item),
+                durations=self.durations(item),
                 attention=item.example and weight == 0.5 and reads,
             )
         plain = self.plain(item)
@@ -183,21 +178,21 @@ class Renderer:
         """Where the wav of a rendering is written."""
         return self.folder / "wavs" / item.utterance / f"{rendering.name}.wav"
 
-    def keep(self, item: GridItem, rendering: Rendered, *, like: Rendered | None = None) -> None:
+    def keep(self, item: GridItem, rendering: Rendered) -> None:
         """Write the wav of a rendering, and its phones where they were asked for.
 
         Args:
             item: Styles and sentence.
-            rendering: What was rendered.
-            like: Rendering whose phones it has, where it was not rendered itself.
+            rendering: What was rendered; what was made of recordings has the phones of A.
         """
         path = self.path(item, rendering)
         write_wav(path, torch.from_numpy(rendering.signal.audio), self.mel.sample_rate_hz)
-        speech = rendering.speech or (None if like is None else like.speech)
+        speech = rendering.speech or self.plain(item)[0].speech
         if self.textgrids and speech is not None:
             write_textgrid(path.with_suffix(".TextGrid"), to_textgrid(speech), seconds=speech.seconds)
 
-    def _durations(self, item: GridItem) -> list[int]:
+    def durations(self, item: GridItem) -> list[int]:
+        """Frames of each token of A and B alone (L,), which all blends of them have."""
         speech = self.plain(item)[0].speech
         assert speech is not None
         return speech.durations.tolist()
@@ -271,14 +266,14 @@ def _row(item: GridItem, table: str, kind: str, condition: str, **values: Any) -
 
 def _anchors(renderer: Renderer, item: GridItem, a: Rendered, b: Rendered) -> tuple[Rows, list[str]]:
     """Known cases: A itself, the floor of the vocoder, other noise, other pitch, another sentence, and B, the range."""
-    device = str(renderer.pipeline.device)
     audio, contour = a.signal.audio, a.signal.contour
+    vocoder = functools.partial(through_vocoder, audio, renderer.pipeline.vocoder, renderer.mel)
+    device, style, seed = str(renderer.pipeline.device), renderer.style(item.a), renderer.job.seed + OTHER_SEED
+    other_noise = {"durations": renderer.durations(item), "seed": seed}
     known = {
         "A with itself": a,
-        "A through the vocoder": renderer.made(
-            "A-vocoded", lambda: through_vocoder(audio, renderer.pipeline.vocoder, renderer.mel, device=device)
-        ),
-        "A, other noise": renderer.again(item),
+        "A through the vocoder": renderer.made("A-vocoded", lambda: vocoder(device=device)),
+        "A, other noise": renderer.render("A-other-noise", item.text, style, **other_noise),
         "B (range)": b,
     }
     for word, semitones in {"up": SHIFT_SEMITONES, "down": -SHIFT_SEMITONES}.items() if contour.voiced.any() else ():
@@ -286,25 +281,22 @@ def _anchors(renderer: Renderer, item: GridItem, a: Rendered, b: Rendered) -> tu
         known[f"A, {SHIFT_SEMITONES:g} semitones {word}"] = renderer.made(f"A-{word}", shift)
     rows = [_shown(renderer, item, a, f"A: {item.a.name}"), _shown(renderer, item, b, f"B: {item.b.name}")]
     for name, rendering in known.items():
-        renderer.keep(item, rendering, like=a)
-        three = (a.signal, b.signal, rendering.signal)
-        voices, heard = metric_rows.voices(*three), _heard(renderer, item, rendering)
+        renderer.keep(item, rendering)
+        three, heard = (a.signal, b.signal, rendering.signal), _heard(renderer, item, rendering)
         values = {
             grid.REFERENCE: metric_rows.distances(a.signal, rendering.signal),
             grid.MIX: _shares(a, b, rendering),
-            grid.TIME: voices,
+            grid.TIME: metric_rows.voices(*three),
             grid.FREQUENCY: metric_rows.selective(*three),
         }
         rows += [_row(item, table, ANCHOR, name, **found, **heard) for table, found in values.items()]
     text = next((text for text in renderer.texts if text != item.text), item.text)
-    other = renderer.render(OTHER_SENTENCE, text, renderer.style(item.a))
+    other = renderer.render(OTHER_SENTENCE, text, style)
     renderer.keep(item, other)
     far = metric_rows.warped_distances(a.signal, other.signal)
     rows.append(_row(item, grid.REFERENCE, ANCHOR, "A, another sentence (DTW)", **far))
     voices = metric_rows.voices(a.signal, b.signal, other.signal)
-    rows += [
-        _row(item, table, ANCHOR, "A, another sentence", **voices) for table in (grid.MIX, grid.TIME, grid.FREQUENCY)
-    ]
+    rows += [_row(item, table, ANCHOR, "A, another sentence", **voices) for table in grid.MODES]
     return [row for row in rows if row], [*a.signal.notes, *b.signal.notes]
 
 
@@ -313,10 +305,10 @@ def _blends(
 ) -> tuple[Rows, list[str]]:
     """All blends of a condition: one, or a sweep of constant shares."""
     weights = condition.weights or (0.5,)
-    blends = {w: renderer.blend(item, condition, w) for w in weights}
+    blends = {weight: renderer.blend(item, condition, weight) for weight in weights}
     rows: Rows = []
     for weight, blend in blends.items():
-        renderer.keep(item, blend, like=a)
+        renderer.keep(item, blend)
         if weight == 0.5 or condition.name == grid.DEFAULT and weight in (0.2, 0.8):
             name = f"{condition.name}, weight {weight:g}" if condition.weights else condition.name
             draw = (a, b) if condition.name == grid.DEFAULT and weight == 0.5 else None
@@ -379,10 +371,9 @@ def _shown(
     title, pictures = f"Styles {item.a.name} and {item.b.name}", []
     if draw is not None and rendering.speech is not None:
         assert item.condition is not None
-        speech, contours = rendering.speech, [end.signal.contour for end in draw]
-        pitch = item.condition.mode == grid.FREQUENCY
-        asked = contours[0] if pitch else asked_contour(contours[0], contours[1], speech.share)
+        speech = rendering.speech
         signals = {"A": draw[0].signal, "B": draw[1].signal, "blend": rendering.signal}
+        asked = draw[0].signal.contour if item.condition.mode == grid.FREQUENCY else None
         figures = {"": utterance_figure(signals, renderer.mel, speech.share, phones=speech.phoneme_times, asked=asked)}
         if speech.attention:
             figures["_attention"] = attention_figure(speech.attention, speech.seconds)
@@ -444,17 +435,10 @@ def weak_sentences(tables: Mapping[str, Table]) -> tuple[str, ...]:
     for name, table in tables.items():
         for key, label in _COMPARED.get(name, {}).items():
             own = table.cell(grid.DEFAULT, key)
-            others = [
-                (line["cells"][key].mean, line["name"])
-                for line in table.lines
-                if line["kind"] == CONDITION
-                and line["name"] not in (grid.DEFAULT, grid.HALF)
-                and line["cells"].get(key) is not None
-            ]
-            if own is None or not others:
-                continue
-            best, other = min(others)
-            if best < own.mean and number(best) != number(own.mean):  # in the digits shown, whatever the intervals
+            names = [line["name"] for line in table.lines if line["kind"] == CONDITION]
+            cells = {other: table.cell(other, key) for other in names if other not in (grid.DEFAULT, grid.HALF)}
+            best, other = min(((cell.mean, other) for other, cell in cells.items() if cell), default=(np.inf, ""))
+            if own and best < own.mean and number(best) != number(own.mean):  # in the digits shown
                 found = f"{other} {number(best)} is below the default's {number(own.mean)}"
                 weak.append(f"{label}: {found} ({grid.MODE_TEXTS[name]}).")
         alone, blend = (table.cell(line, "phone_error_rate") for line in ("A with itself", grid.DEFAULT))

@@ -58,11 +58,10 @@ def recognise_phones(audio: NDArray, sample_rate_hz: int) -> tuple[str, ...]:
     Raises:
         InputError: PocketSphinx is not installed.
     """
-    samples = torch.as_tensor(np.asarray(audio, dtype=np.float32))
-    samples = torchaudio.functional.resample(samples, sample_rate_hz, RECOGNISER_RATE_HZ)
-    peak = float(samples.abs().max())
-    scaled = samples * (0.7 / peak if peak > 0 else 1.0)  # the recogniser's own level, so that loudness does not count
-    data = (scaled * 32767).round().clamp(-32768, 32767).to(torch.int16).numpy().tobytes()
+    samples = resampled(audio, sample_rate_hz, RECOGNISER_RATE_HZ)
+    peak = np.abs(samples).max()
+    scaled = samples * (0.7 / peak if peak > 0 else 1)  # the recogniser's own level, so that loudness does not count
+    data = (scaled * 32767).round().clip(-32768, 32767).astype(np.int16).tobytes()
     decoder = _decoder()
     decoder.reinit_feat()  # forget the features of earlier utterances, or their order would count
     decoder.start_utt()

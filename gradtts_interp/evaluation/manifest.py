@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -11,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.tables import LARGEST_FILE_BYTES, read_csv
 from gradtts_interp.files import read_text, write_text
 
 FIELDS = ("id", "reference", "synthesis", "speaker", "text", "reference_textgrid", "synthesis_textgrid")
-LARGEST_FILE_BYTES = 256 * 2**20
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
 MOST_LOOKED_AT = 1000
 """Pairs after one, among which another recording of its speaker is looked for."""
 KaldiLine = tuple[str, "str | Path", "str | None", "str | None"]
@@ -83,18 +83,15 @@ def read_manifest(path: str | Path, *, synthesis: str | Path | None = None) -> t
 
 def _lines(path: Path) -> Iterator[tuple[int, Any]]:
     """Number and fields of each line; the error of a line that is not JSON stands in its place."""
-    if path.suffix not in (".jsonl", ".csv", ".tsv"):
-        raise InputError(f"{path}: expected a manifest .jsonl, .csv or .tsv")
-    text = read_text(path, expected="a manifest of pairs", largest_bytes=LARGEST_FILE_BYTES)
-    rows = text.split("\n")
+    expected = "a manifest of pairs"
     if path.suffix == ".jsonl":
-        for number, row in enumerate(rows, 1):
-            if row.strip():
-                yield number, row
-        return
-    delimiter = "," if path.suffix == ".csv" else "\t"
-    for number, fields in enumerate(csv.DictReader(rows, delimiter=delimiter), 2):
-        yield number, {name: value for name, value in fields.items() if name and value}
+        rows = read_text(path, expected=expected, largest_bytes=LARGEST_FILE_BYTES).split("\n")
+        yield from ((number, row) for number, row in enumerate(rows, 1) if row.strip())
+    elif path.suffix in DELIMITERS:
+        for number, fields in read_csv(path, expected=expected, delimiter=DELIMITERS[path.suffix]):
+            yield number, {name: value for name, value in fields.items() if name and value}
+    else:
+        raise InputError(f"{path}: expected a manifest .jsonl, .csv or .tsv")
 
 
 def _pair(line: Any, home: Path, synthesis: Path | None) -> FilePair:
@@ -158,15 +155,15 @@ def write_kaldi(folder: str | Path, utterances: Sequence[KaldiLine]) -> tuple[Pa
     if not utterances:
         raise InputError(f"{folder}: no utterance to list; expected at least one")
     _require_sane(utterances)
-    # ordered by bytes, as LC_ALL=C sort
-    ordered = sorted(utterances, key=lambda utterance: utterance[0].encode())
+    # Ordered by bytes, as LC_ALL=C sort; a speaker who is not known is the utterance itself.
+    ordered = sorted(((name, wav, who or name, text) for name, wav, who, text in utterances), key=_by_bytes)
     speakers: dict[str, list[str]] = defaultdict(list)
     for name, _, speaker, _ in ordered:
-        speakers[speaker or name].append(name)
+        speakers[speaker].append(name)
     lists = {
         "wav.scp": [f"{name} {Path(wav).resolve()}" for name, wav, _, _ in ordered],
-        "utt2spk": [f"{name} {speaker or name}" for name, _, speaker, _ in ordered],
-        "spk2utt": [f"{s} {' '.join(ids)}" for s, ids in sorted(speakers.items(), key=lambda x: x[0].encode())],
+        "utt2spk": [f"{name} {speaker}" for name, _, speaker, _ in ordered],
+        "spk2utt": [f"{speaker} {' '.join(names)}" for speaker, names in sorted(speakers.items(), key=_by_bytes)],
     }
     words = [f"{name} {' '.join(text.split())}" for name, _, _, text in ordered if text and text.strip()]
     if words:
@@ -174,6 +171,10 @@ def write_kaldi(folder: str | Path, utterances: Sequence[KaldiLine]) -> tuple[Pa
     for name, lines in lists.items():
         write_text(folder / name, "\n".join(lines) + "\n")
     return tuple(folder / name for name in lists)
+
+
+def _by_bytes(line: tuple[Any, ...]) -> bytes:
+    return line[0].encode()
 
 
 def _require_sane(utterances: Sequence[KaldiLine]) -> None:

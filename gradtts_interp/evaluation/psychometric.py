@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.tables import read_csv
 
 LARGEST_LAPSE = 0.05
 STEEPEST = 100.0
@@ -96,26 +96,17 @@ def read_answers(paths: Sequence[str | Path], *, second: str = "B") -> Answers:
         InputError: A file cannot be read, lacks a column, or a value is no share or no answer; the message names the
             line.
     """
-    share: list[float] = []
-    response: list[float] = []
-    participant: list[str] = []
+    found = []
     for path in map(Path, paths):
-        try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                rows = csv.DictReader(file)
-                missing = {"share", "response"} - set(rows.fieldnames or ())
-                if missing:
-                    raise InputError(f"{path} has columns {rows.fieldnames}; expected share and response")
-                for row in rows:
-                    where = f"{path}, line {rows.line_num}"
-                    share.append(_number(row["share"], f"{where}: share"))
-                    response.append(_response(row["response"], second, where))
-                    participant.append(row.get("participant") or path.stem)
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if not share:
+        for number, row in read_csv(path, expected="answers as CSV"):
+            if not {"share", "response"} <= row.keys():
+                raise InputError(f"{path} has columns {list(row)}; expected share and response")
+            where = f"{path}, line {number}"
+            share, response = _number(row["share"], f"{where}: share"), _response(row["response"], second, where)
+            found.append((share, response, row.get("participant") or path.stem))
+    if not found:
         raise InputError(f"no answer in {', '.join(map(str, paths))}; expected one a row")
-    return Answers(np.array(share), np.array(response), np.array(participant))
+    return Answers(*(np.array(values) for values in zip(*found, strict=True)))
 
 
 def _number(text: str | None, what: str) -> float:
@@ -162,8 +153,10 @@ def fit_psychometric(answers: Answers, *, seed: int = 0, resamples: int = RESAMP
         raise InputError(f"answers at {len(levels)} shares; expected at least {FEWEST_LEVELS}")
     if np.ptp(answers.response) == 0:
         raise InputError(f"all {len(answers.response)} answers are the same; expected some of A and some of B")
-    names = np.unique(answers.participant)
-    counts = np.stack([_counts(answers, index, len(levels), name) for name in names])  # (participants, 2, levels)
+    names, who = np.unique(answers.participant, return_inverse=True)
+    counts = np.zeros((len(names), 2, len(levels)))  # answers, and answers of B, of each participant
+    np.add.at(counts, (who, 0, index), 1)
+    np.add.at(counts, (who, 1, index), answers.response)
     total, second = counts.sum(0)
     pse, rate, lapse = _fit(levels, total, second)
     random = np.random.default_rng(seed)
@@ -189,13 +182,6 @@ def fit_psychometric(answers: Answers, *, seed: int = 0, resamples: int = RESAMP
         lapse=lapse,
         n=len(answers.response),
     )
-
-
-def _counts(answers: Answers, index: NDArray[Any], levels: int, name: str) -> NDArray[np.float64]:
-    """Answers, and answers of B, of one participant at each level (2, levels)."""
-    own = answers.participant == name
-    total = np.bincount(index[own], minlength=levels)
-    return np.stack([total, np.bincount(index[own], weights=answers.response[own], minlength=levels)])
 
 
 def _probability(share: NDArray[np.float64], pse: float, rate: float, lapse: float) -> NDArray[np.float64]:

@@ -122,19 +122,17 @@ WIDTH_INCHES = 11.0
 SHORTEST_NAMED_SECONDS = 0.03
 
 
-def asked_contour(a: Contour, b: Contour, share: NDArray[Any] | None) -> Contour | None:
+def asked_contour(a: Contour, b: Contour, share: NDArray[Any]) -> Contour:
     """What was asked for: log-F0 and level between A and B (T,) by the mean share of each frame.
 
     Args:
         a: Contour of style A.
         b: Contour of style B, same frames.
-        share: Share of B (M, T), None for a single style.
+        share: Share of B (M, T).
 
     Returns:
-        The contour, voiced where both are; None for a single style.
+        The contour, voiced where both are.
     """
-    if share is None:
-        return None
     frames = min(len(a), len(b), share.shape[1])
     weight = share[:, :frames].mean(0)
     f0_hz = a.f0_hz[:frames] ** (1 - weight) * b.f0_hz[:frames] ** weight
@@ -155,14 +153,16 @@ def utterance_figure(
     Args:
         signals: Recordings by role, as in :data:`STYLES`; on one frame grid, or each on its own time.
         config: Mel contract.
-        share: Share of B that was asked for (M, T), left out when None.
+        share: Share of B that was asked for (M, T), of a blend of A and B; left out when None.
         phones: Phones with start and end in seconds.
-        asked: Contour that was asked for.
+        asked: Contour that was asked for; of a blend, that between A and B by its share if None.
 
     Returns:
         The figure.
     """
-    contours = {role: signal.contour for role, signal in signals.items()} | ({} if asked is None else {ASKED: asked})
+    contours = {role: signal.contour for role, signal in signals.items()}
+    if share is not None:
+        contours[ASKED] = asked or asked_contour(contours["A"], contours["B"], share)
     count = len(signals) + (share is not None)
     heights = [2.8, 1.6, *([1.75] * count)]
     figure = drawing.new_figure(WIDTH_INCHES, sum(heights) + 0.6)
@@ -172,9 +172,7 @@ def utterance_figure(
         for axes in rows[:2]:
             axes.axvline(start, color="0.85", linewidth=0.7, zorder=1)
         if any(map(str.isalpha, name)) and end - start > SHORTEST_NAMED_SECONDS:
-            place = {"xycoords": ("data", "axes fraction"), "xytext": (0, 2), "textcoords": "offset points"}
-            style = {"ha": "center", "va": "bottom", "fontsize": 7, "color": "0.3", "parse_math": False}
-            rows[0].annotate(name.rstrip("012"), ((start + end) / 2, 1.0), **place, **style)
+            drawing.write_above(rows[0], name.rstrip("012"), (start + end) / 2, 2, fontsize=7, color="0.3")
     top = max(float(signal.mel.max()) for signal in signals.values())
     planes = {
         role: ((s.mel - top) * drawing.DB_PER_NAT, "magma", (-drawing.DYNAMIC_RANGE_DB, 0.0))

@@ -206,10 +206,11 @@ def run_items(
 def _records(
     todo: Sequence[Any], setup: Callable[[], Any], measure: Callable[..., Any], jobs: int, threads: int
 ) -> Iterator[Record]:
-    if todo and jobs == 1:
+    if not todo:
+        return
+    if jobs == 1:
         context = setup()
         yield from (_record(context, measure, item) for item in todo)
-    if not todo or jobs == 1:
         return
     spawn = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(jobs, len(todo)), spawn, _begin, (threads,))

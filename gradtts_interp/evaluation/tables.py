@@ -7,6 +7,7 @@ in ``tables.csv``.
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,11 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.run import plain
 from gradtts_interp.evaluation.statistics import Interval, mean_with_interval
-from gradtts_interp.files import atomic_path, write_text
+from gradtts_interp.files import atomic_path, read_text, write_text
 
 ANCHOR, CONDITION = "anchor", "condition"
+LARGEST_FILE_BYTES = 256 * 2**20
 ROUNDING = 1e-12
 """Below this a mean is 0 but for the rounding of its sum."""
 
@@ -125,6 +128,28 @@ def write_csv(path: str | Path, rows: Sequence[Row]) -> None:
         writer = csv.DictWriter(stream, list(dict.fromkeys(name for row in rows for name in row)))
         writer.writeheader()
         writer.writerows(rows)
+
+
+def read_csv(path: str | Path, *, expected: str, delimiter: str = ",") -> list[tuple[int, dict[str, Any]]]:
+    """Read a table that a person or another program wrote.
+
+    Args:
+        path: The file, whose first line names the columns.
+        expected: What it should hold, for the messages.
+        delimiter: Between columns.
+
+    Returns:
+        Number of the line and values by column, None where a line has too few, of each row.
+
+    Raises:
+        InputError: The file is missing, too large, or no such text.
+    """
+    text = read_text(path, expected=expected, largest_bytes=LARGEST_FILE_BYTES)
+    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter)
+    try:
+        return [(rows.line_num, row) for row in rows]
+    except csv.Error as error:
+        raise InputError(f"{path} cannot be read: {error}; expected {expected}") from error
 
 
 # -- the tables of all evaluations ------------------------------------------------------------------------------------

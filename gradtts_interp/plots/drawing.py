@@ -131,6 +131,13 @@ def draw_plane(axes: Axes, plane: NDArray[Any], config: MelConfig, colours: str,
     return image
 
 
+def write_above(axes: Axes, text: str, seconds: float, points: float, **look: Any) -> None:
+    """Write text over a time, so many points above the axes."""
+    place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+    aligned = {"ha": "center", "va": "bottom", "parse_math": False}
+    axes.annotate(text, (seconds, 1.0), xytext=(0, points), **place, **aligned, **look)
+
+
 def scale_f0(axes: Axes, f0_hz: NDArray[Any]) -> None:
     """Give axes a logarithmic F0 scale that holds these values in Hz."""
     low, high = (float(f0_hz.min()), float(f0_hz.max())) if len(f0_hz) else (80.0, 300.0)

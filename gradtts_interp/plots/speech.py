@@ -49,8 +49,7 @@ def plot_speech(
         InputError: ``path`` cannot be written.
     """
     words, rows = _word_rows(speech)
-    panels = _panels(speech)
-    heights = [_height(panel, speech, rows) for panel in panels]
+    panels, heights = zip(*_panels(speech, rows), strict=True)
     figure = drawing.new_figure(_width(speech), sum(heights) + 1.0)
     grid = figure.add_gridspec(len(panels), 2, height_ratios=heights, width_ratios=[1, 0.012])
     top: Axes | None = None
@@ -76,22 +75,16 @@ def plot_speech(
     return drawing.save_figure(figure, path)
 
 
-def _panels(speech: Speech) -> list[Any]:
-    panels = [_draw_mel, _draw_f0]
+def _panels(speech: Speech, rows: int) -> list[tuple[Any, float]]:
+    """What draws each panel, and its height in inches; the mel's has room for rows of words above it."""
+    panels: list[tuple[Any, float]] = [(_draw_mel, 2.9 + 0.2 * rows), (_draw_f0, 2.4)]
     if speech.shares is not None:
-        over_bins = not _constant_over_bins(speech.shares.timbre)
-        panels += [_draw_share_map] * over_bins
+        over_bins = np.ptp(speech.shares.timbre, axis=0).max() >= 1e-6
+        if over_bins:
+            panels.append((_draw_share_map, 2.0))
         if not over_bins or speech.shares.region is None and len(_share_lines(speech)) > 1:
-            panels.append(_draw_share_line)
-    if speech.attention:
-        panels.append(_draw_attention)
-    return panels
-
-
-def _height(panel: Any, speech: Speech, rows: int) -> float:
-    """Height of a panel in inches; the mel's has room for the words above it."""
-    inches = {_draw_mel: 2.9 + 0.2 * rows, _draw_f0: 2.4, _draw_share_line: 1.1, _draw_share_map: 2.0}
-    return inches.get(panel, 1.5)
+            panels.append((_draw_share_line, 1.1))
+    return panels + ([(_draw_attention, 1.5)] if speech.attention else [])
 
 
 def _frames(speech: Speech) -> int:
@@ -100,10 +93,6 @@ def _frames(speech: Speech) -> int:
 
 def _width(speech: Speech) -> float:
     return float(np.clip(WIDTH_INCHES * speech.seconds / SECONDS_IN_WIDTH, WIDTH_INCHES, WIDEST_INCHES))
-
-
-def _constant_over_bins(share: NDArray[np.float32]) -> bool:
-    return bool(np.ptp(share, axis=0).max() < 1e-6)
 
 
 # -- panels ---------------------------------------------------------------------------------------------------------
@@ -178,9 +167,6 @@ def _draw_attention(axes: Axes, speech: Speech, a: Speech | None, b: Speech | No
     drawing.legend_above(axes, 3)
 
 
-# -- parts of panels ------------------------------------------------------------------------------------------------
-
-
 def _draw_contour(axes: Axes, speech: Speech, name: str, **line: Any) -> NDArray[Any]:
     """Draw one contour, with its median in the legend; its voiced values in Hz come back."""
     contour = speech.contour
@@ -213,17 +199,8 @@ def _draw_words(axes: Axes, words: list[tuple[str, int, int, int]], speech: Spee
         if 0 < frame < _frames(speech):
             axes.axvline(frame / rate, color="white", linewidth=0.7, alpha=0.6)
     for text, start, stop, row in words:
-        axes.annotate(
-            text,
-            ((start + stop) / 2 / rate, 1.0),
-            xycoords=("data", "axes fraction"),
-            xytext=(0, 3 + ROW_POINTS * row),
-            textcoords="offset points",
-            ha="center",
-            va="bottom",
-            fontsize=drawing.SMALL,
-            parse_math=False,
-        )
+        points = 3 + ROW_POINTS * row
+        drawing.write_above(axes, text, (start + stop) / 2 / rate, points, fontsize=drawing.SMALL)
 
 
 def _settings_line(speech: Speech) -> str:

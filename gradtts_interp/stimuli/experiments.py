@@ -5,7 +5,6 @@ Each is made of the table and the sounds that :func:`~gradtts_interp.stimuli.fol
 
 from __future__ import annotations
 
-import csv
 import html
 import json
 import shutil
@@ -17,7 +16,7 @@ from typing import Any
 import jinja2
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.tables import write_csv
+from gradtts_interp.evaluation.tables import read_csv, write_csv
 from gradtts_interp.files import atomic_path, write_text
 from gradtts_interp.stimuli.folder import TABLE
 
@@ -125,15 +124,11 @@ def read_stimuli(folder: str | Path) -> tuple[tuple[str, float], ...]:
         InputError: There is no table, it lacks a column or a number, or a sound is missing.
     """
     path = Path(folder) / TABLE
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read ({error}); expected the folder of a continuum") from error
+    rows = read_csv(path, expected="the folder of a continuum, with its table")
     if len(rows) < 2:
         raise InputError(f"{path} has {len(rows)} rows; expected a stimulus a row, at least 2")
     found = []
-    for number, row in enumerate(rows, 2):
+    for number, row in rows:
         try:
             found.append((row["file"], float(row["share"])))
         except (KeyError, TypeError, ValueError) as error:
@@ -161,12 +156,13 @@ def _write_page(asked: dict[str, Any], path: Path) -> None:
 
 def _write_conditions(asked: dict[str, Any], path: Path) -> None:
     """Conditions of a loop of PsychoPy: each column is a variable of the Builder."""
+    label_a, label_b = asked["labels"]
+    said = {"question": asked["question"], "label_a": label_a, "label_b": label_b}
     rows = []
-    said = dict(zip(("question", "label_a", "label_b"), (asked["question"], *asked["labels"]), strict=True))
     for trial in asked["trials"]:
-        sounds = [f"sounds/{name}" for name in trial["sounds"]] + [""] * (3 - len(trial["sounds"]))
-        row = dict(zip(("sound_1", "sound_2", "sound_3"), sounds, strict=True))
-        rows.append({**row, **{name: trial[name] for name in ("stimulus", "step", "share", "order")}, **said})
+        sounds = dict.fromkeys(("sound_1", "sound_2", "sound_3"), "")
+        sounds |= {f"sound_{i}": f"sounds/{name}" for i, name in enumerate(trial["sounds"], 1)}
+        rows.append({**sounds, **{name: trial[name] for name in ("stimulus", "step", "share", "order")}, **said})
     write_csv(path, rows)
 
 

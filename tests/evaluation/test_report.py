@@ -65,9 +65,7 @@ def page(signals, tmp_path_factory):
     a, b = (signal.contour for signal in signals.values())
     share = np.tile(np.linspace(0, 1, len(a), dtype=np.float32), (80, 1))
     phones = (("AH0", 0.0, 0.2), ("", 0.2, 0.22), ("T", 0.22, 0.4))
-    save_figure(
-        utterance_figure(signals, MelConfig(), share, phones=phones, asked=asked_contour(a, b, share)), folder / "a.png"
-    )
+    save_figure(utterance_figure(signals, MelConfig(), share, phones=phones), folder / "a.png")
     save_figure(attention_figure({"mid": {"mass": np.full((2, 10, 10), 0.5), "cell": 8}}, 0.5), folder / "b.png")
     soundfile.write(folder / "a.wav", signals["A"].audio, RATE_HZ, subtype="FLOAT")
     shown = shown_row(EVIL, EVIL, EVIL, "a.wav", contour=a, pictures=["a.png", "b.png"])
@@ -80,12 +78,7 @@ def page(signals, tmp_path_factory):
         summary=(EVIL,),
         weak=(EVIL,),
         facts={EVIL: EVIL},
-        tables=(
-            tabulate(
-                Table("t", EVIL, EVIL, ({"key": "x", **dict.fromkeys(("heading", "wanted", "definition"), EVIL)},)),
-                rows,
-            ),
-        ),
+        tables=(tabulate(Table("t", EVIL, EVIL, (column,)), rows),),
         pictures=(("Sweep", EVIL, sweep_figure(curves)),),
         examples=shown_in([Record("x", [shown, *rows], 0.0)]),
         failures=((EVIL, EVIL),),
@@ -154,4 +147,4 @@ def test_what_was_asked_for_lies_between_the_styles(signals):
     a, b = (signal.contour for signal in signals.values())
     half = asked_contour(a, b, np.full((80, len(a)), 0.5))
     np.testing.assert_allclose(half.f0_hz, np.sqrt(a.f0_hz * b.f0_hz), rtol=1e-5)
-    assert np.array_equal(half.voiced, a.voiced & b.voiced) and asked_contour(a, b, None) is None
+    assert np.array_equal(half.voiced, a.voiced & b.voiced)
