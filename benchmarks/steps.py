@@ -57,7 +57,7 @@ class Cases(listening.Cases):
 
 def _cut(*signals: Signal) -> tuple[Signal, ...]:
     frames = min(signal.frames for signal in signals)
-    return tuple(signal.at(slice(frames)) for signal in signals)
+    return tuple(signal.cut(frames) for signal in signals)
 
 
 def table(records: Sequence[Record]) -> str:

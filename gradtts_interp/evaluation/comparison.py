@@ -125,14 +125,14 @@ class FileMeasurer:
         notes = [note for signal in signals.values() for note in signal.notes]
         phones = phones_of(textgrid, notes, of=signals["blend"])
         shortest = min(shortest, share.shape[-1])
-        signals = {role: signal.at(slice(shortest)) for role, signal in signals.items()}
+        signals = {role: signal.cut(shortest) for role, signal in signals.items()}
         plane = np.broadcast_to(share[..., :shortest], (MEL.n_mels, shortest)).astype(np.float64)
         pair, a, b, blend = FilePair(name, files["A"], files["blend"]), *signals.values()
         found = metric_rows.following(a, b, blend, plane.mean(0))
         rows = [_row(pair, BLEND, CONDITION, "blend", **(_against_styles(a, b, blend) | found))]
         known = {"A with itself": a, "B (range)": b} | self._floor(a, "A through the vocoder")
         for condition, signal in known.items():
-            rows.append(_row(pair, BLEND, ANCHOR, condition, **_against_styles(a, b, signal.at(slice(shortest)))))
+            rows.append(_row(pair, BLEND, ANCHOR, condition, **_against_styles(a, b, signal.cut(shortest))))
         return rows + self.shown(name, "", signals, files, phones=phones, share=plane), notes
 
     def shown(

@@ -215,7 +215,7 @@ def morph_measures(path: Sequence[Signal], a: Signal, b: Signal) -> dict[str, fl
 
 def cepstral_distance(one: Signal, other: Signal) -> float:
     """Mel-cepstral distortion in dB over frames where either is speech; 0 where neither is."""
-    shared = slice(min(one.frames, other.frames))
-    one, other = one.at(shared), other.at(shared)
+    frames = min(one.frames, other.frames)
+    one, other = one.cut(frames), other.cut(frames)
     sounding = speech_frames(one.contour) | speech_frames(other.contour)
     return mel_cepstral_distortion(one.cepstrum, other.cepstrum, sounding) or 0.0

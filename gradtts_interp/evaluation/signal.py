@@ -79,11 +79,15 @@ class Signal:
         """Frames of the grid that all share (T)."""
         return min(len(self.contour), self.envelope.shape[1], self.mel.shape[1])
 
-    def at(self, frames: NDArray[np.integer[Any]] | slice) -> Signal:
+    def cut(self, frames: int) -> Signal:
+        """The same with its first frames only; the samples stay."""
+        return self.at(np.arange(frames))
+
+    def at(self, frames: NDArray[np.integer[Any]]) -> Signal:
         """The same read at some frames, as an alignment gives them.
 
         Args:
-            frames: Frame numbers (T'), or those from the first to the last.
+            frames: Frame numbers (T').
 
         Returns:
             Contour, envelope and mel of T' frames; the samples stay.

@@ -238,7 +238,7 @@ class _Renderer:
             warp = warp_frames(speech.durations.tolist(), durations.tolist())
             aligned = signal.at(np.minimum(warp, signal.frames - 1))
         frames = min(x.frames for x in (*self.signals, aligned))
-        found = mean_shares(*(x.at(slice(frames)) for x in (*self.signals, aligned)))
+        found = mean_shares(*(x.cut(frames) for x in (*self.signals, aligned)))
         realised = {name: found[f"{name}_share"] for name in ("f0", "envelope", "energy")}
         return Stimulus(share, speech, signal, realised | {"rate": self._rate_share(speech)})
 

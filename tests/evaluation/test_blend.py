@@ -25,6 +25,7 @@ from gradtts_interp.evaluation.blend import (
     seam,
     selectivity,
 )
+from gradtts_interp.evaluation.contours import at_frames
 from gradtts_interp.evaluation.metric_rows import cepstral_distance, morph_measures
 from gradtts_interp.evaluation.signal import Listener
 from gradtts_interp.pitch.contour import Contour
@@ -41,7 +42,7 @@ def contour(f0_hz, voiced=None):
 A, B = contour(100.0), contour(200.0)
 
 
-def test_a_ramp_is_followed_frame_by_frame():
+def test_a_ramp_is_followed_frame_by_frame_where_all_are_voiced_and_apart():
     ramp = np.linspace(0, 1, FRAMES)
     realised = realised_f0_share(A, B, contour(100.0 * 2**ramp))
     assert np.allclose(realised.share, ramp, atol=1e-5)
@@ -49,9 +50,6 @@ def test_a_ramp_is_followed_frame_by_frame():
     assert control_error(realised, 1 - ramp) > 0.5
     assert control_error(realised, ramp + (np.arange(FRAMES) % 2)) == pytest.approx(np.sqrt(0.5))  # not their mean
     assert realised.mean(slice(0, 20)) < 0.3 < 0.7 < realised.mean(slice(20, None))
-
-
-def test_only_frames_where_all_are_voiced_and_apart_are_measured():
     voiced = np.arange(FRAMES) % 2 == 0
     realised = realised_f0_share(A, contour(200.0, voiced), contour(150.0))
     assert np.array_equal(realised.measured, voiced)
@@ -68,18 +66,14 @@ def test_envelope_share_is_the_projection():
     assert not realised_envelope_share(way, way, aside, np.ones(1, dtype=bool)).measured.any()
 
 
-def test_monotonicity_and_linearity():
+@pytest.mark.filterwarnings("error")
+def test_monotonicity_and_linearity_of_a_sweep_that_moves():
     weights = np.linspace(0, 1, 11)
     assert monotonicity(weights, weights**3) == pytest.approx(1)
     assert monotonicity(weights, -weights) == pytest.approx(-1)
     assert linearity(weights, weights) == pytest.approx(1)
     assert linearity(weights, (weights > 0.5).astype(float)) < 0.8
     assert linearity(weights, 1 - weights) < 0  # a falling line is not the line asked for
-
-
-@pytest.mark.filterwarnings("error")
-def test_a_sweep_that_stands_still_has_no_monotonicity_and_no_linearity():
-    weights = np.linspace(0, 1, 11)
     rounding = 0.3 + 1e-16 * np.arange(11)
     for shares in (np.zeros(11), np.full(11, 0.3), rounding, np.where(weights > 0.5, np.nan, weights)):
         assert np.isnan(monotonicity(weights, shares)) and np.isnan(linearity(weights, shares))
@@ -87,14 +81,18 @@ def test_a_sweep_that_stands_still_has_no_monotonicity_and_no_linearity():
     assert np.isnan(monotonicity(weights[:1], weights[:1])) and np.isnan(linearity(weights[:1], weights[:1]))
 
 
-def test_lengths_must_agree():
-    short = Contour(A.f0_hz[:5], A.voiced[:5], A.energy_db[:5], 86.0)
-    with pytest.raises(InputError, match="frames differ: 40, 40, 5"):
-        realised_f0_share(A, B, short)
-    with pytest.raises(InputError, match="expected equal frames"):
-        realised_envelope_share(np.zeros((2, 3)), np.zeros((2, 3)), np.zeros((2, 4)), np.ones(3, dtype=bool))
-    with pytest.raises(InputError, match="frames differ: 2, 3"):
-        control_error(RealisedShare(np.zeros(2), np.ones(2, dtype=bool)), np.zeros(3))
+@pytest.mark.parametrize(
+    ("measure", "arguments", "message"),
+    [
+        (realised_f0_share, (A, B, at_frames(A, slice(5))), "frames differ: 40, 40, 5"),
+        (realised_energy_share, (A, B, at_frames(A, slice(5))), "frames differ: 40, 40, 5"),
+        (realised_envelope_share, (*np.zeros((2, 2, 3)), np.zeros((2, 4)), np.ones(3) > 0), "expected equal frames"),
+        (control_error, (RealisedShare(np.zeros(2), np.ones(2) > 0), np.zeros(3)), "frames differ: 2, 3"),
+    ],
+)
+def test_lengths_must_agree(measure, arguments, message):
+    with pytest.raises(InputError, match=message):
+        measure(*arguments)
 
 
 RATE = 22050 / 256
@@ -110,13 +108,10 @@ def test_lag_is_how_much_later_the_share_moves(late, ramp):
     noise = np.random.default_rng(0).normal(0, 0.03 * (ramp[0] > 0), 160)
     realised = RealisedShare(found + noise, np.random.default_rng(1).random(160) > 0.3)
     assert lag_ms(realised, wanted, RATE) == pytest.approx(late / RATE * 1000, abs=2.5 / RATE * 1000)
-
-
-def test_lag_of_what_does_not_move_is_not_a_number():
-    share = RealisedShare(np.linspace(0, 1, 50), np.ones(50, dtype=bool))
-    assert np.isnan(lag_ms(share, np.full(50, 0.5), RATE))
-    assert np.isnan(lag_ms(RealisedShare(np.full(50, 0.5), np.ones(50, dtype=bool)), np.linspace(0, 1, 50), RATE))
-    assert np.isnan(lag_ms(RealisedShare(share.share, np.zeros(50, dtype=bool)), np.linspace(0, 1, 50), RATE))
+    still, everywhere = np.full(160, 0.5), np.ones(160, dtype=bool)
+    assert np.isnan(lag_ms(RealisedShare(t / 159, everywhere), still, RATE))
+    assert np.isnan(lag_ms(RealisedShare(still, everywhere), wanted, RATE))
+    assert np.isnan(lag_ms(RealisedShare(found, ~everywhere), wanted, RATE))
 
 
 def test_leakage_is_measured_where_nothing_was_asked_for():
@@ -146,9 +141,7 @@ def test_a_hard_cut_has_a_seam_and_a_glide_has_none():
 
 
 def test_selectivity_is_the_unwanted_per_wanted_movement():
-    assert selectivity(0.8, 0.2) == pytest.approx(0.25)
-    assert selectivity(0.8, -0.2) == pytest.approx(0.25)
-    assert np.isnan(selectivity(0.0, 0.2))
+    assert selectivity(0.8, 0.2) == selectivity(0.8, -0.2) == pytest.approx(0.25) and np.isnan(selectivity(0.0, 0.2))
 
 
 # -- laws over random contours ----------------------------------------------------------------------------------------
@@ -177,7 +170,7 @@ F0_AND_LEVEL = (realised_f0_share, realised_energy_share)
 def test_swapped_styles_complement_and_ends_are_ends(found, other):
     a, b, _ = found
     frames = min(len(a), len(other[0]))
-    a, b, blend = (Contour(c.f0_hz[:frames], c.voiced[:frames], c.energy_db[:frames], RATE) for c in (a, b, other[0]))
+    a, b, blend = (at_frames(c, slice(frames)) for c in (a, b, other[0]))
     for measure in F0_AND_LEVEL:
         there, back = measure(a, b, blend), measure(b, a, blend)
         assert np.array_equal(there.measured, back.measured)
@@ -205,13 +198,11 @@ def test_envelopes_mixed_and_turned(seed, dimensions, frames):
     assert np.allclose(turned.share[active], found.share[active])
 
 
-def test_an_equal_mix_at_both_limits_of_what_is_measured():
-    """A way of 50 cents or 1 dB counts, a shorter one does not."""
-    for ratio, counts in ((2 ** (50.5 / 1200), True), (2 ** (49.5 / 1200), False)):
-        assert realised_f0_share(A, contour(100.0 * ratio), A).measured.all() == counts
-    for level, counts in ((1.01, True), (0.99, False)):
-        louder = dataclasses.replace(A, energy_db=A.energy_db + np.float32(level))
-        assert realised_energy_share(A, louder, A).measured.all() == counts
+@pytest.mark.parametrize(("cents", "level_db", "counts"), [(50.5, 1.01, True), (49.5, 0.99, False)])
+def test_a_way_of_50_cents_or_1_db_counts_and_a_shorter_one_does_not(cents, level_db, counts):
+    assert realised_f0_share(A, contour(100.0 * 2 ** (cents / 1200)), A).measured.all() == counts
+    louder = dataclasses.replace(A, energy_db=A.energy_db + np.float32(level_db))
+    assert realised_energy_share(A, louder, A).measured.all() == counts
 
 
 # -- morphs -----------------------------------------------------------------------------------------------------------
@@ -224,24 +215,20 @@ def measures(monkeypatch):
     return lambda path, a=(0, 0), b=(1, 0): morph_measures(path, a, b)
 
 
-def test_a_straight_even_path_is_perfect(measures):
-    found = measures([(x, 0.0) for x in np.linspace(0, 1, 5)])
-    perfect = {"correspondence": 0, "intermediateness": 0.5, "directness": 1, "smoothness": 0}
-    assert found == {name: pytest.approx(value, abs=1e-9) for name, value in perfect.items()}
-
-
 @pytest.mark.parametrize(
-    ("path", "measure", "value"),
+    ("path", "faults"),
     [
-        ([(0.1, 0), (0.5, 0), (0.7, 0)], "correspondence", 0.2),
-        ([(0, 0), (0.2, 0), (1, 0)], "intermediateness", 0.2),
-        ([(0, 0), (0.2, 0), (0.4, 0), (1, 0)], "intermediateness", 0.3),
-        ([(0, 0), (0.5, 0.5), (1, 0)], "directness", 2**-0.5),
-        ([(0, 0), (0.25, 0), (1, 0)], "smoothness", 0.5),
+        ([(0, 0), (0.25, 0), (0.5, 0), (0.75, 0), (1, 0)], {"correspondence": 0, "directness": 1, "smoothness": 0}),
+        ([(0.1, 0), (0.5, 0), (0.7, 0)], {"correspondence": 0.2}),
+        ([(0, 0), (0.2, 0), (1, 0)], {"intermediateness": 0.2}),
+        ([(0, 0), (0.2, 0), (0.4, 0), (1, 0)], {"intermediateness": 0.3}),
+        ([(0, 0), (0.5, 0.5), (1, 0)], {"directness": 2**-0.5, "intermediateness": 0.5}),
+        ([(0, 0), (0.25, 0), (1, 0)], {"smoothness": 0.5}),
     ],
 )
-def test_each_fault_shows_in_its_own_measure(measures, path, measure, value):
-    assert measures(path)[measure] == pytest.approx(value)
+def test_a_straight_even_path_is_perfect_and_each_fault_shows_in_its_own_measure(measures, path, faults):
+    found = measures(path)
+    assert {name: found[name] for name in faults} == pytest.approx(faults, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +244,7 @@ def test_what_is_no_morph(measures, path, b, message):
         measures(path, b=b)
 
 
-def test_of_sounds():
+def test_a_morph_of_sounds():
     low = harmonic_tone(150.0, 0.3).numpy()
     # The same harmonics with a tilt: a half-tilted one lies in between.
     high = np.diff(low, prepend=0.0).astype(np.float32) * 8

@@ -19,19 +19,17 @@ FACTS = {
     "sampling": "unipc, 10 steps",
     "time": "500 s",
 }
+KNOWN = (
+    ("anchor", "A with itself", 0.0, None),
+    ("condition", "default", 0.3, None),
+    ("condition", "default", 0.5, None),
+    ("condition", "nothing", None, 1.0),
+)
 
 
 @pytest.fixture
 def summary():
-    rows = [
-        {"table": "mix", "kind": kind, "condition": name, "f0_share": share, "rtf": rtf}
-        for kind, name, share, rtf in (
-            ("anchor", "A with itself", 0.0, None),
-            ("condition", "default", 0.3, None),
-            ("condition", "default", 0.5, None),
-            ("condition", "nothing", None, 1.0),
-        )
-    ]
+    rows = [dict(zip(("kind", "condition", "f0_share", "rtf"), line, strict=True), table="mix") for line in KNOWN]
     return {"facts": FACTS, "weak": ["Level lags behind."], "tables": [tabulate(TABLES["mix"], rows).to_dict()]}
 
 
@@ -59,10 +57,7 @@ def test_only_what_is_between_the_marks_changes(tmp_path, monkeypatch, summary):
     assert "| default | 0.400" in (tmp_path / "R.md").read_text()
 
 
-ROOT = Path(__file__).parents[2]
-
-
 @pytest.mark.parametrize("name", ["README.md", "benchmarks/interpolation/BLENDS.md"])
 def test_what_is_shown_has_no_path_of_a_machine(name):
-    text = (ROOT / name).read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / name).read_text(encoding="utf-8")
     assert not re.findall(r"(?<![\w.:/])/(?:home|root|work|tmp|Users|mnt)/\S*", text)

@@ -12,15 +12,11 @@ LEVELS = np.linspace(0, 1, 11)
 
 def simulated(pse, rate, *, lapse=0.0, each=20, participants=1, spread=0.0, seed=0) -> Answers:
     random = np.random.default_rng(seed)
-    share, response, names = [], [], []
-    for i in range(participants):
-        own = pse + spread * random.standard_normal()
-        at = np.repeat(LEVELS, each)
-        p = lapse + (1 - 2 * lapse) * expit(rate * (at - own))
-        share.append(at)
-        response.append((random.random(len(at)) < p).astype(float))
-        names += [f"p{i}"] * len(at)
-    return Answers(np.concatenate(share), np.concatenate(response), np.array(names))
+    own = pse + spread * random.standard_normal((participants, 1))
+    share = np.tile(np.repeat(LEVELS, each), (participants, 1))
+    p = lapse + (1 - 2 * lapse) * expit(rate * (share - own))
+    names = np.broadcast_to([[f"p{i}"] for i in range(participants)], share.shape)
+    return Answers(share.ravel(), (random.random(share.shape) < p).astype(float).ravel(), names.ravel())
 
 
 @pytest.mark.parametrize(("pse", "rate", "lapse"), [(0.45, 12, 0.0), (0.3, 8, 0.02), (0.7, 25, 0.0), (0.55, -12, 0.0)])
@@ -35,11 +31,8 @@ def test_what_was_simulated_is_found(pse, rate, lapse):
 
 @pytest.mark.slow
 def test_the_interval_covers_the_truth_as_often_as_it_says():
-    covered = 0
-    for seed in range(40):
-        fit = fit_psychometric(simulated(0.45, 12, each=10, seed=seed), resamples=60)
-        covered += fit.pse_low <= 0.45 <= fit.pse_high
-    assert covered >= 33  # 95 % of 40 is 38
+    fits = [fit_psychometric(simulated(0.45, 12, each=10, seed=seed), resamples=60) for seed in range(40)]
+    assert sum(fit.pse_low <= 0.45 <= fit.pse_high for fit in fits) >= 33  # 95 % of 40 is 38
 
 
 def test_listeners_that_differ_make_the_interval_wide():
@@ -67,26 +60,27 @@ def test_what_has_no_function(share, response, message):
         fit_psychometric(Answers(np.array(share, float), np.array(response, float), np.array(["p"] * 3)))
 
 
-class TestReading:
-    def test_files_of_two_participants(self, tmp_path):
-        (tmp_path / "a.csv").write_text('participant,share,response\n"p1","0.5","B"\n"p1","0","A"\n')
-        (tmp_path / "p2.csv").write_text("share,response\n1,1\n0,0\n0.25,high\n")
-        found = read_answers([tmp_path / "a.csv", tmp_path / "p2.csv"], second="high")
-        assert found.participant.tolist() == ["p1", "p1", "p2", "p2", "p2"]
-        assert found.response.tolist() == [1, 0, 1, 0, 1] and found.share.tolist() == [0.5, 0, 1, 0, 0.25]
-        assert not found.is_rating and len(found.of("p2").share) == 3
+def test_files_of_two_participants(tmp_path):
+    (tmp_path / "a.csv").write_text('participant,share,response\n"p1","0.5","B"\n"p1","0","A"\n')
+    (tmp_path / "p2.csv").write_text("share,response\n1,1\n0,0\n0.25,high\n")
+    found = read_answers([tmp_path / "a.csv", tmp_path / "p2.csv"], second="high")
+    assert found.participant.tolist() == ["p1", "p1", "p2", "p2", "p2"]
+    assert found.response.tolist() == [1, 0, 1, 0, 1] and found.share.tolist() == [0.5, 0, 1, 0, 0.25]
+    assert not found.is_rating and len(found.of("p2").share) == 3
 
-    @pytest.mark.parametrize(
-        ("content", "message"),
-        [
-            ("a,b\n1,2\n", r"has columns \['a', 'b'\]; expected share and response"),
-            ("share,response\nx,A\n", "line 2: share 'x' is no number"),
-            ("share,response\n1,maybe\n", "line 2: response 'maybe' is no number"),
-            ("share,response\n1\n", "line 2: response None is no number"),
-            ("share,response\n", "no answer in"),
-        ],
-    )
-    def test_errors_name_the_line(self, content, message, tmp_path):
-        (tmp_path / "a.csv").write_text(content)
-        with pytest.raises(InputError, match=f"a.csv.*{message}|{message}.*a.csv"):
-            read_answers([tmp_path / "a.csv"])
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,b\n1,2\n", r"has columns \['a', 'b'\]; expected share and response"),
+        ("share,response\nx,A\n", "line 2: share 'x' is no number"),
+        ("share,response\n1,maybe\n", "line 2: response 'maybe' is no number"),
+        ("share,response\n1\n", "line 2: response None is no number"),
+        ("share,response\n", "no answer in"),
+        (f"share,response\n1,{200_000 * 'x'}\n", "cannot be read: field larger"),
+    ],
+)
+def test_errors_name_the_line(content, message, tmp_path):
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(InputError, match=f"a.csv.*{message}|{message}.*a.csv"):
+        read_answers([tmp_path / "a.csv"])

@@ -37,12 +37,9 @@ def measure(context, item):
     return [{"twice": 2 * item.value}], ["seen"]
 
 
-def given(folder, seconds):
-    return folder, seconds
-
-
 def work(folder, seconds=0.0):
-    return functools.partial(given, str(folder), seconds), measure
+    """What setup gives is the folder and the time; a partial, since it goes to other processes."""
+    return functools.partial(tuple, (str(folder), seconds)), measure
 
 
 def measure_process(context, item):
@@ -60,9 +57,8 @@ def record(name, **values):
 
 def test_what_is_kept_is_found_again(tmp_path):
     with RunFolder(tmp_path, {"steps": 10}) as folder:
-        folder.keep(record("one/a b: ä", text="é ü"))
-        folder.keep(record("one/a b; ä"))
-        folder.keep(Record("two", [], 0.1, error="bad"))
+        for one in (record("one/a b: ä", text="é ü"), record("one/a b; ä"), Record("two", [], 0.1, error="bad")):
+            folder.keep(one)
     with RunFolder(tmp_path, {"steps": 10}) as folder:
         assert folder.is_done("one/a b: ä") and not folder.is_done("two") and not folder.is_done("three")
         assert folder.records["one/a b: ä"].rows == [{"x": 1.5, "text": "é ü"}] and len(folder.records) == 3
@@ -71,7 +67,7 @@ def test_what_is_kept_is_found_again(tmp_path):
         assert folder.is_done("two"), "the last record of an item counts"
 
 
-def test_other_settings_are_refused_and_restart_forgets(tmp_path):
+def test_other_settings_and_other_processes_are_refused_and_restart_forgets(tmp_path):
     with RunFolder(tmp_path, {"steps": 10, "seed": 0}) as folder:
         folder.keep(record("one"))
     with pytest.raises(InputError, match="with steps 10, now 20; give another --out"):
@@ -80,10 +76,7 @@ def test_other_settings_are_refused_and_restart_forgets(tmp_path):
         assert folder.is_done("one")
     with RunFolder(tmp_path, {"steps": 20}, restart=True) as folder:
         assert not folder.records
-
-
-def test_a_folder_belongs_to_one_process(tmp_path):
-    with RunFolder(tmp_path, {}), pytest.raises(InputError, match="another run is writing"):
+    with RunFolder(tmp_path, {}, restart=True), pytest.raises(InputError, match="another run is writing"):
         RunFolder(tmp_path, {})
 
 
@@ -102,35 +95,29 @@ def test_plain_values_hold_no_nan():
     assert plain(value) == {"a": None, "b": [0, 1], "c": [True, None], "d": 0.5}
 
 
-def test_rows_come_in_order_and_failures_are_told(tmp_path, capsys):
+def test_rows_come_in_order_failures_are_told_and_tried_again(tmp_path, capsys):
     items = [Thing("a", 1), Thing("b", -1), Thing("c", 10), Thing("d", 2)]
     with RunFolder(tmp_path / "run", {}) as folder:
         records = run_items(items, *work(tmp_path), folder)
-    assert [r.id for r in records] == ["a", "b", "c", "d"]
-    assert records[0].rows == [{"twice": 2}] and records[3].rows == [{"twice": 4}]
-    assert records[0].notes == ["seen"] and records[0].error is None
-    assert records[1].error == "b is below zero"
-    assert records[2].error == "unexpected ZeroDivisionError: a bug"
+    assert [(r.id, r.rows, r.notes) for r in (records[0], records[3])] == [
+        ("a", [{"twice": 2}], ["seen"]),
+        ("d", [{"twice": 4}], ["seen"]),
+    ]
+    told = [None, "b is below zero", "unexpected ZeroDivisionError: a bug", None]
+    assert [r.error for r in records] == told
     err = capsys.readouterr().err
-    assert "error: b: b is below zero" in err and "error: c: unexpected ZeroDivisionError" in err
-
-
-def test_what_is_done_is_not_repeated_and_what_failed_is(tmp_path):
+    assert f"error: b: {told[1]}" in err and f"error: c: {told[2]}" in err
+    # What is done is not repeated, what failed is, and a setup of nothing is not begun.
     with RunFolder(tmp_path / "run", {}) as folder:
-        run_items([Thing("a", 1), Thing("b", -1)], *work(tmp_path), folder)
-    with RunFolder(tmp_path / "run", {}) as folder:
-        records = run_items([Thing("a", 1), Thing("b", 1), Thing("c", 1)], *work(tmp_path), folder)
-    assert [r.error for r in records] == [None, None, None]
-    assert {p.stem: p.read_text() for p in tmp_path.glob("*.mark")} == {"a": "x", "b": "xx", "c": "x"}
-
-
-def test_a_setup_that_fails_and_two_items_of_one_name(tmp_path):
-    with RunFolder(tmp_path / "run", {}) as folder:
+        again = run_items([Thing("a", 1), Thing("b", 1), Thing("e", 1)], *work(tmp_path), folder)
+        assert run_items([Thing("a", 1)], fail_to_set_up, measure, folder) == again[:1]
         with pytest.raises(InputError, match="no such model"):
-            run_items([Thing("a")], fail_to_set_up, measure, folder)
+            run_items([Thing("f")], fail_to_set_up, measure, folder)
         with pytest.raises(InputError, match="same id"):
             run_items([Thing("a"), Thing("a")], *work(tmp_path), folder)
-        assert run_items([], fail_to_set_up, measure, folder) == []
+    assert [r.error for r in again] == [None, None, None]
+    marks = {p.stem: len(p.read_text()) for p in tmp_path.glob("*.mark")}
+    assert marks == {"a": 1, "b": 2, "c": 1, "d": 1, "e": 1}
 
 
 SCRIPT = """

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -60,32 +60,32 @@ def test_embeddings_are_unit_vectors_and_do_not_see_the_level(encoder):
     assert np.abs(encoder.embed(np.convolve(audio, [1, 0.9], "same"), RATE) - embedding).max() > 1e-3
 
 
-def test_a_written_encoder_is_read_back(encoder, tmp_path):
+def test_a_written_encoder_is_read_back_and_a_damaged_one_named(encoder, tmp_path):
     encoder.save_pretrained(tmp_path)
     again = SpeakerEncoder.from_pretrained(tmp_path)
     assert again.settings == encoder.settings
     np.testing.assert_allclose(again.embed(noise(), RATE), encoder.embed(noise(), RATE), atol=5e-3)
+    for name, content, message in (
+        ("model.safetensors", "no", "model.safetensors is damaged"),
+        ("config.json", "{}", "expected settings of a speaker encoder"),
+        ("config.json", "no", "config.json is no JSON"),
+    ):
+        (tmp_path / name).write_text(content)
+        with pytest.raises(CheckpointError, match=message):
+            SpeakerEncoder.from_pretrained(tmp_path)
 
 
-def test_damaged_encoders_are_named(encoder, tmp_path):
-    with pytest.raises(CheckpointError, match="config.json cannot be read"):
-        SpeakerEncoder.from_pretrained(tmp_path)
-    encoder.save_pretrained(tmp_path)
-    (tmp_path / "model.safetensors").write_bytes(b"no")
-    with pytest.raises(CheckpointError, match="model.safetensors is damaged"):
-        SpeakerEncoder.from_pretrained(tmp_path)
-    (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(CheckpointError, match="expected settings of a speaker encoder"):
-        SpeakerEncoder.from_pretrained(tmp_path)
-
-
-def test_audio_that_cannot_be_heard_is_named(encoder):
-    with pytest.raises(InputError, match="audio of a speaker is silent"):
-        encoder.embed(np.zeros(RATE, dtype=np.float32), RATE)
-    with pytest.raises(InputError, match=r"shape \(2, 3\); expected finite samples"):
-        encoder.embed(np.ones((2, 3), dtype=np.float32), RATE)
-    with pytest.raises(InputError, match="expected finite samples"):
-        encoder.embed(np.full(RATE, np.nan, dtype=np.float32), RATE)
+@pytest.mark.parametrize(
+    ("audio", "message"),
+    [
+        (np.zeros(RATE), "audio of a speaker is silent"),
+        (np.ones((2, 3)), r"shape \(2, 3\); expected finite samples"),
+        (np.full(RATE, np.nan), "expected finite samples"),
+    ],
+)
+def test_audio_that_cannot_be_heard_is_named(encoder, audio, message):
+    with pytest.raises(InputError, match=message):
+        encoder.embed(audio.astype(np.float32), RATE)
 
 
 def test_identity_is_one_of_the_speakers(encoder):
@@ -97,9 +97,11 @@ def test_identity_is_one_of_the_speakers(encoder):
         nameless.identify(noise(), RATE)
 
 
-def test_cosine_similarity():
+def test_angles_and_tubes():
     assert cosine_similarity(np.array([1.0, 0.0]), np.array([3.0, 0.0])) == pytest.approx(1)
     assert cosine_similarity(np.array([0.0, 1.0]), np.array([1.0, 1.0])) == pytest.approx(np.sqrt(0.5))
+    assert tract_length_cm(np.array([500, 1500, 2500, 3500])) == pytest.approx(17.5)
+    assert tract_length_cm(1.2 * np.array([500, 1500, 2500, 3500])) == pytest.approx(17.5 / 1.2)
 
 
 def test_the_shipped_encoder_knows_the_reference_of_each_speaker(shipped, recordings):
@@ -126,11 +128,6 @@ def test_the_shipped_encoder_reads_timbre_not_pitch(shipped, recordings):
     assert min(kept) > max(moved) and np.mean(kept) > 0.7
 
 
-def test_tract_length_of_a_uniform_tube():
-    assert tract_length_cm(np.array([500, 1500, 2500, 3500])) == pytest.approx(17.5)
-    assert tract_length_cm(1.2 * np.array([500, 1500, 2500, 3500])) == pytest.approx(17.5 / 1.2)
-
-
 def test_correlates_follow_formants_and_pitch(recordings):
     pytest.importorskip("parselmouth")
     faster = torchaudio.functional.resample(torch.from_numpy(recordings[4]), 125, 100).numpy()
@@ -139,15 +136,6 @@ def test_correlates_follow_formants_and_pitch(recordings):
     assert high_hz / low_hz == pytest.approx(1.25, rel=0.03) and low_hz == pytest.approx(88, rel=0.03)
     with pytest.raises(InputError, match="no voiced frame"):
         pitch_and_formants(np.zeros(RATE), RATE)
-
-
-def test_missing_packages_and_folders_are_named(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "transformers", None)
-    monkeypatch.setitem(sys.modules, "parselmouth", None)
-    with pytest.raises(InputError, match="age-model needs transformers: pip install"):
-        load_classifier("age-model")
-    with pytest.raises(InputError, match="acoustic correlates need Praat"):
-        pitch_and_formants(noise(), RATE)
 
 
 class FakeExtractor:
@@ -166,13 +154,7 @@ class FakeClassifier(torch.nn.Module):
         return SimpleNamespace(logits=torch.tensor([[0.0, np.log(3.0)]]))
 
 
-def fake_package(name, **names):
-    module = ModuleType(name)
-    module.__dict__.update(names)
-    return module
-
-
-def test_a_transformers_classifier_gets_its_own_rate(monkeypatch, tmp_path):
+def test_a_transformers_classifier_gets_its_own_rate_and_what_is_missing_is_named(monkeypatch, tmp_path):
     asked = []
 
     def loader(result):
@@ -180,15 +162,20 @@ def test_a_transformers_classifier_gets_its_own_rate(monkeypatch, tmp_path):
             from_pretrained=lambda path, local_files_only, trust_remote_code, **more: asked.append(more) or result
         )
 
-    fake = fake_package(
-        "transformers",
-        AutoFeatureExtractor=loader(FakeExtractor()),
-        AutoModelForAudioClassification=loader(FakeClassifier()),
-    )
-    monkeypatch.setitem(sys.modules, "transformers", fake)
+    fake = {
+        "AutoFeatureExtractor": loader(FakeExtractor()),
+        "AutoModelForAudioClassification": loader(FakeClassifier()),
+    }
+    monkeypatch.setitem(sys.modules, "transformers", SimpleNamespace(**fake))
     (tmp_path / "config.json").write_text("{}")
     chances = load_classifier(tmp_path)(noise(), RATE)
     assert chances == pytest.approx({"female": 0.25, "male": 0.75})
     assert {"use_safetensors": True} in asked, "a pickle would be read"
     with pytest.raises(InputError, match="no such folder"):
         load_classifier(tmp_path / "none")
+    for package in ("transformers", "parselmouth"):
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(InputError, match="age-model needs transformers: pip install"):
+        load_classifier("age-model")
+    with pytest.raises(InputError, match="acoustic correlates need Praat"):
+        pitch_and_formants(noise(), RATE)

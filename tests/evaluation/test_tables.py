@@ -3,8 +3,6 @@
 import csv
 import json
 
-import pytest
-
 from gradtts_interp.evaluation.grid import TIME
 from gradtts_interp.evaluation.grid_run import weak_sentences
 from gradtts_interp.evaluation.tables import TABLES, Table, number, tabulate, write_rows
@@ -28,11 +26,8 @@ ROWS = [
 
 def test_means_are_over_what_was_measured_and_anchors_come_first():
     table = tabulate(PLAN, ROWS)
-    assert [(line["name"], line["kind"], line["n"]) for line in table.lines] == [
-        ("itself", "anchor", 1),
-        ("all", "condition", 2),
-        ("score", "condition", 1),
-    ]
+    kinds = [(line["name"], line["kind"], line["n"]) for line in table.lines]
+    assert kinds == [("itself", "anchor", 1), ("all", "condition", 2), ("score", "condition", 1)]
     assert [c["key"] for c in table.columns] == ["x", "y"], "a column without any value is left out"
     x, y = table.lines[1]["cells"].values()
     assert (x.mean, x.n) == (2.0, 2) and 1.0 <= x.low <= x.high <= 3.0
@@ -43,26 +38,10 @@ def test_means_are_over_what_was_measured_and_anchors_come_first():
     assert found["lines"][1]["cells"]["x"]["mean"] == 2.0 and found["lines"][2]["cells"]["x"] is None
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0, "0"),
-        (0.1234, "0.123"),
-        (12.345, "12.3"),
-        (1.5, "1.50"),
-        (123.4, "123"),
-        (-1234.5, "-1234"),
-        (1e-7, "1e-07"),
-        (-6e-16, "0"),
-        (0.99951, "1.00"),
-        (0.9994, "0.999"),
-        (9.996, "10.0"),
-        (99.96, "100"),
-        (-0.0004, "-0.0004"),
-    ],
-)
-def test_numbers_have_three_digits_that_count(value, text):
-    assert number(value) == text
+def test_numbers_have_three_digits_that_count():
+    values = [0, 0.1234, 12.345, 1.5, 123.4, -1234.5, 1e-7, -6e-16, 0.99951, 0.9994, 9.996, 99.96, -0.0004]
+    texts = "0 0.123 12.3 1.50 123 -1234 1e-07 0 1.00 0.999 10.0 100 -0.0004"
+    assert " ".join(map(number, values)) == texts
 
 
 def test_rows_are_written_as_json_lines_and_csv(tmp_path):
@@ -88,11 +67,7 @@ def weak(**errors):
     return weak_sentences({TIME: tabulate(TABLES[TIME], rows)})
 
 
-def test_a_better_baseline_is_named():
-    (sentence,) = weak(default=0.064, prosody=0.05, static_mix=0.379)
+def test_a_better_baseline_is_named_where_it_is_seen_to_be_better():
+    (sentence,) = weak(default=0.064, prosody=0.05, static_mix=0.379, hard_half_split=0.01)
     assert sentence.startswith("Control error of F0: prosody 0.050 is below the default's 0.064")
-
-
-@pytest.mark.parametrize("other", [0.0641, 0.064, 0.06399])
-def test_what_is_not_seen_to_be_better_is_not_called_so(other):
-    assert weak(default=0.064, prosody=other) == ()
+    assert [weak(default=0.064, prosody=other) for other in (0.0641, 0.064, 0.06399)] == [(), (), ()]
