@@ -48,18 +48,16 @@ def test_missing_packages_are_named(tmp_path, monkeypatch):
         OpinionScorer()
 
 
-class FakeWhisper:
-    def __init__(self, path, **options):
-        self.path = path
-
-    def transcribe(self, samples, **options):
-        assert samples.dtype == np.float32 and options["language"] == "en" and options["temperature"] == 0
-        said = [f" {len(samples)} samples", " in all."]
-        return (types.SimpleNamespace(text=text) for text in said), None
+def transcribe(samples, **options):
+    assert samples.dtype == np.float32 and options["language"] == "en" and options["temperature"] == 0
+    said = [f" {len(samples)} samples", " in all."]
+    return (types.SimpleNamespace(text=text) for text in said), None
 
 
 def test_whisper_hears_16_khz_and_its_segments_are_joined(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "faster_whisper", types.SimpleNamespace(WhisperModel=FakeWhisper))
+    whisper = types.SimpleNamespace(transcribe=transcribe)
+    package = types.SimpleNamespace(WhisperModel=lambda path, **options: whisper)
+    monkeypatch.setitem(sys.modules, "faster_whisper", package)
     with pytest.raises(InputError, match="holds no model.bin"):
         WhisperListener(tmp_path)
     (tmp_path / "model.bin").touch()
@@ -85,16 +83,12 @@ def test_opinion_is_of_one_recording_at_16_khz(monkeypatch, capsys):
     assert capsys.readouterr().out == ""
 
 
-def row(kind, errors, words, opinion):
-    return {"kind": kind, "errors": errors, "words": words, "opinion": opinion}
-
-
 def test_errors_are_pooled_over_words_not_averaged_over_sentences():
-    records = [
-        Record("listening/0", [row(ONE, 1, 2, 3.0), row(MEAN, 0, 2, 2.0)], 1.0),
-        Record("listening/1", [row(ONE, 0, 8, 4.0)], 1.0),
+    rows = [
+        {"kind": kind, "errors": errors, "words": words, "opinion": opinion}
+        for kind, errors, words, opinion in ((ONE, 1, 2, 3.0), (MEAN, 0, 2, 2.0), (ONE, 0, 8, 4.0))
     ]
-    lines = table(records).splitlines()
+    lines = table([Record("listening/0", rows[:2], 1.0), Record("listening/1", rows[2:], 1.0)]).splitlines()
     assert len(lines) == 4 and not any(DUAL in line for line in lines)
     assert lines[2].startswith(f"| {MEAN} | 1 | 0.000 [0.000, 0.000] | ")
     assert lines[3].startswith(f"| {ONE} | 2 | 0.100 [0.000, 0.500] | 3.5")

@@ -44,18 +44,13 @@ PHONES = (('ə "a"', 0.0, 0.25), ("", 0.25, 1.5))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_text_of_any_encoding_is_read(tmp_path, encoding):
-    (tmp_path / "a.TextGrid").write_bytes(LONG.encode(encoding))
-    assert read_phones(tmp_path / "a.TextGrid") == PHONES
-
-
 @pytest.mark.parametrize("kind", ["text", "short text", "binary"])
-def test_praats_own_formats_are_read(tmp_path, kind):
+def test_praats_own_formats_and_text_of_any_encoding_are_read(tmp_path, encoding, kind):
     parselmouth = pytest.importorskip("parselmouth")
-    (tmp_path / "a.TextGrid").write_text(LONG, "utf-8")
-    path = str(tmp_path / "b.TextGrid")
-    parselmouth.praat.call(parselmouth.read(str(tmp_path / "a.TextGrid")), f"Save as {kind} file", path)
-    assert read_phones(path) == PHONES
+    path, copy = tmp_path / "a.TextGrid", tmp_path / "b.TextGrid"
+    path.write_bytes(LONG.encode(encoding))
+    parselmouth.praat.call(parselmouth.read(str(path)), f"Save as {kind} file", str(copy))
+    assert read_phones(path) == read_phones(copy) == PHONES
 
 
 def test_praat_reads_what_is_written_with_gaps_as_empty_intervals(tmp_path):
@@ -89,7 +84,7 @@ def test_the_tier_of_phones_is_found(tmp_path):
         read_phones(path)
 
 
-def test_what_is_no_textgrid_is_named(tmp_path):
+def test_what_is_no_textgrid_and_what_to_install_is_named(tmp_path, monkeypatch):
     path = tmp_path / "a.TextGrid"
     with pytest.raises(InputError, match=r"a.TextGrid cannot be read: No such file"):
         read_phones(path)
@@ -97,46 +92,29 @@ def test_what_is_no_textgrid_is_named(tmp_path):
         path.write_text(content)
         with pytest.raises(InputError, match="is not a TextGrid"):
             read_phones(path)
-    path.write_text(LONG[:-200], "utf-8")
-    with pytest.raises(InputError, match="cannot be read as a TextGrid"):
-        read_phones(path)
-    path.write_text(LONG.replace('"phones"', '"a"').replace('"TextTier"', '"IntervalTier"'), "utf-8")
-    with pytest.raises(InputError, match="cannot be read as a TextGrid"):
-        read_phones(path)
-
-
-def test_what_to_install_is_named(tmp_path, monkeypatch):
-    write_textgrid(tmp_path / "a.TextGrid", {"phones": PHONES})
+    for content in (LONG[:-200], LONG.replace('"phones"', '"a"').replace('"TextTier"', '"IntervalTier"')):
+        path.write_text(content, "utf-8")
+        with pytest.raises(InputError, match="cannot be read as a TextGrid"):
+            read_phones(path)
     for name in ("parselmouth", "praatio.textgrid"):
         monkeypatch.setitem(sys.modules, name, None)
     for call in (read_phones, lambda path: write_textgrid(path, {"phones": PHONES})):
         with pytest.raises(InputError, match=r"pip install gradtts-interp\[eval\]"):
-            call(tmp_path / "a.TextGrid")
+            call(path)
 
 
-@pytest.mark.parametrize(
-    "tiers",
-    [
-        {"a": (("x", 0.0, 0.5), ("y", 0.4, 1.0))},
-        {"a": (("x", 0.5, 0.5), ("y", 0.5, 1.0))},
-        {"a": (("x", 0.0, float("nan")),)},
-        {},
-    ],
-)
-def test_tiers_that_cannot_be(tmp_path, tiers):
-    with pytest.raises(InputError, match="no TextGrid from 0 to 1 s"):
-        write_textgrid(tmp_path / "a.TextGrid", tiers, seconds=1.0)
-    assert not (tmp_path / "a.TextGrid").exists()
+def test_tiers_that_cannot_be(tmp_path):
+    overlap, empty, endless = (("x", 0.0, 0.5), ("y", 0.4, 1.0)), (("x", 0.5, 0.5),), (("x", 0.0, float("nan")),)
+    for tiers in ({"a": overlap}, {"a": empty}, {"a": endless}, {}):
+        with pytest.raises(InputError, match="no TextGrid from 0 to 1 s"):
+            write_textgrid(tmp_path / "a.TextGrid", tiers, seconds=1.0)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_kaldi_folder(tmp_path):
-    for name in "ab":
-        (tmp_path / f"{name}.wav").write_bytes(b"RIFF")
-    utterances = [
-        ("b-1", tmp_path / "b.wav", "b", "Zwei  wörter\n hier"),
-        ("a-1", tmp_path / "a.wav", None, None),
-        ("B-2", tmp_path / "b.wav", "b", "again"),
-    ]
+    a, b = tmp_path / "a.wav", tmp_path / "b.wav"
+    a.touch(), b.touch()
+    utterances = [("b-1", b, "b", "Zwei  wörter\n hier"), ("a-1", a, None, None), ("B-2", b, "b", "again")]
     names = [path.name for path in write_kaldi(tmp_path / "k", utterances)]
     assert sorted(names) == ["spk2utt", "text", "utt2spk", "wav.scp"]
     read = {name: (tmp_path / "k" / name).read_text("utf-8") for name in names}
@@ -147,7 +125,7 @@ def test_a_kaldi_folder(tmp_path):
 
 def test_bad_kaldi_lists_are_named(tmp_path):
     wav = tmp_path / "a.wav"
-    wav.write_bytes(b"RIFF")
+    wav.touch()
     for utterances, message in (
         ([], "no utterance"),
         ([("a b", wav, None, None)], "id 'a b': expected a name without spaces"),

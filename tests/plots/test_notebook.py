@@ -21,16 +21,13 @@ def speech(tiny_pipeline):
     return tiny_pipeline("Two <b>cats</b>.", a, b, share=shares.ramp(), num_inference_steps=1, seed=3)
 
 
-def test_speech_tells_plays_and_draws(speech):
+def test_speech_tells_plays_and_draws_and_a_style_what_it_has(speech, tiny_pipeline):
     shown = repr(speech)
     assert "'speaker 0 neutral' -> 'speaker 2 neutral'" in shown and "ramp(0.2,0.8)" in shown and "seed 3" in shown
     page = html_of_speech(speech)
     assert '<audio controls preload="metadata" src="data:audio/' in page and 'src="data:image/' in page
     assert "<b>cats" not in page and "&lt;b&gt;" in page
     assert not re.search(r"(src|href)=\"(?!data:)", page), "needs other files"
-
-
-def test_a_style_is_drawn_where_it_has_a_reference(tiny_pipeline):
     style = tiny_pipeline.style(speaker=0)
     assert 'src="data:image/' in html_of_style(style)
     assert "<img" not in html_of_style(Style("speaker <3>", speaker=3)) and "&lt;3&gt;" in html_of_style(Style("<3>"))
@@ -46,10 +43,8 @@ def test_a_notebook_gets_a_formatter_and_the_values_know_nothing_of_it(speech, t
 
 
 def test_the_pipeline_tells_what_it_is(tiny_pipeline):
-    assert re.fullmatch(
-        r"GradTTSInterpPipeline\([\d.]+ M parameters, 2 speakers x 2 emotions, StubVocoder, on cpu\)",
-        repr(tiny_pipeline),
-    )
+    told = r"GradTTSInterpPipeline\([\d.]+ M parameters, 2 speakers x 2 emotions, StubVocoder, on cpu\)"
+    assert re.fullmatch(told, repr(tiny_pipeline))
 
 
 def test_there_are_notebooks_without_stored_outputs():

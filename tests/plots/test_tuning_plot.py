@@ -15,14 +15,8 @@ from gradtts_interp.plots.attention import plot_tuning
 @pytest.fixture(scope="module")
 def pair():
     pipeline = tiny_pipeline(replace(TINY, prediction="v"))
-    options = {
-        "share": shares.pitch(),
-        "offer": "open",
-        "num_inference_steps": 5,
-        "solver": "unipc",
-        "seed": 0,
-        "output_attention": True,
-    }
+    options = {"share": shares.pitch(), "offer": "open", "seed": 0, "output_attention": True}
+    options |= {"num_inference_steps": 5, "solver": "unipc"}
     styles = tiny_style(1), tiny_style(2, f0_hz=200.0)
     return [pipeline("Go.", *styles, noise_tuning=tuning, **options) for tuning in (None, NoiseTuning())]
 
@@ -38,12 +32,8 @@ def test_curves_and_maps(pair, tmp_path):
     assert len(titles) == 2 * len(plain.attention)
     assert f"before: mean {plain.attention['mid']['mass'][1].mean():.3f}" in " ".join(titles)
     assert (tmp_path / "tuning.png").stat().st_size > 10_000
-
-
-def test_maps_of_a_window(pair):
-    trace = pair[1].tuning
-    titles = [a.get_title() for a in plot_tuning(trace).subfigs[1].axes if a.get_title()]
-    assert len(titles) == 2 * sum(map(len, trace.before.values())) and titles[0].startswith("window 0, ")
+    titles = [a.get_title() for a in plot_tuning(tuned.tuning).subfigs[1].axes if a.get_title()]
+    assert len(titles) == 2 * sum(map(len, tuned.tuning.before.values())) and titles[0].startswith("window 0, ")
 
 
 def test_what_cannot_be_drawn(pair):
