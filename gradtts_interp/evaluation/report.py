@@ -26,11 +26,6 @@ from gradtts_interp.plots import drawing
 TEMPLATE = Path(__file__).with_name("report.html")
 SHOWN = "shown"
 AUDIO_RATE_HZ = MelConfig().sample_rate_hz
-NOTHING: dict[str, Any] = dict.fromkeys(("summary", "weak", "tables", "pictures", "failures", "notes"), ()) | {
-    "facts": {},
-    "examples": {},
-}
-"""What the page holds where nothing is given."""
 Picture = tuple[str, str, Figure]
 """Heading, what is seen in a sentence or two, and the picture."""
 
@@ -80,9 +75,9 @@ def write_report(path: str | Path, **page: Any) -> Path:
 
     Args:
         path: Where to write, in the folder of the run.
-        **page: ``title``, and what there is of: ``summary`` (what was found) and ``weak`` (what is weak), in sentences;
-            ``facts``, by name: date, command, machine, n; ``tables``; ``pictures`` of the whole run, each a
-            :data:`Picture`; ``examples``, as of :func:`shown_in`; ``failures``, items with the reason; ``notes``.
+        **page: ``title``; ``facts``, by name: date, command, machine, n; ``tables``; ``examples``, as of
+            :func:`shown_in`; ``failures``, items with the reason; ``notes``. And what there is of: ``summary`` (what
+            was found) and ``weak`` (what is weak), in sentences; ``pictures`` of the whole run, each a :data:`Picture`.
 
     Returns:
         The path.
@@ -98,8 +93,7 @@ def write_report(path: str | Path, **page: Any) -> Path:
     def image(png: str) -> str:
         return drawing.data_uri("image/png", (path.parent / png).read_bytes())
 
-    shown = {**NOTHING, **page, "picture_uri": drawing.picture_uri, "sound": sound, "image": image}
-    write_text(path, _template().render(shown))
+    write_text(path, _template().render(page, picture_uri=drawing.picture_uri, sound=sound, image=image))
     return path
 
 

@@ -19,7 +19,6 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -214,9 +213,10 @@ def _records(
         return
     spawn = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(min(jobs, len(todo)), spawn, _begin, (threads,))
+    lacking = {name: str(threads) for name in THREAD_VARIABLES if name not in os.environ}
+    os.environ.update(lacking)  # libraries of the processes read them early
     try:
-        with _threads_of_children(threads):  # the processes are started by the first items
-            futures = [pool.submit(_record_there, setup, measure, item) for item in todo]
+        futures = [pool.submit(_record_there, setup, measure, item) for item in todo]
         for future in as_completed(futures):
             yield future.result()
     except BrokenProcessPool as error:
@@ -224,19 +224,9 @@ def _records(
             "a process died, perhaps because memory ran out; run again with fewer --jobs: finished items are kept"
         ) from error
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _threads_of_children(threads: int) -> Iterator[None]:
-    """Set thread variables that the environment lacks, for processes started meanwhile: libraries read them early."""
-    added = {name: str(threads) for name in THREAD_VARIABLES if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
+        for name in lacking:
             del os.environ[name]
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _record(context: Any, measure: Callable[..., Any], item: Any) -> Record:

@@ -21,7 +21,6 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLo
 from numpy.typing import NDArray
 
 from gradtts_interp.config import MelConfig
-from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.pitch.contour import Contour
 from gradtts_interp.pitch.masks import filter_centres_hz
@@ -74,20 +73,14 @@ def audio_uri(audio: NDArray[Any], sample_rate_hz: int) -> str:
     """Samples as FLAC in a data URI, which browsers play.
 
     Args:
-        audio: Samples (N,); beyond [-1, 1] they are clipped.
+        audio: Finite samples (N,); beyond [-1, 1] they are clipped.
         sample_rate_hz: Their rate.
 
     Returns:
         The data URI.
-
-    Raises:
-        InputError: There are no samples, or some are not finite.
     """
-    samples = np.asarray(audio, dtype=np.float32)
-    if samples.ndim != 1 or not samples.size or not np.isfinite(samples).all():
-        raise InputError(f"audio of shape {samples.shape} for a report; expected finite samples (N,)")
     stream = io.BytesIO()
-    soundfile.write(stream, samples.clip(-1, 1), sample_rate_hz, format="FLAC", subtype="PCM_16")
+    soundfile.write(stream, np.clip(audio, -1, 1), sample_rate_hz, format="FLAC", subtype="PCM_16")
     return data_uri("audio/flac", stream.getvalue())
 
 

