@@ -29,6 +29,8 @@ RECOGNISER_RATE_HZ = 16000
 LONGEST_SECONDS = 30.0
 """What Whisper hears at once; it goes on beyond that only when it may say times."""
 SILENCES = {"SIL", "+SPN+", "+NSN+"}
+Recogniser = Callable[[NDArray, int], str]
+"""From samples (N,) and their rate to the words that are heard."""
 
 
 @functools.cache
@@ -137,7 +139,12 @@ def _error_rate(measure: str, reference: str, hypothesis: str) -> float:
 
 
 def error_rates(
-    audio: NDArray, sample_rate_hz: int, text: str, *, frontend: TextFrontend | None = None, words: Any = None
+    audio: NDArray,
+    sample_rate_hz: int,
+    text: str,
+    *,
+    frontend: TextFrontend | None = None,
+    recogniser: Recogniser | None = None,
 ) -> dict[str, float]:
     """Error rates of one utterance.
 
@@ -146,7 +153,7 @@ def error_rates(
         sample_rate_hz: Their rate.
         text: What should be heard.
         frontend: Says which phones a text has, for PocketSphinx; None leaves it out.
-        words: Recognises words, as :class:`TransformersRecogniser` does; None leaves them out.
+        recogniser: Recognises words, as of :func:`load_recogniser`; None leaves them out.
 
     Returns:
         ``phone_error_rate``, ``word_error_rate`` and ``character_error_rate``, as far as there are recognisers; of a
@@ -159,8 +166,8 @@ def error_rates(
     if frontend is not None:
         wanted = plain_phones(frontend(text).tokens)
         found["phone_error_rate"] = phone_error_rate(wanted, recognise_phones(audio, sample_rate_hz))
-    if words is not None and "{" not in text:
-        heard = words.transcribe(audio, sample_rate_hz)
+    if recogniser is not None and "{" not in text:
+        heard = recogniser(audio, sample_rate_hz)
         found["word_error_rate"] = word_error_rate(text, heard)
         found["character_error_rate"] = character_error_rate(text, heard)
     return found
@@ -184,9 +191,9 @@ def load_recognisers(
         InputError: One of them cannot be loaded.
     """
     folders = [name for name in recognisers if name != POCKETSPHINX]
-    words = TransformersRecogniser(folders[0], language=language, device=device) if folders else None
+    words = load_recogniser(folders[0], language=language, device=device) if folders else None
     phones = frontend if POCKETSPHINX in recognisers else None
-    return functools.partial(error_rates, frontend=phones, words=words)
+    return functools.partial(error_rates, frontend=phones, recogniser=words)
 
 
 def require_recognisers(recognisers: Sequence[str]) -> None:
@@ -213,48 +220,49 @@ def require_recognisers(recognisers: Sequence[str]) -> None:
 # -- recognisers of transformers ---------------------------------------------------------------------------------------
 
 
-class TransformersRecogniser:
-    """Any speech recogniser of transformers: Whisper and its like, or CTC such as wav2vec2.
+def load_recogniser(path: str | Path, *, language: str = "en", device: str | torch.device = "cpu") -> Recogniser:
+    """Load any speech recogniser of transformers: Whisper and its like, or CTC such as wav2vec2.
 
     Args:
         path: Folder of the model with its weights as safetensors; nothing is downloaded, and no code of the folder run.
         language: Code of the language spoken, for Whisper models of many; others know their own.
         device: Where it works.
 
+    Returns:
+        From samples (N,) and their rate to what is said, as the model writes it.
+
     Raises:
         InputError: transformers is not installed, the folder is missing or holds no such model, or the model does not
             know the language.
     """
-
-    def __init__(self, path: str | Path, *, language: str = "en", device: str | torch.device = "cpu") -> None:
-        transformers, options = import_transformers(path)
-        with named_errors(path, "a speech recogniser"):
-            config = transformers.AutoConfig.from_pretrained(str(path), **options)
-            ctc = any(name.endswith("ForCTC") for name in config.architectures or ())
-            kind = transformers.AutoModelForCTC if ctc else transformers.AutoModelForSpeechSeq2Seq
-            processor: Any = transformers.AutoProcessor.from_pretrained(str(path), **options)
-            model: Any = kind.from_pretrained(str(path), use_safetensors=True, **options).float().eval()
-            parts = {"tokenizer": processor.tokenizer, "feature_extractor": processor.feature_extractor}
-            task = "automatic-speech-recognition"
-            self.pipeline: Any = transformers.pipeline(task, model=model, device=device, **parts)
-        self.rate_hz = int(processor.feature_extractor.sampling_rate)
-        self._whisper = config.model_type == "whisper"
-        self._options: dict[str, str] = {}
-        if getattr(getattr(model, "generation_config", None), "is_multilingual", False):
-            known = getattr(model.generation_config, "lang_to_id", {})
-            if f"<|{language}|>" not in known:
-                codes = " ".join(sorted(code.strip("<|>") for code in known))
-                raise InputError(f"{path}: language {language!r}; expected one of {codes}")
-            self._options = {"language": language, "task": "transcribe"}
+    transformers, options = import_transformers(path)
+    with named_errors(path, "a speech recogniser"):
+        config = transformers.AutoConfig.from_pretrained(str(path), **options)
+        ctc = any(name.endswith("ForCTC") for name in config.architectures or ())
+        kind = transformers.AutoModelForCTC if ctc else transformers.AutoModelForSpeechSeq2Seq
+        processor: Any = transformers.AutoProcessor.from_pretrained(str(path), **options)
+        model: Any = kind.from_pretrained(str(path), use_safetensors=True, **options).float().eval()
+        parts = {"tokenizer": processor.tokenizer, "feature_extractor": processor.feature_extractor}
+        task = "automatic-speech-recognition"
+        pipeline: Any = transformers.pipeline(task, model=model, device=device, **parts)
+    rate_hz = int(processor.feature_extractor.sampling_rate)
+    spoken = {}
+    if getattr(getattr(model, "generation_config", None), "is_multilingual", False):
+        known = getattr(model.generation_config, "lang_to_id", {})
+        if f"<|{language}|>" not in known:
+            codes = " ".join(sorted(code.strip("<|>") for code in known))
+            raise InputError(f"{path}: language {language!r}; expected one of {codes}")
+        spoken = {"language": language, "task": "transcribe"}
 
     @torch.no_grad()
-    def transcribe(self, audio: NDArray, sample_rate_hz: int) -> str:
-        """What is said in samples (N,), as the model writes it."""
-        samples = resampled(audio, sample_rate_hz, self.rate_hz)
-        calls: dict[str, Any] = {"generate_kwargs": dict(self._options)} if self._options else {}
-        if self._whisper and len(samples) > LONGEST_SECONDS * self.rate_hz:
+    def transcribe(audio: NDArray, sample_rate_hz: int) -> str:
+        samples = resampled(audio, sample_rate_hz, rate_hz)
+        calls: dict[str, Any] = {"generate_kwargs": dict(spoken)} if spoken else {}
+        if config.model_type == "whisper" and len(samples) > LONGEST_SECONDS * rate_hz:
             calls["return_timestamps"] = True
-        return str(self.pipeline({"raw": samples, "sampling_rate": self.rate_hz}, **calls)["text"])
+        return str(pipeline({"raw": samples, "sampling_rate": rate_hz}, **calls)["text"])
+
+    return transcribe
 
 
 def require_model_folder(path: str | Path) -> None:

@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation import intelligibility
 from gradtts_interp.evaluation.intelligibility import (
-    TransformersRecogniser,
     character_error_rate,
     error_rates,
+    load_recogniser,
     load_recognisers,
     phone_error_rate,
     plain_phones,
@@ -78,21 +78,18 @@ def test_word_and_character_errors():
         word_error_rate("...", "b")
 
 
-class Parrot:
+def parrot(audio, sample_rate_hz):
     """A recogniser that hears one thing."""
-
-    def transcribe(self, audio, sample_rate_hz):
-        assert sample_rate_hz == 8000 and len(audio) == 4000
-        return "a hat"
+    assert sample_rate_hz == 8000 and len(audio) == 4000
+    return "a hat"
 
 
 def test_what_is_measured_is_what_there_are_recognisers_for(monkeypatch):
     audio = np.zeros(4000, dtype=np.float32)
     assert error_rates(audio, 8000, "a cat") == {}
-    words = Parrot()
-    found = error_rates(audio, 8000, "A cat!", words=words)
+    found = error_rates(audio, 8000, "A cat!", recogniser=parrot)
     assert found == pytest.approx({"word_error_rate": 1 / 2, "character_error_rate": 1 / 5})
-    assert error_rates(audio, 8000, "a {K AE1 T}", words=words) == {}, "which word inline phones are is not known"
+    assert error_rates(audio, 8000, "a {K AE1 T}", recogniser=parrot) == {}, "which word inline phones are is not known"
     monkeypatch.setattr(intelligibility, "recognise_phones", lambda audio, rate: ("K", "AE"))
     found = error_rates(audio, 8000, "cat", frontend=TextFrontend())
     assert found == {"phone_error_rate": pytest.approx(1 / 3)}
@@ -116,7 +113,7 @@ def test_recognisers_that_are_not_there_are_named(monkeypatch, tmp_path):
     refused(require_recognisers, [folder], message=transformers)
     refused(require_recognisers, ["pocketsphinx"], message=r"needs pocketsphinx: pip install gradtts-interp\[eval\]")
     monkeypatch.setitem(sys.modules, "transformers", None)
-    refused(TransformersRecogniser, tmp_path, message=transformers)
+    refused(load_recogniser, tmp_path, message=transformers)
     monkeypatch.setitem(sys.modules, "jiwer", None)
     refused(word_error_rate, "a", "a", message=r"need jiwer: pip install gradtts-interp\[eval\]")
 
@@ -186,27 +183,28 @@ def save_ctc(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("languages", [True, False])
-def test_a_whisper_by_path(tmp_path, languages):
-    recogniser = TransformersRecogniser(save_whisper(tmp_path / "whisper", languages=languages))
+def test_a_whisper_by_path(tmp_path, languages, monkeypatch):
+    recogniser = load_recogniser(save_whisper(tmp_path / "whisper", languages=languages))
     audio = 0.1 * np.sin(np.arange(22050) / 20).astype(np.float32)
-    assert recogniser.rate_hz == 16000
-    heard = recogniser.transcribe(audio, 22050)
-    assert plain_words(heard) == "hello hello" and recogniser.transcribe(audio, 22050) == heard
+    heard = recogniser(audio, 22050)
+    assert plain_words(heard) == "hello hello" and recogniser(audio, 22050) == heard
     rates = load_recognisers([str(tmp_path / "whisper")], TextFrontend())
     assert rates(audio, 22050, "Hello, hello!") == {"word_error_rate": 0, "character_error_rate": 0}
     assert rates(audio, 22050, "Hello.")["word_error_rate"] == 1
     calls = []
-    recogniser.pipeline = lambda sound, **options: calls.append((len(sound["raw"]), options)) or {"text": "well"}
-    assert recogniser.transcribe(audio, 22050) == recogniser.transcribe(np.tile(audio, 31), 22050) == "well"
+    hear = lambda sound, **options: calls.append((len(sound["raw"]), options)) or {"text": "well"}  # noqa: E731
+    monkeypatch.setattr("transformers.pipeline", lambda task, **parts: hear)
+    recogniser = load_recogniser(tmp_path / "whisper")
+    assert recogniser(audio, 22050) == recogniser(np.tile(audio, 31), 22050) == "well"
     asked = {"generate_kwargs": {"language": "en", "task": "transcribe"}} if languages else {}
     assert calls == [(16000, asked), (31 * 16000, {**asked, "return_timestamps": True})], "long speech needs times"
 
 
 @pytest.mark.slow
 def test_a_ctc_model_by_path(tmp_path):
-    recogniser = TransformersRecogniser(save_ctc(tmp_path / "ctc"))
-    assert recogniser.transcribe(np.zeros(8000, dtype=np.float32), 16000) == "I"
-    found = error_rates(np.zeros(11025, dtype=np.float32), 22050, "I", words=recogniser)
+    recogniser = load_recogniser(save_ctc(tmp_path / "ctc"))
+    assert recogniser(np.zeros(8000, dtype=np.float32), 16000) == "I"
+    found = error_rates(np.zeros(11025, dtype=np.float32), 22050, "I", recogniser=recogniser)
     assert found == {"word_error_rate": 0, "character_error_rate": 0}
 
 
@@ -214,14 +212,14 @@ def test_a_ctc_model_by_path(tmp_path):
 def test_models_that_cannot_be_used_are_named(tmp_path):
     folder = save_whisper(tmp_path / "whisper")
     with pytest.raises(InputError, match="language 'xx'; expected one of de en"):
-        TransformersRecogniser(folder, language="xx")
+        load_recogniser(folder, language="xx")
     weights, config = load_file(folder / "model.safetensors"), json.loads((folder / "config.json").read_text())
     (folder / "model.safetensors").unlink()  # the weights are a excerpt of it, which must not be cut
 
     def refused():
         message = r"whisper: .*; expected a speech recogniser of transformers in safetensors"
         with pytest.raises(InputError, match=message):
-            TransformersRecogniser(folder)
+            load_recogniser(folder)
 
     (folder / "model.safetensors").write_bytes(b"no weights")
     refused()
