@@ -154,9 +154,10 @@ def fit_psychometric(answers: Answers, *, seed: int = 0, resamples: int = RESAMP
     if np.ptp(answers.response) == 0:
         raise InputError(f"all {len(answers.response)} answers are the same; expected some of A and some of B")
     names, who = np.unique(answers.participant, return_inverse=True)
-    counts = np.zeros((len(names), 2, len(levels)))  # answers, and answers of B, of each participant
-    np.add.at(counts, (who, 0, index), 1)
-    np.add.at(counts, (who, 1, index), answers.response)
+    each, of_b = np.zeros((2, len(names), len(levels)))
+    np.add.at(each, (who, index), 1)
+    np.add.at(of_b, (who, index), answers.response)
+    counts = np.stack([each, of_b], axis=1)  # (participants, 2, levels)
     total, second = counts.sum(0)
     pse, rate, lapse = _fit(levels, total, second)
     random = np.random.default_rng(seed)

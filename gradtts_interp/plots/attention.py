@@ -89,9 +89,9 @@ def plot_layers(maps: AttentionMaps, path: str | Path | None = None) -> Figure:
             ]
             _draw(axes[column * len(own) :], maps, own)
         axes[0].set_ylabel(site, fontsize=SMALL)
-    for axes, interval in zip(grid[-1][:: len(maps.references)], intervals, strict=True):
+    for first, interval in zip(grid[-1][:: len(maps.references)], intervals, strict=True):
         start, stop = maps.time_edges[interval : interval + 2]
-        axes.set_xlabel(f"t {start:.2g} to {stop:.2g}", fontsize=SMALL)
+        first.set_xlabel(f"t {start:.2g} to {stop:.2g}", fontsize=SMALL)
     return _finish(figure, grid, maps, "Where the sentence looks, by layer and diffusion time", path)
 
 

@@ -126,9 +126,8 @@ def draw_plane(axes: Axes, plane: NDArray[Any], config: MelConfig, colours: str,
 
 def write_above(axes: Axes, text: str, seconds: float, points: float, **look: Any) -> None:
     """Write text over a time, so many points above the axes."""
-    place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-    aligned = {"ha": "center", "va": "bottom", "parse_math": False}
-    axes.annotate(text, (seconds, 1.0), xytext=(0, points), **place, **aligned, **look)
+    look |= {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+    axes.annotate(text, (seconds, 1.0), xytext=(0, points), ha="center", va="bottom", parse_math=False, **look)
 
 
 def scale_f0(axes: Axes, f0_hz: NDArray[Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,10 @@ class Continuum:
     error: float | None = None
 
 
+def _of_dimension(name: str, share: float) -> shares.Share:
+    return shares.dimensions(None, **{name: share})
+
+
 def _bins_from_above(share: float) -> shares.Share:
     """B above an edge that goes down by equal numbers of mel bins."""
 
@@ -98,9 +103,7 @@ def _bins_from_above(share: float) -> shares.Share:
 SPOKEN = ("pitch", "timbre", "energy")
 CONTINUA: dict[str, tuple[tuple[str, ...], Callable[[float], shares.Share]]] = {
     "all": (SPOKEN, shares.constant),
-    **{
-        name: ((name,), lambda share, name=name: shares.dimensions(None, **{name: share})) for name in (*SPOKEN, "rate")
-    },
+    **{name: ((name,), partial(_of_dimension, name)) for name in (*SPOKEN, "rate")},
     "time": (SPOKEN, lambda share: shares.step(1 - share)),
     "frequency": (("timbre",), _bins_from_above),
 }
