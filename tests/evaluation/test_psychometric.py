@@ -47,17 +47,14 @@ def test_perfect_answers_have_a_finite_slope():
     assert 0.5 <= fit.pse <= 0.6 and np.isfinite(fit.slope) and fit.slope > 8
 
 
-@pytest.mark.parametrize(
-    ("share", "response", "message"),
-    [
+def test_what_has_no_function():
+    for share, response, message in (
         ([0, 0.5, 1], [1, 2, 7], "response 2: expected A or B"),
         ([0, 1, 1], [0, 1, 1], "answers at 2 shares; expected at least 3"),
         ([0, 0.5, 1], [1, 1, 1], "all 3 answers are the same"),
-    ],
-)
-def test_what_has_no_function(share, response, message):
-    with pytest.raises(InputError, match=message):
-        fit_psychometric(Answers(np.array(share, float), np.array(response, float), np.array(["p"] * 3)))
+    ):
+        with pytest.raises(InputError, match=message):
+            fit_psychometric(Answers(np.array(share, float), np.array(response, float), np.array(["p"] * 3)))
 
 
 def test_files_of_two_participants(tmp_path):

@@ -75,20 +75,14 @@ def test_a_written_encoder_is_read_back_and_a_damaged_one_named(encoder, tmp_pat
             SpeakerEncoder.from_pretrained(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("audio", "message"),
-    [
+def test_identity_is_one_of_the_speakers_and_audio_that_cannot_be_heard_is_named(encoder):
+    for audio, message in (
         (np.zeros(RATE), "audio of a speaker is silent"),
         (np.ones((2, 3)), r"shape \(2, 3\); expected finite samples"),
         (np.full(RATE, np.nan), "expected finite samples"),
-    ],
-)
-def test_audio_that_cannot_be_heard_is_named(encoder, audio, message):
-    with pytest.raises(InputError, match=message):
-        encoder.embed(audio.astype(np.float32), RATE)
-
-
-def test_identity_is_one_of_the_speakers(encoder):
+    ):
+        with pytest.raises(InputError, match=message):
+            encoder.embed(audio.astype(np.float32), RATE)
     found = encoder.identify(noise(), RATE)
     assert set(found["similarity"]) == {0, 3} and found["speaker"] in found["similarity"]
     assert 0 <= found["female"] <= 1 and found["formant_factor"] > 0
@@ -138,34 +132,29 @@ def test_correlates_follow_formants_and_pitch(recordings):
         pitch_and_formants(np.zeros(RATE), RATE)
 
 
-class FakeExtractor:
+class FakeModel(torch.nn.Module):
+    """Extractor and classifier in one."""
+
     sampling_rate = 16000
-
-    def __call__(self, samples, sampling_rate, return_tensors):
-        assert return_tensors == "pt" and sampling_rate == 16000
-        return {"input_values": torch.from_numpy(samples)[None]}
-
-
-class FakeClassifier(torch.nn.Module):
     config = SimpleNamespace(id2label={0: "female", 1: "male"})
 
-    def forward(self, input_values):
-        assert input_values.shape == (1, 8000)
+    def forward(self, samples=None, *, values=None, **options):
+        if values is None:
+            assert options == {"sampling_rate": 16000, "return_tensors": "pt"}
+            return {"values": torch.from_numpy(samples)[None]}
+        assert values.shape == (1, 8000)
         return SimpleNamespace(logits=torch.tensor([[0.0, np.log(3.0)]]))
 
 
 def test_a_transformers_classifier_gets_its_own_rate_and_what_is_missing_is_named(monkeypatch, tmp_path):
     asked = []
 
-    def loader(result):
-        return SimpleNamespace(
-            from_pretrained=lambda path, local_files_only, trust_remote_code, **more: asked.append(more) or result
-        )
+    def load(path, *, local_files_only, trust_remote_code, **more):
+        asked.append(more)
+        return FakeModel()
 
-    fake = {
-        "AutoFeatureExtractor": loader(FakeExtractor()),
-        "AutoModelForAudioClassification": loader(FakeClassifier()),
-    }
+    names = ("AutoFeatureExtractor", "AutoModelForAudioClassification")
+    fake = dict.fromkeys(names, SimpleNamespace(from_pretrained=load))
     monkeypatch.setitem(sys.modules, "transformers", SimpleNamespace(**fake))
     (tmp_path / "config.json").write_text("{}")
     chances = load_classifier(tmp_path)(noise(), RATE)

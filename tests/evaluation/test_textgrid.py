@@ -73,11 +73,8 @@ def test_speech_has_phones_and_words(tiny_pipeline, tmp_path):
 
 def test_the_tier_of_phones_is_found(tmp_path):
     path, phone, word = tmp_path / "a.TextGrid", (("AH", 0.0, 1.0),), (("a", 0.0, 1.0),)
-    for tiers, asked in (
-        ({"words": word, "speaker - phones": phone}, None),
-        ({"anything": phone}, None),
-        ({"a": word, "b": phone}, "b"),
-    ):
+    several = ({"words": word, "speaker - phones": phone}, {"anything": phone}, {"a": word, "b": phone})
+    for tiers, asked in zip(several, (None, None, "b"), strict=True):
         write_textgrid(path, tiers)
         assert read_phones(path, asked) == phone
     with pytest.raises(InputError, match="a.TextGrid: TextGrid without a tier 'phones'; its interval tiers: 'a', 'b'"):

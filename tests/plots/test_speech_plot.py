@@ -36,13 +36,9 @@ def tone(f0_hz, frames=FRAMES, **changes):
     return replace(speech, **changes)
 
 
-def one(plane):
-    """One share for all dimensions."""
-    return ShareMap(plane, plane, plane, plane)
-
-
-def ramp(frames=FRAMES):
-    return np.repeat(np.linspace(0, 1, frames, dtype=np.float32)[None], MEL.n_mels, axis=0)
+RAMP = np.repeat(np.linspace(0, 1, FRAMES, dtype=np.float32)[None], MEL.n_mels, axis=0)
+EVERY = ShareMap(RAMP, RAMP, RAMP, RAMP)
+"""One share for all dimensions."""
 
 
 def panel(name, speech, **alone):
@@ -51,7 +47,7 @@ def panel(name, speech, **alone):
 
 
 def test_contours_have_names_medians_and_times_in_seconds():
-    axes = panel("F0 (Hz)", tone(141.0, shares=one(ramp())), a=tone(100.0), b=tone(200.0))
+    axes = panel("F0 (Hz)", tone(141.0, shares=EVERY), a=tone(100.0), b=tone(200.0))
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert labels == ["A: deep (median 100 Hz)", "B: high.wav (median 200 Hz)", "blend (median 141 Hz)"]
     assert axes.get_yscale() == "log"
@@ -82,8 +78,8 @@ def test_frequency_ticks_stand_at_the_filters_of_their_frequency():
 
 
 def test_each_dimension_that_has_a_share_of_its_own_has_a_line():
-    still = np.full_like(ramp(), 1.5)
-    axes = panel("Share of B", tone(150.0, shares=replace(one(ramp()), pitch=still)))
+    still = np.full_like(RAMP, 1.5)
+    axes = panel("Share of B", tone(150.0, shares=replace(EVERY, pitch=still)))
     lines = {line.get_label(): line.get_ydata() for line in axes.get_lines()}
     assert set(lines) == {"pitch", "timbre, energy, rate"}
     np.testing.assert_allclose(lines["pitch"], 1.5)
@@ -91,11 +87,10 @@ def test_each_dimension_that_has_a_share_of_its_own_has_a_line():
 
 
 def test_a_share_over_time_is_a_line_and_one_over_bins_a_map():
-    line = panel("Share of B", tone(150.0, shares=one(ramp()))).get_lines()[0]
-    np.testing.assert_allclose(line.get_ydata(), ramp()[0])
-    plane = ramp()
-    plane[:10] = 0
-    figure = plot_speech(tone(150.0, shares=one(plane)))
+    line = panel("Share of B", tone(150.0, shares=EVERY)).get_lines()[0]
+    np.testing.assert_allclose(line.get_ydata(), RAMP[0])
+    plane = RAMP * (np.arange(MEL.n_mels) >= 10)[:, None]
+    figure = plot_speech(tone(150.0, shares=replace(EVERY, timbre=plane)))
     drawn = [image.get_array() for axes in figure.axes for image in axes.get_images()]
     assert any(array.shape == plane.shape and np.allclose(array, plane) for array in drawn)
 
@@ -104,13 +99,13 @@ def test_attention_to_b_is_drawn_where_it_was_recorded():
     mass_b = np.repeat(np.linspace(0, 1, 43)[None], 20, axis=0)
     mass_b[:2] = 0.25
     attention = {"mid": {"mass": np.stack([1 - mass_b, mass_b]), "cell": 4.0}}
-    axes = panel("Attention to B", tone(150.0, shares=one(ramp()), attention=attention))
+    axes = panel("Attention to B", tone(150.0, shares=EVERY, attention=attention))
     every, low, asked = axes.get_lines()
     assert every.get_ydata()[-1] == pytest.approx((18 + 2 * 0.25) / 20)
     assert low.get_ydata()[-1] == pytest.approx((8 * 0.25 + 3) / 11)
-    np.testing.assert_allclose(asked.get_ydata(), ramp()[0], atol=1e-6)
+    np.testing.assert_allclose(asked.get_ydata(), RAMP[0], atol=1e-6)
     with pytest.raises(KeyError):
-        panel("Attention to B", tone(150.0, shares=one(ramp())))
+        panel("Attention to B", tone(150.0, shares=EVERY))
 
 
 def test_words_stand_over_their_times_and_never_touch():
@@ -127,7 +122,7 @@ def test_words_stand_over_their_times_and_never_touch():
 
 
 def test_the_title_names_text_styles_and_settings():
-    figure = plot_speech(tone(150.0, text="costs $5 or $6", shares=one(ramp())))
+    figure = plot_speech(tone(150.0, text="costs $5 or $6", shares=EVERY))
     assert figure.get_suptitle() == "costs $5 or $6"
     assert figure.axes[0].get_title() == "A: deep → B: high.wav  ·  euler, 3 steps  ·  seed 7"
 

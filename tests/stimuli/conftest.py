@@ -1,6 +1,5 @@
 """Stimuli without rendering: a folder as a continuum leaves it, and a speaker whose every share is known."""
 
-import csv
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,8 +9,8 @@ from speaking import RATE_HZ, harmonic_tone
 
 from gradtts_interp.audio import write_wav
 from gradtts_interp.config import MelConfig
+from gradtts_interp.evaluation.tables import write_csv
 from gradtts_interp.interpolation import shares
-from gradtts_interp.interpolation.asked_pitch import lay_pitch
 from gradtts_interp.interpolation.shares import Layout
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
@@ -27,10 +26,7 @@ def stimuli(tmp_path) -> Path:
     folder = tmp_path / "stimuli"
     for i, share in enumerate(SHARES):
         write_wav(folder / f"step_{i:02d}.wav", harmonic_tone(110.0 * 2**share, 0.1), RATE_HZ)
-    with (folder / "stimuli.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "step", "share"])
-        writer.writerows([f"step_{i:02d}.wav", i, share] for i, share in enumerate(SHARES))
+    write_csv(folder / "stimuli.csv", [{"file": f"step_{i:02d}.wav", "share": share} for i, share in enumerate(SHARES)])
     return folder
 
 
@@ -44,7 +40,7 @@ class ToyPipeline:
         self.model = SimpleNamespace(settings=SimpleNamespace(mel=MelConfig()))
         self.calls = []
 
-    def __call__(self, text, a, b=None, *, share=None, durations=None, pitch=None, **options):
+    def __call__(self, text, a, b=None, *, share=None, durations=None, **options):
         mel = self.model.settings.mel
         self.calls.append((None if share is None else share.name, durations, options))
         if durations is None:
@@ -59,9 +55,6 @@ class ToyPipeline:
         drawn = (shares.constant(float(a.name == "B")) if share is None else share).render(layout)
         way = {name: np.square(plane.mean(0)) for name, plane in drawn.planes.items()}
         log_f0 = np.log(120.0) + way["pitch"] * np.log(1.5)
-        if pitch is not None:
-            asked = lay_pitch(pitch, layout)
-            log_f0 = (log_f0 if asked.log_f0 is None else asked.log_f0) + asked.shift
         hop = mel.hop_samples
         phase = 2 * np.pi * np.cumsum(np.exp(np.repeat(log_f0, hop))) / mel.sample_rate_hz
         tilt, level_db = (np.repeat(values, hop) for values in (1.6 - 0.8 * way["timbre"], 4 * way["energy"]))

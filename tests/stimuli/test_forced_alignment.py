@@ -18,7 +18,6 @@ from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.files import PitchCurve
 from gradtts_interp.stimuli import align_recording
 from gradtts_interp.stimuli.forced_alignment import _whole_durations
-from gradtts_interp.styles import Style
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = "Go down."
@@ -70,7 +69,7 @@ def say(tts, prosody, text=TEXT, **options):
     return tts(text, tts.style(speaker=0), prosody=prosody, num_inference_steps=0, seed=0, **options)
 
 
-def edges_of(style: Style) -> np.ndarray:
+def edges_of(style):
     return np.cumsum(style.durations)[:-1] * FRAME_SECONDS
 
 
@@ -133,21 +132,15 @@ def test_a_contour_of_one_s_own_comes_before_the_recording_s(tts, copied, contou
     assert tuple(speech.durations) == copied.durations and voiced.sum() == copied.contour.voiced.sum()
 
 
-@pytest.mark.parametrize(
-    ("phones", "text", "message"),
-    [
+def test_recordings_that_cannot_be_aligned(tts, recording, tmp_path):
+    for phones, text, message in (
         (PHONES, "Go up.", "phone 3 is AH in the reference and D in the other; expected .* the ARPAbet phones"),
         (PHONES, "Go.", "2 phones in the reference and 5 in the other"),
         ((("", 0.0, 1.0),), TEXT, "5 phones in the reference and 0 in the other"),
         ((*PHONES[:-1], ("", 0.9, 1.5)), TEXT, "ends at 1.50 s and .*tone.wav at 1.00 s"),
-    ],
-)
-def test_textgrids_of_something_else(tts, recording, tmp_path, phones, text, message):
-    with pytest.raises(InputError, match=message):
-        align_recording(tts, recording, text, textgrid=grid(tmp_path, phones))
-
-
-def test_recordings_that_cannot_be_aligned(tts, recording, tmp_path):
+    ):
+        with pytest.raises(InputError, match=message):
+            align_recording(tts, recording, text, textgrid=grid(tmp_path, phones))
     long = " ".join(["A long old story goes on and on."] * 5)
     blanks = tiny_pipeline(replace(TINY, add_blank=True))
     for arguments, options, message in (
@@ -160,18 +153,15 @@ def test_recordings_that_cannot_be_aligned(tts, recording, tmp_path):
             align_recording(*arguments, **options)
 
 
-@pytest.mark.parametrize(
-    ("text", "options", "message"),
-    [
+def test_copies_that_cannot_be(tts, copied):
+    for text, options, message in (
         ("Go up.", {}, "phoneme times in 'Go up.' are not known; expected what stimuli"),
         ([TEXT, TEXT], {}, "prosody of 1 lines was given for 2 lines"),
         (TEXT, {"prosody_weight": 1.5}, "prosody_weight 1.5: expected a number from 0 to 1"),
         (TEXT, {"durations": [[9] * 7]}, "durations and prosody both give durations"),
-    ],
-)
-def test_copies_that_cannot_be(tts, copied, text, options, message):
-    with pytest.raises(InputError, match=message):
-        say(tts, [copied], text, **options)
+    ):
+        with pytest.raises(InputError, match=message):
+            say(tts, [copied], text, **options)
 
 
 def test_the_table_of_the_benchmark_weighs_frames():
