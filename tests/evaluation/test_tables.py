@@ -70,4 +70,4 @@ def weak(**errors):
 def test_a_better_baseline_is_named_where_it_is_seen_to_be_better():
     (sentence,) = weak(default=0.064, prosody=0.05, static_mix=0.379, hard_half_split=0.01)
     assert sentence.startswith("Control error of F0: prosody 0.050 is below the default's 0.064")
-    assert [weak(default=0.064, prosody=other) for other in (0.0641, 0.064, 0.06399)] == [(), (), ()]
+    assert not any(weak(default=0.064, prosody=other) for other in (0.3, 0.0641, 0.064, 0.06399))
