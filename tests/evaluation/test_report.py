@@ -126,3 +126,4 @@ def test_what_was_asked_for_lies_between_the_styles(signals):
     half = asked_contour(a, b, np.full((80, len(a)), 0.5))
     np.testing.assert_allclose(half.f0_hz, np.sqrt(a.f0_hz * b.f0_hz), rtol=1e-5)
     assert np.array_equal(half.voiced, a.voiced & b.voiced)
+    np.testing.assert_allclose(asked_contour(a, b, np.zeros((80, len(a)))).f0_hz, a.f0_hz, rtol=1e-5)
