@@ -123,7 +123,10 @@ def test_pictures_of_unvoiced_speech_and_of_no_phones(signals):
 
 def test_what_was_asked_for_lies_between_the_styles(signals):
     a, b = (signal.contour for signal in signals.values())
-    half = asked_contour(a, b, np.full((80, len(a)), 0.5))
+    share = np.full((80, len(a)), 0.5)
+    half = asked_contour(a, b, share)
+    drawn = utterance_figure(signals, MelConfig(), share).axes[0].lines
+    assert [line.get_label() for line in drawn] == ["A", "B", "asked for"]
     np.testing.assert_allclose(half.f0_hz, np.sqrt(a.f0_hz * b.f0_hz), rtol=1e-5)
     assert np.array_equal(half.voiced, a.voiced & b.voiced)
     np.testing.assert_allclose(asked_contour(a, b, np.zeros((80, len(a)))).f0_hz, a.f0_hz, rtol=1e-5)

@@ -10,6 +10,7 @@ import torch
 import torchaudio
 
 from gradtts_interp.audio import read_audio
+from gradtts_interp.config import MelConfig
 from gradtts_interp.corpus.speakers import speaker_voice
 from gradtts_interp.corpus.teacher import VOICES
 from gradtts_interp.errors import CheckpointError, InputError
@@ -28,7 +29,8 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "checkpts" / "speaker-demo"
 REFERENCES = ROOT / "resources" / "references"
 RATE = 22050
-TINY = SpeakerSettings(voices=("s0", "s3", "c00"), bases=("jf_alpha", "jm_kumo"), channels=8, embedding=8)
+MEL = MelConfig(fmax_hz=7600.0)
+TINY = SpeakerSettings(voices=("s0", "s3", "c00"), bases=("jf_alpha", "jm_kumo"), channels=8, embedding=8, mel=MEL)
 
 
 def noise(seconds=0.5, seed=0):
