@@ -76,7 +76,7 @@ def ratio_with_interval(counts: Sequence[float], totals: Sequence[float]) -> Int
 def _with_interval(statistic: Callable[..., Any], *data: NDArray[np.float64]) -> Interval:
     """A statistic of values of the same utterances with its bootstrap interval, which is empty where all are alike."""
     value, count = float(statistic(*data, axis=0)), data[0].size
-    if count < 2 or all(np.ptp(values) == 0 for values in data):
+    if all(np.ptp(values) == 0 for values in data):
         return Interval(value, value, value, count)
     random = np.random.default_rng(0)
     found = bootstrap(data, statistic, paired=True, method="percentile", rng=random).confidence_interval
