@@ -60,12 +60,10 @@ class Script:
         symbols: Ids (N,), the network's silence at both ends.
         owner: Index of our token that each symbol belongs to (N,): a stress mark counts to its vowel, the silence at
             either end to the first and the last token.
-        tokens: Number of our tokens (L).
     """
 
     symbols: NDArray[np.int64]
     owner: NDArray[np.int64]
-    tokens: int
 
 
 @dataclass(frozen=True)
@@ -126,14 +124,14 @@ class Teacher:
         owner.append(len(tokens) - 1)
         if len(symbols) > LONGEST_TOKENS:
             raise InputError(f"{len(symbols)} symbols; the network reads at most {LONGEST_TOKENS}")
-        return Script(np.array(symbols), np.array(owner), len(tokens))
+        return Script(np.array(symbols), np.array(owner))
 
     def style(
         self,
         script: Script,
         timbre: Sequence[float],
         prosody: Sequence[float],
-        nuance: Sequence[tuple[int, float]] = (),
+        nuance: Sequence[tuple[int, float]],
     ) -> Floats:
         """Mix the base voices.
 
@@ -154,9 +152,9 @@ class Teacher:
             mixed[0, :TIMBRE_SIZE] += size * spread * np.random.default_rng(seed).standard_normal(TIMBRE_SIZE)
         return np.concatenate([mixed[0, :TIMBRE_SIZE], mixed[1, TIMBRE_SIZE:]])[None].astype(np.float32)
 
-    def durations(self, script: Script, style: Floats, speed: float = 1.0) -> Floats:
+    def durations(self, script: Script, style: Floats) -> Floats:
         """Predict the frames of each symbol (N,), whole numbers."""
-        fed = {"tokens": script.symbols[None], "style": style, "speed": np.array([speed], dtype=np.float32)}
+        fed = {"tokens": script.symbols[None], "style": style, "speed": np.ones(1, dtype=np.float32)}
         return self._predict_durations.run(None, fed)[0][0]
 
     def contours(self, script: Script, style: Floats, durations: NDArray[Any]) -> Contours:

@@ -65,7 +65,7 @@ def test_continuous_styles_are_deterministic_in_range_and_cover_it():
 def test_a_voice_suits_levels_near_its_own():
     voice, pitches = speaker_voice(1), continuous_pitches(0)
     near = [p.f0_level_hz for p in pitches.values() if suits(voice, p)]
-    assert near and max(near) < 1.6 * voice.f0_hz and min(near) > 0.6 * voice.f0_hz
+    assert near and max(near) < 1.6 * voice.f0_level_hz and min(near) > 0.6 * voice.f0_level_hz
     assert natural_f0_hz((0, 1, 0, 0, 0), 1.07) > natural_f0_hz((0, 1, 0, 0, 0), 1.0)
 
 
