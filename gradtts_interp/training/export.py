@@ -67,11 +67,7 @@ def run(args: argparse.Namespace) -> int:
         model = GradTTS(replace(model.settings, **chosen).to_dict()).eval()
         model.load_state_dict(state)
     out = Path(args.out)
-    if args.corpus:
-        bank = bank_of_corpus(Path(args.corpus))
-    else:
-        known = Path(args.start_from) if args.start_from else None
-        bank = bank_of_filelist(Path(args.filelist), model, cache=Path(args.run) / "features", known=known)
+    bank = _bank(args, model)
     (out / "styles").mkdir(parents=True, exist_ok=True)
     bank.save(out / "styles")
     save_model(model, out / "model")
@@ -80,48 +76,24 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def bank_of_corpus(folder: Path) -> StyleBank:
-    """One reference for each speaker and emotion of a built corpus; see :func:`bank_of_items`.
-
-    Args:
-        folder: The corpus.
-
-    Returns:
-        The bank.
-
-    Raises:
-        InputError: The corpus has no speakers, or an item of theirs is damaged.
-    """
-    items = load_items(folder, kinds=("bank",))
-    if not items:
-        raise InputError(f"{folder}: the corpus has no items of named speakers")
-    return bank_of_items(items)
-
-
-def bank_of_filelist(path: Path, model: GradTTS, *, cache: Path, known: Path | None = None) -> StyleBank:
-    """One reference for each speaker and emotion of a filelist; see :func:`bank_of_items`.
-
-    Args:
-        path: The filelist.
-        model: Gives the settings, and the number of speakers there may be.
-        cache: Folder where features are kept.
-        known: Checkpoint folder that the run began from: its bank is kept, and the list's speakers follow its own.
-
-    Returns:
-        The bank.
-
-    Raises:
-        InputError: No line can be used, or a speaker is not one of the model's.
-    """
+def _bank(args: argparse.Namespace, model: GradTTS) -> StyleBank:
+    """One reference for each speaker and emotion of the data, after those of the checkpoint that the run began from."""
+    if args.corpus:
+        items = load_items(args.corpus, kinds=("bank",))
+        if not items:
+            raise InputError(f"{args.corpus}: the corpus has no items of named speakers")
+        return bank_of_items(items)
     first, styles = 0, {}
-    if known is not None:
+    if args.start_from:
+        known = Path(args.start_from)
         index = read_index(known)
         first = n_speakers(load_model(known / index["model"]))
         styles = StyleBank.load(known / index["styles"], model.settings.mel).styles if index.get("styles") else {}
-    items = load_filelist(path, model.settings, cache=cache)
+    items = load_filelist(args.filelist, model.settings, cache=Path(args.run) / "features")
     highest, rows = max(item.styles[0].speaker for item in items), n_speakers(model)
     if first + highest >= rows:
-        raise InputError(f"{path}: speaker {highest} would be {first + highest}; the run's model has {rows} speakers")
+        place = f"speaker {highest} would be {first + highest}"
+        raise InputError(f"{args.filelist}: {place}; the run's model has {rows} speakers")
     return StyleBank({**styles, **bank_of_items(items, first=first).styles}, EMOTIONS)
 
 

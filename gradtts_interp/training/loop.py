@@ -113,14 +113,7 @@ class LossModule(nn.Module):
         super().__init__()
         self.model, self.adversarial = model, adversarial
         self.discriminator = PictureDiscriminator(CHANNELS) if adversarial else None
-        self.beginning = copy.deepcopy(model).eval().requires_grad_(False) if keep_mean else None
-
-    def train(self, mode: bool = True) -> LossModule:
-        """Set the mode of all but the beginning, which is never trained."""
-        super().train(mode)
-        if self.beginning is not None:
-            self.beginning.eval()
-        return self
+        self.beginning = copy.deepcopy(model).requires_grad_(False) if keep_mean else None
 
     def forward(self, batch: Batch, diffusion: Diffusion | None) -> Losses:
         """Losses of one batch."""
@@ -130,7 +123,7 @@ class LossModule(nn.Module):
             diffusion,
             discriminator=self.discriminator,
             weight=self.adversarial,
-            beginning=self.beginning,
+            beginning=self.beginning and self.beginning.eval(),  # whatever the mode of the model
         )
 
 
@@ -284,7 +277,7 @@ class Trainer:
             while self.done < 1.0 and self.step < config.steps:
                 begun = time.monotonic()
                 values = self._step(next(draws))
-                self._advance(time.monotonic() - begun, received[0] if received else 0)
+                self._advance(time.monotonic() - begun, received[-1] if received else 0)
                 for name, value in values.items():
                     if math.isfinite(value):
                         sums.setdefault(name, []).append(value)

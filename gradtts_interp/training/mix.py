@@ -85,7 +85,6 @@ class Reference:
     """One reference of one item; shapes as in :class:`Batch` without the leading axes."""
 
     mel: NDArray[np.float32]
-    length: int
     mask: NDArray[np.float32]
     role: int
     speaker: int
@@ -318,7 +317,6 @@ class Mixer:
             prosody = self.usual_prosody.get(style, item.prosody) if keep_emotion else item.prosody
         return Reference(
             mel=mel,
-            length=mel.shape[1],
             mask=mask,
             role=ROLES[role],
             speaker=style.speaker if keep_speaker else -1,
@@ -379,7 +377,7 @@ def collate(examples: list[dict], config: MixConfig, mel: MelConfig) -> Batch:
         share=stack([e["share"] for e in examples], frames),
         shared=(flags["kind"] == KINDS.index("blend")).float(),
         reference=planes("mel", mel.log_silence),
-        reference_lengths=numbers("length"),
+        reference_lengths=torch.tensor([[r.mel.shape[1] for r in side] for side in references]),
         reference_mask=planes("mask"),
         role=numbers("role"),
         speaker=numbers("speaker"),

@@ -207,7 +207,7 @@ def run(args: argparse.Namespace) -> int:
             with atomic_path(args.out / f"{missing[item.id]}.npy") as temporary, open(temporary, "wb") as file:
                 np.save(file, mel)
             if received:
-                return 128 + received[0]
+                return 128 + received[-1]
     logger.info("%s holds %d mels, %d of them new", args.out, len(chosen), len(lacking))
     return 0
 

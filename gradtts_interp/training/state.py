@@ -15,14 +15,13 @@ from types import FrameType
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from gradtts_interp.checkpoints import INDEX, load_model, read_index
 from gradtts_interp.config import ModelConfig, parse_settings
 from gradtts_interp.errors import CheckpointError, InputError
-from gradtts_interp.files import read_json, read_torch, write_text
+from gradtts_interp.files import read_json, read_safetensors, read_torch, write_text
 from gradtts_interp.models.grad_tts import GradTTS
 
 logger = logging.getLogger(__name__)
@@ -111,16 +110,12 @@ def read(path: Path) -> tuple[Weights, dict[str, Any], dict[str, Any]]:
     Raises:
         CheckpointError: A file is missing or damaged, named.
     """
-    values, weights = read_json(path / "state.json"), {}
-    for name in ("model", "ema", *SOMETIMES):
-        file = path / f"{name}.safetensors"
-        if name in SOMETIMES and not file.is_file():
-            continue
-        try:
-            weights[name] = load_file(file)
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{file} cannot be read: {error}; remove {path.name} to resume before it") from error
-    return weights, read_torch(path / "optimiser.pt"), values
+    files = {name: path / f"{name}.safetensors" for name in ("model", "ema", *SOMETIMES)}
+    try:
+        weights = {n: read_safetensors(file) for n, file in files.items() if n not in SOMETIMES or file.is_file()}
+        return weights, read_torch(path / "optimiser.pt"), read_json(path / "state.json")
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; remove {path.name} to resume before it") from error
 
 
 def require_same_run(path: Path, saved: dict[str, Any], settings: ModelConfig, train: dict[str, Any]) -> None:
@@ -135,11 +130,10 @@ def require_same_run(path: Path, saved: dict[str, Any], settings: ModelConfig, t
     Raises:
         CheckpointError: A setting differs; the first one is named with both values.
     """
-    before = _flat({"model": ModelConfig.from_dict(saved["settings"]).to_dict()})
-    now = _flat({"model": settings.to_dict()})
-    for name in STREAM_SETTINGS:
-        before |= _flat({name: saved["train"].get(name, False)})  # a run from before `keep_mean` kept none
-        now |= _flat({name: train[name]})
+    # A run from before `keep_mean` kept none.
+    stream = {name: saved["train"].get(name, False) for name in STREAM_SETTINGS}
+    before = _flat({"model": ModelConfig.from_dict(saved["settings"]).to_dict(), **stream})
+    now = _flat({"model": settings.to_dict(), **{name: train[name] for name in STREAM_SETTINGS}})
     for name, value in now.items():
         if name in before and before[name] != value:
             raise CheckpointError(
@@ -205,9 +199,9 @@ def averaged_model(folder: Path) -> tuple[GradTTS, int]:
     found = checkpoints(folder)
     if not found:
         raise CheckpointError(f"{folder}: no checkpoint; expected the folder of a training run")
-    state = json.loads((found[-1] / "state.json").read_text())
+    state = read_json(found[-1] / "state.json")
     model = GradTTS(state["settings"])
-    model.load_state_dict(load_file(found[-1] / "ema.safetensors"))
+    model.load_state_dict(read_safetensors(found[-1] / "ema.safetensors"))
     return model.eval(), state["step"]
 
 

@@ -226,4 +226,4 @@ def _train(trainer: Trainer, args: argparse.Namespace, mel_config: MelConfig) ->
         tqdm(total=1000, initial=round(trainer.share * 1000), unit="‰", mininterval=10) as bar,
     ):
         trainer.run(args.out, save_every_seconds=args.save_every, on_step=on_step, on_save=on_save)
-    return 128 + received[0] if received else 0
+    return 128 + received[-1] if received else 0

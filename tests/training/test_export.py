@@ -67,10 +67,10 @@ def test_bank_prefers_an_utterance_whose_f0_is_skewed_as_usual_and_has_the_mean_
     assert style.prosody[0] == pytest.approx(np.log(200) - np.log(2) / 2, abs=1e-3)
 
 
-def test_what_cannot_be_exported_is_named(corpus_folder, tmp_path):
+def test_what_cannot_be_exported_is_named(export_run, corpus_folder, tmp_path):
     with pytest.raises(CheckpointError, match="no checkpoint; expected the folder of a training run"):
         export.averaged_model(tmp_path)
     manifest = corpus_folder / "manifest.jsonl"
     manifest.write_text(manifest.read_text().replace('"bank"', '"grid"'))
     with pytest.raises(InputError, match="no items of named speakers"):
-        export.bank_of_corpus(corpus_folder)
+        export_run()
