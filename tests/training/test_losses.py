@@ -63,16 +63,6 @@ def test_noise_depends_on_seed_step_and_place_alone():
     assert abs(float(many.mean())) < 0.01 and abs(float(many.std()) - 1) < 0.01
 
 
-def test_losses_are_finite_and_sum_up(make_model, mixer):
-    batch = mixer.batch(0, 6)
-    found = training_losses(make_model(), batch, noise_of(6))
-    assert found.per_kind.shape == (6,) and not found.per_kind.requires_grad
-    assert torch.isfinite(found.total) and float(found.duration) > 0 and float(found.diffusion) > 0
-    parts = (found.duration, found.prior, found.diffusion, found.pitch, found.alignment)
-    assert torch.allclose(found.total, sum(parts))
-    assert torch.allclose(found.diffusion, found.per_kind.mean())
-
-
 def test_padding_to_a_multiple_changes_no_loss(make_model, mixer):
     padded = Mixer(fake_items(), dataclasses.replace(MIX, length_multiple=32), mixer.mel, seed=mixer.seed)
     plain, longer = mixer.batch(0, 6), padded.batch(0, 6)
@@ -109,6 +99,7 @@ def test_v_loss_is_the_squared_error_of_v(make_model, mixer):
     v, valid = kept * noise - level * (crop(mel) - crop(mu)), crop(valid_frames(batch))
     error = (((answers[0] - v) ** 2) * valid).sum((1, 2)) / (valid.sum((1, 2)) * 80)
     assert torch.allclose(found.per_kind, error, rtol=1e-2, atol=1e-4)
+    assert torch.allclose(found.diffusion, found.per_kind.mean()) and not found.per_kind.requires_grad
 
 
 def test_the_shift_of_the_mean_is_what_a_score_network_adds_to_its_prior(make_model, mixer, monkeypatch):
@@ -143,6 +134,8 @@ def test_the_shift_of_the_mean_is_what_a_score_network_adds_to_its_prior(make_mo
 
 def test_null_items_read_nothing_of_their_references(make_model, mixer):
     model, batch = opened(make_model().eval()), mixer.batch(0, 4)
+    unknown = dataclasses.replace(batch, prosody_known=torch.zeros(4))
+    assert read_references(model, unknown)[2].abs().max() == 0 < read_references(model, batch)[2].abs().max()
     for null in (True, False):
         flags, reference = torch.full((4,), null), batch.reference.clone().requires_grad_()
         changed = dataclasses.replace(batch, null=flags, null_text=flags, reference=reference)
@@ -234,14 +227,10 @@ def test_the_prior_alone_needs_no_score_network_and_teaches_all_of_itself(make_m
     assert float(found.diffusion) == 0 < float(found.alignment)
 
 
-def test_alignment_finds_the_durations_of_separable_tokens():
-    mu = torch.tensor([[[-4.0, 0.0, 4.0]]])
-    mel = torch.tensor([[[-4.0, -4.0, 0.0, 4.0, 4.0, 4.0, 9.0]]])
-    valid = torch.tensor([[1, 1, 1, 1, 1, 1, 0]]).bool()
-    assert align(mu, mel, torch.ones(1, 3), valid).tolist() == [[2, 1, 3]]
-
-
 def test_unknown_durations_are_aligned(make_model, mixer):
+    mel = torch.tensor([[[-4.0, -4.0, 0.0, 4.0, 4.0, 4.0, 9.0]]])
+    valid = torch.arange(7)[None] < 6
+    assert align(torch.tensor([[[-4.0, 0.0, 4.0]]]), mel, torch.ones(1, 3), valid).tolist() == [[2, 1, 3]]
     model, batch = make_model().eval(), mixer.batch(0, 3)
     batch = dataclasses.replace(batch, shared=torch.zeros(3))
     unknown = dataclasses.replace(batch, durations=torch.zeros_like(batch.durations))
@@ -258,11 +247,6 @@ def test_counts_are_averaged_over_processes(monkeypatch):
     monkeypatch.setattr(module.distributed, "get_world_size", lambda: 2)
     monkeypatch.setattr(module.distributed, "all_reduce", lambda total: total.add_(4.0))
     assert float(shared_count(count)) == pytest.approx(5.0) and float(count) == 6.0
-
-
-def test_dropped_prosody_reaches_no_score(make_model, mixer):
-    batch = dataclasses.replace(mixer.batch(0, 4), prosody_known=torch.zeros(4))
-    assert read_references(make_model(), batch)[2].abs().max() == 0
 
 
 @pytest.fixture
