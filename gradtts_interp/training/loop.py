@@ -199,8 +199,8 @@ class Trainer:
         stopped_by: Number of the signal that ended :meth:`train` early, else None.
 
     Raises:
-        InputError: The batch cannot be divided among the processes, there is no such part to be trained alone, or
-            none that a discriminator could judge.
+        InputError: The batch cannot be divided among the processes, the model has no such part to be trained alone,
+            or none that a discriminator could judge.
         CheckpointError: The run in ``folder`` has other settings.
     """
 

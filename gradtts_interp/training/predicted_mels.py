@@ -95,23 +95,23 @@ def sample_targets(
     lengths = batch.lengths if longest is None else batch.lengths.clamp_max(longest)
     frames = fix_length(int(lengths.max()), model.frame_multiple)
     crop = Cropper(torch.arange(frames, device=device).expand(len(examples), -1))
-    if steps == 0:
-        means = model.denormalise(crop(prior.mu).float()).cpu()
-        return [mel[:, : int(length)] for mel, length in zip(means, lengths, strict=True)]
     mask = sequence_mask(lengths, max_length=frames)[:, None].float()
-    shape = (len(examples), mixer.mel.n_mels, frames)
-    noise = torch.from_numpy(np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)).to(device)
     context, mu, prosody = crop.context(context), crop(prior.mu).float(), crop(prosody)
-    if start_time < 1:
-        t = torch.full((len(examples),), start_time, device=device)
-        known = model.to_diffusion(crop(target), mu)
-        noise = diffuse(known, mu, t, noise, model.schedule) - mu  # the sampler starts from mu + noise
 
     def score(x: Tensor, t: Tensor) -> Tensor:
         return model.score(x, mask, mu, t, context=context, prosody=prosody, region=mask).float()
 
-    sampled = sample("unipc", score, model.schedule, noise, mu, mask, steps, start_time=start_time)
-    mels = model.denormalise(model.from_diffusion(sampled, mu)).float().cpu()
+    found = mu
+    if steps > 0:
+        shape = (len(examples), mixer.mel.n_mels, frames)
+        noise = torch.from_numpy(np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)).to(device)
+        if start_time < 1:
+            t = torch.full((len(examples),), start_time, device=device)
+            known = model.to_diffusion(crop(target), mu)
+            noise = diffuse(known, mu, t, noise, model.schedule) - mu  # the sampler starts from mu + noise
+        sampled = sample("unipc", score, model.schedule, noise, mu, mask, steps, start_time=start_time)
+        found = model.from_diffusion(sampled, mu)
+    mels = model.denormalise(found).float().cpu()
     return [mel[:, : int(length)] for mel, length in zip(mels, lengths, strict=True)]
 
 
