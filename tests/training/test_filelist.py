@@ -15,7 +15,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.styles import StyleBank
 from gradtts_interp.text.frontend import TextFrontend
 from gradtts_interp.training import command, filelist
-from gradtts_interp.training.filelist import LAYOUTS, cached_features, load_filelist, parse_line, write_filelists
+from gradtts_interp.training.filelist import cached_features, load_filelist, parse_line, write_filelists
 
 TEXT = "hello world"
 
@@ -152,10 +152,10 @@ def put(path: Path, content: str = "", encoding: str = "utf-8") -> Path:
 
 
 def ljspeech(root):
-    lines = [f"LJ001-000{i}|Dr. no. {i}|Doctor number {i}" for i in range(1, 4)]
-    put(root / "metadata.csv", "\n".join(lines) + "\n")
+    put(root / "metadata.csv", "".join(f"LJ001-000{i}|Dr. no. {i}|Doctor number {i}\n" for i in range(1, 4)))
     for i in range(1, 4):
         put(root / "wavs" / f"LJ001-000{i}.wav")
+    return 3, [("LJ001-0001.wav", "Doctor number 1", 0, "neutral")]
 
 
 def libritts(root):
@@ -164,6 +164,7 @@ def libritts(root):
         put(name.with_suffix(".wav"))
         put(Path(f"{name}.normalized.txt"), f"Said by {speaker}.")
         put(Path(f"{name}.original.txt"), "not this")
+    return 2, [("174_50_000000_000000.wav", "Said by 174.", 0, "neutral")]
 
 
 def vctk(root):
@@ -172,40 +173,27 @@ def vctk(root):
         put(root / "txt" / speaker / f"{speaker}_002.txt", "Ask her | now.\n")
         put(root / "wav48_silence_trimmed" / speaker / f"{speaker}_001_mic1.flac")
     put(root / "wav48" / "p226" / "p226_002.wav")
+    first = ("p225_001_mic1.flac", "Please call Stella.", 0, "neutral")
+    return 3, [first, ("p226_002.wav", "Ask her now.", 1, "neutral")]
 
 
 def esd(root):
     put(root / "0011" / "0011.txt", "0011_000001\tThe nine\tNeutral\n0011_000351\tThe nine\tAngry \n\n")
     put(root / "0012" / "0012.txt", "0012_000701\tA dog\tHappy\n", encoding="utf-16")
-    put(root / "0011" / "Neutral" / "0011_000001.wav")
-    put(root / "0011" / "Angry" / "train" / "0011_000351.wav")
-    put(root / "0012" / "Happy" / "evaluation" / "0012_000701.wav")
     put(root / "README.txt", "no table")
+    for name in ("0011/Neutral/0011_000001", "0011/Angry/train/0011_000351", "0012/Happy/evaluation/0012_000701"):
+        put(root / f"{name}.wav")
+    return 3, [("0011_000351.wav", "The nine", 0, "angry"), ("0012_000701.wav", "A dog", 1, "happy")]
 
 
-TREES = {"ljspeech": ljspeech, "libritts": libritts, "vctk": vctk, "esd": esd}
-EXPECTED = {
-    "ljspeech": [("LJ001-0001.wav", "Doctor number 1", 0, "neutral")],
-    "libritts": [("174_50_000000_000000.wav", "Said by 174.", 0, "neutral")],
-    "vctk": [
-        ("p226_002.wav", "Ask her now.", 1, "neutral"),
-        ("p225_001_mic1.flac", "Please call Stella.", 0, "neutral"),
-    ],
-    "esd": [("0011_000351.wav", "The nine", 0, "angry"), ("0012_000701.wav", "A dog", 1, "happy")],
-}
-COUNTS = {"ljspeech": 3, "libritts": 2, "vctk": 3, "esd": 3}
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_layout_gives_lines_that_training_reads(layout, tmp_path):
-    TREES[layout](tmp_path / "corpus")
-    speakers = write_filelists(tmp_path / "corpus", layout, tmp_path / "lists", valid_share=0)
+@pytest.mark.parametrize("tree", [ljspeech, libritts, vctk, esd])
+def test_every_layout_gives_lines_that_training_reads(tree, tmp_path):
+    count, expected = tree(tmp_path / "corpus")
+    speakers = write_filelists(tmp_path / "corpus", tree.__name__, tmp_path / "lists", valid_share=0)
     rows = (tmp_path / "lists" / "train.txt").read_text().splitlines()
     lines = [parse_line(row, tmp_path / "lists") for row in rows]
-    assert len(lines) == COUNTS[layout]
-    assert all(line.path.is_file() for line in lines)
-    got = [(line.path.name, line.text, int(line.speaker), line.emotion) for line in lines]
-    assert set(EXPECTED[layout]) <= set(got)
+    assert len(lines) == count and all(line.path.is_file() for line in lines)
+    assert set(expected) <= {(line.path.name, line.text, int(line.speaker), line.emotion) for line in lines}
     assert json.loads((tmp_path / "lists" / "speakers.json").read_text()) == speakers
     assert (tmp_path / "lists" / "valid.txt").read_text() == ""
 
@@ -218,15 +206,17 @@ def test_the_command_sets_a_share_apart_and_tells_what_is_missing(tmp_path, run,
     assert "1 transcribed recordings have no audio" in caplog.text and "2 speakers" in caplog.text
 
 
-def test_folders_that_hold_no_corpus_are_named(tmp_path):
-    with pytest.raises(InputError, match="metadata.csv cannot be read"):
-        write_filelists(tmp_path, "ljspeech", tmp_path)
-    with pytest.raises(InputError, match="none of 0 transcribed recordings has its audio; expected ``txt/p225"):
-        write_filelists(tmp_path, "vctk", tmp_path)
-    with pytest.raises(InputError, match="no such folder"):
-        write_filelists(tmp_path / "none", "esd", tmp_path)
-    with pytest.raises(InputError, match="layout 'timit'"):
-        write_filelists(tmp_path, "timit", tmp_path)
-    put(tmp_path / "metadata.csv", "").write_bytes(b"LJ|\x80\xff\xff")
-    with pytest.raises(InputError, match="no UTF-8 text"):
-        write_filelists(tmp_path, "ljspeech", tmp_path)
+@pytest.mark.parametrize(
+    ("folder", "layout", "message"),
+    [
+        (".", "ljspeech", "metadata.csv cannot be read"),
+        (".", "vctk", "none of 0 transcribed recordings has its audio; expected ``txt/p225"),
+        ("none", "esd", "no such folder"),
+        (".", "timit", "layout 'timit'"),
+        ("latin", "ljspeech", "no UTF-8 text"),
+    ],
+)
+def test_folders_that_hold_no_corpus_are_named(tmp_path, folder, layout, message):
+    put(tmp_path / "latin" / "metadata.csv", "LJ|\x80\xff", encoding="latin-1")
+    with pytest.raises(InputError, match=message):
+        write_filelists(tmp_path / folder, layout, tmp_path)
