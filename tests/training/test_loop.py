@@ -68,6 +68,7 @@ def test_stopped_and_resumed_equals_uninterrupted(make_model, make_trainer, only
     setting = {"only": only, "adversarial": adversarial, "keep_mean": keep_mean}
     whole, first = make_trainer(folder="whole", **setting), make_trainer(**setting)
     whole.train()
+    assert not keep_mean or not whole.loss_module.beginning.training  # no dropout in what is never trained
     for _ in range(2):
         step(first)
     first.save()
