@@ -277,10 +277,12 @@ def test_two_processes_equal_one(tmp_path):
 def test_parts_of_a_batch_add_up_to_its_gradient(make_model, make_trainer):
     """Without dropout; masked means of unequal lengths are the whole difference."""
     quiet = dataclasses.replace(TINY, enc_dropout=0.0)
-    whole, parts = (
-        step(make_trainer(model=make_model(settings=quiet), folder=str(n), accumulate=n, learning_rate=1e-3))
-        for n in (1, 2)
-    )
+    trainers = [
+        make_trainer(model=make_model(settings=quiet), folder=str(n), accumulate=n, learning_rate=1e-3) for n in (1, 2)
+    ]
+    drawn = [torch.cat([torch.cat([noise[0], batch.lengths]) for batch, noise in t.draws.of_step(0)]) for t in trainers]
+    assert torch.equal(drawn[0].sort()[0], drawn[1].sort()[0])
+    whole, parts = map(step, trainers)
     for name in ("diffusion", "prior", "gradient"):
         assert parts[name] == pytest.approx(whole[name], rel=0.1)
 
