@@ -282,6 +282,7 @@ def test_parts_of_a_batch_add_up_to_its_gradient(make_model, make_trainer):
     ]
     drawn = [torch.cat([torch.cat([noise[0], batch.lengths]) for batch, noise in t.draws.of_step(0)]) for t in trainers]
     assert torch.equal(drawn[0].sort()[0], drawn[1].sort()[0])
+    assert trainers[1].validate() == pytest.approx(trainers[0].validate(), rel=1e-4)  # a batch at once, in both
     whole, parts = map(step, trainers)
     for name in ("diffusion", "prior", "gradient"):
         assert parts[name] == pytest.approx(whole[name], rel=0.1)
