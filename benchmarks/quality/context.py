@@ -22,8 +22,7 @@ from gradtts_interp.pitch.contour import Contour
 from gradtts_interp.sampling import DEFAULT_SOLVER, DEFAULT_STEPS
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
-from gradtts_interp.training.data import Features
-from gradtts_interp.training.export import bank_of_entries
+from gradtts_interp.training.data import Item, StyleRef, load_items
 from gradtts_interp.vocoder import GriffinLimVocoder
 
 SPEAKER_ENCODER = "checkpts/speaker-demo"
@@ -126,11 +125,12 @@ class QualityContext:
 
     def bank(self, speaker: int, emotion: str) -> list[tuple[Contour, int]]:
         """Contours and numbers of tokens of the training recordings of a named speaker in an emotion."""
-        return [(features.contour, len(entry["tokens"])) for entry, features in self._bank[speaker, emotion]]
+        wanted = (StyleRef(f"s{speaker}", f"s{speaker}-{emotion}"),)
+        return [(item.contour, len(item.ids)) for item in self._bank if item.styles == wanted]
 
     @functools.cached_property
-    def _bank(self) -> dict[tuple[int, str], list[tuple[dict[str, Any], Features]]]:
-        return bank_of_entries(self.entries, self.corpus, self.mel.frame_rate_hz)
+    def _bank(self) -> list[Item]:
+        return load_items(self.corpus, kinds=("bank",))
 
     def log_mel(self, audio: NDArray) -> torch.Tensor:
         """Log-mel of samples, (M, T)."""

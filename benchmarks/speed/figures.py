@@ -35,13 +35,14 @@ from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.models.pitch_predictor import PROSODY_CHANNELS
 from gradtts_interp.models.precision import bf16_is_fast, keep_freed_memory, settled
 from gradtts_interp.models.style_attention import AttentionMassProcessor, StyleAttnProcessor, StyleTokens, join
+from gradtts_interp.pitch.contour import Contour
 from gradtts_interp.placement import stack_shares
 from gradtts_interp.sampling import CONVERGED_STEPS, DEFAULT_SOLVER, DEFAULT_STEPS
-from gradtts_interp.training.data import Corpus, Item, StyleRef
+from gradtts_interp.training.data import Item, StyleRef
 from gradtts_interp.training.loop import LossModule
 from gradtts_interp.training.losses import draw_diffusion
 from gradtts_interp.training.mix import MixConfig, Mixer
-from gradtts_interp.training.start import SCORE, parameters_to_train
+from gradtts_interp.training.state import SCORE, parameters_to_train
 
 ROOT = Path(__file__).parents[2]
 SPEAKERS = (12, 10)
@@ -274,7 +275,7 @@ def tuning(voice: Voice) -> list[Figure]:
 def training(voice: Voice) -> list[Figure]:
     """A training step on made-up utterances, batch of 8, against a plain loop in fp32: of all, of the score network."""
     config, device = MixConfig(), voice.tts.device
-    items = Mixer(Corpus(_items()), config, voice.tts.model.settings.mel).batch(0, 8).to(device)
+    items = Mixer(_items(), config, voice.tts.model.settings.mel).batch(0, 8).to(device)
     diffusion = draw_diffusion(0, 0, size=8, shape=(80, config.crop_frames))
     bf16, rates = bf16_is_fast(device), {}
     for ours in (False, True):
@@ -383,6 +384,8 @@ def _items() -> list[Item]:
     """Utterances of 200 frames in two voices and two manners, with blends; their values do not matter for speed."""
     draw, length = np.random.default_rng(0), 200
     styles = [StyleRef(voice, pitch) for voice in ("s0", "s1") for pitch in ("s0-neutral", "s1-happy")]
+    ones = np.ones(length, dtype=np.float32)
+    contour = Contour(150.0 * ones, ones > 0, -25.0 * ones, frame_rate_hz=86.0)
     items = []
     for index in range(24):
         pair = (styles[index % 4],) if index < 16 else (styles[index % 4], styles[(index + 1) % 4])
@@ -395,9 +398,7 @@ def _items() -> list[Item]:
                 ids=draw.integers(64, 148, 40),
                 durations=np.full(40, length // 40),
                 mel=draw.normal(-6, 0.5, (80, length)).astype(np.float16),
-                f0_hz=np.full(length, 150.0, dtype=np.float32),
-                voiced=np.ones(length, dtype=bool),
-                energy_db=np.full(length, -25.0, dtype=np.float32),
+                contour=contour,
                 prosody=np.zeros(4, dtype=np.float32),
                 styles=pair,
                 share=np.linspace(0, 1, length, dtype=np.float32) if len(pair) == 2 else None,

@@ -128,9 +128,8 @@ def render_item(folder: Path, texts: dict[str, str], item: PlannedItem) -> dict[
 def _render_files(folder: Path, item: PlannedItem, tokens: tuple[str, ...]) -> None:
     """Render and write ``wavs/<id>.wav`` and ``features/<id>.npz``; the mel is that of the 16-bit samples."""
     config, (teacher, _) = MelConfig(), _speaker()
-    share = item.share or ((0.0, 0.0), (1.0, 0.0))
-    b = None if item.b is None else item.b.factors
-    speech = render(teacher, teacher.script(tokens), item.a.factors, b=b, share=share, config=config)
+    blend: dict[str, Any] = {} if item.b is None else {"b": item.b.factors, "share": item.share}
+    speech = render(teacher, teacher.script(tokens), item.a.factors, **blend)
     samples = np.clip(np.rint(speech.audio * INT16_SCALE), -INT16_SCALE, INT16_SCALE - 1) / INT16_SCALE
     mel = log_mel(torch.from_numpy(samples.astype(np.float32)), config).numpy()
     if mel.shape[1] != speech.durations.sum() or speech.durations.min() < 1 or not np.isfinite(mel).all():

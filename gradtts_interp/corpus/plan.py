@@ -20,11 +20,12 @@ from gradtts_interp.corpus.speakers import (
     N_SPEAKERS,
     Factors,
     Pitch,
-    Voice,
     bank_pitches,
     bank_voices,
     continuous_pitches,
     continuous_voices,
+    speaker_pitch,
+    speaker_voice,
     suits,
 )
 from gradtts_interp.errors import InputError
@@ -183,7 +184,7 @@ def _grid(
     settings: BuildSettings,
     keys: Iterator[str],
     random: np.random.Generator,
-    voices: Mapping[str, Voice],
+    voices: Mapping[str, Factors],
     pitches: Mapping[str, Pitch],
 ) -> list[PlannedItem]:
     """Free combinations of ``GRID_UTTERANCES`` sentences each; some take a speaker's pitch style to another voice."""
@@ -196,7 +197,7 @@ def _grid(
     pairs = [*_choose(free, n_free, random), *_choose(lent, n_lent, random)]
     items: list[PlannedItem] = []
     for voice, pitch in pairs:
-        style = StyleKey(voice, pitch, Factors.of(voices[voice], known[pitch]))
+        style = StyleKey(voice, pitch, voices[voice].spoken(known[pitch]))
         for _ in range(GRID_UTTERANCES):
             items.append(PlannedItem(f"grid-{len(items):04d}", "grid", _split(settings, random), next(keys), style))
     return items[: settings.grid]
@@ -240,7 +241,7 @@ def _tests(settings: BuildSettings, held_out: int) -> list[PlannedItem]:
     pitches = continuous_pitches(seed, n=settings.test_pitches, prefix="q")
     for voice_key, voice in voices.items():
         for pitch_key, pitch in pitches.items():
-            style = StyleKey(voice_key, pitch_key, Factors.of(voice, pitch))
+            style = StyleKey(voice_key, pitch_key, voice.spoken(pitch))
             for number in range(settings.test_utterances if suits(voice, pitch) else 0):
                 key = f"test-{int(random.integers(held_out)):05d}"
                 items.append(PlannedItem(f"test-{voice_key}-{pitch_key}-{number}", "test", "test", key, style))
@@ -270,8 +271,8 @@ def draw_share(random: np.random.Generator) -> Points:
 
 
 def _bank_style(speaker: int, emotion: str) -> StyleKey:
-    voice, pitch = f"s{speaker}", f"s{speaker}-{emotion}"
-    return StyleKey(voice, pitch, Factors.of(bank_voices()[voice], bank_pitches()[pitch]))
+    factors = speaker_voice(speaker).spoken(speaker_pitch(speaker, emotion))
+    return StyleKey(f"s{speaker}", f"s{speaker}-{emotion}", factors)
 
 
 def _choose(options: Sequence[tuple[str, str]], count: int, random: np.random.Generator) -> list[tuple[str, str]]:

@@ -23,6 +23,7 @@ from gradtts_interp.units import db_to_amplitude_ratio
 
 Floats = NDArray[np.float64]
 
+MEL = MelConfig()
 FRAME_SECONDS = FRAME_SAMPLES / SAMPLE_RATE_HZ
 LEVEL_DB = -26.0
 """Mean level of the speech frames at ``energy_db`` 0."""
@@ -71,7 +72,6 @@ def render(
     *,
     b: Factors | None = None,
     share: Sequence[tuple[float, float]] = ((0.0, 0.0), (1.0, 0.0)),
-    config: MelConfig | None = None,
 ) -> Rendering:
     """Speak a sentence.
 
@@ -81,7 +81,6 @@ def render(
         a: The style, or the first of two.
         b: The second style.
         share: Points (relative time, share of ``b``) joined by straight lines; a step has two points at one time.
-        config: The mel contract.
 
     Returns:
         The speech.
@@ -89,7 +88,7 @@ def render(
     Raises:
         InputError: A share that moves between styles of other formants, a share without ``b``, or no voiced frame.
     """
-    config, b = config or MelConfig(), b or a
+    b = b or a
     times, shares = (np.array(column, dtype=np.float64) for column in zip(*share, strict=True))
     if b is a and shares.any():
         raise InputError(f"share {tuple(share)} with one style; expected a second one")
@@ -109,11 +108,11 @@ def render(
     asked = replace(predicted, f0_hz=(f0_hz / middle.formant).astype(np.float32))
     nodes = _nodes(shares)
     cut_seconds = cut * FRAME_SECONDS / middle.formant
-    parts = [_speak(teacher, script, asked, mix_factors(a, b, node), cut_seconds, config) for node in nodes]
-    frames = round(kept.sum() * FRAME_SECONDS / middle.formant * config.frame_rate_hz)
-    audio = _crossfade([_fitted(part, frames * config.hop_samples) for part in parts], nodes, times, shares, config)
+    parts = [_speak(teacher, script, asked, mix_factors(a, b, node), cut_seconds) for node in nodes]
+    frames = round(kept.sum() * FRAME_SECONDS / middle.formant * MEL.frame_rate_hz)
+    audio = _crossfade([_fitted(part, frames * MEL.hop_samples) for part in parts], nodes, times, shares)
     peak = float(np.abs(audio).max())
-    seconds = (np.arange(frames) + 0.5) / config.frame_rate_hz + cut_seconds
+    seconds = (np.arange(frames) + 0.5) / MEL.frame_rate_hz + cut_seconds
     told = (seconds * middle.formant + AHEAD_SECONDS) / FRAME_SECONDS
     centres = told * F0_PER_FRAME - 0.5
     nearest = np.clip(np.rint(centres).astype(np.int64), 0, points - 1)
@@ -132,7 +131,7 @@ def _durations(teacher: Teacher, script: Script, a: Factors, b: Factors, share: 
     logs = []
     for factors in (a, b):
         frames = teacher.durations(script, _style(teacher, script, factors)).astype(np.float64)
-        final = script.owner[:-1] == script.tokens - 1
+        final = script.owner[:-1] == script.owner[-1]
         frames[:-1] = np.where(final, np.minimum(frames[:-1], LONGEST_FINAL_MARK), frames[:-1])
         logs.append(np.log(frames / factors.rate))
     frames = np.exp((1 - share) * logs[0] + share * logs[1])
@@ -168,16 +167,14 @@ def _contour(predicted_hz: NDArray, a: Factors, b: Factors, share: Floats) -> tu
     return predicted_hz * factor, voiced
 
 
-def _speak(
-    teacher: Teacher, script: Script, asked: Contours, factors: Factors, cut_seconds: float, config: MelConfig
-) -> Floats:
+def _speak(teacher: Teacher, script: Script, asked: Contours, factors: Factors, cut_seconds: float) -> Floats:
     """One render at the mel's rate without its lead-in, formants moved by playing faster or slower, at its level."""
     effort = math.log(db_to_amplitude_ratio(factors.energy_db))
     contours = replace(asked, energy=asked.energy + effort * (asked.energy > 0))
     audio = teacher.speak(script, _style(teacher, script, factors), contours)
-    audio = soxr.resample(audio.astype(np.float64), SAMPLE_RATE_HZ * factors.formant, config.sample_rate_hz)
-    audio = audio[round(cut_seconds * config.sample_rate_hz) :]
-    energy = frame_energy_db(audio, config)
+    audio = soxr.resample(audio.astype(np.float64), SAMPLE_RATE_HZ * factors.formant, MEL.sample_rate_hz)
+    audio = audio[round(cut_seconds * MEL.sample_rate_hz) :]
+    energy = frame_energy_db(audio, MEL)
     level = float(energy[energy >= energy.max() - SPEECH_RANGE_DB].mean())
     return audio * float(db_to_amplitude_ratio(LEVEL_DB + factors.energy_db - level))
 
@@ -190,18 +187,14 @@ def _nodes(shares: Floats) -> Floats:
     return np.linspace(low, high, count)
 
 
-def _crossfade(parts: list[Floats], nodes: Floats, times: Floats, shares: Floats, config: MelConfig) -> Floats:
+def _crossfade(parts: list[Floats], nodes: Floats, times: Floats, shares: Floats) -> Floats:
     """Mix renders sample by sample by how near the share lies to the share of each."""
     if len(parts) == 1:
         return parts[0]
     samples = len(parts[0])
-    half_step = 0.5 * STEP_SECONDS * config.sample_rate_hz / samples
-    apart = times + half_step * np.array(
-        [
-            -1.0 if i + 1 < len(times) and times[i + 1] == t else 1.0 if i and times[i - 1] == t else 0.0
-            for i, t in enumerate(times)
-        ]
-    )
+    half_step = 0.5 * STEP_SECONDS * MEL.sample_rate_hz / samples
+    jumps = np.diff(times) == 0
+    apart = times + half_step * (np.append(False, jumps) * 1.0 - np.append(jumps, False))
     share = np.interp((np.arange(samples) + 0.5) / samples, apart, shares)
     weights = np.stack([np.interp(share, nodes, row) for row in np.eye(len(nodes))])
     return np.einsum("ns,ns->s", weights, np.stack(parts))
@@ -214,6 +207,6 @@ def _fitted(audio: Floats, samples: int) -> Floats:
 
 def _on_grid(durations: NDArray[np.int64], script: Script, frames: int) -> NDArray[np.int64]:
     """Frames of the mel for each of our tokens, from the network's frames for each symbol."""
-    of_tokens = np.bincount(script.owner, weights=durations, minlength=script.tokens)
+    of_tokens = np.bincount(script.owner, weights=durations, minlength=script.owner[-1] + 1)
     ends = np.rint(np.cumsum(of_tokens) / durations.sum() * frames)
     return np.diff(ends, prepend=0.0).astype(np.int64)

@@ -15,25 +15,8 @@ Weights = tuple[float, ...]
 """Weight of each base voice, in the order of :data:`gradtts_interp.corpus.teacher.VOICES`; they sum to 1."""
 Nuance = tuple[tuple[int, float], ...]
 
-
-@dataclass(frozen=True)
-class Voice:
-    """Timbre, with the way of moving that goes with it.
-
-    Attributes:
-        timbre: Mix of the base voices in what the decoder reads.
-        prosody: Mix of the base voices in what durations and the shapes of F0 and energy are predicted from.
-        formant: Factor on all formant frequencies; above 1 is a shorter vocal tract.
-        f0_hz: Level at which this timbre sounds natural.
-        nuance: Random directions added to the timbre, each as (seed, size), see
-            :meth:`gradtts_interp.corpus.teacher.Teacher.style`.
-    """
-
-    timbre: Weights
-    prosody: Weights
-    formant: float
-    f0_hz: float
-    nuance: Nuance = ()
+REFERENCE_LOG_F0_STD = 0.15
+"""Standard deviation of log-F0 at a range of 1."""
 
 
 @dataclass(frozen=True)
@@ -55,21 +38,34 @@ class Pitch:
 
 @dataclass(frozen=True)
 class Factors:
-    """Everything that is decided of one rendering: a ``Voice`` and a ``Pitch`` side by side."""
+    """Everything that is decided of one rendering: a voice with its way of moving, and a :class:`Pitch`.
+
+    A voice alone has the level at which its timbre sounds natural, and is otherwise neutral.
+
+    Attributes:
+        timbre: Mix of the base voices in what the decoder reads.
+        prosody: Mix of the base voices in what durations and the shapes of F0 and energy are predicted from.
+        formant: Factor on all formant frequencies; above 1 is a shorter vocal tract.
+        f0_level_hz: As in :class:`Pitch`.
+        f0_spread: As in :class:`Pitch`.
+        rate: As in :class:`Pitch`.
+        energy_db: As in :class:`Pitch`.
+        nuance: Random directions added to the timbre, each as (seed, size), see
+            :meth:`gradtts_interp.corpus.teacher.Teacher.style`.
+    """
 
     timbre: Weights
     prosody: Weights
     formant: float
     f0_level_hz: float
-    f0_spread: float
-    rate: float
-    energy_db: float
+    f0_spread: float = REFERENCE_LOG_F0_STD
+    rate: float = 1.0
+    energy_db: float = 0.0
     nuance: Nuance = ()
 
-    @classmethod
-    def of(cls, voice: Voice, pitch: Pitch) -> Factors:
-        """Join a timbre and a prosody."""
-        return cls(voice.timbre, voice.prosody, voice.formant, **dataclasses.asdict(pitch), nuance=voice.nuance)
+    def spoken(self, pitch: Pitch) -> Factors:
+        """This voice with a prosody."""
+        return dataclasses.replace(self, **dataclasses.asdict(pitch))
 
 
 def mix_factors(a: Factors, b: Factors, share: float) -> Factors:
@@ -119,8 +115,6 @@ LARGEST_NUANCE = 0.35
 SUITING_SEMITONES = 8.0
 """How far a level of F0 may lie from the one that is natural for a voice."""
 
-REFERENCE_LOG_F0_STD = 0.15
-"""Standard deviation of log-F0 at a range of 1."""
 F0_LEVEL_RANGE_HZ = (78.0, 320.0)
 F0_RANGE_RANGE = (0.4, 1.7)
 RATE_RANGE = (0.85, 1.2)
@@ -160,15 +154,15 @@ def main_base(timbre: Weights) -> int:
     return max(range(len(timbre)), key=lambda i: timbre[i])
 
 
-def suits(voice: Voice, pitch: Pitch) -> bool:
+def suits(voice: Factors, pitch: Pitch | Factors) -> bool:
     """Whether a pitch style lies within :data:`SUITING_SEMITONES` of a voice's natural level."""
-    return abs(math.log(pitch.f0_level_hz / voice.f0_hz)) <= SUITING_SEMITONES * math.log(2) / 12
+    return abs(math.log(pitch.f0_level_hz / voice.f0_level_hz)) <= SUITING_SEMITONES * math.log(2) / 12
 
 
-def speaker_voice(speaker: int) -> Voice:
-    """Return the timbre of a speaker of the bank, of index 0 to ``N_SPEAKERS`` - 1."""
+def speaker_voice(speaker: int) -> Factors:
+    """Return the voice of a speaker of the bank, of index 0 to ``N_SPEAKERS`` - 1."""
     timbre, formant, level_hz, _ = _SPEAKERS[speaker]
-    return Voice(timbre, _USUAL_PROSODY, formant, level_hz)
+    return Factors(timbre, _USUAL_PROSODY, formant, level_hz)
 
 
 def speaker_pitch(speaker: int, emotion: str = "neutral") -> Pitch:
@@ -188,8 +182,8 @@ def speaker_pitch(speaker: int, emotion: str = "neutral") -> Pitch:
     return Pitch(round(level_hz, 4), round(spread, 4), change["rate"], change["energy_db"])
 
 
-def bank_voices() -> dict[str, Voice]:
-    """Return the timbres of all speakers by key ``s0`` to ``s15``."""
+def bank_voices() -> dict[str, Factors]:
+    """Return the voices of all speakers by key ``s0`` to ``s15``."""
     return {f"s{i}": speaker_voice(i) for i in range(N_SPEAKERS)}
 
 
@@ -198,7 +192,7 @@ def bank_pitches() -> dict[str, Pitch]:
     return {f"s{i}-{emotion}": speaker_pitch(i, emotion) for i in range(N_SPEAKERS) for emotion in EMOTIONS}
 
 
-def continuous_voices(seed: int, *, n: int = 96, prefix: str = "c") -> dict[str, Voice]:
+def continuous_voices(seed: int, *, n: int = 96, prefix: str = "c") -> dict[str, Factors]:
     """Draw voices: mixes of the base voices, carried a little beyond them, with a nuance of their own.
 
     Args:
@@ -219,7 +213,7 @@ def continuous_voices(seed: int, *, n: int = 96, prefix: str = "c") -> dict[str,
         formant = float(random.choice(FORMANTS, p=FORMANT_SHARES))
         nuance = ((int(random.integers(2**31)), round(float(random.uniform(0, LARGEST_NUANCE)), 4)),)
         prosody = (0.0, lean, 0.0, 0.0, round(1 - lean, 4))
-        voices[f"{prefix}{i:02d}"] = Voice(timbre, prosody, formant, natural_f0_hz(timbre, formant), nuance)
+        voices[f"{prefix}{i:02d}"] = Factors(timbre, prosody, formant, natural_f0_hz(timbre, formant), nuance=nuance)
     return voices
 
 

@@ -60,12 +60,10 @@ class Script:
         symbols: Ids (N,), the network's silence at both ends.
         owner: Index of our token that each symbol belongs to (N,): a stress mark counts to its vowel, the silence at
             either end to the first and the last token.
-        tokens: Number of our tokens (L).
     """
 
     symbols: NDArray[np.int64]
     owner: NDArray[np.int64]
-    tokens: int
 
 
 @dataclass(frozen=True)
@@ -104,6 +102,7 @@ class Teacher:
         self._symbols: dict[str, int] = json.loads((data / "vocab.json").read_text(encoding="utf-8"))["vocab"]
         with np.load(data / "voices_ja.npz") as tables:
             self._voices = np.stack([tables[name][:, 0] for name in VOICES])
+        self._sessions: dict[str, Any] = {}
 
     def script(self, tokens: Sequence[str]) -> Script:
         """Write our tokens in the network's alphabet.
@@ -126,14 +125,14 @@ class Teacher:
         owner.append(len(tokens) - 1)
         if len(symbols) > LONGEST_TOKENS:
             raise InputError(f"{len(symbols)} symbols; the network reads at most {LONGEST_TOKENS}")
-        return Script(np.array(symbols), np.array(owner), len(tokens))
+        return Script(np.array(symbols), np.array(owner))
 
     def style(
         self,
         script: Script,
         timbre: Sequence[float],
         prosody: Sequence[float],
-        nuance: Sequence[tuple[int, float]] = (),
+        nuance: Sequence[tuple[int, float]],
     ) -> Floats:
         """Mix the base voices.
 
@@ -154,43 +153,28 @@ class Teacher:
             mixed[0, :TIMBRE_SIZE] += size * spread * np.random.default_rng(seed).standard_normal(TIMBRE_SIZE)
         return np.concatenate([mixed[0, :TIMBRE_SIZE], mixed[1, TIMBRE_SIZE:]])[None].astype(np.float32)
 
-    def durations(self, script: Script, style: Floats, speed: float = 1.0) -> Floats:
+    def durations(self, script: Script, style: Floats) -> Floats:
         """Predict the frames of each symbol (N,), whole numbers."""
-        fed = {"tokens": script.symbols[None], "style": style, "speed": np.array([speed], dtype=np.float32)}
-        return self._predict_durations.run(None, fed)[0][0]
+        return self._run([_DURATIONS], script, style, speed=np.ones(1))[0][0]
 
     def contours(self, script: Script, style: Floats, durations: NDArray[Any]) -> Contours:
         """Predict F0 and energy under given durations (N,)."""
-        frames = durations[None].astype(np.float32)
-        f0_hz, energy = self._predict_contours.run(
-            None, {"tokens": script.symbols[None], "style": style, _DURATIONS: frames}
-        )
+        f0_hz, energy = self._run([_F0, _ENERGY], script, style, **{_DURATIONS: durations[None]})
         return Contours(durations, f0_hz[0], energy[0])
 
     def speak(self, script: Script, style: Floats, contours: Contours) -> Floats:
         """Speak with exactly these durations, F0 and energy; samples (600 J,) at 24 kHz, full scale at 1."""
-        fed = {
-            "tokens": script.symbols[None],
-            "style": style,
-            _DURATIONS: contours.durations[None].astype(np.float32),
-            _F0: contours.f0_hz[None].astype(np.float32),
-            _ENERGY: contours.energy[None].astype(np.float32),
-        }
-        return self._decode.run(None, fed)[0].reshape(-1)
+        told: dict[str, NDArray[Any]] = {_DURATIONS: contours.durations, _F0: contours.f0_hz, _ENERGY: contours.energy}
+        found = self._run(["audio"], script, style, **{name: values[None] for name, values in told.items()})
+        return found[0].reshape(-1)
 
-    # -- the network in three parts ----------------------------------------------------------------------------
-
-    @cached_property
-    def _predict_durations(self) -> Any:
-        return self._session(["tokens", "style", "speed"], [_DURATIONS])
-
-    @cached_property
-    def _predict_contours(self) -> Any:
-        return self._session(["tokens", "style", _DURATIONS], [_F0, _ENERGY])
-
-    @cached_property
-    def _decode(self) -> Any:
-        return self._session(["tokens", "style", _DURATIONS, _F0, _ENERGY], ["audio"])
+    def _run(self, outputs: list[str], script: Script, style: Floats, **told: NDArray[Any]) -> list[Floats]:
+        """Run the part of the network from what it is told to some outputs; it is cut out once."""
+        session = self._sessions.get(outputs[0])
+        if session is None:
+            session = self._sessions[outputs[0]] = self._session(["tokens", "style", *told], outputs)
+        fed = {name: values.astype(np.float32) for name, values in told.items()}
+        return session.run(None, {"tokens": script.symbols[None], "style": style, **fed})
 
     @cached_property
     def _network(self) -> Any:

@@ -13,11 +13,11 @@ from gradtts_interp.config import ModelConfig, StyleConfig, add_settings
 from gradtts_interp.errors import InputError
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.precision import bf16_is_fast, keep_freed_memory
-from gradtts_interp.training.data import EMOTIONS, Corpus, Item, load_items
+from gradtts_interp.training.data import EMOTIONS, Item, load_items
 from gradtts_interp.training.filelist import load_filelist
 from gradtts_interp.training.loop import TrainConfig, Trainer
 from gradtts_interp.training.mix import MixConfig, Mixer, parse_mix
-from gradtts_interp.training.start import (
+from gradtts_interp.training.state import (
     PARTS,
     SCORE,
     SCORE_FIELDS,
@@ -125,12 +125,13 @@ def run(args: argparse.Namespace) -> int:
     settings = model.settings
     # Short recordings of one's own are padded; the built corpus has enough long ones to leave those out.
     shortest = config.mix.crop_frames if args.corpus and config.only not in PARTS else 0
-    train = Corpus([i for i in items if i.split == "train"], minimum_frames=shortest)
-    mixer = Mixer(train, config.mix, settings.mel, seed=args.seed)
-    valid = None
-    if any(i.split == "valid" and i.frames >= shortest for i in items):
-        both = Corpus(items, minimum_frames=shortest)
-        valid = Mixer(both, config.mix, settings.mel, seed=args.seed, target_split="valid")
+    long = [i for i in items if i.frames >= shortest]
+    train = [i for i in long if i.split == "train"]
+    if not train:
+        raise InputError(f"none of {len(items)} items has {shortest} frames or more to train on")
+    mixer, valid = Mixer(train, config.mix, settings.mel, seed=args.seed), None
+    if len(train) < len(long):
+        valid = Mixer(long, config.mix, settings.mel, seed=args.seed, target_split="valid")
     trainer = Trainer(model, mixer, config, Path(args.out), valid=valid)
     trainer.train()
     return 128 + trainer.stopped_by if trainer.stopped_by else 0

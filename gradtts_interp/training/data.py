@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,10 +34,14 @@ class StyleRef:
         return int(self.voice[1:]) if self.voice.startswith("s") else -1
 
     @property
+    def emotion_name(self) -> str:
+        """Name of the emotion, empty where the manner has none."""
+        return self.pitch.partition("-")[2]
+
+    @property
     def emotion(self) -> NDArray[np.float32]:
-        """One-hot emotion vector, all zero where the manner has no name."""
-        name = self.pitch.partition("-")[2]
-        return np.array([float(name == e) for e in EMOTIONS], dtype=np.float32)
+        """One-hot emotion vector, all zero where the model has no such name."""
+        return np.array([float(self.emotion_name == e) for e in EMOTIONS], dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -47,15 +50,13 @@ class Item:
 
     Attributes:
         id: Name in the manifest.
-        kind: ``bank``, ``grid``, ``blend`` or ``test``.
+        kind: ``bank``, ``grid``, ``blend`` or ``test``; ``filelist`` for a recording of one's own.
         split: ``train``, ``valid`` or ``test``.
         text: What is said.
         ids: Token ids (L,).
         durations: Frames of each token (L,); sums to T.
         mel: Log-mel (M, T) as float16.
-        f0_hz: (T,).
-        voiced: (T,) bool.
-        energy_db: Level of each frame in dB re full scale (T,).
+        contour: F0, voicing and level of each frame (T,).
         prosody: Normalised prosody vector (4,).
         styles: One style, or two for a blend.
         share: Share of the second style (T,), for a blend.
@@ -68,25 +69,10 @@ class Item:
     ids: NDArray[np.int64]
     durations: NDArray[np.int64]
     mel: NDArray[np.float16]
-    f0_hz: NDArray[np.float32]
-    voiced: NDArray[np.bool_]
-    energy_db: NDArray[np.float32]
+    contour: Contour
     prosody: NDArray[np.float32]
     styles: tuple[StyleRef, ...]
     share: NDArray[np.float32] | None
-
-    @classmethod
-    def of(cls, features: Features, **others: Any) -> Item:
-        """Join features with the other fields."""
-        contour = features.contour
-        return cls(
-            mel=features.mel,
-            f0_hz=contour.f0_hz,
-            voiced=contour.voiced,
-            energy_db=contour.energy_db,
-            prosody=normalise_prosody(prosody_vector(contour)),
-            **others,
-        )
 
     @property
     def frames(self) -> int:
@@ -94,50 +80,19 @@ class Item:
         return self.mel.shape[1]
 
 
-@dataclass(frozen=True)
-class Features:
-    """What training reads of a recording: log-mel (M, T) and its contour (T,)."""
-
-    mel: NDArray[np.float16]
-    contour: Contour
-
-
-class Corpus:
-    """Items of one split, indexed by voice, by manner of pitch, and by both."""
-
-    def __init__(self, items: list[Item], *, minimum_frames: int = 0) -> None:
-        self.items = [item for item in items if item.frames >= minimum_frames]
-        if not self.items:
-            raise InputError(f"corpus: none of {len(items)} items has {minimum_frames} frames or more")
-        self.by_voice: dict[str, list[Item]] = defaultdict(list)
-        self.by_pitch: dict[str, list[Item]] = defaultdict(list)
-        self.by_style: dict[StyleRef, list[Item]] = defaultdict(list)
-        for item in self.items:
-            if len(item.styles) == 1:
-                self.by_voice[item.styles[0].voice].append(item)
-                self.by_pitch[item.styles[0].pitch].append(item)
-                self.by_style[item.styles[0]].append(item)
-        self.singles = [item for item in self.items if len(item.styles) == 1]
-        self.blends = [
-            item for item in self.items if len(item.styles) == 2 and all(self.by_style.get(s) for s in item.styles)
-        ]
-
-    @property
-    def has_duals(self) -> bool:
-        """Whether pitch and voice of some item can be read from two other items."""
-        pitches, voices = defaultdict(set), defaultdict(set)
-        for style in self.by_style:
-            pitches[style.voice].add(style.pitch)
-            voices[style.pitch].add(style.voice)
-        return any(len(voices[s.pitch]) > 1 and len(pitches[s.voice]) > 1 for s in self.by_style)
-
-
-def load_items(folder: str | Path, splits: tuple[str, ...] = ("train",), *, add_blank: bool = False) -> list[Item]:
+def load_items(
+    folder: str | Path,
+    splits: Sequence[str] = ("train",),
+    *,
+    kinds: Sequence[str] = ("bank", "grid", "blend", "test"),
+    add_blank: bool = False,
+) -> list[Item]:
     """Read the items of a built corpus.
 
     Args:
         folder: Folder with ``manifest.jsonl`` and ``features/``.
         splits: Splits to read.
+        kinds: Kinds to read.
         add_blank: Whether blanks are interspersed between tokens (durations must then fit).
 
     Returns:
@@ -148,7 +103,7 @@ def load_items(folder: str | Path, splits: tuple[str, ...] = ("train",), *, add_
     """
     folder = Path(folder)
     items = []
-    entries = [e for e in load_entries(folder) if e.get("split") in splits]
+    entries = [e for e in load_entries(folder) if e["split"] in splits and e["kind"] in kinds]
     for entry in tqdm(entries, desc="corpus", unit="item"):
         try:
             items.append(_read_item(folder, entry, add_blank))
@@ -163,34 +118,28 @@ def symbols_of(tokens: Sequence[str]) -> tuple[str, ...]:
     return tuple(token if token in SYMBOL_TO_ID and not token.isalnum() else f"@{token}" for token in tokens)
 
 
-def read_features(file: Path, frame_rate_hz: float) -> Features:
-    """Features of an utterance, as this cache and the corpus builder write them.
+def read_features(file: Path, frame_rate_hz: float) -> dict[str, Any]:
+    """Read what the features of a recording, as the corpus builder and the cache of filelists write them, tell of it.
 
     Args:
         file: Their ``.npz``.
         frame_rate_hz: Frames per second of the contour.
 
     Returns:
-        The features.
+        Fields ``mel``, ``contour`` and ``prosody`` of an :class:`Item`.
     """
     with np.load(file) as found:
-        contour = Contour(
-            f0_hz=found["f0_hz"],
-            voiced=found["voiced"].astype(bool),
-            energy_db=found["energy_db"],
-            frame_rate_hz=frame_rate_hz,
-        )
-        return Features(found["mel"], contour)
+        contour = Contour(found["f0_hz"], found["voiced"].astype(bool), found["energy_db"], frame_rate_hz)
+        return {"mel": found["mel"], "contour": contour, "prosody": normalise_prosody(prosody_vector(contour))}
 
 
 def _read_item(folder: Path, entry: dict, add_blank: bool) -> Item:
     file, blend = folder / "features" / f"{entry['id']}.npz", entry["kind"] == "blend"
-    features = read_features(file, MelConfig().frame_rate_hz)
     with np.load(file) as stored:
         durations = stored["durations"].astype(np.int64)
         share = stored["share"].astype(np.float32) if blend else None
-    return Item.of(
-        features,
+    return Item(
+        **read_features(file, MelConfig().frame_rate_hz),
         id=entry["id"],
         kind=entry["kind"],
         split=entry["split"],

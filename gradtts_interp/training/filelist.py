@@ -10,8 +10,9 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -21,8 +22,8 @@ from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path, read_text, write_json, write_text
 from gradtts_interp.pitch.contour import extract_contour
-from gradtts_interp.text.frontend import TextFrontend, TokenizedText
-from gradtts_interp.training.data import EMOTIONS, Features, Item, StyleRef, read_features
+from gradtts_interp.text.frontend import TextFrontend
+from gradtts_interp.training.data import EMOTIONS, Item, StyleRef, read_features
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +31,6 @@ HIGHEST_SPEAKER = 9999
 NEUTRAL = "neutral"
 PREPARATION = 2
 """Counts how recordings are prepared and measured, so that features cached by an earlier way are made anew."""
-
-Read = TypeVar("Read")
 
 
 class Line(NamedTuple):
@@ -70,11 +69,44 @@ def load_filelist(path: str | Path, settings: ModelConfig, *, cache: str | Path,
     """
     path = Path(path)
     frontend = TextFrontend(add_blank=settings.add_blank, word_boundaries=settings.word_boundaries)
-    items = _usable(path, lambda line, number: _item(line, frontend, settings.mel, Path(cache), f"{number}", split))
-    strange = sorted({i.styles[0].pitch.partition("-")[2] for i in items} - set(EMOTIONS))
+    lines = read_text(path, expected="a filelist with lines path|text|speaker").split("\n")
+    rows = [(n, row) for n, row in enumerate(lines, start=1) if row.strip()]
+    items: list[Item] = []
+    last_error = "the file is empty"
+    for number, row in tqdm(rows, desc=path.name, unit="item"):
+        try:
+            item = _item(parse_line(row, path.parent), frontend, settings.mel, Path(cache))
+            items.append(replace(item, id=f"{item.id}-{number}", split=split))
+        except InputError as error:
+            last_error = f"line {number}: {error}"
+            logger.warning("%s, line %d is skipped: %s", path, number, error)
+    if not items:
+        raise InputError(f"{path}: none of {len(rows)} lines can be used; the last error: {last_error}")
+    if len(items) < len(rows):
+        logger.warning("%s: %d of %d lines are skipped", path, len(rows) - len(items), len(rows))
+    strange = sorted({i.styles[0].emotion_name for i in items} - set(EMOTIONS))
     if strange:
         logger.warning("%s: emotions %s have no name in the model; their recordings alone tell them", path, strange)
     return items
+
+
+def _item(line: Line, frontend: TextFrontend, mel: MelConfig, cache: Path) -> Item:
+    ids = np.asarray(frontend(line.text).ids, dtype=np.int64)
+    features = cached_features(line.path, mel, cache)
+    frames = features["mel"].shape[1]
+    if frames < len(ids):
+        raise InputError(f"{line.path}: {frames} frames for {len(ids)} tokens; expected a frame or more for each token")
+    return Item(
+        **features,
+        id=line.path.stem,
+        kind="filelist",
+        split="train",
+        text=line.text,
+        ids=ids,
+        durations=np.zeros(len(ids), dtype=np.int64),
+        styles=(StyleRef(f"s{line.speaker}", f"s{line.speaker}-{line.emotion}"),),
+        share=None,
+    )
 
 
 def parse_line(row: str, folder: Path) -> Line:
@@ -102,64 +134,7 @@ def parse_line(row: str, folder: Path) -> Line:
     return Line(folder / name, text, str(int(speaker)), emotion)
 
 
-def recordings(path: str | Path, mel: MelConfig, *, cache: str | Path) -> list[tuple[Line, Features]]:
-    """Lines of a filelist with the features of their recordings; what cannot be used is skipped with a warning.
-
-    Args:
-        path: Filelist; paths in it are relative to its folder.
-        mel: Mel contract of the model.
-        cache: Folder where features are kept.
-
-    Returns:
-        Each usable line and its features, in the order of the list.
-
-    Raises:
-        InputError: The file is missing, no text, or no line of it can be used.
-    """
-    return _usable(Path(path), lambda line, _: (line, cached_features(line.path, mel, Path(cache))))
-
-
-def _usable(path: Path, read: Callable[[Line, int], Read]) -> list[Read]:
-    """What ``read`` gives for each line and its number; lines that cannot be used are skipped with a warning."""
-    lines = read_text(path, expected="a filelist with lines path|text|speaker").split("\n")
-    rows = [(n, row) for n, row in enumerate(lines, start=1) if row.strip()]
-    found: list[Read] = []
-    last_error = "the file is empty"
-    for number, row in tqdm(rows, desc=path.name, unit="item"):
-        try:
-            found.append(read(parse_line(row, path.parent), number))
-        except InputError as error:
-            last_error = f"line {number}: {error}"
-            logger.warning("%s, line %d is skipped: %s", path, number, error)
-    if not found:
-        raise InputError(f"{path}: none of {len(rows)} lines can be used; the last error: {last_error}")
-    if len(found) < len(rows):
-        logger.warning("%s: %d of %d lines are skipped", path, len(rows) - len(found), len(rows))
-    return found
-
-
-def _item(
-    line: Line, frontend: Callable[[str], TokenizedText], mel: MelConfig, cache: Path, number: str, split: str
-) -> Item:
-    ids = np.asarray(frontend(line.text).ids, dtype=np.int64)
-    features = cached_features(line.path, mel, cache)
-    frames = features.mel.shape[1]
-    if frames < len(ids):
-        raise InputError(f"{line.path}: {frames} frames for {len(ids)} tokens; expected a frame or more for each token")
-    return Item.of(
-        features,
-        id=f"{line.path.stem}-{number}",
-        kind="filelist",
-        split=split,
-        text=line.text,
-        ids=ids,
-        durations=np.zeros(len(ids), dtype=np.int64),
-        styles=(StyleRef(f"s{line.speaker}", f"s{line.speaker}-{line.emotion}"),),
-        share=None,
-    )
-
-
-def cached_features(path: Path, mel: MelConfig, cache: Path) -> Features:
+def cached_features(path: Path, mel: MelConfig, cache: Path) -> dict[str, Any]:
     """Features of a recording, computed once for each state of the file and mel contract.
 
     Args:
@@ -168,7 +143,7 @@ def cached_features(path: Path, mel: MelConfig, cache: Path) -> Features:
         cache: Folder of the cache.
 
     Returns:
-        Its features.
+        Fields of an item, see :func:`~gradtts_interp.training.data.read_features`.
 
     Raises:
         InputError: The recording is missing, no audio, too short, or silent.

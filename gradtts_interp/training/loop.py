@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import logging
 import math
 import signal
@@ -23,14 +22,13 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.files import atomic_path
+from gradtts_interp.files import atomic_path, write_json
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.training import state
 from gradtts_interp.training.losses import Diffusion, Losses, draw_diffusion, training_losses
 from gradtts_interp.training.mix import KINDS, Batch, MixConfig, Mixer
-from gradtts_interp.training.start import PARTS, SCORE, SPEAKER_ROWS, parameters_to_train
-from gradtts_interp.training.state import RunLog, StopSignal
-from gradtts_interp.training.validation import SAMPLE_STEPS, write_sample
+from gradtts_interp.training.predicted_mels import SAMPLE_STEPS, draw, sample_draws
+from gradtts_interp.training.state import PARTS, SCORE, SPEAKER_ROWS, RunLog, parameters_to_train, stop_signals
 from hifigan.discriminators import PictureDiscriminator
 
 logger = logging.getLogger(__name__)
@@ -44,7 +42,7 @@ FIGURES = (*LOSSES, "residual")
 PATIENCE = 20
 """Steps in a row without a finite loss and gradient before a run gives up."""
 
-VALIDATION_STEP = 10**9
+VALIDATION_STEP, VALIDATION_BATCHES = 10**9, 2
 """Validation draws are those of steps that no run reaches."""
 
 
@@ -71,8 +69,8 @@ class TrainConfig:
         seed: Of data, noise and initial weights.
         workers: Processes that draw batches ahead of the step; 0 draws each when it is needed.
         mix: The training mix.
-        only: A key of :data:`~gradtts_interp.training.start.PARTS`, or
-            :data:`~gradtts_interp.training.start.SCORE`, that is trained alone, all else staying as it is; "" for all.
+        only: A key of :data:`~gradtts_interp.training.state.PARTS`, or
+            :data:`~gradtts_interp.training.state.SCORE`, that is trained alone, all else staying as it is; "" for all.
         adversarial: With a frame prior or the score network around it trained alone (--only prior, --only score):
             weight of the scores of a discriminator that is trained beside it, so that mels do not blur; 0 for none.
         keep_mean: With the score network trained alone: learn to vary around the prior's mean, and not to move it to
@@ -101,24 +99,10 @@ class TrainConfig:
     keep_mean: bool = False
 
 
-@dataclass
-class Progress:
-    """Where a run stands: steps made and seconds of stepping spent."""
-
-    step: int = 0
-    seconds: float = 0.0
-
-    def fraction(self, config: TrainConfig) -> float:
-        """Part of the run that is done, in [0, 1]."""
-        if config.seconds is not None:
-            return min(self.seconds / config.seconds, 1.0)
-        return min(self.step / config.steps, 1.0)
-
-
-def rate_factor(progress: Progress, config: TrainConfig) -> float:
-    """Factor on the learning rate: linear rise, cosine fall."""
-    rise = min((progress.step + 1) / max(config.warmup_steps, 1), 1.0)
-    fall = 0.5 * (1 + math.cos(math.pi * progress.fraction(config)))
+def rate_factor(step: int, done: float, config: TrainConfig) -> float:
+    """Factor on the learning rate: linear rise, cosine fall over the part of the run that is done, in [0, 1]."""
+    rise = min((step + 1) / max(config.warmup_steps, 1), 1.0)
+    fall = 0.5 * (1 + math.cos(math.pi * done))
     return rise * (config.final_rate + (1 - config.final_rate) * fall)
 
 
@@ -129,14 +113,7 @@ class LossModule(nn.Module):
         super().__init__()
         self.model, self.adversarial = model, adversarial
         self.discriminator = PictureDiscriminator(CHANNELS) if adversarial else None
-        self.beginning = copy.deepcopy(model).eval().requires_grad_(False) if keep_mean else None
-
-    def train(self, mode: bool = True) -> LossModule:
-        """Set the mode of all but the beginning, which is never trained."""
-        super().train(mode)
-        if self.beginning is not None:
-            self.beginning.eval()
-        return self
+        self.beginning = copy.deepcopy(model).requires_grad_(False) if keep_mean else None
 
     def forward(self, batch: Batch, diffusion: Diffusion | None) -> Losses:
         """Losses of one batch."""
@@ -146,7 +123,7 @@ class LossModule(nn.Module):
             diffusion,
             discriminator=self.discriminator,
             weight=self.adversarial,
-            beginning=self.beginning,
+            beginning=self.beginning and self.beginning.eval(),  # whatever the mode of the model
         )
 
 
@@ -159,21 +136,22 @@ class Draws(Dataset[list[list[Draw]]]):
     Args:
         mixer: Training examples.
         config: Settings of the run.
-        n_feats: Mel bins.
         offset: First item of this process within the global batch.
         size: Its items.
     """
 
-    def __init__(self, mixer: Mixer, config: TrainConfig, *, n_feats: int, offset: int, size: int) -> None:
-        self.mixer, self.config, self.n_feats, self.offset, self.size = mixer, config, n_feats, offset, size
+    def __init__(self, mixer: Mixer, config: TrainConfig, *, offset: int, size: int) -> None:
+        self.mixer, self.config, self.offset, self.size = mixer, config, offset, size
 
     def of_step(self, step: int) -> list[Draw]:
-        """Draws of a step, one for each part of this process's batch."""
+        """Draws of a step, one for each part of this process's batch; no noise if the score network is not trained."""
         config, size = self.config, self.size // self.config.accumulate
-        offsets = [self.offset + i * size for i in range(config.accumulate)]
-        batches = [self.mixer.batch(step, size, offset=o, of=config.batch_size) for o in offsets]
-        noise = [diffusion_of(config, config.seed, step, size=size, n_feats=self.n_feats, offset=o) for o in offsets]
-        return list(zip(batches, noise, strict=True))
+        shape, drawn = (self.mixer.mel.n_mels, config.mix.crop_frames), []
+        for offset in range(self.offset, self.offset + self.size, size):
+            place = {"size": size, "offset": offset, "of": config.batch_size}
+            noise = None if config.only in PARTS else draw_diffusion(config.seed, step, shape=shape, **place)
+            drawn.append((self.mixer.batch(step, **place), noise))
+        return drawn
 
     def __getitem__(self, window: int) -> list[list[Draw]]:
         """Draws of the steps that are sorted by length together, of which one worker draws all."""
@@ -202,16 +180,6 @@ def _leave_stopping_to_the_trainer(worker: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def diffusion_of(
-    config: TrainConfig, seed: int, step: int, *, size: int, n_feats: int, offset: int = 0
-) -> Diffusion | None:
-    """Times and noise of some items of a step; None where the score network is not trained."""
-    if config.only in PARTS:
-        return None
-    shape = (n_feats, config.mix.crop_frames)
-    return draw_diffusion(seed, step, size=size, shape=shape, offset=offset, of=config.batch_size)
-
-
 class Trainer:
     """Trains a model on a corpus; stops and resumes anywhere.
 
@@ -226,11 +194,13 @@ class Trainer:
         valid: Examples for validation; the training mixer's own, far from what training draws, when None.
 
     Attributes:
+        step: Steps made.
+        seconds: Seconds of stepping spent.
         stopped_by: Number of the signal that ended :meth:`train` early, else None.
 
     Raises:
-        InputError: The batch cannot be divided among the processes, there is no such part to be trained alone, or
-            none that a discriminator could judge.
+        InputError: The batch cannot be divided among the processes, the model has no such part to be trained alone,
+            or none that a discriminator could judge.
         CheckpointError: The run in ``folder`` has other settings.
     """
 
@@ -238,17 +208,17 @@ class Trainer:
         self, model: GradTTS, mixer: Mixer, config: TrainConfig, folder: str | Path, *, valid: Mixer | None = None
     ) -> None:
         self.config, self.mixer, self.folder = config, mixer, Path(folder)
-        self.valid = valid or mixer
+        # On fixed noise, a batch at once.
+        fixed = replace(config, seed=0, accumulate=1)
+        self.valid = Draws(valid or mixer, fixed, offset=0, size=config.batch_size)
         self.accelerator = Accelerator(mixed_precision=config.mixed_precision, cpu=not torch.cuda.is_available())
         processes = self.accelerator.num_processes
         if config.accumulate < 1 or config.batch_size % (processes * config.accumulate):
             parts = f"{processes} processes, {config.accumulate} parts each"
             raise InputError(f"batch size {config.batch_size} cannot be divided among {parts}")
-        size, n_feats = config.batch_size // processes, model.settings.n_feats
-        offset = size * self.accelerator.process_index
-        self.draws = Draws(mixer, config, n_feats=n_feats, offset=offset, size=size)
-        self.progress = Progress()
-        self.failures = 0
+        size = config.batch_size // processes
+        self.draws = Draws(mixer, config, offset=size * self.accelerator.process_index, size=size)
+        self.step, self.seconds, self.failures = 0, 0.0, 0
         self.stopped_by: int | None = None
         if config.adversarial and config.only not in (SCORE, "prior"):
             raise InputError(f"adversarial {config.adversarial:g}: expected --only prior or --only score, or weight 0")
@@ -276,9 +246,16 @@ class Trainer:
         self.ema.to(self.accelerator.device)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.resume()
-        self.log = RunLog(self.folder, self.progress.step) if self.accelerator.is_main_process else None
+        self.log = RunLog(self.folder, self.step) if self.accelerator.is_main_process else None
         if self.accelerator.is_main_process:
-            self._write_settings()
+            write_json(self.folder / "settings.json", model.settings.to_dict())
+            write_json(self.folder / "train.json", asdict(config))
+
+    @property
+    def done(self) -> float:
+        """Part of the run that is done, in [0, 1]."""
+        config = self.config
+        return min(self.step / config.steps if config.seconds is None else self.seconds / config.seconds, 1.0)
 
     def train(self) -> Path:
         """Train to the end of the run, or to a signal.
@@ -289,61 +266,54 @@ class Trainer:
         Raises:
             InputError: :data:`PATIENCE` steps in a row had no finite loss.
         """
-        config, start = self.config, self.progress.step
+        config, start = self.config, self.step
         total = None if config.seconds is not None else config.steps
         bar = tqdm(initial=start, total=total, unit="step", disable=not self.accelerator.is_main_process)
         saved = time.monotonic()
         sums: dict[str, list[float]] = {}
         last_path = self.folder
         draws = self.draws.stream(start)
-        with StopSignal() as stop, bar:
-            while self.progress.fraction(config) < 1.0 and self.progress.step < config.steps:
+        with stop_signals() as received, bar:
+            while self.done < 1.0 and self.step < config.steps:
                 begun = time.monotonic()
                 values = self._step(next(draws))
-                self._advance(time.monotonic() - begun, stop)
+                self._advance(time.monotonic() - begun, received[-1] if received else 0)
                 for name, value in values.items():
                     if math.isfinite(value):
                         sums.setdefault(name, []).append(value)
                 bar.update()
                 bar.set_postfix(loss=f"{sum(values[name] for name in LOSSES):.4f}", rate=f"{values['rate']:.1e}")
-                if self.progress.step % LOG_EVERY == 0:
+                if self.step % LOG_EVERY == 0:
                     self._log({k: sum(v) / len(v) for k, v in sums.items()})
                     sums = {}
                 if self.stopped_by is not None:
                     break
-                self._look()
+                if self.step % config.validate_every == 0:
+                    self._log(self.validate())
+                if config.sample_every and self.step % config.sample_every == 0 and self.accelerator.is_main_process:
+                    self.sample()
                 if time.monotonic() - saved > config.save_every_seconds:
                     last_path, saved = self.save(), time.monotonic()
-        return self.save() if self.progress.step > start else last_path
+        return self.save() if self.step > start else last_path
 
-    def _advance(self, seconds: float, stop: StopSignal) -> None:
+    def _advance(self, seconds: float, number: int) -> None:
         """Count a step; all processes agree on its seconds and on whether to stop."""
-        self.progress.step += 1
-        number = stop.received or 0
+        self.step += 1
         if self.accelerator.num_processes > 1:
             mine = torch.tensor([seconds, float(number)], device=self.accelerator.device)
             both = self.accelerator.gather(mine[None])
             seconds, number = float(both[:, 0].mean()), int(both[:, 1].max())
-        self.progress.seconds += seconds
+        self.seconds += seconds
         self.stopped_by = number or None
 
-    def _look(self) -> None:
-        """Validate and draw a sample where the step says so."""
-        step, config = self.progress.step, self.config
-        if step % config.validate_every == 0:
-            self._log(self.validate())
-        if config.sample_every and step % config.sample_every == 0 and self.accelerator.is_main_process:
-            self.sample()
-
-    def _step(self, draws: list[Draw] | None = None) -> dict[str, float]:
-        config, step = self.config, self.progress.step
-        rate = config.learning_rate * rate_factor(self.progress, config)
+    def _step(self, draws: list[Draw]) -> dict[str, float]:
+        config, step = self.config, self.step
+        rate = config.learning_rate * rate_factor(step, self.done, config)
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group.get("share", 1.0)
         self.step_module.train()
         # Dropout, too, is a function of the step, so that a resumed run equals one that was never stopped.
         torch.manual_seed((config.seed * 1_000_003 + step) * 64 + self.accelerator.process_index)
-        draws = draws or self.draws.of_step(step)
         parts = [self._part(*draw) for draw in draws]
         figures = [torch.stack([getattr(losses, name).float() for name in FIGURES]) for losses, _ in parts]
         means = self.accelerator.reduce(torch.stack(figures).mean(0), "mean").tolist()
@@ -389,10 +359,10 @@ class Trainer:
     def _count_failure(self, values: dict[str, float]) -> None:
         self.failures += 1
         shown = ", ".join(f"{name} {value:g}" for name, value in values.items() if name != "rate")
-        logger.warning("step %d is skipped, since its loss or gradient is not finite: %s", self.progress.step, shown)
+        logger.warning("step %d is skipped, since its loss or gradient is not finite: %s", self.step, shown)
         if self.failures >= PATIENCE:
             raise InputError(
-                f"{self.folder}: {self.failures} steps in a row, up to {self.progress.step}, without a finite loss and "
+                f"{self.folder}: {self.failures} steps in a row, up to {self.step}, without a finite loss and "
                 f"gradient ({shown}); resume with a lower learning rate than {self.config.learning_rate:g}"
             )
 
@@ -408,61 +378,56 @@ class Trainer:
             self.ema.restore(self.model.parameters())
 
     @torch.no_grad()
-    def validate(self, batches: int = 2) -> dict[str, float]:
+    def validate(self) -> dict[str, float]:
         """Losses of the averaged weights on fixed draws, and the effect of swapping the references."""
         found: dict[str, float] = {}
-        size, n_feats = self.config.batch_size, self.model.settings.n_feats
         with self.averaged(), self.accelerator.autocast():
-            for i in range(batches):
-                batch = self.valid.batch(VALIDATION_STEP + i, size).to(self.accelerator.device)
-                diffusion = diffusion_of(self.config, 0, VALIDATION_STEP + i, size=size, n_feats=n_feats)
+            for i in range(VALIDATION_BATCHES):
+                ((batch, diffusion),) = self.valid.of_step(VALIDATION_STEP + i)
+                batch = batch.to(self.accelerator.device)
                 losses = self.loss_module(batch, diffusion)
                 swapped = self.loss_module(swap_references(batch), diffusion)
                 values = {name: getattr(losses, name) for name in FIGURES}
                 effect = swapped.prior if diffusion is None else swapped.diffusion
                 for name, value in {**values, "swapped": effect}.items():
-                    found[f"valid/{name}"] = found.get(f"valid/{name}", 0.0) + float(value) / batches
+                    found[f"valid/{name}"] = found.get(f"valid/{name}", 0.0) + float(value) / VALIDATION_BATCHES
         return found
 
     def sample(self) -> Path | None:
         """Write a picture of what the averaged weights say; a failure is logged and stops nothing."""
-        path = self.folder / "samples" / f"step_{self.progress.step:07d}.png"
+        path = self.folder / "samples" / f"step_{self.step:07d}.png"
         try:
             with self.averaged() as model, self.accelerator.autocast():
-                steps = 0 if self.config.only in PARTS else SAMPLE_STEPS
-                title = f"step {self.progress.step}"
-                figures = write_sample(model, self.valid, path, title=title, steps=steps)
+                samples = sample_draws(model, self.valid.mixer, steps=0 if self.config.only in PARTS else SAMPLE_STEPS)
+            with atomic_path(path) as temporary:
+                draw(samples, title=f"step {self.step}").savefig(temporary)
+            figures = {name: value for drawn in samples for name, value in drawn.figures().items()}
             self._log({name: value for name, value in figures.items() if math.isfinite(value)})
         except Exception as error:  # whatever it is, hours of training are worth more than a picture
-            logger.warning("no sample at step %d: %r", self.progress.step, error)
+            logger.warning("no sample at step %d: %r", self.step, error)
             return None
         return path
 
     def _log(self, values: dict[str, float]) -> None:
         if self.log is not None:
-            self.log.write(self.progress.step, {"seconds": round(self.progress.seconds, 1), **values})
+            self.log.write(self.step, {"seconds": round(self.seconds, 1), **values})
 
-    def _write_settings(self) -> None:
-        settings, train = self.model.settings.to_dict(), asdict(self.config)
-        for name, values in (("settings.json", settings), ("train.json", train)):
-            with atomic_path(self.folder / name) as temporary:
-                temporary.write_text(json.dumps(values, indent=1))
+    def _others(self) -> list[tuple[str, nn.Module]]:
+        """What there is beside the model that is kept with it, by name."""
+        return [(name, part) for name in state.SOMETIMES if (part := getattr(self.loss_module, name)) is not None]
 
     def save(self) -> Path:
         """Write a checkpoint, whole or not at all, and keep the last two."""
-        path = self.folder / f"step_{self.progress.step:07d}"
+        path = self.folder / f"step_{self.step:07d}"
         if not self.accelerator.is_main_process:
             return path
         weights = {"model": state.plain(self.model.state_dict())}
         with self.averaged():
             weights["ema"] = state.plain(self.model.state_dict())
-        if self.loss_module.discriminator is not None:
-            weights["discriminator"] = state.plain(self.loss_module.discriminator.state_dict())
-        if self.loss_module.beginning is not None:
-            weights["beginning"] = state.plain(self.loss_module.beginning.state_dict())
+        weights |= {name: state.plain(part.state_dict()) for name, part in self._others()}
         values = {
-            "step": self.progress.step,
-            "seconds": self.progress.seconds,
+            "step": self.step,
+            "seconds": self.seconds,
             "ema_steps": self.ema.optimization_step,
             "settings": self.model.settings.to_dict(),
             "train": asdict(self.config),
@@ -483,14 +448,12 @@ class Trainer:
         self.model.load_state_dict(weights["ema"])
         self.ema.shadow_params = [p.detach().clone() for p in self.model.parameters()]
         self.model.load_state_dict(weights["model"])
-        if self.loss_module.discriminator is not None:
-            self.loss_module.discriminator.load_state_dict(weights["discriminator"])
-        if self.loss_module.beginning is not None:
-            self.loss_module.beginning.load_state_dict(weights["beginning"])
+        for name, part in self._others():
+            part.load_state_dict(weights[name])
         self.optimiser.load_state_dict(optimiser)
         self.ema.optimization_step = values["ema_steps"]
-        self.progress = Progress(values["step"], values["seconds"])
-        logger.info("resumed from %s at step %d", found[-1], self.progress.step)
+        self.step, self.seconds = values["step"], values["seconds"]
+        logger.info("resumed from %s at step %d", found[-1], self.step)
 
 
 def swap_references(batch: Batch) -> Batch:

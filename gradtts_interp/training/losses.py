@@ -24,6 +24,8 @@ T_MIN = 1e-5
 
 Pair = tuple[Tensor, Tensor]
 """Something of reference A and of reference B."""
+Diffusion = tuple[Tensor, Tensor]
+"""Where on the way to noise the items of a batch are looked at: times (B,) in (0, 1) and normal noise (B, M, crop)."""
 
 
 @dataclass(frozen=True)
@@ -57,19 +59,6 @@ class Losses:
         """Sum of the seven, which carries the gradient."""
         of_model = self.duration + self.prior + self.diffusion + self.pitch + self.alignment
         return of_model + self.adversarial + self.discriminator
-
-
-@dataclass(frozen=True)
-class Diffusion:
-    """Where on the way to noise the items of a batch are looked at.
-
-    Attributes:
-        t: Diffusion times (B,) in (0, 1).
-        noise: Standard normal noise (B, M, crop).
-    """
-
-    t: Tensor
-    noise: Tensor
 
 
 @dataclass(frozen=True)
@@ -131,18 +120,17 @@ def read_references(model: GradTTS, batch: Batch) -> tuple[Pair, StyleContext, T
     """
     encoder = model.style_encoder
     assert encoder is not None
-    styles = []
-    for side in range(2):
-        styles.append(
-            encoder(
-                model.normalise(batch.reference[side]),
-                batch.reference_lengths[side],
-                mask=batch.reference_mask[side],
-                role=batch.role[side],
-                speaker=batch.speaker[side],
-                emotion=batch.emotion[side],
-            )
+    styles = [
+        encoder(
+            model.normalise(batch.reference[side]),
+            batch.reference_lengths[side],
+            mask=batch.reference_mask[side],
+            role=batch.role[side],
+            speaker=batch.speaker[side],
+            emotion=batch.emotion[side],
         )
+        for side in range(2)
+    ]
     pair = torch.stack([1 - batch.share, batch.share], dim=1)[:, :, None, :]
     shared = batch.shared[:, None, None, None]
     share = shared * pair + (1 - shared)
@@ -177,7 +165,7 @@ def draw_diffusion(
     times = ((np.arange(of) + source.random(of)) / of)[source.permutation(of)]
     noise = [np.random.default_rng([seed, step, place]).standard_normal(shape, dtype=np.float32) for place in places]
     t = torch.tensor(times[offset : offset + size], dtype=torch.float32).clamp(T_MIN, 1 - T_MIN)
-    return Diffusion(t, torch.from_numpy(np.stack(noise)))
+    return t, torch.from_numpy(np.stack(noise))
 
 
 def training_losses(
@@ -219,25 +207,23 @@ def training_losses(
     prior_loss = 0.5 * squares + ((mel - mu).abs() * valid).sum() / count
     error, clean = torch.zeros(len(mel), device=mel.device), None
     if diffusion is not None and context is not None and prosody is not None:
-        crop = Cropper(batch.start[:, None] + torch.arange(diffusion.noise.shape[2], device=mel.device)[None])
-        target, mean, mask = crop(mel), crop(mu), crop(valid)
+        crop = Cropper(batch.start[:, None] + torch.arange(diffusion[1].shape[2], device=mel.device)[None])
+        cut = {"target": crop(mel), "mean": crop(mu), "mask": crop(valid)}
         if beginning is not None:
-            target = target - shift_of_mean(beginning, batch, diffusion, crop, target=target, mean=mean, mask=mask)
-        error, clean = answer_of_score_network(
-            model, diffusion, crop.context(context), crop(prosody), target=target, mean=mean, mask=mask
-        )
+            cut["target"] = cut["target"] - shift_of_mean(beginning, batch, diffusion, crop, **cut)
+        error, clean = answer_of_score_network(model, diffusion, crop.context(context), crop(prosody), **cut)
     loss = error.mean()
     pitch_loss = pitch_loss_of_batch(model, batch, prior, valid[:, 0])
     adversarial, own = torch.zeros_like(loss), torch.zeros_like(loss)
     if discriminator is not None:
         # Of nobody, and without a contour, a mean is all there is.
         if clean is not None:
-            judged = crop(valid) * (~batch.null)[:, None, None]
-            real, fake, distance = crop(mel) * judged, clean * judged, loss
+            real, fake, distance, judged = crop(mel), clean, loss, crop(valid) * (~batch.null)[:, None, None]
         else:
-            judged = valid * (~batch.null_text)[:, None, None]
-            real, fake, distance = mel * judged, mu * judged, prior_loss
-        adversarial, own = adversarial_losses(discriminator, real, fake, distance=distance, weight=weight)
+            real, fake, distance, judged = mel, mu, prior_loss, valid * (~batch.null_text)[:, None, None]
+        adversarial, own = adversarial_losses(
+            discriminator, real * judged, fake * judged, distance=distance, weight=weight
+        )
     return Losses(
         duration=prior.duration,
         prior=prior_loss,
@@ -305,7 +291,7 @@ def answer_of_score_network(
         Mean squared error of the noise, or of v for a model that answers v, (B,); and the normalised mel without noise
         that it sees in the noisy one, (B, M, crop).
     """
-    t, noise = diffusion.t.to(target.device), diffusion.noise.to(target.device)
+    t, noise = (part.to(target.device) for part in diffusion)
     x_t = diffuse(model.to_diffusion(target, mean), mean, t, noise, model.schedule)
     score = model.score(x_t, mask, mean, t, context=context, prosody=prosody)
     scale, level = (f(t, model.schedule)[:, None, None] for f in (signal, noise_level))
@@ -319,14 +305,7 @@ def answer_of_score_network(
 
 @torch.no_grad()
 def shift_of_mean(
-    model: GradTTS,
-    batch: Batch,
-    diffusion: Diffusion,
-    crop: Cropper,
-    *,
-    target: Tensor,
-    mean: Tensor,
-    mask: Tensor,
+    model: GradTTS, batch: Batch, diffusion: Diffusion, crop: Cropper, *, target: Tensor, mean: Tensor, mask: Tensor
 ) -> Tensor:
     """How far the mean of what a score network would draw lies from the prior's.
 
@@ -346,11 +325,9 @@ def shift_of_mean(
         The shift, normalised, (B, M, crop).
     """
     _, context, prosody = read_references(model, batch)
-    last = replace(diffusion, t=torch.full_like(diffusion.t, 1 - T_MIN))
-    answer = answer_of_score_network(
-        model, last, crop.context(context), crop(prosody), target=target, mean=mean, mask=mask
-    )
-    return (answer[1] - mean) * mask
+    last, cut = (torch.full_like(diffusion[0], 1 - T_MIN), diffusion[1]), {"target": target, "mean": mean, "mask": mask}
+    _, clean = answer_of_score_network(model, last, crop.context(context), crop(prosody), **cut)
+    return (clean - mean) * mask
 
 
 def pitch_loss_of_batch(model: GradTTS, batch: Batch, prior: Prior, valid: Tensor) -> Tensor:
@@ -415,7 +392,9 @@ def prior_of_batch(model: GradTTS, batch: Batch, pooled: Pair, mel: Tensor) -> P
     logw = [encoder.durations(text, style, numbers) for style, numbers in zip((a, b), batch.prosody, strict=True)]
     one = torch.where((batch.share[:, :1] > 0) & (batch.shared[:, None] == 0), b, a)
     means = encoder.token_means(text, one)
-    durations = _durations(batch, means, mel, text.mask[:, 0])
+    durations = batch.durations
+    if int(durations.sum()) == 0:
+        durations = align(means.detach().float(), mel, text.mask[:, 0], valid)
     wrong = logw[0] * (1 - mean_share) + logw[1] * mean_share - durations.clamp_min(1).log()[:, None]
     duration = (wrong.float().square() * text.mask).sum() / shared_count(text.mask.sum())
     style = a[..., None] * (1 - share) + b[..., None] * share
@@ -429,13 +408,6 @@ def prior_of_batch(model: GradTTS, batch: Batch, pooled: Pair, mel: Tensor) -> P
     alignment = ((mel - laid).square() * taught[:, None]).sum() * 0.5
     alignment = alignment / (shared_count(taught.sum()).clamp_min(1) * mel.shape[1])
     return Prior(mu, duration, text.hidden, durations, a, alignment)
-
-
-def _durations(batch: Batch, means: Tensor, mel: Tensor, token_mask: Tensor) -> Tensor:
-    """Durations of a batch (B, L), found by the means of its tokens (B, M, L) where they are unknown."""
-    if int(batch.durations.sum()) > 0:
-        return batch.durations
-    return align(means.detach().float(), mel, token_mask, sequence_mask(batch.lengths, max_length=mel.shape[2]))
 
 
 @torch.no_grad()

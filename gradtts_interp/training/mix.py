@@ -9,7 +9,8 @@ Every draw is a pure function of a seed and a position, so a resumed run, or one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -24,7 +25,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.models.style_encoder import ROLES
 from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD
 from gradtts_interp.pitch.masks import pitch_mask
-from gradtts_interp.training.data import EMOTIONS, Corpus, Item, StyleRef
+from gradtts_interp.training.data import EMOTIONS, Item, StyleRef
 
 KINDS = ("matched", "dual", "blend")
 NOTHING_WITHHELD = {"null": False, "null_text": False, "prosody_known": True}
@@ -84,7 +85,6 @@ class Reference:
     """One reference of one item; shapes as in :class:`Batch` without the leading axes."""
 
     mel: NDArray[np.float32]
-    length: int
     mask: NDArray[np.float32]
     role: int
     speaker: int
@@ -153,30 +153,51 @@ class Batch:
 
 
 class Mixer:
-    """Draws training examples from a corpus.
+    """Draws training examples.
 
-    Kinds that the corpus cannot give (blends of a corpus without any, or duals where no manner of pitch is shared by
-    two voices) are left out, and the shares of the others grow.
+    Kinds that the items cannot give (blends of styles that are heard nowhere else, or duals where no manner of pitch is
+    shared by two voices) are left out, and the shares of the others grow.
 
     Args:
-        corpus: Where targets and references come from.
+        items: Where targets and references come from.
         config: Shares and dropouts.
         mel: The mel contract.
         seed: Of all draws.
-        target_split: Split that targets are taken from; None for all of the corpus.
+        target_split: Split that targets are taken from; None for all of the items.
+
+    Raises:
+        InputError: The mix has a share > 0 of no kind that the items can give.
     """
 
     def __init__(
-        self, corpus: Corpus, config: MixConfig, mel: MelConfig, *, seed: int = 0, target_split: str | None = None
+        self,
+        items: Iterable[Item],
+        config: MixConfig,
+        mel: MelConfig,
+        *,
+        seed: int = 0,
+        target_split: str | None = None,
     ) -> None:
-        self.corpus, self.config, self.mel, self.seed = corpus, config, mel, seed
+        self.config, self.mel, self.seed = config, mel, seed
         self._window: tuple[tuple[int, int], list[dict]] = ((-1, 0), [])
-        self.singles = [i for i in corpus.singles if target_split in (None, i.split)]
-        self.blends = [i for i in corpus.blends if target_split in (None, i.split)]
-        possible = (bool(self.singles), bool(self.singles) and corpus.has_duals, bool(self.blends))
+        self.by_voice: dict[str, list[Item]] = defaultdict(list)
+        self.by_pitch: dict[str, list[Item]] = defaultdict(list)
+        self.by_style: dict[StyleRef, list[Item]] = defaultdict(list)
+        targets: dict[int, list[Item]] = {1: [], 2: []}
+        for item in items:
+            if len(item.styles) == 1:
+                self.by_voice[item.styles[0].voice].append(item)
+                self.by_pitch[item.styles[0].pitch].append(item)
+                self.by_style[item.styles[0]].append(item)
+            if target_split in (None, item.split):
+                targets[len(item.styles)].append(item)
+        self.singles = targets[1]
+        self.blends = [item for item in targets[2] if all(style in self.by_style for style in item.styles)]
+        duals = any(all(self._lenders(style)) for style in self.by_style)
+        possible = (bool(self.singles), bool(self.singles) and duals, bool(self.blends))
         self.usual_prosody: dict[StyleRef, NDArray[np.float32]] = {
-            style: np.stack([item.prosody for item in items]).mean(0)
-            for style, items in corpus.by_style.items()
+            style: np.stack([item.prosody for item in heard]).mean(0)
+            for style, heard in self.by_style.items()
             if style.emotion.any()
         }
         given = {kind: getattr(config, kind) for kind in KINDS}
@@ -220,23 +241,13 @@ class Mixer:
         rng = np.random.default_rng([self.seed, index])
         return self._example(rng, KINDS[rng.choice(len(KINDS), p=self.kind_shares)])
 
-    def example_of(self, kind: str, index: int) -> dict | None:
-        """A draw of one kind, with nothing withheld but by the kind, for pictures; None without the kind."""
-        if self.kind_shares[KINDS.index(kind)] == 0:
-            return None
-        example = self._example(np.random.default_rng([self.seed, index]), kind)
-        return {**example, **NOTHING_WITHHELD}
+    def example_of(self, kind: str, index: int, **given: Item) -> dict:
+        """A draw of one kind with nothing withheld but by the kind; ``target`` may be given to a matched one."""
+        return {**self._example(np.random.default_rng([self.seed, index]), kind, **given), **NOTHING_WITHHELD}
 
-    def example_for(self, target: Item, index: int) -> dict:
-        """A matched draw for a target of one style, with nothing withheld; ``index`` decides its reference."""
-        rng = np.random.default_rng([self.seed, index])
-        drawn, a, b, share = self._matched(rng, target=target)
-        example = {"target": drawn, "a": a, "b": b, "share": share, "kind": KINDS.index("matched"), "start": 0}
-        return {**example, **NOTHING_WITHHELD}
-
-    def _example(self, rng: np.random.Generator, kind: str) -> dict:
+    def _example(self, rng: np.random.Generator, kind: str, **given: Item) -> dict:
         config = self.config
-        target, a, b, share = getattr(self, f"_{kind}")(rng)
+        target, a, b, share = getattr(self, f"_{kind}")(rng, **given)
         return {
             "target": target,
             "a": a,
@@ -251,7 +262,7 @@ class Mixer:
 
     def _matched(self, rng: np.random.Generator, *, target: Item | None = None) -> Drawn:
         target = target or _pick(rng, self.singles)
-        a = self._reference(rng, self._other(rng, self.corpus.by_style[target.styles[0]], target))
+        a = self._reference(rng, self._other(rng, self.by_style[target.styles[0]], target))
         return target, a, _hidden(a), np.zeros(target.frames, dtype=np.float32)
 
     def _dual(self, rng: np.random.Generator) -> Drawn:
@@ -265,12 +276,12 @@ class Mixer:
 
     def _lenders(self, style: StyleRef) -> tuple[list[Item], list[Item]]:
         """Items of other voices with the pitch of a style, and of its voice with other pitches."""
-        pitched = [i for i in self.corpus.by_pitch[style.pitch] if i.styles[0].voice != style.voice]
-        return pitched, [i for i in self.corpus.by_voice[style.voice] if i.styles[0].pitch != style.pitch]
+        pitched = [i for i in self.by_pitch[style.pitch] if i.styles[0].voice != style.voice]
+        return pitched, [i for i in self.by_voice[style.voice] if i.styles[0].pitch != style.pitch]
 
     def _blend(self, rng: np.random.Generator) -> Drawn:
         target = _pick(rng, self.blends)
-        refs = [self._reference(rng, _pick(rng, self.corpus.by_style[s])) for s in target.styles]
+        refs = [self._reference(rng, _pick(rng, self.by_style[s])) for s in target.styles]
         share = target.share
         assert share is not None
         if rng.random() < 0.5:  # A and B are names only
@@ -291,9 +302,8 @@ class Mixer:
         mel = item.mel[:, part].astype(np.float32)
         mask = np.ones_like(mel)
         if role != "whole":
-            pitch = pitch_mask(
-                item.f0_hz[part], item.voiced[part], self.mel, harmonics=int(rng.integers(1, 4)), width_bins=1
-            )
+            f0_hz, voiced, harmonics = item.contour.f0_hz[part], item.contour.voiced[part], int(rng.integers(1, 4))
+            pitch = pitch_mask(f0_hz, voiced, self.mel, harmonics=harmonics, width_bins=1)
             mask = pitch if role == "pitch" else 1 - pitch
         if rng.random() < self.config.drop_tokens:
             mask = mask * _patch_noise(rng, mask.shape)
@@ -307,7 +317,6 @@ class Mixer:
             prosody = self.usual_prosody.get(style, item.prosody) if keep_emotion else item.prosody
         return Reference(
             mel=mel,
-            length=mel.shape[1],
             mask=mask,
             role=ROLES[role],
             speaker=style.speaker if keep_speaker else -1,
@@ -368,7 +377,7 @@ def collate(examples: list[dict], config: MixConfig, mel: MelConfig) -> Batch:
         share=stack([e["share"] for e in examples], frames),
         shared=(flags["kind"] == KINDS.index("blend")).float(),
         reference=planes("mel", mel.log_silence),
-        reference_lengths=numbers("length"),
+        reference_lengths=torch.tensor([[r.mel.shape[1] for r in side] for side in references]),
         reference_mask=planes("mask"),
         role=numbers("role"),
         speaker=numbers("speaker"),
@@ -383,6 +392,6 @@ def collate(examples: list[dict], config: MixConfig, mel: MelConfig) -> Batch:
 
 def _pitch(item: Item) -> NDArray[np.float32]:
     """Voicing, log-F0 and energy of an item (3, T), as :class:`Batch` has them."""
-    log_f0 = (np.log(item.f0_hz) - PROSODY_MEAN[0]) / PROSODY_STD[0]
-    energy = (item.energy_db - PROSODY_MEAN[2]) / PROSODY_STD[2]
-    return np.stack([item.voiced, log_f0, energy]).astype(np.float32)
+    log_f0 = (np.log(item.contour.f0_hz) - PROSODY_MEAN[0]) / PROSODY_STD[0]
+    energy = (item.contour.energy_db - PROSODY_MEAN[2]) / PROSODY_STD[2]
+    return np.stack([item.contour.voiced, log_f0, energy]).astype(np.float32)

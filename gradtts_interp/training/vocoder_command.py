@@ -23,7 +23,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.models.precision import bf16_is_fast
 from gradtts_interp.pitch.contour import extract_contour, fill_unvoiced, refine_f0
-from gradtts_interp.training.state import StopSignal, tensorboard
+from gradtts_interp.training.state import stop_signals, tensorboard
 from gradtts_interp.vocoder import Vocoder
 from hifigan.config import CONFIGS, AnyConfig, HarmonicConfig
 from hifigan.data import Corpus
@@ -205,7 +205,7 @@ def _train(trainer: Trainer, args: argparse.Namespace, mel_config: MelConfig) ->
     board = tensorboard(args.out / "tensorboard")
 
     def on_step(step: int, report: dict[str, float]) -> None:
-        trainer.stopping = stop.received is not None
+        trainer.stopping = bool(received)
         shown = {name: f"{value:.2f}" for name, value in report.items() if name != "skipped"}
         bar.set_postfix(shown, refresh=False)
         bar.update(round(trainer.share * 1000) - bar.n)
@@ -221,6 +221,9 @@ def _train(trainer: Trainer, args: argparse.Namespace, mel_config: MelConfig) ->
             for name, value in found.items():
                 board.add_scalar(f"held_out/{name}", value, trainer.step_number)
 
-    with StopSignal() as stop, tqdm(total=1000, initial=round(trainer.share * 1000), unit="‰", mininterval=10) as bar:
+    with (
+        stop_signals() as received,
+        tqdm(total=1000, initial=round(trainer.share * 1000), unit="‰", mininterval=10) as bar,
+    ):
         trainer.run(args.out, save_every_seconds=args.save_every, on_step=on_step, on_save=on_save)
-    return 128 + stop.received if stop.received else 0
+    return 128 + received[-1] if received else 0

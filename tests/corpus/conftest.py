@@ -20,15 +20,13 @@ class HummingTeacher:
     def script(self, tokens):
         letters = [(index, letter) for index, token in enumerate(tokens) for letter in spell(token)]
         owner = [0, *(index for index, _ in letters), len(tokens) - 1]
-        return Script(
-            np.array([0, *(ord(letter) % SYMBOLS + 1 for _, letter in letters), 0]), np.array(owner), len(tokens)
-        )
+        return Script(np.array([0, *(ord(letter) % SYMBOLS + 1 for _, letter in letters), 0]), np.array(owner))
 
-    def style(self, script, timbre, prosody, nuance=()):
+    def style(self, script, timbre, prosody, nuance):
         values = [*timbre, *prosody, sum(size for _, size in nuance)]
         return np.array([values], dtype=np.float32)
 
-    def durations(self, script, style, speed=1.0):
+    def durations(self, script, style):
         return 2.0 + script.symbols % 3 + (style[0, 9] > 0.5)
 
     def contours(self, script, style, durations):

@@ -1,6 +1,7 @@
 """One tiny corpus from sentences to manifest, by a teacher that hums, and the laws its files must keep."""
 
 import argparse
+import dataclasses
 import json
 
 import numpy as np
@@ -47,24 +48,21 @@ def stored(folder, entry):
 def test_every_item_has_its_files_on_one_grid(corpus):
     folder, entries = corpus
     assert len(entries) == 80 + 6 + 8 + 2
-    for entry in entries:
-        arrays = stored(folder, entry)
-        frames = entry["frames"]
+    for place, entry in enumerate(entries):
+        arrays, frames = stored(folder, entry), entry["frames"]
         assert arrays["durations"].sum() == frames and arrays["durations"].min() >= 1
         assert len(arrays["durations"]) == len(entry["tokens"])
         assert arrays["mel"].shape == (80, frames) and arrays["mel"].dtype == np.float16
         assert all(len(arrays[name]) == frames for name in ("f0_hz", "voiced", "energy_db"))
         assert (arrays["f0_hz"] > 0).all() and np.isfinite(arrays["mel"]).all()
-
-
-def test_mel_and_level_are_those_of_the_written_file(corpus):
-    folder, entries = corpus
-    for entry in entries[::20]:
-        audio = read_audio(folder / "wavs" / f"{entry['id']}.wav")
-        assert len(audio) == entry["frames"] * CONFIG.hop_samples
-        arrays = stored(folder, entry)
-        np.testing.assert_allclose(arrays["mel"], log_mel(audio, CONFIG), atol=5e-3)
-        np.testing.assert_allclose(arrays["energy_db"], frame_energy_db(audio.numpy(), CONFIG), atol=1e-3)
+        spoken = {i for _, start, stop in entry["words"] for i in range(start, stop)}
+        assert all((i in spoken) == token[0].isalpha() for i, token in enumerate(entry["tokens"]))
+        assert entry["tokens"][0] == " " and entry["tokens"][-1] in ".?!"
+        if place % 20 == 0:
+            audio = read_audio(folder / "wavs" / f"{entry['id']}.wav")
+            assert len(audio) == frames * CONFIG.hop_samples
+            np.testing.assert_allclose(arrays["mel"], log_mel(audio, CONFIG), atol=5e-3)
+            np.testing.assert_allclose(arrays["energy_db"], frame_energy_db(audio.numpy(), CONFIG), atol=1e-3)
 
 
 def test_level_of_pitch_is_that_of_the_manifest(corpus):
@@ -85,15 +83,6 @@ def test_blends_carry_two_styles_and_their_share(corpus):
         np.testing.assert_allclose(stored(folder, entry)["share"], expected, atol=1e-3)
 
 
-def test_words_cover_their_tokens_and_the_rest_is_pause(corpus):
-    _, entries = corpus
-    for entry in entries:
-        spoken = {i for _, start, stop in entry["words"] for i in range(start, stop)}
-        for i, token in enumerate(entry["tokens"]):
-            assert (i in spoken) == token[0].isalpha()
-        assert entry["tokens"][0] == " " and entry["tokens"][-1] in ".?!"
-
-
 def test_a_stopped_build_goes_on_and_gives_the_same(corpus, build, monkeypatch):
     folder, entries = corpus
     victim = entries[7]["id"]
@@ -105,12 +94,8 @@ def test_a_stopped_build_goes_on_and_gives_the_same(corpus, build, monkeypatch):
     assert build(folder) == entries
     assert len(rendered) == 1
     assert (folder / "wavs" / f"{victim}.wav").read_bytes() == before
-
-
-def test_other_settings_need_another_folder(corpus, build):
-    folder, _ = corpus
     with pytest.raises(InputError, match="holds a corpus with seed 0; expected 1, or choose another folder"):
-        build(folder, BuildSettings(**{**SETTINGS.__dict__, "seed": 1}))
+        build(folder, dataclasses.replace(SETTINGS, seed=1))
 
 
 def test_a_build_can_begin_within_the_plan(build, tmp_path):

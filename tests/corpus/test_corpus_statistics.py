@@ -9,7 +9,7 @@ import pytest
 
 from gradtts_interp.corpus import build
 from gradtts_interp.corpus.plan import load_entries
-from gradtts_interp.corpus.statistics import FIELDS, corpus_statistics, phones_of, tables_of
+from gradtts_interp.corpus.statistics import FIELDS, corpus_statistics, tables_of
 from gradtts_interp.errors import InputError
 
 COMMITTED = Path(__file__).parents[2] / "resources" / "corpus" / "manifest-seed0-2891.jsonl.xz"
@@ -31,32 +31,19 @@ def entry(name, **others):
     return {**usual, **others}
 
 
-@pytest.fixture(scope="module")
-def committed():
-    return load_entries(COMMITTED)
-
-
 def test_figures_of_a_small_manifest():
     happy = {"mean_hz": 400.0, "log_std": 0.2, "voiced_share": 0.5}
-    entries = [entry("a"), entry("b", emotion="happy", speaker=1, f0=happy, tokens=["G", "G", "OW0"])]
+    tokens = [" ", "@G0", "G", "OW2", ",", "?"]  # phones without stress; neither pauses nor punctuation
+    entries = [entry("a"), entry("b", emotion="happy", speaker=1, f0=happy, tokens=tokens)]
     found = corpus_statistics(entries)
     assert found.phones == {"G": 3, "OW": 2} and 1.9 < found.effective_phones < 2
     assert found.hours == pytest.approx(2 * 172 * 256 / 22050 / 3600)
-    assert found.groups["emotion"]["happy"]["F0 (Hz)"] == pytest.approx(400) and list(found.groups["speaker"]) == [
-        "0",
-        "1",
-    ]
+    assert found.groups["emotion"]["happy"]["F0 (Hz)"] == pytest.approx(400)
+    assert list(found.groups["speaker"]) == ["0", "1"]
     assert found.groups["kind/split"]["bank/train"]["F0 (Hz)"] == pytest.approx(200)
     assert found.groups["emotion"]["neutral"]["phones per second"] == pytest.approx(2 / (172 * 256 / 22050))
     assert "| happy | 1 |" in tables_of(found)
-
-
-def test_phones_have_neither_stress_nor_punctuation():
-    assert phones_of([" ", "@AH0", "T", "ER2", ",", "?"]) == ["AH", "T", "ER"]
-
-
-def test_blends_have_no_level_of_their_own():
-    blend = entry("x", kind="blend", factors=None, speaker=None, emotion=None)
+    blend = entry("x", kind="blend", factors=None, speaker=None, emotion=None)  # without a level of its own
     assert "| blend/train | 1 | 0.00 | 100 | 1.73 | 1.0 |  |" in tables_of(corpus_statistics([blend, entry("a")]))
 
 
@@ -103,7 +90,7 @@ def test_a_corpus_that_is_being_built_gives_what_there_is(tmp_path):
     assert [e["id"] for e in load_entries(tmp_path)] == ["c"]
 
 
-def test_the_committed_corpus_is_as_large_as_it_should_be(committed):
-    found = corpus_statistics(committed)
+def test_the_committed_corpus_is_as_large_as_it_should_be():
+    found = corpus_statistics(load_entries(COMMITTED))
     assert found.hours >= 3 and len(found.groups["speaker"]) == 16 and len(found.groups["emotion"]) == 5
     assert len(found.phones) == 39 and min(found.phones.values()) >= 80

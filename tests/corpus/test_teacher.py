@@ -35,9 +35,9 @@ def test_the_network_does_exactly_what_it_is_told():
     pytest.importorskip("onnxruntime")
     teacher = Teacher()
     script = teacher.script([" ", "HH", "AH0", "L", "OW1", " ", "W", "ER1", "L", "D", "."])
-    assert script.symbols[0] == script.symbols[-1] == 0 and script.owner[-1] == script.tokens - 1 == 10
+    assert script.symbols[0] == script.symbols[-1] == 0 and script.owner[-1] == 10
     half = (0.0, 0.5, 0.0, 0.0, 0.5)
-    style = teacher.style(script, half, half)
+    style = teacher.style(script, half, half, ())
     durations = teacher.durations(script, style)
     contours = teacher.contours(script, style, durations)
     assert len(contours.f0_hz) == len(contours.energy) == 2 * durations.sum()

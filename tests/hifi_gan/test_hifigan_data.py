@@ -13,57 +13,56 @@ from hifigan.data import Corpus, list_recordings
 RATE = 22050
 
 
-def make(source, shortest=4096):
-    return Corpus(source, sample_rate_hz=RATE, shortest=shortest)
+def make(source, shortest=4096, **options):
+    return Corpus(source, sample_rate_hz=RATE, shortest=shortest, **options)
 
 
-def test_segments_are_exact_pieces_of_the_recordings(recordings):
+def count(corpus):
+    return len(corpus.training) + len(corpus.held_out)
+
+
+def test_segments_are_exact_pieces_of_the_recordings_from_every_start(recordings, tmp_path):
     corpus = make(recordings)
-    batch = corpus.batch(8, 4096, torch.Generator().manual_seed(0)).audio
-    assert batch.shape == (8, 4096) and batch.dtype == torch.float32
-    again = corpus.batch(8, 4096, torch.Generator().manual_seed(0)).audio
-    assert torch.equal(batch, again)
+    batch, again = (corpus.batch(8, 4096, torch.Generator().manual_seed(0)).audio for _ in range(2))
+    assert batch.shape == (8, 4096) and batch.dtype == torch.float32 and torch.equal(batch, again)
     pieces = [r.samples.tobytes() for r in corpus.training + corpus.held_out]
     for row in batch:
         assert any((row * 32768).numpy().astype(np.int16).tobytes() in piece for piece in pieces)
-
-
-def test_every_start_can_be_drawn(tmp_path):
-    soundfile.write(tmp_path / "a.wav", np.arange(12, dtype=np.int16), RATE)
-    corpus = make(tmp_path, 10)
-    rows = corpus.batch(100, 10, torch.Generator().manual_seed(0)).audio
+    (tmp_path / "steps").mkdir()
+    soundfile.write(tmp_path / "steps" / "a.wav", np.arange(12, dtype=np.int16), RATE)
+    rows = make(tmp_path / "steps", 10).batch(100, 10, torch.Generator().manual_seed(0)).audio
     assert set((rows[:, 0] * 32768).int().tolist()) == {0, 1, 2}
 
 
-def test_new_recordings_are_found_and_old_not_twice(recordings, tmp_path):
-    corpus = make(recordings)
-    count = len(corpus.training) + len(corpus.held_out)
-    shutil.copy(recordings / "0.wav", recordings / "new.wav")
-    assert corpus.refresh() == 1
-    assert corpus.refresh() == 0
-    assert len(corpus.training) + len(corpus.held_out) == count + 1
-    corpus.batch(64, 4096, torch.Generator().manual_seed(0))
-
-
-def test_bad_short_and_half_written_files_are_left_aside(recordings, caplog):
+def test_new_recordings_are_found_and_old_bad_short_or_half_written_ones_not(recordings, caplog):
     (recordings / "broken.wav").write_bytes(b"not audio")
     shutil.copy(recordings / "0.wav", recordings / ".half.wav")
     soundfile.write(recordings / "short.wav", np.zeros(100, np.int16), RATE)
     corpus = make(recordings)
-    assert len(corpus.training) + len(corpus.held_out) == 3
+    assert count(corpus) == 3
+    shutil.copy(recordings / "0.wav", recordings / "new.wav")
+    assert (corpus.refresh(), corpus.refresh()) == (1, 0) and count(corpus) == 4
     assert "broken.wav left aside" in caplog.text
+    corpus.batch(64, 4096, torch.Generator().manual_seed(0))
 
 
-def test_manifests_of_both_kinds(recordings, tmp_path):
-    lines = tmp_path / "list.txt"
+def test_manifests_of_all_kinds(recordings, tmp_path):
+    lines, objects, partial = (tmp_path / n for n in ("list.txt", "list.jsonl", "manifest.partial.jsonl"))
     lines.write_text("# comment\nwavs/0.wav|some text\n\nwavs/1.wav\n")
     assert [p.name for p in list_recordings(lines)] == ["0.wav", "1.wav"]
-    objects = tmp_path / "list.jsonl"
     objects.write_text(json.dumps({"wav": "wavs/2.wav", "text": "x"}) + "\n")
     assert make(objects).hours > 0
     objects.write_text(json.dumps({"text": "x"}) + "\n")
     with pytest.raises(ValueError, match=r"line 1 has none of wav, audio, path, id: \['text'\]"):
         list_recordings(objects)
+    partial.write_text('{"wav": "wavs/0.wav", "split": "train"}\n{"wav": "wavs/1.wav", "sp')
+    corpus = make(tmp_path)  # it grows, and is read as far as it goes
+    assert count(corpus) == 1
+    partial.write_text('{"wav": "wavs/0.wav", "split": "train"}\n{"wav": "wavs/1.wav", "split": "train"}\n')
+    assert corpus.refresh() == 1
+    entries = [{"id": name, "split": split} for name, split in (("0", "train"), ("1", "test"))]
+    (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, entries)) + "\n")
+    assert [path.name for path in list_recordings(tmp_path)] == ["0.wav"]
 
 
 def test_what_cannot_be_trained_on_is_named(tmp_path):
@@ -86,21 +85,17 @@ def mels(recordings, tmp_path):
     return folder
 
 
-def paired(recordings, mels):
-    return Corpus(recordings, sample_rate_hz=RATE, shortest=4096, mels=mels)
-
-
 def test_mels_that_serve_nothing_are_named(recordings, mels, tmp_path):
     with pytest.raises(ValueError, match="no mel has 500 frames"):
-        paired(recordings, mels).predicted(1, 500, torch.Generator())
+        make(recordings, mels=mels).predicted(1, 500, torch.Generator())
     with pytest.raises(ValueError, match="holds no mel NAME.npy of a training recording"):
-        paired(recordings, tmp_path)
+        make(recordings, mels=tmp_path)
     np.save(mels / "0.npy", np.full((80, 86), np.nan))
     with pytest.raises(ValueError, match=r"0.npy holds an array \(80, 86\); expected finite log-mels"):
-        paired(recordings, mels)
+        make(recordings, mels=mels)
     np.save(mels / "0.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match="0.npy cannot be read"):
-        paired(recordings, mels)
+        make(recordings, mels=mels)
 
 
 def ramp(path, samples):
@@ -110,7 +105,7 @@ def ramp(path, samples):
 
 
 def test_contours_are_cut_with_their_samples(recordings, mels):
-    corpus = Corpus(recordings, sample_rate_hz=RATE, shortest=4096, mels=mels, contour_of=ramp)
+    corpus = make(recordings, mels=mels, contour_of=ramp)
     assert len(corpus.paired) == 2
     draw = torch.Generator().manual_seed(0)
     for segments in (corpus.batch(12, 4096, draw), corpus.predicted(12, 16, draw), corpus.validation(2, 4096)):
@@ -128,29 +123,8 @@ def test_contours_are_cut_with_their_samples(recordings, mels):
 
 def test_recordings_wait_for_their_contours(recordings, caplog):
     ready = {"0.wav": ramp, "1.wav": lambda path, samples: ramp(path, samples)[:, :9]}
-    corpus = Corpus(
-        recordings,
-        sample_rate_hz=RATE,
-        shortest=4096,
-        contour_of=lambda path, samples: ready[path.name](path, samples) if path.name in ready else None,
-    )
-    assert len(corpus.training) + len(corpus.held_out) == 1
+    corpus = make(recordings, contour_of=lambda path, samples: ready.get(path.name, lambda *_: None)(path, samples))
+    assert count(corpus) == 1
     assert "1.wav left aside: its contour has 9 frames only" in caplog.text
     ready["2.wav"] = ramp
-    assert corpus.refresh() == 1
-    assert len(corpus.training) + len(corpus.held_out) == 2
-
-
-def test_a_corpus_is_read_by_its_manifest(recordings, tmp_path):
-    entries = [{"id": name, "split": split} for name, split in (("0", "train"), ("1", "test"))]
-    (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, entries)) + "\n")
-    assert [path.name for path in list_recordings(tmp_path)] == ["0.wav"]
-
-
-def test_a_growing_corpus_is_read_as_far_as_it_goes(recordings, tmp_path):
-    partial = tmp_path / "manifest.partial.jsonl"
-    partial.write_text('{"wav": "wavs/0.wav", "split": "train"}\n{"wav": "wavs/1.wav", "sp')
-    corpus = make(tmp_path)
-    assert len(corpus.training) + len(corpus.held_out) == 1
-    partial.write_text('{"wav": "wavs/0.wav", "split": "train"}\n{"wav": "wavs/1.wav", "split": "train"}\n')
-    assert corpus.refresh() == 1
+    assert corpus.refresh() == 1 and count(corpus) == 2

@@ -1,8 +1,11 @@
-"""Discriminators and losses with known answers."""
+"""Discriminators and losses with known answers, and shapes of generators that do not fit."""
+
+import dataclasses
 
 import pytest
 import torch
 
+from hifigan import CONFIGS, HarmonicConfig
 from hifigan.discriminators import Discriminators, PeriodDiscriminator
 from hifigan.losses import (
     HARMONIC_RESOLUTIONS,
@@ -35,20 +38,16 @@ def judgement(score, feature):
     return torch.full((2, 3), score), [torch.full((2, 4), feature)]
 
 
-def test_least_squares_have_the_known_values():
+def test_least_squares_have_the_known_values_and_features_move_only_the_fake():
     perfect, fooled = [judgement(1.0, 0.0)], [judgement(0.0, 0.0)]
     assert discriminator_loss(perfect, fooled) == 0
     assert discriminator_loss(fooled, perfect) == 2
     assert generator_loss(perfect * 3) == 0
     assert generator_loss(fooled * 3) == 3
     assert feature_loss([judgement(0.0, 1.0)] * 2, [judgement(0.0, 3.0)] * 2) == 4
-
-
-def test_feature_loss_moves_only_the_fake():
     real, fake = torch.ones(3, requires_grad=True), torch.zeros(3, requires_grad=True)
     feature_loss([(real, [real])], [(fake, [fake])]).backward()
-    assert real.grad is None
-    assert fake.grad.tolist() == pytest.approx([-1 / 3] * 3)
+    assert real.grad is None and fake.grad.tolist() == pytest.approx([-1 / 3] * 3)
 
 
 def test_stft_loss_is_zero_for_equal_and_finite_for_silence():
@@ -101,3 +100,27 @@ def test_each_discriminator_has_a_feature_per_layer_and_those_by_spectrogram_com
     assert scores.shape[0] == 2 and features[0].shape[1] == 4
     silent = judges(torch.zeros(2, 1, 4096))
     assert all(torch.isfinite(scores).all() for scores, _ in silent)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("v1", {"resblock": "3"}, "resblock is '3'"),
+        ("v1", {"upsample_rates": (8, 8)}, "upsample_rates .* must have the same length"),
+        ("v1", {"resblock_kernel_sizes": (3,)}, "resblock_kernel_sizes .* must have the same length"),
+        ("v1", {"upsample_kernel_sizes": (16, 15, 4, 4)}, "upsampling by 8 with kernel 15"),
+        ("v1", {"upsample_initial_channel": 200}, "200 cannot be halved 4 times"),
+        ("harmonic", {"n_fft": 1000}, "n_fft 1000 with hop 256; expected a multiple"),
+        ("harmonic", {"kernel": 4}, "kernel of 4 frames; expected an odd number"),
+    ],
+)
+def test_shapes_that_do_not_fit(name, change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(CONFIGS[name], **change)
+
+
+def test_a_harmonic_configuration_has_every_field_and_no_other():
+    values = CONFIGS["harmonic"].to_dict()
+    for wrong, name in (({**values, "more": 1}, "more"), ({k: v for k, v in values.items() if k != "reach"}, "reach")):
+        with pytest.raises(ValueError, match=rf"\['{name}'\] missing or unknown"):
+            HarmonicConfig.from_dict(wrong)

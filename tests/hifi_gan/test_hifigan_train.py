@@ -55,7 +55,7 @@ def test_resumed_equals_uninterrupted(kind, recordings, tmp_path, request):
     assert sorted(path.name for path in tmp_path.iterdir()) == [STATE_FILE, "wavs"]
 
 
-def test_mel_distance_falls_on_a_tiny_corpus(tiny, recordings):
+def test_mel_distance_falls_on_a_tiny_corpus_and_begins_alike_in_bfloat16(tiny, recordings):
     config = dataclasses.replace(tiny, spectral_rate=3e-3, spectral_share=0.7, mel_noise=0.0)
     trainer = make(config, recordings, steps=60)
     before = trainer.validate()
@@ -63,12 +63,8 @@ def test_mel_distance_falls_on_a_tiny_corpus(tiny, recordings):
     assert trainer.validate()["mel_l1"] < 0.75 * before["mel_l1"]
     assert reports[-1]["mel"] < 0.6 * reports[0]["mel"]
     assert reports[-1]["discriminators"] < reports[42]["discriminators"]
-
-
-def test_bfloat16_stays_near_float32(tiny, recordings):
-    exact = make(tiny, recordings, steps=2).step()
-    rough = make(dataclasses.replace(tiny, bfloat16=True), recordings, steps=2).step()
-    assert rough["mel"] == pytest.approx(exact["mel"], rel=0.15)
+    rough = make(dataclasses.replace(config, bfloat16=True), recordings, steps=60).step()
+    assert rough["mel"] == pytest.approx(reports[0]["mel"], rel=0.15) and rough["mel"] != reports[0]["mel"]
 
 
 def test_a_trained_generator_can_be_started_from(tiny, recordings):

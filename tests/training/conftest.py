@@ -10,19 +10,13 @@ from fake_corpus import MIX, TINY, fake_items, write_corpus
 
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.training.data import Corpus
 from gradtts_interp.training.loop import TrainConfig
 from gradtts_interp.training.mix import Mixer
 
 
 @pytest.fixture
-def corpus() -> Corpus:
-    return Corpus(fake_items())
-
-
-@pytest.fixture
-def mixer(corpus) -> Mixer:
-    return Mixer(corpus, MIX, MelConfig(), seed=3)
+def mixer() -> Mixer:
+    return Mixer(fake_items(), MIX, MelConfig(), seed=3)
 
 
 @pytest.fixture

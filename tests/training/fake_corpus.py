@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import tiny
 
+from gradtts_interp.config import MelConfig
+from gradtts_interp.pitch.contour import Contour
 from gradtts_interp.training.data import EMOTIONS, Item, StyleRef
 from gradtts_interp.training.mix import MixConfig
 
@@ -39,9 +41,12 @@ def fake_item(index: int, styles: tuple[StyleRef, ...], *, split: str = "train",
         ids=rng.integers(64, 148, tokens),
         durations=durations,
         mel=mel.astype(np.float16),
-        f0_hz=np.full(frames, 100.0 + 20 * level, dtype=np.float32),
-        voiced=np.arange(frames) % 5 > 0,
-        energy_db=rng.normal(-27, 3, frames).astype(np.float32),
+        contour=Contour(
+            f0_hz=np.full(frames, 100.0 + 20 * level, dtype=np.float32),
+            voiced=np.arange(frames) % 5 > 0,
+            energy_db=rng.normal(-27, 3, frames).astype(np.float32),
+            frame_rate_hz=MelConfig().frame_rate_hz,
+        ),
         prosody=np.full(4, 0.1 * level, dtype=np.float32),
         styles=styles,
         share=np.linspace(0, 1, frames, dtype=np.float32) if len(styles) == 2 else None,
@@ -73,7 +78,7 @@ def write_corpus(folder: Path) -> Path:
 
 def _bank_line(folder: Path, name: str, speaker: int, emotion: str, *, frames: int) -> dict:
     rng = np.random.default_rng(frames)
-    tokens = [" ", "HH", "AH0", "."]
+    tokens = [" ", "B", "AH0", "."]
     durations = np.full(len(tokens), frames // len(tokens))
     durations[-1] += frames - durations.sum()
     np.savez(

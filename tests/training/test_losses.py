@@ -1,16 +1,19 @@
 """Losses: right numbers on toys, gradients where they belong, noise that is a pure function."""
 
+import copy
 import dataclasses
 
 import pytest
 import torch
-from fake_corpus import MIX, TINY
+from fake_corpus import MIX, TINY, fake_items
 
-from gradtts_interp.diffusion.schedule import diffuse, noise_level, signal
+from gradtts_interp.diffusion.schedule import noise_level, signal
 from gradtts_interp.training import losses as module
 from gradtts_interp.training.losses import (
     Cropper,
+    adversarial_losses,
     align,
+    answer_of_score_network,
     draw_diffusion,
     pooled_references,
     prior_of_batch,
@@ -20,7 +23,8 @@ from gradtts_interp.training.losses import (
     training_losses,
 )
 from gradtts_interp.training.mix import KINDS, Mixer
-from gradtts_interp.training.start import PARTS
+from gradtts_interp.training.state import PARTS
+from hifigan.discriminators import PictureDiscriminator
 
 SHAPE = (80, MIX.crop_frames)
 
@@ -32,8 +36,12 @@ def opened(model, gate=1.0):
     return model
 
 
-def noise_of(size, step=0):
-    return draw_diffusion(0, step, size=size, shape=SHAPE)
+def noise_of(size):
+    return draw_diffusion(0, 0, size=size, shape=SHAPE)
+
+
+def valid_frames(batch):
+    return (torch.arange(batch.mel.shape[2])[None] < batch.lengths[:, None])[:, None].float()
 
 
 def test_cropper_cuts_the_same_frames_and_repeats_the_last():
@@ -45,28 +53,18 @@ def test_cropper_cuts_the_same_frames_and_repeats_the_last():
 def test_noise_depends_on_seed_step_and_place_alone():
     whole = draw_diffusion(1, 5, size=6, shape=SHAPE)
     parts = [draw_diffusion(1, 5, size=3, shape=SHAPE, offset=offset, of=6) for offset in (0, 3)]
-    assert torch.equal(torch.cat([p.t for p in parts]), whole.t)
-    assert torch.equal(torch.cat([p.noise for p in parts]), whole.noise)
+    times, noise = whole
+    assert all(torch.equal(torch.cat(cut), uncut) for cut, uncut in zip(zip(*parts, strict=True), whole, strict=True))
     for other in (draw_diffusion(2, 5, size=6, shape=SHAPE), draw_diffusion(1, 6, size=6, shape=SHAPE)):
-        assert not torch.equal(other.noise[0], whole.noise[0]) and not torch.equal(other.t, whole.t)
-    assert not torch.equal(whole.noise[0], whole.noise[1])
-    assert sorted((whole.t * 6).long().tolist()) == list(range(6))  # one time in each stratum
-    many = draw_diffusion(0, 0, size=64, shape=SHAPE).noise
+        assert not torch.equal(other[1][0], noise[0]) and not torch.equal(other[0], times)
+    assert not torch.equal(noise[0], noise[1])
+    assert sorted((times * 6).long().tolist()) == list(range(6))  # one time in each stratum
+    many = draw_diffusion(0, 0, size=64, shape=SHAPE)[1]
     assert abs(float(many.mean())) < 0.01 and abs(float(many.std()) - 1) < 0.01
 
 
-def test_losses_are_finite_and_sum_up(make_model, mixer):
-    batch = mixer.batch(0, 6)
-    found = training_losses(make_model(), batch, noise_of(6))
-    assert found.per_kind.shape == (6,) and not found.per_kind.requires_grad
-    assert torch.isfinite(found.total) and float(found.duration) > 0 and float(found.diffusion) > 0
-    parts = (found.duration, found.prior, found.diffusion, found.pitch, found.alignment)
-    assert torch.allclose(found.total, sum(parts))
-    assert torch.allclose(found.diffusion, found.per_kind.mean())
-
-
 def test_padding_to_a_multiple_changes_no_loss(make_model, mixer):
-    padded = Mixer(mixer.corpus, dataclasses.replace(MIX, length_multiple=32), mixer.mel, seed=mixer.seed)
+    padded = Mixer(fake_items(), dataclasses.replace(MIX, length_multiple=32), mixer.mel, seed=mixer.seed)
     plain, longer = mixer.batch(0, 6), padded.batch(0, 6)
     assert longer.mel.shape[2] % 32 == 0 and longer.ids.shape[1] % 32 == 0
     assert longer.mel.shape[2] > plain.mel.shape[2] or longer.ids.shape[1] > plain.ids.shape[1]
@@ -89,25 +87,19 @@ def test_gradient_reaches_every_part(make_model, mixer):
         assert site.gate.grad.abs().sum() > 0 and site.attn.to_k.weight.grad.abs().sum() > 0
 
 
-def test_v_loss_is_the_squared_error_of_v(make_model, mixer, monkeypatch):
-    model, batch, diffusion = make_model().eval(), mixer.batch(0, 4), noise_of(4)
+def test_v_loss_is_the_squared_error_of_v(make_model, mixer):
+    model, batch, (times, noise) = make_model().eval(), mixer.batch(0, 4), noise_of(4)
     answers = []
-    estimator = model.decoder.estimator.forward
-    monkeypatch.setattr(
-        model.decoder.estimator, "forward", lambda *a, **k: answers.append(estimator(*a, **k)) or answers[-1]
-    )
-    found = training_losses(model, batch, diffusion)
+    model.decoder.estimator.register_forward_hook(lambda *called: answers.append(called[-1]))
+    found = training_losses(model, batch, (times, noise))
     mel = model.normalise(batch.mel)
     mu = prior_of_batch(model, batch, read_references(model, batch)[0], mel).mu
     crop = Cropper(batch.start[:, None] + torch.arange(SHAPE[1])[None])
-    t = diffusion.t[:, None, None]
-    valid = (torch.arange(mel.shape[2])[None] < batch.lengths[:, None])[:, None].float()
-    level, kept = noise_level(t, model.schedule), signal(t, model.schedule)
-    v = kept * diffusion.noise - level * (crop(mel) - crop(mu))
-    error = (((answers[0] - v) ** 2) * crop(valid)).sum((1, 2)) / (crop(valid).sum((1, 2)) * 80)
+    level, kept = (f(times[:, None, None], model.schedule) for f in (noise_level, signal))
+    v, valid = kept * noise - level * (crop(mel) - crop(mu)), crop(valid_frames(batch))
+    error = (((answers[0] - v) ** 2) * valid).sum((1, 2)) / (valid.sum((1, 2)) * 80)
     assert torch.allclose(found.per_kind, error, rtol=1e-2, atol=1e-4)
-    x_t = diffuse(crop(mel), crop(mu), diffusion.t, diffusion.noise, model.schedule)
-    assert torch.allclose(x_t - crop(mu), kept * (crop(mel) - crop(mu)) + level * diffusion.noise, atol=1e-5)
+    assert torch.allclose(found.diffusion, found.per_kind.mean()) and not found.per_kind.requires_grad
 
 
 def test_the_shift_of_the_mean_is_what_a_score_network_adds_to_its_prior(make_model, mixer, monkeypatch):
@@ -135,37 +127,39 @@ def test_the_shift_of_the_mean_is_what_a_score_network_adds_to_its_prior(make_mo
     )
     training_losses(model, batch, diffusion)
     training_losses(model, batch, diffusion, beginning=model)  # which asks it for the shift first
-    valid = (crop((torch.arange(mel.shape[2])[None] < batch.lengths[:, None])[:, None].float()) > 0).expand_as(asked[0])
+    valid = (crop(valid_frames(batch)) > 0).expand_as(asked[0])
     assert len(asked) == 3 and torch.equal(asked[0], asked[1])
     torch.testing.assert_close((asked[0] - asked[2])[valid], found[valid], atol=0.03, rtol=0)
 
 
 def test_null_items_read_nothing_of_their_references(make_model, mixer):
-    model = opened(make_model().eval())
-    batch = mixer.batch(0, 4)
-    everyone = torch.ones(4, dtype=torch.bool)
-    dropped = dataclasses.replace(batch, null=everyone, null_text=everyone, reference=batch.reference.requires_grad_())
-    training_losses(model, dropped, noise_of(4)).total.backward()
-    assert dropped.reference.grad.abs().max() == 0
+    model, batch = opened(make_model().eval()), mixer.batch(0, 4)
+    unknown = dataclasses.replace(batch, prosody_known=torch.zeros(4))
+    assert read_references(model, unknown)[2].abs().max() == 0 < read_references(model, batch)[2].abs().max()
+    for null in (True, False):
+        flags, reference = torch.full((4,), null), batch.reference.clone().requires_grad_()
+        changed = dataclasses.replace(batch, null=flags, null_text=flags, reference=reference)
+        training_losses(model, changed, noise_of(4)).total.backward()
+        assert (reference.grad.abs().max() == 0) == null
     assert model.style_encoder.null.grad.abs().sum() > 0
-    kept = dataclasses.replace(batch, null=~everyone, null_text=~everyone, reference=batch.reference.detach().clone())
-    kept.reference.requires_grad_()
-    training_losses(model, kept, noise_of(4)).total.backward()
-    assert kept.reference.grad.abs().max() > 0
 
 
-def test_a_prior_of_no_style_says_nothing_of_pitch_or_energy(make_model, mixer):
-    model, batch = make_model().eval(), mixer.batch(0, 4)
-    mel = model.normalise(batch.mel)
+def test_a_frame_prior_reads_target_contour_and_reference_timbre_and_of_no_style_neither(make_model, mixer):
+    model, batch = make_model().eval(), mixer.batch(1, 4)
+    mel, pooled, nobody = model.normalise(batch.mel), pooled_references(model, batch), torch.ones(4, dtype=torch.bool)
 
-    def mean(pitch, nobody):
-        changed = dataclasses.replace(batch, pitch=pitch, null_text=torch.full((4,), nobody))
-        return prior_of_batch(model, changed, pooled_references(model, changed), mel).mu
+    def mean(pooled=pooled, **changes):
+        return prior_of_batch(model, dataclasses.replace(batch, **changes), pooled, mel).mu
 
-    other = batch.pitch + torch.tensor([0.0, 1.0, 1.0])[:, None]
     with torch.no_grad():
-        assert torch.equal(mean(batch.pitch, True), mean(other, True))
-        assert not torch.allclose(mean(batch.pitch, False), mean(other, False))
+        mu = mean()
+        for channel in (1, 2):
+            pitch = batch.pitch.clone()
+            pitch[:, channel] += 1
+            assert not torch.allclose(mean(pitch=pitch), mu)
+            assert torch.equal(mean(pitch=pitch, null_text=nobody), mean(null_text=nobody))
+        assert torch.equal(mean(prosody=batch.prosody + 1), mu)
+        assert not torch.allclose(mean(pooled[::-1]), mu)
 
 
 def test_swapping_names_of_a_blend_changes_nothing(make_model, mixer):
@@ -173,25 +167,11 @@ def test_swapping_names_of_a_blend_changes_nothing(make_model, mixer):
     batch = mixer.batch(1, 6)
     sides = ("reference", "reference_lengths", "reference_mask", "role", "speaker", "emotion", "prosody")
     batch = dataclasses.replace(batch, shared=torch.ones(6), reference_mask=torch.ones_like(batch.reference_mask))
-    swapped = dataclasses.replace(
-        batch, share=1 - batch.share, **{name: getattr(batch, name).flip(0) for name in sides}
-    )
+    other_way = {name: getattr(batch, name).flip(0) for name in sides}
+    swapped = dataclasses.replace(batch, share=1 - batch.share, **other_way)
     a, b = (training_losses(model, x, noise_of(6)) for x in (batch, swapped))
     assert torch.allclose(a.per_kind, b.per_kind, rtol=1e-3, atol=1e-5)
     assert torch.allclose(a.prior, b.prior, rtol=1e-4) and torch.allclose(a.duration, b.duration, rtol=1e-4)
-
-
-def test_a_frame_prior_reads_target_contour_and_reference_timbre(make_model, mixer):
-    model, batch = make_model().eval(), mixer.batch(1, 4)
-    mel, pooled = model.normalise(batch.mel), pooled_references(model, batch)
-    mu = prior_of_batch(model, batch, pooled, mel).mu
-    higher = dataclasses.replace(batch, pitch=batch.pitch + torch.tensor([0.0, 1.0, 0.0])[:, None])
-    louder = dataclasses.replace(batch, pitch=batch.pitch + torch.tensor([0.0, 0.0, 1.0])[:, None])
-    numbers = dataclasses.replace(batch, prosody=batch.prosody + 1)
-    for other in (higher, louder):
-        assert not torch.allclose(prior_of_batch(model, other, pooled, mel).mu, mu)
-    assert torch.equal(prior_of_batch(model, numbers, pooled, mel).mu, mu)
-    assert not torch.allclose(prior_of_batch(model, batch, pooled[::-1], mel).mu, mu)
 
 
 def test_pooled_references_are_those_of_the_style_encoder_and_skip_what_is_hidden(make_model, mixer):
@@ -222,14 +202,13 @@ def test_a_blend_mixes_pooled_styles_frame_by_frame(make_model, mixer):
 def test_contours_are_taught_by_single_styles_only(make_model, mixer):
     model, batch = make_model().eval(), mixer.batch(0, 4)
     batch = dataclasses.replace(batch, shared=torch.tensor([0.0, 0.0, 1.0, 1.0]))
-    wrong = dataclasses.replace(batch, pitch=batch.pitch.clone(), level=batch.level.clone())
-    wrong.pitch[2:] = -wrong.pitch[2:]
-    wrong.level[2:] += 1
-    assert torch.equal(training_losses(model, batch, None).pitch, training_losses(model, wrong, None).pitch)
-    wrong.level[0] += 1
-    assert not torch.equal(training_losses(model, batch, None).pitch, training_losses(model, wrong, None).pitch)
-    blends = dataclasses.replace(batch, shared=torch.ones(4))
-    assert float(training_losses(model, blends, None).pitch) == 0
+
+    def loss(**changes):
+        return float(training_losses(model, dataclasses.replace(batch, **changes), None).pitch.detach())
+
+    blends = torch.tensor([0.0, 0.0, 1.0, 1.0])
+    assert loss(pitch=batch.pitch - blends[:, None, None], level=batch.level + blends) == loss()
+    assert loss(level=batch.level + 1) != loss() and loss(shared=torch.ones(4)) == 0
 
 
 def test_the_pooled_style_learns_from_token_means_which_leave_the_text_as_it_is(make_model, mixer):
@@ -244,19 +223,14 @@ def test_the_prior_alone_needs_no_score_network_and_teaches_all_of_itself(make_m
     model = make_model()
     found = training_losses(model, mixer.batch(0, 8), None)
     found.total.backward()
-    lacking = [n for n, p in model.named_parameters() if n.startswith(PARTS["prior"]) and p.grad is None]
-    others = [n for n, p in model.named_parameters() if not n.startswith(PARTS["prior"]) and p.grad is not None]
-    assert lacking == [] == others and float(found.diffusion) == 0 < float(found.alignment)
-
-
-def test_alignment_finds_the_durations_of_separable_tokens():
-    mu = torch.tensor([[[-4.0, 0.0, 4.0]]])
-    mel = torch.tensor([[[-4.0, -4.0, 0.0, 4.0, 4.0, 4.0, 9.0]]])
-    valid = torch.tensor([[1, 1, 1, 1, 1, 1, 0]]).bool()
-    assert align(mu, mel, torch.ones(1, 3), valid).tolist() == [[2, 1, 3]]
+    assert all(n.startswith(PARTS["prior"]) == (p.grad is not None) for n, p in model.named_parameters())
+    assert float(found.diffusion) == 0 < float(found.alignment)
 
 
 def test_unknown_durations_are_aligned(make_model, mixer):
+    mel = torch.tensor([[[1.0, 1.0, 3.0, 0.0, 0.0, 0.0, 9.0]]])
+    valid = torch.arange(7)[None] < 6
+    assert align(torch.tensor([[[1.0, 3.0, 0.0]]]), mel, torch.ones(1, 3), valid).tolist() == [[2, 1, 3]]
     model, batch = make_model().eval(), mixer.batch(0, 3)
     batch = dataclasses.replace(batch, shared=torch.zeros(3))
     unknown = dataclasses.replace(batch, durations=torch.zeros_like(batch.durations))
@@ -275,6 +249,48 @@ def test_counts_are_averaged_over_processes(monkeypatch):
     assert float(shared_count(count)) == pytest.approx(5.0) and float(count) == 6.0
 
 
-def test_dropped_prosody_reaches_no_score(make_model, mixer):
-    batch = dataclasses.replace(mixer.batch(0, 4), prosody_known=torch.zeros(4))
-    assert read_references(make_model(), batch)[2].abs().max() == 0
+@pytest.fixture
+def judge():
+    torch.manual_seed(0)
+    return PictureDiscriminator(4)
+
+
+def test_each_adversarial_loss_moves_its_own_weights_alone(judge):
+    real, fake = torch.randn(2, 80, 40), torch.zeros(2, 80, 40, requires_grad=True)
+    for_model, own = adversarial_losses(judge, real, fake, distance=torch.tensor(0.2), weight=0.1)
+    for_model.backward(retain_graph=True)
+    assert fake.grad.abs().max() > 0 and all(p.grad is None for p in judge.parameters())
+    fake.grad = None
+    own.backward()
+    assert fake.grad is None and all(p.grad.abs().max() > 0 for p in judge.parameters())
+
+
+def test_the_feature_distance_has_the_size_of_the_distance_and_scores_that_of_the_weight(judge):
+    real, fake = torch.randn(2, 80, 40), torch.zeros(2, 80, 40)
+    found = [
+        float(adversarial_losses(judge, real, fake, distance=torch.tensor(d), weight=w)[0])
+        for d, w in ((0.2, 0.0), (0.4, 0.0), (0.2, 1.0))
+    ]
+    assert found[0] == pytest.approx(0.2, rel=1e-4) and found[1] == pytest.approx(0.4, rel=1e-4)
+    scores = judge(fake[:, None])[0].detach()
+    assert found[2] - found[0] == pytest.approx(float((1 - scores).square().mean()), rel=1e-3)
+
+
+def test_the_score_network_is_judged_by_the_clean_mel_it_sees(make_model, mixer, judge):
+    """Where its answer is exact, the clean mel is the target; where it is not, the discriminator's loss reaches it."""
+    model, batch, diffusion = make_model(), mixer.batch(0, 4), noise_of(4)
+    exact = copy.deepcopy(model)
+    exact.score = lambda x, mask, mu, t, **_: -diffusion[1] / noise_level(t, exact.schedule)[:, None, None]
+    mel = model.normalise(batch.mel)[..., : SHAPE[1]]
+    _, context, prosody = read_references(model, batch)
+    crop = Cropper(torch.arange(SHAPE[1]).expand(4, -1))
+    read = (diffusion, crop.context(context), crop(prosody))
+    error, clean = answer_of_score_network(
+        exact, *read, target=mel, mean=torch.zeros_like(mel), mask=torch.ones_like(mel[:, :1])
+    )
+    torch.testing.assert_close(clean, mel, atol=2e-3, rtol=0)
+    assert error.max() < 1e-6
+    losses = training_losses(model, batch, diffusion, discriminator=judge, weight=0.1)
+    losses.adversarial.backward()
+    reached = [p.grad is not None and p.grad.abs().max() > 0 for p in model.decoder.parameters()]
+    assert sum(reached) > 0.5 * len(reached)

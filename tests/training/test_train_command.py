@@ -35,12 +35,11 @@ def test_wrong_options_are_one_line(options, message, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_corpus_or_a_filelist_is_needed(tmp_path, capsys):
+@pytest.mark.parametrize("words", [[], ["--corpus", "a", "--filelist", "b"]])
+def test_either_a_corpus_or_a_filelist_is_needed(words, tmp_path, capsys):
     with pytest.raises(SystemExit):
-        main(["train", "--out", str(tmp_path)])
-    assert "--corpus --filelist" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        main(["train", "--out", str(tmp_path), "--corpus", "a", "--filelist", "b"])
+        main(["train", "--out", str(tmp_path), *words])
+    assert "--corpus" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -57,16 +56,18 @@ def trained(monkeypatch):
     return made
 
 
-def test_a_built_corpus_validates_on_its_own_split(corpus_folder, tmp_path, trained):
+def test_a_built_corpus_validates_on_its_own_split(corpus_folder, tmp_path, trained, capsys):
     """And a stopped run has the status of its signal."""
     out = tmp_path / "run"
     words = ["train", "--corpus", corpus_folder, "--out", out, "--batch-size", 2, "--precision", "no"]
     assert main([str(w) for w in [*words, *SHORT]]) == 143
     (trainer,) = trained
-    assert {i.split for i in trainer.mixer.corpus.items} == {"train"}
-    assert {trainer.valid.example(i)["target"].id for i in range(6)} == {"bank-valid"}
+    assert {i.split for i in trainer.mixer.singles} == {"train"}
+    assert {trainer.valid.mixer.example(i)["target"].id for i in range(6)} == {"bank-valid"}
     assert json.loads((out / "train.json").read_text())["mix"]["crop_frames"] == MIX.crop_frames
     assert (out / "settings.json").is_file()
+    assert main([str(w) for w in [*words, "--mix", "crop_frames=5000"]]) == 2
+    assert "none of 6 items has 5000 frames or more to train on" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_recordings_of_ones_own_are_new_speakers_of_a_known_checkpoint(tmp_path,
     words = ["train", "--filelist", "list.txt", "--start-from", tmp_path / "known", "--out", tmp_path / "run"]
     assert main([*map(str, [*words, *SHORT]), "--precision", "no"]) == 143
     model, rows = trained[0].model, TINY.style.n_speakers
-    assert {i.styles[0].speaker for i in trained[0].mixer.corpus.items} == {rows}
+    assert {i.styles[0].speaker for i in trained[0].mixer.singles} == {rows}
     assert model.settings.style.n_speakers == rows + 1
     weights, before = model.state_dict(), known.state_dict()
     assert torch.allclose(weights["encoder.emb.weight"], before["encoder.emb.weight"], atol=1e-3)  # half precision

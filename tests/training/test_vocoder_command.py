@@ -51,18 +51,22 @@ def test_contour_of_plain_recordings_is_tracked(tmp_path):
     assert np.abs(f0_hz[10:-10] - 150).max() < 1
 
 
-def test_features_that_are_not_there_yet_or_wrong(corpus):
-    path = corpus / "wavs" / "a.wav"
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"f0_hz": np.ones(86)}, "a.npz holds no contour.*expected f0_hz and voiced"),
+        ({"f0_hz": np.ones(86), "voiced": np.ones(85, bool)}, r"f0_hz \(86,\) and voiced \(85,\); expected one shape"),
+        (b"half", "a.npz holds no contour"),
+    ],
+)
+def test_features_that_are_not_there_yet_or_wrong(corpus, content, message):
+    path, features = corpus / "wavs" / "a.wav", corpus / "features" / "a.npz"
     assert read_contour(path, SAMPLES, config=MEL) is None
-    features = corpus / "features" / "a.npz"
-    np.savez(features, f0_hz=np.ones(86))
-    with pytest.raises(InputError, match=r"a.npz holds no contour.*expected f0_hz and voiced"):
-        read_contour(path, SAMPLES, config=MEL)
-    np.savez(features, f0_hz=np.ones(86), voiced=np.ones(85, bool))
-    with pytest.raises(InputError, match=r"f0_hz \(86,\) and voiced \(85,\); expected one shape"):
-        read_contour(path, SAMPLES, config=MEL)
-    features.write_bytes(b"half")
-    with pytest.raises(InputError, match="a.npz holds no contour"):
+    if isinstance(content, bytes):
+        features.write_bytes(content)
+    else:
+        np.savez(features, **content)
+    with pytest.raises(InputError, match=message):
         read_contour(path, SAMPLES, config=MEL)
 
 

@@ -9,12 +9,14 @@ from tiny import TINY, TINY_OFFICIAL, tiny_model
 from gradtts_interp.checkpoints import save_model
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.training import state
-from gradtts_interp.training.start import (
+from gradtts_interp.training.state import (
     OPEN_GATE,
+    PARTS,
     SPEAKERS,
     add_speakers,
     model_from_checkpoint,
     n_speakers,
+    parameters_to_train,
     renew_score_network,
 )
 
@@ -48,19 +50,28 @@ def test_a_score_network_begins_anew_around_a_prior_that_stays():
     assert not torch.equal(same.decoder.estimator.final_conv.weight, known.decoder.estimator.final_conv.weight)
 
 
-@pytest.mark.parametrize("written", ["depth=3", "patch"])
-def test_a_score_network_of_no_such_shape_is_refused(written):
-    with pytest.raises(InputError, match=f"score network '{written}': expected name=value, with a name of dec_dim"):
-        renew_score_network(tiny_model(), [written])
-
-
 def test_a_prior_alone_gets_the_score_network_that_is_asked_for():
     alone = tiny_model(dataclasses.replace(TINY, dec_dim=0))
     assert renew_score_network(alone, ["dec_dim=16"]).settings.dec_dim == 16
     with pytest.raises(InputError, match="a prior alone: expected dec_dim=48"):
         renew_score_network(alone, ["patch=2"])
+    with pytest.raises(InputError, match="score network 'depth=3': expected name=value, with a name of dec_dim"):
+        renew_score_network(alone, ["depth=3"])
     with pytest.raises(InputError, match="dec_dim 0 is no score network"):
         tiny_model(dataclasses.replace(TINY_OFFICIAL, dec_dim=0))
+
+
+@pytest.mark.parametrize(
+    ("only", "settings"),
+    [
+        ("speakers", dataclasses.replace(TINY, style=dataclasses.replace(TINY.style, n_speakers=0))),
+        ("pitch", TINY_OFFICIAL),
+    ],
+)
+def test_a_part_that_the_model_lacks_cannot_be_trained_alone(only, settings):
+    expected = f"part '{only}' to be trained alone: this model has none; expected one with weights {PARTS[only][0]}"
+    with pytest.raises(InputError, match=expected):
+        parameters_to_train(tiny_model(settings), only)
 
 
 def test_a_run_may_be_started_from_another_runs_averaged_weights(tmp_path):
