@@ -65,7 +65,7 @@ def encode_styles(
         InputError: A style lacks what the model reads.
     """
     # What is read of the text is the same in all styles.
-    text = model.encoder.read(*texts) if isinstance(model.encoder, PhoneEncoder) else model.read_text(*texts)
+    text = model.encoder(*texts)
     answers = []
     for i, style in enumerate(styles):
         role, prosody = "whole", None

@@ -33,9 +33,8 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.conditioning import encode_styles, pad_ids, read_style, region_mask
-from gradtts_interp.interpolation.mechanisms import Shares, make_plan
+from gradtts_interp.interpolation.mechanisms import Shares, make_plan, make_score
 from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
-from gradtts_interp.interpolation.scoring import make_score
 from gradtts_interp.models.style_attention import StyleCrossAttention, StyleTokens, join, pool_plane
 from gradtts_interp.pitch.contour import extract_contour
 from gradtts_interp.pitch.masks import filter_centres_hz, pitch_mask

@@ -106,8 +106,8 @@ def test_numbers_of_the_prosody_vector_reach_the_mean_by_the_contour_alone(model
 @torch.no_grad()
 def test_texts_are_read_alone_as_in_a_batch(model):
     ids = torch.tensor([[70, 71, 72, 73, 0, 0], [80, 81, 82, 83, 84, 85]])
-    both = model.encoder.read(ids, torch.tensor([4, 6]))
-    alone = model.encoder.read(ids[:1, :4], torch.tensor([4]))
+    both = model.encoder(ids, torch.tensor([4, 6]))
+    alone = model.encoder(ids[:1, :4], torch.tensor([4]))
     torch.testing.assert_close(both.hidden[:1, :, :4], alone.hidden, atol=1e-5, rtol=1e-5)
     style, numbers = torch.randn(2, TINY.spk_emb_dim), torch.randn(2, 5)
     pairs = [
@@ -121,7 +121,7 @@ def test_texts_are_read_alone_as_in_a_batch(model):
 
 @torch.no_grad()
 def test_durations_read_style_and_numbers_but_not_the_flag(model):
-    text = model.encoder.read(torch.tensor([[70, 71, 72]]), torch.tensor([3]))
+    text = model.encoder(torch.tensor([[70, 71, 72]]), torch.tensor([3]))
     style, numbers = torch.zeros(1, TINY.spk_emb_dim), torch.zeros(1, 5)
     plain = model.encoder.durations(text, style, numbers)
     assert not torch.allclose(plain, model.encoder.durations(text, style + 1, numbers))
