@@ -24,7 +24,6 @@ from gradtts_interp.models.style_attention import (
     StyleTokens,
     join,
     plane_code,
-    pool_plane,
 )
 
 BATCH, CHANNELS, WIDTH, HEIGHT, FRAMES = 2, 16, 12, 5, 6
@@ -144,8 +143,6 @@ def test_position_codes_name_bins_and_frames_of_the_mel():
 
 @torch.no_grad()
 def test_a_query_without_keys_adds_nothing(site, plane):
-    nobody = join([style_tokens(4, hidden=4)])
-    assert torch.equal(site(plane, MASK, nobody), plane)
     context = join([style_tokens(3), style_tokens(4, hidden=4)], halves())
     moved = (site(plane, MASK, context) - plane).abs().amax((0, 1, 2))
     assert (moved[:3] > 1e-4).all() and (moved[3:] == 0).all()
@@ -218,12 +215,6 @@ def open_estimator(settings):
     for site in estimator.style_attn.values():
         torch.nn.init.ones_(site.gate)
     return estimator
-
-
-def test_shares_are_pooled_by_area():
-    plane = torch.arange(8.0).reshape(1, 1, 2, 4)
-    assert pool_plane(plane, 1, 2).flatten().tolist() == [2.5, 4.5]
-    assert pool_plane(plane, 2, 4) is plane
 
 
 def test_contexts_refuse_what_does_not_belong_together():
