@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny import TINY, TINY_OFFICIAL, tiny_pipeline, tiny_style
+from tiny import TINY, tiny_pipeline, tiny_style
 
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.errors import InputError
@@ -283,19 +283,9 @@ def test_settings_that_cannot_be_written_are_refused_as_well():
         NoiseTuning(windows=())
 
 
-def test_what_a_run_does_not_have(pipeline):
-    with pytest.raises(InputError, match="mechanism 'prior': it says who speaks where"):
-        speak(pipeline, share=shares.ramp(), mechanisms=("prior", "noise"))
-    with pytest.raises(InputError, match="expected a share"):
-        pipeline(TEXT, A, B, mechanisms="noise")
-    with pytest.raises(InputError, match="needs two styles"):
-        pipeline(TEXT, A, mechanisms="noise")
+def test_a_reference_without_a_contour(pipeline):
     with pytest.raises(InputError, match="noise tuning needs a reference with an F0 contour"):
         style_key_sets(pipeline.model, [replace(A, contour=None)], [4], PitchRegion())
-    official = tiny_pipeline(replace(TINY_OFFICIAL, n_spks=3))
-    official.bank = None
-    with pytest.raises(InputError, match="a checkpoint with a frame prior"):
-        speak(official, NoiseTuning(), share=shares.ramp(), a=official.style(speaker=0), b=official.style(speaker=1))
 
 
 # -- as it is written --------------------------------------------------------------------------------------------------
