@@ -75,9 +75,8 @@ def test_a_padded_batch_equals_its_items(patch):
     for i, n in enumerate(alone):
         own = StyleTokens(tokens.tokens[i : i + 1], tokens.weight[i : i + 1], tokens.pooled[i : i + 1])
         cut = slice(i, i + 1), slice(None), slice(n)
-        single = model.score(
-            (x * mask)[cut], mask[cut], mu[cut], t[i : i + 1], context=join([own]), prosody=prosody[cut]
-        )
+        given = [y[cut] for y in (x * mask, mask, mu)]
+        single = model.score(*given, t[i : i + 1], context=join([own]), prosody=prosody[cut])
         torch.testing.assert_close(batch[cut], single, atol=2e-5, rtol=1e-5)
 
 
@@ -85,15 +84,8 @@ def test_a_padded_batch_equals_its_items(patch):
 def test_context_and_prosody_are_read_once_the_gates_are_open():
     model = tiny_model()
     torch.manual_seed(4)
-    x, t = torch.randn(1, 80, 16), torch.tensor([0.5])
-    ones = torch.ones(1, 1, 16)
-
-    contexts = []
-    for seed in range(2):
-        random = torch.Generator().manual_seed(seed)
-        contexts.append(
-            join([StyleTokens(torch.randn(1, 5, 32, generator=random), torch.ones(1, 5), torch.zeros(1, 4))])
-        )
+    x, t, ones = torch.randn(1, 80, 16), torch.tensor([0.5]), torch.ones(1, 1, 16)
+    contexts = [join([StyleTokens(torch.randn(1, 5, 32), torch.ones(1, 5), torch.zeros(1, 4))]) for _ in range(2)]
 
     def score(style, prosody=None):
         return model.score(x, ones, x, t, context=contexts[style], prosody=prosody)

@@ -54,9 +54,6 @@ def test_bad_additions_name_file_line_and_word(tmp_path, line, message):
     path.write_text(f"BAR  B AA1 R\n{line}\n", encoding="utf-8")
     with pytest.raises(InputError, match=f"bad.txt:2: .*{message}"):
         Lexicon.default().with_additions(path)
-
-
-def test_missing_additions():
     with pytest.raises(InputError, match="nowhere.txt cannot be read: No such file.*expected lexicon additions"):
         Lexicon.default().with_additions("nowhere.txt")
 
