@@ -101,7 +101,7 @@ def train_text_encoder(model: GradTTS, items: Sequence[Item], until: float, *, s
 @torch.no_grad()
 def prior_mean(model: GradTTS, item: Item) -> Tensor:
     """Prior mean (M, T) of an item under its own durations."""
-    means = model.encoder(torch.from_numpy(item.ids)[None], torch.tensor([len(item.ids)])).means
+    means = model.encoder(torch.from_numpy(item.ids)[None], torch.tensor([len(item.ids)]))[0]
     return expand(means, torch.from_numpy(item.durations)[None])[0]
 
 

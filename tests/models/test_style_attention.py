@@ -24,6 +24,7 @@ from gradtts_interp.models.style_attention import (
     StyleTokens,
     join,
     plane_code,
+    pool_plane,
 )
 
 BATCH, CHANNELS, WIDTH, HEIGHT, FRAMES = 2, 16, 12, 5, 6
@@ -215,6 +216,12 @@ def open_estimator(settings):
     for site in estimator.style_attn.values():
         torch.nn.init.ones_(site.gate)
     return estimator
+
+
+def test_shares_are_pooled_by_area():
+    plane = torch.arange(8.0).reshape(1, 1, 2, 4)
+    assert pool_plane(plane, 1, 2).flatten().tolist() == [2.5, 4.5]
+    assert pool_plane(plane, 2, 4) is plane
 
 
 def test_contexts_refuse_what_does_not_belong_together():
