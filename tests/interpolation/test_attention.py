@@ -63,8 +63,11 @@ def test_mass_leaves_out_guidance_and_further_branches_and_styles_read_alone(pip
     for one, other in zip(plain, guided, strict=True):
         assert one.attention["mid"]["mass"].shape == other.attention["mid"]["mass"].shape
         np.testing.assert_allclose(other.attention["mid"]["mass"].sum(0), 1, atol=1e-5)
-    assert speak(pipeline, mechanisms=("score",), **even).attention is None
-    assert pipeline(TEXTS[0], A, num_inference_steps=1, seed=0, output_attention=True).attention is None
+    for options in (True, MapOptions()):
+        apart = speak(pipeline, mechanisms=("score",), share=shares.constant(0.25), options=options)
+        assert apart.attention is None and apart.attention_maps is None
+        alone = pipeline(TEXTS[0], A, num_inference_steps=1, seed=0, output_attention=options)
+        assert alone.attention is None if options is True else len(alone.attention_maps.references) == 1
 
 
 def test_mass_lies_on_the_bins_and_frames_of_the_mel():
@@ -151,12 +154,6 @@ def test_a_batch_equals_its_lines(pipeline):
         for site, planes in alone.planes.items():
             for one, other in zip(planes, speech.attention_maps.planes[site], strict=True):
                 np.testing.assert_allclose(one, other, atol=1e-3)
-
-
-def test_a_style_alone_has_maps_and_styles_read_alone_have_none(pipeline):
-    alone = pipeline(TEXTS[0], A, num_inference_steps=1, seed=0, output_attention=MapOptions()).attention_maps
-    assert len(alone.references) == 1
-    assert speak(pipeline, share=shares.constant(0.5), mechanisms=("score",)).attention_maps is None
 
 
 def test_by_pitch_only_the_pitch_region_of_a_is_read_and_the_complement_exchanges_it(pipeline):

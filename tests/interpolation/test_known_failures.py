@@ -36,7 +36,7 @@ from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.conditioning import encode_styles, pad_ids, read_style, region_mask
 from gradtts_interp.interpolation.mechanisms import Shares, make_plan, make_score
 from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
-from gradtts_interp.models.style_attention import StyleCrossAttention, StyleTokens, join, pool_plane
+from gradtts_interp.models.style_attention import StyleTokens, join, pool_plane
 from gradtts_interp.pitch.contour import extract_contour
 from gradtts_interp.pitch.masks import filter_centres_hz, pitch_mask
 
@@ -194,20 +194,17 @@ def test_failure_7_padding_changes_nothing(voices):
 def test_failure_8_shapes_come_from_the_site(voices):
     """Each site gets a plane of its own channels, bins and frames, and answers in it."""
     tts, a, _ = voices
-    seen, hooks = {}, []
-    for name, site in tts.model.attention_sites.items():
-        assert isinstance(site, StyleCrossAttention)
+    sites, seen = list(tts.model.attention_sites.values()), {}
 
-        def note(site, given, out, name=name):
-            seen[name] = (given[0].shape, out.shape)
+    def note(site, given, out):
+        seen[site] = given[0].shape, out.shape
 
-        hooks.append(site.register_forward_hook(note))
+    hooks = [site.register_forward_hook(note) for site in sites]
     score_of(tts, [reading(tts, a)])
-    for hook in hooks:
+    for hook, site in zip(hooks, sites, strict=True):
         hook.remove()
-    for name, site in tts.model.attention_sites.items():
-        given, out = seen[name]
-        assert given == out == (1, site.norm.normalized_shape[0], int(80 / site.cell), int(FRAMES / site.cell))
+        plane = (1, site.norm.normalized_shape[0], int(80 / site.cell), int(FRAMES / site.cell))
+        assert seen[site] == (plane, plane)
 
 
 def test_failure_9_guidance_moves_away_from_the_null_style_and_0_is_the_conditional_score(voices):

@@ -71,15 +71,11 @@ def test_unvoiced_gap_is_crossed_in_log_frequency():
     np.testing.assert_allclose(f0, [100, 141.42, 200, 282.84, 400, 400], rtol=1e-3)
 
 
-def test_energy_of_a_full_scale_sine_is_minus_three_db():
-    sine = np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE)
+def test_energy_of_a_full_scale_sine_is_minus_three_db_and_frames_are_centred():
+    sine, click = np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE), np.zeros(40 * CONFIG.hop_samples)
     energy = frame_energy_db(sine, CONFIG)
     np.testing.assert_allclose(energy[3:-3], -3.01, atol=0.05)
     np.testing.assert_allclose(frame_energy_db(0.1 * sine, CONFIG), energy - 20.0, atol=1e-3)
-
-
-def test_energy_frame_is_centred():
-    click = np.zeros(40 * CONFIG.hop_samples)
     click[20 * CONFIG.hop_samples + CONFIG.hop_samples // 2] = 1.0
     assert int(np.argmax(frame_energy_db(click, CONFIG))) == 20
 
