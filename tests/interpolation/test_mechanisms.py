@@ -273,8 +273,8 @@ def test_the_tokens_of_a_style_are_kept_while_the_weights_stay():
         assert not torch.equal(*first)
         model.style_encoder.patches.weight.data.add_(0.1)  # as averaged weights are put in place
         assert not torch.equal(tokens_of(model, A)[0].tokens, first[0])
-        for number in range(20):
-            tokens_of(model, replace(A, name=f"{number}"))
+        for style in (*(replace(A, name=f"{number}") for number in range(20)), A):
+            tokens_of(model, style)
     assert len(model.style_encoder.known) <= KEPT_READINGS
     assert tokens_of(model, A)[0].tokens.requires_grad  # made anew where gradients are asked for
 
