@@ -8,7 +8,7 @@ the evaluations in each interval of diffusion time.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -165,23 +165,14 @@ class AttentionWatch:
 
     Args:
         model: The model that is watched.
-        sites: Names of its attention sites that are watched.
         items: Lines in the batch (B); further rows of an evaluation (other branches, the null style) are left out.
     """
 
-    def __init__(self, model: GradTTS, sites: Iterable[str], *, items: int) -> None:
-        self.model, self.sites, self.items = model, tuple(sites), items
+    def __init__(self, model: GradTTS, *, items: int) -> None:
+        self.model, self.items = model, items
 
-    def _processor(self, site: str) -> Any:
-        """What watches a site; by default it gives the mass of :meth:`_key_sets` to :meth:`_record`."""
-        return AttentionMassProcessor(self._key_sets, partial(self._record, site))
-
-    def _key_sets(self, context: StyleContext) -> Tensor:
-        """Sets of keys, (B, S, n)."""
-        raise NotImplementedError
-
-    def _record(self, name: str, mass: Tensor) -> None:
-        """Take what a site gives the sets (B, heads, Q, n)."""
+    def _processors(self) -> dict[str, Any]:
+        """Processors of the sites that are watched."""
         raise NotImplementedError
 
     def _height(self, site: str) -> int:
@@ -190,7 +181,7 @@ class AttentionWatch:
 
     def __enter__(self: Watch) -> Watch:
         self._before = self.model.attn_processors
-        self.model.set_attn_processor(self._before | {name: self._processor(name) for name in self.sites})
+        self.model.set_attn_processor(self._before | self._processors())
         return self
 
     def __exit__(self, *problem: object) -> None:
@@ -211,11 +202,15 @@ class StyleMassRecorder(AttentionWatch):
     """
 
     def __init__(self, model: GradTTS, *, styles: int, items: int) -> None:
-        super().__init__(model, model.attention_sites, items=items)
+        super().__init__(model, items=items)
         self.styles = styles
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = defaultdict(int)
         self._owners = 0
+
+    def _processors(self) -> dict[str, Any]:
+        sites = self.model.attention_sites
+        return {name: AttentionMassProcessor(self._key_sets, partial(self._record, name)) for name in sites}
 
     def of_item(self, item: int, frames: int) -> dict[str, dict[str, Any]] | None:
         """What was recorded for one line.
@@ -279,8 +274,8 @@ class AttentionMapRecorder(StyleMassRecorder):
         self._maps: dict[str, Tensor] = {}
         self._evaluations: dict[str, NDArray[np.int64]] = {}
 
-    def _processor(self, site: str) -> AttentionMapProcessor:
-        return AttentionMapProcessor(partial(self._record_part, site))
+    def _processors(self) -> dict[str, Any]:
+        return {name: AttentionMapProcessor(partial(self._record_part, name)) for name in self.model.attention_sites}
 
     def watch(self, score: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
         """The same score function; the time of each of its evaluations is known here."""
@@ -385,9 +380,12 @@ class MassObserver(AttentionWatch):
     """
 
     def __init__(self, model: GradTTS, sites: Sequence[str], sets: Tensor, items: int, *, stop: bool = False) -> None:
-        super().__init__(model, sites, items=items)
-        self.sets, self.stop = sets, stop
+        super().__init__(model, items=items)
+        self.sites, self.sets, self.stop = tuple(sites), sets, stop
         self._seen: dict[str, Tensor] = {}
+
+    def _processors(self) -> dict[str, Any]:
+        return {name: AttentionMassProcessor(self._key_sets, partial(self._record, name)) for name in self.sites}
 
     def take(self) -> dict[str, Tensor]:
         """Masses (B, n, 2, H, W) of the last evaluation by site; they are then forgotten here."""

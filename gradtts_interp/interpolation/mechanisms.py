@@ -5,7 +5,8 @@ one with the larger mean share (of equals, one that does not depend on their ord
 single style exactly, whichever mechanisms are used.
 
 Each mechanism is a function from a plan to a plan; :data:`MECHANISMS` names them. The prior means come last, when it
-is known what else each evaluation reads: those of a frame prior depend on its pitch and energy.
+is known what else each evaluation reads: those of a frame prior depend on its pitch and energy. Of a plan,
+:func:`make_score` makes the score function that a sampler calls.
 """
 
 from __future__ import annotations

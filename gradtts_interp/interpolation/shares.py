@@ -3,7 +3,8 @@
 A :class:`Share` is a recipe that does not yet know the utterance; :meth:`Share.render` draws it on a :class:`Layout`.
 0 is the first style (A), 1 the second (B); what lies beyond exaggerates. Shares combine: ``a * b`` (product), ``a + b``
 (sum, clipped at 1) and ``~a`` (complement). :func:`dimensions` gives timbre, pitch, energy and rate a share each. Times
-are relative, in seconds or in words; see :data:`Time`.
+are relative, in seconds or in words; see :data:`Time`. The functions ``parse_...`` read shares as the command line
+writes them.
 """
 
 from __future__ import annotations
