@@ -34,8 +34,7 @@ from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.signal import Listener, Signal
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.conditioning import read_style
-from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS, make_plan
-from gradtts_interp.interpolation.scoring import make_score
+from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS, make_plan, make_score
 from gradtts_interp.models.grad_tts import frame_mask, lifter
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.masks import pitch_mask

@@ -83,7 +83,7 @@ def train_text_encoder(model: GradTTS, items: Sequence[Item], until: float, *, s
             for of in zip(*[(i.ids, i.durations) for i in batch], strict=True)
         )
         mel = _padded([torch.from_numpy(i.mel.astype(np.float32)) for i in batch])
-        means, log_durations, mask = model.read_text(ids, lengths)
+        means, log_durations, mask = model.encoder(ids, lengths)
         frames = sequence_mask(torch.tensor([i.frames for i in batch]), max_length=mel.shape[2])[:, None]
         error = (mel - expand(means, durations, frames=mel.shape[2])).square() * frames
         prior = 0.5 * error.sum() / (frames.sum() * mel.shape[1])
@@ -101,7 +101,7 @@ def train_text_encoder(model: GradTTS, items: Sequence[Item], until: float, *, s
 @torch.no_grad()
 def prior_mean(model: GradTTS, item: Item) -> Tensor:
     """Prior mean (M, T) of an item under its own durations."""
-    means = model.read_text(torch.from_numpy(item.ids)[None], torch.tensor([len(item.ids)])).means
+    means = model.encoder(torch.from_numpy(item.ids)[None], torch.tensor([len(item.ids)]))[0]
     return expand(means, torch.from_numpy(item.durations)[None])[0]
 
 

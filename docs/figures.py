@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from gradtts_interp import GradTTSInterpPipeline, shares
 from gradtts_interp.interpolation.attention import MapOptions, mass_plane
 from gradtts_interp.interpolation.noise import NoiseTuning
-from gradtts_interp.interpolation.share_text import parse_bands, parse_words
+from gradtts_interp.interpolation.shares import parse_bands, parse_words
 from gradtts_interp.placement import frames_of_reference, layout_of
 from gradtts_interp.plots.attention import plot_layers, plot_phonemes
 from gradtts_interp.plots.drawing import SMALL, centres_seconds, draw_plane, save_figure

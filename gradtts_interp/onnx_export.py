@@ -156,7 +156,7 @@ def _text_graphs(model: GradTTS) -> dict[str, Graph]:
         return torch.ones_like(ids[:, :1]).expand(-1, ids.shape[1]).sum(1)
 
     def read_phones(ids: Tensor, style: Tensor, prosody: Tensor) -> tuple[Tensor, ...]:
-        reading = encoder.read(ids, lengths(ids))
+        reading = encoder(ids, lengths(ids))
         return encoder.durations(reading, style, prosody), reading.hidden
 
     def contour(hidden: Tensor, places: Tensor, style: Tensor) -> tuple[Tensor, ...]:

@@ -33,6 +33,7 @@ from gradtts_interp.interpolation.mechanisms import (
     OFFERS,
     OPEN,
     make_plan,
+    make_score,
     part_of_plan,
     plan_evaluations,
 )
@@ -40,7 +41,6 @@ from gradtts_interp.interpolation.mixture import mix_openly, mixture_score
 from gradtts_interp.interpolation.noise import NOISE, NoiseTuning, offer_of
 from gradtts_interp.interpolation.noise.objectives import style_key_sets
 from gradtts_interp.interpolation.noise.tuner import NoiseTuner
-from gradtts_interp.interpolation.scoring import make_score
 from gradtts_interp.interpolation.shares import PitchRegion, Share, ShareMap
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.models.pitch_predictor import asked_f0_hz

@@ -47,7 +47,7 @@ class SamplingOptions:
     Attributes:
         steps: Network evaluations (for one branch); 0 gives the prior mean.
         solver: Name in :data:`~gradtts_interp.diffusion.samplers.SAMPLERS`.
-        guidance: 0 is off; see :func:`~gradtts_interp.interpolation.scoring.make_score`.
+        guidance: 0 is off; see :func:`~gradtts_interp.interpolation.mechanisms.make_score`.
         temperature: Divides the initial noise, as in Grad-TTS.
         length_scale: Factor on durations; above 1 is slower.
     """

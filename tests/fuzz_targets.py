@@ -30,8 +30,7 @@ from gradtts_interp.cli.synthesize import add_arguments
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import read_json, read_torch
-from gradtts_interp.interpolation.share_text import parse_bands, parse_curve, parse_words
-from gradtts_interp.interpolation.shares import Layout
+from gradtts_interp.interpolation.shares import Layout, parse_bands, parse_curve, parse_words
 from gradtts_interp.styles import StyleBank
 from gradtts_interp.text.frontend import TextFrontend
 from gradtts_interp.training.data import load_items

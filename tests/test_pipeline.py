@@ -285,19 +285,18 @@ class TestFramePrior:
         self, frame_pipeline, monkeypatch
     ):
         calls = []
-        for part in (frame_pipeline.model.frame_prior, frame_pipeline.model.encoder):
-            name = "read" if part is frame_pipeline.model.encoder else "forward"
-            inner = getattr(part, name)
-            monkeypatch.setattr(part, name, lambda *a, f=inner, n=name, **k: calls.append(n) or f(*a, **k))
+        for name, part in (("prior", frame_pipeline.model.frame_prior), ("text", frame_pipeline.model.encoder)):
+            inner = part.forward
+            monkeypatch.setattr(part, "forward", lambda *a, f=inner, n=name, **k: calls.append(n) or f(*a, **k))
         frame_pipeline(TEXT, A, B, share=shares.ramp(), num_inference_steps=0)
-        assert calls == ["read", "forward", "forward", "forward"]
+        assert calls == ["text", "prior", "prior", "prior"]
         calls.clear()
         usual = ("prior", "prosody", "attention")
         frame_pipeline(TEXT, A, B, share=shares.ramp(), num_inference_steps=0, mechanisms=usual)
-        assert calls == ["read", "forward"]
+        assert calls == ["text", "prior"]
         calls.clear()
         frame_pipeline(TEXT, A, B, share=shares.bands(0.0, 1000.0), num_inference_steps=0, mechanisms=usual)
-        assert calls == ["read", "forward", "forward"]
+        assert calls == ["text", "prior", "prior"]
 
     @pytest.mark.parametrize("others", [{}, {"pitch": 1.0}, {"timbre": 1.0}, {"pitch": 0.7, "timbre": 0.3}])
     @pytest.mark.parametrize("weight", [-0.5, 0.0, 0.5, 1.0])

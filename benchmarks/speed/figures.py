@@ -28,9 +28,8 @@ from benchmarks.speed.yardsticks import (
 from gradtts_interp import GradTTSInterpPipeline, shares
 from gradtts_interp.alignment import fix_length
 from gradtts_interp.interpolation.conditioning import read_style
-from gradtts_interp.interpolation.mechanisms import make_plan
+from gradtts_interp.interpolation.mechanisms import Score, make_plan, make_score
 from gradtts_interp.interpolation.noise import NoiseTuning
-from gradtts_interp.interpolation.scoring import Score, make_score
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.models.pitch_predictor import PROSODY_CHANNELS
 from gradtts_interp.models.precision import bf16_is_fast, keep_freed_memory, settled

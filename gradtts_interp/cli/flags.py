@@ -16,8 +16,16 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.contours import energy_errors, f0_errors, on_same_frames
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.asked_pitch import PitchRequest, lay_pitch
-from gradtts_interp.interpolation.share_text import parse_bands, parse_curve, parse_dimensions, parse_words
-from gradtts_interp.interpolation.shares import DIMENSIONS, SHARE_LIMITS, Layout, Share
+from gradtts_interp.interpolation.shares import (
+    DIMENSIONS,
+    SHARE_LIMITS,
+    Layout,
+    Share,
+    parse_bands,
+    parse_curve,
+    parse_dimensions,
+    parse_words,
+)
 from gradtts_interp.job import speakers_of
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.contour import Contour

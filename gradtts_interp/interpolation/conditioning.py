@@ -22,7 +22,6 @@ from gradtts_interp.models.frame_prior import PhoneEncoder, PhoneReading
 from gradtts_interp.models.grad_tts import FORMANT_QUEFRENCIES, GradTTS, lifter
 from gradtts_interp.models.pitch_predictor import PITCH_FROM, contour_of
 from gradtts_interp.models.style_attention import StyleTokens
-from gradtts_interp.models.text_encoder import TextReading
 from gradtts_interp.pitch.contour import Contour, f0_skew, normalise_prosody
 from gradtts_interp.pitch.masks import pitch_mask
 from gradtts_interp.styles import Style
@@ -65,7 +64,7 @@ def encode_styles(
         InputError: A style lacks what the model reads.
     """
     # What is read of the text is the same in all styles.
-    text = model.encoder.read(*texts) if isinstance(model.encoder, PhoneEncoder) else model.read_text(*texts)
+    text = model.encoder(*texts)
     answers = []
     for i, style in enumerate(styles):
         role, prosody = "whole", None
@@ -132,14 +131,14 @@ def _spectrum(model: GradTTS, style: Style) -> Tensor | None:
     return torch.stack([mel.mean(1), mel.std(1)])
 
 
-def _encode_official(model: GradTTS, text: TextReading, style: Style) -> StyleReading:
-    speaker = None
+def _encode_official(model: GradTTS, text: tuple[Tensor, Tensor, Tensor], style: Style) -> StyleReading:
+    (means, logw, mask), speaker = text, None
     if model.settings.n_spks > 1:
         if style.speaker is None:
             known = f"one of its speakers 0 to {model.settings.n_spks - 1}"
             raise InputError(f"style {style.name}: this checkpoint reads no recordings; expected {known}")
         speaker = model.speaker_vector(style.speaker)
-    return StyleReading(text.logw, text.mask, means=text.means, speaker=speaker)
+    return StyleReading(logw, mask, means=means, speaker=speaker)
 
 
 def _style_tokens(model: GradTTS, style: Style, role: str, pitch: PitchRegion | None) -> StyleTokens:

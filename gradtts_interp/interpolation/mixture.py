@@ -26,8 +26,7 @@ from torch.nn import functional
 
 from gradtts_interp.diffusion.samplers import Score
 from gradtts_interp.diffusion.schedule import signal
-from gradtts_interp.interpolation.mechanisms import Branch, Plan, Shares, StyleReading, make_plan
-from gradtts_interp.interpolation.scoring import make_score
+from gradtts_interp.interpolation.mechanisms import Branch, Plan, Shares, StyleReading, make_plan, make_score
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.style_attention import StyleContext, join
 
@@ -186,7 +185,7 @@ def mixture_score(model: GradTTS, mixture: Mixture, *, region: Tensor | None = N
     Args:
         model: The network.
         mixture: The states.
-        region: As of :func:`~gradtts_interp.interpolation.scoring.make_score`.
+        region: As of :func:`~gradtts_interp.interpolation.mechanisms.make_score`.
         guidance: The same.
 
     Returns:

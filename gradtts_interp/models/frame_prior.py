@@ -60,7 +60,7 @@ class PhoneEncoder(nn.Module):
         self.proj_w = DurationPredictor(width, config.filter_channels_dp, DURATION_KERNEL, DROPOUT)
         self.means = nn.Sequential(Linear(width + style_channels, width), nn.GELU(), Linear(width, config.n_feats))
 
-    def read(self, ids: Tensor, lengths: Tensor) -> PhoneReading:
+    def forward(self, ids: Tensor, lengths: Tensor) -> PhoneReading:
         """Encode a padded batch of texts; what is padded never changes the rest.
 
         Args:

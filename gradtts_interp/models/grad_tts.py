@@ -20,7 +20,7 @@ from gradtts_interp.models.pitch_predictor import ContourPredictor
 from gradtts_interp.models.precision import arithmetic
 from gradtts_interp.models.style_attention import StyleContext, StyleCrossAttention
 from gradtts_interp.models.style_encoder import StyleEncoder
-from gradtts_interp.models.text_encoder import TextEncoder, TextReading
+from gradtts_interp.models.text_encoder import TextEncoder
 
 FORMANT_QUEFRENCIES = (3, 13)
 """Cosines over the mel bins that hold formants: below is the tilt of the spectrum, above are harmonics."""
@@ -69,26 +69,14 @@ class GradTTS(nn.Module):
         if self.settings.n_spks > 1:
             self.spk_emb = nn.Embedding(self.settings.n_spks, self.settings.spk_emb_dim)
         pooled = self.settings.spk_emb_dim
-        self.encoder: TextEncoder | PhoneEncoder
-        self.pitch_predictor: ContourPredictor | None = None
-        self.frame_prior: FramePrior | None = None
-        if style:
-            self.encoder = PhoneEncoder(self.settings, pooled)
-            self.pitch_predictor = ContourPredictor(self.settings.prior_width, pooled)
-            self.frame_prior = FramePrior(self.settings, pooled)
-        else:
-            self.encoder = TextEncoder(self.settings)
+        self.encoder = PhoneEncoder(self.settings, pooled) if style else TextEncoder(self.settings)
+        self.pitch_predictor = ContourPredictor(self.settings.prior_width, pooled) if style else None
+        self.frame_prior = FramePrior(self.settings, pooled) if style else None
         if not (self.settings.dec_dim or style):
             raise InputError("dec_dim 0 is no score network; expected one, or prior 'frame', which is spoken alone")
         self.decoder = Decoder(self.settings) if self.settings.dec_dim else None
-        self.style_encoder: StyleEncoder | None = None
-        if style:
-            self.style_encoder = StyleEncoder(
-                style,
-                n_mels=self.settings.n_feats,
-                pooled_channels=pooled,
-                timbre_width=self.settings.timbre_width,
-            )
+        widths = {"pooled_channels": pooled, "timbre_width": self.settings.timbre_width}
+        self.style_encoder = StyleEncoder(style, n_mels=self.settings.n_feats, **widths) if style else None
         self.schedule = LinearSchedule(self.settings.beta_min, self.settings.beta_max)
         self.precision = "fp32"  # of the score network's arithmetic; see `models.precision`
 
@@ -144,11 +132,6 @@ class GradTTS(nn.Module):
         """
         mel, gain = self.denormalise(x), self.settings.formant_emphasis
         return mel if gain == 1 else emphasise_formants(mel, gain).clamp(min=self.settings.mel.log_silence)
-
-    def read_text(self, ids: Tensor, lengths: Tensor) -> TextReading:
-        """Encode texts (B, L) of some lengths (B,) for a model without a frame prior."""
-        assert isinstance(self.encoder, TextEncoder), "a frame prior has another encoder"
-        return self.encoder(ids, lengths)
 
     def score(
         self,

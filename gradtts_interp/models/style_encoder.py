@@ -169,7 +169,7 @@ class StyleEncoder(nn.Module):
             Tokens (B, S, D): patches frequency-major, then speaker and emotion.
         """
         pb, pf = self.config.patch_bins, self.config.patch_frames
-        inside = (torch.arange(mel.shape[2], device=mel.device)[None] < lengths[:, None]).to(mel.dtype)[:, None]
+        inside = sequence_mask(lengths, max_length=mel.shape[2])[:, None].to(mel.dtype)
         reference = mel
         mel = functional.pad(mel * inside, (0, -mel.shape[2] % pf, 0, -mel.shape[1] % pb))
         patches = rearrange(mel, "b (f pb) (k pk) -> b f k (pb pk)", pb=pb, pk=pf)

@@ -6,7 +6,6 @@ Module names are those of the official state dict (``encoder.*``), so its weight
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -169,20 +168,6 @@ class DurationPredictor(nn.Module):
         return self.proj(x * mask) * mask
 
 
-class TextReading(NamedTuple):
-    """What a text encoder says of a batch.
-
-    Attributes:
-        means: Prior mean per token (B, M, L).
-        logw: Log durations in frames (B, 1, L).
-        mask: 1 on tokens (B, 1, L).
-    """
-
-    means: Tensor
-    logw: Tensor
-    mask: Tensor
-
-
 class TextEncoder(nn.Module):
     """Token ids to the mean of the mel prior and the log-duration of each token.
 
@@ -207,7 +192,7 @@ class TextEncoder(nn.Module):
         self.proj_m = nn.Conv1d(channels, config.n_feats, 1)
         self.proj_w = DurationPredictor(channels, config.filter_channels_dp, DURATION_KERNEL, config.enc_dropout)
 
-    def forward(self, ids: Tensor, lengths: Tensor) -> TextReading:
+    def forward(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Encode a padded batch of token ids; what is padded never changes the rest.
 
         Args:
@@ -215,9 +200,10 @@ class TextEncoder(nn.Module):
             lengths: Valid tokens of each item, (B,).
 
         Returns:
-            Prior means, log-durations, which send no gradient into the encoder, and mask.
+            Prior mean of each token (B, M, L), log-durations in frames (B, 1, L), which send no gradient into the
+            encoder, and mask, 1 on tokens (B, 1, L).
         """
         x = self.emb(ids).transpose(1, 2) * math.sqrt(self.emb.embedding_dim)
         mask = sequence_mask(lengths, max_length=ids.shape[1]).unsqueeze(1).to(x.dtype)
         x = self.encoder(self.prenet(x, mask), mask)
-        return TextReading(self.proj_m(x) * mask, self.proj_w(x.detach(), mask), mask)
+        return self.proj_m(x) * mask, self.proj_w(x.detach(), mask), mask

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.pitch.contour import Contour, fill_unvoiced
 
+World = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
+"""F0 (T,) through unvoiced frames, voicing (T,), power envelope and aperiodicity (T, K)."""
 SEAM_FRAMES = 1.5
 """Smoothing of the swapped log-F0: the tracker's last frame of a voiced stretch is not sung."""
 
@@ -38,7 +40,8 @@ def world_swap(b_audio: NDArray[Any], b_contour: Contour, a_contour: Contour, co
     """
     _require_pair(a_contour, b_contour)
     f0_a = np.exp(gaussian_filter1d(_log_f0(a_contour), SEAM_FRAMES))
-    return _synthesis(_analysis(b_audio, b_contour, config)._replace(f0_hz=f0_a), len(b_audio), config)
+    _, voiced, envelope, aperiodicity = _analysis(b_audio, b_contour, config)
+    return _synthesis((f0_a, voiced, envelope, aperiodicity), len(b_audio), config)
 
 
 def world_morph(
@@ -70,15 +73,13 @@ def world_morph(
     Source: Kawahara et al. 2009, temporally variable morphing, without its time anchors: durations are the same.
     """
     _require_pair(a_contour, b_contour)
-    a, b = _analysis(a_audio, a_contour, config), _analysis(b_audio, b_contour, config)
-    share = weight[:, None]
-    blend = _World(
-        a.f0_hz ** (1 - weight) * b.f0_hz**weight,
-        np.where(weight < 0.5, a.voiced, b.voiced),
-        a.envelope ** (1 - share) * b.envelope**share,
-        a.aperiodicity * (1 - share) + b.aperiodicity * share,
-    )
-    return _synthesis(blend, len(a_audio), config)
+    f0_a, voiced_a, envelope_a, aperiodicity_a = _analysis(a_audio, a_contour, config)
+    f0_b, voiced_b, envelope_b, aperiodicity_b = _analysis(b_audio, b_contour, config)
+    f0_hz, share = f0_a ** (1 - weight) * f0_b**weight, weight[:, None]
+    envelope = envelope_a ** (1 - share) * envelope_b**share
+    aperiodicity = aperiodicity_a * (1 - share) + aperiodicity_b * share
+    voiced = np.where(weight < 0.5, voiced_a, voiced_b)
+    return _synthesis((f0_hz, voiced, envelope, aperiodicity), len(a_audio), config)
 
 
 def world_shift(audio: NDArray[Any], contour: Contour, semitones: float, config: MelConfig) -> NDArray[np.float32]:
@@ -93,17 +94,8 @@ def world_shift(audio: NDArray[Any], contour: Contour, semitones: float, config:
     Returns:
         Samples (N,), float32.
     """
-    found = _analysis(audio, contour, config)
-    return _synthesis(found._replace(f0_hz=found.f0_hz * 2 ** (semitones / 12)), len(audio), config)
-
-
-class _World(NamedTuple):
-    """F0 (T,) through unvoiced frames, voicing (T,), power envelope and aperiodicity (T, K)."""
-
-    f0_hz: NDArray[np.float64]
-    voiced: NDArray[np.bool_]
-    envelope: NDArray[np.float64]
-    aperiodicity: NDArray[np.float64]
+    f0_hz, voiced, envelope, aperiodicity = _analysis(audio, contour, config)
+    return _synthesis((f0_hz * 2 ** (semitones / 12), voiced, envelope, aperiodicity), len(audio), config)
 
 
 def _require_pair(a_contour: Contour, b_contour: Contour) -> None:
@@ -114,7 +106,7 @@ def _require_pair(a_contour: Contour, b_contour: Contour) -> None:
             raise InputError(f"{name} is nowhere voiced: there is no pitch to take")
 
 
-def _analysis(audio: NDArray[Any], contour: Contour, config: MelConfig) -> _World:
+def _analysis(audio: NDArray[Any], contour: Contour, config: MelConfig) -> World:
     import pyworld
 
     samples = np.ascontiguousarray(audio, dtype=np.float64)
@@ -124,16 +116,16 @@ def _analysis(audio: NDArray[Any], contour: Contour, config: MelConfig) -> _Worl
     voiced_f0_hz = np.where(contour.voiced, f0_hz, 0.0)
     envelope = pyworld.cheaptrick(samples, voiced_f0_hz, times, config.sample_rate_hz)
     aperiodicity = pyworld.d4c(samples, voiced_f0_hz, times, config.sample_rate_hz)
-    return _World(f0_hz, contour.voiced, envelope, aperiodicity)
+    return f0_hz, contour.voiced, envelope, aperiodicity
 
 
-def _synthesis(world: _World, samples: int, config: MelConfig) -> NDArray[np.float32]:
+def _synthesis(world: World, samples: int, config: MelConfig) -> NDArray[np.float32]:
     """Samples (N,), float32."""
     import pyworld
 
-    f0_hz = np.where(world.voiced, world.f0_hz, 0.0)
-    period_ms = 1000.0 / config.frame_rate_hz
-    audio = pyworld.synthesize(f0_hz, world.envelope, world.aperiodicity, config.sample_rate_hz, period_ms)
+    f0_hz, voiced, envelope, aperiodicity = world
+    voiced_f0_hz, period_ms = np.where(voiced, f0_hz, 0.0), 1000.0 / config.frame_rate_hz
+    audio = pyworld.synthesize(voiced_f0_hz, envelope, aperiodicity, config.sample_rate_hz, period_ms)
     fitted = np.zeros(samples, dtype=np.float32)
     fitted[: len(audio)] = audio[:samples]
     return fitted

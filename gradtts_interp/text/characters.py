@@ -24,7 +24,6 @@ SIGNS: dict[str, str] = TABLES["signs"]
 """Names of signs that stand alone; several read otherwise beside numbers."""
 _SAME: dict[str, str] = TABLES["same characters"]
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-", strict=True))
-_SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
 _SPEAKABLE = re.compile(r"[A-Za-z0-9]")
 _GREEK = re.compile(r"(?<![\u0370-\u03ff])[\u0391-\u03a9\u03b1-\u03c9](?![\u0370-\u03ff])")
 
@@ -84,8 +83,6 @@ def _superscript(match: re.Match[str]) -> str:
 def _plain_character(char: str) -> tuple[str, str]:
     if char in _SAME:
         return _SAME[char], ""
-    if char in _SUBSCRIPTS:
-        return _SUBSCRIPTS[char], ""
     if char in SIGNS or (char.isascii() and char.isprintable()):
         return char, ""
     if char.isspace():

@@ -27,8 +27,6 @@ _WORD = re.compile(r"['-]*[A-Za-z][A-Za-z'.-]*")
 _DATA_FILE = Path(__file__).parent / "data" / "cmudict.txt.xz"
 _OFFICIAL_CHANGES_FILE = Path(__file__).parent / "data" / "cmudict_07b_changes.txt.xz"
 
-Pronunciation = tuple[str, ...]
-
 
 class Lexicon:
     """Words and their pronunciations in ARPAbet with stress digits.
@@ -64,7 +62,7 @@ class Lexicon:
                     del entries[word]
         return cls(entries)
 
-    def lookup(self, word: str) -> tuple[Pronunciation, ...]:
+    def lookup(self, word: str) -> tuple[tuple[str, ...], ...]:
         """Find all pronunciations of a word.
 
         Args:

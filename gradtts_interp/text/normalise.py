@@ -126,10 +126,6 @@ def read_token(token: str) -> str | None:
 # -- telephone numbers and other digits -------------------------------------------------------------------------------
 
 
-def _digits(match: re.Match[str]) -> str:
-    return numbers.spell_digits(match[0])
-
-
 def _digit_groups(written: str) -> str:
     groups = re.findall("[0-9]+|X", written)
     return ", ".join("eight hundred" if g == "800" else "X" if g == "X" else numbers.spell_digits(g) for g in groups)
@@ -277,11 +273,11 @@ _RULES: tuple[Rule, ...] = (
         r"([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4})(?![\w-])",
         _telephone,
     ),
-    (r"(?<=\b(?i:call) |\b(?i:dial) )(?:911|999|112|411|311|988|101)\b", _digits),
+    (r"(?<=\b(?i:call) |\b(?i:dial) )(?:911|999|112|411|311|988|101)\b", lambda m: numbers.spell_digits(m[0])),
     (
         r"(?i)(?<=\bpin |\bzip )[0-9]{3,}\b|(?<=\bpin is )[0-9]{3,}\b|(?<=\bcode )[0-9]{3,}\b|"
         r"(?<=\bcode is )[0-9]{3,}\b",
-        _digits,
+        lambda m: numbers.spell_digits(m[0]),
     ),
     (
         r"(?<![\w.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w.]*[0-9])",

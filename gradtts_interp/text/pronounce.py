@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gradtts_interp.errors import InputError
 from gradtts_interp.text.lexicon import Lexicon
 
 _CAMEL = re.compile(r"(?:[A-Z]?[a-z]{2,}|[A-Z]{2,}(?![a-z]))+(?:'s)?")
@@ -167,27 +166,17 @@ class LetterToSound:
         """Read a model file.
 
         Args:
-            path: ``.npz`` written by the training module.
+            path: ``.npz`` written by ``resources/lexicon/train_letter_to_sound.py``.
 
         Returns:
             The model.
-
-        Raises:
-            InputError: The file is missing or of another kind.
         """
-        try:
-            with np.load(path, allow_pickle=False) as data:
-                arrays = {name: data[name] for name in data.files}
-            inventory = [line.split() for line in arrays["graphones"].tobytes().decode("ascii").splitlines()]
-            tables = [_read_order(arrays, order) for order in range(1, int(arrays["order"]) + 1)]
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"cannot read the letter-to-sound model {path}: {error}") from error
-        return cls(
-            letters=tuple(line[0] for line in inventory),
-            phones=tuple(tuple(line[1:]) for line in inventory),
-            log_probability=tuple(table[0] for table in tables),
-            log_backoff=tuple(table[1] for table in tables),
-        )
+        with np.load(path, allow_pickle=False) as data:
+            arrays = dict(data)
+        inventory = [line.split() for line in arrays["graphones"].tobytes().decode("ascii").splitlines()]
+        tables = [_read_order(arrays, order) for order in range(1, int(arrays["order"]) + 1)]
+        phones = tuple(tuple(line[1:]) for line in inventory)
+        return cls(tuple(line[0] for line in inventory), phones, *map(tuple, zip(*tables, strict=True)))
 
     def score(self, history: int, graphone: int) -> float:
         """Return ln p(graphone | history), backing off to shorter histories.

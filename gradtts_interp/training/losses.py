@@ -388,7 +388,7 @@ def prior_of_batch(model: GradTTS, batch: Batch, pooled: Pair, mel: Tensor) -> P
     a, b = (torch.where(batch.null_text[:, None], null, style) for style in pooled)
     valid = sequence_mask(batch.lengths, max_length=frames)
     mean_share = ((batch.share * valid).sum(1) / batch.lengths)[:, None, None]
-    text = encoder.read(batch.ids, batch.id_lengths)
+    text = encoder(batch.ids, batch.id_lengths)
     logw = [encoder.durations(text, style, numbers) for style, numbers in zip((a, b), batch.prosody, strict=True)]
     one = torch.where((batch.share[:, :1] > 0) & (batch.shared[:, None] == 0), b, a)
     means = encoder.token_means(text, one)

@@ -77,14 +77,9 @@ def law_error(name, steps):
 
 
 @every_sampler
-def test_recovers_mean_and_spread(name):
-    assert law_error(name, 100) < 0.03 + 0.02 * (name == "ml")
-
-
-@every_sampler
-def test_more_steps_come_nearer(name):
-    errors = [law_error(name, steps) for steps in (4, 12, 40)]
-    assert errors[0] > errors[1] > errors[2]
+def test_recovers_mean_and_spread_the_better_the_more_steps(name):
+    errors = [law_error(name, steps) for steps in (4, 12, 40, 100)]
+    assert errors[0] > errors[1] > errors[2] and errors[3] < 0.03 + 0.02 * (name == "ml")
 
 
 @pytest.mark.parametrize(("name", "tolerance"), [("euler", 0.02), ("dpm++", 3e-3), ("unipc", 2e-3)])
@@ -126,18 +121,13 @@ def test_gradient_flows_to_the_noise(name):
 
 
 @every_sampler
-def test_inputs_are_left_as_they_are(name):
-    given = inputs()
-    copies = [tensor.clone() for tensor in given]
-    run(name, 5, given)
-    assert all(torch.equal(tensor, copy) for tensor, copy in zip(given, copies, strict=True))
-
-
-@every_sampler
-def test_same_seed_same_mel(name):
+def test_same_seed_same_mel_and_inputs_are_left_as_they_are(name):
     assert sorted(DETERMINISTIC + STOCHASTIC) == sorted(SAMPLERS)
-    assert torch.equal(run(name, 5, seed=1), run(name, 5, seed=1))
-    assert torch.equal(run(name, 5, seed=1), run(name, 5, seed=2)) == (name in DETERMINISTIC)
+    given = inputs()
+    mel = run(name, 5, given, seed=1)
+    assert all(torch.equal(tensor, before) for tensor, before in zip(given, inputs(), strict=True))
+    assert torch.equal(mel, run(name, 5, seed=1))
+    assert torch.equal(mel, run(name, 5, seed=2)) == (name in DETERMINISTIC)
 
 
 @every_sampler
@@ -154,28 +144,22 @@ def test_padding_is_zero_and_changes_nothing(name):
 
 
 @every_sampler
-def test_score_is_evaluated_once_a_step_at_falling_times(name):
+def test_each_step_is_one_evaluation_and_is_told_to_the_callback(name):
     noise, mu, mask = inputs()
-    seen = []
+    evaluated, told = [], []
 
     def score(x, t):
-        seen.append(t)
+        assert t.shape == (2,) and t.dtype == mu.dtype
+        evaluated.append(float(t[0]))
         return gaussian_score(mu)(x, t)
 
-    SAMPLERS[name](score, SCHEDULE, noise, mu, mask, 6)
-    assert len(seen) == 6 and all(t.shape == (2,) and t.dtype == mu.dtype for t in seen)
-    times = [float(t[0]) for t in seen]
-    assert times == sorted(times, reverse=True) and 0 < times[-1] and times[0] <= 1
-
-
-@every_sampler
-def test_callback_sees_each_step_and_changes_nothing(name):
-    seen = []
-    mel = run(name, 4, callback=lambda step, t, x: seen.append((step, t, x)))
-    assert [step for step, _, _ in seen] == [0, 1, 2, 3]
-    times = [t for _, t, _ in seen]
-    assert times == sorted(times, reverse=True) and times[-1] == 0.0
-    assert torch.equal(seen[-1][2], mel) and torch.equal(mel, run(name, 4))
+    options = {"generator": torch.Generator().manual_seed(0), "callback": lambda *step: told.append(step)}
+    mel = SAMPLERS[name](score, SCHEDULE, noise, mu, mask, 6, **options)
+    steps, passed, mels = zip(*told, strict=True)
+    for times in (evaluated, list(passed)):
+        assert times == sorted(times, reverse=True) and len(times) == 6
+    assert steps == tuple(range(6)) and passed[-1] == 0 < evaluated[-1] and evaluated[0] <= 1
+    assert torch.equal(mels[-1], mel) and torch.equal(mel, run(name, 6))
 
 
 @every_sampler
@@ -280,18 +264,13 @@ def test_samplers_can_start_below_one(solver, steps):
     """From a mel noised up to a time, the same distribution is reached; from nearly no noise, the mel itself."""
     noise, mu, mask = inputs(batch=64)
     clean, told = mu + MEAN + SPREAD * noise.flip(0), []
-    options = {
-        "callback": lambda step, t, x: told.append(t),
-        "generator": torch.Generator().manual_seed(0),
-        "start_time": 0.4,
-    }
-    t = torch.full((len(mu),), 0.4)
+    options = {"callback": lambda _, t, x: told.append(t), "generator": torch.Generator().manual_seed(0)}
+    given, t = (mu, torch.ones_like(mask)), torch.full((len(mu),), 0.4)
     start = diffuse(clean, mu, t, noise, SCHEDULE) - mu
-    found = sample(solver, gaussian_score(mu), SCHEDULE, start, mu, torch.ones_like(mask), steps, **options) - mu
+    found = sample(solver, gaussian_score(mu), SCHEDULE, start, *given, steps, start_time=0.4, **options) - mu
     assert float(found.mean()) == pytest.approx(MEAN, abs=0.02)
     assert float(found.std()) == pytest.approx(SPREAD, abs=0.02)
     assert len(told) == steps and told == sorted(told, reverse=True) and 0.25 < told[0] < 0.4 and told[-1] == 0
-    options["start_time"] = 1e-3
     start = diffuse(clean, mu, torch.full_like(t, 1e-3), noise, SCHEDULE) - mu
-    near = sample(solver, gaussian_score(mu), SCHEDULE, start, mu, torch.ones_like(mask), 4, **options)
+    near = sample(solver, gaussian_score(mu), SCHEDULE, start, *given, 4, start_time=1e-3, **options)
     assert (near - clean).abs().max() < 0.05

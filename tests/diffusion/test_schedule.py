@@ -22,27 +22,19 @@ TIMES = torch.linspace(1e-4, 1.0, 401, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_beta_is_the_derivative_of_its_integral(schedule):
+def test_derivative_variance_and_inverse(schedule):
     t = TIMES.clone().requires_grad_()
     integral(t, schedule).sum().backward()
     torch.testing.assert_close(t.grad, beta(TIMES, schedule))
-    assert integral(0.0, schedule) == 0.0
-
-
-@pytest.mark.parametrize("schedule", SCHEDULES)
-def test_variance_is_preserved(schedule):
     total = signal(TIMES, schedule) ** 2 + noise_level(TIMES, schedule) ** 2
     torch.testing.assert_close(total, torch.ones_like(total))
-    assert signal(0.0, schedule) == 1.0 and noise_level(0.0, schedule) == 0.0
-
-
-@pytest.mark.parametrize("schedule", SCHEDULES)
-def test_log_snr_and_its_inverse(schedule):
-    for t in TIMES.tolist():
-        value = log_snr(t, schedule)
-        assert value == pytest.approx(math.log(signal(t, schedule) / noise_level(t, schedule)), rel=1e-9, abs=1e-9)
-        assert time_of_log_snr(value, schedule) == pytest.approx(t, rel=1e-9)
-    assert log_snr(0.0, schedule) == math.inf
+    for time in TIMES.tolist():
+        value = log_snr(time, schedule)
+        ratio = signal(time, schedule) / noise_level(time, schedule)
+        assert value == pytest.approx(math.log(ratio), rel=1e-9, abs=1e-9)
+        assert time_of_log_snr(value, schedule) == pytest.approx(time, rel=1e-9)
+    ends = (integral(0.0, schedule), signal(0.0, schedule), noise_level(0.0, schedule), log_snr(0.0, schedule))
+    assert ends == (0.0, 1.0, 0.0, math.inf)
 
 
 @pytest.mark.parametrize("function", [beta, integral, signal, noise_level])

@@ -28,15 +28,15 @@ import numpy as np
 import pytest
 import torch
 from tiny import tiny_pipeline, tiny_style
+from torch.nn.functional import pad
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.conditioning import encode_styles, pad_ids, read_style, region_mask
-from gradtts_interp.interpolation.mechanisms import Shares, make_plan
+from gradtts_interp.interpolation.mechanisms import Shares, make_plan, make_score
 from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
-from gradtts_interp.interpolation.scoring import make_score
-from gradtts_interp.models.style_attention import StyleCrossAttention, StyleTokens, join, pool_plane
+from gradtts_interp.models.style_attention import StyleTokens, join, pool_plane
 from gradtts_interp.pitch.contour import extract_contour
 from gradtts_interp.pitch.masks import filter_centres_hz, pitch_mask
 
@@ -113,18 +113,17 @@ def test_failure_2_masks_lie_on_planes_and_are_pooled_by_area(voices):
 
 def test_failure_3_the_bin_of_a_tone_is_the_loudest_bin():
     """Exact filter centres: a pure tone's mask is where its mel is loudest, at each frequency of speech."""
-    config = MelConfig()
+    config, voiced = MelConfig(), np.array([True])
     centres = librosa.mel_frequencies(82, fmin=config.fmin_hz, fmax=config.fmax_hz)[1:-1]
     np.testing.assert_allclose(filter_centres_hz(config), centres)
     for k in range(2, 60, 3):
-        mask = pitch_mask(np.array([centres[k]]), np.array([True]), config, width_bins=0)
+        mask = pitch_mask(centres[[k]], voiced, config, width_bins=0)
         assert np.flatnonzero(mask[:, 0]).tolist() == [k]
     filters = librosa.filters.mel(sr=config.sample_rate_hz, n_fft=config.n_fft, n_mels=80, fmin=0, fmax=config.fmax_hz)
-    tone_hz = 1000.0
-    loudest = filters[:, round(tone_hz * config.n_fft / config.sample_rate_hz)].argmax()
-    mask = pitch_mask(np.array([tone_hz]), np.array([True]), config, width_bins=0)
-    assert mask[loudest, 0] == 1
-    assert pitch_mask(np.array([tone_hz]), np.array([False]), config).sum() == 0  # an explicit flag, no F0 of 0
+    tone_hz = np.array([1000.0])
+    loudest = filters[:, round(1000.0 * config.n_fft / config.sample_rate_hz)].argmax()
+    assert pitch_mask(tone_hz, voiced, config, width_bins=0)[loudest, 0] == 1
+    assert pitch_mask(tone_hz, ~voiced, config).sum() == 0  # an explicit flag, no F0 of 0
 
 
 def test_failure_4_position_in_is_position_out(voices):
@@ -186,35 +185,26 @@ def test_failure_7_padding_changes_nothing(voices):
     for mechanisms in (("attention",), ("score",)):
         one, other = (score_of(tts, readings, plane, mechanisms, frames=48, x=v) for v in (x, wild))
         torch.testing.assert_close(one[..., :48], other[..., :48], atol=1e-4, rtol=1e-4)
-    tokens = readings[0].tokens
-    width = tokens.tokens.shape[-1]
-    padded = StyleTokens(
-        torch.cat([tokens.tokens, torch.full((1, 9, width), 30.0)], 1),
-        torch.cat([tokens.weight, torch.zeros(1, 9)], 1),
-        tokens.pooled,
-    )
-    torch.testing.assert_close(
-        score_of(tts, [replace(readings[0], tokens=padded)]), score_of(tts, readings[:1]), atol=1e-4, rtol=1e-4
-    )
+    plain = readings[0].tokens
+    wide, hidden = pad(plain.tokens, (0, 0, 0, 9), value=30.0), pad(plain.weight, (0, 9))
+    padded = replace(readings[0], tokens=StyleTokens(wide, hidden, plain.pooled))
+    torch.testing.assert_close(score_of(tts, [padded]), score_of(tts, readings[:1]), atol=1e-4, rtol=1e-4)
 
 
 def test_failure_8_shapes_come_from_the_site(voices):
     """Each site gets a plane of its own channels, bins and frames, and answers in it."""
     tts, a, _ = voices
-    seen, hooks = {}, []
-    for name, site in tts.model.attention_sites.items():
-        assert isinstance(site, StyleCrossAttention)
+    sites, seen = list(tts.model.attention_sites.values()), {}
 
-        def note(site, given, out, name=name):
-            seen[name] = (given[0].shape, out.shape)
+    def note(site, given, out):
+        seen[site] = given[0].shape, out.shape
 
-        hooks.append(site.register_forward_hook(note))
+    hooks = [site.register_forward_hook(note) for site in sites]
     score_of(tts, [reading(tts, a)])
-    for hook in hooks:
+    for hook, site in zip(hooks, sites, strict=True):
         hook.remove()
-    for name, site in tts.model.attention_sites.items():
-        given, out = seen[name]
-        assert given == out == (1, site.norm.normalized_shape[0], int(80 / site.cell), int(FRAMES / site.cell))
+        plane = (1, site.norm.normalized_shape[0], int(80 / site.cell), int(FRAMES / site.cell))
+        assert seen[site] == (plane, plane)
 
 
 def test_failure_9_guidance_moves_away_from_the_null_style_and_0_is_the_conditional_score(voices):

@@ -27,23 +27,9 @@ def mel_of(tts, a, b=None, share=None, text=TEXT, **options):
     return tts(text, a, b, share=share, **options).mel
 
 
-@pytest.fixture(scope="module")
-def plain(tts, styles):
-    return [mel_of(tts, style) for style in styles]
-
-
 def assert_same(one, other):
     assert one.shape == other.shape
     np.testing.assert_allclose(one, other, atol=2e-4, rtol=0)
-
-
-def test_ends_are_the_single_styles(tts, styles, plain):
-    for weight in (0, 1):
-        assert_same(mel_of(tts, *styles, shares.constant(float(weight))), plain[weight])
-
-
-def test_a_style_with_itself_is_that_style(tts, styles, plain):
-    assert_same(mel_of(tts, styles[0], styles[0], shares.ramp()), plain[0])
 
 
 def test_a_voice_keeps_its_envelope_at_anothers_pitch(tts, styles):

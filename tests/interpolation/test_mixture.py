@@ -22,13 +22,13 @@ def model():
     return make_pipeline().model
 
 
-def mixture_of(model, styles=STYLES, frames=2 * BLOCK_FRAMES):
+def mixture_of(model, frames=2 * BLOCK_FRAMES):
     pipeline = make_pipeline()
     text = pipeline.frontend("Go.")
     durations = [[frames // len(text.ids)] * len(text.ids)]
     durations[0][-1] += frames - sum(durations[0])
     with torch.no_grad():
-        prepared = pipeline.prepare([text], list(styles), None, offer="open", durations=durations)
+        prepared = pipeline.prepare([text], STYLES, None, offer="open", durations=durations)
         readings = [read_style(model, e, prepared.durations, frames) for e in prepared.encoded]
         keys = torch.linspace(0, 1, sum(e.tokens.tokens.shape[1] for e in prepared.encoded))
         return mix_openly(model, readings, keys, torch.ones(1, 1, frames))
@@ -98,8 +98,3 @@ def test_where_a_state_is_sure_the_network_reads_that_pitch_and_that_voice(model
         expected = (owner == voice) * (1 - keys) + (owner == pitch) * keys
         torch.testing.assert_close(branch.context.share[0, :, 0, 0], expected)
     torch.testing.assert_close(mixture.plan_at(mixture.prior[None, :, None].expand(1, 4, 16)).mu, mixture.mean)
-
-
-def test_of_one_style_twice_all_states_are_alike(model):
-    mixture = mixture_of(model, styles=(STYLES[0], STYLES[0]))
-    torch.testing.assert_close(mixture.means[:, 0], mixture.means[:, 3])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -55,16 +57,6 @@ def test_two_styles_that_are_one_sound_as_it_does(pipeline, durations):
     np.testing.assert_allclose(both.mel, alone.mel, atol=1e-3)
 
 
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_tuning_draws_attention_to_the_style_that_is_to_be_followed(pipeline, durations, share):
-    tuning = NoiseTuning(windows=(NoiseWindow(0.3, 1.0, steps=4),))
-    spoken = render(pipeline, durations, share=shares.constant(share), noise_tuning=tuning)
-    steps = spoken.tuning.steps
-    assert steps and all(step.loss_after < step.loss for step in steps if step.taken)
-    assert any(step.taken for step in steps)
-    assert spoken.settings["mechanisms"] == ["noise"]
-
-
 def test_of_a_pool_of_noises_each_share_takes_the_one_that_suits_it(pipeline, durations):
     tuning = NoiseTuning(windows=(NoiseWindow(0.3, 1.0, steps=0),), pool=6)
     found = [render(pipeline, durations, share=shares.constant(w), noise_tuning=tuning) for w in (0.0, 1.0)]
@@ -82,19 +74,21 @@ def test_of_a_pool_of_noises_each_share_takes_the_one_that_suits_it(pipeline, du
     ("options", "message"),
     [
         ({"offer": "shut", "share": shares.ramp()}, "offer 'shut': expected one of share, open"),
-        ({"offer": "open", "mechanisms": ("prior",)}, "mechanism 'prior'"),
-        ({"offer": "open", "noise_tuning": NoiseTuning()}, "expected a share"),
+        ({"offer": "open", "mechanisms": ("prior", "noise"), "share": shares.ramp()}, "mechanism 'prior': it says who"),
+        ({"mechanisms": "noise"}, "expected a share"),
+        ({"mechanisms": "noise", "b": None}, "needs two styles"),
         ({"offer": "open", "num_inference_steps": 0}, "0 steps"),
         ({"offer": "share"}, "two styles need a share"),
     ],
 )
 def test_what_cannot_be_offered_is_refused(pipeline, options, message):
     with pytest.raises(InputError, match=message):
-        pipeline(TEXT, A, B, **{**QUICK, **options})
+        pipeline(TEXT, A, **{"b": B, **QUICK, **options})
 
 
-def test_an_open_offer_needs_two_styles_and_a_frame_prior(pipeline):
-    with pytest.raises(InputError, match="two styles"):
-        pipeline(TEXT, A, offer="open", **QUICK)
-    with pytest.raises(InputError, match="frame prior"):
-        make_pipeline(TINY_OFFICIAL)(TEXT, A, B, offer="open", **QUICK)
+def test_an_open_offer_needs_a_frame_prior_and_references():
+    official = make_pipeline(replace(TINY_OFFICIAL, n_spks=3))
+    official.bank = None
+    a, b = (official.style(speaker=speaker) for speaker in (0, 1))
+    with pytest.raises(InputError, match="a checkpoint with a frame prior"):
+        official(TEXT, a, b, noise_tuning=NoiseTuning(), share=shares.ramp(), **QUICK)

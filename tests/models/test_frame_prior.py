@@ -37,15 +37,10 @@ def padded(x: torch.Tensor, by: int, value: float = 9.0) -> torch.Tensor:
     return torch.nn.functional.pad(x, (0, by), value=value)
 
 
-def test_rows_are_laid_out_as_expand_does():
-    rows = torch.randn(2, 4, 3)
-    durations = torch.tensor([[2, 0, 3, 1], [1, 1, 1, 2]])
-    laid = expand_rows(rows, durations, 6)
-    expected = expand(rows.transpose(1, 2), durations, frames=6).transpose(1, 2)
+def test_rows_are_laid_out_as_expand_does_and_means_of_tokens_leave_padding_out():
+    rows, durations = torch.randn(2, 4, 3), torch.tensor([[2, 0, 3, 1], [1, 1, 1, 2]])
+    laid, expected = expand_rows(rows, durations, 6), expand(rows.transpose(1, 2), durations, frames=6).transpose(1, 2)
     assert torch.equal(laid[0], expected[0]) and torch.equal(laid[1, :5], expected[1, :5])
-
-
-def test_token_mean_is_constant_in_a_token_and_leaves_padding_out():
     values = torch.tensor([[1.0, 3.0, 5.0, 7.0, 100.0]])
     assert token_mean(values, torch.tensor([[2, 0, 2]])).tolist() == [[2.0, 2.0, 6.0, 6.0, 6.0]]
 
@@ -71,13 +66,6 @@ def test_padding_of_frames_tokens_and_items_changes_nothing(model, inputs):
 
 
 @torch.no_grad()
-def test_a_style_that_stands_still_may_be_given_once(model, inputs):
-    once = inputs["style"][..., :1]
-    each = model.frame_prior(**{**inputs, "style": once.expand(-1, -1, FRAMES)})
-    torch.testing.assert_close(model.frame_prior(**{**inputs, "style": once}), each, atol=1e-6, rtol=1e-6)
-
-
-@torch.no_grad()
 @pytest.mark.parametrize("channel", [PITCH_FROM, PITCH_FROM + 1, PITCH_FROM + 2])
 def test_voicing_height_and_energy_move_the_mean_where_they_change(model, inputs, channel):
     prosody = inputs["prosody"].clone()
@@ -88,26 +76,27 @@ def test_voicing_height_and_energy_move_the_mean_where_they_change(model, inputs
 
 
 @torch.no_grad()
-def test_height_without_voice_is_not_read(model, inputs):
-    prosody = inputs["prosody"].clone()
-    prosody[:, PITCH_FROM] = 0
-    other = prosody.clone()
-    other[:, PITCH_FROM + 1] += 1
-    assert torch.equal(*(model.frame_prior(**{**inputs, "prosody": p}) for p in (prosody, other)))
-
-
-@torch.no_grad()
-def test_numbers_of_the_prosody_vector_reach_the_mean_by_the_contour_alone(model, inputs):
-    prosody = inputs["prosody"].clone()
-    prosody[:, :PITCH_FROM] += 1
-    assert torch.equal(model.frame_prior(**inputs), model.frame_prior(**{**inputs, "prosody": prosody}))
+def test_what_the_mean_does_not_depend_on(model, inputs):
+    """Height without voice, numbers of the prosody vector but by the contour, and how often a still style is given."""
+    numbers, unvoiced = inputs["prosody"].clone(), inputs["prosody"].clone()
+    numbers[:, :PITCH_FROM] += 1
+    unvoiced[:, PITCH_FROM] = 0
+    higher = unvoiced.clone()
+    higher[:, PITCH_FROM + 1] += 1
+    given, same, low, high = (
+        model.frame_prior(**{**inputs, "prosody": p}) for p in (inputs["prosody"], numbers, unvoiced, higher)
+    )
+    assert torch.equal(given, same) and torch.equal(low, high)
+    once = inputs["style"][..., :1]
+    still, each = (model.frame_prior(**{**inputs, "style": s}) for s in (once, once.expand(-1, -1, FRAMES)))
+    torch.testing.assert_close(still, each, atol=1e-6, rtol=1e-6)
 
 
 @torch.no_grad()
 def test_texts_are_read_alone_as_in_a_batch(model):
     ids = torch.tensor([[70, 71, 72, 73, 0, 0], [80, 81, 82, 83, 84, 85]])
-    both = model.encoder.read(ids, torch.tensor([4, 6]))
-    alone = model.encoder.read(ids[:1, :4], torch.tensor([4]))
+    both = model.encoder(ids, torch.tensor([4, 6]))
+    alone = model.encoder(ids[:1, :4], torch.tensor([4]))
     torch.testing.assert_close(both.hidden[:1, :, :4], alone.hidden, atol=1e-5, rtol=1e-5)
     style, numbers = torch.randn(2, TINY.spk_emb_dim), torch.randn(2, 5)
     pairs = [
@@ -121,7 +110,7 @@ def test_texts_are_read_alone_as_in_a_batch(model):
 
 @torch.no_grad()
 def test_durations_read_style_and_numbers_but_not_the_flag(model):
-    text = model.encoder.read(torch.tensor([[70, 71, 72]]), torch.tensor([3]))
+    text = model.encoder(torch.tensor([[70, 71, 72]]), torch.tensor([3]))
     style, numbers = torch.zeros(1, TINY.spk_emb_dim), torch.zeros(1, 5)
     plain = model.encoder.durations(text, style, numbers)
     assert not torch.allclose(plain, model.encoder.durations(text, style + 1, numbers))

@@ -144,8 +144,6 @@ def test_position_codes_name_bins_and_frames_of_the_mel():
 
 @torch.no_grad()
 def test_a_query_without_keys_adds_nothing(site, plane):
-    nobody = join([style_tokens(4, hidden=4)])
-    assert torch.equal(site(plane, MASK, nobody), plane)
     context = join([style_tokens(3), style_tokens(4, hidden=4)], halves())
     moved = (site(plane, MASK, context) - plane).abs().amax((0, 1, 2))
     assert (moved[:3] > 1e-4).all() and (moved[3:] == 0).all()

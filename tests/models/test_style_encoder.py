@@ -86,13 +86,6 @@ def test_a_token_knows_its_own_patch_only(encoder, mel):
     assert moved.nonzero().flatten().tolist() == [patch_of(1, 2)]
 
 
-def test_a_mask_is_area_averaged(encoder):
-    mask = torch.zeros(1, MELS, FRAMES)
-    mask[:, 0:2, 0:8] = 1
-    weight = encoder.tokens_of_mask(mask)
-    assert weight[0, patch_of(0, 0)] == 0.5 and weight.sum() == 0.5
-
-
 @torch.no_grad()
 def test_roles_speaker_and_emotion_are_read(encoder, mel):
     plain = encoder(mel, LENGTHS)

@@ -48,10 +48,12 @@ def test_frames_lie_on_the_centres_of_the_mel_grid():
 
 
 @pytest.mark.parametrize("samples", [256, 1000, 22050, 22050 + 255])
-def test_frame_count_is_that_of_the_mel(samples):
-    contour = extract_contour(np.random.default_rng(0).normal(size=samples) * 0.01, CONFIG)
-    shapes = {len(contour), len(contour.voiced), len(contour.energy_db)}
-    assert shapes == {samples // CONFIG.hop_samples}
+def test_frame_count_is_that_of_the_mel_for_arrays_and_tensors_which_stay_unchanged(samples):
+    audio = np.random.default_rng(0).normal(size=samples) * 0.01
+    before = audio.copy()
+    contour = extract_contour(audio, CONFIG)
+    assert contour == extract_contour(torch.from_numpy(audio), CONFIG) and np.array_equal(audio, before)
+    assert {len(contour), len(contour.voiced), len(contour.energy_db)} == {samples // CONFIG.hop_samples}
     assert contour.f0_hz.dtype == contour.energy_db.dtype == np.float32 and contour.voiced.dtype == bool
 
 
@@ -64,28 +66,16 @@ def test_silence_is_unvoiced_finite_and_at_the_floor():
     assert np.isfinite(vector).all() and vector[1] < 1e-6 and vector[3] == 0
 
 
-def test_tensor_and_array_give_the_same_and_stay_unchanged():
-    audio = harmonic(np.full(RATE // 2, 150.0)).astype(np.float32)
-    before = audio.copy()
-    of_array, of_tensor = extract_contour(audio, CONFIG), extract_contour(torch.from_numpy(audio), CONFIG)
-    np.testing.assert_array_equal(of_array.f0_hz, of_tensor.f0_hz)
-    np.testing.assert_array_equal(audio, before)
-
-
 def test_unvoiced_gap_is_crossed_in_log_frequency():
     f0 = fill_unvoiced(np.array([100.0, 0, 0, 0, 400.0, 0]), np.array([1, 0, 0, 0, 1, 0], bool))
     np.testing.assert_allclose(f0, [100, 141.42, 200, 282.84, 400, 400], rtol=1e-3)
 
 
-def test_energy_of_a_full_scale_sine_is_minus_three_db():
-    sine = np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE)
+def test_energy_of_a_full_scale_sine_is_minus_three_db_and_frames_are_centred():
+    sine, click = np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE), np.zeros(40 * CONFIG.hop_samples)
     energy = frame_energy_db(sine, CONFIG)
     np.testing.assert_allclose(energy[3:-3], -3.01, atol=0.05)
     np.testing.assert_allclose(frame_energy_db(0.1 * sine, CONFIG), energy - 20.0, atol=1e-3)
-
-
-def test_energy_frame_is_centred():
-    click = np.zeros(40 * CONFIG.hop_samples)
     click[20 * CONFIG.hop_samples + CONFIG.hop_samples // 2] = 1.0
     assert int(np.argmax(frame_energy_db(click, CONFIG))) == 20
 
@@ -130,16 +120,17 @@ def test_bad_input_is_named(audio, options, message):
         extract_contour(audio, CONFIG, **options)
 
 
-def test_contour_refuses_unequal_lengths_and_zero_pitch():
-    with pytest.raises(InputError, match="expected one shape"):
-        make_contour([100.0, 100.0], [True])
-    with pytest.raises(InputError, match="not finite and > 0"):
-        make_contour([100.0, 0.0], [True, False])
-
-
-def test_prosody_vector_refuses_an_empty_contour():
-    with pytest.raises(InputError, match="contour without frames"):
-        prosody_vector(make_contour([], []))
+@pytest.mark.parametrize(
+    ("f0_hz", "voiced", "message"),
+    [
+        ([100.0, 100.0], [True], "expected one shape"),
+        ([100.0, 0.0], [True, False], "not finite and > 0"),
+        ([], [], "contour without frames"),
+    ],
+)
+def test_what_is_no_contour(f0_hz, voiced, message):
+    with pytest.raises(InputError, match=message):
+        prosody_vector(make_contour(f0_hz, voiced))
 
 
 def test_skew_places_the_median():
@@ -159,17 +150,14 @@ def test_nothing_to_refine_leaves_the_contour():
 
 def test_median_range_and_voicing_read_voiced_frames_only():
     f0_hz = np.r_[np.full(50, 100.0), np.full(50, 200.0), np.full(100, 999.0)]
-    found = f0_statistics(make_contour(f0_hz, np.arange(200) < 100))
-    assert found.median_hz == pytest.approx(150)
-    assert found.range_semitones == pytest.approx(12)
-    assert found.voiced_share == 0.5
-    part = f0_statistics(make_contour(f0_hz, np.arange(200) < 100), slice(0, 50))
-    assert part.to_dict() == {"median_hz": 100.0, "range_semitones": 0.0, "voiced_share": 1.0}
-
-
-def test_nothing_voiced_has_no_level():
-    found = f0_statistics(make_contour(np.full(9, 150.0), np.zeros(9)))
-    assert found.to_dict() == {"median_hz": None, "range_semitones": None, "voiced_share": 0.0}
+    contour, silent = make_contour(f0_hz, np.arange(200) < 100), make_contour(np.full(9, 150.0), np.zeros(9))
+    names = ("median_hz", "range_semitones", "voiced_share")
+    for part, frames, expected in (
+        (contour, slice(None), (150.0, 12.0, 0.5)),
+        (contour, slice(0, 50), (100.0, 0.0, 1.0)),
+        (silent, slice(None), (None, None, 0.0)),
+    ):
+        assert f0_statistics(part, frames).to_dict() == dict(zip(names, expected, strict=True))
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 10, 100])

@@ -12,12 +12,6 @@ MEL = MelConfig()
 CENTRES = filter_centres_hz(MEL)
 
 
-def test_each_centre_is_nearest_to_itself_and_borders_lie_half_way():
-    assert nearest_bin(CENTRES, MEL).tolist() == list(range(80))
-    border = (CENTRES[10] + CENTRES[11]) / 2
-    assert nearest_bin(np.array([border - 0.1, border + 0.1]), MEL).tolist() == [10, 11]
-
-
 @pytest.mark.parametrize("harmonics", [1, 3])
 @pytest.mark.parametrize("width", [0, 2])
 def test_marked_bins_are_those_of_the_multiples(harmonics, width):

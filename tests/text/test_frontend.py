@@ -3,7 +3,7 @@ from fuzz_targets import TEXT
 from hypothesis import given, settings
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.text.frontend import PAUSES, TextFrontend, Word, check_text
+from gradtts_interp.text.frontend import PAUSES, TextFrontend, Word
 from gradtts_interp.text.symbols import N_VOCAB, ids_of
 
 DEMO = TextFrontend(add_blank=False, word_boundaries=False)
@@ -113,7 +113,6 @@ def test_bad_settings():
 
 
 def test_lines_up_to_the_limit_are_fine():
-    check_text("x" * 2000)
     assert len(DEMO("a " * 1000).words) == 1000
 
 

@@ -14,12 +14,6 @@ def test_blanks_stand_between_all():
     assert ids_of(["a", " ", "@B"]) == (148, 38, 148, 11, 148, 88, 148)
     assert ids_of(["a", " ", "@B"], add_blank=False) == (38, 11, 88)
     assert ids_of([]) == (148,)
-
-
-def test_phone_of():
-    assert (phone_of("@AH0"), phone_of("B"), phone_of(" ")) == ("AH0", None, None)
-
-
-def test_unknown_symbol():
     with pytest.raises(InputError, match="unknown symbol '@QQ'"):
         ids_of(["a", "@QQ"])
+    assert (phone_of("@AH0"), phone_of("B"), phone_of(" ")) == ("AH0", None, None)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradtts_interp.config import parse_settings, readers_of
 from gradtts_interp.diffusion.samplers import check_steps
@@ -217,11 +218,6 @@ class TuningTrace:
     after: dict[int, Maps] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    @property
-    def move(self) -> float:
-        """Farthest that any item was moved, as a part of its noise's norm."""
-        return max((s.move for s in self.steps), default=0.0)
-
     def change(self, window: int) -> tuple[float, float] | None:
         """Mean mass of B in a window, as first seen and as last seen; None if the window was never visited."""
         if window not in self.before:
@@ -242,22 +238,20 @@ class TuningTrace:
         Returns:
             Its trace, with maps cut to its frames.
         """
-
-        def cut(maps: Maps) -> Maps:
-            return {
-                site: m | {"mass": m["mass"][item, :, :, : -(-frames // int(m["cell"]))]} for site, m in maps.items()
-            }
-
-        before, after = ({w: cut(m) for w, m in maps.items()} for maps in (self.before, self.after))
-        return replace(self, steps=tuple(s for s in self.steps if s.item == item), before=before, after=after)
+        cut = self._with_masses(lambda mass, cell: mass[item, :, :, : -(-frames // int(cell))])
+        return replace(cut, steps=tuple(s for s in self.steps if s.item == item))
 
     def reversed_styles(self) -> TuningTrace:
         """The account of one line with the two styles named in the opposite order."""
+        return self._with_masses(lambda mass, _: mass[::-1].copy())
 
-        def turned(maps: Maps) -> Maps:
-            return {site: m | {"mass": m["mass"][::-1].copy()} for site, m in maps.items()}
+    def _with_masses(self, change: Callable[[NDArray[Any], float], NDArray[Any]]) -> TuningTrace:
+        """The same with masses that are made of those before and of their cell."""
 
-        before, after = ({w: turned(m) for w, m in maps.items()} for maps in (self.before, self.after))
+        def changed(maps: Maps) -> Maps:
+            return {site: m | {"mass": change(m["mass"], m["cell"])} for site, m in maps.items()}
+
+        before, after = ({w: changed(m) for w, m in maps.items()} for maps in (self.before, self.after))
         return replace(self, before=before, after=after)
 
     def to_dict(self) -> dict[str, Any]:
