@@ -15,6 +15,7 @@ sources, whose phase must be summed in double precision, and the transforms are 
 
 from __future__ import annotations
 
+import argparse
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gradtts_interp.checkpoints import checkpoint_of
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.files import atomic_path, write_json
 from gradtts_interp.models.frame_prior import PHONE_PLACES
@@ -83,6 +85,27 @@ class Graph(nn.Module):
             numbers = torch.randn([sizes[n] if isinstance(n, str) else n for n in shape], generator=draw)
             found[name] = VALUES[name](numbers) if name in VALUES else numbers
         return found
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``gradtts-interp export-onnx``."""
+    parser.add_argument("-c", "--checkpoint", help="folder of a checkpoint; None is checkpts/demo")
+    parser.add_argument("--out", default="out/onnx", help="folder to write to")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export, check, and print the differences.
+
+    Args:
+        args: What the parser of ``add_arguments`` gave.
+
+    Returns:
+        Exit status 0.
+    """
+    tts = GradTTSInterpPipeline.from_pretrained(checkpoint_of(args.checkpoint))
+    for name, error in export_onnx(tts, args.out).items():
+        print(f"{args.out}/{name}.onnx: differs from torch by at most {error:.1e}")  # noqa: T201
+    return 0
 
 
 def export_onnx(tts: GradTTSInterpPipeline, folder: str | Path) -> dict[str, float]:

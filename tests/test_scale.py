@@ -141,7 +141,7 @@ class TestRay:
 
         killer = threading.Thread(target=kill_first_worker, args=(tmp_path / "two",), daemon=True)
         killer.start()
-        two = synthesize_manifest(path, self.settings(checkpoint, tmp_path / "two", workers=2, cpus=1))
+        two = synthesize_manifest(path, self.settings(checkpoint, tmp_path / "two", workers=2))
         killer.join()
         assert two == {"made": 6, "there": 0, "failed": 1}
         assert (tmp_path / "two.killed").exists()

@@ -12,8 +12,9 @@ import threading
 import torch
 
 from gradtts_interp.app.rendering import FormRenderer, Limits
+from gradtts_interp.checkpoints import checkpoint_of
 from gradtts_interp.cli.flags import add_checkpoint
-from gradtts_interp.cli.job_flags import checkpoint_of, load_pipeline
+from gradtts_interp.cli.job_flags import load_pipeline
 from gradtts_interp.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     )
     if not _is_loopback(args.host):
         logger.warning("listening on %s: others can reach the app, and it asks for no password", args.host)
-    renderer = FormRenderer(pipeline, checkpoint_of(args), vocoder=args.vocoder, limits=limits)
+    renderer = FormRenderer(pipeline, checkpoint_of(args.checkpoint), vocoder=args.vocoder, limits=limits)
     page = build(renderer)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

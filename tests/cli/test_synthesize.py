@@ -446,10 +446,10 @@ def test_the_default_checkpoint_comes_from_the_environment(run, tmp_path, checkp
 
 
 def test_no_default_checkpoint_is_told_with_the_places_looked_at(run, tmp_path, monkeypatch):
-    from gradtts_interp.cli import job_flags
+    from gradtts_interp import checkpoints
 
     monkeypatch.delenv("GRADTTS_INTERP_CHECKPOINT", raising=False)
-    monkeypatch.setattr(job_flags, "DEMO", Path("checkpts") / "none-such")
+    monkeypatch.setattr(checkpoints, "DEMO", Path("checkpts") / "none-such")
     refuses(run("-s", 12, model=""), tmp_path, "none-such", "give -c")
 
 
