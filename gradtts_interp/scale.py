@@ -87,8 +87,11 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         Exit status: 0 when all are there, 1 when some failed.
     """
-    folders = {"checkpoint": str(checkpoint_of(args.checkpoint).resolve()), "out": str(Path(args.out).resolve())}
-    named = {name: getattr(args, name) for name in ("precision", *OPTIONS)}
+    folders: dict[str, Any] = {
+        "checkpoint": str(checkpoint_of(args.checkpoint).resolve()),
+        "out": str(Path(args.out).resolve()),
+    }
+    named: dict[str, Any] = {name: getattr(args, name) for name in ("precision", *OPTIONS)}
     summary = synthesize_manifest(Path(args.manifest), Settings(**folders, steps=args.timesteps, **named))
     found = f"{summary['made']} made, {summary['there']} were there, {summary['failed']} failed; in {folders['out']}"
     print(found)  # noqa: T201

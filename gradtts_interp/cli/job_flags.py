@@ -13,7 +13,7 @@ import torch
 from gradtts_interp.checkpoints import checkpoint_of
 from gradtts_interp.cli import flags
 from gradtts_interp.config import MelConfig
-from gradtts_interp.errors import InputError
+from gradtts_interp.errors import InputError, require_none
 from gradtts_interp.files import read_text
 from gradtts_interp.interpolation.asked_pitch import PitchRequest
 from gradtts_interp.interpolation.attention import MapOptions
@@ -23,7 +23,6 @@ from gradtts_interp.interpolation.noise.settings import parse_tuning
 from gradtts_interp.job import Job, Sentence, StyleChoice, require_parts
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.files import read_pitch
-from gradtts_interp.sampling import SamplingOptions
 from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, Vocoder
 
 LARGEST_FILE_BYTES = 64 * 2**20
@@ -61,20 +60,13 @@ def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInte
     pipeline = pipeline or load_pipeline(args)
     a, b = (None if choice is None else choice.load(pipeline) for choice in choices_of(args))
     said = {"offer": args.offer, "mechanisms": mechanisms, "noise_tuning": noise_tuning}
-    steps, solver = pipeline.usual_sampler(args.timesteps, args.solver, **said)
-    if steps == 0:
-        pipeline.require_speaking_prior(args.guidance, mechanisms, noise_tuning)
+    sampler = {name: getattr(args, name) for name in ("guidance", "temperature", "length_scale")}
     job = Job(
         pipeline=pipeline,
         a=a,
         b=b,
         share=share,
-        offer=args.offer,
-        mechanisms=mechanisms,
-        noise_tuning=noise_tuning,
-        sampling=SamplingOptions(
-            steps, solver, args.guidance, pipeline.usual_temperature(args.temperature), args.length_scale
-        ),
+        sampling=pipeline.sampling_options(args.timesteps, args.solver, **sampler, **said),
         seed=args.seed,
         pitch=PitchRequest(curve, shifts) if curve is not None or shifts else None,
         prosody=flags.copied_recording(args, pipeline),
@@ -92,6 +84,7 @@ def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInte
             "vocoder": args.vocoder or type(pipeline.vocoder).__name__,
             "command": command_line,
         },
+        **said,
     )
     require_parts(job)
     pipeline.accelerate(args.precision, compile_mode=args.compile)
@@ -151,9 +144,7 @@ def check_flags(args: argparse.Namespace) -> None:
         and args.mechanism
         and not {"attention", NOISE} & set(args.mechanism),
     }
-    for message, is_wrong in wrong.items():
-        if is_wrong:
-            raise InputError(message)
+    require_none(wrong)
 
 
 def read_lines(path: str | Path) -> list[Sentence]:

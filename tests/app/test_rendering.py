@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from gradtts_interp.app import rendering as rendering_module
-from gradtts_interp.app.rendering import OUT_OF_MEMORY, Limits, StoppedError, flags_of
+from gradtts_interp.app.rendering import OUT_OF_MEMORY, StoppedError, flags_of
 from gradtts_interp.cli.main import main as verbs
 from gradtts_interp.errors import InputError
 
@@ -125,7 +125,7 @@ def huge_header(path, seconds=10**6):
 
 
 def test_uploads_that_are_too_large_too_long_or_no_sound(renderer, tmp_path):
-    renderer.limits = Limits(upload_bytes=100_000, upload_seconds=2.0)
+    renderer.upload_bytes, renderer.upload_seconds = 100_000, 2.0
     wav = renderer.uploads / "x.wav"
     soundfile.write(wav, np.zeros(100_000), 22050)
     with pytest.raises(InputError, match="larger than"):
