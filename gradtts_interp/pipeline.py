@@ -792,14 +792,14 @@ class GradTTSInterpPipeline:
         asked = asked or ["guidance"] * (options.guidance > 0) or [NOISE] * (noise_tuning is not None)
         blending = next((name for name in names if name not in ("attention", NOISE)), None)
         own = share is not None and not is_open and not share.region and (share.pitch or share.energy or share.rate)
-        mean = "the prior mean, and that of this checkpoint says nothing of how a phone moves"
+        mean = "speak the prior mean, and that of this checkpoint says nothing of how a phone moves"
+        speaking = "expected 1 step or more, or a checkpoint with a frame prior"
         nothing = "0 steps ask the score network nothing; expected 1 step or more with"
         needed = "a checkpoint with a frame prior and style attention, as mechanism 'noise' does"
         lacks = "this checkpoint reads no pitch, energy or rate of a style; expected one share for all dimensions"
         lacks_prosody = mechanisms is not None and "prosody" not in names
         problems = {
-            f"0 steps speak {mean}; expected 1 step or more, or a checkpoint with a frame prior": no_steps
-            and is_official,
+            f"0 steps {mean}; {speaking}": no_steps and is_official,
             f"{nothing} {', '.join(asked)}": no_steps and asked,
             f"offer {offer!r}: expected one of {', '.join(OFFERS)}": offer not in OFFERS,
             f"{nothing} an open offer": no_steps and is_open,

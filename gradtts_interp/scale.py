@@ -87,13 +87,10 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         Exit status: 0 when all are there, 1 when some failed.
     """
-    folders: dict[str, Any] = {
-        "checkpoint": str(checkpoint_of(args.checkpoint).resolve()),
-        "out": str(Path(args.out).resolve()),
-    }
+    checkpoint, out = (str(path.resolve()) for path in (checkpoint_of(args.checkpoint), Path(args.out)))
     named: dict[str, Any] = {name: getattr(args, name) for name in ("precision", *OPTIONS)}
-    summary = synthesize_manifest(Path(args.manifest), Settings(**folders, steps=args.timesteps, **named))
-    found = f"{summary['made']} made, {summary['there']} were there, {summary['failed']} failed; in {folders['out']}"
+    summary = synthesize_manifest(Path(args.manifest), Settings(checkpoint, out, args.timesteps, **named))
+    found = f"{summary['made']} made, {summary['there']} were there, {summary['failed']} failed; in {out}"
     print(found)  # noqa: T201
     return 1 if summary["failed"] else 0
 

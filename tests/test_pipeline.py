@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from tiny import TINY, TINY_OFFICIAL, StubVocoder, tiny_bank, tiny_model, tiny_s
 from tiny import tiny_pipeline as make_pipeline
 
 from gradtts_interp import pipeline as pipeline_module
+from gradtts_interp.app.rendering import _steps_watched
 from gradtts_interp.audio import log_mel
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
@@ -24,6 +26,7 @@ from gradtts_interp.interpolation.attention import MapOptions
 from gradtts_interp.interpolation.conditioning import encode_styles, pad_ids
 from gradtts_interp.interpolation.mechanisms import StyleReading
 from gradtts_interp.interpolation.noise import NoiseTuning
+from gradtts_interp.job import Job
 from gradtts_interp.models.grad_tts import GradTTS, emphasise_formants
 from gradtts_interp.pipeline import GradTTSInterpPipeline, Prepared, SamplingOptions
 from gradtts_interp.pitch.contour import extract_contour
@@ -129,6 +132,10 @@ class TestOfficialFile:
                 near = official(TEXT, a, b, share=share, **options)
             assert np.abs(near.mel - of_world).max() < 0.05
             assert crossed.settings["styles"] == [a.name, b.name]
+        told, job = [], Job(official, a, b, share=shares.pitch(), sampling=official.sampling_options(2))
+        watch = _steps_watched(job, threading.Event(), lambda part, text: told.append((part, text)))
+        job.speak([TEXT], durations=options["durations"], on_step=watch)  # both styles, then a shorter pass
+        assert told[-1] == (0.6, "blend: step 6 of 10") and len(told) == 6
         with pytest.raises(InputError, match="no F0 contour"):
             official(TEXT, a, b, share=shares.pitch(), mechanisms="prior", **options)
 
