@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from gradtts_interp.checkpoints import checkpoint_of
-from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.errors import CheckpointError, InputError, import_extra
 from gradtts_interp.files import atomic_path, write_json
 from gradtts_interp.models.frame_prior import PHONE_PLACES
 from gradtts_interp.models.grad_tts import GradTTS
@@ -122,11 +122,8 @@ def export_onnx(tts: GradTTSInterpPipeline, folder: str | Path) -> dict[str, flo
         InputError: The extra ``onnx`` is not installed, or the pipeline has no such networks.
         CheckpointError: A file answers otherwise than torch.
     """
-    try:
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise InputError(f"ONNX export needs the extra onnx: pip install 'gradtts-interp[onnx]' ({error})") from error
+    for module in ("onnxruntime", "onnxscript"):
+        import_extra(module, "ONNX export needs the extra onnx", "onnx")
     if not tts.model.has_style or not isinstance(tts.vocoder, Vocoder):
         raise InputError("ONNX export: expected a checkpoint with style attention and a trained vocoder")
     if tts.model.decoder is None:

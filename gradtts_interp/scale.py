@@ -23,7 +23,7 @@ import torch
 
 from gradtts_interp.checkpoints import checkpoint_of
 from gradtts_interp.config import add_settings
-from gradtts_interp.errors import InputError
+from gradtts_interp.errors import InputError, import_extra
 from gradtts_interp.files import read_text, write_text
 from gradtts_interp.interpolation import shares
 from gradtts_interp.models.precision import PRECISIONS
@@ -229,10 +229,7 @@ def batches_of(items: Sequence[dict[str, Any]], size: int) -> list[list[dict[str
 
 def _by_ray(items: list[dict[str, Any]], settings: Settings) -> dict[str, str]:
     """Problems by item; Ray gives the work of a worker that died to another."""
-    try:
-        import ray
-    except ImportError as error:
-        raise InputError(f"this needs the extra scale: pip install 'gradtts-interp[scale]' ({error})") from error
+    ray = import_extra("ray", "this needs the extra scale", "scale")
     started = not ray.is_initialized()
     if started:
         # CPUs that Ray, started here, may give away: those of the workers, and one for its own tasks.

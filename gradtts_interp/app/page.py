@@ -42,7 +42,7 @@ def build(renderer: FormRenderer) -> gr.Blocks:
         renderer: Renders what is filled in; its folder takes the uploads.
 
     Returns:
-        The page, to be launched by :mod:`gradtts_interp.app.command`.
+        The page, to be launched by :mod:`gradtts_interp.app`.
     """
     renderer.uploads.mkdir(parents=True, exist_ok=True)
     os.environ["GRADIO_TEMP_DIR"] = str(renderer.uploads)

@@ -18,7 +18,7 @@ from gradtts_interp.errors import InputError
 VERBS = {
     "synthesize": ("gradtts_interp.cli.synthesize", "speak sentences while moving between two styles"),
     "continuum": ("gradtts_interp.cli.continuum", "make stimuli: measured steps between two styles, and experiments"),
-    "app": ("gradtts_interp.app.command", "blend by hand in a browser (needs the extra app)"),
+    "app": ("gradtts_interp.app", "blend by hand in a browser (needs the extra app)"),
     "info": ("gradtts_interp.cli.info", "show what a checkpoint is: sizes, speakers, mechanisms, licence"),
     "evaluate": ("gradtts_interp.cli.evaluate", "measure speech and blends, and write a report"),
     "corpus": ("gradtts_interp.corpus.build", "make the demo corpus, or describe a corpus"),
