@@ -428,20 +428,18 @@ class GradTTSInterpPipeline:
             raise InputError("no text was given")
         tunes = noise_tuning is not None or NOISE in _names(mechanisms)
         offer = offer_of(offer, _names(mechanisms), noise_tuning)
+        said: dict[str, Any] = {"offer": offer, "mechanisms": mechanisms, "noise_tuning": noise_tuning}
+        sampler: dict[str, Any] = {"guidance": guidance, "temperature": temperature, "length_scale": length_scale}
         of_each = [value for value in (generator, durations, pitch, prosody, callback_on_step_end) if value is not None]
         if len(lines) > 1 and self.device.type == "cpu" and not (of_each or output_attention or tunes):
             seed = int(torch.randint(2**31, ())) if seed is None else seed
-            sampler = {"num_inference_steps": num_inference_steps, "solver": solver, "guidance": guidance, "seed": seed}
-            others = {"temperature": temperature, "length_scale": length_scale, "prosody_weight": prosody_weight}
-            blend = {"share": share, "offer": offer, "mechanisms": mechanisms}
+            same = {"solver": solver, "seed": seed, "share": share, "prosody_weight": prosody_weight, **said, **sampler}
             # One sentence keeps all cores busy; a padded batch of them outgrows the caches.
-            return [self(line, a, b, **blend, **sampler, **others) for line in lines]  # type: ignore[misc,arg-type]
+            return [self(line, a, b, num_inference_steps=num_inference_steps, **same) for line in lines]
         named_share = share
         a, b, share, exchanged = _order(a, b, share, offer=offer)
-        said = {"offer": offer, "mechanisms": mechanisms, "noise_tuning": noise_tuning}
-        sampler = {"guidance": guidance, "temperature": temperature, "length_scale": length_scale}
-        options = self.sampling_options(num_inference_steps, solver, **sampler, **said)  # type: ignore[arg-type]
-        self.require(options, b=b, share=share, **said)  # type: ignore[arg-type]
+        options = self.sampling_options(num_inference_steps, solver, **sampler, **said)
+        self.require(options, b=b, share=share, **said)
         tokenized, directions, requests = read_marked(self.frontend, lines, pitch)
         mel = self.model.settings.mel
         copied = copied_recordings(prosody, tokenized, weight=prosody_weight, durations=durations)
