@@ -157,12 +157,12 @@ def begin(renderer):
 
 
 def test_a_stop_ends_the_rendering_at_its_next_step(renderer, begin):
-    started = threading.Event()
-    was_stopped = begin(blend(timesteps=200), "v1", lambda *_: started.set())
+    started, told = threading.Event(), []
+    was_stopped = begin(blend(timesteps=200), "v1", lambda part, _: (told.append(part), started.set()))
     assert started.wait(60)
     renderer.stop("someone else")
     renderer.stop("v1")
-    assert was_stopped()
+    assert was_stopped() and max(told) < 1, "it went on to its end"
     assert "a" not in renderer.render(alone(), "v1")[1]  # the next one goes on
 
 
