@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,36 @@ PE_SCALE = 1000.0  # all later files
 _LAYER = re.compile(r"encoder\.encoder\.attn_layers\.(\d+)\.")
 _HIFIGAN_KEYS = ("conv_pre.", "ups.0.", "resblocks.0.")
 
+CHECKPOINT_VARIABLE = "GRADTTS_INTERP_CHECKPOINT"
+DEMO = Path("checkpts") / "demo"
+
 State = Mapping[str, Tensor]
+
+
+def checkpoint_of(named: str | None = None) -> Path:
+    """Where the checkpoint of a command lies.
+
+    Args:
+        named: As given; None or empty for the checkpoint of the environment, else the demo beside the program.
+
+    Returns:
+        Its path, which need not be there.
+
+    Raises:
+        CheckpointError: None is named, and there is no demo; the message says where it was looked for.
+    """
+    named = named or os.environ.get(CHECKPOINT_VARIABLE)
+    if named:
+        return Path(named)
+    homes = [Path.cwd(), Path(sys.argv[0]).resolve().parent, Path(__file__).resolve().parents[1]]
+    for home in homes:
+        if (home / DEMO).is_dir():
+            return home / DEMO
+    places = ", ".join(dict.fromkeys(map(str, homes)))
+    raise CheckpointError(
+        f"no checkpoint: {DEMO} lies in none of {places}; the demo is part of the repository, not of the wheel: copy "
+        f"{DEMO.parent} from there, and name it with ${CHECKPOINT_VARIABLE} or give -c"
+    )
 
 
 def save_model(model: GradTTS, folder: str | Path, *, dtype: torch.dtype = torch.float16) -> None:

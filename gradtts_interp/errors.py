@@ -1,6 +1,7 @@
 """The one family of errors a user of the library meets."""
 
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -10,6 +11,20 @@ class InputError(ValueError):
 
 class CheckpointError(InputError):
     """A checkpoint is missing, damaged, or of another kind than expected."""
+
+
+def require_none(problems: Mapping[str, Any]) -> None:
+    """Raise for the first of some problems that there is.
+
+    Args:
+        problems: Messages, and whether each applies.
+
+    Raises:
+        InputError: One does.
+    """
+    for problem, applies in problems.items():
+        if applies:
+            raise InputError(problem)
 
 
 def import_extra(module: str, needed: str, extra: str) -> Any:

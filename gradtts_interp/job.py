@@ -216,8 +216,8 @@ def require_parts(job: Job) -> None:
             raise InputError(f"--attention: {lacks}")
         if job.sampling.guidance > 0:
             raise InputError("--guidance: this checkpoint has no null style; leave it at 0")
-    pipeline.require_offer(job.offer, job.b, job.sampling.steps)
-    pipeline.require_dimensions(job.share, job.mechanisms, offer=job.offer)
+    same = {name: getattr(job, name) for name in ("b", "share", "offer", "mechanisms", "noise_tuning")}
+    pipeline.require(job.sampling, **same)
     by_world = not pipeline.model.has_style and job.mechanisms is None
     if job.share is not None and job.share.region is not None and not by_world:
         style = job.b if job.share.region.from_second else job.a

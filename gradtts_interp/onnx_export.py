@@ -15,6 +15,7 @@ sources, whose phase must be summed in double precision, and the transforms are 
 
 from __future__ import annotations
 
+import argparse
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.checkpoints import checkpoint_of
+from gradtts_interp.errors import CheckpointError, InputError, import_extra
 from gradtts_interp.files import atomic_path, write_json
 from gradtts_interp.models.frame_prior import PHONE_PLACES
 from gradtts_interp.models.grad_tts import GradTTS
@@ -85,6 +87,27 @@ class Graph(nn.Module):
         return found
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``gradtts-interp export-onnx``."""
+    parser.add_argument("-c", "--checkpoint", help="folder of a checkpoint; None is checkpts/demo")
+    parser.add_argument("--out", default="out/onnx", help="folder to write to")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export, check, and print the differences.
+
+    Args:
+        args: What the parser of ``add_arguments`` gave.
+
+    Returns:
+        Exit status 0.
+    """
+    tts = GradTTSInterpPipeline.from_pretrained(checkpoint_of(args.checkpoint))
+    for name, error in export_onnx(tts, args.out).items():
+        print(f"{args.out}/{name}.onnx: differs from torch by at most {error:.1e}")  # noqa: T201
+    return 0
+
+
 def export_onnx(tts: GradTTSInterpPipeline, folder: str | Path) -> dict[str, float]:
     """Write the networks of a pipeline as ONNX, each compared with torch at a length that it was not exported with.
 
@@ -99,11 +122,8 @@ def export_onnx(tts: GradTTSInterpPipeline, folder: str | Path) -> dict[str, flo
         InputError: The extra ``onnx`` is not installed, or the pipeline has no such networks.
         CheckpointError: A file answers otherwise than torch.
     """
-    try:
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise InputError(f"ONNX export needs the extra onnx: pip install 'gradtts-interp[onnx]' ({error})") from error
+    for module in ("onnxruntime", "onnxscript"):
+        import_extra(module, "ONNX export needs the extra onnx", "onnx")
     if not tts.model.has_style or not isinstance(tts.vocoder, Vocoder):
         raise InputError("ONNX export: expected a checkpoint with style attention and a trained vocoder")
     if tts.model.decoder is None:

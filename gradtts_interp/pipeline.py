@@ -22,7 +22,7 @@ from gradtts_interp.audio import Source, log_mel
 from gradtts_interp.checkpoints import INDEX, load_model, load_official_pipeline_parts, read_index, save_model
 from gradtts_interp.diffusion.samplers import batch_time, sampler_by_name, standard_noise, steps_from
 from gradtts_interp.diffusion.schedule import diffuse
-from gradtts_interp.errors import InputError
+from gradtts_interp.errors import InputError, require_none
 from gradtts_interp.files import write_json
 from gradtts_interp.interpolation.asked_pitch import AskedPitch
 from gradtts_interp.interpolation.attention import AttentionMapRecorder, MapOptions, StyleMassRecorder
@@ -261,46 +261,47 @@ class GradTTSInterpPipeline:
         self.model.speaker_vector(speaker)
         return Style(name=f"speaker {speaker}", speaker=speaker)
 
-    def default_mechanisms(self, share: Share) -> tuple[str, ...]:
-        """Mechanisms used when none are named."""
-        if not self.model.has_style:
-            return (WORLD,) if share.region else DEFAULT_MECHANISMS_OFFICIAL
-        return DEFAULT_MECHANISMS_BY_PITCH if share.region else DEFAULT_MECHANISMS
-
-    def usual_sampler(
+    def sampling_options(
         self,
-        steps: int | None,
-        solver: str | None,
+        steps: int | None = None,
+        solver: str | None = None,
         *,
+        guidance: float = SamplingOptions.guidance,
+        temperature: float | None = None,
+        length_scale: float = SamplingOptions.length_scale,
         offer: str = BY_SHARE,
         mechanisms: Sequence[str] | None = None,
         noise_tuning: NoiseTuning | None = None,
-    ) -> tuple[int, str]:
-        """Fill in steps and sampler where they were not said; see :func:`~gradtts_interp.sampling.choose_sampler`.
+    ) -> SamplingOptions:
+        """Fill in how a call is sampled where that was not said; see :func:`~gradtts_interp.sampling.choose_sampler`.
 
         Args:
-            steps: Steps, or None.
+            steps: Steps; if None, the usual ones: 0 for a prior alone, more of them where the noise decides.
             solver: Name of a sampler, or None.
+            guidance: As for a call.
+            temperature: As for a call.
+            length_scale: As for a call.
             offer: As for a call.
             mechanisms: As for a call.
             noise_tuning: As for a call.
 
         Returns:
-            Steps, 0 for a prior alone, and sampler; more of them where the noise decides.
+            The options.
+
+        Raises:
+            InputError: No sampler can do one of them.
         """
         if steps is None and self.model.decoder is None:
             steps = 0
         noise_decides = offer_of(offer, _names(mechanisms), noise_tuning) == OPEN
-        return choose_sampler(steps, solver, converged=noise_decides or not self.model.has_style)
-
-    def usual_temperature(self, temperature: float | None) -> float:
-        """Fill in the temperature where it was not said: the checkpoint's own."""
-        return self.model.settings.temperature if temperature is None else temperature
+        steps, solver = choose_sampler(steps, solver, converged=noise_decides or not self.model.has_style)
+        temperature = self.model.settings.temperature if temperature is None else temperature
+        return SamplingOptions(steps, solver, guidance, temperature, length_scale)
 
     def chosen_mechanisms(
         self, mechanisms: Sequence[str] | None, share: Share | None, *, offer: str = BY_SHARE
     ) -> tuple[str, ...]:
-        """The mechanisms that a call names, or else the usual ones.
+        """The mechanisms that a call names, or else the usual ones; none with an open offer, which blends nothing.
 
         Args:
             mechanisms: As for a call.
@@ -308,24 +309,29 @@ class GradTTSInterpPipeline:
             offer: As for a call.
 
         Returns:
-            Their names; none with an open offer, which blends nothing.
-
-        Raises:
-            InputError: The share has dimensions of its own that cannot take hold with these, or they blend styles that
-                are offered openly.
+            Their names.
         """
-        chosen = _names(mechanisms)
         if offer == OPEN:
-            blending = [name for name in chosen if name not in ("attention", NOISE)]
-            if blending:
-                raise InputError(
-                    f"mechanism {blending[0]!r}: it says who speaks where, which is left to the noise here"
-                )
             return ()
-        if mechanisms is None and share is not None:
-            chosen = self.default_mechanisms(share)
-        self.require_dimensions(share, chosen, offer=offer)
-        return chosen
+        if mechanisms is not None or share is None:
+            return _names(mechanisms)
+        if not self.model.has_style:
+            return (WORLD,) if share.region else DEFAULT_MECHANISMS_OFFICIAL
+        return DEFAULT_MECHANISMS_BY_PITCH if share.region else DEFAULT_MECHANISMS
+
+    def steps_in_all(self, steps: int, mechanisms: Sequence[str] | None, share: Share | None) -> int:
+        """Steps that a call takes, over all of its passes: a swap by WORLD renders both styles, then once more a part.
+
+        Args:
+            steps: Of one pass.
+            mechanisms: As for a call.
+            share: As for a call.
+
+        Returns:
+            How often ``callback_on_step_end`` is called for one batch.
+        """
+        by_world = mechanisms is None and WORLD in self.chosen_mechanisms(mechanisms, share)
+        return 2 * steps + steps_from(RENOISED_TIME, steps) if by_world else steps
 
     def accelerate(self, precision: str = "auto", *, compile_mode: str | None = None) -> GradTTSInterpPipeline:
         """Choose the arithmetic of score network and vocoder, in place; text and style encoders stay in fp32.
@@ -422,22 +428,18 @@ class GradTTSInterpPipeline:
             raise InputError("no text was given")
         tunes = noise_tuning is not None or NOISE in _names(mechanisms)
         offer = offer_of(offer, _names(mechanisms), noise_tuning)
+        said: dict[str, Any] = {"offer": offer, "mechanisms": mechanisms, "noise_tuning": noise_tuning}
+        sampler: dict[str, Any] = {"guidance": guidance, "temperature": temperature, "length_scale": length_scale}
         of_each = [value for value in (generator, durations, pitch, prosody, callback_on_step_end) if value is not None]
         if len(lines) > 1 and self.device.type == "cpu" and not (of_each or output_attention or tunes):
             seed = int(torch.randint(2**31, ())) if seed is None else seed
-            sampler = {"num_inference_steps": num_inference_steps, "solver": solver, "guidance": guidance, "seed": seed}
-            others = {"temperature": temperature, "length_scale": length_scale, "prosody_weight": prosody_weight}
-            blend = {"share": share, "offer": offer, "mechanisms": mechanisms}
+            same = {"solver": solver, "seed": seed, "share": share, "prosody_weight": prosody_weight, **said, **sampler}
             # One sentence keeps all cores busy; a padded batch of them outgrows the caches.
-            return [self(line, a, b, **blend, **sampler, **others) for line in lines]  # type: ignore[misc,arg-type]
+            return [self(line, a, b, num_inference_steps=num_inference_steps, **same) for line in lines]
         named_share = share
         a, b, share, exchanged = _order(a, b, share, offer=offer)
-        said = {"offer": offer, "mechanisms": mechanisms, "noise_tuning": noise_tuning}
-        steps = self.usual_sampler(num_inference_steps, solver, **said)  # type: ignore[arg-type]
-        options = SamplingOptions(*steps, guidance, self.usual_temperature(temperature), length_scale)
-        if options.steps == 0:
-            self.require_speaking_prior(guidance, mechanisms, noise_tuning)
-        self.require_offer(offer, b, options.steps)
+        options = self.sampling_options(num_inference_steps, solver, **sampler, **said)
+        self.require(options, b=b, share=share, **said)
         tokenized, directions, requests = read_marked(self.frontend, lines, pitch)
         mel = self.model.settings.mel
         copied = copied_recordings(prosody, tokenized, weight=prosody_weight, durations=durations)
@@ -554,10 +556,8 @@ class GradTTSInterpPipeline:
             InputError: An argument cannot be used; the message names it.
         """
         a, b, share, _ = _order(a, b, share)
-        steps = self.usual_sampler(num_inference_steps, solver)
-        options = SamplingOptions(*steps, guidance, self.usual_temperature(temperature))
-        if options.steps == 0:
-            self.require_speaking_prior(guidance, mechanisms, None)
+        options = self.sampling_options(num_inference_steps, solver, guidance=guidance, temperature=temperature)
+        self.require(options, share=share, mechanisms=mechanisms)
         styles = [a or Style(name="default")] + ([b] if b is not None else [])
         chosen = self.chosen_mechanisms(mechanisms, share)
         if NOISE in chosen:
@@ -753,77 +753,61 @@ class GradTTSInterpPipeline:
         contours = [self._contour(asked[:, : mel.shape[1]]) for mel, asked in zip(mels, pitch, strict=True)]
         return self.vocoder.decode(on_device, mel_config, contours=contours)
 
-    def require_dimensions(
-        self, share: Share | None, mechanisms: Sequence[str] | None, *, offer: str = BY_SHARE
-    ) -> None:
-        """Raise unless a share of the pitch, the energy or the rate can take hold, where there is one.
-
-        Args:
-            share: As for a call.
-            mechanisms: As for a call.
-            offer: As for a call.
-
-        Raises:
-            InputError: The checkpoint knows no prosody of its styles, or mechanism ``prosody`` is left out.
-        """
-        if share is None or share.region is not None or offer == OPEN:
-            return
-        if share.pitch is share.energy is share.rate is None:
-            return
-        if not self.model.has_style:
-            lacks = "this checkpoint reads no pitch, energy or rate of a style"
-            raise InputError(f"share {share.name}: {lacks}; expected one share for all dimensions")
-        if mechanisms is not None and "prosody" not in mechanisms:
-            raise InputError(f"share {share.name}: expected mechanism 'prosody', by which pitch, energy and rate move")
-
     def _contour(self, pitch: Tensor) -> PitchContour:
         """F0 in Hz, filled where unvoiced, and voicing (T,) of the pitch that is asked for (2, T)."""
         voicing = pitch[0].float()
         f0_hz = fill_unvoiced(asked_f0_hz(pitch[1]).cpu().numpy(), voicing.cpu().numpy() > 0)
         return torch.from_numpy(f0_hz).to(self.device), voicing.to(self.device)
 
-    def require_offer(self, offer: str, b: Style | None, steps: int) -> None:
-        """Raise unless two styles can be offered in this way.
-
-        Args:
-            offer: As for a call.
-            b: The second style, if there is one.
-            steps: Network evaluations.
-
-        Raises:
-            InputError: There is no such offer, or it needs a second style, a step, or a frame prior.
-        """
-        if offer not in OFFERS:
-            raise InputError(f"offer {offer!r}: expected one of {', '.join(OFFERS)}")
-        if offer == OPEN and steps == 0:
-            raise InputError("0 steps ask the score network nothing; expected 1 step or more with an open offer")
-        if offer == OPEN and b is None:
-            raise InputError("an open offer needs two styles to choose between")
-        if offer == OPEN and not self.model.has_style:
-            raise InputError(
-                "an open offer needs a checkpoint with a frame prior and style attention, as mechanism 'noise' does"
-            )
-
-    def require_speaking_prior(
-        self, guidance: float, mechanisms: Sequence[str] | None, noise_tuning: NoiseTuning | None
+    def require(
+        self,
+        options: SamplingOptions,
+        *,
+        b: Style | None = None,
+        share: Share | None = None,
+        offer: str = BY_SHARE,
+        mechanisms: Sequence[str] | None = None,
+        noise_tuning: NoiseTuning | None = None,
     ) -> None:
-        """Raise unless the prior can be spoken alone, which 0 steps ask for.
+        """Raise unless the checkpoint has what a call asks of it.
 
         Args:
-            guidance: As for a call.
+            options: How it is sampled.
+            b: As for a call.
+            share: As for a call.
+            offer: As for a call.
             mechanisms: As for a call.
             noise_tuning: As for a call.
 
         Raises:
-            InputError: The checkpoint has no frame prior, or something is asked of the score network.
+            InputError: 0 steps without a frame prior, or with something that is asked of the score network; an offer
+                that does not exist, or lacks a second style, a step, or a frame prior; mechanisms that blend styles
+                which are offered openly; a share of pitch, energy or rate that cannot take hold.
         """
-        if not self.model.has_style:
-            mean = "the prior mean, and that of this checkpoint says nothing of how a phone moves"
-            raise InputError(f"0 steps speak {mean}; expected 1 step or more, or a checkpoint with a frame prior")
-        others = [name for name in ("score", NOISE) if mechanisms is not None and name in mechanisms]
-        if guidance > 0 or others or noise_tuning is not None:
-            asked = others or (["guidance"] if guidance > 0 else [NOISE])
-            raise InputError(f"0 steps ask the score network nothing; expected 1 step or more with {', '.join(asked)}")
+        names, is_official = _names(mechanisms), not self.model.has_style
+        no_steps, is_open, title = options.steps == 0, offer == OPEN, share and share.name
+        asked = [name for name in ("score", NOISE) if name in names]
+        asked = asked or ["guidance"] * (options.guidance > 0) or [NOISE] * (noise_tuning is not None)
+        blending = next((name for name in names if name not in ("attention", NOISE)), None)
+        own = share is not None and not is_open and not share.region and (share.pitch or share.energy or share.rate)
+        mean = "speak the prior mean, and that of this checkpoint says nothing of how a phone moves"
+        speaking = "expected 1 step or more, or a checkpoint with a frame prior"
+        nothing = "0 steps ask the score network nothing; expected 1 step or more with"
+        needed = "a checkpoint with a frame prior and style attention, as mechanism 'noise' does"
+        lacks = "this checkpoint reads no pitch, energy or rate of a style; expected one share for all dimensions"
+        lacks_prosody = mechanisms is not None and "prosody" not in names
+        problems = {
+            f"0 steps {mean}; {speaking}": no_steps and is_official,
+            f"{nothing} {', '.join(asked)}": no_steps and asked,
+            f"offer {offer!r}: expected one of {', '.join(OFFERS)}": offer not in OFFERS,
+            f"{nothing} an open offer": no_steps and is_open,
+            "an open offer needs two styles to choose between": is_open and b is None,
+            f"an open offer needs {needed}": is_open and is_official,
+            f"mechanism {blending!r}: it says who speaks where, which is left to the noise here": is_open and blending,
+            f"share {title}: {lacks}": own and is_official,
+            f"share {title}: expected mechanism 'prosody', by which pitch, energy and rate move": own and lacks_prosody,
+        }
+        require_none(problems)
 
     def _recorder(
         self, wanted: bool | MapOptions, texts: list[TokenizedText], styles: list[Style], prepared: Prepared

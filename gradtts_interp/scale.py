@@ -8,6 +8,7 @@ made twice it is the same, to the byte where it is rendered alone, to rounding i
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import re
@@ -20,9 +21,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from gradtts_interp.errors import InputError
+from gradtts_interp.checkpoints import checkpoint_of
+from gradtts_interp.config import add_settings
+from gradtts_interp.errors import InputError, import_extra
 from gradtts_interp.files import read_text, write_text
 from gradtts_interp.interpolation import shares
+from gradtts_interp.models.precision import PRECISIONS
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.sampling import generators_of, length_batches
 from gradtts_interp.speech import Speech
@@ -30,6 +34,7 @@ from gradtts_interp.speech import Speech
 FIELDS = {"id", "text", "speaker", "speaker2", "weight", "seed"}
 VOICE = ("speaker", "speaker2", "weight")
 FAILURES = "failures"
+OPTIONS = ("workers", "gpus_per_worker", "cpus_per_worker", "batch_size", "address")
 STORE_BYTES = 200 * 2**20  # only texts pass through Ray's store
 _NAME = re.compile(r"[\w.-]+")
 
@@ -44,10 +49,10 @@ class Settings:
         steps: Steps of the sampler; None is the default sampler's.
         precision: See :func:`~gradtts_interp.models.precision.choose_precision`.
         batch_size: Sentences rendered at once.
-        workers: Actors.
-        gpus: Part of a GPU that each takes; 0 renders on the CPU.
-        cpus: CPUs that each takes.
-        address: Ray cluster to join; None starts one here.
+        workers: Worker processes.
+        gpus_per_worker: Part of a GPU that each worker takes; 0 renders on the CPU.
+        cpus_per_worker: Number of CPUs that each worker takes.
+        address: Address of the Ray cluster to join, such as auto; None starts one here.
     """
 
     checkpoint: str
@@ -56,9 +61,38 @@ class Settings:
     precision: str = "auto"
     batch_size: int = 1
     workers: int = 1
-    gpus: float = 0
-    cpus: float = 1
+    gpus_per_worker: float = 0
+    cpus_per_worker: float = 1
     address: str | None = None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``gradtts-interp synthesize-corpus``."""
+    parser.add_argument("manifest", help="JSON lines: id, text, and optionally speaker, speaker2, weight, seed")
+    parser.add_argument("-c", "--checkpoint", help="folder of a checkpoint; None is checkpts/demo")
+    text = "folder to write to; what is in it already is not made again"
+    parser.add_argument("--out", default="out/corpus", help=text)
+    parser.add_argument("-t", "--timesteps", type=int, help="steps of the sampler; None is the default sampler's")
+    text = "arithmetic of the networks"
+    parser.add_argument("--precision", choices=PRECISIONS, default=Settings.precision, help=text)
+    add_settings(parser, Settings, OPTIONS)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Synthesise what is not there yet.
+
+    Args:
+        args: What the parser of ``add_arguments`` gave.
+
+    Returns:
+        Exit status: 0 when all are there, 1 when some failed.
+    """
+    checkpoint, out = (str(path.resolve()) for path in (checkpoint_of(args.checkpoint), Path(args.out)))
+    named: dict[str, Any] = {name: getattr(args, name) for name in ("precision", *OPTIONS)}
+    summary = synthesize_manifest(Path(args.manifest), Settings(checkpoint, out, args.timesteps, **named))
+    found = f"{summary['made']} made, {summary['there']} were there, {summary['failed']} failed; in {out}"
+    print(found)  # noqa: T201
+    return 1 if summary["failed"] else 0
 
 
 def read_items(path: Path) -> list[dict[str, Any]]:
@@ -105,11 +139,11 @@ class Worker:
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.out = settings, Path(settings.out)
-        if settings.gpus == 0:
-            torch.set_num_threads(max(1, round(settings.cpus)))
+        if settings.gpus_per_worker == 0:
+            torch.set_num_threads(max(1, round(settings.cpus_per_worker)))
         self.tts = GradTTSInterpPipeline.from_pretrained(settings.checkpoint)
         self.tts.set_progress_bar_config(disable=True)
-        self.tts = self.tts.to("cuda" if settings.gpus else "cpu").accelerate(settings.precision)
+        self.tts = self.tts.to("cuda" if settings.gpus_per_worker else "cpu").accelerate(settings.precision)
 
     def __call__(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Render and write a batch of items, given and answered as Ray Data's columns; it is one row there."""
@@ -195,14 +229,11 @@ def batches_of(items: Sequence[dict[str, Any]], size: int) -> list[list[dict[str
 
 def _by_ray(items: list[dict[str, Any]], settings: Settings) -> dict[str, str]:
     """Problems by item; Ray gives the work of a worker that died to another."""
-    try:
-        import ray
-    except ImportError as error:
-        raise InputError(f"this needs the extra scale: pip install 'gradtts-interp[scale]' ({error})") from error
+    ray = import_extra("ray", "this needs the extra scale", "scale")
     started = not ray.is_initialized()
     if started:
         # CPUs that Ray, started here, may give away: those of the workers, and one for its own tasks.
-        cpus = math.ceil(settings.workers * settings.cpus) + 1
+        cpus = math.ceil(settings.workers * settings.cpus_per_worker) + 1
         own: dict[str, Any] = {"object_store_memory": STORE_BYTES, "num_cpus": cpus}
         own = own if settings.address is None else {"address": settings.address}
         ray.init(include_dashboard=False, log_to_driver=False, **own)
@@ -216,8 +247,8 @@ def _by_ray(items: list[dict[str, Any]], settings: Settings) -> dict[str, str]:
                 batch_size=1,
                 batch_format="numpy",
                 concurrency=settings.workers,
-                num_cpus=settings.cpus,
-                num_gpus=settings.gpus or None,
+                num_cpus=settings.cpus_per_worker,
+                num_gpus=settings.gpus_per_worker or None,
                 max_restarts=-1,
                 max_task_retries=-1,
             )

@@ -1,12 +1,14 @@
 """A checkpoint of random weights, small enough to speak in milliseconds, saved as users have it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from tiny import EMOTIONS, TINY
 
 from gradtts_interp.audio import write_wav
-from gradtts_interp.config import ModelConfig, StyleConfig
+from gradtts_interp.config import StyleConfig
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.styles import StyleBank, style_of_samples
@@ -15,27 +17,13 @@ from gradtts_interp.vocoder import Vocoder
 from hifigan import GeneratorConfig
 
 RATE_HZ = 22050
-EMOTIONS = ("neutral", "happy")
 F0_OF_SPEAKER = {10: 220.0, 12: 110.0}
-SHAPE = {
-    "n_enc_channels": 16,
-    "filter_channels": 16,
-    "filter_channels_dp": 8,
-    "n_enc_layers": 1,
-    "spk_emb_dim": 8,
-    "dec_dim": 8,
-    "patch": 2,
-    "prediction": "epsilon",
-    "prior": "frame",
-    "prior_width": 16,
-    "prior_phone_layers": 1,
-    "prior_frame_layers": 1,
-    "timbre_width": 16,
-    "mel_mean": -4.0,
-    "mel_std": 0.2,
-    "add_blank": False,
-    "word_boundaries": False,
-}
+STYLE = StyleConfig(width=16, heads=2, n_speakers=16, emotion_dim=len(EMOTIONS))
+SHAPE = replace(
+    TINY, n_enc_channels=16, filter_channels=16, filter_channels_dp=8, n_enc_layers=1, spk_emb_dim=8, dec_dim=8,
+    prior_width=16, prior_phone_layers=1, prior_frame_layers=1, timbre_width=16, mel_mean=-4.0, mel_std=0.2,
+    style=STYLE,
+)  # fmt: skip
 FRAMES_PER_TOKEN_LOG = 1.6  # about 5 frames; random weights say about 1, which is too short to measure anything
 
 
@@ -61,18 +49,16 @@ def tiny_vocoder() -> Vocoder:
 
 def tiny_pipeline() -> GradTTSInterpPipeline:
     """Random weights with open gates, so that styles matter."""
-    style = StyleConfig(width=16, heads=2, n_speakers=16, emotion_dim=len(EMOTIONS))
-    settings = ModelConfig(**SHAPE, style=style)
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        model = GradTTS(settings.to_dict())
+        model = GradTTS(SHAPE.to_dict())
     with torch.no_grad():
         for site in model.attention_sites.values():
             site.gate.fill_(1.0)
         model.encoder.proj_w.proj.bias.fill_(FRAMES_PER_TOKEN_LOG)
         model.decoder.estimator.final_conv.weight.mul_(0.2)  # with mel_std above: mels of ordinary size
     styles = {
-        (speaker, emotion): style_of_samples(harmonic_tone(f0_hz * (1 + i / 8)), settings.mel, name="tone")
+        (speaker, emotion): style_of_samples(harmonic_tone(f0_hz * (1 + i / 8)), SHAPE.mel, name="tone")
         for speaker, f0_hz in F0_OF_SPEAKER.items()
         for i, emotion in enumerate(EMOTIONS)
     }

@@ -40,18 +40,6 @@ def official_durations(logw: torch.Tensor, mask: torch.Tensor, length_scale: flo
     return path_of(scaled.squeeze(1), both).sum(2).long()
 
 
-def test_sequence_mask():
-    assert sequence_mask(torch.tensor([0, 2, 3])).tolist() == [[False] * 3, [True, True, False], [True] * 3]
-    assert sequence_mask(torch.tensor([1]), max_length=2).tolist() == [[True, False]]
-
-
-@pytest.mark.parametrize(
-    ("length", "multiple", "expected"), [(0, 4, 0), (1, 4, 4), (4, 4, 4), (229, 4, 232), (7, 1, 7)]
-)
-def test_fix_length(length, multiple, expected):
-    assert fix_length(length, multiple) == expected
-
-
 def test_maximum_path_equals_official(golden):
     golden = golden.tensors
     path = maximum_path(golden["mas_value"], golden["mas_mask"])
@@ -129,15 +117,18 @@ def test_round_durations():
     assert durations_from_log(logw, mask, length_scale=2.0, rounding="round").tolist() == [[5, 5, 1, 0]]
 
 
-@pytest.mark.parametrize("length_scale", [0.0, -1.0, math.nan, math.inf])
-def test_length_scale_is_positive(length_scale):
-    with pytest.raises(InputError, match="length_scale: expected a finite number above 0, got"):
-        durations_from_log(torch.zeros(1, 1, 2), torch.ones(1, 1, 2), length_scale=length_scale)
-
-
-def test_durations_are_finite():
-    with pytest.raises(InputError, match="durations are not finite"):
-        durations_from_log(torch.tensor([[[0.0, math.nan]]]), torch.ones(1, 1, 2))
+@pytest.mark.parametrize(
+    ("logw", "length_scale", "message"),
+    [
+        (0.0, 0.0, "length_scale: expected a finite number above 0, got"),
+        (0.0, math.nan, "length_scale: expected a finite number above 0, got"),
+        (0.0, math.inf, "length_scale: expected a finite number above 0, got"),
+        (math.nan, 1.0, "durations are not finite"),
+    ],
+)
+def test_durations_and_their_scale_are_finite(logw, length_scale, message):
+    with pytest.raises(InputError, match=message):
+        durations_from_log(torch.full((1, 1, 2), logw), torch.ones(1, 1, 2), length_scale=length_scale)
 
 
 @settings(max_examples=30, deadline=None)

@@ -92,30 +92,23 @@ def test_golden_file_gives_the_golden_configuration(golden, tmp_path):
     config, weights = golden.config, golden.weights
     name = "grad-tts-old.pt" if config.pe_scale == 1 else "grad-tts.pt"
     model = load_official(save(weights, tmp_path / name))
-    for field in ("n_vocab", "n_spks", "n_enc_channels", "filter_channels", "filter_channels_dp", "n_heads"):
-        assert getattr(model.settings, field) == getattr(config, field), field
-    for field in ("n_enc_layers", "enc_kernel", "window_size", "n_feats", "dec_dim", "pe_scale"):
+    fields = "n_vocab n_spks n_enc_channels filter_channels filter_channels_dp n_heads n_enc_layers enc_kernel"
+    for field in f"{fields} window_size n_feats dec_dim pe_scale".split():
         assert getattr(model.settings, field) == getattr(config, field), field
     assert not model.has_style and not model.training
     assert all(torch.equal(v, weights[k]) for k, v in model.state_dict().items())
 
 
 @pytest.mark.parametrize(
-    ("name", "scale"), [("grad-tts-old.pt", 1), ("grad-tts.pt", 1000), ("grad-tts-libri-tts.pt", 1000)]
+    ("name", "n_vocab", "scale"),
+    [("grad-tts-old.pt", 149, 1), ("grad-tts.pt", 148, 1000), ("grad-tts-libri-tts.pt", 149, 1000)],
 )
-def test_position_scale_by_name(tmp_path, name, scale):
-    model = GradTTS(replace(SMALL, n_spks=247).to_dict())
-    path = save(model.state_dict(), tmp_path / name)
-    loaded = load_official(path)
-    assert loaded.decoder.estimator.time_pos_emb.scale == scale and loaded.settings.n_spks == 247
+def test_position_scale_by_name_and_frontend_by_vocabulary(tmp_path, name, n_vocab, scale):
+    path = save(GradTTS(replace(SMALL, n_vocab=n_vocab, n_spks=247).to_dict()).state_dict(), tmp_path / name)
+    model, frontend = load_official_pipeline_parts(path)
+    assert model.decoder.estimator.time_pos_emb.scale == scale and model.settings.n_spks == 247
     assert load_official(path, pe_scale=7).settings.pe_scale == 7
-
-
-@pytest.mark.parametrize(("n_vocab", "blank"), [(149, True), (148, False)])
-def test_frontend_fits_the_vocabulary(tmp_path, n_vocab, blank):
-    model = GradTTS(replace(SMALL, n_vocab=n_vocab).to_dict())
-    _, frontend = load_official_pipeline_parts(save(model.state_dict(), tmp_path / "a.pt"))
-    assert (frontend.mode, frontend.add_blank, frontend.word_boundaries) == ("official", blank, True)
+    assert (frontend.mode, frontend.add_blank, frontend.word_boundaries) == ("official", n_vocab == 149, True)
 
 
 def test_a_hostile_pickle_is_not_run(tmp_path):

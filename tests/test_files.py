@@ -39,11 +39,15 @@ def test_other_encodings_where_they_are_allowed(tmp_path):
         assert read_text(tmp_path / "a.txt", expected="words", others=("utf-16", "gbk")) == "happy 开心"
 
 
-def test_what_is_no_file_of_text(tmp_path):
-    with pytest.raises(InputError, match="is a folder; expected words"):
-        read_text(tmp_path, expected="words")
-    with pytest.raises(InputError, match="none.txt cannot be read: No such file.*; expected words"):
-        read_text(tmp_path / "none.txt", expected="words")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (".", "is a folder"),
+        ("none.txt", "none.txt cannot be read: No such file.*"),
+        ("large.txt", "larger than 1 MiB"),
+    ],
+)
+def test_what_is_no_file_of_text(tmp_path, name, message):
     (tmp_path / "large.txt").write_bytes(b"x" * (2**20 + 1))
-    with pytest.raises(InputError, match="larger than 1 MiB; expected words"):
-        read_text(tmp_path / "large.txt", expected="words", largest_bytes=2**20)
+    with pytest.raises(InputError, match=f"{message}; expected words"):
+        read_text(tmp_path / name, expected="words", largest_bytes=2**20)

@@ -84,11 +84,8 @@ def relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def test_every_part_of_the_package_has_a_layer():
-    assert {unit_of(name_of(path)) for path in MODULES} - {None} <= set(RANK)
-
-
 def test_imports_point_one_way():
+    assert {unit_of(name_of(path)) for path in MODULES} - {None} <= set(RANK), "a part of the package has no layer"
     wrong = []
     for path in MODULES:
         unit = unit_of(name_of(path))  # None for the package itself, which only re-exports
@@ -110,13 +107,10 @@ def test_no_module_imports_itself_in_a_circle():
     list(TopologicalSorter(graph).static_order())  # raises CycleError, naming the circle
 
 
-def test_only_the_vocoder_and_its_training_know_hifigan():
+def test_only_the_vocoder_and_its_training_know_hifigan_which_stands_alone():
     users = {name_of(p) for p in MODULES if any(m.split(".")[0] == "hifigan" for m in imports_of(p))}
     training = {f"gradtts_interp.training.{name}" for name in ("vocoder_command", "losses", "loop")}
     assert users <= {"gradtts_interp.vocoder", *training}
-
-
-def test_hifigan_stands_alone():
     for path in sorted(HIFIGAN.rglob("*.py")):
         assert not any(m.startswith(PACKAGE.name) for m in imports_of(path)), f"{relative(path)} knows gradtts_interp"
 

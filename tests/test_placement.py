@@ -44,12 +44,9 @@ def test_warping_is_linear_inside_each_token():
     assert warp_frames([2, 4, 1], [2, 4, 1]).tolist() == [0, 1, 2, 3, 4, 5, 6]
     assert warp_frames([2, 4, 1], [4, 2, 0]).tolist() == [0, 0, 1, 1, 3, 5]
     assert warp_frames([2, 0, 1], [1, 3, 1]).tolist() == [1, 2, 2, 2, 2]  # a skipped token takes the next frame
-
-
-@pytest.mark.parametrize(("source", "target"), [([1, 2], [1]), ([0, 0], [1, 1])])
-def test_readings_that_do_not_correspond(source, target):
-    with pytest.raises(InputError, match="expected the same tokens, with frames"):
-        warp_frames(source, target)
+    for source, target in (([1, 2], [1]), ([0, 0], [1, 1])):
+        with pytest.raises(InputError, match="expected the same tokens, with frames"):
+            warp_frames(source, target)
 
 
 @pytest.fixture(scope="module")
@@ -133,13 +130,15 @@ class TestPaced:
         assert min(after[span(text, frontend, text.words[0].token_start, text.words[1].token_stop)]) == 1
 
 
-def test_a_pause_needs_a_token():
-    frontend = LAYOUTS["official"]
-    with pytest.raises(InputError, match="pause before the first word: .* no silence there"):
-        frames_of(frontend, "<speak><break/>go</speak>")
-    text, directions = tokenize_line(frontend, "<speak>go down</speak>")
-    with pytest.raises(InputError, match="pause after word 2"):
-        paced([1] * len(text.ids), text, replace(directions, pauses={2: 0.1}), frame_rate_hz=RATE)
+@pytest.mark.parametrize(
+    ("line", "pauses", "where"),
+    [("<speak><break/>go</speak>", None, "before the first word"), ("<speak>go</speak>", {1: 0.1}, "after word 1")],
+)
+def test_a_pause_needs_a_token(line, pauses, where):
+    text, said = tokenize_line(LAYOUTS["official"], line)
+    said = said if pauses is None else replace(said, pauses=pauses)
+    with pytest.raises(InputError, match=f"pause {where}: .* no silence there"):
+        paced([4] * len(text.ids), text, said, frame_rate_hz=RATE)
 
 
 def test_requests_of_argument_and_ssml_add_up():

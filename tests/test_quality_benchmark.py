@@ -29,40 +29,33 @@ from gradtts_interp.vocoder import GriffinLimVocoder  # noqa: E402
 SETTINGS = {"solver": "unipc", "steps": 10, "weights": "abc"}
 
 
-def results_of(**rows):
-    return {
-        name: result_of([Record(f"{name}/{i}", [row], 1.0) for i, row in enumerate(found)], SETTINGS)
-        for name, found in rows.items()
-    }
-
-
 def foreign_rows(*shares):
     return [{"condition": "model", "item": str(i), "within 1 semitone": v} for i, v in enumerate(shares)]
 
 
-def test_every_task_has_its_place_in_the_page():
-    assert set(TASKS) == set(RUNS)
-
-
 def test_tables_have_a_line_for_each_condition_and_name_failures():
-    result = results_of(foreign=foreign_rows(0.1, None))["foreign"]
-    result["failed"] = ["foreign/7"]
+    assert set(TASKS) == set(RUNS)
+    records = [Record("foreign/0", foreign_rows(0.1, None), 1.0), Record("foreign/7", [], 2.0, error="no voiced frame")]
+    result = result_of(records, SETTINGS)
+    assert result["failed"] == ["foreign/7"] and len(result["rows"]) == 2 and result["seconds"] == 3.0
     text = table(result)
     assert "| model | 2 | 0.1 [0.1, 0.1] |" in text and "not measurable: foreign/7" in text
     assert page({"foreign": result}).count("## ") == 1
 
 
 def test_cards_get_their_tables_and_keep_the_rest():
-    results = results_of(foreign=foreign_rows(0.1))
+    results = {"foreign": result_of([Record("foreign/0", foreign_rows(0.1), 1.0)], SETTINGS)}
     card = "# A\n\n<!-- scores: foreign -->\nold\n<!-- end of scores -->\nkept\n"
     new = refreshed(card, results, source=Path("card"))
     assert "old" not in new and "| model | 1 |" in new and new.endswith("kept\n")
     assert refreshed(new, results, source=Path("card")) == new
     assert "Not measured yet." in refreshed(card.replace("foreign", "emotions"), results, source=Path("card"))
-    with pytest.raises(InputError, match="'none'; expected one of vocoder"):
-        refreshed(card.replace("foreign", "none"), results, source=Path("card"))
-    with pytest.raises(InputError, match="does not end"):
-        refreshed("<!-- scores: foreign -->\n", results, source=Path("card"))
+    for wrong, message in (
+        (card.replace("foreign", "none"), "'none'; expected one of vocoder"),
+        ("<!-- scores: foreign -->\n", "does not end"),
+    ):
+        with pytest.raises(InputError, match=message):
+            refreshed(wrong, results, source=Path("card"))
 
 
 def test_the_committed_cards_show_the_committed_results():
@@ -135,12 +128,6 @@ def test_manner_is_measured_from_contour_and_tokens():
     level, spread, rate, energy = speech._manner(contour, 30)
     assert (level, spread) == (pytest.approx(np.log(200), abs=1e-3), pytest.approx(0.1, abs=1e-3))
     assert (rate, energy) == (pytest.approx(15.0), pytest.approx(-20.0))
-
-
-def test_failed_items_are_named_and_leave_the_others():
-    records = [Record("foreign/0", foreign_rows(0.1), 1.0), Record("foreign/1", [], 2.0, error="no voiced frame")]
-    result = result_of(records, SETTINGS)
-    assert result["failed"] == ["foreign/1"] and len(result["rows"]) == 1 and result["seconds"] == 3.0
 
 
 def test_a_job_runs_the_task_it_names(monkeypatch):

@@ -28,15 +28,7 @@ class TestManifest:
         assert read_items(write(tmp_path / "m.jsonl", ROWS)) == ROWS
 
     @pytest.mark.parametrize(
-        "row",
-        [
-            {"id": "a"},
-            {"id": "../a", "text": "x"},
-            {"id": "a", "text": "x", "colour": 1},
-            {"id": 3, "text": "x"},
-            ["a"],
-            ROWS[0],
-        ],
+        "row", [{"id": "a"}, {**ROWS[1], "id": "../a"}, {**ROWS[1], "colour": 1}, {**ROWS[1], "id": 3}, ["a"], ROWS[0]]
     )
     def test_a_bad_line_is_named(self, tmp_path, row):
         path = write(tmp_path / "m.jsonl", [ROWS[0], row])
@@ -141,7 +133,7 @@ class TestRay:
 
         killer = threading.Thread(target=kill_first_worker, args=(tmp_path / "two",), daemon=True)
         killer.start()
-        two = synthesize_manifest(path, self.settings(checkpoint, tmp_path / "two", workers=2, cpus=1))
+        two = synthesize_manifest(path, self.settings(checkpoint, tmp_path / "two", workers=2))
         killer.join()
         assert two == {"made": 6, "there": 0, "failed": 1}
         assert (tmp_path / "two.killed").exists()

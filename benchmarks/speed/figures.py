@@ -145,7 +145,9 @@ class Voice:
             prepared = tts.prepare([tts.frontend(SENTENCE)], self.styles, share)
             total = fix_length(int(prepared.lengths[0]), tts.model.frame_multiple)
             readings = [read_style(tts.model, e, prepared.durations, total) for e in prepared.encoded]
-            plan = make_plan(readings, stack_shares(prepared.maps, total, tts.device), tts.default_mechanisms(share))
+            plan = make_plan(
+                readings, stack_shares(prepared.maps, total, tts.device), tts.chosen_mechanisms(None, share)
+            )
             score = make_score(tts.model, plan, frame_mask(prepared.lengths, total))
         return score, torch.randn_like(plan.mu), torch.full((1,), 0.5, device=tts.device)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from gradtts_interp.app.rendering import FormRenderer, StoppedError, flags_of
+from gradtts_interp.app.rendering import LONGEST_TEXT_CHARACTERS, FormRenderer, StoppedError, flags_of
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
@@ -42,7 +42,7 @@ def build(renderer: FormRenderer) -> gr.Blocks:
         renderer: Renders what is filled in; its folder takes the uploads.
 
     Returns:
-        The page, to be launched by :mod:`gradtts_interp.app.command`.
+        The page, to be launched by :mod:`gradtts_interp.app`.
     """
     renderer.uploads.mkdir(parents=True, exist_ok=True)
     os.environ["GRADIO_TEMP_DIR"] = str(renderer.uploads)
@@ -62,8 +62,7 @@ def build(renderer: FormRenderer) -> gr.Blocks:
 
 
 def _fields(renderer: FormRenderer) -> list[Any]:
-    limits = renderer.limits
-    text = gr.Textbox("She wrote a letter.", label="Sentence", max_length=limits.text_characters, elem_id="text")
+    text = gr.Textbox("She wrote a letter.", label="Sentence", max_length=LONGEST_TEXT_CHARACTERS, elem_id="text")
     with gr.Row():
         a, b = _voice(renderer, "A"), _voice(renderer, "B")
     names = list(WAYS)
@@ -84,7 +83,7 @@ def _fields(renderer: FormRenderer) -> list[Any]:
         bands = gr.Textbox(label="Frequency bands in Hz, such as 0-400:a,400-8000:b")
         dimensions = gr.Textbox(label="Shares of single dimensions, such as pitch=0 timbre=0:a,1:b")
         mechanisms = gr.CheckboxGroup([*MECHANISMS, NOISE], label="Mechanisms (none: the checkpoint's choice)")
-        steps = gr.Slider(1, limits.steps, SamplingOptions.steps, step=1, label="Steps", elem_id="steps")
+        steps = gr.Slider(1, renderer.most_steps, SamplingOptions.steps, step=1, label="Steps", elem_id="steps")
         solver = gr.Dropdown([*SAMPLERS], value=SamplingOptions.solver, label="Solver")
         seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=2**31 - 1)
     return [text, *a, *b, mode, curve, weight, bands, dimensions, pitch_from, mechanisms, steps, solver, seed]
@@ -117,7 +116,7 @@ def _voice(renderer: FormRenderer, letter: str) -> list[Any]:
         recording = gr.Audio(
             sources=["upload", "microphone"],
             type="filepath",
-            label=f"Speech in style {letter}, up to {renderer.limits.upload_seconds:g} s",
+            label=f"Speech in style {letter}, up to {renderer.upload_seconds:g} s",
             visible=sources[0] == RECORDING,
             buttons=[],
             elem_id=f"recording-{letter}",

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,24 +32,8 @@ from gradtts_interp.plots.drawing import save_figure
 Outputs = tuple[dict[str, Any], dict[str, Path]]
 Progress = Callable[[float, str], None]
 OUT_OF_MEMORY = "out of memory: shorten the text, take fewer mechanisms, or start the app with --device cpu"
+LONGEST_TEXT_CHARACTERS = 400
 SPEAKERS, RECORDINGS = ("speaker", "speaker2"), ("reference", "reference2")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one visitor may ask for.
-
-    Attributes:
-        text_characters: Longest text.
-        steps: Most steps of the sampler.
-        upload_bytes: Largest recording.
-        upload_seconds: Longest recording.
-    """
-
-    text_characters: int = 400
-    steps: int = 200
-    upload_bytes: int = 10 * 2**20
-    upload_seconds: float = 60.0
 
 
 def flags_of(**given: Any) -> argparse.Namespace:
@@ -102,7 +86,9 @@ class FormRenderer:
         pipeline: Loaded, on its device.
         checkpoint: Where it came from, for the command line shown.
         vocoder: What ``--vocoder`` said, likewise.
-        limits: What one visitor may ask for.
+        most_steps: What one visitor may ask for of the sampler.
+        upload_bytes: Largest recording.
+        upload_seconds: Longest recording.
     """
 
     def __init__(
@@ -111,10 +97,12 @@ class FormRenderer:
         checkpoint: Path,
         *,
         vocoder: str | None = None,
-        limits: Limits | None = None,
+        most_steps: int = 200,
+        upload_bytes: int = 10 * 2**20,
+        upload_seconds: float = 60.0,
     ) -> None:
         self.pipeline, self.checkpoint, self.vocoder = pipeline, checkpoint.resolve(), vocoder
-        self.limits = limits or Limits()
+        self.most_steps, self.upload_bytes, self.upload_seconds = most_steps, upload_bytes, upload_seconds
         self.root = Path(tempfile.mkdtemp(prefix="gradtts-interp-app-"))
         self._turn = threading.Lock()
         self._stops: dict[str, threading.Event] = {}
@@ -145,14 +133,13 @@ class FormRenderer:
         source = Path(path).resolve()
         if not source.is_relative_to(self.uploads.resolve()) or not source.is_file():
             raise InputError("this recording was not uploaded here; upload it again")
-        if source.stat().st_size > self.limits.upload_bytes:
-            raise InputError(f"the recording is larger than {self.limits.upload_bytes / 2**20:g} MiB")
+        if source.stat().st_size > self.upload_bytes:
+            raise InputError(f"the recording is larger than {self.upload_bytes / 2**20:g} MiB")
         rate_hz = self.pipeline.model.settings.mel.sample_rate_hz
         try:
             seconds = soundfile.info(str(source)).duration  # of the header, so that nothing huge is decoded
-            longest = self.limits.upload_seconds
-            if not seconds <= longest:
-                raise InputError(f"it lasts {seconds:.0f} s; expected {longest:g} s or less")
+            if not seconds <= self.upload_seconds:
+                raise InputError(f"it lasts {seconds:.0f} s; expected {self.upload_seconds:g} s or less")
             audio = read_audio(source, rate_hz)
         except (InputError, soundfile.SoundFileError, RuntimeError, OSError, ValueError) as error:
             reason = str(error).replace(str(source), "it")
@@ -243,13 +230,13 @@ class FormRenderer:
 
     def _require_within_limits(self, flags: argparse.Namespace) -> None:
         """Raise unless a visitor may ask for this."""
-        (text,), limits = flags.text, self.limits
+        (text,) = flags.text
         if not text:
             raise InputError("no text: type a sentence to speak")
-        if len(text) > limits.text_characters:
-            raise InputError(f"the text has {len(text)} characters; expected at most {limits.text_characters}")
-        if not 1 <= flags.timesteps <= limits.steps:
-            raise InputError(f"{flags.timesteps} steps; expected at least 1 and at most {limits.steps}")
+        if len(text) > LONGEST_TEXT_CHARACTERS:
+            raise InputError(f"the text has {len(text)} characters; expected at most {LONGEST_TEXT_CHARACTERS}")
+        if not 1 <= flags.timesteps <= self.most_steps:
+            raise InputError(f"{flags.timesteps} steps; expected at least 1 and at most {self.most_steps}")
 
     def _has_attention(self, flags: argparse.Namespace) -> bool:
         """Whether there is attention to record: two styles with a recording each, read side by side."""
@@ -261,7 +248,7 @@ class FormRenderer:
 
 def _steps_watched(job: Job, stop: threading.Event, tell: Progress) -> Callable[..., dict]:
     """A step callback that tells how far we are, and raises when it should stop."""
-    steps, done = job.sampling.steps, 0
+    done, steps = 0, job.pipeline.steps_in_all(job.sampling.steps, job.mechanisms, job.share)
     total = steps + (0 if job.share is None else 2 * comparison_sampling(job).steps)
 
     def on_step(*_: Any) -> dict:

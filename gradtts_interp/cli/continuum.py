@@ -75,7 +75,6 @@ def run(args: argparse.Namespace) -> int:
     tts = load_pipeline(args)
     tts.set_progress_bar_config(disable=True)
     a, b = (choice.load(tts) for choice in choices_of(args) if choice is not None)
-    steps, solver = tts.usual_sampler(args.timesteps, args.solver)
     with tqdm(desc="renderings", unit="rendering", disable=None, file=sys.stderr) as bar:
         continuum = make_continuum(
             tts,
@@ -87,8 +86,8 @@ def run(args: argparse.Namespace) -> int:
             equalise=args.equalise,
             seed=args.seed,
             progress=lambda *_: bar.update(),
-            num_inference_steps=steps,
-            solver=solver,
+            num_inference_steps=args.timesteps,
+            solver=args.solver,
         )
     table = save_continuum(continuum, out, loudness=args.loudness, equal_length=args.equal_length)
     _print(continuum, table)

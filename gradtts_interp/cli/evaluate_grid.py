@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gradtts_interp.checkpoints import read_index
+from gradtts_interp.checkpoints import checkpoint_of, read_index
 from gradtts_interp.cli import evaluate_shared as shared
 from gradtts_interp.cli.flags import add_sampler, count
-from gradtts_interp.cli.job_flags import checkpoint_of, read_lines
+from gradtts_interp.cli.job_flags import read_lines
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation import grid
 from gradtts_interp.evaluation.grid_run import OTHER_SENTENCE, Renderer, grid_pictures, measure_item, weak_sentences
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Render, measure and write; exit status 0, or 1 when an item failed."""
     start = time.monotonic()
-    checkpoint, measuring = str(checkpoint_of(args)), shared.measuring_of(args)
+    checkpoint, measuring = str(checkpoint_of(args.checkpoint)), shared.measuring_of(args)
     options = {
         "checkpoint": checkpoint,
         "steps": args.timesteps,
@@ -125,7 +125,7 @@ def _decides(
     args: argparse.Namespace, measuring: MeasuringSettings, renderer: Renderer, items: list[grid.GridItem]
 ) -> dict[str, Any]:
     """What decides the results: a run of anything else is refused."""
-    checkpoint = checkpoint_of(args)
+    checkpoint = checkpoint_of(args.checkpoint)
     vocoder = checkpoint / read_index(checkpoint)["vocoder"] if checkpoint.is_dir() else None  # it may lie elsewhere
     recordings = {choice.recording for item in items for choice in (item.a, item.b) if choice.recording}
     conditions = [item.condition for item in items if item.condition and item.index == 0]

@@ -17,8 +17,9 @@ from typing import Any
 
 import torch
 
+from gradtts_interp.checkpoints import checkpoint_of
 from gradtts_interp.cli.flags import aligned, count
-from gradtts_interp.cli.job_flags import default_checkpoint, device_of
+from gradtts_interp.cli.job_flags import device_of
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.evaluation.intelligibility import POCKETSPHINX, require_recognisers
@@ -135,7 +136,7 @@ def folder_of(named: str | None, what: str, *, default: str) -> str | None:
         return None
     if named is None:
         try:
-            folder = default_checkpoint().parent / default
+            folder = checkpoint_of().parent / default
         except CheckpointError:
             return None
         return str(folder) if (folder / "config.json").is_file() else None

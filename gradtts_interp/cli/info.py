@@ -8,8 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from gradtts_interp.checkpoints import INDEX
-from gradtts_interp.cli.job_flags import checkpoint_of
+from gradtts_interp.checkpoints import INDEX, checkpoint_of
 from gradtts_interp.files import read_json
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
 from gradtts_interp.interpolation.noise import NOISE
@@ -40,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         CheckpointError: The checkpoint is missing or damaged.
     """
-    card = card_of(checkpoint_of(args))
+    card = card_of(checkpoint_of(args.checkpoint))
     if args.json:
         print(json.dumps(card, indent=1, ensure_ascii=False))
         return 0

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import re
-import sys
 import tempfile
 from pathlib import Path
 
 import torch
 
-import gradtts_interp
+from gradtts_interp.checkpoints import checkpoint_of
 from gradtts_interp.cli import flags
 from gradtts_interp.config import MelConfig
-from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.errors import InputError, require_none
 from gradtts_interp.files import read_text
 from gradtts_interp.interpolation.asked_pitch import PitchRequest
 from gradtts_interp.interpolation.attention import MapOptions
@@ -25,11 +23,8 @@ from gradtts_interp.interpolation.noise.settings import parse_tuning
 from gradtts_interp.job import Job, Sentence, StyleChoice, require_parts
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.files import read_pitch
-from gradtts_interp.sampling import SamplingOptions
 from gradtts_interp.vocoder import GriffinLimVocoder, MelDecoder, Vocoder
 
-CHECKPOINT_VARIABLE = "GRADTTS_INTERP_CHECKPOINT"
-DEMO = Path("checkpts") / "demo"
 LARGEST_FILE_BYTES = 64 * 2**20
 _AUDIO = re.compile(r"\.(?:wav|flac|ogg|opus|mp3|m4a|aiff?)$", re.IGNORECASE)
 _LISTED = re.compile(r"[^|]+\.(?:wav|flac|ogg|opus|mp3|m4a|aiff?)\s*\||[^\s|]+\|[^|]*\|", re.IGNORECASE)
@@ -65,20 +60,13 @@ def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInte
     pipeline = pipeline or load_pipeline(args)
     a, b = (None if choice is None else choice.load(pipeline) for choice in choices_of(args))
     said = {"offer": args.offer, "mechanisms": mechanisms, "noise_tuning": noise_tuning}
-    steps, solver = pipeline.usual_sampler(args.timesteps, args.solver, **said)
-    if steps == 0:
-        pipeline.require_speaking_prior(args.guidance, mechanisms, noise_tuning)
+    sampler = {name: getattr(args, name) for name in ("guidance", "temperature", "length_scale")}
     job = Job(
         pipeline=pipeline,
         a=a,
         b=b,
         share=share,
-        offer=args.offer,
-        mechanisms=mechanisms,
-        noise_tuning=noise_tuning,
-        sampling=SamplingOptions(
-            steps, solver, args.guidance, pipeline.usual_temperature(args.temperature), args.length_scale
-        ),
+        sampling=pipeline.sampling_options(args.timesteps, args.solver, **sampler, **said),
         seed=args.seed,
         pitch=PitchRequest(curve, shifts) if curve is not None or shifts else None,
         prosody=flags.copied_recording(args, pipeline),
@@ -92,10 +80,11 @@ def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInte
         settings={
             "mode": mode,
             "pitch_from": (args.pitch_from or "a") if share is not None and share.region is not None else None,
-            "checkpoint": str(checkpoint_of(args).resolve()),
+            "checkpoint": str(checkpoint_of(args.checkpoint).resolve()),
             "vocoder": args.vocoder or type(pipeline.vocoder).__name__,
             "command": command_line,
         },
+        **said,
     )
     require_parts(job)
     pipeline.accelerate(args.precision, compile_mode=args.compile)
@@ -114,14 +103,9 @@ def load_pipeline(args: argparse.Namespace) -> GradTTSInterpPipeline:
     Raises:
         InputError: The device is not there, or checkpoint or vocoder cannot be used.
     """
-    device, checkpoint = device_of(args.device), checkpoint_of(args)
+    device, checkpoint = device_of(args.device), checkpoint_of(args.checkpoint)
     pipeline = GradTTSInterpPipeline.from_pretrained(checkpoint, vocoder=vocoder_of(args.vocoder, checkpoint))
     return pipeline.to(device)
-
-
-def checkpoint_of(args: argparse.Namespace) -> Path:
-    """Where the checkpoint lies that flags name, or the default one."""
-    return Path(args.checkpoint) if args.checkpoint else default_checkpoint()
 
 
 def choices_of(args: argparse.Namespace) -> tuple[StyleChoice | None, StyleChoice | None]:
@@ -160,9 +144,7 @@ def check_flags(args: argparse.Namespace) -> None:
         and args.mechanism
         and not {"attention", NOISE} & set(args.mechanism),
     }
-    for message, is_wrong in wrong.items():
-        if is_wrong:
-            raise InputError(message)
+    require_none(wrong)
 
 
 def read_lines(path: str | Path) -> list[Sentence]:
@@ -234,22 +216,6 @@ def require_writable(folder: Path) -> None:
         raise InputError(f"--out {folder}: cannot write there: {error.strerror or error}") from error
 
 
-def default_checkpoint() -> Path:
-    """The checkpoint used when none is named: of the environment, else the demo that lies beside the program."""
-    named = os.environ.get(CHECKPOINT_VARIABLE)
-    if named:
-        return Path(named)
-    homes = [Path.cwd(), Path(sys.argv[0]).resolve().parent, Path(gradtts_interp.__file__).resolve().parent.parent]
-    for home in homes:
-        if (home / DEMO).is_dir():
-            return home / DEMO
-    places = ", ".join(dict.fromkeys(map(str, homes)))
-    raise CheckpointError(
-        f"no checkpoint: {DEMO} lies in none of {places}; the demo is part of the repository, not of the wheel: copy "
-        f"{DEMO.parent} from there, and name it with ${CHECKPOINT_VARIABLE} or give -c"
-    )
-
-
 def vocoder_of(name: str | None, checkpoint: Path) -> MelDecoder | None:
     """The vocoder of a name or path; None leaves it to the checkpoint."""
     if name is None:
@@ -257,7 +223,7 @@ def vocoder_of(name: str | None, checkpoint: Path) -> MelDecoder | None:
     if name == "griffin-lim":
         return GriffinLimVocoder(MelConfig())
     if name == "hifigan":
-        return Vocoder.from_pretrained(default_checkpoint() / "vocoder") if checkpoint.is_file() else None
+        return Vocoder.from_pretrained(checkpoint_of() / "vocoder") if checkpoint.is_file() else None
     path = Path(name)
     if not path.exists():
         raise InputError(f"--vocoder {name}: expected hifigan, griffin-lim, or the path of a vocoder")

@@ -27,7 +27,8 @@ from gradtts_interp.speech import Speech
 from gradtts_interp.text.ssml import tokenize_line
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate")
-
+Outcome = dict[str, Any]
+"""What a summary says of a sentence, as plain JSON values."""
 
 NOT_COMPARED = "A and B alone were not rendered; leave --no-plots out"
 SINGLE_STYLE = "a single style"
@@ -50,31 +51,6 @@ class Take:
     rtf: float
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """The result of one sentence.
-
-    Attributes:
-        line: The sentence.
-        report: What its json says; None when it failed.
-        files: Files that were written, by kind.
-        error: Why it failed, else None.
-    """
-
-    line: Sentence
-    report: dict[str, Any] | None
-    files: dict[str, Path]
-    error: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values for the summary of a run."""
-        answer: dict[str, Any] = {"line": self.line.number, "index": self.line.index, "text": self.line.text}
-        if self.report is None:
-            return answer | {"error": self.error}
-        chosen = {name: self.report[name] for name in ("seconds", "rtf", "f0", "realised_blend")}
-        return answer | chosen | {"files": {kind: str(path) for kind, path in self.files.items()}}
-
-
 def render_lines(job: Job) -> list[Outcome]:
     """Render all sentences of a job. One that fails is reported on stderr and does not stop the others.
 
@@ -82,7 +58,8 @@ def render_lines(job: Job) -> list[Outcome]:
         job: The job.
 
     Returns:
-        The result of each sentence, in order.
+        What a summary says of each sentence, in order: ``line``, ``index`` and ``text``; then ``seconds``, ``rtf``,
+        ``f0``, ``realised_blend`` and ``files`` by kind, or ``error``.
     """
     outcomes: dict[int, Outcome] = {}
     with tqdm(total=len(job.lines), desc="sentences", unit="sentence", disable=None, file=sys.stderr) as bar:
@@ -96,7 +73,7 @@ def render_lines(job: Job) -> list[Outcome]:
                 bar.update()
         for batch in length_batches(tokens, job.batch_size):
             for outcome in _render_batch(job, [ready[i] for i in batch]):
-                outcomes[outcome.line.index] = outcome
+                outcomes[outcome["index"]] = outcome
                 bar.update()
     return [outcomes[line.index] for line in job.lines]
 
@@ -173,8 +150,9 @@ def speak(job: Job, texts: list[str], *, on_step: Callable[..., Any] | None = No
 
 def comparison_sampling(job: Job) -> SamplingOptions:
     """How plain A and B are solved: as by default where the job's own takes more steps; only contours are wanted."""
-    steps, solver = job.pipeline.usual_sampler(None, None)
-    return replace(job.sampling, steps=steps, solver=solver) if job.sampling.steps > steps else job.sampling
+    usual = job.pipeline.sampling_options()
+    fewer = job.sampling.steps > usual.steps
+    return replace(job.sampling, steps=usual.steps, solver=usual.solver) if fewer else job.sampling
 
 
 def _name_steps(job: Job, name: str) -> None:
@@ -190,14 +168,19 @@ def _write(job: Job, line: Sentence, take: Take) -> Outcome:
         if isinstance(error, RuntimeError) and "soundfile" not in type(error).__module__:
             raise
         return failed(line, f"cannot write to {job.out}: {getattr(error, 'strerror', None) or error}")
-    return Outcome(line, report, files)
+    chosen = {name: report[name] for name in ("seconds", "rtf", "f0", "realised_blend")}
+    return _place(line) | chosen | {"files": {kind: str(path) for kind, path in files.items()}}
 
 
 def failed(line: Sentence, problem: str) -> Outcome:
-    """Say on stderr why a sentence failed, and keep it."""
+    """Say on stderr why a sentence failed; what a summary says of it."""
     problem = " ".join(problem.split())
     _tell(f"error: line {line.number}: {problem}")
-    return Outcome(line, None, {}, problem)
+    return _place(line) | {"error": problem}
+
+
+def _place(line: Sentence) -> Outcome:
+    return {"line": line.number, "index": line.index, "text": line.text}
 
 
 def _tell(message: str) -> None:

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
             for line, share in tqdm(parts, desc="sentences", unit="sentence", disable=None, file=sys.stderr):
                 takes, problem = try_to_speak(replace(job, share=share), [line])
                 if problem is not None:
-                    told[line.index] = failed(line, problem).to_dict()
+                    told[line.index] = failed(line, problem)
                     continue
                 speech = takes[0].speech
                 wav.write(speech.audio)
@@ -96,5 +96,5 @@ def _with_shares(
             seconds.append(job.pipeline.expected_seconds(line.text, (job.a, job.b), length_scale=scale))
             ready.append(line)
         except InputError as error:
-            told[line.index] = failed(line, str(error)).to_dict()
+            told[line.index] = failed(line, str(error))
     yield from zip(ready, shares_of_sentences(job.share, seconds), strict=True)

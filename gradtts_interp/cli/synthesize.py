@@ -6,6 +6,7 @@ import argparse
 import json
 import shlex
 import sys
+from pathlib import Path
 
 import torch
 
@@ -134,10 +135,10 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     job = job_of(args, getattr(args, "command_line", None) or shlex.join(sys.argv))
     outcomes = [outcome for draw in job.drawn(args.draws) for outcome in render_lines(draw)]
-    failed = sum(o.error is not None for o in outcomes)
+    failed = sum("error" in outcome for outcome in outcomes)
     if args.json:
-        device, sentences = str(job.pipeline.device), [o.to_dict() for o in outcomes]
-        summary = {"rendered": len(outcomes) - failed, "failed": failed, "device": device, "sentences": sentences}
+        summary = {"rendered": len(outcomes) - failed, "failed": failed, "device": str(job.pipeline.device)}
+        summary["sentences"] = outcomes
         print(json.dumps(summary, indent=1, ensure_ascii=False))
     else:
         _print_table(outcomes)
@@ -148,11 +149,12 @@ def run(args: argparse.Namespace) -> int:
 def _print_table(outcomes: list[Outcome]) -> None:
     rows = [("file", "seconds", "RTF", "F0 first third -> last (Hz)", "path")]
     for outcome in outcomes:
-        if outcome.report is not None:
-            ends = [outcome.report["f0"]["thirds_median_hz"][i] for i in (0, 2)]
+        if "error" not in outcome:
+            ends = [outcome["f0"]["thirds_median_hz"][i] for i in (0, 2)]
             moved = " -> ".join("unvoiced" if hz is None else f"{hz:.0f}" for hz in ends)
-            seconds, rtf = (f"{outcome.report[name]:.2f}" for name in ("seconds", "rtf"))
-            rows.append((outcome.files["wav"].name, seconds, rtf, moved, str(outcome.files["wav"])))
+            seconds, rtf = (f"{outcome[name]:.2f}" for name in ("seconds", "rtf"))
+            wav = outcome["files"]["wav"]
+            rows.append((Path(wav).name, seconds, rtf, moved, wav))
     if len(rows) > 1:
         print(flags.aligned(rows))
 
@@ -161,9 +163,9 @@ def _print_draws(outcomes: list[Outcome]) -> None:
     """How the draws of each sentence fell, where the pitch of A and B alone is known."""
     drawn: dict[int, list[float]] = {}
     for outcome in outcomes:
-        share = None if outcome.report is None else outcome.report["realised_blend"]["whole"]
+        share = outcome.get("realised_blend", {}).get("whole")
         if share is not None and share["value"] is not None:
-            drawn.setdefault(outcome.line.index, []).append(share["value"])
+            drawn.setdefault(outcome["index"], []).append(share["value"])
     for number, shares in drawn.items():
         if len(shares) > 1:
             b = sum(share > 0.5 for share in shares)

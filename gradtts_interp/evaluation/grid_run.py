@@ -31,7 +31,6 @@ from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.world import world_morph, world_shift, world_swap
 from gradtts_interp.plots.attention import attention_figure
 from gradtts_interp.plots.drawing import save_figure
-from gradtts_interp.sampling import SamplingOptions
 from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
 
@@ -101,8 +100,8 @@ class Renderer:
         )
         self.style = functools.cache(lambda choice: choice.load(self.pipeline))
         self._plain = functools.lru_cache(KEPT_PAIRS)(self._render_plain)
-        usual = self.pipeline.usual_sampler(steps, solver, mechanisms=(NOISE,) if tuned else ())
-        options = SamplingOptions(*usual, temperature=self.pipeline.usual_temperature(temperature))
+        tuning = (NOISE,) if tuned else ()
+        options = self.pipeline.sampling_options(steps, solver, temperature=temperature, mechanisms=tuning)
         self.job = Job(self.pipeline, None, sampling=options, seed=seed)
 
     def render(self, name: str, text: str, *styles: Style, durations: Any = None, **changes: Any) -> Rendered:

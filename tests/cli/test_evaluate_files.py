@@ -53,9 +53,10 @@ def wavs(tmp_path):
 
 @pytest.fixture
 def run(wavs, command):
-    """Run a command in this process; exit status, summary (None without one) and stderr."""
+    """Run a command in this process; exit status, summary (None without one) and stderr. Files are named by stem."""
 
     def run_command(name, *arguments):
+        arguments = [wavs / f"{a}.wav" if (wavs / f"{a}.wav").exists() else a for a in map(str, arguments)]
         without = ("--speaker-encoder", "none", "--vocoder", "none")
         status, out, err = command("evaluate", name, *without, *arguments, "--out", wavs / "out", "--json")
         return status, json.loads(out) if out.strip() else None, err
@@ -71,8 +72,14 @@ def cells(summary):
     }
 
 
+def line_of(summary, name):
+    """The one line of a condition."""
+    (line,) = [line for line in summary["tables"][0]["lines"] if line["name"] == name]
+    return line
+
+
 def test_contours_of_a_tone_three_semitones_higher(run, wavs):
-    status, summary, _ = run("contours", wavs / "low.wav", wavs / "high.wav")
+    status, summary, _ = run("contours", "low", "high")
     assert status == 0
     found = cells(summary)
     assert found["synthesis"]["f0_mean_cents"] == pytest.approx(300, abs=5)
@@ -88,19 +95,15 @@ def test_contours_of_a_tone_three_semitones_higher(run, wavs):
     assert page.count("<audio") == 2 and "http://" not in page and "https://" not in page
 
 
-def test_files_of_other_rates_are_resampled_and_it_is_said(run, wavs):
-    status, summary, err = run("contours", wavs / "low.wav", wavs / "telephone.wav")
-    assert status == 0
+def test_other_rates_and_unvoiced_files_are_measured_and_it_is_said(run):
+    status, summary, err = run("contours", "low", "telephone")
+    assert status == 0 and abs(cells(summary)["synthesis"]["f0_mean_cents"]) < 10
     assert "resampled from 11025 to 22050 Hz; nothing above 5512 Hz is in it" in err
-    assert abs(cells(summary)["synthesis"]["f0_mean_cents"]) < 10
-
-
-def test_unvoiced_files_are_measured_without_pitch(run, wavs):
-    status, summary, err = run("contours", wavs / "low.wav", wavs / "whisper.wav")
+    status, summary, err = run("contours", "low", "whisper")
     assert status == 0 and "no voiced frame" in err
     found = cells(summary)["synthesis"]
     assert found["f0_rms_cents"] is None and found["mcd_db"] > 1 and found["coverage"] == 0
-    assert run("contours", wavs / "whisper.wav", wavs / "whisper.wav")[0] == 0
+    assert run("contours", "whisper", "whisper")[0] == 0
 
 
 def test_a_few_voiced_frames_are_chance(monkeypatch):
@@ -113,31 +116,26 @@ def test_a_few_voiced_frames_are_chance(monkeypatch):
 
 
 def test_lengths_that_differ_are_warped_or_refused(run, wavs):
-    status, summary, _ = run("contours", wavs / "low.wav", wavs / "long.wav")
+    status, summary, _ = run("contours", "low", "long")
     assert status == 0 and abs(cells(summary)["synthesis"]["f0_mean_cents"]) < 20
     assert '"alignment": "dtw"' in (wavs / "out" / "results.jsonl").read_text()
-    status, summary, err = run("contours", wavs / "low.wav", wavs / "long.wav", "--align", "none")
-    assert status == 2 and "frames differ" in err and summary is None
-    status, _, err = run("contours", wavs / "low.wav", wavs / "long.wav", "--align", "phones")
-    assert status == 2 and "alignment by phones needs TextGrids" in err
+    for align, words in (("none", "frames differ"), ("phones", "alignment by phones needs TextGrids")):
+        status, summary, err = run("contours", "low", "long", "--align", align)
+        assert status == 2 and words in err and summary is None
 
 
 def test_missing_textgrids_are_told_and_the_rest_is_measured(run, wavs):
-    status, summary, err = run("contours", wavs / "low.wav", wavs / "high.wav", "--textgrid")
+    status, summary, err = run("contours", "low", "high", "--textgrid")
     assert status == 0 and "low.TextGrid" in err and "measured without phone times" in err
     assert cells(summary)["synthesis"]["f0_mean_cents"] == pytest.approx(300, abs=5)
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [
-        ("empty", "holds no samples"),
-        ("short", "expected at least 0.1 s"),
-        ("text", "cannot be read as audio"),
-    ],
+    [("empty", "holds no samples"), ("short", "expected at least 0.1 s"), ("text", "cannot be read as audio")],
 )
 def test_files_that_cannot_be_measured(run, wavs, name, words):
-    status, summary, err = run("contours", wavs / "low.wav", wavs / f"{name}.wav")
+    status, summary, err = run("contours", "low", name)
     assert status == 2 and summary is None
     last = err.strip().splitlines()[-1]
     assert last.startswith("error: nothing could be measured") and f"{name}.wav" in last and words in last
@@ -169,7 +167,7 @@ def test_a_corpus_with_bad_files_is_measured_without_them(run, wavs):
         assert words in told and words in err
     assert "-j" in run("corpus", manifest, "-j", 0)[2]
     assert "no.grid cannot be read" in err and "measured without phone times" in err
-    (line,) = [one for one in summary["tables"][0]["lines"] if one["name"] == "synthesis"]
+    line = line_of(summary, "synthesis")
     assert line["n"] == 3 and line["cells"]["f0_mean_cents"]["mean"] == pytest.approx(100, abs=5)
     found = cells(summary)
     assert {"another utterance of the speaker (DTW)", "another speaker (DTW)"} <= set(found)
@@ -190,12 +188,12 @@ def load_parrot(path, **options):
 @pytest.fixture
 def whisper(wavs, monkeypatch):
     """Folder of a recogniser."""
-    (wavs / "whisper").mkdir()
-    (wavs / "whisper" / "config.json").write_text("{}")
+    (wavs / "recogniser").mkdir()
+    (wavs / "recogniser" / "config.json").write_text("{}")
     monkeypatch.setattr(intelligibility.importlib.util, "find_spec", lambda name: name)
     monkeypatch.setattr("gradtts_interp.cli.evaluate_shared.metadata.version", lambda name: "5")
     monkeypatch.setattr(intelligibility, "load_recogniser", load_parrot)
-    return wavs / "whisper"
+    return wavs / "recogniser"
 
 
 def test_words_of_a_corpus_are_recognised_where_there_is_a_text(run, wavs, whisper):
@@ -208,7 +206,7 @@ def test_words_of_a_corpus_are_recognised_where_there_is_a_text(run, wavs, whisp
     (wavs / "m.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
     status, summary, err = run("corpus", wavs / "m.jsonl", "-j", 1, "--recogniser", whisper)
     assert status == 0
-    (line,) = [one for one in summary["tables"][0]["lines"] if one["name"] == "synthesis"]
+    line = line_of(summary, "synthesis")
     rates = {key: line["cells"][key] for key in ("word_error_rate", "character_error_rate", "f0_mean_cents")}
     assert rates["word_error_rate"]["mean"] == pytest.approx(0.25) and rates["word_error_rate"]["n"] == 2
     assert rates["character_error_rate"]["mean"] == pytest.approx(3 / 8 / 2) and rates["f0_mean_cents"]["n"] == 4
@@ -232,21 +230,24 @@ def test_words_of_a_corpus_are_recognised_where_there_is_a_text(run, wavs, whisp
     ],
 )
 def test_flags_that_name_nothing_are_told_before_files_are_read(run, wavs, flags, words):
-    status, _, err = run("contours", wavs / "low.wav", wavs / "high.wav", *flags)
+    status, _, err = run("contours", "low", "high", *flags)
     assert status == 2 and words in err and "nothing could be measured" not in err
 
 
-def test_manifests_that_hold_nothing(run, wavs):
-    (wavs / "empty.csv").write_text("")
-    (wavs / "no.csv").write_text("id,reference\na,low.wav\n")
-    for name, words in (
-        ("empty.csv", "holds no line"),
-        ("no.csv", "no synthesis; expected the field"),
-        ("none.csv", "cannot be read"),
-        ("low.wav", "expected a manifest"),
-    ):
-        status, _, err = run("corpus", wavs / name)
-        assert status == 2 and words in err
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("empty.csv", "", "holds no line"),
+        ("no.csv", "id,reference\na,low.wav\n", "no synthesis; expected the field"),
+        ("none.csv", None, "cannot be read"),
+        ("text.wav", None, "expected a manifest"),
+    ],
+)
+def test_manifests_that_hold_nothing(run, wavs, name, content, words):
+    if content is not None:
+        (wavs / name).write_text(content)
+    status, _, err = run("corpus", wavs / name)
+    assert status == 2 and words in err
 
 
 def test_a_manifest_in_csv_with_a_folder_of_syntheses(run, wavs):
@@ -257,7 +258,7 @@ def test_a_manifest_in_csv_with_a_folder_of_syntheses(run, wavs):
 
 def test_a_pair_is_half_way(run, wavs):
     np.savez(wavs / "map.npz", share=np.full((80, FRAMES), 0.5))
-    files = [wavs / f"{name}.wav" for name in ("low", "high", "middle")]
+    files = ("low", "high", "middle")
     status, summary, _ = run("pair", *files, "--share", wavs / "map.npz")
     assert status == 0
     found = cells(summary)
@@ -267,10 +268,7 @@ def test_a_pair_is_half_way(run, wavs):
     assert found["A with itself"]["f0_share"] == 0 and found["B (range)"]["f0_share"] == 1
     assert found["B (range)"]["f0_rms_to_a"] == pytest.approx(300, abs=5)
     assert (wavs / "out" / "report.html").read_text(encoding="utf-8").count("<audio") == 3
-
-
-def test_a_blend_without_a_voice_has_no_voicing_left(run, wavs):
-    status, summary, err = run("pair", *(wavs / f"{name}.wav" for name in ("low", "high", "whisper")), "--weight", 0.5)
+    status, summary, err = run("pair", "low", "high", "whisper", "--weight", 0.5)  # no voice is left in this blend
     found = cells(summary)["blend"]
     assert status == 0 and found["voicing_kept"] == 0 and found["f0_share"] is None and "no voiced frame" in err
 
@@ -285,7 +283,7 @@ def test_phones_of_a_pair_are_drawn(run, wavs, monkeypatch):
     monkeypatch.setattr(comparison, "utterance_figure", watched)
     tiers = {"phones": (("", 0.0, 0.1), ("AA", 0.1, 0.3), ("M", 0.3, 0.5))}
     write_textgrid(wavs / "p.TextGrid", tiers)
-    files = [wavs / f"{name}.wav" for name in ("low", "high", "middle")]
+    files = ("low", "high", "middle")
     status, summary, err = run("pair", *files, "--weight", 0.5, "--textgrid", wavs / "p.TextGrid")
     assert status == 0 and drawn == [["", "AA", "M"]] and "note" not in err
     write_textgrid(wavs / "q.TextGrid", tiers, seconds=0.7)
@@ -303,19 +301,16 @@ def test_phones_of_a_pair_are_drawn(run, wavs, monkeypatch):
         (["--share", "none.npy"], "cannot be read"),
         (["--share", "wrong.npy"], "expected (frames,) or (bins, frames), numbers in [0, 1]"),
         (["--share", "short.npy"], "share map of 3 frames"),
+        (["--weight", "0.5"], "render A, B and the blend with the same durations"),  # of which B is longer
     ],
 )
-def test_shares_that_do_not_fit(run, wavs, arguments, words):
+def test_shares_and_lengths_that_do_not_fit(run, wavs, arguments, words):
     np.save(wavs / "wrong.npy", np.full(FRAMES, 1.5))
     np.save(wavs / "short.npy", np.full(3, 0.5))
     arguments = [str(wavs / a) if a.endswith(".npy") else a for a in arguments]
-    status, _, err = run("pair", wavs / "low.wav", wavs / "high.wav", wavs / "middle.wav", *arguments)
+    b = "long" if "0.5" in arguments else "high"
+    status, _, err = run("pair", "low", b, "middle", *arguments)
     assert status == 2 and words in err
-
-
-def test_a_pair_of_other_lengths_is_refused(run, wavs):
-    status, _, err = run("pair", wavs / "low.wav", wavs / "long.wav", wavs / "middle.wav", "--weight", "0.5")
-    assert status == 2 and "render A, B and the blend with the same durations" in err
 
 
 def classify_age(audio, sample_rate_hz):

@@ -130,7 +130,6 @@ def test_score_after_all_other_mechanisms_changes_nothing(checkpoint):
 def test_names_of_pairs_and_files():
     assert parse_pair("12:10") == (StyleChoice(12), StyleChoice(10))
     assert parse_pair("12/happy: b.wav") == (StyleChoice(12, "happy"), StyleChoice(recording="b.wav"))
-    assert (
-        StyleChoice(recording="x/calm voice.wav").name == "calm_voice" and StyleChoice(12, "happy").name == "12-happy"
-    )
+    assert StyleChoice(recording="x/calm voice.wav").name == "calm_voice"
+    assert StyleChoice(12, "happy").name == "12-happy"
     assert slug(Condition("prior + score", "time")) == "time-prior-score"

@@ -65,29 +65,37 @@ def answers(path, pse, name, seed):
     return str(path)
 
 
+@pytest.fixture
+def responses(tmp_path, capsys):
+    """Run the verb on files of answers; exit status, what it printed, and its folder."""
+
+    def run(*files):
+        status = main(["evaluate", "responses", *map(str, files), "--out", str(tmp_path / "out")])
+        return status, "".join(capsys.readouterr()), tmp_path / "out"
+
+    return run
+
+
 class TestResponses:
-    def test_of_two_participants(self, tmp_path, capsys):
+    def test_of_two_participants(self, responses, tmp_path):
         files = [answers(tmp_path / f"{n}.csv", pse, n, i) for i, (n, pse) in enumerate((("p1", 0.4), ("p2", 0.6)))]
-        assert main(["evaluate", "responses", *files, "--out", str(tmp_path / "out")]) == 0
-        assert re.search(r"^p1 +0\.4", capsys.readouterr().out, re.MULTILINE)
-        found = json.loads((tmp_path / "out" / "responses.json").read_text())
+        status, out, folder = responses(*files)
+        assert status == 0 and re.search(r"^p1 +0\.4", out, re.MULTILINE)
+        found = json.loads((folder / "responses.json").read_text())
         assert found["fits"]["all"]["pse"] == pytest.approx(0.5, abs=0.05) and found["answers"] == 440
         assert found["fits"]["p2"]["pse"] == pytest.approx(0.6, abs=0.05) and len(found["shares"]) == 11
-        assert (tmp_path / "out" / "responses.png").stat().st_size > 1000
+        assert (folder / "responses.png").stat().st_size > 1000
 
-    def test_one_that_cannot_be_fitted_is_named(self, tmp_path, capsys):
-        good = answers(tmp_path / "p1.csv", 0.5, "p1", 0)
+    def test_one_that_cannot_be_fitted_is_named(self, responses, tmp_path):
         (tmp_path / "p2.csv").write_text("share,response\n0,A\n0.5,A\n1,A\n")
-        arguments = ["evaluate", "responses", good, str(tmp_path / "p2.csv"), "--out", str(tmp_path / "out"), "--json"]
-        assert main(arguments) == 1
-        assert "are the same" in json.loads(capsys.readouterr().out)["failed"]["p2"]
+        status, out, _ = responses(answers(tmp_path / "p1.csv", 0.5, "p1", 0), tmp_path / "p2.csv", "--json")
+        assert status == 1 and "are the same" in json.loads(out)["failed"]["p2"]
 
-    def test_ratings_have_means(self, tmp_path, capsys):
+    def test_ratings_have_means(self, responses, tmp_path):
         (tmp_path / "a.csv").write_text("share,response\n0,1\n0,2\n0.5,4\n1,7\n")
-        assert main(["evaluate", "responses", str(tmp_path / "a.csv"), "--out", str(tmp_path / "out")]) == 0
-        out = capsys.readouterr().out
-        assert "mean rating" in out and "0.500  4.00" in out and "correlation" in out
+        status, out, _ = responses(tmp_path / "a.csv")
+        assert status == 0 and "mean rating" in out and "0.500  4.00" in out and "correlation" in out
 
-    def test_errors(self, tmp_path, capsys):
-        assert main(["evaluate", "responses", str(tmp_path / "none.csv"), "--out", str(tmp_path / "out")]) == 2
-        assert "none.csv cannot be read" in capsys.readouterr().err
+    def test_errors(self, responses, tmp_path):
+        status, out, _ = responses(tmp_path / "none.csv")
+        assert status == 2 and "none.csv cannot be read" in out

@@ -52,9 +52,6 @@ def test_the_card_of_an_official_file(golden_dir, tmp_path, capsys):
     card = json.loads(capsys.readouterr().out)
     assert card["kind"] == "official Grad-TTS file" and card["mechanisms"] == ["prior", "score"]
     assert card["training_steps"] is None and not card["recordings_as_styles"]
-
-
-def test_no_card_of_nothing(tmp_path, capsys):
     assert main(["info", str(tmp_path / "none")]) == 2
     err = capsys.readouterr().err
     assert err.startswith("error: ") and "none" in err and err.count("\n") == 1
