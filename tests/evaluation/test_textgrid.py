@@ -96,7 +96,7 @@ def test_what_is_no_textgrid_and_what_to_install_is_named(tmp_path, monkeypatch)
     for name in ("parselmouth", "praatio.textgrid"):
         monkeypatch.setitem(sys.modules, name, None)
     for call in (read_phones, lambda path: write_textgrid(path, {"phones": PHONES})):
-        with pytest.raises(InputError, match=r"pip install gradtts-interp\[eval\]"):
+        with pytest.raises(InputError, match=r"pip install 'gradtts-interp\[eval\]"):
             call(path)
 
 

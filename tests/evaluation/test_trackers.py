@@ -65,5 +65,5 @@ def test_bad_input_is_named(monkeypatch):
         with pytest.raises(InputError, match=message):
             track_f0(audio, CONFIG, **options)
     monkeypatch.setitem(sys.modules, "parselmouth", None)
-    with pytest.raises(InputError, match=r"pip install gradtts-interp\[eval\]"):
+    with pytest.raises(InputError, match=r"pip install 'gradtts-interp\[eval\]"):
         track_f0(tone, CONFIG, "praat")

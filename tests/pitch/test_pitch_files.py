@@ -76,7 +76,7 @@ def test_a_pitch_object_has_voicing(tmp_path):
 def test_without_parselmouth_an_error_says_what_to_install(tmp_path, monkeypatch):
     write_pitch(tmp_path / "a.PitchTier", PitchCurve(TIMES, HZ))
     monkeypatch.setitem(sys.modules, "parselmouth", None)
-    with pytest.raises(InputError, match=r"pip install gradtts-interp\[eval\]"):
+    with pytest.raises(InputError, match=r"pip install 'gradtts-interp\[eval\]"):
         read_pitch(tmp_path / "a.PitchTier")
 
 

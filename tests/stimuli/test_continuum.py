@@ -104,5 +104,10 @@ def test_a_curve_that_falls_for_a_moment_still_rises_and_one_that_falls_is_named
     realised = np.array([0, 0.1, 0.3, 0.25, 0.5, 0.9, 1.0])
     found = shares_for_equal_steps(np.linspace(0, 1, 7), realised, 5)
     assert (np.diff(found) > 0).all() and found[2] == pytest.approx(0.667, abs=0.02)
-    with pytest.raises(InputError, match=r"does not rise from A to B \(1.000 to 0.000\)"):
-        shares_for_equal_steps([0, 0.5, 1], [1, 0.5, 0], 3)
+    for *curve_of, message in (
+        ([0, 0.5, 1], [1, 0.5, 0], 3, r"does not rise from A to B \(1.000 to 0.000\)"),
+        ([0, 1], [0, 1], 1, "1 steps of 2 points; expected at least 2 of both"),
+        ([0, 1], [0, np.nan], 3, "not finite"),
+    ):
+        with pytest.raises(InputError, match=message):
+            shares_for_equal_steps(*curve_of)

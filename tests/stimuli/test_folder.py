@@ -58,5 +58,5 @@ def test_sounds_without_a_loudness_are_named(monkeypatch):
             equally_loud([silence], RATE_HZ, loudness)
     assert loudness_lufs(np.ones(100, np.float32), RATE_HZ) is None
     monkeypatch.setitem(sys.modules, "pyloudnorm", None)
-    with pytest.raises(InputError, match=r"pip install gradtts-interp\[stimuli\]"):
+    with pytest.raises(InputError, match=r"pip install 'gradtts-interp\[stimuli\]"):
         loudness_lufs(silence, RATE_HZ)
