@@ -195,6 +195,7 @@ def read_fields(values: Any) -> argparse.Namespace:
     """
     text, *rest = values
     mode, curve, weight, bands, dimensions, pitch_from, mechanisms, steps, solver, seed = rest[8:]
+    text, curve, bands, dimensions = (field or "" for field in (text, curve, bands, dimensions))  # Gradio's empty ones
     flags = _style_of(rest[:4], "A") | {f"{name}2": value for name, value in _style_of(rest[4:8], "B").items()}
     try:
         flags |= {"timesteps": int(steps), "solver": solver, "seed": int(seed or 0), "text": [" ".join(text.split())]}

@@ -228,6 +228,8 @@ def test_the_page_reads_its_fields():
     assert read_fields(["Hi. ", *a, "nobody", *b[1:], *rest]) == flags_of(**sampling)
     two = {**sampling, "speaker2": (3, 7), "share": ["pitch=0", "rate=1"], "mechanism": ["prior"]}
     assert read_fields([" Hi.", *a, *b, *rest]) == flags_of(**two, mode="time", curve="0:0,1:1")
+    untouched = [*rest[:3], None, None, *rest[5:]]  # as Gradio hands in boxes that nobody filled
+    assert read_fields(["Hi.", *a, *b, *untouched]) == flags_of(**two | {"share": None}, mode="time", curve="0:0,1:1")
     mix = ["the same mix everywhere", *rest[1:]]
     assert read_fields(["Hi.", *a, *b, *mix]) == flags_of(**two, mode="mix", weight=0.5)
     for bands, found in (("", {"pitch_from": "a"}), ("0-400:a, 400-8000:b", {"bands": "0-400:a,400-8000:b"})):
