@@ -238,7 +238,7 @@ def test_two_processes_equal_one(tmp_path):
             from gradtts_interp.config import MelConfig
             from gradtts_interp.models.grad_tts import GradTTS
             from gradtts_interp.training import loop
-                        from gradtts_interp.training.mix import Mixer
+            from gradtts_interp.training.mix import Mixer
 
             loop.LOG_EVERY = 1
             torch.set_num_threads(1)
