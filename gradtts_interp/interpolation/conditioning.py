@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -22,6 +23,7 @@ from gradtts_interp.models.frame_prior import PhoneEncoder, PhoneReading
 from gradtts_interp.models.grad_tts import FORMANT_QUEFRENCIES, GradTTS, lifter
 from gradtts_interp.models.pitch_predictor import PITCH_FROM, contour_of
 from gradtts_interp.models.style_attention import StyleTokens
+from gradtts_interp.models.style_encoder import NAMED_IN
 from gradtts_interp.pitch.contour import Contour, f0_skew, normalise_prosody
 from gradtts_interp.pitch.masks import pitch_mask
 from gradtts_interp.styles import Style
@@ -95,14 +97,34 @@ def _encode(
     vector = _prosody_input(style.prosody, model.device).expand(size, -1)
     skew = torch.full_like(vector[:, 0], f0_skew(style.contour))
     numbers = vector if prosody is None else _prosody_input(prosody, model.device).expand(size, -1)
-    logw = model.encoder.durations(text, tokens.pooled.expand(size, -1), numbers)
+    reading = style_reading(model.encoder, text, _repeated(tokens, size), numbers)
     if role != "whole":
         # A frame prior is told the pitch, so it may see all of the reference; and who gives the pitch gives the contour
         # that it has alone.
         tokens = replace(tokens, pooled=_style_tokens(model, style, "whole", None).pooled)
     spectrum = None if style.speaker is not None else _spectrum(model, style)
-    tokens = StyleTokens(*(x.expand(size, *x.shape[1:]) for x in (tokens.tokens, tokens.weight, tokens.pooled)))
-    return StyleReading(logw, text.mask, tokens, vector, hidden=text.hidden, skew=skew, spectrum=spectrum)
+    return replace(reading, tokens=_repeated(tokens, size), prosody=vector, skew=skew, spectrum=spectrum)
+
+
+def _repeated(tokens: StyleTokens, size: int) -> StyleTokens:
+    """The tokens of one reference for each of some texts."""
+    return StyleTokens(*(x.expand(size, *x.shape[1:]) for x in (tokens.tokens, tokens.weight, tokens.pooled)))
+
+
+def style_reading(encoder: PhoneEncoder, text: PhoneReading, tokens: StyleTokens, prosody: Tensor) -> StyleReading:
+    """Read texts in a style.
+
+    Args:
+        encoder: Of the model.
+        text: B texts, as it reads them.
+        tokens: The style of each.
+        prosody: Normalised prosody of each with its flag (B, 5), by which durations go.
+
+    Returns:
+        The reading, not yet laid out over frames.
+    """
+    logw = encoder.durations(text, tokens.pooled, prosody)
+    return StyleReading(logw, text.mask, tokens, prosody, hidden=text.hidden)
 
 
 def _average(styles: list[StyleReading]) -> StyleReading:
@@ -164,12 +186,11 @@ def _encode_tokens(model: GradTTS, style: Style, role: str, pitch: PitchRegion |
     mel = torch.from_numpy(style.mel)[None].to(model.device, torch.float32)
     mask = None
     if pitch is not None:
-        plane = region_mask(style.contour, pitch, model.settings.mel)
-        mask = torch.from_numpy(plane if role == "pitch" else 1 - plane)[None].to(mel)
-    speaker = emotion = None
-    if encoder.speakers is not None and style.speaker is not None and role != "pitch":
+        mask = torch.from_numpy(readable_part(style.contour, role, pitch, model.settings.mel))[None].to(mel)
+    (names_speaker, names_emotion), speaker, emotion = NAMED_IN[role], None, None
+    if encoder.speakers is not None and style.speaker is not None and names_speaker:
         speaker = torch.tensor([style.speaker], device=model.device)
-    if encoder.emotion is not None and style.emotion is not None and role != "rest":
+    if encoder.emotion is not None and style.emotion is not None and names_emotion:
         if style.emotion.shape != (encoder.config.emotion_dim,):
             wanted = f"({encoder.config.emotion_dim},)"
             raise InputError(f"style {style.name}: emotion vector {style.emotion.shape}; expected {wanted}")
@@ -189,6 +210,14 @@ def region_mask(contour: Contour, pitch: PitchRegion, mel: MelConfig) -> NDArray
     return pitch_mask(contour.f0_hz, contour.voiced, mel, harmonics=pitch.harmonics, width_bins=pitch.width_bins)
 
 
+def readable_part(contour: Contour, role: str, pitch: PitchRegion, mel: MelConfig) -> NDArray[np.float32]:
+    """What may be read of a reference in a role, 0 or 1 on its own plane (M, K)."""
+    if role == "whole":
+        return np.ones((mel.n_mels, len(contour.f0_hz)), dtype=np.float32)
+    region = region_mask(contour, pitch, mel)
+    return region if role == "pitch" else 1 - region
+
+
 def _prosody_input(prosody: np.ndarray, device: torch.device) -> Tensor:
     """Normalised prosody with the flag that it is given, (1, 5)."""
     return torch.from_numpy(np.append(normalise_prosody(prosody), np.float32(1)))[None].float().to(device)
@@ -206,8 +235,14 @@ def blend_durations(styles: list[StyleReading], mean_shares: Tensor, *, length_s
     Returns:
         Frames of each token (B, L), 0 on padding.
     """
-    logw = sum(s.logw * mean_shares[:, i, None, None] for i, s in enumerate(styles))
-    return durations_from_log(logw, styles[0].mask, length_scale=length_scale, rounding=rounding)  # type: ignore[arg-type]
+    logw = blend_log_durations(styles, mean_shares)
+    return durations_from_log(logw, styles[0].mask, length_scale=length_scale, rounding=rounding)
+
+
+def blend_log_durations(styles: Sequence[StyleReading], mean_shares: Tensor) -> Tensor:
+    """Log durations (B, 1, L) of n encoded styles, by their mean shares (B, n)."""
+    parts = [s.logw * mean_shares[:, i, None, None] for i, s in enumerate(styles)]
+    return sum(parts[1:], start=parts[0])
 
 
 def blend_rates(styles: list[StyleReading], shares: Tensor, *, length_scale: float, rounding: str) -> Tensor:
@@ -230,7 +265,9 @@ def blend_rates(styles: list[StyleReading], shares: Tensor, *, length_scale: flo
     return (ends.diff(dim=1, prepend=torch.zeros_like(ends[:, :1])).clamp_min(1) * mask).long()
 
 
-def read_style(model: GradTTS, style: StyleReading, durations: Tensor, frames: int) -> StyleReading:
+def read_style(
+    model: GradTTS, style: StyleReading, durations: Tensor, frames: int, *, spoken: Tensor | None = None
+) -> StyleReading:
     """Lay one style out over the target's frames.
 
     Args:
@@ -238,6 +275,8 @@ def read_style(model: GradTTS, style: StyleReading, durations: Tensor, frames: i
         style: What :func:`encode_styles` gave.
         durations: Frames of each token (B, L).
         frames: Frames of the target (T).
+        spoken: In training: voicing, log-F0 and energy of the target itself (B, 3, T), see :class:`StyleReading`; of a
+            model with a frame prior.
 
     Returns:
         The same with all that is laid out over frames.
@@ -249,11 +288,14 @@ def read_style(model: GradTTS, style: StyleReading, durations: Tensor, frames: i
             plane = model.decoder.estimator.speaker_plane(style.speaker, frames).expand(len(durations), -1, -1)
         return replace(style, plane=plane, mu=expand(style.means, durations, frames=frames))
     predictor, prior = model.pitch_predictor, model.frame_prior
-    assert predictor is not None and prior is not None and style.tokens is not None and style.skew is not None
+    assert predictor is not None and prior is not None and style.tokens is not None
+    mean = partial(prior, style.hidden, durations)
+    if spoken is not None:
+        return replace(style, spoken=spoken, mean=mean)
+    assert style.skew is not None
     contour = contour_of(predictor(style.hidden, durations, frames, style.tokens.pooled), durations, style.skew)
     envelope = partial(prior.planes.envelope, mel_std=model.settings.mel_std)
-    mean, level = partial(prior, style.hidden, durations), partial(_level, model)
-    reading = replace(style, contour=contour, mean=mean, envelope=envelope, level=level)
+    reading = replace(style, contour=contour, mean=mean, envelope=envelope, level=partial(_level, model))
     return reading if style.spectrum is None else replace(reading, towards=_towards(model, reading, style.spectrum))
 
 

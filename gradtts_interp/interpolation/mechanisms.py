@@ -56,6 +56,8 @@ class StyleReading:
         mu: Prior mean (B, M, T); None with a frame prior, whose mean depends on the prosody asked for.
         plane: Official speaker plane (B, M, T), or None.
         contour: Of a frame prior: predicted shape of the pitch, its voicing, and energy (B, 3, T).
+        spoken: Of a frame prior: voicing (0 or 1), log-F0 and energy of a recording of these very frames (B, 3, T), in
+            the units of the prosody vector, in place of a predicted contour; in training alone.
         mean: Of a frame prior: from a pooled style per frame (B, E, T) and the prosody asked for (B, 8, T) to the prior
             mean of these texts (B, M, T), whatever the style; of some frames with the first of them as ``first_frame``.
         envelope: Of a frame prior: from a mean (B, M, T) and F0 in Hz (B, T) to the spectral envelope (B, M, T), as
@@ -76,6 +78,7 @@ class StyleReading:
     mu: Tensor | None = None
     plane: Tensor | None = None
     contour: Tensor | None = None
+    spoken: Tensor | None = None
     mean: Callable[..., Tensor] | None = None
     envelope: Callable[..., Tensor] | None = None
     level: Callable[[Tensor], Tensor] | None = None
@@ -84,7 +87,8 @@ class StyleReading:
     @property
     def frames(self) -> int:
         """Frames of the target (T)."""
-        return (self.contour if self.mu is None else self.mu).shape[-1]  # type: ignore[union-attr]
+        laid_out = (self.mu, self.contour, self.spoken)
+        return next(plane.shape[-1] for plane in laid_out if plane is not None)
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ class Shares:
         energy: Of the level.
         rate: Of the rate.
         mean: Mean share of each style in the timbre over each item's own frames (B, n).
-        by_pitch: Style 0 gives pitch, the last style the rest: references are masked, and no query has a share.
+        by_pitch: Style 0 gives pitch, the last style the rest: references are masked, and no query has a share. Of each
+            item (B,) in a batch of the training mix.
     """
 
     timbre: Tensor
@@ -105,7 +110,7 @@ class Shares:
     energy: Tensor
     rate: Tensor
     mean: Tensor
-    by_pitch: bool = False
+    by_pitch: bool | Tensor = False
 
     def dominant(self, rank: Tensor) -> Shares:
         """The same, with everything given to each item's largest mean share.
@@ -314,13 +319,15 @@ def _prosody_per_frame(styles: tuple[StyleReading, ...], shares: Tensor | None) 
     The pitch contour is blended like its level: shapes without height are mixed, then set to the blended level and
     range, so that half-way between two voices lies at the geometric mean of their F0 everywhere.
     """
-    frames = styles[0].frames
+    frames, spoken = styles[0].frames, styles[0].spoken
     numbers = [s.prosody[:, :4, None].expand(-1, -1, frames) for s in styles]  # type: ignore[index]
     contours: list[Tensor] = [s.contour for s in styles]  # type: ignore[misc]
     flag = torch.stack([s.prosody[:, 4] for s in styles]).amin(0)[:, None, None].expand(-1, 1, frames)  # type: ignore[index]
     if shares is None:
         return asked_prosody(numbers[0], flag, contours[0])
     parts = [n * w for n, w in zip(numbers, shares.unbind(1), strict=True)]
+    if spoken is not None:
+        return torch.cat([sum(parts[1:], start=parts[0]), flag, spoken], dim=1)
     # Shape and voicing go by the share of the F0 level, energy by its own.
     shapes = [c * w[:, [0, 0, 2]] for c, w in zip(contours, shares.unbind(1), strict=True)]
     return asked_prosody(sum(parts[1:], start=parts[0]), flag, sum(shapes[1:], start=shapes[0]))
@@ -349,7 +356,12 @@ def attention(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> P
     if any(s.tokens is None for s in styles):
         raise InputError("mechanism 'attention': this checkpoint has no style attention; choose among prior, score")
     tokens: list[StyleTokens] = [s.tokens for s in styles]  # type: ignore[misc]
-    return plan.told("attention", context=join(tokens, None if shares.by_pitch else shares.timbre.clamp(0, 1)))
+    if shares.by_pitch is True:
+        return plan.told("attention", context=join(tokens))
+    share = shares.timbre.clamp(0, 1)
+    if isinstance(shares.by_pitch, Tensor):
+        share = torch.where(shares.by_pitch[:, None, None, None], 1.0, share)
+    return plan.told("attention", context=join(tokens, share))
 
 
 def envelope(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Plan:
@@ -471,15 +483,27 @@ def _with_pitch(plan: Plan, asked: Sequence[AskedPitch | None]) -> Plan:
 
 def _dominant_plan(styles: tuple[StyleReading, ...], hard: Shares) -> Plan:
     """The plan that reads each item's dominant style alone."""
-    plan = Plan((single(styles, int(hard.mean[0].argmax())),))
     if (hard.mean == hard.mean[:1]).all():
-        return plan
-    plan = prior(plan, styles, hard)
+        return Plan((single(styles, int(hard.mean[0].argmax())),))
+    return Plan((read_together(styles, hard),))
+
+
+def read_together(styles: tuple[StyleReading, ...], shares: Shares) -> Branch:
+    """One evaluation that reads all styles under their shares, in every part that the model has; training's only one.
+
+    Args:
+        styles: n readings for the same texts and durations.
+        shares: Of each.
+
+    Returns:
+        The evaluation, without its prior mean.
+    """
+    plan = prior(Plan((Branch(0, None, None, None),)), styles, shares)
     if styles[0].prosody is not None:
-        plan = prosody(plan, styles, hard)
+        plan = prosody(plan, styles, shares)
     if styles[0].tokens is not None:
-        plan = attention(plan, styles, hard)
-    return replace(plan, blended=frozenset())
+        plan = attention(plan, styles, shares)
+    return plan.branches[0]
 
 
 def _fingerprint(reading: StyleReading) -> Tensor:

@@ -17,6 +17,8 @@ from gradtts_interp.models.layers import Linear, Mish
 from gradtts_interp.models.style_attention import StyleTokens
 
 ROLES = {"whole": 0, "pitch": 1, "rest": 2}
+NAMED_IN = {"whole": (True, True), "pitch": (False, True), "rest": (True, False)}
+"""Whether speaker and emotion are told of a reference in each role: the manner goes with the pitch."""
 TIMBRE_KERNEL, TIMBRE_LAYERS = 5, 3
 
 

@@ -12,10 +12,20 @@ from torch.func import functional_call
 
 from gradtts_interp.alignment import expand_rows, maximum_path, sequence_mask, token_mean
 from gradtts_interp.diffusion.schedule import diffuse, noise_level, signal
+from gradtts_interp.interpolation.conditioning import blend_log_durations, read_style, style_reading
+from gradtts_interp.interpolation.mechanisms import (
+    Branch,
+    Plan,
+    Shares,
+    StyleReading,
+    make_score,
+    mean_of_frames,
+    read_together,
+)
 from gradtts_interp.models.frame_prior import PhoneEncoder
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.models.pitch_predictor import ENERGY_FLOOR, PITCH_CHANNELS, PITCH_FROM, pitch_losses
-from gradtts_interp.models.style_attention import StyleContext, join
+from gradtts_interp.models.pitch_predictor import ENERGY_FLOOR, PITCH_CHANNELS, pitch_losses
+from gradtts_interp.models.style_attention import StyleTokens
 from gradtts_interp.training.mix import Batch
 from hifigan.discriminators import PictureDiscriminator
 from hifigan.losses import discriminator_loss, feature_loss, generator_loss
@@ -62,36 +72,70 @@ class Losses:
 
 
 @dataclass(frozen=True)
-class Prior:
-    """The prior of a batch.
+class Conditioned:
+    """What the networks are told of a batch, and the errors that are made on the way.
 
     Attributes:
-        mu: Means per frame (B, M, T).
-        duration: Mean squared error of log durations, ().
-        hidden: The text encoder's hidden states (B, D, L).
+        branch: What score network and prior read, with the prior means (B, M, T), on all frames of the targets.
+        reading: The first style, which gives the pitch of all items but blends.
         durations: Frames of each token (B, L).
-        pooled: The first style, which gives the pitch, as the contour predictor reads it (B, E).
+        duration: Mean squared error of log durations, ().
         alignment: Error of the token means, ().
     """
 
-    mu: Tensor
-    duration: Tensor
-    hidden: Tensor
+    branch: Branch
+    reading: StyleReading
     durations: Tensor
-    pooled: Tensor
+    duration: Tensor
     alignment: Tensor
 
+    @property
+    def mu(self) -> Tensor:
+        """Prior means (B, M, T)."""
+        assert self.branch.mu is not None
+        return self.branch.mu
 
-def pooled_references(model: GradTTS, batch: Batch) -> Pair:
-    """Pooled styles (B, E) of both references of each item, all that a frame prior reads of them.
+
+def read_references(model: GradTTS, batch: Batch, *, attended: bool = True) -> list[StyleTokens]:
+    """Read both references of each item, each in its role, with what is withheld of them.
 
     Args:
         model: Model with a style encoder.
         batch: Training batch.
+        attended: Whether the score network reads them; if not, there are pooled styles alone, which are all that a
+            frame prior reads.
 
     Returns:
-        Of A and of B; that of a reference of which nothing can be read is 0.
+        Of A and of B; the pooled style of a reference of which nothing can be read counts for nothing, and is 0 where
+        it is not attended to.
     """
+    encoder = model.style_encoder
+    assert encoder is not None
+    if attended:
+        whole = [
+            encoder(
+                model.normalise(batch.reference[side]),
+                batch.reference_lengths[side],
+                mask=batch.reference_mask[side],
+                role=batch.role[side],
+                speaker=batch.speaker[side],
+                emotion=batch.emotion[side],
+            )
+            for side in range(2)
+        ]
+        pooled = [tokens.pooled for tokens in whole]
+        kept = encoder.drop(whole, batch.null)
+    else:
+        pooled = list(pooled_references(model, batch))
+        none = pooled[0].new_zeros(len(pooled[0]), 0, encoder.config.width)
+        kept = [StyleTokens(none, none[..., 0], each) for each in pooled]
+    nobody = encoder.null_pooled.expand(len(pooled[0]), -1)
+    pooled = [torch.where(batch.null_text[:, None], nobody, each) for each in pooled]
+    return [replace(tokens, pooled=each) for tokens, each in zip(kept, pooled, strict=True)]
+
+
+def pooled_references(model: GradTTS, batch: Batch) -> Pair:
+    """Pooled styles (B, E) of both references of each item; that of one of which nothing can be read is 0."""
     assert model.style_encoder is not None
     size = batch.ids.shape[0]
     seen = (batch.reference_mask.flatten(2).amax(-1) > 0).flatten().nonzero()[:, 0]
@@ -105,41 +149,6 @@ def pooled_references(model: GradTTS, batch: Batch) -> Pair:
     )
     pooled = found.new_zeros(2 * size, found.shape[1]).index_copy(0, seen, found)
     return pooled[:size], pooled[size:]
-
-
-def read_references(model: GradTTS, batch: Batch) -> tuple[Pair, StyleContext, Tensor]:
-    """Encode both references of each item and join them under the batch's shares.
-
-    Args:
-        model: Model with a style encoder.
-        batch: Training batch.
-
-    Returns:
-        Pooled style of each reference (B, E); joint context of the score network over the whole target; prosody per
-        frame (B, 8, T), with the target's own pitch and energy.
-    """
-    encoder = model.style_encoder
-    assert encoder is not None
-    styles = [
-        encoder(
-            model.normalise(batch.reference[side]),
-            batch.reference_lengths[side],
-            mask=batch.reference_mask[side],
-            role=batch.role[side],
-            speaker=batch.speaker[side],
-            emotion=batch.emotion[side],
-        )
-        for side in range(2)
-    ]
-    pair = torch.stack([1 - batch.share, batch.share], dim=1)[:, :, None, :]
-    shared = batch.shared[:, None, None, None]
-    share = shared * pair + (1 - shared)
-    prosody_share = batch.share[:, None] * shared[:, 0]
-    prosody = batch.prosody[0][..., None] * (1 - prosody_share) + batch.prosody[1][..., None] * prosody_share
-    kept = encoder.drop(styles, batch.null)
-    prosody = torch.cat([prosody, batch.pitch], dim=1)
-    known = batch.prosody_known * (~batch.null).float()
-    return (styles[0].pooled, styles[1].pooled), join(kept, share), prosody * known[:, None, None]
 
 
 def draw_diffusion(
@@ -194,26 +203,21 @@ def training_losses(
         The losses; on several processes their mean over processes is the loss of the global batch.
     """
     mel = model.normalise(batch.mel)
-    context = prosody = None
-    if diffusion is not None:
-        pooled, context, prosody = read_references(model, batch)
-    else:
-        pooled = pooled_references(model, batch)
-    prior = prior_of_batch(model, batch, pooled, mel)
-    mu = prior.mu
+    told = condition(model, batch, mel, read_references(model, batch, attended=diffusion is not None))
+    mu = told.mu
     valid = sequence_mask(batch.lengths, max_length=mel.shape[2])[:, None].to(mel.dtype)
     count = shared_count(valid.sum()) * mel.shape[1]
     squares = ((mel - mu).square() * valid).sum() / count
     prior_loss = 0.5 * squares + ((mel - mu).abs() * valid).sum() / count
     error, clean = torch.zeros(len(mel), device=mel.device), None
-    if diffusion is not None and context is not None and prosody is not None:
+    if diffusion is not None:
         crop = Cropper(batch.start[:, None] + torch.arange(diffusion[1].shape[2], device=mel.device)[None])
-        cut = {"target": crop(mel), "mean": crop(mu), "mask": crop(valid)}
+        target, branch, mask = crop(mel), crop.branch(told.branch), crop(valid)
         if beginning is not None:
-            cut["target"] = cut["target"] - shift_of_mean(beginning, batch, diffusion, crop, **cut)
-        error, clean = answer_of_score_network(model, diffusion, crop.context(context), crop(prosody), **cut)
+            target = target - shift_of_mean(beginning, batch, diffusion, crop, mean=crop(mu), mask=mask)
+        error, clean = answer_of_score_network(model, diffusion, branch, target=target, mask=mask)
     loss = error.mean()
-    pitch_loss = pitch_loss_of_batch(model, batch, prior, valid[:, 0])
+    pitch_loss = pitch_loss_of_batch(model, batch, told, valid[:, 0])
     adversarial, own = torch.zeros_like(loss), torch.zeros_like(loss)
     if discriminator is not None:
         # Of nobody, and without a contour, a mean is all there is.
@@ -225,11 +229,11 @@ def training_losses(
             discriminator, real * judged, fake * judged, distance=distance, weight=weight
         )
     return Losses(
-        duration=prior.duration,
+        duration=told.duration,
         prior=prior_loss,
         diffusion=loss,
         pitch=pitch_loss,
-        alignment=prior.alignment,
+        alignment=told.alignment,
         adversarial=adversarial,
         discriminator=own,
         per_kind=error.detach(),
@@ -269,11 +273,9 @@ def adversarial_losses(
 def answer_of_score_network(
     model: GradTTS,
     diffusion: Diffusion,
-    context: StyleContext,
-    prosody: Tensor,
+    branch: Branch,
     *,
     target: Tensor,
-    mean: Tensor,
     mask: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Ask the score network about the random crop of each item.
@@ -281,10 +283,8 @@ def answer_of_score_network(
     Args:
         model: The model.
         diffusion: Times and noise.
-        context: What it reads of the references, cut like all that follows.
-        prosody: Prosody per frame (B, n, crop).
+        branch: What it is told, cut like all that follows.
         target: Normalised mels (B, M, crop).
-        mean: Prior means (B, M, crop).
         mask: 1 on frames of the targets (B, 1, crop).
 
     Returns:
@@ -292,8 +292,10 @@ def answer_of_score_network(
         that it sees in the noisy one, (B, M, crop).
     """
     t, noise = (part.to(target.device) for part in diffusion)
+    plan = Plan((branch,))
+    mean = plan.mu
     x_t = diffuse(model.to_diffusion(target, mean), mean, t, noise, model.schedule)
-    score = model.score(x_t, mask, mean, t, context=context, prosody=prosody)
+    score = make_score(model, plan, mask)(x_t, t)
     scale, level = (f(t, model.schedule)[:, None, None] for f in (signal, noise_level))
     found = -score.float() * level
     error = ((found - noise).square() * mask).sum((1, 2)) / (mask.sum((1, 2)) * target.shape[1]).clamp_min(1)
@@ -305,7 +307,7 @@ def answer_of_score_network(
 
 @torch.no_grad()
 def shift_of_mean(
-    model: GradTTS, batch: Batch, diffusion: Diffusion, crop: Cropper, *, target: Tensor, mean: Tensor, mask: Tensor
+    model: GradTTS, batch: Batch, diffusion: Diffusion, crop: Cropper, *, mean: Tensor, mask: Tensor
 ) -> Tensor:
     """How far the mean of what a score network would draw lies from the prior's.
 
@@ -317,25 +319,27 @@ def shift_of_mean(
         batch: Training batch.
         diffusion: Whose noise is taken.
         crop: The random crops.
-        target: Normalised mels (B, M, crop), of which nothing is left at t = 1.
-        mean: Prior means (B, M, crop).
+        mean: Prior means (B, M, crop), around which it is asked.
         mask: 1 on frames of the targets (B, 1, crop).
 
     Returns:
         The shift, normalised, (B, M, crop).
     """
-    _, context, prosody = read_references(model, batch)
-    last, cut = (torch.full_like(diffusion[0], 1 - T_MIN), diffusion[1]), {"target": target, "mean": mean, "mask": mask}
-    _, clean = answer_of_score_network(model, last, crop.context(context), crop(prosody), **cut)
+    mel = model.normalise(batch.mel)  # of which nothing is left at t = 1
+    told = condition(model, batch, mel, read_references(model, batch))
+    branch, last = replace(crop.branch(told.branch), mu=mean), (torch.full_like(diffusion[0], 1 - T_MIN), diffusion[1])
+    _, clean = answer_of_score_network(model, last, branch, target=crop(mel), mask=mask)
     return (clean - mean) * mask
 
 
-def pitch_loss_of_batch(model: GradTTS, batch: Batch, prior: Prior, valid: Tensor) -> Tensor:
+def pitch_loss_of_batch(model: GradTTS, batch: Batch, told: Conditioned, valid: Tensor) -> Tensor:
     """Error of the contours predicted for the first style, which gives the pitch of all items but blends."""
     assert model.pitch_predictor is not None
     taught = (batch.shared == 0).nonzero()[:, 0]
-    durations = prior.durations[taught]
-    predicted = model.pitch_predictor(prior.hidden[taught], durations, valid.shape[1], prior.pooled[taught])
+    durations, reading = told.durations[taught], told.reading
+    assert reading.hidden is not None and reading.tokens is not None
+    pooled = reading.tokens.pooled[taught]
+    predicted = model.pitch_predictor(reading.hidden[taught], durations, valid.shape[1], pooled)
     level = token_mean(batch.pitch[taught, 2], durations).clamp_min(ENERGY_FLOOR) - batch.level[taught, None]
     voiced, log_f0 = batch.pitch[taught, 0], batch.pitch[taught, 1]
     error, count = pitch_losses(predicted, log_f0, voiced, valid[taught], energy=level)
@@ -362,52 +366,58 @@ class Cropper:
         index = self.frames.clamp_max(x.shape[-1] - 1)
         return x.gather(-1, index[:, None].expand(-1, x.shape[1], -1))
 
-    def context(self, context: StyleContext) -> StyleContext:
-        """Cut the shares (B, 2, 1, T) of the joined styles."""
-        assert context.share is not None
-        return replace(context, share=self(context.share.flatten(1, 2)).unflatten(1, (2, 1)))
+    def branch(self, branch: Branch) -> Branch:
+        """Cut what an evaluation is told: prosody, prior mean, and the shares (B, 2, 1, T) of the joined styles."""
+        context, prosody, mu = branch.context, branch.prosody, branch.mu
+        assert context is not None and context.share is not None and prosody is not None and mu is not None
+        context = replace(context, share=self(context.share.flatten(1, 2)).unflatten(1, (2, 1)))
+        return replace(branch, context=context, prosody=self(prosody), mu=self(mu))
 
 
-def prior_of_batch(model: GradTTS, batch: Batch, pooled: Pair, mel: Tensor) -> Prior:
-    """Prior means, and the errors of durations and token means.
-
-    The text is encoded once; pooled styles are mixed frame by frame; pitch and energy are the target's own.
+def condition(model: GradTTS, batch: Batch, mel: Tensor, references: list[StyleTokens]) -> Conditioned:
+    """Lay texts and references out over the targets, as inference does, with the targets' own pitch and energy.
 
     Args:
         model: Model with a style encoder.
         batch: Training batch; durations that are all 0 are unknown and found by monotonic alignment search.
-        pooled: Pooled styles of A and B (B, E).
         mel: Normalised targets (B, M, T).
+        references: What :func:`read_references` gave.
 
     Returns:
-        The prior.
+        What the networks are told; an item without a style has no prosody in its prior, one whose prosody is withheld
+        none in its score network.
     """
-    encoder, frames = model.encoder, mel.shape[2]
-    assert isinstance(encoder, PhoneEncoder) and model.frame_prior is not None and model.style_encoder is not None
-    null, share = model.style_encoder.null_pooled.expand(len(mel), -1), batch.share[:, None]
-    a, b = (torch.where(batch.null_text[:, None], null, style) for style in pooled)
-    valid = sequence_mask(batch.lengths, max_length=frames)
-    mean_share = ((batch.share * valid).sum(1) / batch.lengths)[:, None, None]
+    encoder = model.encoder
+    assert isinstance(encoder, PhoneEncoder)
     text = encoder(batch.ids, batch.id_lengths)
-    logw = [encoder.durations(text, style, numbers) for style, numbers in zip((a, b), batch.prosody, strict=True)]
-    one = torch.where((batch.share[:, :1] > 0) & (batch.shared[:, None] == 0), b, a)
-    means = encoder.token_means(text, one)
-    durations = batch.durations
+    styles = [style_reading(encoder, text, *told) for told in zip(references, batch.prosody, strict=True)]
+    valid, blended = sequence_mask(batch.lengths, max_length=mel.shape[2]), batch.shared > 0
+    pair = torch.stack([1 - batch.share, batch.share], dim=1)
+    of_second = ((batch.share * valid).sum(1) / batch.lengths)[:, None]
+    mean = torch.cat([1 - of_second, of_second], dim=1)
+
+    (a, b), voiced_by_second = (style.pooled for style in references), (batch.share[:, :1] > 0) & ~blended[:, None]
+    means, durations = encoder.token_means(text, torch.where(voiced_by_second, b, a)), batch.durations
     if int(durations.sum()) == 0:
         durations = align(means.detach().float(), mel, text.mask[:, 0], valid)
-    wrong = logw[0] * (1 - mean_share) + logw[1] * mean_share - durations.clamp_min(1).log()[:, None]
+    wrong = blend_log_durations(styles, mean) - durations.clamp_min(1).log()[:, None]
     duration = (wrong.float().square() * text.mask).sum() / shared_count(text.mask.sum())
-    style = a[..., None] * (1 - share) + b[..., None] * share
-    energy = token_mean(batch.pitch[:, 2], durations).clamp_min(ENERGY_FLOOR)[:, None]
-    unread = mel.new_zeros(len(mel), PITCH_FROM, frames)
-    # A prior of no style says nothing of pitch and energy either.
-    asked = torch.cat([unread, batch.pitch[:, :PITCH_CHANNELS], energy], dim=1) * (~batch.null_text)[:, None, None]
-    mu = model.frame_prior(text.hidden, durations, style, asked)
-    laid = expand_rows(means.transpose(1, 2), durations, frames).transpose(1, 2)
-    taught = valid * (1 - batch.shared[:, None])
+    laid = expand_rows(means.transpose(1, 2), durations, mel.shape[2]).transpose(1, 2)
+    taught = valid * ~blended[:, None]
     alignment = ((mel - laid).square() * taught[:, None]).sum() * 0.5
     alignment = alignment / (shared_count(taught.sum()).clamp_min(1) * mel.shape[1])
-    return Prior(mu, duration, text.hidden, durations, a, alignment)
+
+    energy = token_mean(batch.pitch[:, PITCH_CHANNELS], durations).clamp_min(ENERGY_FLOOR)[:, None]
+    spoken = torch.cat([batch.pitch[:, :PITCH_CHANNELS], energy], dim=1)
+    readings = tuple(read_style(model, style, durations, mel.shape[2], spoken=spoken) for style in styles)
+    plane = pair[:, :, None]  # the same at all bins
+    branch = read_together(readings, Shares(plane, plane, plane, plane, mean, by_pitch=~blended))
+    assert branch.prosody is not None
+    known, styled = batch.prosody_known * ~batch.null, (~batch.null_text).float()
+    of_prior = replace(branch, prosody=branch.prosody * styled[:, None, None])
+    mu = mean_of_frames(readings, of_prior, slice(None))
+    branch = replace(branch, mu=mu, prosody=branch.prosody * known[:, None, None])
+    return Conditioned(branch, readings[0], durations, duration, alignment)
 
 
 @torch.no_grad()

@@ -22,9 +22,10 @@ from torch.nn import functional
 from gradtts_interp.alignment import fix_length
 from gradtts_interp.config import MelConfig, parse_settings, readers_of
 from gradtts_interp.errors import InputError
-from gradtts_interp.models.style_encoder import ROLES
-from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD
-from gradtts_interp.pitch.masks import pitch_mask
+from gradtts_interp.interpolation.conditioning import readable_part
+from gradtts_interp.interpolation.shares import PitchRegion
+from gradtts_interp.models.style_encoder import NAMED_IN, ROLES
+from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD, Contour
 from gradtts_interp.training.data import EMOTIONS, Item, StyleRef
 
 KINDS = ("matched", "dual", "blend")
@@ -298,25 +299,22 @@ class Mixer:
     ) -> Reference:
         frames = self.config.reference_frames
         start = int(rng.integers(0, max(item.frames - frames, 0) + 1))
-        part = slice(start, start + frames)
-        mel = item.mel[:, part].astype(np.float32)
-        mask = np.ones_like(mel)
-        if role != "whole":
-            f0_hz, voiced, harmonics = item.contour.f0_hz[part], item.contour.voiced[part], int(rng.integers(1, 4))
-            pitch = pitch_mask(f0_hz, voiced, self.mel, harmonics=harmonics, width_bins=1)
-            mask = pitch if role == "pitch" else 1 - pitch
+        part, heard = slice(start, start + frames), item.contour
+        contour = Contour(heard.f0_hz[part], heard.voiced[part], heard.energy_db[part], heard.frame_rate_hz)
+        region = PitchRegion(harmonics=1 if role == "whole" else int(rng.integers(1, 4)))
+        mask = readable_part(contour, role, region, self.mel)
         if rng.random() < self.config.drop_tokens:
             mask = mask * _patch_noise(rng, mask.shape)
         style = item.styles[0]
-        names_voice, names_manner = role != "pitch", role != "rest"
-        keep_speaker = names_voice and rng.random() >= self.config.drop_name
-        keep_emotion = names_manner and rng.random() >= self.config.drop_name
+        names_speaker, names_emotion = NAMED_IN[role]
+        keep_speaker = names_speaker and rng.random() >= self.config.drop_name
+        keep_emotion = names_emotion and rng.random() >= self.config.drop_name
         if prosody is None:
             # A manner that is named is known as a style bank knows it, by the mean of all that was heard in it; one
             # utterance alone would teach the model to trust such numbers as little as the noisy ones of a recording.
             prosody = self.usual_prosody.get(style, item.prosody) if keep_emotion else item.prosody
         return Reference(
-            mel=mel,
+            mel=item.mel[:, part].astype(np.float32),
             mask=mask,
             role=ROLES[role],
             speaker=style.speaker if keep_speaker else -1,

@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +35,13 @@ from gradtts_interp.diffusion.schedule import diffuse
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.attention import StyleMassRecorder, mass_plane
+from gradtts_interp.interpolation.mechanisms import Plan, make_score
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD, extract_contour
 from gradtts_interp.pitch.masks import pitch_mask
 from gradtts_interp.training.data import Item, load_items
 from gradtts_interp.training.filelist import load_filelist
-from gradtts_interp.training.losses import Cropper, prior_of_batch, read_references
+from gradtts_interp.training.losses import Cropper, condition, read_references
 from gradtts_interp.training.mix import KINDS, MixConfig, Mixer, collate
 from gradtts_interp.training.state import model_from_checkpoint, stop_signals
 from gradtts_interp.units import CENTS_PER_NAT
@@ -89,18 +90,14 @@ def sample_targets(
     """
     device = model.device
     batch = collate(list(examples), mixer.config, mixer.mel).to(device)
-    pooled, context, prosody = read_references(model, batch)
     target = model.normalise(batch.mel)
-    prior = prior_of_batch(model, batch, pooled, target)
+    told = condition(model, batch, target, read_references(model, batch))
     lengths = batch.lengths if longest is None else batch.lengths.clamp_max(longest)
     frames = fix_length(int(lengths.max()), model.frame_multiple)
     crop = Cropper(torch.arange(frames, device=device).expand(len(examples), -1))
     mask = sequence_mask(lengths, max_length=frames)[:, None].float()
-    context, mu, prosody = crop.context(context), crop(prior.mu).float(), crop(prosody)
-
-    def score(x: Tensor, t: Tensor) -> Tensor:
-        return model.score(x, mask, mu, t, context=context, prosody=prosody, region=mask).float()
-
+    branch, mu = crop.branch(told.branch), crop(told.mu).float()
+    score = make_score(model, Plan((replace(branch, mu=mu),)), mask, region=mask)
     found = mu
     if steps > 0:
         shape = (len(examples), mixer.mel.n_mels, frames)

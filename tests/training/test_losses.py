@@ -14,9 +14,8 @@ from gradtts_interp.training.losses import (
     adversarial_losses,
     align,
     answer_of_score_network,
+    condition,
     draw_diffusion,
-    pooled_references,
-    prior_of_batch,
     read_references,
     shared_count,
     shift_of_mean,
@@ -38,6 +37,11 @@ def opened(model, gate=1.0):
 
 def noise_of(size):
     return draw_diffusion(0, 0, size=size, shape=SHAPE)
+
+
+def told(model, batch, *, attended=True):
+    """What the networks are told of a batch."""
+    return condition(model, batch, model.normalise(batch.mel), read_references(model, batch, attended=attended))
 
 
 def valid_frames(batch):
@@ -93,7 +97,7 @@ def test_v_loss_is_the_squared_error_of_v(make_model, mixer):
     model.decoder.estimator.register_forward_hook(lambda *called: answers.append(called[-1]))
     found = training_losses(model, batch, (times, noise))
     mel = model.normalise(batch.mel)
-    mu = prior_of_batch(model, batch, read_references(model, batch)[0], mel).mu
+    mu = told(model, batch).mu
     crop = Cropper(batch.start[:, None] + torch.arange(SHAPE[1])[None])
     level, kept = (f(times[:, None, None], model.schedule) for f in (noise_level, signal))
     v, valid = kept * noise - level * (crop(mel) - crop(mu)), crop(valid_frames(batch))
@@ -107,15 +111,14 @@ def test_the_shift_of_the_mean_is_what_a_score_network_adds_to_its_prior(make_mo
     model, batch, diffusion = make_model().eval(), mixer.batch(0, 4), noise_of(4)
     shift, spread = 0.3, 0.5
 
-    def exact(x, mask, mu, t, **_):
+    def exact(x, mask, mu, t, *_, **__):
         a, n = signal(t, model.schedule)[:, None, None], noise_level(t, model.schedule)[:, None, None]
         return -(x - mu - a * shift) / (a**2 * spread**2 + n**2)
 
     monkeypatch.setattr(model, "score", exact)
     crop = Cropper(batch.start[:, None] + torch.arange(SHAPE[1])[None])
-    mel = model.normalise(batch.mel)
     mean, mask = torch.randn(4, *SHAPE), torch.ones(4, 1, SHAPE[1])
-    found = shift_of_mean(model, batch, diffusion, crop, target=crop(mel), mean=mean, mask=mask)
+    found = shift_of_mean(model, batch, diffusion, crop, mean=mean, mask=mask)
     torch.testing.assert_close(found, torch.full_like(found, shift * model.settings.residual_std), atol=0.03, rtol=0)
 
     asked = []
@@ -135,7 +138,7 @@ def test_the_shift_of_the_mean_is_what_a_score_network_adds_to_its_prior(make_mo
 def test_null_items_read_nothing_of_their_references(make_model, mixer):
     model, batch = opened(make_model().eval()), mixer.batch(0, 4)
     unknown = dataclasses.replace(batch, prosody_known=torch.zeros(4))
-    assert read_references(model, unknown)[2].abs().max() == 0 < read_references(model, batch)[2].abs().max()
+    assert told(model, unknown).branch.prosody.abs().max() == 0 < told(model, batch).branch.prosody.abs().max()
     for null in (True, False):
         flags, reference = torch.full((4,), null), batch.reference.clone().requires_grad_()
         changed = dataclasses.replace(batch, null=flags, null_text=flags, reference=reference)
@@ -146,10 +149,11 @@ def test_null_items_read_nothing_of_their_references(make_model, mixer):
 
 def test_a_frame_prior_reads_target_contour_and_reference_timbre_and_of_no_style_neither(make_model, mixer):
     model, batch = make_model().eval(), mixer.batch(1, 4)
-    mel, pooled, nobody = model.normalise(batch.mel), pooled_references(model, batch), torch.ones(4, dtype=torch.bool)
+    mel, nobody = model.normalise(batch.mel), torch.ones(4, dtype=torch.bool)
 
-    def mean(pooled=pooled, **changes):
-        return prior_of_batch(model, dataclasses.replace(batch, **changes), pooled, mel).mu
+    def mean(order=1, **changes):
+        changed = dataclasses.replace(batch, **changes)
+        return condition(model, changed, mel, read_references(model, changed, attended=False)[::order]).mu
 
     with torch.no_grad():
         mu = mean()
@@ -159,7 +163,7 @@ def test_a_frame_prior_reads_target_contour_and_reference_timbre_and_of_no_style
             assert not torch.allclose(mean(pitch=pitch), mu)
             assert torch.equal(mean(pitch=pitch, null_text=nobody), mean(null_text=nobody))
         assert torch.equal(mean(prosody=batch.prosody + 1), mu)
-        assert not torch.allclose(mean(pooled[::-1]), mu)
+        assert not torch.allclose(mean(order=-1), mu)
 
 
 def test_swapping_names_of_a_blend_changes_nothing(make_model, mixer):
@@ -176,7 +180,7 @@ def test_swapping_names_of_a_blend_changes_nothing(make_model, mixer):
 
 def test_pooled_references_are_those_of_the_style_encoder_and_skip_what_is_hidden(make_model, mixer):
     model, batch = make_model().eval(), mixer.batch(0, 6)
-    short, whole = pooled_references(model, batch), read_references(model, batch)[0]
+    short, whole = ([r.pooled for r in read_references(model, batch, attended=a)] for a in (False, True))
     hidden = (batch.kind == KINDS.index("matched")).nonzero()[:, 0]
     torch.testing.assert_close(short[0], whole[0])
     seen = [i for i in range(6) if i not in hidden]
@@ -187,11 +191,12 @@ def test_pooled_references_are_those_of_the_style_encoder_and_skip_what_is_hidde
 def test_a_blend_mixes_pooled_styles_frame_by_frame(make_model, mixer):
     """At share 0 and 1 the mean is that of one style alone; texts and contours are the same."""
     model, batch = make_model().eval(), mixer.batch(0, 3)
-    mel, (a, b) = model.normalise(batch.mel), pooled_references(model, batch)
+    mel, (a, b) = model.normalise(batch.mel), read_references(model, batch, attended=False)
+    b = dataclasses.replace(b, pooled=b.pooled + 1)
     half = (torch.arange(mel.shape[2]) >= 20).float().expand(3, -1)
     batch = dataclasses.replace(batch, shared=torch.ones(3))
     moving, first, second = (
-        prior_of_batch(model, dataclasses.replace(batch, share=share), (a, b + 1), mel).mu
+        condition(model, dataclasses.replace(batch, share=share), mel, [a, b]).mu
         for share in (half, torch.zeros_like(half), torch.ones_like(half))
     )
     reach = 4 * TINY.prior_frame_layers
@@ -234,8 +239,7 @@ def test_unknown_durations_are_aligned(make_model, mixer):
     model, batch = make_model().eval(), mixer.batch(0, 3)
     batch = dataclasses.replace(batch, shared=torch.zeros(3))
     unknown = dataclasses.replace(batch, durations=torch.zeros_like(batch.durations))
-    mel = model.normalise(batch.mel)
-    known, found = (prior_of_batch(model, b, pooled_references(model, b), mel) for b in (batch, unknown))
+    known, found = (told(model, b, attended=False) for b in (batch, unknown))
     assert torch.equal(found.durations.sum(1), batch.lengths) and torch.isfinite(found.duration)
     assert found.alignment < known.alignment  # the best monotonic path is better than any other, the true one included
 
@@ -280,14 +284,11 @@ def test_the_score_network_is_judged_by_the_clean_mel_it_sees(make_model, mixer,
     """Where its answer is exact, the clean mel is the target; where it is not, the discriminator's loss reaches it."""
     model, batch, diffusion = make_model(), mixer.batch(0, 4), noise_of(4)
     exact = copy.deepcopy(model)
-    exact.score = lambda x, mask, mu, t, **_: -diffusion[1] / noise_level(t, exact.schedule)[:, None, None]
+    exact.score = lambda x, mask, mu, t, *_, **__: -diffusion[1] / noise_level(t, exact.schedule)[:, None, None]
     mel = model.normalise(batch.mel)[..., : SHAPE[1]]
-    _, context, prosody = read_references(model, batch)
-    crop = Cropper(torch.arange(SHAPE[1]).expand(4, -1))
-    read = (diffusion, crop.context(context), crop(prosody))
-    error, clean = answer_of_score_network(
-        exact, *read, target=mel, mean=torch.zeros_like(mel), mask=torch.ones_like(mel[:, :1])
-    )
+    branch = Cropper(torch.arange(SHAPE[1]).expand(4, -1)).branch(told(model, batch).branch)
+    branch = dataclasses.replace(branch, mu=torch.zeros_like(mel))
+    error, clean = answer_of_score_network(exact, diffusion, branch, target=mel, mask=torch.ones_like(mel[:, :1]))
     torch.testing.assert_close(clean, mel, atol=2e-3, rtol=0)
     assert error.max() < 1e-6
     losses = training_losses(model, batch, diffusion, discriminator=judge, weight=0.1)
