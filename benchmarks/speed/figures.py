@@ -33,7 +33,7 @@ from gradtts_interp.interpolation.noise import NoiseTuning
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.models.pitch_predictor import PROSODY_CHANNELS
 from gradtts_interp.models.precision import bf16_is_fast, keep_freed_memory, settled
-from gradtts_interp.models.style_attention import AttentionMassProcessor, StyleAttnProcessor, StyleTokens, join
+from gradtts_interp.models.style_attention import AttentionMassProcessor, StyleAttnProcessor, context_of, join
 from gradtts_interp.pitch.contour import Contour
 from gradtts_interp.placement import stack_shares
 from gradtts_interp.sampling import CONVERGED_STEPS, DEFAULT_SOLVER, DEFAULT_STEPS
@@ -235,8 +235,7 @@ def mass(voice: Voice) -> list[Figure]:
     plane = torch.randn(1, channels, 80 // cell, TEN_SECONDS // cell, device=device)
     mask = torch.ones(1, 1, 1, plane.shape[-1], device=device)
     keys = 20 * TEN_SECONDS // 8
-    tokens = StyleTokens(torch.randn(1, keys, width), torch.ones(1, keys), torch.zeros(1, width))
-    tokens = StyleTokens(*(value.to(device) for value in (tokens.tokens, tokens.weight, tokens.pooled)))
+    tokens = context_of(torch.randn(1, keys, width).to(device), torch.ones(1, keys, device=device))
     context = join([tokens] * 2, torch.full((1, 2, 80, TEN_SECONDS), 0.5, device=device))
     sets = functional.one_hot(context.owner, 2).float()[None]
     masses: list[torch.Tensor] = []

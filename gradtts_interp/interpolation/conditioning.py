@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,7 +23,7 @@ from gradtts_interp.interpolation.shares import PitchRegion
 from gradtts_interp.models.frame_prior import PhoneEncoder, PhoneReading
 from gradtts_interp.models.grad_tts import FORMANT_QUEFRENCIES, GradTTS, lifter
 from gradtts_interp.models.pitch_predictor import PITCH_FROM, contour_of
-from gradtts_interp.models.style_attention import StyleTokens
+from gradtts_interp.models.style_attention import LOG_ZERO, StyleContext
 from gradtts_interp.models.style_encoder import NAMED_IN
 from gradtts_interp.pitch.contour import Contour, f0_skew, normalise_prosody
 from gradtts_interp.pitch.masks import pitch_mask
@@ -93,38 +94,42 @@ def _encode(
     if style.mel is None or style.contour is None or style.prosody is None:
         raise InputError(f"style {style.name}: this checkpoint reads references, and the style has none")
     assert isinstance(model.encoder, PhoneEncoder)
-    tokens, size = _style_tokens(model, style, role, pitch), len(text.hidden)
+    (tokens, pooled), size = _style_tokens(model, style, role, pitch), len(text.hidden)
     vector = _prosody_input(style.prosody, model.device).expand(size, -1)
     skew = torch.full_like(vector[:, 0], f0_skew(style.contour))
     numbers = vector if prosody is None else _prosody_input(prosody, model.device).expand(size, -1)
-    reading = style_reading(model.encoder, text, _repeated(tokens, size), numbers)
+    told = replace(tokens, tokens=_repeat(tokens.tokens, size), log_weight=_repeat(tokens.log_weight, size))
+    reading = style_reading(model.encoder, text, told, _repeat(pooled, size), numbers)
     if role != "whole":
         # A frame prior is told the pitch, so it may see all of the reference; and who gives the pitch gives the contour
         # that it has alone.
-        tokens = replace(tokens, pooled=_style_tokens(model, style, "whole", None).pooled)
+        _, pooled = _style_tokens(model, style, "whole", None)
     spectrum = None if style.speaker is not None else _spectrum(model, style)
-    return replace(reading, tokens=_repeated(tokens, size), prosody=vector, skew=skew, spectrum=spectrum)
+    return replace(reading, pooled=_repeat(pooled, size), prosody=vector, skew=skew, spectrum=spectrum)
 
 
-def _repeated(tokens: StyleTokens, size: int) -> StyleTokens:
-    """The tokens of one reference for each of some texts."""
-    return StyleTokens(*(x.expand(size, *x.shape[1:]) for x in (tokens.tokens, tokens.weight, tokens.pooled)))
+def _repeat(x: Tensor, size: int) -> Tensor:
+    """What is of one reference (1, ...) for each of some texts."""
+    return x.expand(size, *x.shape[1:])
 
 
-def style_reading(encoder: PhoneEncoder, text: PhoneReading, tokens: StyleTokens, prosody: Tensor) -> StyleReading:
+def style_reading(
+    encoder: PhoneEncoder, text: PhoneReading, tokens: StyleContext, pooled: Tensor, prosody: Tensor
+) -> StyleReading:
     """Read texts in a style.
 
     Args:
         encoder: Of the model.
         text: B texts, as it reads them.
         tokens: The style of each.
+        pooled: Its summary (B, E).
         prosody: Normalised prosody of each with its flag (B, 5), by which durations go.
 
     Returns:
         The reading, not yet laid out over frames.
     """
-    logw = encoder.durations(text, tokens.pooled, prosody)
-    return StyleReading(logw, text.mask, tokens, prosody, hidden=text.hidden)
+    logw = encoder.durations(text, pooled, prosody)
+    return StyleReading(logw, text.mask, tokens, pooled, prosody, hidden=text.hidden)
 
 
 def _average(styles: list[StyleReading]) -> StyleReading:
@@ -136,10 +141,12 @@ def _average(styles: list[StyleReading]) -> StyleReading:
 
     tokens, each = None, [style.tokens for style in styles if style.tokens is not None]
     if each:
-        weight = torch.cat([t.weight for t in each], dim=1) / len(each)
-        pooled = torch.stack([t.pooled for t in each]).mean(0)
-        tokens = StyleTokens(torch.cat([t.tokens for t in each], dim=1), weight, pooled)
-    parts = {name: mean(name) for name in ("means", "logw", "prosody", "speaker", "hidden", "skew", "spectrum")}
+        weight = torch.cat([t.log_weight for t in each], dim=1)
+        weight = torch.where(weight > LOG_ZERO / 2, weight - math.log(len(each)), weight)
+        owner = torch.cat([t.owner for t in each])
+        tokens = StyleContext(torch.cat([t.tokens for t in each], dim=1), weight, owner)
+    names = ("means", "logw", "pooled", "prosody", "speaker", "hidden", "skew", "spectrum")
+    parts = {name: mean(name) for name in names}
     return replace(styles[0], tokens=tokens, **parts)
 
 
@@ -163,8 +170,8 @@ def _encode_official(model: GradTTS, text: tuple[Tensor, Tensor, Tensor], style:
     return StyleReading(logw, mask, means=means, speaker=speaker)
 
 
-def _style_tokens(model: GradTTS, style: Style, role: str, pitch: PitchRegion | None) -> StyleTokens:
-    """The tokens of a style; those of the last few are kept for as long as neither they nor the weights change."""
+def _style_tokens(model: GradTTS, style: Style, role: str, pitch: PitchRegion | None) -> tuple[StyleContext, Tensor]:
+    """The tokens of a style, and their summary (1, E); the last few are kept for as long as no weight changes."""
     if torch.is_grad_enabled():
         return _encode_tokens(model, style, role, pitch)
     assert model.style_encoder is not None
@@ -180,7 +187,7 @@ def _style_tokens(model: GradTTS, style: Style, role: str, pitch: PitchRegion | 
         return known[key][-1]
 
 
-def _encode_tokens(model: GradTTS, style: Style, role: str, pitch: PitchRegion | None) -> StyleTokens:
+def _encode_tokens(model: GradTTS, style: Style, role: str, pitch: PitchRegion | None) -> tuple[StyleContext, Tensor]:
     encoder = model.style_encoder
     assert encoder is not None and style.mel is not None and style.contour is not None
     mel = torch.from_numpy(style.mel)[None].to(model.device, torch.float32)
@@ -288,12 +295,12 @@ def read_style(
             plane = model.decoder.estimator.speaker_plane(style.speaker, frames).expand(len(durations), -1, -1)
         return replace(style, plane=plane, mu=expand(style.means, durations, frames=frames))
     predictor, prior = model.pitch_predictor, model.frame_prior
-    assert predictor is not None and prior is not None and style.tokens is not None
+    assert predictor is not None and prior is not None and style.pooled is not None
     mean = partial(prior, style.hidden, durations)
     if spoken is not None:
         return replace(style, spoken=spoken, mean=mean)
     assert style.skew is not None
-    contour = contour_of(predictor(style.hidden, durations, frames, style.tokens.pooled), durations, style.skew)
+    contour = contour_of(predictor(style.hidden, durations, frames, style.pooled), durations, style.skew)
     envelope = partial(prior.planes.envelope, mel_std=model.settings.mel_std)
     reading = replace(style, contour=contour, mean=mean, envelope=envelope, level=partial(_level, model))
     return reading if style.spectrum is None else replace(reading, towards=_towards(model, reading, style.spectrum))

@@ -25,7 +25,7 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.asked_pitch import AskedPitch, ask_pitch
 from gradtts_interp.models.grad_tts import GradTTS, lifter
 from gradtts_interp.models.pitch_predictor import PITCH_CHANNELS, PITCH_FROM, asked_f0_hz, asked_prosody
-from gradtts_interp.models.style_attention import LOG_ZERO, StyleContext, StyleTokens, join
+from gradtts_interp.models.style_attention import LOG_ZERO, StyleContext, join
 
 LOW_BAND_BINS = 11  # mel bins whose centres lie below about 400 Hz: where F0 is
 
@@ -46,6 +46,7 @@ class StyleReading:
         logw: Log durations (B, 1, L).
         mask: (B, 1, L).
         tokens: Style tokens, None for a model without style attention.
+        pooled: Their summary for the prior (B, E), or None.
         prosody: Normalised prosody with its flag (B, 5), or None.
         means: Prior mean per token (B, M, L); None with a frame prior.
         speaker: Official speaker embedding (1, E), or None.
@@ -68,7 +69,8 @@ class StyleReading:
 
     logw: Tensor
     mask: Tensor
-    tokens: StyleTokens | None = None
+    tokens: StyleContext | None = None
+    pooled: Tensor | None = None
     prosody: Tensor | None = None
     means: Tensor | None = None
     speaker: Tensor | None = None
@@ -300,7 +302,7 @@ def _predicted_mean(styles: tuple[StyleReading, ...], branch: Branch, frames: sl
         return _weighted([s.mu[..., frames] for s in styles], voice[..., frames])  # type: ignore[index]
     assert branch.prosody is not None
     read = partial(read, prosody=branch.prosody[..., frames], first_frame=frames.start or 0)
-    pooled = [s.tokens.pooled[..., None] for s in styles]  # type: ignore[union-attr]
+    pooled = [s.pooled[..., None] for s in styles]  # type: ignore[index]
     if isinstance(voice, int):
         return read(pooled[voice])
     level = (voice == voice[:, :, :1]).flatten(1).all(1)
@@ -355,7 +357,7 @@ def attention(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> P
     """
     if any(s.tokens is None for s in styles):
         raise InputError("mechanism 'attention': this checkpoint has no style attention; choose among prior, score")
-    tokens: list[StyleTokens] = [s.tokens for s in styles]  # type: ignore[misc]
+    tokens: list[StyleContext] = [s.tokens for s in styles]  # type: ignore[misc]
     if shares.by_pitch is True:
         return plan.told("attention", context=join(tokens))
     share = shares.timbre.clamp(0, 1)
@@ -510,7 +512,7 @@ def _fingerprint(reading: StyleReading) -> Tensor:
     """A number (B,) of what a style is, so that a tie between styles does not depend on their order."""
     total = torch.zeros(()) if reading.mu is None else reading.mu.float().sum((1, 2))
     plane = None if reading.plane is None else reading.plane[..., 0]
-    for part in (plane, None if reading.tokens is None else reading.tokens.pooled, reading.prosody):
+    for part in (plane, reading.pooled, reading.prosody):
         if part is not None:
             total = total + part.float().sum(1)
     return total.detach()
@@ -578,7 +580,7 @@ def _null_branch(model: GradTTS, plan: Plan) -> Branch:
     if model.style_encoder is None:
         raise InputError("guidance: this checkpoint has no null style; leave guidance at 0")
     prosody = None if branch.prosody is None else torch.zeros_like(branch.prosody)
-    context = join([model.style_encoder.null_style(len(plan.mu))])
+    context = model.style_encoder.null_style(len(plan.mu))
     return replace(branch, context=context, prosody=prosody, weight=None, mu=plan.mu)
 
 

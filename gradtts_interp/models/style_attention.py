@@ -42,27 +42,12 @@ Plane = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class StyleTokens:
-    """Tokens of one style per item.
-
-    Attributes:
-        tokens: (B, S, D).
-        weight: (B, S) in [0, 1]: 0 for padding, else how much of the token may be read.
-        pooled: (B, E) summary of the style for the prior.
-    """
-
-    tokens: Tensor
-    weight: Tensor
-    pooled: Tensor
-
-
-@dataclass(frozen=True)
 class StyleContext:
-    """Tokens of n styles side by side, with the shares of the target plane.
+    """Tokens of a style, or of n styles side by side with the shares of the target plane.
 
     Attributes:
         tokens: (B, S, D), styles one after the other.
-        log_weight: (B, S), logarithm of how much of each key may be read.
+        log_weight: (B, S), logarithm of how much of each key may be read: :data:`LOG_ZERO` for padding.
         owner: (S,) integer: the style each key belongs to.
         share: (B, n, M, T) shares that sum to 1 over n, or (B, S, M, T) of each key; None when keys alone decide.
         memo: What :meth:`once` made; a copy starts without it.
@@ -179,11 +164,16 @@ def pool_plane(plane: Tensor, height: int, width: int) -> Tensor:
     return functional.adaptive_avg_pool2d(plane, (height, width))
 
 
-def join(styles: list[StyleTokens], share: Tensor | None = None) -> StyleContext:
+def context_of(tokens: Tensor, weight: Tensor) -> StyleContext:
+    """The context of one style from its tokens (B, S, D) and how much of each may be read (B, S), in [0, 1]."""
+    return StyleContext(tokens, safe_log(weight), torch.zeros(weight.shape[1], dtype=torch.long, device=weight.device))
+
+
+def join(styles: list[StyleContext], share: Tensor | None = None) -> StyleContext:
     """Put the tokens of several styles side by side.
 
     Args:
-        styles: n styles, each (B, S_i, D).
+        styles: Contexts of n styles, each (B, S_i, D).
         share: Shares (B, n, M, T) of the target plane that sum to 1 over n, or None.
 
     Returns:
@@ -198,7 +188,7 @@ def join(styles: list[StyleTokens], share: Tensor | None = None) -> StyleContext
     owner = torch.cat([torch.full((s.tokens.shape[1],), i, device=device) for i, s in enumerate(styles)])
     return StyleContext(
         tokens=torch.cat([s.tokens for s in styles], dim=1),
-        log_weight=safe_log(torch.cat([s.weight for s in styles], dim=1)),
+        log_weight=torch.cat([s.log_weight for s in styles], dim=1),
         owner=owner,
         share=share,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from gradtts_interp.alignment import sequence_mask
 from gradtts_interp.config import StyleConfig
 from gradtts_interp.models.convnext import ConvNeXtBlock
 from gradtts_interp.models.layers import Linear, Mish
-from gradtts_interp.models.style_attention import StyleTokens
+from gradtts_interp.models.style_attention import LOG_ZERO, StyleContext, context_of
 
 ROLES = {"whole": 0, "pitch": 1, "rest": 2}
 NAMED_IN = {"whole": (True, True), "pitch": (False, True), "rest": (True, False)}
@@ -155,7 +154,7 @@ class StyleEncoder(nn.Module):
         role: str | Tensor = "whole",
         speaker: Tensor | None = None,
         emotion: Tensor | None = None,
-    ) -> StyleTokens:
+    ) -> tuple[StyleContext, Tensor]:
         """Encode references.
 
         Args:
@@ -168,7 +167,8 @@ class StyleEncoder(nn.Module):
             emotion: Emotion vectors (B, E), all zero where unknown.
 
         Returns:
-            Tokens (B, S, D): patches frequency-major, then speaker and emotion.
+            Tokens (B, S, D), patches frequency-major, then speaker and emotion; and the pooled styles (B, E), a
+            summary for the prior.
         """
         pb, pf = self.config.patch_bins, self.config.patch_frames
         inside = sequence_mask(lengths, max_length=mel.shape[2])[:, None].to(mel.dtype)
@@ -187,7 +187,7 @@ class StyleEncoder(nn.Module):
             tokens = torch.cat([tokens, extra[:, None]], dim=1)
             weight = torch.cat([weight, known[:, None].to(weight.dtype)], dim=1)
         pooled = self.timbre(reference, lengths, mask=mask, speaker=speaker, emotion=emotion)
-        return StyleTokens(tokens=tokens, weight=weight, pooled=pooled)
+        return context_of(tokens, weight), pooled
 
     def _vectors(self, batch: int, speaker: Tensor | None, emotion: Tensor | None) -> list[tuple[Tensor, Tensor]]:
         """Speaker and emotion vectors (B, D) with a flag (B,) where they are known."""
@@ -201,16 +201,12 @@ class StyleEncoder(nn.Module):
             found.append((self.emotion(emotion), (emotion.abs().sum(-1) > 0).to(self.null.dtype)))
         return found
 
-    def null_style(self, batch: int) -> StyleTokens:
+    def null_style(self, batch: int) -> StyleContext:
         """The style of nobody: one learnt token (B, 1, D), read when the style is dropped."""
-        return StyleTokens(
-            tokens=repeat(self.null, "d -> b 1 d", b=batch),
-            weight=torch.ones(batch, 1, device=self.null.device, dtype=self.null.dtype),
-            pooled=repeat(self.null_pooled, "d -> b d", b=batch),
-        )
+        return context_of(repeat(self.null, "d -> b 1 d", b=batch), self.null.new_ones(batch, 1))
 
-    def drop(self, styles: list[StyleTokens], dropped: Tensor) -> list[StyleTokens]:
-        """Replace the style of some items by the null style.
+    def drop(self, styles: list[StyleContext], dropped: Tensor) -> list[StyleContext]:
+        """Replace the tokens of some items by those of the null style.
 
         Args:
             styles: n styles; the null token is appended to each.
@@ -219,13 +215,11 @@ class StyleEncoder(nn.Module):
         Returns:
             n styles; dropped items may read the null token only, the others all but it.
         """
-        batch = dropped.shape[0]
-        null, keep = self.null_style(batch), (~dropped).to(styles[0].weight.dtype)[:, None]
+        null, dropped = self.null_style(len(dropped)), dropped[:, None]
+        unread = torch.full_like(null.log_weight, LOG_ZERO)
         kept = []
         for style in styles:
-            tokens, weight = style.tokens, style.weight * keep
-            tokens = torch.cat([tokens, null.tokens], dim=1)
-            weight = torch.cat([weight, (1 - keep)], dim=1)
-            pooled = torch.where(dropped[:, None], null.pooled, style.pooled)
-            kept.append(replace(style, tokens=tokens, weight=weight, pooled=pooled))
+            own, of_null = torch.where(dropped, unread, style.log_weight), torch.where(dropped, null.log_weight, unread)
+            tokens, weight = torch.cat([style.tokens, null.tokens], dim=1), torch.cat([own, of_null], dim=1)
+            kept.append(StyleContext(tokens, weight, torch.cat([style.owner, null.owner])))
         return kept

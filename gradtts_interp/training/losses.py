@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +26,7 @@ from gradtts_interp.interpolation.mechanisms import (
 from gradtts_interp.models.frame_prior import PhoneEncoder
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.pitch_predictor import ENERGY_FLOOR, PITCH_CHANNELS, pitch_losses
-from gradtts_interp.models.style_attention import StyleTokens
+from gradtts_interp.models.style_attention import StyleContext, context_of
 from gradtts_interp.training.mix import Batch
 from hifigan.discriminators import PictureDiscriminator
 from hifigan.losses import discriminator_loss, feature_loss, generator_loss
@@ -71,32 +72,7 @@ class Losses:
         return of_model + self.adversarial + self.discriminator
 
 
-@dataclass(frozen=True)
-class Conditioned:
-    """What the networks are told of a batch, and the errors that are made on the way.
-
-    Attributes:
-        branch: What score network and prior read, with the prior means (B, M, T), on all frames of the targets.
-        reading: The first style, which gives the pitch of all items but blends.
-        durations: Frames of each token (B, L).
-        duration: Mean squared error of log durations, ().
-        alignment: Error of the token means, ().
-    """
-
-    branch: Branch
-    reading: StyleReading
-    durations: Tensor
-    duration: Tensor
-    alignment: Tensor
-
-    @property
-    def mu(self) -> Tensor:
-        """Prior means (B, M, T)."""
-        assert self.branch.mu is not None
-        return self.branch.mu
-
-
-def read_references(model: GradTTS, batch: Batch, *, attended: bool = True) -> list[StyleTokens]:
+def read_references(model: GradTTS, batch: Batch, *, attended: bool = True) -> tuple[list[StyleContext], list[Tensor]]:
     """Read both references of each item, each in its role, with what is withheld of them.
 
     Args:
@@ -106,8 +82,8 @@ def read_references(model: GradTTS, batch: Batch, *, attended: bool = True) -> l
             frame prior reads.
 
     Returns:
-        Of A and of B; the pooled style of a reference of which nothing can be read counts for nothing, and is 0 where
-        it is not attended to.
+        Tokens of A and of B, and their pooled styles (B, E); that of a reference of which nothing can be read counts
+        for nothing, and is 0 where it is not attended to.
     """
     encoder = model.style_encoder
     assert encoder is not None
@@ -123,15 +99,14 @@ def read_references(model: GradTTS, batch: Batch, *, attended: bool = True) -> l
             )
             for side in range(2)
         ]
-        pooled = [tokens.pooled for tokens in whole]
-        kept = encoder.drop(whole, batch.null)
+        pooled = [each for _, each in whole]
+        tokens = encoder.drop([each for each, _ in whole], batch.null)
     else:
         pooled = list(pooled_references(model, batch))
         none = pooled[0].new_zeros(len(pooled[0]), 0, encoder.config.width)
-        kept = [StyleTokens(none, none[..., 0], each) for each in pooled]
+        tokens = [context_of(none, none[..., 0])] * 2
     nobody = encoder.null_pooled.expand(len(pooled[0]), -1)
-    pooled = [torch.where(batch.null_text[:, None], nobody, each) for each in pooled]
-    return [replace(tokens, pooled=each) for tokens, each in zip(kept, pooled, strict=True)]
+    return tokens, [torch.where(batch.null_text[:, None], nobody, each) for each in pooled]
 
 
 def pooled_references(model: GradTTS, batch: Batch) -> Pair:
@@ -203,8 +178,9 @@ def training_losses(
         The losses; on several processes their mean over processes is the loss of the global batch.
     """
     mel = model.normalise(batch.mel)
-    told = condition(model, batch, mel, read_references(model, batch, attended=diffusion is not None))
-    mu = told.mu
+    references = read_references(model, batch, attended=diffusion is not None)
+    told, readings, durations = condition(model, batch, mel, *references)
+    mu = Plan((told,)).mu
     valid = sequence_mask(batch.lengths, max_length=mel.shape[2])[:, None].to(mel.dtype)
     count = shared_count(valid.sum()) * mel.shape[1]
     squares = ((mel - mu).square() * valid).sum() / count
@@ -212,12 +188,11 @@ def training_losses(
     error, clean = torch.zeros(len(mel), device=mel.device), None
     if diffusion is not None:
         crop = Cropper(batch.start[:, None] + torch.arange(diffusion[1].shape[2], device=mel.device)[None])
-        target, branch, mask = crop(mel), crop.branch(told.branch), crop(valid)
+        target, branch, mask = crop(mel), crop.branch(told), crop(valid)
         if beginning is not None:
             target = target - shift_of_mean(beginning, batch, diffusion, crop, mean=crop(mu), mask=mask)
         error, clean = answer_of_score_network(model, diffusion, branch, target=target, mask=mask)
     loss = error.mean()
-    pitch_loss = pitch_loss_of_batch(model, batch, told, valid[:, 0])
     adversarial, own = torch.zeros_like(loss), torch.zeros_like(loss)
     if discriminator is not None:
         # Of nobody, and without a contour, a mean is all there is.
@@ -229,11 +204,11 @@ def training_losses(
             discriminator, real * judged, fake * judged, distance=distance, weight=weight
         )
     return Losses(
-        duration=told.duration,
+        duration=error_of_durations(batch, readings, durations),
         prior=prior_loss,
         diffusion=loss,
-        pitch=pitch_loss,
-        alignment=told.alignment,
+        pitch=error_of_contours(model, batch, readings[0], durations, valid[:, 0]),
+        alignment=error_of_token_means(batch, mel, readings[0], durations, valid[:, 0]),
         adversarial=adversarial,
         discriminator=own,
         per_kind=error.detach(),
@@ -326,20 +301,41 @@ def shift_of_mean(
         The shift, normalised, (B, M, crop).
     """
     mel = model.normalise(batch.mel)  # of which nothing is left at t = 1
-    told = condition(model, batch, mel, read_references(model, batch))
-    branch, last = replace(crop.branch(told.branch), mu=mean), (torch.full_like(diffusion[0], 1 - T_MIN), diffusion[1])
+    told, _, _ = condition(model, batch, mel, *read_references(model, batch))
+    branch, last = replace(crop.branch(told), mu=mean), (torch.full_like(diffusion[0], 1 - T_MIN), diffusion[1])
     _, clean = answer_of_score_network(model, last, branch, target=crop(mel), mask=mask)
     return (clean - mean) * mask
 
 
-def pitch_loss_of_batch(model: GradTTS, batch: Batch, told: Conditioned, valid: Tensor) -> Tensor:
+def mean_shares(batch: Batch) -> Tensor:
+    """Mean share of both styles over each item's own frames (B, 2)."""
+    valid = sequence_mask(batch.lengths, max_length=batch.share.shape[1])
+    of_second = (batch.share * valid).sum(1) / batch.lengths
+    return torch.stack([1 - of_second, of_second], dim=1)
+
+
+def error_of_durations(batch: Batch, readings: Sequence[StyleReading], durations: Tensor) -> Tensor:
+    """Mean squared error of the log durations that are predicted for the styles by their mean shares."""
+    predicted, mask = blend_log_durations(readings, mean_shares(batch)), readings[0].mask
+    wrong = predicted - durations.clamp_min(1).log()[:, None]
+    return (wrong.float().square() * mask).sum() / shared_count(mask.sum())
+
+
+def error_of_token_means(batch: Batch, mel: Tensor, reading: StyleReading, durations: Tensor, valid: Tensor) -> Tensor:
+    """Error of the means of tokens, by which recordings are aligned, over all items but blends."""
+    assert reading.means is not None
+    laid = expand_rows(reading.means.transpose(1, 2), durations, mel.shape[2]).transpose(1, 2)
+    taught = valid * (batch.shared == 0)[:, None]
+    error = ((mel - laid).square() * taught[:, None]).sum() * 0.5
+    return error / (shared_count(taught.sum()).clamp_min(1) * mel.shape[1])
+
+
+def error_of_contours(model: GradTTS, batch: Batch, reading: StyleReading, durations: Tensor, valid: Tensor) -> Tensor:
     """Error of the contours predicted for the first style, which gives the pitch of all items but blends."""
-    assert model.pitch_predictor is not None
+    assert model.pitch_predictor is not None and reading.hidden is not None and reading.pooled is not None
     taught = (batch.shared == 0).nonzero()[:, 0]
-    durations, reading = told.durations[taught], told.reading
-    assert reading.hidden is not None and reading.tokens is not None
-    pooled = reading.tokens.pooled[taught]
-    predicted = model.pitch_predictor(reading.hidden[taught], durations, valid.shape[1], pooled)
+    hidden, pooled, durations = reading.hidden[taught], reading.pooled[taught], durations[taught]
+    predicted = model.pitch_predictor(hidden, durations, valid.shape[1], pooled)
     level = token_mean(batch.pitch[taught, 2], durations).clamp_min(ENERGY_FLOOR) - batch.level[taught, None]
     voiced, log_f0 = batch.pitch[taught, 0], batch.pitch[taught, 1]
     error, count = pitch_losses(predicted, log_f0, voiced, valid[taught], energy=level)
@@ -374,50 +370,44 @@ class Cropper:
         return replace(branch, context=context, prosody=self(prosody), mu=self(mu))
 
 
-def condition(model: GradTTS, batch: Batch, mel: Tensor, references: list[StyleTokens]) -> Conditioned:
+def condition(
+    model: GradTTS, batch: Batch, mel: Tensor, tokens: Sequence[StyleContext], pooled: Sequence[Tensor]
+) -> tuple[Branch, tuple[StyleReading, ...], Tensor]:
     """Lay texts and references out over the targets, as inference does, with the targets' own pitch and energy.
 
     Args:
         model: Model with a style encoder.
         batch: Training batch; durations that are all 0 are unknown and found by monotonic alignment search.
         mel: Normalised targets (B, M, T).
-        references: What :func:`read_references` gave.
+        tokens: Of both references, as :func:`read_references` gives them.
+        pooled: Of both references, (B, E).
 
     Returns:
-        What the networks are told; an item without a style has no prosody in its prior, one whose prosody is withheld
-        none in its score network.
+        What the networks are told, on all frames of the targets: an item without a style has no prosody in its prior,
+        one whose prosody is withheld none in its score network. Then how each style was read, with the means of
+        tokens; and the frames of each token (B, L).
     """
     encoder = model.encoder
     assert isinstance(encoder, PhoneEncoder)
-    text = encoder(batch.ids, batch.id_lengths)
-    styles = [style_reading(encoder, text, *told) for told in zip(references, batch.prosody, strict=True)]
-    valid, blended = sequence_mask(batch.lengths, max_length=mel.shape[2]), batch.shared > 0
-    pair = torch.stack([1 - batch.share, batch.share], dim=1)
-    of_second = ((batch.share * valid).sum(1) / batch.lengths)[:, None]
-    mean = torch.cat([1 - of_second, of_second], dim=1)
-
-    (a, b), voiced_by_second = (style.pooled for style in references), (batch.share[:, :1] > 0) & ~blended[:, None]
-    means, durations = encoder.token_means(text, torch.where(voiced_by_second, b, a)), batch.durations
+    text, blended = encoder(batch.ids, batch.id_lengths), (batch.shared > 0)[:, None]
+    (a, b), of_second = pooled, (batch.share[:, :1] > 0) & ~blended
+    means, durations = encoder.token_means(text, torch.where(of_second, b, a)), batch.durations
     if int(durations.sum()) == 0:
+        valid = sequence_mask(batch.lengths, max_length=mel.shape[2])
         durations = align(means.detach().float(), mel, text.mask[:, 0], valid)
-    wrong = blend_log_durations(styles, mean) - durations.clamp_min(1).log()[:, None]
-    duration = (wrong.float().square() * text.mask).sum() / shared_count(text.mask.sum())
-    laid = expand_rows(means.transpose(1, 2), durations, mel.shape[2]).transpose(1, 2)
-    taught = valid * ~blended[:, None]
-    alignment = ((mel - laid).square() * taught[:, None]).sum() * 0.5
-    alignment = alignment / (shared_count(taught.sum()).clamp_min(1) * mel.shape[1])
-
     energy = token_mean(batch.pitch[:, PITCH_CHANNELS], durations).clamp_min(ENERGY_FLOOR)[:, None]
     spoken = torch.cat([batch.pitch[:, :PITCH_CHANNELS], energy], dim=1)
+    styles = [style_reading(encoder, text, *told) for told in zip(tokens, pooled, batch.prosody, strict=True)]
     readings = tuple(read_style(model, style, durations, mel.shape[2], spoken=spoken) for style in styles)
-    plane = pair[:, :, None]  # the same at all bins
-    branch = read_together(readings, Shares(plane, plane, plane, plane, mean, by_pitch=~blended))
+    plane = torch.stack([1 - batch.share, batch.share], dim=1)[:, :, None]  # the same at all bins
+    shares = Shares(plane, plane, plane, plane, mean_shares(batch), by_pitch=~blended[:, 0])
+    branch = read_together(readings, shares)
     assert branch.prosody is not None
     known, styled = batch.prosody_known * ~batch.null, (~batch.null_text).float()
     of_prior = replace(branch, prosody=branch.prosody * styled[:, None, None])
     mu = mean_of_frames(readings, of_prior, slice(None))
     branch = replace(branch, mu=mu, prosody=branch.prosody * known[:, None, None])
-    return Conditioned(branch, readings[0], durations, duration, alignment)
+    return branch, tuple(replace(reading, means=means) for reading in readings), durations
 
 
 @torch.no_grad()

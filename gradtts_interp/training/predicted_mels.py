@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -91,13 +91,13 @@ def sample_targets(
     device = model.device
     batch = collate(list(examples), mixer.config, mixer.mel).to(device)
     target = model.normalise(batch.mel)
-    told = condition(model, batch, target, read_references(model, batch))
+    told, _, _ = condition(model, batch, target, *read_references(model, batch))
     lengths = batch.lengths if longest is None else batch.lengths.clamp_max(longest)
     frames = fix_length(int(lengths.max()), model.frame_multiple)
     crop = Cropper(torch.arange(frames, device=device).expand(len(examples), -1))
     mask = sequence_mask(lengths, max_length=frames)[:, None].float()
-    branch, mu = crop.branch(told.branch), crop(told.mu).float()
-    score = make_score(model, Plan((replace(branch, mu=mu),)), mask, region=mask)
+    plan = Plan((crop.branch(told),))
+    mu, score = plan.mu, make_score(model, plan, mask, region=mask)
     found = mu
     if steps > 0:
         shape = (len(examples), mixer.mel.n_mels, frames)

@@ -23,7 +23,7 @@ from gradtts_interp.interpolation.mechanisms import (
 )
 from gradtts_interp.interpolation.shares import PitchRegion
 from gradtts_interp.models.estimator import RegionGroupNorm, Rezero
-from gradtts_interp.models.style_attention import StyleTokens
+from gradtts_interp.models.style_attention import context_of
 
 FRAMES = 192
 A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
@@ -52,7 +52,7 @@ def test_who_gives_the_pitch_has_the_contour_that_it_has_alone(model):
     """What the region of A's pitch leaves of A's reference says little of A; what attention reads is that region."""
     crossed, alone = (readings_of(model, pitch=pitch)[0] for pitch in (PitchRegion(), None))
     assert torch.equal(crossed.contour, alone.contour)
-    assert not torch.equal(crossed.tokens.weight, alone.tokens.weight)
+    assert not torch.equal(crossed.tokens.log_weight, alone.tokens.log_weight)
 
 
 def shares_of(weight: torch.Tensor) -> Shares:
@@ -102,10 +102,6 @@ def without_global_parts(monkeypatch):
 def alone(readings, part: str):
     """Two readings that differ in one part only; of the tokens, in what the score network or the prior reads."""
     a, b = readings
-    if part == "pooled":
-        return [a, replace(a, tokens=replace(a.tokens, pooled=b.tokens.pooled))]
-    if part == "tokens":
-        return [a, replace(a, tokens=replace(b.tokens, pooled=a.tokens.pooled))]
     return [a, replace(a, **{part: getattr(b, part)})]
 
 
@@ -146,8 +142,7 @@ def test_plans_of_each_mechanism(readings):
     base = make_plan(readings, shares, ())
     assert torch.equal(base.mu, of_a) and len(base.branches) == 1 and base.branches[0].context.n_styles == 1
     prior = make_plan(readings, shares, ["prior"])
-    pooled = 0.75 * a.tokens.pooled + 0.25 * b.tokens.pooled
-    mixed = replace(a, tokens=replace(a.tokens, pooled=pooled))
+    mixed = replace(a, pooled=0.75 * a.pooled + 0.25 * b.pooled)
     torch.testing.assert_close(prior.mu, make_plan([mixed], None, ()).mu)
     assert prior.branches[0].mu is prior.mu and prior.branches[0].context.n_styles == 1
     prosody = make_plan(readings, shares, ["prosody"]).branches[0].prosody
@@ -179,9 +174,10 @@ def test_envelope_and_level_are_blended_at_their_own_pitch():
 
     def reading(number: int) -> StyleReading:
         contour = torch.stack([torch.zeros(frames), voiced, torch.zeros(frames)])[None]
-        tokens = StyleTokens(torch.zeros(1, 1, 4), torch.ones(1, 1), torch.full((1, 2), float(number)))
         return StyleReading(
-            *UNTIMED, tokens=tokens, prosody=torch.tensor([[float(number), 0, 0, 0, 1]]), contour=contour,
+            *UNTIMED, tokens=context_of(torch.zeros(1, 1, 4), torch.ones(1, 1)),
+            pooled=torch.full((1, 2), float(number)),
+            prosody=torch.tensor([[float(number), 0, 0, 0, 1]]), contour=contour,
             mean=lambda x, prosody, first_frame: tilts[0] + (tilts[1] - tilts[0]) * x[:, :1].square() + prosody[:, 6:7],
             envelope=lambda mel, f0_hz, of_powers: mel, level=lambda mel: mel.mean(1, keepdim=True),
         )  # fmt: skip
@@ -227,7 +223,9 @@ def test_gradient_flows_through_the_score(model, readings, mechanisms):
 def test_guidance_moves_away_from_the_null_style(model, readings):
     plan = make_plan(readings[:1], None, ())
     tokens, contour = model.style_encoder.null_style(1), torch.zeros(1, 3, FRAMES)
-    null = StyleReading(*UNTIMED, tokens, torch.zeros(1, 5), mean=lambda *_, **__: plan.mu, contour=contour)
+    null = StyleReading(
+        *UNTIMED, tokens, torch.zeros(1, 16), torch.zeros(1, 5), mean=lambda *_, **__: plan.mu, contour=contour
+    )
     conditional, unconditional = score_of(model, plan), score_of(model, make_plan([null], None, ()))
     assert (conditional - unconditional).abs().max() > 1e-2
     assert torch.equal(score_of(model, plan, guidance=0.0), conditional)
@@ -261,30 +259,30 @@ def test_styles_must_hold_what_the_model_reads(model):
         readings_of(model, [replace(A, emotion=torch.zeros(7).numpy())])
 
 
-def tokens_of(model, *styles, **options):
-    return [e.tokens for e in encode_styles(model, pad_ids([(70, 71)], model.device), list(styles), **options)]
+def encoded(model, *styles, **options):
+    return encode_styles(model, pad_ids([(70, 71)], model.device), list(styles), **options)
 
 
 def test_the_tokens_of_a_style_are_kept_while_the_weights_stay():
     model = tiny_model()
     with torch.no_grad():
-        first, again = ([t.tokens for t in tokens_of(model, A, B)] for _ in range(2))
+        first, again = ([e.tokens.tokens for e in encoded(model, A, B)] for _ in range(2))
         assert all(x.data_ptr() == y.data_ptr() for x, y in zip(first, again, strict=True))
         assert not torch.equal(*first)
         model.style_encoder.patches.weight.data.add_(0.1)  # as averaged weights are put in place
-        assert not torch.equal(tokens_of(model, A)[0].tokens, first[0])
+        assert not torch.equal(encoded(model, A)[0].tokens.tokens, first[0])
         for style in (*(replace(A, name=f"{number}") for number in range(20)), A):
-            tokens_of(model, style)
+            encoded(model, style)
     assert len(model.style_encoder.known) <= KEPT_READINGS
-    assert tokens_of(model, A)[0].tokens.requires_grad  # made anew where gradients are asked for
+    assert encoded(model, A)[0].tokens.tokens.requires_grad  # made anew where gradients are asked for
 
 
 @torch.no_grad()
 def test_who_gives_the_pitch_brings_the_emotion_and_who_gives_the_rest_the_speaker(model):
     """As tokens, which come last; the prior reads all of both."""
     for styles in ([A, B], [B, A]):
-        read, alone = tokens_of(model, *styles, pitch=PitchRegion()), tokens_of(model, *styles)
-        assert [tokens.weight[0, -2:].tolist() for tokens in read] == [[0, 1], [1, 0]]
+        read, alone = encoded(model, *styles, pitch=PitchRegion()), encoded(model, *styles)
+        assert [e.tokens.log_weight[0, -2:].exp().tolist() for e in read] == [[0, 1], [1, 0]]
         assert torch.equal(read[1].pooled, alone[1].pooled)
 
 

@@ -12,7 +12,7 @@ from tiny import TINY, tiny_model, tiny_style
 from gradtts_interp.interpolation.attention import MassObserver
 from gradtts_interp.interpolation.noise.objectives import OBJECTIVES, Goal, attention, outcome, style_key_sets
 from gradtts_interp.interpolation.shares import PitchRegion
-from gradtts_interp.models.style_attention import StyleAttnProcessor, StyleTokens, join
+from gradtts_interp.models.style_attention import StyleAttnProcessor, context_of, join
 from gradtts_interp.pitch.masks import pitch_mask
 
 BATCH, FRAMES = 2, 16
@@ -124,7 +124,7 @@ def test_masses_lie_on_the_target_plane():
     torch.manual_seed(0)
     model = tiny_model(replace(TINY, prediction="v"))
     frames, sizes = 24, sizes_of(model, A, B)
-    tokens = [StyleTokens(torch.randn(1, s, 32), torch.ones(1, s), torch.zeros(1, 32)) for s in sizes]
+    tokens = [context_of(torch.randn(1, s, 32), torch.ones(1, s)) for s in sizes]
     plane = torch.zeros(1, 80, frames)
     plane[:, :32, 8:] = 1  # B speaks in the lower bins of the later frames
     context = join(tokens, torch.stack([1 - plane, plane], dim=1))

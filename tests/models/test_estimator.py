@@ -13,7 +13,7 @@ from gradtts_interp.diffusion.schedule import noise_level
 from gradtts_interp.errors import InputError
 from gradtts_interp.models.estimator import Estimator
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
-from gradtts_interp.models.style_attention import StyleTokens, join
+from gradtts_interp.models.style_attention import context_of, join
 
 
 def assert_golden(estimator, golden, speaker, **style):
@@ -41,7 +41,7 @@ def test_style_parts_start_as_the_identity_on_official_weights(golden):
     new = {"style_attn", "prosody_mlp", "prosody_conv", "pitch_conv"}
     assert not unexpected and {name.split(".")[0] for name in missing} == new
     batch, _, frames = golden.tensors["z"].shape
-    tokens = StyleTokens(torch.randn(batch, 5, 8), torch.ones(batch, 5), torch.zeros(batch, 4))
+    tokens = context_of(torch.randn(batch, 5, 8), torch.ones(batch, 5))
     told = {"context": join([tokens]), "prosody": torch.randn(batch, 8, frames)}
     assert_golden(estimator, golden, golden.speaker, **told)
 
@@ -56,7 +56,7 @@ def test_a_padded_batch_equals_its_items(patch):
     total = max(alone)
     torch.manual_seed(3)
     x, mu = torch.randn(3, 80, total), torch.randn(3, 80, total)
-    tokens = StyleTokens(torch.randn(3, 5, 32), torch.ones(3, 5), torch.zeros(3, 4))
+    tokens = context_of(torch.randn(3, 5, 32), torch.ones(3, 5))
     prosody, t = torch.randn(3, 7, total), torch.tensor([0.2, 0.5, 0.9])
     mask, region = frame_mask(torch.tensor(lengths), total), frame_mask(torch.tensor(alone), total)
     told = {"prosody": prosody, "region": region}
@@ -66,7 +66,7 @@ def test_a_padded_batch_equals_its_items(patch):
         learnt = model.score(x * mask, mask, mu, t, context=join([tokens]), **told)
     torch.testing.assert_close(learnt * region, batch * region, atol=2e-5, rtol=1e-5)
     for i, n in enumerate(alone):
-        own = StyleTokens(tokens.tokens[i : i + 1], tokens.weight[i : i + 1], tokens.pooled[i : i + 1])
+        own = context_of(tokens.tokens[i : i + 1], torch.ones(1, 5))
         cut = slice(i, i + 1), slice(None), slice(n)
         given = [y[cut] for y in (x * mask, mask, mu)]
         single = model.score(*given, t[i : i + 1], context=join([own]), prosody=prosody[cut])
@@ -78,7 +78,7 @@ def test_context_and_prosody_are_read_once_the_gates_are_open():
     model = tiny_model()
     torch.manual_seed(4)
     x, t, ones = torch.randn(1, 80, 16), torch.tensor([0.5]), torch.ones(1, 1, 16)
-    contexts = [join([StyleTokens(torch.randn(1, 5, 32), torch.ones(1, 5), torch.zeros(1, 4))]) for _ in range(2)]
+    contexts = [join([context_of(torch.randn(1, 5, 32), torch.ones(1, 5))]) for _ in range(2)]
 
     def score(style, prosody=None):
         return model.score(x, ones, x, t, context=contexts[style], prosody=prosody)

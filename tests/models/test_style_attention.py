@@ -20,8 +20,9 @@ from gradtts_interp.models.style_attention import (
     AttentionMapProcessor,
     AttentionMassProcessor,
     StyleAttnProcessor,
+    StyleContext,
     StyleCrossAttention,
-    StyleTokens,
+    context_of,
     join,
     plane_code,
     pool_plane,
@@ -30,13 +31,13 @@ from gradtts_interp.models.style_attention import (
 BATCH, CHANNELS, WIDTH, HEIGHT, FRAMES = 2, 16, 12, 5, 6
 
 
-def style_tokens(count: int, *, seed: int = 0, hidden: int = 0) -> StyleTokens:
+def style_tokens(count: int, *, seed: int = 0, hidden: int = 0) -> StyleContext:
     """Random tokens, the last ``hidden`` of them padding."""
     random = torch.Generator().manual_seed(seed)
     weight = torch.ones(BATCH, count)
     weight[:, count - hidden :] = 0
     tokens = torch.randn(BATCH, count, WIDTH, generator=random)
-    return StyleTokens(tokens, weight, torch.zeros(BATCH, 4))
+    return context_of(tokens, weight)
 
 
 def halves() -> torch.Tensor:
@@ -203,7 +204,7 @@ def test_shapes_follow_the_site(patch):
         site.register_forward_pre_hook(lambda _, args, name=name: seen.update({name: tuple(args[0].shape[1:])}))
     frames = 228 if patch == 1 else 232
     x = torch.randn(1, 80, frames)
-    tokens = StyleTokens(torch.randn(1, 3, 8), torch.ones(1, 3), torch.zeros(1, 4))
+    tokens = context_of(torch.randn(1, 3, 8), torch.ones(1, 3))
     estimator(x, torch.ones(1, 1, frames), x, torch.tensor([0.5]), context=join([tokens]))
     sizes = {"down0": (16, 1), "down1": (32, 2), "down2": (64, 4), "mid": (64, 4), "up0": (32, 4), "up1": (16, 2)}
     assert seen == {n: (c, 80 // (s * patch), frames // (s * patch)) for n, (c, s) in sizes.items()}

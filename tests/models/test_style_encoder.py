@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from gradtts_interp.config import StyleConfig
+from gradtts_interp.models.style_attention import LOG_ZERO
 from gradtts_interp.models.style_encoder import ROLES, StyleEncoder
 
 CONFIG = StyleConfig(width=12, patch_bins=4, patch_frames=8, n_speakers=3, emotion_dim=5)
@@ -33,14 +34,16 @@ def patch_of(row: int, column: int) -> int:
 
 @torch.no_grad()
 def test_shapes_and_weights(encoder, mel):
-    style = encoder(mel, LENGTHS, speaker=torch.tensor([1, -1]), emotion=torch.eye(5)[:2] * torch.tensor([[1.0], [0]]))
-    assert style.tokens.shape == (2, ROWS * COLUMNS + 2, 12) and style.pooled.shape == (2, POOLED)
-    weight = style.weight[:, :-2].reshape(2, ROWS, COLUMNS)
+    style, pooled = encoder(
+        mel, LENGTHS, speaker=torch.tensor([1, -1]), emotion=torch.eye(5)[:2] * torch.tensor([[1.0], [0]])
+    )
+    assert style.tokens.shape == (2, ROWS * COLUMNS + 2, 12) and pooled.shape == (2, POOLED)
+    weight = style.log_weight.exp()[:, :-2].reshape(2, ROWS, COLUMNS)
     torch.testing.assert_close(weight[0, 0], torch.tensor([1, 1, 3 / 8]))
     torch.testing.assert_close(weight[1, 0], torch.tensor([1, 3 / 8, 0]))
-    assert style.weight[:, -2:].tolist() == [[1, 1], [0, 0]]  # speaker and emotion, where they are known
+    assert style.log_weight.exp()[:, -2:].tolist() == [[1, 1], [0, 0]]  # speaker and emotion, where they are known
     bare = StyleEncoder(StyleConfig(width=12), n_mels=MELS, pooled_channels=POOLED, timbre_width=8).eval()
-    assert bare(mel, LENGTHS, speaker=torch.tensor([0, 0])).tokens.shape[1] == ROWS * COLUMNS
+    assert bare(mel, LENGTHS, speaker=torch.tensor([0, 0]))[0].tokens.shape[1] == ROWS * COLUMNS
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -50,61 +53,63 @@ def test_padding_of_the_reference_changes_nothing(encoder, mel, role):
     padded = torch.nn.functional.pad(mel, (0, 13), value=7.0)
     padded[1, :, 11:] = -5.0
     wide = torch.nn.functional.pad(mask, (0, 13), value=1.0)
-    batch = encoder(padded, LENGTHS, mask=wide, role=role)
+    batch, pooled = encoder(padded, LENGTHS, mask=wide, role=role)
     for i, length in enumerate(LENGTHS.tolist()):
-        alone = encoder(mel[i : i + 1, :, :length], LENGTHS[i : i + 1], mask=mask[i : i + 1, :, :length], role=role)
-        torch.testing.assert_close(batch.pooled[i], alone.pooled[0], atol=1e-5, rtol=0)
-        read = batch.weight[i] > 0
-        assert int(read.sum()) == int((alone.weight[0] > 0).sum())
-        torch.testing.assert_close(batch.tokens[i][read], alone.tokens[0][alone.weight[0] > 0], atol=1e-5, rtol=0)
-        torch.testing.assert_close(batch.weight[i][read], alone.weight[0][alone.weight[0] > 0], atol=1e-6, rtol=0)
+        part = (mel[i : i + 1, :, :length], LENGTHS[i : i + 1])
+        alone, own = encoder(*part, mask=mask[i : i + 1, :, :length], role=role)
+        torch.testing.assert_close(pooled[i], own[0], atol=1e-5, rtol=0)
+        read, read_alone = batch.log_weight[i] > LOG_ZERO, alone.log_weight[0] > LOG_ZERO
+        assert int(read.sum()) == int(read_alone.sum())
+        torch.testing.assert_close(batch.tokens[i][read], alone.tokens[0][read_alone], atol=1e-5, rtol=0)
+        torch.testing.assert_close(batch.log_weight[i][read], alone.log_weight[0][read_alone], atol=1e-6, rtol=0)
 
 
 @torch.no_grad()
 def test_a_mask_hides_what_it_hides(encoder, mel):
     mask = torch.ones(1, MELS, FRAMES)
     mask[:, 4:8, 8:16] = 0  # the patch (1, 1)
-    before = encoder(mel[:1], LENGTHS[:1], mask=mask)
+    before, pooled = encoder(mel[:1], LENGTHS[:1], mask=mask)
     changed = mel[:1].clone()
     changed[:, 4:8, 8:16] = 50.0
-    after = encoder(changed, LENGTHS[:1], mask=mask)
-    hidden = patch_of(1, 1)
-    assert before.weight[0, hidden] == 0 and int((before.weight[0, : ROWS * COLUMNS] == 0).sum()) == 1
-    seen = before.weight[0] > 0
-    assert torch.equal(after.tokens[0][seen], before.tokens[0][seen]) and torch.equal(after.weight, before.weight)
-    torch.testing.assert_close(after.pooled, before.pooled, atol=1e-5, rtol=0)
-    shown = encoder(changed, LENGTHS[:1])
-    assert (shown.pooled - encoder(mel[:1], LENGTHS[:1]).pooled).abs().max() > 1e-3
+    after, pooled_after = encoder(changed, LENGTHS[:1], mask=mask)
+    seen = before.log_weight[0] > LOG_ZERO
+    assert (~seen[: ROWS * COLUMNS]).nonzero().flatten().tolist() == [patch_of(1, 1)]
+    assert torch.equal(after.tokens[0][seen], before.tokens[0][seen])
+    assert torch.equal(after.log_weight, before.log_weight)
+    torch.testing.assert_close(pooled_after, pooled, atol=1e-5, rtol=0)
+    shown = encoder(changed, LENGTHS[:1])[1]
+    assert (shown - encoder(mel[:1], LENGTHS[:1])[1]).abs().max() > 1e-3
 
 
 @torch.no_grad()
 def test_a_token_knows_its_own_patch_only(encoder, mel):
-    before = encoder(mel[:1], LENGTHS[:1]).tokens
+    before = encoder(mel[:1], LENGTHS[:1])[0].tokens
     changed = mel[:1].clone()
     changed[:, 5, 17] += 1
-    moved = (encoder(changed, LENGTHS[:1]).tokens - before).abs().amax((0, 2)) > 0
+    moved = (encoder(changed, LENGTHS[:1])[0].tokens - before).abs().amax((0, 2)) > 0
     assert moved.nonzero().flatten().tolist() == [patch_of(1, 2)]
 
 
 @torch.no_grad()
 def test_roles_speaker_and_emotion_are_read(encoder, mel):
-    plain = encoder(mel, LENGTHS)
-    assert (encoder(mel, LENGTHS, role="pitch").tokens - plain.tokens).abs().max() > 1e-2
+    plain, pooled = encoder(mel, LENGTHS)
+    assert (encoder(mel, LENGTHS, role="pitch")[0].tokens - plain.tokens).abs().max() > 1e-2
     torch.testing.assert_close(
-        encoder(mel, LENGTHS, role=torch.tensor([ROLES["whole"], ROLES["rest"]])).tokens[0], plain.tokens[0]
+        encoder(mel, LENGTHS, role=torch.tensor([ROLES["whole"], ROLES["rest"]]))[0].tokens[0], plain.tokens[0]
     )
     for extra in ({"speaker": torch.tensor([0, 2])}, {"emotion": torch.eye(5)[:2]}):
-        assert (encoder(mel, LENGTHS, **extra).pooled - plain.pooled).abs().max() > 1e-3
+        assert (encoder(mel, LENGTHS, **extra)[1] - pooled).abs().max() > 1e-3
 
 
 @torch.no_grad()
 def test_the_style_is_dropped_per_item(encoder, mel):
-    styles = [encoder(mel, LENGTHS), encoder(mel.flip(0), LENGTHS.flip(0), speaker=torch.tensor([0, 1]))]
+    plain, _ = encoder(mel, LENGTHS)
+    named, _ = encoder(mel.flip(0), LENGTHS.flip(0), speaker=torch.tensor([0, 1]))
+    styles = [plain, named]
     dropped = encoder.drop(styles, torch.tensor([True, False]))
     null = encoder.null_style(2)
-    assert null.tokens.shape == (2, 1, 12) and null.weight.tolist() == [[1.0]] * 2
+    assert null.tokens.shape == (2, 1, 12) and null.log_weight.tolist() == [[0.0]] * 2
     for kept, style in zip(dropped, styles, strict=True):
         assert torch.equal(kept.tokens[:, :-1], style.tokens) and torch.equal(kept.tokens[:, -1:], null.tokens)
-        assert kept.weight[0].tolist() == [0.0] * style.tokens.shape[1] + [1.0]
-        assert torch.equal(kept.weight[1, :-1], style.weight[1]) and kept.weight[1, -1] == 0
-        assert torch.equal(kept.pooled[0], null.pooled[0]) and torch.equal(kept.pooled[1], style.pooled[1])
+        assert kept.log_weight[0].exp().tolist() == [0.0] * style.tokens.shape[1] + [1.0]
+        assert torch.equal(kept.log_weight[1, :-1], style.log_weight[1]) and kept.log_weight[1, -1] == LOG_ZERO

@@ -69,7 +69,7 @@ def style_of(reference):
 
 
 def draw(kind):
-    """A draw of a kind whose references differ and have all names: of a speaker without, inference follows the spectrum."""
+    """A draw of a kind whose references differ and have all names; without, inference follows the spectrum."""
     mixer = Mixer(ITEMS, WHOLE, MelConfig(), seed=3)
     for index in range(1000):
         example = mixer.example_of(kind, index)
@@ -147,7 +147,7 @@ def test_training_and_inference_give_the_networks_the_same_inputs(kind, make_mod
         # Who is told the pitch may see all of the reference, which is more than training shows.
         assert not torch.allclose(style[..., 0], shown[..., 0])
         (whole,) = conditioning.encode_styles(model, conditioning.pad_ids([text.ids], model.device), styles[1:])
-        torch.testing.assert_close(shown[..., 0], whole.tokens.pooled)
+        torch.testing.assert_close(shown[..., 0], whole.pooled)
 
     (*_, no_speaker, told), (*_, no_speaker_then, then) = trained[2][-1], inferred[2][-1]
     assert no_speaker is None and no_speaker_then is None

@@ -40,8 +40,8 @@ def noise_of(size):
 
 
 def told(model, batch, *, attended=True):
-    """What the networks are told of a batch."""
-    return condition(model, batch, model.normalise(batch.mel), read_references(model, batch, attended=attended))
+    """What the networks are told of a batch, how the styles were read, and durations."""
+    return condition(model, batch, model.normalise(batch.mel), *read_references(model, batch, attended=attended))
 
 
 def valid_frames(batch):
@@ -97,7 +97,7 @@ def test_v_loss_is_the_squared_error_of_v(make_model, mixer):
     model.decoder.estimator.register_forward_hook(lambda *called: answers.append(called[-1]))
     found = training_losses(model, batch, (times, noise))
     mel = model.normalise(batch.mel)
-    mu = told(model, batch).mu
+    mu = told(model, batch)[0].mu
     crop = Cropper(batch.start[:, None] + torch.arange(SHAPE[1])[None])
     level, kept = (f(times[:, None, None], model.schedule) for f in (noise_level, signal))
     v, valid = kept * noise - level * (crop(mel) - crop(mu)), crop(valid_frames(batch))
@@ -138,7 +138,8 @@ def test_the_shift_of_the_mean_is_what_a_score_network_adds_to_its_prior(make_mo
 def test_null_items_read_nothing_of_their_references(make_model, mixer):
     model, batch = opened(make_model().eval()), mixer.batch(0, 4)
     unknown = dataclasses.replace(batch, prosody_known=torch.zeros(4))
-    assert told(model, unknown).branch.prosody.abs().max() == 0 < told(model, batch).branch.prosody.abs().max()
+    withheld, known = (told(model, each)[0].prosody.abs().max() for each in (unknown, batch))
+    assert withheld == 0 < known
     for null in (True, False):
         flags, reference = torch.full((4,), null), batch.reference.clone().requires_grad_()
         changed = dataclasses.replace(batch, null=flags, null_text=flags, reference=reference)
@@ -153,7 +154,8 @@ def test_a_frame_prior_reads_target_contour_and_reference_timbre_and_of_no_style
 
     def mean(order=1, **changes):
         changed = dataclasses.replace(batch, **changes)
-        return condition(model, changed, mel, read_references(model, changed, attended=False)[::order]).mu
+        tokens, pooled = read_references(model, changed, attended=False)
+        return condition(model, changed, mel, tokens, pooled[::order])[0].mu
 
     with torch.no_grad():
         mu = mean()
@@ -180,7 +182,7 @@ def test_swapping_names_of_a_blend_changes_nothing(make_model, mixer):
 
 def test_pooled_references_are_those_of_the_style_encoder_and_skip_what_is_hidden(make_model, mixer):
     model, batch = make_model().eval(), mixer.batch(0, 6)
-    short, whole = ([r.pooled for r in read_references(model, batch, attended=a)] for a in (False, True))
+    short, whole = (read_references(model, batch, attended=attended)[1] for attended in (False, True))
     hidden = (batch.kind == KINDS.index("matched")).nonzero()[:, 0]
     torch.testing.assert_close(short[0], whole[0])
     seen = [i for i in range(6) if i not in hidden]
@@ -191,12 +193,11 @@ def test_pooled_references_are_those_of_the_style_encoder_and_skip_what_is_hidde
 def test_a_blend_mixes_pooled_styles_frame_by_frame(make_model, mixer):
     """At share 0 and 1 the mean is that of one style alone; texts and contours are the same."""
     model, batch = make_model().eval(), mixer.batch(0, 3)
-    mel, (a, b) = model.normalise(batch.mel), read_references(model, batch, attended=False)
-    b = dataclasses.replace(b, pooled=b.pooled + 1)
+    mel, (tokens, (a, b)) = model.normalise(batch.mel), read_references(model, batch, attended=False)
     half = (torch.arange(mel.shape[2]) >= 20).float().expand(3, -1)
     batch = dataclasses.replace(batch, shared=torch.ones(3))
     moving, first, second = (
-        condition(model, dataclasses.replace(batch, share=share), mel, [a, b]).mu
+        condition(model, dataclasses.replace(batch, share=share), mel, tokens, [a, b + 1])[0].mu
         for share in (half, torch.zeros_like(half), torch.ones_like(half))
     )
     reach = 4 * TINY.prior_frame_layers
@@ -239,8 +240,9 @@ def test_unknown_durations_are_aligned(make_model, mixer):
     model, batch = make_model().eval(), mixer.batch(0, 3)
     batch = dataclasses.replace(batch, shared=torch.zeros(3))
     unknown = dataclasses.replace(batch, durations=torch.zeros_like(batch.durations))
-    known, found = (told(model, b, attended=False) for b in (batch, unknown))
-    assert torch.equal(found.durations.sum(1), batch.lengths) and torch.isfinite(found.duration)
+    known, found = (training_losses(model, b, None) for b in (batch, unknown))
+    durations = told(model, unknown)[2]
+    assert torch.equal(durations.sum(1), batch.lengths) and torch.isfinite(found.duration)
     assert found.alignment < known.alignment  # the best monotonic path is better than any other, the true one included
 
 
@@ -286,7 +288,7 @@ def test_the_score_network_is_judged_by_the_clean_mel_it_sees(make_model, mixer,
     exact = copy.deepcopy(model)
     exact.score = lambda x, mask, mu, t, *_, **__: -diffusion[1] / noise_level(t, exact.schedule)[:, None, None]
     mel = model.normalise(batch.mel)[..., : SHAPE[1]]
-    branch = Cropper(torch.arange(SHAPE[1]).expand(4, -1)).branch(told(model, batch).branch)
+    branch = Cropper(torch.arange(SHAPE[1]).expand(4, -1)).branch(told(model, batch)[0])
     branch = dataclasses.replace(branch, mu=torch.zeros_like(mel))
     error, clean = answer_of_score_network(exact, diffusion, branch, target=mel, mask=torch.ones_like(mel[:, :1]))
     torch.testing.assert_close(clean, mel, atol=2e-3, rtol=0)
