@@ -15,7 +15,7 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.corpus.plan import load_entries
 from gradtts_interp.corpus.speakers import EMOTIONS as DEMO_EMOTIONS
 from gradtts_interp.errors import InputError
-from gradtts_interp.pitch.contour import Contour, normalise_prosody, prosody_vector
+from gradtts_interp.pitch.contour import Contour, prosody_vector
 from gradtts_interp.text.symbols import SYMBOL_TO_ID, ids_of
 
 EMOTIONS = tuple(DEMO_EMOTIONS)
@@ -57,7 +57,7 @@ class Item:
         durations: Frames of each token (L,); sums to T.
         mel: Log-mel (M, T) as float16.
         contour: F0, voicing and level of each frame (T,).
-        prosody: Normalised prosody vector (4,).
+        prosody: Prosody vector (4,), see :func:`~gradtts_interp.pitch.contour.prosody_vector`.
         styles: One style, or two for a blend.
         share: Share of the second style (T,), for a blend.
     """
@@ -130,7 +130,7 @@ def read_features(file: Path, frame_rate_hz: float) -> dict[str, Any]:
     """
     with np.load(file) as found:
         contour = Contour(found["f0_hz"], found["voiced"].astype(bool), found["energy_db"], frame_rate_hz)
-        return {"mel": found["mel"], "contour": contour, "prosody": normalise_prosody(prosody_vector(contour))}
+        return {"mel": found["mel"], "contour": contour, "prosody": prosody_vector(contour)}
 
 
 def _read_item(folder: Path, entry: dict, add_blank: bool) -> Item:

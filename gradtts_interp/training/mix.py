@@ -25,7 +25,8 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.conditioning import readable_part
 from gradtts_interp.interpolation.shares import PitchRegion
 from gradtts_interp.models.style_encoder import NAMED_IN, ROLES
-from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD, Contour
+from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD, Contour, normalise_prosody
+from gradtts_interp.styles import Style
 from gradtts_interp.training.data import EMOTIONS, Item, StyleRef
 
 KINDS = ("matched", "dual", "blend")
@@ -81,17 +82,8 @@ def parse_mix(settings: Sequence[str]) -> MixConfig:
     return MixConfig(**parse_settings(settings, readers_of(MixConfig), "training mix"))
 
 
-@dataclass(frozen=True)
-class Reference:
-    """One reference of one item; shapes as in :class:`Batch` without the leading axes."""
-
-    mel: NDArray[np.float32]
-    mask: NDArray[np.float32]
-    role: int
-    speaker: int
-    emotion: NDArray[np.float32]
-    prosody: NDArray[np.float32]
-
+Reference = tuple[Style, str, NDArray[np.float32]]
+"""A style, the role that it is read in, and how much of its plane may be read (M, K) in [0, 1]."""
 
 Drawn = tuple[Item, Reference, Reference, NDArray]
 """Target, references A and B, share of B per frame."""
@@ -272,7 +264,7 @@ class Mixer:
         if not pitched or not voiced:
             return self._matched(rng)
         a = self._reference(rng, _pick(rng, pitched), role="pitch")
-        b = self._reference(rng, _pick(rng, voiced), role="rest", prosody=a.prosody)
+        b = self._reference(rng, _pick(rng, voiced), role="rest", prosody=a[0].prosody)
         return target, a, b, np.ones(target.frames, dtype=np.float32)
 
     def _lenders(self, style: StyleRef) -> tuple[list[Item], list[Item]]:
@@ -313,14 +305,15 @@ class Mixer:
             # A manner that is named is known as a style bank knows it, by the mean of all that was heard in it; one
             # utterance alone would teach the model to trust such numbers as little as the noisy ones of a recording.
             prosody = self.usual_prosody.get(style, item.prosody) if keep_emotion else item.prosody
-        return Reference(
+        reference = Style(
+            name=item.id,
+            speaker=style.speaker if keep_speaker and style.speaker >= 0 else None,
+            emotion=style.emotion if keep_emotion else None,
             mel=item.mel[:, part].astype(np.float32),
-            mask=mask,
-            role=ROLES[role],
-            speaker=style.speaker if keep_speaker else -1,
-            emotion=style.emotion if keep_emotion else np.zeros(len(EMOTIONS), dtype=np.float32),
+            contour=contour,
             prosody=prosody,
         )
+        return reference, role, mask
 
 
 def _pick(rng: np.random.Generator, items: list[Item]) -> Item:
@@ -329,8 +322,8 @@ def _pick(rng: np.random.Generator, items: list[Item]) -> Item:
 
 def _hidden(reference: Reference) -> Reference:
     """A reference of which nothing can be read."""
-    mask, emotion = np.zeros_like(reference.mask), np.zeros_like(reference.emotion)
-    return replace(reference, mask=mask, role=ROLES["whole"], speaker=-1, emotion=emotion)
+    style, _, mask = reference
+    return replace(style, speaker=None, emotion=None), "whole", np.zeros_like(mask)
 
 
 def _patch_noise(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -346,8 +339,8 @@ def collate(examples: list[dict], config: MixConfig, mel: MelConfig) -> Batch:
     multiple = config.length_multiple
     frames = fix_length(max(max(t.frames for t in targets), config.crop_frames), multiple)
     tokens = fix_length(max(len(t.ids) for t in targets), multiple)
-    references: list[list[Reference]] = [[e[k] for e in examples] for k in ("a", "b")]
-    width = config.reference_frames
+    sides: list[list[Reference]] = [[e[k] for e in examples] for k in ("a", "b")]
+    styles, width = [[style for style, _, _ in side] for side in sides], config.reference_frames
 
     def stack(values: list[NDArray], width: int, fill: float = 0.0) -> Tensor:
         # By hand, since np.pad takes longer than all else that is done for a batch.
@@ -356,15 +349,11 @@ def collate(examples: list[dict], config: MixConfig, mel: MelConfig) -> Batch:
             row[..., : value.shape[-1]] = value
         return torch.from_numpy(padded)
 
-    def numbers(name: str) -> Tensor:
-        return torch.tensor([[getattr(r, name) for r in side] for side in references])
-
-    def vectors(name: str) -> Tensor:
-        return torch.from_numpy(np.stack([np.stack([getattr(r, name) for r in side]) for side in references])).float()
-
-    def planes(name: str, fill: float = 0.0) -> Tensor:
-        return torch.stack([stack([getattr(r, name) for r in side], width, fill) for side in references])
-
+    references = [[style.mel for style in side if style.mel is not None] for side in styles]
+    speakers = [[-1 if style.speaker is None else style.speaker for style in side] for side in styles]
+    unnamed = np.zeros(len(EMOTIONS), dtype=np.float32)
+    emotions = np.array([[unnamed if style.emotion is None else style.emotion for style in side] for side in styles])
+    prosody = normalise_prosody(np.array([[style.prosody for style in side] for side in styles]))
     flags = {k: torch.tensor([e[k] for e in examples]) for k in ("null", "null_text", "kind", "start")}
     return Batch(
         ids=stack([t.ids for t in targets], tokens),
@@ -374,17 +363,17 @@ def collate(examples: list[dict], config: MixConfig, mel: MelConfig) -> Batch:
         lengths=torch.tensor([t.frames for t in targets]),
         share=stack([e["share"] for e in examples], frames),
         shared=(flags["kind"] == KINDS.index("blend")).float(),
-        reference=planes("mel", mel.log_silence),
-        reference_lengths=torch.tensor([[r.mel.shape[1] for r in side] for side in references]),
-        reference_mask=planes("mask"),
-        role=numbers("role"),
-        speaker=numbers("speaker"),
-        emotion=vectors("emotion"),
-        prosody=functional.pad(vectors("prosody"), (0, 1), value=1.0),
+        reference=torch.stack([stack(side, width, mel.log_silence) for side in references]),
+        reference_lengths=torch.tensor([[mask.shape[1] for *_, mask in side] for side in sides]),
+        reference_mask=torch.stack([stack([mask for *_, mask in side], width) for side in sides]),
+        role=torch.tensor([[ROLES[role] for _, role, _ in side] for side in sides]),
+        speaker=torch.tensor(speakers),
+        emotion=torch.from_numpy(emotions),
+        prosody=functional.pad(torch.from_numpy(prosody), (0, 1), value=1.0),
         prosody_known=torch.tensor([float(e["prosody_known"]) for e in examples]),
         **flags,
         pitch=stack([_pitch(t) for t in targets], frames),
-        level=torch.tensor([float(t.prosody[2]) for t in targets]),
+        level=torch.tensor([float(normalise_prosody(t.prosody)[2]) for t in targets]),
     )
 
 

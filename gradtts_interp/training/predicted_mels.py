@@ -37,7 +37,7 @@ from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.attention import StyleMassRecorder, mass_plane
 from gradtts_interp.interpolation.mechanisms import Plan, make_score
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD, extract_contour
+from gradtts_interp.pitch.contour import extract_contour
 from gradtts_interp.pitch.masks import pitch_mask
 from gradtts_interp.training.data import Item, load_items
 from gradtts_interp.training.filelist import load_filelist
@@ -294,7 +294,7 @@ def _sampled(
         mass = np.stack([mass_plane(attention, style, frames, n_mels=bins) for style in range(2)])
     sane = mel.clamp(mixer.mel.log_silence, HIGHEST_LOG_MEL)  # an untrained model must not overflow the vocoder
     contour = extract_contour(vocoder(sane, mixer.mel), mixer.mel)
-    levels = [float(example[k].prosody[0] * PROSODY_STD[0] + PROSODY_MEAN[0]) for k in ("a", "b")]
+    levels = [float(example[k][0].prosody[0]) for k in ("a", "b")]
     return Sampled(
         kind=kind,
         target=target.mel[:, :frames].astype(np.float32),

@@ -10,7 +10,7 @@ import numpy as np
 import tiny
 
 from gradtts_interp.config import MelConfig
-from gradtts_interp.pitch.contour import Contour
+from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD, Contour
 from gradtts_interp.training.data import EMOTIONS, Item, StyleRef
 from gradtts_interp.training.mix import MixConfig
 
@@ -47,7 +47,7 @@ def fake_item(index: int, styles: tuple[StyleRef, ...], *, split: str = "train",
             energy_db=rng.normal(-27, 3, frames).astype(np.float32),
             frame_rate_hz=MelConfig().frame_rate_hz,
         ),
-        prosody=np.full(4, 0.1 * level, dtype=np.float32),
+        prosody=(PROSODY_MEAN + 0.1 * level * PROSODY_STD).astype(np.float32),
         styles=styles,
         share=np.linspace(0, 1, frames, dtype=np.float32) if len(styles) == 2 else None,
     )

@@ -13,13 +13,12 @@ from fake_corpus import MIX, fake_items
 from gradtts_interp.alignment import token_mean
 from gradtts_interp.config import MelConfig
 from gradtts_interp.interpolation import conditioning
+from gradtts_interp.interpolation.conditioning import readable_part
 from gradtts_interp.interpolation.shares import PitchRegion, Share, pitch
 from gradtts_interp.models.pitch_predictor import PITCH_FROM
 from gradtts_interp.models.style_attention import LOG_ZERO
-from gradtts_interp.models.style_encoder import ROLES
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD
-from gradtts_interp.styles import Style
 from gradtts_interp.text.frontend import TextFrontend, TokenizedText
 from gradtts_interp.training.losses import draw_diffusion, training_losses
 from gradtts_interp.training.mix import KINDS, Mixer, collate
@@ -49,23 +48,16 @@ def listen(model, monkeypatch):
     return of_durations, of_prior, of_score
 
 
-def item_of(reference):
+def item_of(style):
     """The utterance that was drawn as a reference."""
-    return next(i for i in ITEMS if np.array_equal(i.mel.astype(np.float32), reference.mel))
+    return next(i for i in ITEMS if np.array_equal(i.mel.astype(np.float32), style.mel))
 
 
-def style_of(reference):
-    """A reference as a user brings it: the utterance with its contour, and all the names that it has."""
-    item = item_of(reference)
-    named, of_manner = item.styles[0], reference.role != ROLES["rest"]  # what is known of a manner, not of an utterance
-    return Style(
-        name=item.id,
-        speaker=named.speaker if named.speaker >= 0 else None,
-        emotion=named.emotion,
-        mel=reference.mel,
-        contour=item.contour,
-        prosody=(reference if of_manner else item).prosody * PROSODY_STD + PROSODY_MEAN,
-    )
+def brought(style, role):
+    """A drawn style as a user brings it: with all the names that it has, and its own numbers."""
+    item = item_of(style)
+    own = replace(style, speaker=item.styles[0].speaker, emotion=item.styles[0].emotion)
+    return replace(own, prosody=item.prosody) if role == "rest" else own
 
 
 def draw(kind):
@@ -73,7 +65,7 @@ def draw(kind):
     mixer = Mixer(ITEMS, WHOLE, MelConfig(), seed=3)
     for index in range(1000):
         example = mixer.example_of(kind, index)
-        a, b = (item_of(example[k]) for k in "ab")
+        a, b = (item_of(example[k][0]) for k in "ab")
         named = all(item.styles[0].speaker >= 0 and item.styles[0].emotion.any() for item in (a, b))
         if named and (kind == "matched" or a.prosody[0] != b.prosody[0]):
             return example
@@ -85,12 +77,9 @@ def share_of(kind, example):
     if kind == "matched":
         return None
     if kind == "dual":
-        contour = style_of(example["a"]).contour
-        masks = {
-            n: conditioning.readable_part(contour, "pitch", PitchRegion(harmonics=n), MelConfig()) for n in (1, 2, 3)
-        }
-        (harmonics,) = (n for n, mask in masks.items() if np.array_equal(mask, example["a"].mask))
-        return pitch(harmonics=harmonics)
+        style, role, drawn = example["a"]
+        masks = {n: readable_part(style.contour, role, PitchRegion(harmonics=n), MelConfig()) for n in (1, 2, 3)}
+        return pitch(harmonics=next(n for n, mask in masks.items() if np.array_equal(mask, drawn)))
     return Share("that of the item", lambda at: np.tile(example["share"], (at.mel.n_mels, 1)))
 
 
@@ -119,7 +108,7 @@ def test_training_and_inference_give_the_networks_the_same_inputs(kind, make_mod
     monkeypatch.setattr(conditioning, "contour_of", lambda found, *_: contour[..., : found.shape.shape[1]])
     tts = GradTTSInterpPipeline(model, tiny.StubVocoder(), TextFrontend(add_blank=False))
     text = TokenizedText(target.text, target.text, ("?",) * len(target.ids), tuple(target.ids.tolist()), (), (), ())
-    styles = [style_of(example[k]) for k in ("a" if kind == "matched" else "ab")]
+    styles = [brought(*example[k][:2]) for k in ("a" if kind == "matched" else "ab")]
     mechanisms = ("prosody", "attention") if kind == "dual" else ("prior", "prosody", "attention")
     with torch.no_grad():
         prepared = tts.prepare([text], styles, share_of(kind, example), durations=[target.durations.tolist()])

@@ -10,7 +10,6 @@ from fake_corpus import MIX, STYLES, fake_item, fake_items
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.models.style_encoder import ROLES
 from gradtts_interp.text.symbols import BLANK_ID, SYMBOLS
 from gradtts_interp.training.data import EMOTIONS, StyleRef, load_items
 from gradtts_interp.training.mix import KINDS, MixConfig, Mixer, collate, parse_mix
@@ -87,11 +86,12 @@ def test_matched_reference_is_another_utterance_of_the_same_style():
     mixer = only("matched")
     for i in range(20):
         example = mixer.example(i)
-        source = source_of(example["a"])
+        (a, role_a, mask_a), (b, _, mask_b) = example["a"], example["b"]
+        source = source_of(a)
         assert source.text != example["target"].text
         assert source.styles == example["target"].styles
-        assert example["a"].mask.min() == 1 and example["a"].role == ROLES["whole"]
-        assert example["b"].mask.max() == 0 and example["b"].speaker == -1 and not example["b"].emotion.any()
+        assert mask_a.min() == 1 and role_a == "whole"
+        assert mask_b.max() == 0 and b.speaker is None and b.emotion is None
         assert example["share"].max() == 0
 
 
@@ -101,19 +101,19 @@ def test_dual_reads_pitch_from_a_and_voice_from_b():
     for i in range(30):
         example = mixer.example(i)
         wanted = example["target"].styles[0]
-        if example["b"].role == ROLES["whole"]:
+        (pitched, role_a, of_pitch), (voiced, role_b, of_rest) = example["a"], example["b"]
+        if role_b == "whole":
             continue  # no such pair: a matched draw instead
         seen += 1
-        a, b = (source_of(example[k]).styles[0] for k in "ab")
+        a, b = (source_of(style).styles[0] for style in (pitched, voiced))
         assert a.pitch == wanted.pitch and a.voice != wanted.voice
         assert b.voice == wanted.voice and b.pitch != wanted.pitch
-        assert example["a"].role == ROLES["pitch"] and example["b"].role == ROLES["rest"]
-        assert np.array_equal(example["a"].prosody, example["b"].prosody)
-        assert example["a"].speaker == -1 and not example["b"].emotion.any()
-        voiced = example["a"].mask.sum(0) > 0
-        assert voiced.any() and not voiced.all()  # unvoiced frames have no pitch
-        assert set(np.unique(example["a"].mask)) == {0.0, 1.0}
-        assert example["b"].mask.mean() > 0.8 and example["share"].min() == 1
+        assert role_a == "pitch" and role_b == "rest" and np.array_equal(pitched.prosody, voiced.prosody)
+        assert pitched.speaker is None and voiced.emotion is None
+        frames = of_pitch.sum(0) > 0
+        assert frames.any() and not frames.all()  # unvoiced frames have no pitch
+        assert set(np.unique(of_pitch)) == {0.0, 1.0}
+        assert of_rest.mean() > 0.8 and example["share"].min() == 1
     assert seen > 15
 
 
@@ -122,7 +122,7 @@ def test_blends_may_swap_names_but_mean_the_same():
     swapped = set()
     for i in range(20):
         example = mixer.example(i)
-        a, b = (source_of(example[k]).styles[0] for k in "ab")
+        a, b = (source_of(example[k][0]).styles[0] for k in "ab")
         straight = (a, b) == example["target"].styles
         assert straight or (b, a) == example["target"].styles
         share = example["target"].share
@@ -171,16 +171,16 @@ def test_a_named_manner_comes_with_the_mean_numbers_of_all_its_utterances():
     items = [replace(fake_item(i, (STYLES[0],)), prosody=prosody) for i, prosody in enumerate(numbers)]
     matched = replace(PLAIN, matched=1.0, dual=0.0, blend=0.0)
     named = Mixer(items, matched, MelConfig())
-    assert {float(named.example(i)["a"].prosody.mean()) for i in range(9)} == {2.0}
+    assert {float(named.example(i)["a"][0].prosody.mean()) for i in range(9)} == {2.0}
     unnamed = Mixer(items, replace(matched, drop_name=1.0), MelConfig())
-    assert {float(unnamed.example(i)["a"].prosody.mean()) for i in range(9)} == {0.0, 1.0, 5.0}
+    assert {float(unnamed.example(i)["a"][0].prosody.mean()) for i in range(9)} == {0.0, 1.0, 5.0}
 
 
 def test_valid_targets_read_training_references():
     both = fake_items() + fake_items(split="valid", start=1000)
     mixer = mixer_of(items=both, target_split="valid")
     assert {mixer.example(i)["target"].split for i in range(30)} == {"valid"}
-    splits = {source_of(mixer.example(i)["a"], both).split for i in range(30)}
+    splits = {source_of(mixer.example(i)["a"][0], both).split for i in range(30)}
     assert splits == {"train", "valid"}
 
 
@@ -193,7 +193,7 @@ def test_pictures_get_nothing_withheld():
 
 def test_dropped_tokens_hide_blocks():
     example = only("matched", drop_tokens=1.0).example(0)
-    mask = example["a"].mask
+    _, _, mask = example["a"]
     assert 0.2 < mask.mean() < 0.8
     assert len(np.unique(mask[:8, :8])) == 1
 
