@@ -436,8 +436,7 @@ class GradTTSInterpPipeline:
             same = {"solver": solver, "seed": seed, "share": share, "prosody_weight": prosody_weight, **said, **sampler}
             # One sentence keeps all cores busy; a padded batch of them outgrows the caches.
             return [self(line, a, b, num_inference_steps=num_inference_steps, **same) for line in lines]
-        named_share = share
-        a, b, share, exchanged = _order(a, b, share, offer=offer)
+        _require_pair(a, b, share, offer=offer)
         options = self.sampling_options(num_inference_steps, solver, **sampler, **said)
         self.require(options, b=b, share=share, **said)
         tokenized, directions, requests = read_marked(self.frontend, lines, pitch)
@@ -458,7 +457,9 @@ class GradTTSInterpPipeline:
         generators = generators_of(len(lines), seed, generator)
         recorder = self._recorder(output_attention if options.steps > 0 else False, tokenized, styles, prepared)
         if by_world:
-            sampled, noise, asked_of_vocoder = self.sample_by_world(prepared, options, generators, callback_on_step_end)
+            region = share.region if share and share.region else PitchRegion()
+            watched = (generators, callback_on_step_end)
+            sampled, noise, asked_of_vocoder = self.sample_by_world(prepared, options, region.giver, *watched)
         else:
             with recorder or nullcontext():
                 sampled, noise, asked_of_vocoder = self.sample(
@@ -468,7 +469,7 @@ class GradTTSInterpPipeline:
         audio = self._decode(mels, asked_of_vocoder)
         settings = {
             "styles": [s.name for s in styles],
-            "share": named_share.name if named_share else None,
+            "share": share.name if share else None,
             "offer": offer,
             "mechanisms": [*chosen, *(["noise"] if tuning else [])],
             "noise_tuning": tuning.tuning.to_dict() if tuning else None,
@@ -484,7 +485,6 @@ class GradTTSInterpPipeline:
             speech(i, line, mels[i], audio[i], noise[i], said=directions[i], styles=[*styles, copied[i]])
             for i, line in enumerate(tokenized)
         ]
-        results = [result.reversed_styles() for result in results] if exchanged else results
         return results[0] if isinstance(text, str) else results
 
     def stream(self, text: str | Iterable[str], *styles: Style, **options: Any) -> Iterator[Speech]:
@@ -555,7 +555,7 @@ class GradTTSInterpPipeline:
         Raises:
             InputError: An argument cannot be used; the message names it.
         """
-        a, b, share, _ = _order(a, b, share)
+        _require_pair(a, b, share)
         options = self.sampling_options(num_inference_steps, solver, guidance=guidance, temperature=temperature)
         self.require(options, share=share, mechanisms=mechanisms)
         styles = [a or Style(name="default")] + ([b] if b is not None else [])
@@ -640,18 +640,19 @@ class GradTTSInterpPipeline:
         frames = given if given is not None else frames_for(even)
         if share is None:
             return Prepared(encoded, frames, frames.sum(1), None)
-        maps = self._maps(share, texts, frames, styles[0])
+        pitched = styles[share.region.giver if share.region else 0]
+        maps = self._maps(share, texts, frames, pitched)
         if given is None:
             # Durations follow the share, and the share is drawn on durations: one more round settles it.
             if share.region is None and share.rate is not None:
                 frames = frames_for(shares_of_tokens([m.rate.mean(0) for m in maps], frames), blend_rates)
             else:
-                # Where references are masked, the last style's reading holds the first one's prosody, unless both are
-                # offered openly.
-                of_region = 1.0 if by_pitch else 0.5
+                # Where references are masked, the reading of who gives the rest holds the other one's prosody, unless
+                # both are offered openly.
+                of_region = (0.0 if by_pitch.from_second else 1.0) if by_pitch else 0.5
                 mean = [float(m.rate.mean()) if share.region is None else of_region for m in maps]
                 frames = frames_for(torch.tensor([[1 - m, m] for m in mean], device=self.device))
-            maps = self._maps(share, texts, frames, styles[0])
+            maps = self._maps(share, texts, frames, pitched)
         return Prepared(encoded, frames, frames.sum(1), maps)
 
     def sample(
@@ -724,15 +725,16 @@ class GradTTSInterpPipeline:
         self,
         prepared: Prepared,
         options: SamplingOptions,
+        giver: int,
         generators: list[torch.Generator],
         callback: StepCallback | None = None,
     ) -> Drawn:
-        """Log-mels of the last style with the pitch of the first, which WORLD gives it; both from the same noise.
+        """Log-mels of one style with the pitch of the other, ``giver``, by WORLD; both from the same noise.
 
-        What WORLD makes is noised again, a little, and denoised in the last style.
+        What WORLD makes is noised again, a little, and denoised in the style that gives the voice.
         """
-        mel_config, audio = self.model.settings.mel, []
-        alone = [replace(prepared, encoded=[style]) for style in prepared.encoded]
+        mel_config, audio, pitched = self.model.settings.mel, [], prepared.encoded[giver]
+        alone = [replace(prepared, encoded=[style]) for style in (pitched, prepared.encoded[-1 - giver])]
         for one in alone:
             sources = [source.clone_state() for source in generators]
             sampled, noise, _ = self.sample(one, (), options, sources, callback)
@@ -831,17 +833,12 @@ def _names(mechanisms: Sequence[str] | None) -> tuple[str, ...]:
     return (mechanisms,) if isinstance(mechanisms, str) else tuple(mechanisms or ())
 
 
-def _order(
-    a: Style | None, b: Style | None, share: Share | None, *, offer: str = BY_SHARE
-) -> tuple[Style | None, Style | None, Share | None, bool]:
-    """Styles and share with the one that gives the pitch first, the same by the law of swapping; whether exchanged."""
+def _require_pair(a: Style | None, b: Style | None, share: Share | None, *, offer: str = BY_SHARE) -> None:
+    """Raise unless two styles come with a share or are offered openly."""
     if (b is None) != (share is None) and offer != OPEN:
         raise InputError("two styles need a share, and a share needs two styles")
     if b is not None and a is None:
         raise InputError(f"second style {b.name}: expected a first style to blend it with")
-    if share is None or share.region is None or not share.region.from_second:
-        return a, b, share, False
-    return b, a, ~share, True
 
 
 __all__ = ["MECHANISMS", "GradTTSInterpPipeline", "SamplingOptions"]

@@ -96,21 +96,6 @@ class Speech:
         style = style_of_samples(torch.from_numpy(self.audio), self.mel_config, name=name or f"rendered {self.text!r}")
         return replace(style, tokens=self.tokens, durations=tuple(int(n) for n in self.durations))
 
-    def reversed_styles(self) -> Speech:
-        """The same with the two styles named in the opposite order."""
-        attention = self.attention and {
-            site: {**found, "mass": found["mass"][::-1].copy()} for site, found in self.attention.items()
-        }
-        settings = {**self.settings, "styles": self.settings["styles"][::-1]}
-        return replace(
-            self,
-            shares=self.shares and self.shares.reversed_styles(),
-            attention=attention,
-            attention_maps=self.attention_maps and self.attention_maps.reversed_styles(),
-            tuning=self.tuning and self.tuning.reversed_styles(),
-            settings=settings,
-        )
-
     def __repr__(self) -> str:
         styles = " -> ".join(map(repr, self.settings.get("styles", ())))
         share = self.settings.get("share")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -111,16 +111,6 @@ class AttentionMaps:
         ]
         mean = np.mean(found, axis=0)
         return mean.mean(0) if phoneme is None else mean[phoneme]
-
-    def reversed_styles(self) -> AttentionMaps:
-        """The same with the styles in the opposite order."""
-        return replace(
-            self,
-            planes={site: planes[::-1] for site, planes in self.planes.items()},
-            vectors={site: vectors[..., ::-1, :].copy() for site, vectors in self.vectors.items()},
-            references=self.references[::-1],
-            styles=self.styles[::-1],
-        )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything as named arrays, as :meth:`save` writes them.

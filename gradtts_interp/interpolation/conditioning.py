@@ -57,8 +57,8 @@ def encode_styles(
         model: The acoustic model.
         texts: B texts.
         styles: n styles.
-        pitch: Set where the first style gives its pitch and the last the rest: references are masked accordingly,
-            and durations read the first one's prosody, as in the dual references of the training.
+        pitch: Set where the first or the last style gives its pitch and the other the rest: references are masked
+            accordingly, and durations read the prosody of the one, as in the dual references of the training.
 
     Returns:
         n answers; that of an average of styles is the mean of theirs.
@@ -72,7 +72,8 @@ def encode_styles(
     for i, style in enumerate(styles):
         role, prosody = "whole", None
         if pitch is not None:
-            role, prosody = "pitch" if i == 0 else "rest", styles[0].prosody
+            gives = i == pitch.giver % len(styles)
+            role, prosody = "pitch" if gives else "rest", styles[pitch.giver].prosody
         parts = style.parts or (style,)
         if isinstance(text, PhoneReading):
             encoded = [_encode(model, text, part, role, prosody, pitch) for part in parts]

@@ -103,8 +103,8 @@ class Shares:
         energy: Of the level.
         rate: Of the rate.
         mean: Mean share of each style in the timbre over each item's own frames (B, n).
-        by_pitch: Style 0 gives pitch, the last style the rest: references are masked, and no query has a share. Of each
-            item (B,) in a batch of the training mix.
+        by_pitch: One style gives pitch, another the rest: references are masked, and no query has a share. Of each item
+            (B,) in a batch of the training mix.
     """
 
     timbre: Tensor
@@ -385,8 +385,8 @@ def envelope(plan: Plan, styles: tuple[StyleReading, ...], shares: Shares) -> Pl
     plane, levels = shares.timbre, shares.energy[:, :, 0] * (even & apart)
     if shares.by_pitch:
         # The voice keeps the level that it has at this pitch: with the other's it is liked less (docs, "blending").
-        plane, levels = torch.zeros_like(plane), torch.zeros_like(levels)
-        plane[:, -1] = 1
+        voice = functional.one_hot(shares.mean.argmax(1), plane.shape[1]).to(plane)
+        plane, levels = voice[:, :, None, None].expand_as(plane), torch.zeros_like(levels)
     return plan.told("envelope", envelopes=plane, levels=levels)
 
 

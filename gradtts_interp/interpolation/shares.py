@@ -146,12 +146,17 @@ class PitchRegion:
     Attributes:
         harmonics: Multiples of F0 that are marked.
         width_bins: Bins marked on each side.
-        from_second: The second style gives the pitch and the first the rest, as in ``~pitch()``.
+        from_second: The last style gives the pitch and the first the rest, as in ``~pitch()``.
     """
 
     harmonics: int = 1
     width_bins: int = 1
     from_second: bool = False
+
+    @property
+    def giver(self) -> int:
+        """Which style gives the pitch: 0 or -1; the other one of these gives the rest."""
+        return -1 if self.from_second else 0
 
 
 @dataclass(frozen=True)
@@ -185,10 +190,6 @@ class ShareMap:
     def exaggerated(self) -> tuple[str, ...]:
         """Dimensions whose share leaves [0, 1] somewhere."""
         return tuple(name for name, plane in self.planes.items() if plane.min() < 0 or plane.max() > 1)
-
-    def reversed_styles(self) -> ShareMap:
-        """The same as shares of the first style."""
-        return ShareMap(**{name: 1 - plane for name, plane in self.planes.items()}, region=self.region)
 
 
 def partition(weight: Plane) -> Plane:

@@ -153,9 +153,10 @@ def test_pitch_from_b_is_pitch_from_a_with_the_styles_exchanged(run, tmp_path):
     with np.load(tmp_path / "out" / "sample_0_attention.npz") as kept:
         mass_b = kept["mid.mass"][1]
     run("-s", 10, "-s2", 12, "--mode", "frequency", "--attention")
-    np.testing.assert_array_equal(first, soundfile.read(tmp_path / "out" / "sample_0.wav")[0])
+    # Keys stand in another order, which a sum may round differently.
+    np.testing.assert_allclose(first, soundfile.read(tmp_path / "out" / "sample_0.wav")[0], atol=2 / 2**15, rtol=0)
     with np.load(tmp_path / "out" / "sample_0_attention.npz") as kept:
-        np.testing.assert_array_equal(mass_b, kept["mid.mass"][0])
+        np.testing.assert_allclose(mass_b, kept["mid.mass"][0], atol=1e-5)
 
 
 def test_what_exaggerates_is_said_to(run, tmp_path, caplog):

@@ -195,7 +195,7 @@ def test_envelope_and_level_are_blended_at_their_own_pitch():
     torch.testing.assert_close(louder, given + 0.5)  # the level of B, who is at 1
     high = replace(half, energy=of_b * (bins >= 40))  # in some bins alone: the level is left
     torch.testing.assert_close(make_plan(styles, high, ["prior", "prosody", "envelope"]).mu, given)
-    by_pitch = replace(half, by_pitch=True, energy=of_b)
+    by_pitch = replace(half, by_pitch=True, energy=of_b, mean=torch.tensor([[0.0, 1.0]]))
     swapped = make_plan(styles, by_pitch, ["prosody", "envelope"]).mu
     torch.testing.assert_close(swapped.mean(1), torch.full((1, frames), 0.5))  # that of the pitch it has
     torch.testing.assert_close(swapped[..., 2:].diff(dim=1), tilts[1].diff(dim=0)[None, :, 2:])

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gradtts_interp.config import parse_settings, readers_of
 from gradtts_interp.diffusion.samplers import check_steps
@@ -238,21 +237,13 @@ class TuningTrace:
         Returns:
             Its trace, with maps cut to its frames.
         """
-        cut = self._with_masses(lambda mass, cell: mass[item, :, :, : -(-frames // int(cell))])
-        return replace(cut, steps=tuple(s for s in self.steps if s.item == item))
 
-    def reversed_styles(self) -> TuningTrace:
-        """The account of one line with the two styles named in the opposite order."""
-        return self._with_masses(lambda mass, _: mass[::-1].copy())
+        def cut(maps: Maps) -> Maps:
+            widths = {site: -(-frames // int(m["cell"])) for site, m in maps.items()}
+            return {site: m | {"mass": m["mass"][item, :, :, : widths[site]]} for site, m in maps.items()}
 
-    def _with_masses(self, change: Callable[[NDArray[Any], float], NDArray[Any]]) -> TuningTrace:
-        """The same with masses that are made of those before and of their cell."""
-
-        def changed(maps: Maps) -> Maps:
-            return {site: m | {"mass": change(m["mass"], m["cell"])} for site, m in maps.items()}
-
-        before, after = ({w: changed(m) for w, m in maps.items()} for maps in (self.before, self.after))
-        return replace(self, before=before, after=after)
+        before, after = ({w: cut(m) for w, m in maps.items()} for maps in (self.before, self.after))
+        return replace(self, before=before, after=after, steps=tuple(s for s in self.steps if s.item == item))
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the maps, as plain JSON values."""
