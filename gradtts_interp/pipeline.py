@@ -330,8 +330,11 @@ class GradTTSInterpPipeline:
         Returns:
             How often ``callback_on_step_end`` is called for one batch.
         """
-        by_world = mechanisms is None and WORLD in self.chosen_mechanisms(mechanisms, share)
-        return 2 * steps + steps_from(RENOISED_TIME, steps) if by_world else steps
+        return 2 * steps + steps_from(RENOISED_TIME, steps) if self._by_world(mechanisms, share) else steps
+
+    def _by_world(self, mechanisms: Sequence[str] | None, share: Share | None, *, offer: str = BY_SHARE) -> bool:
+        """Whether a call is the swap by WORLD, which takes the place of all mechanisms and so cannot be named as one."""
+        return mechanisms is None and WORLD in self.chosen_mechanisms(None, share, offer=offer)
 
     def accelerate(self, precision: str = "auto", *, compile_mode: str | None = None) -> GradTTSInterpPipeline:
         """Choose the arithmetic of score network and vocoder, in place; text and style encoders stay in fp32.
@@ -446,7 +449,7 @@ class GradTTSInterpPipeline:
         timing = {"length_scale": length_scale, "durations": durations, "directions": directions}
         copying = {"prosody": copied, "prosody_weight": prosody_weight}
         chosen = self.chosen_mechanisms(mechanisms, share, offer=offer)
-        by_world = mechanisms is None and WORLD in chosen
+        by_world = self._by_world(mechanisms, share, offer=offer)
         drawn = None if by_world else share
         prepared = self.prepare(tokenized, styles, drawn, offer=offer, **timing, **copying)  # type: ignore[arg-type]
         frames = prepared.durations
