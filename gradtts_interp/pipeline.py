@@ -333,7 +333,7 @@ class GradTTSInterpPipeline:
         return 2 * steps + steps_from(RENOISED_TIME, steps) if self._by_world(mechanisms, share) else steps
 
     def _by_world(self, mechanisms: Sequence[str] | None, share: Share | None, *, offer: str = BY_SHARE) -> bool:
-        """Whether a call is the swap by WORLD, which takes the place of all mechanisms and so cannot be named as one."""
+        """Whether a call is the swap by WORLD, which takes the place of all mechanisms and cannot be named as one."""
         return mechanisms is None and WORLD in self.chosen_mechanisms(None, share, offer=offer)
 
     def accelerate(self, precision: str = "auto", *, compile_mode: str | None = None) -> GradTTSInterpPipeline:
