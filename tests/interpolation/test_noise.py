@@ -19,7 +19,7 @@ from gradtts_interp.interpolation.noise.objectives import style_key_sets
 from gradtts_interp.interpolation.noise.settings import NoiseTuning, NoiseWindow, parse_tuning
 from gradtts_interp.interpolation.noise.tuner import Descent, moved_part, plan_visits, solver_times
 from gradtts_interp.interpolation.shares import PitchRegion
-from gradtts_interp.models.style_attention import StyleAttnProcessor
+from gradtts_interp.models.style_attention import attend_fused
 
 A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
 TEXT = "Go there."
@@ -106,7 +106,7 @@ def test_weights_get_no_gradient_and_processors_come_back(pipeline):
     assert all(p.grad is None for p in pipeline.model.parameters())
     assert [p.requires_grad for p in pipeline.model.parameters()] == asked and any(asked)
     assert all(torch.equal(v, before[k]) for k, v in pipeline.model.state_dict().items())
-    assert all(isinstance(p, StyleAttnProcessor) for p in pipeline.model.attn_processors.values())
+    assert all(p is attend_fused for p in pipeline.model.attn_processors.values())
 
 
 def test_recomputing_evaluations_changes_memory_only(pipeline, monkeypatch):
