@@ -74,21 +74,6 @@ def test_a_padded_batch_equals_its_items(patch):
 
 
 @torch.no_grad()
-def test_context_and_prosody_are_read_once_the_gates_are_open():
-    model = tiny_model()
-    torch.manual_seed(4)
-    x, t, ones = torch.randn(1, 80, 16), torch.tensor([0.5]), torch.ones(1, 1, 16)
-    contexts = [join([StyleTokens(torch.randn(1, 5, 32), torch.ones(1, 5), torch.zeros(1, 4))]) for _ in range(2)]
-
-    def score(style, prosody=None):
-        return model.score(x, ones, x, t, context=contexts[style], prosody=prosody)
-
-    assert (score(0) - score(1)).abs().max() > 0.01  # swapping the reference changes the output
-    assert (score(0, torch.ones(1, 7, 16)) - score(0)).abs().max() > 0.01
-    assert (score(0, torch.ones(1, 7, 16)) - score(0, torch.zeros(1, 7, 16))).abs().max() > 0.01
-
-
-@torch.no_grad()
 def test_epsilon_prediction_is_minus_the_score_times_the_noise_level():
     score, epsilon = tiny_model(replace(TINY, prediction="score")), tiny_model()
     epsilon.load_state_dict(score.state_dict())

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
-from tiny import tiny_model, tiny_style
 
 from gradtts_interp.config import MelConfig
-from gradtts_interp.interpolation.conditioning import encode_styles, pad_ids, read_style
-from gradtts_interp.interpolation.mechanisms import Shares, make_plan
 from gradtts_interp.models.pitch_predictor import (
     ENERGY_WEIGHT,
     ENVELOPE_PEAKS,
     ENVELOPE_WIDTH,
-    ContourPredictor,
     PitchPlanes,
     PredictedPitch,
     asked_prosody,
@@ -24,25 +18,10 @@ from gradtts_interp.models.pitch_predictor import (
     pitch_losses,
     standardise,
 )
-from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD, prosody_vector
+from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD
 from gradtts_interp.pitch.masks import filter_centres_hz
 
 FRAMES = 24
-
-
-def log_f0_hz(prosody):
-    """Undo the units of the last channel: natural log of Hz, (B, T)."""
-    return prosody[:, 6] * float(PROSODY_STD[0]) + float(PROSODY_MEAN[0])
-
-
-def test_a_contour_of_padding_is_that_of_the_item_alone():
-    torch.manual_seed(0)
-    predictor, style = ContourPredictor(8, 4).eval(), torch.randn(2, 4)
-    hidden, durations = torch.randn(2, 8, 3), torch.tensor([[4, 5, 6], [3, 2, 0]])
-    both = predictor(hidden, durations, 20, style)
-    alone = predictor(hidden[1:, :, :2], durations[1:, :2], 5, style[1:])
-    for found, expected in zip(both, alone, strict=True):
-        torch.testing.assert_close(found[1, :5], expected[0], atol=1e-6, rtol=0)
 
 
 def test_level_and_range_of_the_asked_contour_are_those_of_the_prosody_vector():
@@ -55,7 +34,7 @@ def test_level_and_range_of_the_asked_contour_are_those_of_the_prosody_vector():
     asked = asked_prosody(numbers.expand(-1, -1, FRAMES), torch.ones(1, 1, FRAMES), contour)
     voiced = (asked[0, 5] > 0) & (torch.arange(FRAMES) < 18)
     assert 3 < voiced.sum() < 18
-    found = log_f0_hz(asked)[0, voiced]
+    found = asked[0, 6, voiced] * float(PROSODY_STD[0]) + float(PROSODY_MEAN[0])
     assert float(found.median()) == pytest.approx(np.log(200.0) + 0.5 * 0.12, abs=1e-4)
     assert float(found.std(unbiased=False)) == pytest.approx(0.12, abs=1e-4)
 
@@ -126,17 +105,3 @@ def test_losses_are_zero_for_the_measured_contour():
     assert error_of(right._replace(shape=target + padding, energy=energy + padding)) < 1e-3
     assert error_of(right._replace(shape=target + 9)) > 30
     assert error_of(right._replace(energy=energy + 3)) == pytest.approx(50 * 2.5 * ENERGY_WEIGHT, rel=1e-3)
-
-
-def test_half_way_is_the_geometric_mean():
-    """Of a low and a high style, voiced throughout."""
-    model, styles = tiny_model(), [tiny_style(1, f0_hz=110.0), tiny_style(2, f0_hz=220.0)]
-    with torch.no_grad():
-        encoded = encode_styles(model, pad_ids([(70, 80, 90, 100)], torch.device("cpu")), styles)
-        readings = [read_style(model, e, torch.full((1, 4), FRAMES // 4), FRAMES) for e in encoded]
-        readings = [replace(r, contour=r.contour.index_fill(1, torch.tensor([1]), 1.0)) for r in readings]
-        even = torch.full((1, 2, 80, FRAMES), 0.5)
-        shares = Shares(even, even, even, even, even.mean((2, 3)))
-        (branch,) = make_plan(readings, shares, ("prosody",)).branches
-    levels = [float(prosody_vector(s.contour)[0]) for s in styles]
-    assert float(log_f0_hz(branch.prosody).mean()) == pytest.approx(sum(levels) / 2, abs=0.12)

@@ -15,7 +15,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from gradtts_interp.config import StyleConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.models import style_attention
-from gradtts_interp.models.estimator import Estimator
 from gradtts_interp.models.style_attention import (
     LOG_ZERO,
     StyleCrossAttention,
@@ -99,11 +98,8 @@ def test_columns_are_the_bias_as_a_product(context):
     assert queries.shape[1] == HEIGHT * FRAMES and queries.shape[-1] == keys.shape[-1] == 16
     bias = (queries @ keys.transpose(1, 2)).clamp_min(LOG_ZERO)
     torch.testing.assert_close(bias, context.bias(*plane).expand_as(bias), atol=0, rtol=1e-6)
-
-
-def test_shares_of_single_keys_have_no_columns():
-    context = join([style_tokens(3), style_tokens(4, seed=1)])
-    assert replace(context, share=torch.full((BATCH, 7, 10, 12), 1 / 7)).columns(HEIGHT, FRAMES) is None
+    of_keys = torch.full((BATCH, 7, 10, 12), 1 / 7)
+    assert replace(context, share=of_keys).columns(*plane) is None
 
 
 @every_context
@@ -132,6 +128,15 @@ def test_mass_takes_the_fused_kernel_with_the_same_gradient(site, plane):
             gradients.append(torch.autograd.grad(masses[-1][..., 0].square().sum(), read)[0])
     assert gradients[0].norm() > 1e-3
     torch.testing.assert_close(gradients[0], gradients[1], atol=1e-6, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_change_at_one_position_moves_that_position_alone(site, plane):
+    """Wrong: a view for a transpose, by which bins and frames change places."""
+    context, changed = join([style_tokens(7)]), plane.clone()
+    changed[:, :, 4, 1] += torch.linspace(-1, 1, CHANNELS)
+    moved = (site(changed, MASK, context) - site(plane, MASK, context)).abs().amax((0, 1)) > 0
+    assert moved.nonzero().tolist() == [[4, 1]]
 
 
 def test_position_codes_name_bins_and_frames_of_the_mel():
@@ -198,7 +203,7 @@ def test_shapes_follow_the_site(patch):
     """(64,80,228) (128,40,114) (256,20,57) down and back, with patch 1 and dim 64; here dim 16."""
     places = ("down0", "down1", "down2", "mid", "up0", "up1")
     style = StyleConfig(width=8, heads=2, sites=places)
-    estimator = open_estimator(replace(TINY, dec_dim=16, patch=patch, style=style))
+    estimator = tiny_model(replace(TINY, dec_dim=16, patch=patch, style=style)).decoder.estimator
     seen = {}
     for name, site in estimator.style_attn.items():
         site.register_forward_pre_hook(lambda _, args, name=name: seen.update({name: tuple(args[0].shape[1:])}))
@@ -209,14 +214,6 @@ def test_shapes_follow_the_site(patch):
     sizes = {"down0": (16, 1), "down1": (32, 2), "down2": (64, 4), "mid": (64, 4), "up0": (32, 4), "up1": (16, 2)}
     assert seen == {n: (c, 80 // (s * patch), frames // (s * patch)) for n, (c, s) in sizes.items()}
     assert {n: s.cell for n, s in estimator.style_attn.items()} == {n: s * patch for n, (_, s) in sizes.items()}
-
-
-def open_estimator(settings):
-    torch.manual_seed(0)
-    estimator = Estimator(settings).eval()
-    for site in estimator.style_attn.values():
-        torch.nn.init.ones_(site.gate)
-    return estimator
 
 
 def test_shares_are_pooled_by_area():

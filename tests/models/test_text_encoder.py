@@ -40,12 +40,6 @@ def test_padding_changes_nothing():
             assert both[i, :, n:].abs().sum() == 0
 
 
-def test_sequence_shorter_than_the_window():
-    encoder = awake(TextEncoder(SMALL))
-    mu_x, logw, *_ = encoder(torch.tensor([[3]]), torch.tensor([1]))
-    assert mu_x.shape == (1, 5, 1) and torch.isfinite(mu_x).all() and torch.isfinite(logw).all()
-
-
 def test_durations_send_no_gradient_into_the_encoder():
     encoder = awake(TextEncoder(SMALL))
     _, logw, *_ = encoder(torch.randint(1, 20, (1, 6)), torch.tensor([6]))
