@@ -107,9 +107,6 @@ class StyleContext:
         Returns:
             Bias (B, Q, S), or (B, 1, S) without shares, with Q = height * width, frequency-major.
         """
-        return self.once(("bias", height, width), lambda: self._bias(height, width))
-
-    def _bias(self, height: int, width: int) -> Tensor:
         if self.share is None:
             return self.log_weight[:, None, :]
         share = self._site_share(height, width)

@@ -14,9 +14,8 @@ from tiny import TINY, tiny_pipeline, tiny_style
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
-from gradtts_interp.interpolation.noise import tuner
+from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow, parse_tuning, tuner
 from gradtts_interp.interpolation.noise.objectives import style_key_sets
-from gradtts_interp.interpolation.noise.settings import NoiseTuning, NoiseWindow, parse_tuning
 from gradtts_interp.interpolation.noise.tuner import Descent, moved_part, plan_visits, solver_times
 from gradtts_interp.interpolation.shares import PitchRegion
 from gradtts_interp.models.style_attention import attend_fused

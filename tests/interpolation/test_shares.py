@@ -229,6 +229,7 @@ def test_each_dimension_has_the_share_it_is_given_and_the_others_follow_the_base
     over = planes_of(shares.dimensions(shares.step(0.3), timbre=1.0))
     assert (over.pop("timbre") == 1).all()
     assert all(np.array_equal(plane, drawn(shares.step(0.3))) for plane in over.values())
+    assert (planes_of(shares.dimensions(shares.dimensions(pitch=0.5), timbre=1.0))["pitch"] == 0.5).all()
 
 
 def test_the_swap_of_pitch_is_a_preset_of_it():

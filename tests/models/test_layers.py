@@ -6,8 +6,8 @@ from einops import rearrange
 from torch import nn
 from torch.nn import functional
 
-from gradtts_interp.models import layers
-from gradtts_interp.models.estimator import LinearAttention
+from gradtts_interp.models import estimator, layers
+from gradtts_interp.models.estimator import LinearAttention, RegionGroupNorm
 from gradtts_interp.models.layers import Linear, Mish
 
 
@@ -110,6 +110,16 @@ def test_layers_are_torchs_where_a_graph_is_traced(monkeypatch):
     with torch.no_grad():
         traced = torch.jit.trace(network, torch.randn(2, 4))
     assert "mkldnn" not in str(traced.inlined_graph) and "aten::mish" in str(traced.inlined_graph)
+
+
+def test_a_norm_over_regions_is_the_same_by_either_way(monkeypatch):
+    norm, x = RegionGroupNorm(2, 6), torch.randn(3, 6, 4, 10)
+    nn.init.normal_(norm.weight), nn.init.normal_(norm.bias)
+    region = (torch.arange(10) < torch.tensor([10, 7, 1])[:, None])[:, None, None].float()
+    with torch.no_grad():
+        quick = norm(x, region)
+        monkeypatch.setattr(estimator, "eager_on_cpu", lambda _: False)
+        torch.testing.assert_close(quick, norm(x, region) * region, atol=1e-5, rtol=1e-5)
 
 
 def test_only_a_cpu_that_learns_nothing_is_quick():

@@ -18,8 +18,8 @@ from gradtts_interp.diffusion.schedule import LinearSchedule, noise_level, signa
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.attention import AllSeenError, masses_observed
 from gradtts_interp.interpolation.mechanisms import Shares, StyleReading
+from gradtts_interp.interpolation.noise import Maps, NoiseTuning, NoiseWindow, TuningStep, TuningTrace
 from gradtts_interp.interpolation.noise.objectives import OBJECTIVES, Goal, Mass, Value, f0_bins_of
-from gradtts_interp.interpolation.noise.settings import Maps, NoiseTuning, NoiseWindow, TuningStep, TuningTrace
 from gradtts_interp.interpolation.shares import PitchRegion, Share
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.sampling import SamplingOptions
