@@ -13,6 +13,7 @@ from gradtts_interp.diffusion.schedule import noise_level
 from gradtts_interp.errors import InputError
 from gradtts_interp.models.estimator import Estimator
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
+from gradtts_interp.models.pitch_predictor import PITCH_FROM, PROSODY_CHANNELS
 from gradtts_interp.models.style_attention import StyleTokens, join
 
 
@@ -71,6 +72,16 @@ def test_a_padded_batch_equals_its_items(patch):
         given = [y[cut] for y in (x * mask, mask, mu)]
         single = model.score(*given, t[i : i + 1], context=join([own]), prosody=prosody[cut])
         torch.testing.assert_close(batch[cut], single, atol=2e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("row", [0, PITCH_FROM, PITCH_FROM + 1])
+@torch.no_grad()
+def test_numbers_voicing_and_height_that_are_asked_for_are_read(row):
+    model, x, t, ones = tiny_model(), torch.zeros(1, 80, 16), torch.tensor([0.5]), torch.ones(1, 1, 16)
+    asked = ones.expand(1, PROSODY_CHANNELS, 16)
+    other = asked.index_fill(1, torch.tensor([row]), 0.0)
+    scores = [model.score(x, ones, x, t, prosody=prosody) for prosody in (asked, other)]
+    assert (scores[0] - scores[1]).abs().max() > 0.01
 
 
 @torch.no_grad()
