@@ -360,7 +360,7 @@ class AllSeenError(Exception):
 @contextmanager
 def masses_observed(
     model: GradTTS, sites: Collection[str], sets: Tensor, items: int, *, stop: bool = False
-) -> Iterator[dict[str, Tensor]]:
+) -> Iterator[Callable[[], dict[str, Tensor]]]:
     """Tell the attention mass of key sets in each network evaluation, on the graph.
 
     With a recorder active outside, that one sees none of these evaluations.
@@ -374,7 +374,8 @@ def masses_observed(
             costliest level of the network.
 
     Yields:
-        dict[str, Tensor]: Masses (B, n, 2, H, W) by site; to be cleared before the next evaluation.
+        Callable[[], dict[str, Tensor]]: Takes the masses (B, n, 2, H, W) of the last evaluation by site, which are then
+            forgotten here.
     """
     seen: dict[str, Tensor] = {}
 
@@ -389,8 +390,13 @@ def masses_observed(
         if stop and len(seen) == len(sites):
             raise AllSeenError
 
+    def take() -> dict[str, Tensor]:
+        taken = dict(seen)
+        seen.clear()
+        return taken
+
     with processors_set(model, {site: partial(attend_with_mass, columns, partial(record, site)) for site in sites}):
-        yield seen
+        yield take
 
 
 def mass_plane(

@@ -130,8 +130,10 @@ def test_masses_lie_on_the_target_plane():
     context = join(tokens, torch.stack([1 - plane, plane], dim=1))
     sets = style_key_sets(model, [A, B], sizes, PitchRegion())
     x = torch.randn(1, 80, frames)
-    with masses_observed(model, ("down1", "mid"), sets, 1) as seen, torch.no_grad():
+    with masses_observed(model, ("down1", "mid"), sets, 1) as take, torch.no_grad():
         model.score(x, torch.ones(1, 1, frames), x * 0, torch.tensor([0.5]), context=context)
+        seen = take()
+        assert take() == {}
     assert {s: tuple(m.shape) for s, m in seen.items()} == {"down1": (1, 2, 2, 20, 6), "mid": (1, 2, 2, 10, 3)}
     for mass in seen.values():
         height, width = mass.shape[-2:]

@@ -63,6 +63,20 @@ def test_planes_peak_on_harmonics(f0_hz):
     assert torch.equal(planes[0, 1, :, 0], torch.ones(mel.n_mels))
 
 
+@pytest.mark.parametrize("of_powers", [False, True])
+def test_envelopes_read_at_two_pitches_are_near_though_the_harmonics_lie_elsewhere(of_powers):
+    planes, mels, found = PitchPlanes(MelConfig()), [], []
+    formants = 1.5 * torch.cos(2 * torch.pi * planes.centres / 3000)
+    for f0 in (torch.tensor([[150.0]]), torch.tensor([[210.0]])):
+        mels.append(formants + 2 * planes.comb(f0[None])[0, :, 0])
+        found.append(planes.envelope(mels[-1][None, :, None], f0, of_powers=of_powers)[0, :, 0])
+    harmonic = (planes.centres > 150) & (planes.centres < 2000)
+    apart, left = ((x - y)[harmonic].abs().mean() for x, y in (mels, found))
+    assert left < apart / 3 and np.corrcoef(found[0], formants)[0, 1] > 0.9
+    above = planes.centres > 6000  # filters wider than harmonics are apart
+    assert torch.allclose(found[1][above], mels[1][above], atol=0.1)
+
+
 @pytest.mark.parametrize("unit", [None, 1.0, 3.2])
 def test_an_envelope_is_a_mean_by_the_bells_and_the_harmonics(unit, monkeypatch):
     """Of logarithms, or of powers of a mel in any unit; some frames at once."""

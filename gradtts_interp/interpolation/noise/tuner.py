@@ -233,9 +233,7 @@ class NoiseTuner:
             score = None
             with suppress(AllSeenError):
                 score = self._score(x, batch_time(t, x))
-            mass = dict(self._seen)
-            self._seen.clear()
-            return score, mass
+            return score, self._take_masses()
 
         if self.tuning.target == "initial" and torch.is_grad_enabled():
             # Made anew in the backward pass, so that memory is that of one evaluation.
@@ -292,7 +290,7 @@ class NoiseTuner:
         # A latent's mass is all that an attention objective reads; a solver needs the score to go on.
         stop = self.tuning.target == "latent" and by_attention
         sites = self._model.attention_sites if by_attention else ()
-        with masses_observed(self._model, sites, self._sets, len(self._mu), stop=stop) as self._seen:
+        with masses_observed(self._model, sites, self._sets, len(self._mu), stop=stop) as self._take_masses:
             yield
 
     def _out_of_time(self) -> bool:
