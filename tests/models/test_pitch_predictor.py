@@ -73,6 +73,8 @@ def test_envelopes_read_at_two_pitches_are_near_though_the_harmonics_lie_elsewhe
     harmonic = (planes.centres > 150) & (planes.centres < 2000)
     apart, left = ((x - y)[harmonic].abs().mean() for x, y in (mels, found))
     assert left < apart / 3 and np.corrcoef(found[0], formants)[0, 1] > 0.9
+    low = (planes.centres > 150) & (planes.centres < 900)
+    assert (found[0] - formants)[low].mean() > 0.9  # nearer the harmonics' height, 2, than their mean
     above = planes.centres > 6000  # filters wider than harmonics are apart
     assert torch.allclose(found[1][above], mels[1][above], atol=0.1)
 
