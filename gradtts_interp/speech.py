@@ -14,7 +14,7 @@ from gradtts_interp.audio import write_wav
 from gradtts_interp.config import MelConfig
 from gradtts_interp.files import write_json
 from gradtts_interp.interpolation.attention import AttentionMaps
-from gradtts_interp.interpolation.noise.settings import TuningTrace
+from gradtts_interp.interpolation.noise import TuningTrace
 from gradtts_interp.interpolation.shares import ShareMap
 from gradtts_interp.pitch.contour import Contour, extract_contour
 from gradtts_interp.styles import Style, style_of_samples

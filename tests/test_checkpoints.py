@@ -106,7 +106,7 @@ def test_golden_file_gives_the_golden_configuration(golden, tmp_path):
 def test_position_scale_by_name_and_frontend_by_vocabulary(tmp_path, name, n_vocab, scale):
     path = save(GradTTS(replace(SMALL, n_vocab=n_vocab, n_spks=247).to_dict()).state_dict(), tmp_path / name)
     model, frontend = load_official_pipeline_parts(path)
-    assert model.decoder.estimator.time_pos_emb.scale == scale and model.settings.n_spks == 247
+    assert model.decoder.estimator.time_code.keywords["scale"] == scale and model.settings.n_spks == 247
     assert load_official(path, pe_scale=7).settings.pe_scale == 7
     assert (frontend.mode, frontend.add_blank, frontend.word_boundaries) == ("official", n_vocab == 149, True)
 

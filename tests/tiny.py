@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gradtts_interp.config import MelConfig, ModelConfig, StyleConfig
 from gradtts_interp.models.convnext import ConvNeXtBlock
-from gradtts_interp.models.estimator import Rezero
+from gradtts_interp.models.estimator import SelfAttention
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.contour import Contour, prosody_vector
@@ -64,8 +64,8 @@ def open_gates(model: GradTTS) -> GradTTS:
             if isinstance(block, ConvNeXtBlock) and block.film is not None:
                 torch.nn.init.normal_(block.film.weight, std=0.3)
         for module in model.modules():
-            if isinstance(module, Rezero):
-                torch.nn.init.constant_(module.g, 0.3)
+            if isinstance(module, SelfAttention):
+                torch.nn.init.constant_(module.fn.g, 0.3)
         torch.nn.init.constant_(model.encoder.proj_w.proj.bias, 1.3)
     return model
 

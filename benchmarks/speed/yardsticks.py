@@ -17,7 +17,7 @@ from torch.nn import functional
 from gradtts_interp.config import ModelConfig
 from gradtts_interp.diffusion.samplers import sampler_by_name
 from gradtts_interp.models import layers
-from gradtts_interp.models.estimator import LinearAttention, TimePosition
+from gradtts_interp.models.estimator import LinearAttention, time_code
 from gradtts_interp.models.grad_tts import GradTTS
 
 MELS = 80
@@ -112,7 +112,6 @@ class MatchaDecoder(nn.Module):
     def __init__(self, width: int = 256) -> None:
         super().__init__()
         time, given = 4 * width, 2 * MELS
-        self.position = TimePosition(given, scale=1000)
         self.time = nn.Sequential(nn.Linear(given, time), nn.SiLU(), nn.Linear(time, time))
 
         def stage(into: int, after: nn.Module) -> nn.ModuleList:
@@ -129,7 +128,7 @@ class MatchaDecoder(nn.Module):
 
     def forward(self, x: Tensor, mu: Tensor, t: Tensor) -> Tensor:
         """Velocity (B, M, T) of a noisy mel (B, M, T) around a mean (B, M, T) at times (B,); T is even."""
-        time, h, skips = self.time(self.position(t)), torch.cat([x, mu], dim=1), []
+        time, h, skips = self.time(time_code(t, 2 * MELS, 1000)), torch.cat([x, mu], dim=1), []
         for block, transformer, after in self.downs:
             skips.append(transformer(block(h, time)))
             h = after(skips[-1])

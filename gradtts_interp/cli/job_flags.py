@@ -18,8 +18,7 @@ from gradtts_interp.files import read_text
 from gradtts_interp.interpolation.asked_pitch import PitchRequest
 from gradtts_interp.interpolation.attention import MapOptions
 from gradtts_interp.interpolation.mechanisms import MECHANISMS, OPEN
-from gradtts_interp.interpolation.noise import NOISE
-from gradtts_interp.interpolation.noise.settings import parse_tuning
+from gradtts_interp.interpolation.noise import NOISE, parse_tuning
 from gradtts_interp.job import Job, Sentence, StyleChoice, require_parts
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.files import read_pitch

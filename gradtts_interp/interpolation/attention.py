@@ -8,11 +8,12 @@ the evaluations in each interval of diffusion time.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,10 +25,9 @@ from torch.nn import functional
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.models.style_attention import AttentionMapProcessor, AttentionMassProcessor, StyleContext
+from gradtts_interp.models.style_attention import StyleContext, attend_by_maps, attend_with_mass
 from gradtts_interp.styles import Style
 
-Watch = TypeVar("Watch", bound="AttentionWatch")
 KEY_REGIONS = 2
 """Keys of a style are kept apart as those of its pitch (0) and the rest (1)."""
 
@@ -148,40 +148,26 @@ def _require_one(value: Any, known: Sequence[Any], what: str) -> None:
         raise InputError(f"attention maps: {what} {value!r}; expected {named}")
 
 
-class AttentionWatch:
-    """Context manager under which attention sites of a model have other processors.
-
-    The model gets back those that it had at the end, also after an error.
-
-    Args:
-        model: The model that is watched.
-        items: Lines in the batch (B); further rows of an evaluation (other branches, the null style) are left out.
-    """
-
-    def __init__(self, model: GradTTS, *, items: int) -> None:
-        self.model, self.items = model, items
-
-    def _processors(self) -> dict[str, Any]:
-        """Processors of the sites that are watched."""
-        raise NotImplementedError
-
-    def _height(self, site: str) -> int:
-        """Positions of a site over the mel bins."""
-        return round(self.model.settings.n_feats / self.model.attention_sites[site].cell)
-
-    def __enter__(self: Watch) -> Watch:
-        self._before = self.model.attn_processors
-        self.model.set_attn_processor(self._before | self._processors())
-        return self
-
-    def __exit__(self, *problem: object) -> None:
-        self.model.set_attn_processor(self._before)
+@contextmanager
+def processors_set(model: GradTTS, processors: dict[str, Any]) -> Iterator[None]:
+    """Give some attention sites other processors, and those that they had back at the end, also after an error."""
+    before = model.attn_processors
+    model.set_attn_processor(before | processors)
+    try:
+        yield
+    finally:
+        model.set_attn_processor(before)
 
 
-class StyleMassRecorder(AttentionWatch):
-    """Sums the attention mass of each style at every site while the model runs.
+def site_height(model: GradTTS, site: str) -> int:
+    """Positions of an attention site over the mel bins."""
+    return round(model.settings.n_feats / model.attention_sites[site].cell)
 
-    The maps themselves are never built (see :class:`~gradtts_interp.models.style_attention.AttentionMassProcessor`).
+
+class StyleMassRecorder:
+    """Context manager that sums the attention mass of each style at every site while the model runs.
+
+    The maps themselves are never built (see :func:`~gradtts_interp.models.style_attention.attend_with_mass`).
     Only network evaluations that read all styles at once are recorded; where each style is read alone there is no mass
     to divide.
 
@@ -192,15 +178,21 @@ class StyleMassRecorder(AttentionWatch):
     """
 
     def __init__(self, model: GradTTS, *, styles: int, items: int) -> None:
-        super().__init__(model, items=items)
-        self.styles = styles
+        self.model, self.styles, self.items = model, styles, items
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = defaultdict(int)
         self._owners = 0
 
-    def _processors(self) -> dict[str, Any]:
-        sites = self.model.attention_sites
-        return {name: AttentionMassProcessor(self._key_sets, partial(self._record, name)) for name in sites}
+    def _processor(self, site: str) -> Callable[..., Tensor]:
+        return partial(attend_with_mass, self._key_sets, partial(self._record, site))
+
+    def __enter__(self) -> StyleMassRecorder:
+        self._watched = processors_set(self.model, {site: self._processor(site) for site in self.model.attention_sites})
+        self._watched.__enter__()
+        return self
+
+    def __exit__(self, *problem: Any) -> None:
+        self._watched.__exit__(*problem)
 
     def of_item(self, item: int, frames: int) -> dict[str, dict[str, Any]] | None:
         """What was recorded for one line.
@@ -215,8 +207,8 @@ class StyleMassRecorder(AttentionWatch):
         """
         answer = {}
         for name, total in self._sums.items():
-            cell = self.model.attention_sites[name].cell
-            mean = (total[item] / self._counts[name]).cpu().unflatten(0, (self._height(name), -1)).permute(2, 0, 1)
+            cell, height = self.model.attention_sites[name].cell, site_height(self.model, name)
+            mean = (total[item] / self._counts[name]).cpu().unflatten(0, (height, -1)).permute(2, 0, 1)
             answer[name] = {"mass": mean[:, :, : -(-frames // int(cell))].numpy(), "cell": cell}
         return answer or None
 
@@ -235,7 +227,7 @@ class StyleMassRecorder(AttentionWatch):
 
 
 class AttentionMapRecorder(StyleMassRecorder):
-    """Context manager that records attention maps, and the mass of each style, while the model runs.
+    """Records the attention maps as well as the mass of each style.
 
     Args:
         model: The model whose sites are watched.
@@ -264,8 +256,8 @@ class AttentionMapRecorder(StyleMassRecorder):
         self._maps: dict[str, Tensor] = {}
         self._evaluations: dict[str, NDArray[np.int64]] = {}
 
-    def _processors(self) -> dict[str, Any]:
-        return {name: AttentionMapProcessor(partial(self._record_part, name)) for name in self.model.attention_sites}
+    def _processor(self, site: str) -> Callable[..., Tensor]:
+        return partial(attend_by_maps, partial(self._record_part, site))
 
     def watch(self, score: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
         """The same score function; the time of each of its evaluations is known here."""
@@ -340,7 +332,7 @@ class AttentionMapRecorder(StyleMassRecorder):
 
     def _pool(self, name: str, positions: int) -> Tensor:
         """Weights (B, P, Q) that average over the positions of each phoneme."""
-        cell, height = float(self.model.attention_sites[name].cell), self._height(name)
+        cell, height = float(self.model.attention_sites[name].cell), site_height(self.model, name)
         edges = torch.arange(positions // height + 1) * cell
         most = max(len(spans) for spans in self.spans)
         pool = torch.zeros(self.items, most, height, positions // height)
@@ -355,8 +347,11 @@ class AllSeenError(Exception):
     """Ends a network evaluation, or a run of a solver, of which all that is wanted has been seen."""
 
 
-class MassObserver(AttentionWatch):
-    """Gives the attention mass of key sets in each network evaluation, on the graph.
+@contextmanager
+def masses_observed(
+    model: GradTTS, sites: Collection[str], sets: Tensor, items: int, *, stop: bool = False
+) -> Iterator[Callable[[], dict[str, Tensor]]]:
+    """Tell the attention mass of key sets in each network evaluation, on the graph.
 
     With a recorder active outside, that one sees none of these evaluations.
 
@@ -367,31 +362,31 @@ class MassObserver(AttentionWatch):
         items: Lines in the batch (B); further rows of an evaluation (other branches, the null style) are left out.
         stop: Whether the evaluation ends, by :class:`AllSeenError`, with the last of the sites; what follows is the
             costliest level of the network.
+
+    Yields:
+        Callable[[], dict[str, Tensor]]: Takes the masses (B, n, 2, H, W) of the last evaluation by site, which are then
+            forgotten here.
     """
+    seen: dict[str, Tensor] = {}
 
-    def __init__(self, model: GradTTS, sites: Sequence[str], sets: Tensor, items: int, *, stop: bool = False) -> None:
-        super().__init__(model, items=items)
-        self.sites, self.sets, self.stop = tuple(sites), sets, stop
-        self._seen: dict[str, Tensor] = {}
-
-    def _processors(self) -> dict[str, Any]:
-        return {name: AttentionMassProcessor(self._key_sets, partial(self._record, name)) for name in self.sites}
-
-    def take(self) -> dict[str, Tensor]:
-        """Masses (B, n, 2, H, W) of the last evaluation by site; they are then forgotten here."""
-        seen, self._seen = self._seen, {}
-        return seen
-
-    def _key_sets(self, context: StyleContext) -> Tensor:
+    def columns(context: StyleContext) -> Tensor:
         """Sets as columns (B, S, n * 2); keys of other branches' padding belong to none."""
-        sets = functional.pad(self.sets.flatten(1), (0, 0, 0, context.tokens.shape[1] - self.sets.shape[0]))
-        return sets[None].expand(context.tokens.shape[0], -1, -1)
+        padded = functional.pad(sets.flatten(1), (0, 0, 0, context.tokens.shape[1] - sets.shape[0]))
+        return padded[None].expand(context.tokens.shape[0], -1, -1)
 
-    def _record(self, name: str, mass: Tensor) -> None:
-        mean = mass[: self.items].float().mean(1)
-        self._seen[name] = rearrange(mean, "b (f t) (n r) -> b n r f t", f=self._height(name), r=KEY_REGIONS)
-        if self.stop and len(self._seen) == len(self.sites):
+    def record(site: str, mass: Tensor) -> None:
+        mean, height = mass[:items].float().mean(1), site_height(model, site)
+        seen[site] = rearrange(mean, "b (f t) (n r) -> b n r f t", f=height, r=KEY_REGIONS)
+        if stop and len(seen) == len(sites):
             raise AllSeenError
+
+    def take() -> dict[str, Tensor]:
+        taken = dict(seen)
+        seen.clear()
+        return taken
+
+    with processors_set(model, {site: partial(attend_with_mass, columns, partial(record, site)) for site in sites}):
+        yield take
 
 
 def mass_plane(

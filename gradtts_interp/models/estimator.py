@@ -6,6 +6,9 @@ Its building blocks work on planes (B, C, frequency, time).
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
+from functools import partial
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -21,21 +24,13 @@ WIDTH_FACTORS = (1, 2, 4)
 PROSODY_PLANES = 4
 
 
-class TimePosition(nn.Module):
-    """Sinusoidal code of diffusion time."""
-
-    def __init__(self, width: int, *, scale: float) -> None:
-        super().__init__()
-        self.width = width
-        self.scale = scale
-
-    def forward(self, t: Tensor) -> Tensor:
-        """Code times (B,) as (B, width)."""
-        half = self.width // 2
-        step = math.log(10000.0) / (half - 1)
-        rates = torch.exp(torch.arange(half, device=t.device, dtype=t.dtype) * -step)
-        angles = self.scale * t[:, None] * rates[None, :]
-        return torch.cat([angles.sin(), angles.cos()], dim=-1)
+def time_code(t: Tensor, width: int, scale: float) -> Tensor:
+    """Sinusoidal code (B, width) of diffusion times (B,)."""
+    half = width // 2
+    step = math.log(10000.0) / (half - 1)
+    rates = torch.exp(torch.arange(half, device=t.device, dtype=t.dtype) * -step)
+    angles = scale * t[:, None] * rates[None, :]
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
 class RegionGroupNorm(nn.GroupNorm):
@@ -131,59 +126,23 @@ class LinearAttention(nn.Module):
         return torch.baddbmm(bias[:, None], matrix, plane).view_as(x)
 
 
-class Rezero(nn.Module):
-    """A function times a learnt scalar that starts at zero."""
+class SelfAttention(nn.Module):
+    """The self-attention of Grad-TTS: linear attention, times a learnt scalar that starts at zero, and a skip."""
 
-    def __init__(self, fn: nn.Module) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.fn = fn
-        self.g = nn.Parameter(torch.zeros(1))
+        self.fn: Any = nn.ModuleDict({"fn": LinearAttention(channels)})
+        self.fn.g = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor, region: Tensor | None) -> Tensor:
-        """Scale the inner function's answer."""
+        """Attend over the plane (B, C, F, T) inside ``region`` (B, 1, 1, T), and add the plane."""
         # A scalar of no dimension is not rounded to the answer's bf16, and does not turn the answer into float32.
-        return self.fn(x, region) * self.g[0]
+        return self.fn.fn(x, region) * self.fn.g[0] + x
 
 
-class Residual(nn.Module):
-    """A function with its input added."""
-
-    def __init__(self, fn: nn.Module) -> None:
-        super().__init__()
-        self.fn = fn
-
-    def forward(self, x: Tensor, region: Tensor | None) -> Tensor:
-        """Add the input to the inner function's answer."""
-        return self.fn(x, region) + x
-
-
-def attention_block(channels: int) -> Residual:
-    """Residual, rezero, linear attention: the self-attention of Grad-TTS."""
-    return Residual(Rezero(LinearAttention(channels)))
-
-
-class Downsample(nn.Module):
-    """Halve both axes."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, 2, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, C, F, T) to (B, C, F/2, T/2)."""
-        return self.conv(x)
-
-
-class Upsample(nn.Module):
-    """Double both axes."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.ConvTranspose2d(channels, channels, 4, 2, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, C, F, T) to (B, C, 2F, 2T)."""
-        return self.conv(x)
+def resampling(conv: nn.Module) -> nn.Sequential:
+    """A convolution that halves or doubles both axes of a plane, under its official name."""
+    return nn.Sequential(OrderedDict(conv=conv))
 
 
 def fold(x: Tensor, patch: int) -> Tensor:
@@ -206,7 +165,7 @@ class Estimator(nn.Module):
         if self.has_speaker:
             wide = config.spk_emb_dim * 4
             self.spk_mlp = nn.Sequential(Linear(config.spk_emb_dim, wide), Mish(), Linear(wide, config.n_feats))
-        self.time_pos_emb = TimePosition(dim, scale=config.pe_scale)
+        self.time_code = partial(time_code, width=dim, scale=config.pe_scale)
         self.mlp = nn.Sequential(Linear(dim, dim * 4), Mish(), Linear(dim * 4, dim))
         points = self.patch**2
         widths = [(3 if self.has_speaker else 2) * points, *(dim * f for f in WIDTH_FACTORS)]
@@ -215,22 +174,22 @@ class Estimator(nn.Module):
                 [
                     ResnetBlock(into, out, time_width=dim),
                     ResnetBlock(out, out, time_width=dim),
-                    attention_block(out),
-                    Downsample(out) if i < len(WIDTH_FACTORS) - 1 else nn.Identity(),
+                    SelfAttention(out),
+                    resampling(nn.Conv2d(out, out, 3, 2, 1)) if i < len(WIDTH_FACTORS) - 1 else nn.Identity(),
                 ]
             )
             for i, (into, out) in enumerate(zip(widths[:-1], widths[1:], strict=True))
         )
         self.mid_block1 = ResnetBlock(widths[-1], widths[-1], time_width=dim)
-        self.mid_attn = attention_block(widths[-1])
+        self.mid_attn = SelfAttention(widths[-1])
         self.mid_block2 = ResnetBlock(widths[-1], widths[-1], time_width=dim)
         self.ups = nn.ModuleList(
             nn.ModuleList(
                 [
                     ResnetBlock(out * 2, into, time_width=dim),
                     ResnetBlock(into, into, time_width=dim),
-                    attention_block(into),
-                    Upsample(into),
+                    SelfAttention(into),
+                    resampling(nn.ConvTranspose2d(into, into, 4, 2, 1)),
                 ]
             )
             for into, out in reversed(list(zip(widths[1:-1], widths[2:], strict=True)))
@@ -294,7 +253,7 @@ class Estimator(nn.Module):
         Returns:
             The network's answer (B, M, T): the score, or minus the noise, as the model's ``prediction`` says.
         """
-        time = self.mlp(self.time_pos_emb(t))
+        time = self.mlp(self.time_code(t))
         planes = [mu, x] if not self.has_speaker else [mu, x, self.speaker_plane(speaker, x.shape[-1])]
         h = fold(torch.stack(planes, dim=1), self.patch)
         masks, regions = (self._of_levels(frames) for frames in (mask, region))

@@ -42,14 +42,6 @@ SCORE_OF_ANSWER: dict[str, Callable[[Tensor, Tensor, Tensor, LinearSchedule], Te
 }
 
 
-class Decoder(nn.Module):
-    """Holds the estimator under its official name."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.estimator = Estimator(config)
-
-
 class GradTTS(nn.Module):
     """Grad-TTS with style attention.
 
@@ -74,7 +66,7 @@ class GradTTS(nn.Module):
         self.frame_prior = FramePrior(self.settings, pooled) if style else None
         if not (self.settings.dec_dim or style):
             raise InputError("dec_dim 0 is no score network; expected one, or prior 'frame', which is spoken alone")
-        self.decoder = Decoder(self.settings) if self.settings.dec_dim else None
+        self.decoder: Any = nn.ModuleDict({"estimator": Estimator(self.settings)}) if self.settings.dec_dim else None
         widths = {"pooled_channels": pooled, "timbre_width": self.settings.timbre_width}
         self.style_encoder = StyleEncoder(style, n_mels=self.settings.n_feats, **widths) if style else None
         self.schedule = LinearSchedule(self.settings.beta_min, self.settings.beta_max)

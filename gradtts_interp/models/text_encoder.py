@@ -6,6 +6,7 @@ Module names are those of the official state dict (``encoder.*``), so its weight
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -108,44 +109,37 @@ class RelativeAttention(nn.Module):
         return padded.gather(-1, key.expand(*weights.shape[:2], -1, -1))
 
 
-class FeedForward(nn.Module):
-    """Two convolutions with a ReLU between them."""
-
-    def __init__(self, channels: int, inner_channels: int, kernel: int, dropout: float) -> None:
-        super().__init__()
-        self.conv_1 = nn.Conv1d(channels, inner_channels, kernel, padding=kernel // 2)
-        self.conv_2 = nn.Conv1d(inner_channels, channels, kernel, padding=kernel // 2)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Filter ``x`` (B, D, L) inside ``mask`` (B, 1, L)."""
-        hidden = self.dropout(torch.relu(self.conv_1(x * mask)))
-        return self.conv_2(hidden * mask) * mask
-
-
 class Transformer(nn.Module):
-    """Post-norm layers of relative attention and convolutional feed-forward."""
+    """Post-norm layers of relative attention and of two convolutions with a ReLU between them."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         channels, layers, dropout = config.n_enc_channels, range(config.n_enc_layers), config.enc_dropout
+        inner, kernel, padding = config.filter_channels, config.enc_kernel, config.enc_kernel // 2
         self.attn_layers = nn.ModuleList(
             RelativeAttention(channels, config.n_heads, config.window_size, dropout) for _ in layers
         )
         self.norm_layers_1 = nn.ModuleList(ChannelNorm(channels) for _ in layers)
         self.ffn_layers = nn.ModuleList(
-            FeedForward(channels, config.filter_channels, config.enc_kernel, dropout) for _ in layers
+            nn.ModuleDict(
+                {
+                    "conv_1": nn.Conv1d(channels, inner, kernel, padding=padding),
+                    "conv_2": nn.Conv1d(inner, channels, kernel, padding=padding),
+                }
+            )
+            for _ in layers
         )
         self.norm_layers_2 = nn.ModuleList(ChannelNorm(channels) for _ in layers)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Encode ``x`` (B, D, L) inside ``mask`` (B, 1, L)."""
-        layers = zip(self.attn_layers, self.norm_layers_1, self.ffn_layers, self.norm_layers_2, strict=True)
-        for attention, norm_1, feed_forward, norm_2 in layers:
+        layers: Any = zip(self.attn_layers, self.norm_layers_1, self.ffn_layers, self.norm_layers_2, strict=True)
+        for attention, norm_1, convs, norm_2 in layers:
             x = x * mask
             x = norm_1(x + self.dropout(attention(x, mask)))
-            x = norm_2(x + self.dropout(feed_forward(x, mask)))
+            hidden = self.dropout(torch.relu(convs["conv_1"](x * mask)))
+            x = norm_2(x + self.dropout(convs["conv_2"](hidden * mask) * mask))
         return x * mask
 
 

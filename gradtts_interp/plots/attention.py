@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.attention import AttentionMaps
-from gradtts_interp.interpolation.noise.settings import TuningStep, TuningTrace
+from gradtts_interp.interpolation.noise import TuningStep, TuningTrace
 from gradtts_interp.plots.drawing import (
     BLUE,
     GREEN,

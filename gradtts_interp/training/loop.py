@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import logging
 import math
 import signal
@@ -28,12 +29,12 @@ from gradtts_interp.training import state
 from gradtts_interp.training.losses import Diffusion, Losses, draw_diffusion, training_losses
 from gradtts_interp.training.mix import KINDS, Batch, MixConfig, Mixer
 from gradtts_interp.training.predicted_mels import SAMPLE_STEPS, draw, sample_draws
-from gradtts_interp.training.state import PARTS, SCORE, SPEAKER_ROWS, RunLog, parameters_to_train, stop_signals
+from gradtts_interp.training.state import PARTS, SCORE, SPEAKER_ROWS, parameters_to_train, stop_signals
 from hifigan.discriminators import PictureDiscriminator
 
 logger = logging.getLogger(__name__)
 
-LOG_EVERY = 50
+LOG_FILE, LOG_EVERY = "log.jsonl", 50
 CHANNELS, DISCRIMINATOR_BETAS = 32, (0.5, 0.9)
 DISCRIMINATOR_RATE = 0.25
 """Learning rate of the discriminator of mels, as a share of the model's."""
@@ -246,8 +247,9 @@ class Trainer:
         self.ema.to(self.accelerator.device)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.resume()
-        self.log = RunLog(self.folder, self.step) if self.accelerator.is_main_process else None
         if self.accelerator.is_main_process:
+            state.cut_log(self.folder / LOG_FILE, self.step)
+            self.board = state.tensorboard(self.folder / "tensorboard", self.step)
             write_json(self.folder / "settings.json", model.settings.to_dict())
             write_json(self.folder / "train.json", asdict(config))
 
@@ -409,8 +411,16 @@ class Trainer:
         return path
 
     def _log(self, values: dict[str, float]) -> None:
-        if self.log is not None:
-            self.log.write(self.step, {"seconds": round(self.seconds, 1), **values})
+        """Append a line to the log, and the same to tensorboard."""
+        if not self.accelerator.is_main_process:
+            return
+        row = {"step": self.step, "seconds": round(self.seconds, 1)}
+        row |= {name: round(value, 6) for name, value in values.items()}
+        with open(self.folder / LOG_FILE, "a", encoding="utf-8") as log:
+            log.write(json.dumps(row) + "\n")
+        for name, value in values.items():
+            if self.board is not None:
+                self.board.add_scalar(name, value, self.step)
 
     def _others(self) -> list[tuple[str, nn.Module]]:
         """What there is beside the model that is kept with it, by name."""

@@ -27,7 +27,6 @@ from gradtts_interp.models.grad_tts import GradTTS
 logger = logging.getLogger(__name__)
 
 KEPT = 2
-LOG_FILE = "log.jsonl"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # What fixes the stream of data and noise, and what is trained on it. Rate, length and the like may change from one part
 # of a run to the next.
@@ -291,34 +290,17 @@ def parameters_to_train(model: GradTTS, only: str) -> list[nn.Parameter]:
 # -- log -------------------------------------------------------------------------------------------------------------
 
 
-class RunLog:
-    """Log of a run that goes on at a step: what an earlier part of the run wrote beyond it is removed.
-
-    Args:
-        folder: Folder of the run.
-        step: Step that the run goes on from.
-    """
-
-    def __init__(self, folder: Path, step: int) -> None:
-        self.path = folder / LOG_FILE
-        if self.path.is_file():
-            kept = ""
-            for line in self.path.read_text(encoding="utf-8").splitlines():
-                try:
-                    kept += f"{line}\n" if json.loads(line)["step"] <= step else ""
-                except ValueError:
-                    logger.warning("%s: a damaged line is left out", self.path)
-            write_text(self.path, kept)
-        self._board = tensorboard(folder / "tensorboard", step)
-
-    def write(self, step: int, values: dict[str, float]) -> None:
-        """Append one line, and the same to tensorboard."""
-        row = {"step": step, **{name: round(value, 6) for name, value in values.items()}}
-        with open(self.path, "a", encoding="utf-8") as log:
-            log.write(json.dumps(row) + "\n")
-        for name, value in values.items():
-            if self._board is not None and name != "seconds":
-                self._board.add_scalar(name, value, step)
+def cut_log(path: Path, step: int) -> None:
+    """Remove from the log of a run what an earlier part of it wrote beyond the step that it goes on from."""
+    if not path.is_file():
+        return
+    kept = ""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            kept += f"{line}\n" if json.loads(line)["step"] <= step else ""
+        except ValueError:
+            logger.warning("%s: a damaged line is left out", path)
+    write_text(path, kept)
 
 
 def tensorboard(folder: Path, step: int = 0) -> Any:

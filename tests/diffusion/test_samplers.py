@@ -1,4 +1,4 @@
-"""The laws that every sampler obeys, on distributions whose score has a closed form."""
+"""The laws that every sampler obeys, on distributions whose score has a closed form; official numbers."""
 
 import math
 
@@ -16,6 +16,8 @@ from gradtts_interp.diffusion.samplers import (
 )
 from gradtts_interp.diffusion.schedule import LinearSchedule, beta, diffuse, integral, log_snr, noise_level, signal
 from gradtts_interp.errors import InputError
+from gradtts_interp.interpolation.mechanisms import Branch
+from gradtts_interp.training.losses import answer_of_score_network
 
 SCHEDULE = LinearSchedule()
 MEAN, SPREAD = 0.8, 0.5
@@ -274,3 +276,38 @@ def test_samplers_can_start_below_one(solver, steps):
     start = diffuse(clean, mu, torch.full_like(t, 1e-3), noise, SCHEDULE) - mu
     near = sample(solver, gaussian_score(mu), SCHEDULE, start, *given, 4, start_time=1e-3, **options)
     assert (near - clean).abs().max() < 0.05
+
+
+# -- the official process, against golden numbers ----------------------------------------------------------------
+
+
+@torch.no_grad()
+def test_euler_equals_official_sampling(golden):
+    model, tensors = golden.model, golden.tensors
+    mu, mask = tensors["mu"], tensors["mel_mask"]
+
+    def score(x, t):
+        return model.score(x, mask, mu, t, golden.speaker)
+
+    lengths = sorted(int(name.removeprefix("euler_")) for name in tensors if name.startswith("euler_"))
+    assert lengths
+    for steps in lengths:
+        mel = sample("euler", score, model.schedule, tensors["z"] - mu, mu, mask, steps)
+        torch.testing.assert_close(mel, tensors[f"euler_{steps}"], atol=1e-3, rtol=0)
+
+
+def test_diffuse_equals_official(golden):
+    tensors = golden.tensors
+    clean, mu, t, noise = (tensors[name] for name in ("x0", "mu", "t", "noise"))
+    x_t = diffuse(clean, mu, t, noise, golden.model.schedule) * tensors["mel_mask"]
+    torch.testing.assert_close(x_t, tensors["x_t"], atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
+def test_the_loss_of_training_equals_the_official(golden):
+    model, tensors = golden.model, golden.tensors
+    branch, mask = Branch(0, None, None, golden.speaker, mu=tensors["mu"]), tensors["mel_mask"]
+    diffusion = tensors["t"], tensors["noise"]
+    error, _ = answer_of_score_network(model, diffusion, branch, target=tensors["x0"], mask=mask)
+    loss = (error * mask.sum((1, 2))).sum() / mask.sum()
+    torch.testing.assert_close(loss, tensors["diffusion_loss"], atol=1e-4, rtol=0)

@@ -9,10 +9,10 @@ import pytest
 import torch
 from tiny import TINY, tiny_model, tiny_style
 
-from gradtts_interp.interpolation.attention import MassObserver
+from gradtts_interp.interpolation.attention import masses_observed
 from gradtts_interp.interpolation.noise.objectives import OBJECTIVES, Goal, attention, outcome, style_key_sets
 from gradtts_interp.interpolation.shares import PitchRegion
-from gradtts_interp.models.style_attention import StyleAttnProcessor, context_of, join
+from gradtts_interp.models.style_attention import attend_fused, context_of, join
 from gradtts_interp.pitch.masks import pitch_mask
 
 BATCH, FRAMES = 2, 16
@@ -130,10 +130,10 @@ def test_masses_lie_on_the_target_plane():
     context = join(tokens, torch.stack([1 - plane, plane], dim=1))
     sets = style_key_sets(model, [A, B], sizes, PitchRegion())
     x = torch.randn(1, 80, frames)
-    with MassObserver(model, ("down1", "mid"), sets, 1) as observer, torch.no_grad():
+    with masses_observed(model, ("down1", "mid"), sets, 1) as take, torch.no_grad():
         model.score(x, torch.ones(1, 1, frames), x * 0, torch.tensor([0.5]), context=context)
-        seen = observer.take()
-        assert observer.take() == {}
+        seen = take()
+        assert take() == {}
     assert {s: tuple(m.shape) for s, m in seen.items()} == {"down1": (1, 2, 2, 20, 6), "mid": (1, 2, 2, 10, 3)}
     for mass in seen.values():
         height, width = mass.shape[-2:]
@@ -141,4 +141,4 @@ def test_masses_lie_on_the_target_plane():
         expected = torch.zeros(1, height, width)
         expected[:, : height * 32 // 80, width // 3 :] = 1
         torch.testing.assert_close(mass[:, 1].sum(1), expected)
-    assert all(isinstance(p, StyleAttnProcessor) for p in model.attn_processors.values())
+    assert all(p is attend_fused for p in model.attn_processors.values())

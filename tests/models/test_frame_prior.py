@@ -126,24 +126,9 @@ def test_a_contour_has_energy_that_is_the_same_all_through_a_token(model, inputs
     token = frame_tokens(DURATIONS, FRAMES)[0]
     assert all(len(predicted.energy[0, token == i].unique()) == 1 for i in range(LENGTH))
     assert contour_of(predicted, DURATIONS, torch.zeros(1)).shape == (1, 3, FRAMES)
-    later = model.pitch_predictor(inputs["hidden"], DURATIONS, FRAMES + 8, style)
-    for whole, part in zip(later, predicted, strict=True):
+    padding = padded(inputs["hidden"], 2), padded(DURATIONS, 2, 0), FRAMES + 8, style
+    for whole, part in zip(model.pitch_predictor(*padding), predicted, strict=True):
         torch.testing.assert_close(whole[:, :FRAMES], part, atol=1e-5, rtol=1e-5)
-
-
-@torch.no_grad()
-def test_the_timbre_encoder_reads_nothing_hidden_and_no_padding(model):
-    timbre, draw = model.style_encoder.timbre, torch.Generator().manual_seed(3)
-    mel, lengths = torch.randn(1, 80, 20, generator=draw), torch.tensor([20])
-    mask = (torch.rand(1, 80, 20, generator=draw) > 0.3).float()
-    pooled = timbre(mel, lengths, mask=mask)
-    torch.testing.assert_close(timbre(mel + 5 * (1 - mask), lengths, mask=mask), pooled)
-    longer = timbre(padded(mel, 7), lengths, mask=padded(mask, 7, 1.0))
-    torch.testing.assert_close(longer, pooled, atol=1e-5, rtol=1e-5)
-    assert not torch.allclose(timbre(mel, lengths), pooled)
-    named = timbre(mel, lengths, mask=mask, speaker=torch.tensor([1]), emotion=torch.zeros(1, 2))
-    unnamed = timbre(mel, lengths, mask=mask, speaker=torch.tensor([-1]), emotion=torch.zeros(1, 2))
-    assert torch.equal(unnamed, pooled) and not torch.allclose(named, pooled)
 
 
 def test_no_reference_is_lost_on_the_way_to_the_pooled_style():

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
-from tiny import tiny_model, tiny_style
 
 from gradtts_interp.config import MelConfig
-from gradtts_interp.interpolation.conditioning import encode_styles, pad_ids, read_style
-from gradtts_interp.interpolation.mechanisms import Shares, make_plan
+from gradtts_interp.models import pitch_predictor
 from gradtts_interp.models.pitch_predictor import (
     ENERGY_WEIGHT,
     ENVELOPE_PEAKS,
     ENVELOPE_WIDTH,
-    ContourPredictor,
     PitchPlanes,
     PredictedPitch,
     asked_prosody,
@@ -24,25 +19,10 @@ from gradtts_interp.models.pitch_predictor import (
     pitch_losses,
     standardise,
 )
-from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD, prosody_vector
+from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD
 from gradtts_interp.pitch.masks import filter_centres_hz
 
 FRAMES = 24
-
-
-def log_f0_hz(prosody):
-    """Undo the units of the last channel: natural log of Hz, (B, T)."""
-    return prosody[:, 6] * float(PROSODY_STD[0]) + float(PROSODY_MEAN[0])
-
-
-def test_a_contour_of_padding_is_that_of_the_item_alone():
-    torch.manual_seed(0)
-    predictor, style = ContourPredictor(8, 4).eval(), torch.randn(2, 4)
-    hidden, durations = torch.randn(2, 8, 3), torch.tensor([[4, 5, 6], [3, 2, 0]])
-    both = predictor(hidden, durations, 20, style)
-    alone = predictor(hidden[1:, :, :2], durations[1:, :2], 5, style[1:])
-    for found, expected in zip(both, alone, strict=True):
-        torch.testing.assert_close(found[1, :5], expected[0], atol=1e-6, rtol=0)
 
 
 def test_level_and_range_of_the_asked_contour_are_those_of_the_prosody_vector():
@@ -55,7 +35,7 @@ def test_level_and_range_of_the_asked_contour_are_those_of_the_prosody_vector():
     asked = asked_prosody(numbers.expand(-1, -1, FRAMES), torch.ones(1, 1, FRAMES), contour)
     voiced = (asked[0, 5] > 0) & (torch.arange(FRAMES) < 18)
     assert 3 < voiced.sum() < 18
-    found = log_f0_hz(asked)[0, voiced]
+    found = asked[0, 6, voiced] * float(PROSODY_STD[0]) + float(PROSODY_MEAN[0])
     assert float(found.median()) == pytest.approx(np.log(200.0) + 0.5 * 0.12, abs=1e-4)
     assert float(found.std(unbiased=False)) == pytest.approx(0.12, abs=1e-4)
 
@@ -85,29 +65,35 @@ def test_planes_peak_on_harmonics(f0_hz):
 
 @pytest.mark.parametrize("of_powers", [False, True])
 def test_envelopes_read_at_two_pitches_are_near_though_the_harmonics_lie_elsewhere(of_powers):
-    planes = PitchPlanes(MelConfig())
-    formants = 1.5 * torch.cos(2 * torch.pi * planes.centres / 3000)[:, None].expand(-1, 700)  # more than at once
-    mels, found = [], []
-    for f0_hz in (150.0, 210.0):
-        f0 = torch.full((1, 700), f0_hz)
-        mels.append(formants + 2 * planes.comb(f0[:, None])[0])
-        found.append(planes.envelope(mels[-1][None], f0, of_powers=of_powers)[0])
-        assert torch.allclose(found[-1][:, 0], found[-1][:, -1])
+    planes, mels, found = PitchPlanes(MelConfig()), [], []
+    formants = 1.5 * torch.cos(2 * torch.pi * planes.centres / 3000)
+    for f0 in (torch.tensor([[150.0]]), torch.tensor([[210.0]])):
+        mels.append(formants + 2 * planes.comb(f0[None])[0, :, 0])
+        found.append(planes.envelope(mels[-1][None, :, None], f0, of_powers=of_powers)[0, :, 0])
     harmonic = (planes.centres > 150) & (planes.centres < 2000)
     apart, left = ((x - y)[harmonic].abs().mean() for x, y in (mels, found))
-    assert left < apart / 3
-    assert np.corrcoef(found[0][:, 0], formants[:, 0])[0, 1] > 0.9
+    assert left < apart / 3 and np.corrcoef(found[0], formants)[0, 1] > 0.9
+    low = (planes.centres > 150) & (planes.centres < 900)
+    assert (found[0] - formants)[low].mean() > 0.9  # nearer the harmonics' height, 2, than their mean
     above = planes.centres > 6000  # filters wider than harmonics are apart
     assert torch.allclose(found[1][above], mels[1][above], atol=0.1)
 
 
-def test_an_envelope_is_a_mean_by_the_bells_and_the_harmonics():
+@pytest.mark.parametrize("unit", [None, 1.0, 3.2])
+def test_an_envelope_is_a_mean_by_the_bells_and_the_harmonics(unit, monkeypatch):
+    """Of logarithms, or of powers of a mel in any unit; some frames at once."""
+    monkeypatch.setattr(pitch_predictor, "ENVELOPE_FRAMES", 4)
     planes = PitchPlanes(MelConfig())
     mel, f0 = torch.randn(2, 80, 6), torch.rand(2, 6) * 300 + 60
     apart = planes.centres[:, None] - planes.centres
     near = -0.5 * (apart / (ENVELOPE_WIDTH * f0[..., None, None])).square()
     weight = (near + ENVELOPE_PEAKS * planes.comb(f0[:, None]).transpose(1, 2)[:, :, None]).softmax(-1)
-    torch.testing.assert_close(planes.envelope(mel, f0), torch.einsum("btmj,bjt->bmt", weight, mel), atol=3e-6, rtol=0)
+    if unit is None:
+        found, expected = planes.envelope(mel, f0), torch.einsum("btmj,bjt->bmt", weight, mel)
+    else:
+        found = planes.envelope(mel, f0, of_powers=True, mel_std=unit)
+        expected = torch.einsum("btmj,bjt->bmt", weight, (2 * unit * mel).exp()).log() / (2 * unit)
+    torch.testing.assert_close(found, expected, atol=3e-6, rtol=0)
 
 
 def test_losses_are_zero_for_the_measured_contour():
@@ -126,17 +112,3 @@ def test_losses_are_zero_for_the_measured_contour():
     assert error_of(right._replace(shape=target + padding, energy=energy + padding)) < 1e-3
     assert error_of(right._replace(shape=target + 9)) > 30
     assert error_of(right._replace(energy=energy + 3)) == pytest.approx(50 * 2.5 * ENERGY_WEIGHT, rel=1e-3)
-
-
-def test_half_way_is_the_geometric_mean():
-    """Of a low and a high style, voiced throughout."""
-    model, styles = tiny_model(), [tiny_style(1, f0_hz=110.0), tiny_style(2, f0_hz=220.0)]
-    with torch.no_grad():
-        encoded = encode_styles(model, pad_ids([(70, 80, 90, 100)], torch.device("cpu")), styles)
-        readings = [read_style(model, e, torch.full((1, 4), FRAMES // 4), FRAMES) for e in encoded]
-        readings = [replace(r, contour=r.contour.index_fill(1, torch.tensor([1]), 1.0)) for r in readings]
-        even = torch.full((1, 2, 80, FRAMES), 0.5)
-        shares = Shares(even, even, even, even, even.mean((2, 3)))
-        (branch,) = make_plan(readings, shares, ("prosody",)).branches
-    levels = [float(prosody_vector(s.contour)[0]) for s in styles]
-    assert float(log_f0_hz(branch.prosody).mean()) == pytest.approx(sum(levels) / 2, abs=0.12)

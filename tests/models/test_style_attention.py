@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -14,14 +15,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from gradtts_interp.config import StyleConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.models import style_attention
-from gradtts_interp.models.estimator import Estimator
 from gradtts_interp.models.style_attention import (
     LOG_ZERO,
-    AttentionMapProcessor,
-    AttentionMassProcessor,
-    StyleAttnProcessor,
     StyleContext,
     StyleCrossAttention,
+    attend_by_maps,
+    attend_fused,
+    attend_with_mass,
     context_of,
     join,
     plane_code,
@@ -75,16 +75,16 @@ def test_processors_agree_and_mass_is_the_sum_of_the_map(site, plane, context, m
     context, maps, masses = context(), [], []
     sets = torch.rand(BATCH, context.tokens.shape[1], 3, generator=torch.Generator().manual_seed(3))
     expected = site(plane, MASK, context)
-    site.attn.processor = AttentionMapProcessor(lambda weights, *_: maps.append(weights))
+    site.attn.processor = partial(attend_by_maps, lambda weights, *_: maps.append(weights))
     torch.testing.assert_close(site(plane, MASK, context), expected, atol=1e-5, rtol=0)
-    site.attn.processor = AttentionMassProcessor(lambda _: sets, masses.append)
+    site.attn.processor = partial(attend_with_mass, lambda _: sets, masses.append)
     torch.testing.assert_close(site(plane, MASK, context), expected, atol=1e-5, rtol=0)
     assert maps[0].shape == (BATCH, 2, HEIGHT * FRAMES, context.tokens.shape[1])
     torch.testing.assert_close(masses[0], maps[0] @ sets[:, None], atol=1e-5, rtol=0)
     torch.testing.assert_close(maps[0].sum(-1), torch.ones_like(maps[0][..., 0]), atol=1e-5, rtol=0)
     parts = []  # of seven queries
     monkeypatch.setattr(style_attention, "LARGEST_PART", 7 * BATCH * 2 * context.tokens.shape[1])
-    site.attn.processor = AttentionMapProcessor(lambda weights, *where: parts.append((weights, *where)))
+    site.attn.processor = partial(attend_by_maps, lambda weights, *where: parts.append((weights, *where)))
     torch.testing.assert_close(site(plane, MASK, context), expected, atol=1e-5, rtol=0)
     assert [p[1].start for p in parts] == list(range(0, HEIGHT * FRAMES, 7))
     assert all(positions == HEIGHT * FRAMES and seen is context for _, _, positions, seen in parts)
@@ -99,11 +99,8 @@ def test_columns_are_the_bias_as_a_product(context):
     assert queries.shape[1] == HEIGHT * FRAMES and queries.shape[-1] == keys.shape[-1] == 16
     bias = (queries @ keys.transpose(1, 2)).clamp_min(LOG_ZERO)
     torch.testing.assert_close(bias, context.bias(*plane).expand_as(bias), atol=0, rtol=1e-6)
-
-
-def test_shares_of_single_keys_have_no_columns():
-    context = join([style_tokens(3), style_tokens(4, seed=1)])
-    assert replace(context, share=torch.full((BATCH, 7, 10, 12), 1 / 7)).columns(HEIGHT, FRAMES) is None
+    of_keys = torch.full((BATCH, 7, 10, 12), 1 / 7)
+    assert replace(context, share=of_keys).columns(*plane) is None
 
 
 @every_context
@@ -111,7 +108,7 @@ def test_shares_of_single_keys_have_no_columns():
 def test_in_bf16_a_site_and_its_mass_are_those_of_float32(site, plane, context):
     context, masses = context(), []
     sets = functional.one_hot(context.owner, 2).float()[None].expand(BATCH, -1, -1)
-    for processor in (StyleAttnProcessor(), AttentionMassProcessor(lambda _: sets, masses.append)):
+    for processor in (attend_fused, partial(attend_with_mass, lambda _: sets, masses.append)):
         site.attn.processor = processor
         exact = site(plane, MASK, context) - plane
         with torch.autocast("cpu", torch.bfloat16):
@@ -124,7 +121,7 @@ def test_mass_takes_the_fused_kernel_with_the_same_gradient(site, plane):
     """Torch raises where the one kernel that is left does not fit, as with values wider than the queries."""
     context, masses, gradients = join([style_tokens(3), style_tokens(4, seed=1)], None), [], []
     sets = functional.one_hot(context.owner).float()[None].expand(BATCH, -1, -1)
-    site.attn.processor = AttentionMassProcessor(lambda _: sets, masses.append)
+    site.attn.processor = partial(attend_with_mass, lambda _: sets, masses.append)
     for kernel in (SDPBackend.FLASH_ATTENTION, SDPBackend.MATH):
         read = plane.clone().requires_grad_()
         with sdpa_kernel(kernel):
@@ -132,6 +129,15 @@ def test_mass_takes_the_fused_kernel_with_the_same_gradient(site, plane):
             gradients.append(torch.autograd.grad(masses[-1][..., 0].square().sum(), read)[0])
     assert gradients[0].norm() > 1e-3
     torch.testing.assert_close(gradients[0], gradients[1], atol=1e-6, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_change_at_one_position_moves_that_position_alone(site, plane):
+    """Wrong: a view for a transpose, by which bins and frames change places."""
+    context, changed = join([style_tokens(7)]), plane.clone()
+    changed[:, :, 4, 1] += torch.linspace(-1, 1, CHANNELS)
+    moved = (site(changed, MASK, context) - site(plane, MASK, context)).abs().amax((0, 1)) > 0
+    assert moved.nonzero().tolist() == [[4, 1]]
 
 
 def test_position_codes_name_bins_and_frames_of_the_mel():
@@ -161,7 +167,7 @@ def test_hard_shares_read_their_own_style_only(site, plane):
 @torch.no_grad()
 def test_padded_keys_get_no_mass_whatever_they_hold(site, plane):
     context, maps = join([style_tokens(7, hidden=2)]), []
-    site.attn.processor = AttentionMapProcessor(lambda weights, *_: maps.append(weights))
+    site.attn.processor = partial(attend_by_maps, lambda weights, *_: maps.append(weights))
     before = site(plane, MASK, context)
     assert (maps[0][..., 5:] == 0).all()
     tokens = context.tokens.clone()
@@ -182,10 +188,10 @@ def test_padded_frames_are_left_alone(site, plane):
 def test_processors_are_set_as_in_diffusers():
     model = tiny_model()
     assert list(model.attn_processors) == list(TINY.style.sites)
-    one = StyleAttnProcessor()
+    one = attend_fused
     model.set_attn_processor(one)
     assert all(p is one for p in model.attn_processors.values())
-    each = {name: AttentionMapProcessor(print) for name in model.attn_processors}
+    each = {name: partial(attend_by_maps, print) for name in model.attn_processors}
     model.set_attn_processor(each)
     assert model.attn_processors == each
     with pytest.raises(InputError, match=r"processors for \['mid'\] were given; expected \['down1'"):
@@ -198,7 +204,7 @@ def test_shapes_follow_the_site(patch):
     """(64,80,228) (128,40,114) (256,20,57) down and back, with patch 1 and dim 64; here dim 16."""
     places = ("down0", "down1", "down2", "mid", "up0", "up1")
     style = StyleConfig(width=8, heads=2, sites=places)
-    estimator = open_estimator(replace(TINY, dec_dim=16, patch=patch, style=style))
+    estimator = tiny_model(replace(TINY, dec_dim=16, patch=patch, style=style)).decoder.estimator
     seen = {}
     for name, site in estimator.style_attn.items():
         site.register_forward_pre_hook(lambda _, args, name=name: seen.update({name: tuple(args[0].shape[1:])}))
@@ -209,14 +215,6 @@ def test_shapes_follow_the_site(patch):
     sizes = {"down0": (16, 1), "down1": (32, 2), "down2": (64, 4), "mid": (64, 4), "up0": (32, 4), "up1": (16, 2)}
     assert seen == {n: (c, 80 // (s * patch), frames // (s * patch)) for n, (c, s) in sizes.items()}
     assert {n: s.cell for n, s in estimator.style_attn.items()} == {n: s * patch for n, (_, s) in sizes.items()}
-
-
-def open_estimator(settings):
-    torch.manual_seed(0)
-    estimator = Estimator(settings).eval()
-    for site in estimator.style_attn.values():
-        torch.nn.init.ones_(site.gate)
-    return estimator
 
 
 def test_shares_are_pooled_by_area():

@@ -7,8 +7,7 @@ from tiny import TINY, tiny_pipeline, tiny_style
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
-from gradtts_interp.interpolation.noise import NoiseTuning
-from gradtts_interp.interpolation.noise.settings import TuningTrace
+from gradtts_interp.interpolation.noise import NoiseTuning, TuningTrace
 from gradtts_interp.plots.attention import plot_tuning
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_corpus import MIX, TINY, fake_items, write_corpus
+from fake_corpus import CONFIG, MIX, TINY, fake_items, write_corpus
 
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.models.grad_tts import GradTTS
@@ -32,20 +32,11 @@ def make_model():
 
 
 @pytest.fixture
-def config() -> TrainConfig:
-    return TrainConfig(
-        batch_size=4,
-        steps=4,
-        warmup_steps=1,
-        mixed_precision="no",
-        validate_every=100,
-        sample_every=0,
-        save_every_seconds=1e9,
-        mix=MIX,
-    )
-
-
-@pytest.fixture
 def corpus_folder(tmp_path) -> Path:
     """Folder of a built corpus."""
     return write_corpus(tmp_path / "corpus")
+
+
+@pytest.fixture
+def config() -> TrainConfig:
+    return CONFIG

@@ -12,11 +12,16 @@ import tiny
 from gradtts_interp.config import MelConfig
 from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD, Contour
 from gradtts_interp.training.data import EMOTIONS, Item, StyleRef
+from gradtts_interp.training.loop import TrainConfig
 from gradtts_interp.training.mix import MixConfig
 
 STYLES = [StyleRef(voice, pitch) for voice in ("s0", "s1") for pitch in ("s0-neutral", "s1-happy", "p3")]
 STYLES += [StyleRef("v7", "p3"), StyleRef("v7", "s1-happy")]
 MIX = MixConfig(crop_frames=16, reference_frames=16)
+CONFIG = TrainConfig(
+    batch_size=4, steps=4, warmup_steps=1, mixed_precision="no", validate_every=100, sample_every=0,
+    save_every_seconds=1e9, mix=MIX,
+)  # fmt: skip
 TINY = replace(
     tiny.TINY,
     prediction="v",
@@ -65,40 +70,30 @@ def write_corpus(folder: Path) -> Path:
     """Write a folder as the corpus builder does: two speakers, one blend, a valid item, a held-out one."""
     (folder / "features").mkdir(parents=True)
     lines = []
-    for i, (speaker, emotion) in enumerate([(0, "neutral"), (0, "neutral"), (0, "happy"), (1, "neutral")]):
-        lines.append(_bank_line(folder, f"bank-{i}", speaker, emotion, frames=40 + 10 * i))
-    lines.append({**_bank_line(folder, "bank-valid", 0, "neutral", frames=50), "split": "valid"})
-    lines.append({**_bank_line(folder, "test-0", 1, "neutral", frames=30), "kind": "test", "split": "test"})
-    sides = {k: {"voice": f"s{n}", "pitch": f"s{n}-neutral"} for n, k in enumerate("ab")}
-    blend = {**_bank_line(folder, "blend-0", 0, "neutral", frames=40), "kind": "blend", **sides}
-    lines.append({k: v for k, v in blend.items() if k not in ("voice", "pitch", "speaker", "emotion")})
-    (folder / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for name, kind, split, speaker, emotion, frames in (
+        ("bank-0", "bank", "train", 0, "neutral", 40),
+        ("bank-1", "bank", "train", 0, "neutral", 50),
+        ("bank-2", "bank", "train", 0, "happy", 60),
+        ("bank-3", "bank", "train", 1, "neutral", 70),
+        ("bank-valid", "bank", "valid", 0, "neutral", 50),
+        ("test-0", "test", "test", 1, "neutral", 30),
+        ("blend-0", "blend", "train", 0, "neutral", 40),
+    ):
+        rng, tokens = np.random.default_rng(frames), [" ", "B", "AH0", "."]
+        durations = np.full(len(tokens), frames // len(tokens))
+        durations[-1] += frames - durations.sum()
+        np.savez(
+            folder / "features" / f"{name}.npz",
+            mel=rng.normal(-6, 1, (80, frames)).astype(np.float16),
+            f0_hz=np.full(frames, 120.0, dtype=np.float32),
+            voiced=np.ones(frames, dtype=np.uint8),
+            energy_db=(-25 + rng.normal(0, 3, frames)).astype(np.float32),
+            durations=durations,
+            share=np.linspace(0, 1, frames),
+        )
+        single = {"speaker": speaker, "emotion": emotion, "voice": f"s{speaker}", "pitch": f"s{speaker}-{emotion}"}
+        pair = {side: {"voice": f"s{n}", "pitch": f"s{n}-neutral"} for n, side in enumerate("ab")}
+        line = {"id": name, "kind": kind, "split": split, "text": f"Text of {name}.", "tokens": tokens}
+        lines.append(json.dumps({**line, "frames": frames, **(pair if kind == "blend" else single)}) + "\n")
+    (folder / "manifest.jsonl").write_text("".join(lines))
     return folder
-
-
-def _bank_line(folder: Path, name: str, speaker: int, emotion: str, *, frames: int) -> dict:
-    rng = np.random.default_rng(frames)
-    tokens = [" ", "B", "AH0", "."]
-    durations = np.full(len(tokens), frames // len(tokens))
-    durations[-1] += frames - durations.sum()
-    np.savez(
-        folder / "features" / f"{name}.npz",
-        mel=rng.normal(-6, 1, (80, frames)).astype(np.float16),
-        f0_hz=np.full(frames, 120.0, dtype=np.float32),
-        voiced=np.ones(frames, dtype=np.uint8),
-        energy_db=(-25 + rng.normal(0, 3, frames)).astype(np.float32),
-        durations=durations,
-        share=np.linspace(0, 1, frames),
-    )
-    return {
-        "id": name,
-        "kind": "bank",
-        "split": "train",
-        "text": f"Text of {name}.",
-        "tokens": tokens,
-        "speaker": speaker,
-        "emotion": emotion,
-        "voice": f"s{speaker}",
-        "pitch": f"s{speaker}-{emotion}",
-        "frames": frames,
-    }

@@ -248,10 +248,8 @@ def test_two_processes_equal_one(tmp_path):
                 if isinstance(module, torch.nn.Dropout):
                     module.p = 0.0  # the contour predictor's: processes would drop other values than one alone
             mixer = Mixer(fake_corpus.fake_items(), fake_corpus.MIX, MelConfig())
-            config = loop.TrainConfig(batch_size=4, steps=3, warmup_steps=1, mixed_precision="no", mix=fake_corpus.MIX,
-                                      validate_every=3, sample_every=0)
-            trainer = loop.Trainer(model, mixer, config, sys.argv[1])
-            trainer.train()
+            config = dataclasses.replace(fake_corpus.CONFIG, steps=3, validate_every=3)
+            loop.Trainer(model, mixer, config, sys.argv[1]).train()
             """
         )
     )

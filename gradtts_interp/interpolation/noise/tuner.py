@@ -16,10 +16,10 @@ from torch.utils.checkpoint import checkpoint
 from gradtts_interp.diffusion.samplers import Sampler, Score, batch_time, sampler_by_name
 from gradtts_interp.diffusion.schedule import LinearSchedule, noise_level, signal
 from gradtts_interp.errors import InputError
-from gradtts_interp.interpolation.attention import AllSeenError, MassObserver
+from gradtts_interp.interpolation.attention import AllSeenError, masses_observed
 from gradtts_interp.interpolation.mechanisms import Shares, StyleReading
+from gradtts_interp.interpolation.noise import Maps, NoiseTuning, NoiseWindow, TuningStep, TuningTrace
 from gradtts_interp.interpolation.noise.objectives import OBJECTIVES, Goal, Mass, Value, f0_bins_of
-from gradtts_interp.interpolation.noise.settings import Maps, NoiseTuning, NoiseWindow, TuningStep, TuningTrace
 from gradtts_interp.interpolation.shares import PitchRegion, Share
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.sampling import SamplingOptions
@@ -233,7 +233,7 @@ class NoiseTuner:
             score = None
             with suppress(AllSeenError):
                 score = self._score(x, batch_time(t, x))
-            return score, self._observer.take()
+            return score, self._take_masses()
 
         if self.tuning.target == "initial" and torch.is_grad_enabled():
             # Made anew in the backward pass, so that memory is that of one evaluation.
@@ -289,8 +289,8 @@ class NoiseTuner:
         by_attention = self.tuning.windows[window].by_attention
         # A latent's mass is all that an attention objective reads; a solver needs the score to go on.
         stop = self.tuning.target == "latent" and by_attention
-        sites = tuple(self._model.attention_sites) if by_attention else ()
-        with MassObserver(self._model, sites, self._sets, len(self._mu), stop=stop) as self._observer:
+        sites = self._model.attention_sites if by_attention else ()
+        with masses_observed(self._model, sites, self._sets, len(self._mu), stop=stop) as self._take_masses:
             yield
 
     def _out_of_time(self) -> bool:
