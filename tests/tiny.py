@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from gradtts_interp.config import MelConfig, ModelConfig, StyleConfig
-from gradtts_interp.models.convnext import ConvNeXtBlock
 from gradtts_interp.models.estimator import SelfAttention
 from gradtts_interp.models.grad_tts import GradTTS
+from gradtts_interp.models.layers import ConvNeXtBlock
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.contour import Contour, prosody_vector
 from gradtts_interp.styles import Style, StyleBank

@@ -17,8 +17,7 @@ from torch import Tensor, nn
 
 from gradtts_interp.alignment import expand_rows, sequence_mask
 from gradtts_interp.config import ModelConfig
-from gradtts_interp.models.convnext import ConvNeXtBlock
-from gradtts_interp.models.layers import Linear
+from gradtts_interp.models.layers import ConvNeXtBlock, Linear
 from gradtts_interp.models.pitch_predictor import PITCH_FROM, PitchPlanes, token_places
 from gradtts_interp.models.text_encoder import DURATION_KERNEL, DurationPredictor
 

@@ -20,8 +20,7 @@ from torch.nn import functional
 
 from gradtts_interp.alignment import expand_rows, frame_tokens, sequence_mask, token_mean
 from gradtts_interp.config import MelConfig
-from gradtts_interp.models.convnext import ConvNeXtBlock
-from gradtts_interp.models.layers import Linear
+from gradtts_interp.models.layers import ConvNeXtBlock, Linear
 from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD
 from gradtts_interp.pitch.masks import filter_centres_hz
 

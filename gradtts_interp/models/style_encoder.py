@@ -11,8 +11,7 @@ from torch.nn import functional
 
 from gradtts_interp.alignment import sequence_mask
 from gradtts_interp.config import StyleConfig
-from gradtts_interp.models.convnext import ConvNeXtBlock
-from gradtts_interp.models.layers import Linear, Mish
+from gradtts_interp.models.layers import ConvNeXtBlock, Linear, Mish
 from gradtts_interp.models.style_attention import LOG_ZERO, StyleContext, context_of
 
 ROLES = {"whole": 0, "pitch": 1, "rest": 2}
