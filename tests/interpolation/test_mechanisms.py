@@ -23,6 +23,7 @@ from gradtts_interp.interpolation.mechanisms import (
 )
 from gradtts_interp.interpolation.shares import PitchRegion
 from gradtts_interp.models.estimator import RegionGroupNorm, SelfAttention
+from gradtts_interp.models.pitch_predictor import ENERGY_FLOOR
 from gradtts_interp.models.style_attention import context_of
 
 FRAMES = 192
@@ -148,6 +149,11 @@ def test_plans_of_each_mechanism(readings):
     prosody = make_plan(readings, shares, ["prosody"]).branches[0].prosody
     torch.testing.assert_close(prosody[0, :4, 0], 0.75 * a.prosody[0, :4] + 0.25 * b.prosody[0, :4])
     assert (prosody[0, 4] == 1).all()
+    of_second = shares_of(torch.ones(80, FRAMES)).timbre
+    asked = make_plan(readings, replace(shares, energy=of_second), ["prosody"]).branches[0].prosody
+    energy = (b.prosody[:, 2, None] + b.contour[:, 2]).clamp_min(ENERGY_FLOOR)
+    torch.testing.assert_close(asked[:, 7], energy)  # all of B's; pitch and voicing still by their own share
+    assert torch.equal(asked[:, 5:7], prosody[:, 5:7])
     attention = make_plan(readings, shares, ["attention"])
     assert attention.branches[0].context.n_styles == 2 and torch.equal(attention.mu, of_a)
     score = make_plan(readings, shares, ["score"])
