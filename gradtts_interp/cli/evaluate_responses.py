@@ -13,8 +13,8 @@ import numpy as np
 from gradtts_interp.cli.flags import aligned
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.contours import correlation
-from gradtts_interp.evaluation.psychometric import Answers, Psychometric, fit_psychometric, read_answers
-from gradtts_interp.evaluation.statistics import mean_with_interval
+from gradtts_interp.evaluation.psychometric import Answers, Psychometric, fit_psychometric, is_rating, read_answers
+from gradtts_interp.evaluation.tables import mean_with_interval
 from gradtts_interp.files import write_json
 from gradtts_interp.plots.drawing import BLUE, VERMILION, label_axes, new_figure, save_figure
 
@@ -37,8 +37,8 @@ def run(args: argparse.Namespace) -> int:
     """Fit, print and draw; exit status 0, or 1 when a participant could not be fitted."""
     out = Path(args.out)
     answers = read_answers(args.answers, second=args.second)
-    summary: dict[str, Any] = {"answers": len(answers.share), "shares": _by_share(answers), "failed": {}}
-    if answers.is_rating:
+    summary: dict[str, Any] = {"answers": len(answers), "shares": _by_share(answers), "failed": {}}
+    if is_rating(answers):
         summary["correlation"] = correlation(answers.share, answers.response)
     else:
         fits = _fits(answers, args.seed, summary["failed"])
@@ -57,7 +57,7 @@ def _by_share(answers: Answers) -> list[dict[str, Any]]:
     found = []
     for share in np.unique(answers.share):
         interval = mean_with_interval(answers.response[answers.share == share].tolist())
-        found.append({"share": float(share), **asdict(interval)})
+        found.append({"share": float(share), **interval})
     return found
 
 
@@ -67,7 +67,7 @@ def _fits(answers: Answers, seed: int, failed: dict[str, str]) -> dict[str, Psyc
     names = np.unique(answers.participant).tolist()
     for name in names if len(names) > 1 else ():
         try:
-            fits[name] = fit_psychometric(answers.of(name), seed=seed)
+            fits[name] = fit_psychometric(answers[answers.participant == name], seed=seed)
         except InputError as error:
             failed[name] = str(error)
     return fits

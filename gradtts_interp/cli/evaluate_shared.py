@@ -227,7 +227,7 @@ def write_findings(
     if not rows:
         raise InputError(f"nothing could be measured: {failures[0][1] if failures else 'there was no item'}")
     notes = list(dict.fromkeys(note for record in records for note in record.notes))
-    tables = [table for table in (tabulate(one, rows) for one in definitions) if table.lines]
+    tables = [table for table in (tabulate(one, rows) for one in definitions) if table["lines"]]
     files = write_rows(rows, out)
     summary: dict[str, Any] = {
         "command": command,
@@ -236,7 +236,7 @@ def write_findings(
         "measured": sum(record.error is None for record in records),
         "failed": [{"item": name, "error": error} for name, error in failures],
         "notes": notes,
-        "tables": [table.to_dict() for table in tables],
+        "tables": [_without_definitions(table) for table in tables],
     }
     files["summary"] = out / "summary.json"
     write_json(files["summary"], plain(summary))
@@ -246,6 +246,10 @@ def write_findings(
         files["report"] = write_report(out / "report.html", **shown)
     _print_findings(summary, tables, files, as_json=args.json)
     return 1 if failures else 0
+
+
+def _without_definitions(table: Table) -> Table:
+    return {**table, "columns": [{name: c[name] for name in ("key", "heading", "wanted")} for c in table["columns"]]}
 
 
 def _print_findings(
@@ -258,7 +262,7 @@ def _print_findings(
         print(json.dumps(plain(summary) | listed, indent=1, ensure_ascii=False))
         return
     for table in tables:
-        print(f"{table.title}\n{_text_of(table)}\n")
+        print(f"{table['title']}\n{_text_of(table)}\n")
     print("\n".join(f"{kind}: {path}" for kind, path in files.items()))
     if summary["failed"]:
         print(f"measured: {summary['measured']}, failed: {len(summary['failed'])}", file=sys.stderr)
@@ -266,8 +270,8 @@ def _print_findings(
 
 def _text_of(table: Table) -> str:
     """A table for a terminal: a line for each measure, a column for each condition."""
-    rows = [["", *(f"{line['name']} (n {line['n']})" for line in table.lines)]]
-    for column in table.columns:
-        cells = [line["cells"][column["key"]] for line in table.lines]
-        rows.append([column["heading"], *("-" if cell is None else number(cell.mean) for cell in cells)])
+    rows = [["", *(f"{line['name']} (n {line['n']})" for line in table["lines"])]]
+    for column in table["columns"]:
+        cells = [line["cells"][column["key"]] for line in table["lines"]]
+        rows.append([column["heading"], *("-" if cell is None else number(cell["mean"]) for cell in cells)])
     return aligned(rows)

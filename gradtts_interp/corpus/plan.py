@@ -205,7 +205,8 @@ def _blends(
     grid: Sequence[PlannedItem],
 ) -> list[PlannedItem]:
     """Two styles that both occur elsewhere, so that each has references; a share that moves keeps the formants."""
-    of_bank, of_all = (list({(i.a["voice"], i.a["pitch"]): i.a for i in items}.values()) for items in (bank, [*bank, *grid]))
+    named, every = ({(i.a["voice"], i.a["pitch"]): i.a for i in items} for items in (bank, [*bank, *grid]))
+    of_bank, of_all = list(named.values()), list(every.values())
     if settings.blends and len(of_all) < 2:
         raise InputError(f"{settings.blends} blends of {len(of_all)} styles; expected at least 2 styles")
     items: list[PlannedItem] = []

@@ -88,7 +88,8 @@ def render(
         The speech.
 
     Raises:
-        InputError: A token is not known, a share that moves between styles of other formants, a share without ``b``, or no voiced frame.
+        InputError: A token is not known, a share that moves between styles of other formants, a share without ``b``, or
+            no voiced frame.
     """
     b = b or a
     times, shares = (np.array(column, dtype=np.float64) for column in zip(*share, strict=True))
@@ -100,7 +101,7 @@ def render(
     mean = float(np.trapezoid(shares, times))
     middle = mix_factors(a, b, mean)
     symbols, owner = teacher.spelled(tokens)
-    durations = _durations(teacher, symbols, owner == owner[-1], (a, b), mean)
+    durations = _durations(teacher, symbols, owner == owner[-1], a, b, mean)
     cut = int(durations[0] - round(LEADING_FRAMES * middle.formant))
     kept = durations - cut * (np.arange(len(durations)) == 0)
     points = F0_PER_FRAME * int(durations.sum())
@@ -131,23 +132,22 @@ def render(
 
 
 def _durations(
-    teacher: Teacher, symbols: NDArray[np.int64], final: NDArray[np.bool_], styles: tuple[Factors, Factors], share: float
+    teacher: Teacher, symbols: NDArray[np.int64], final: NDArray[np.bool_], a: Factors, b: Factors, share: float
 ) -> NDArray[np.int64]:
     """Frames of each symbol, blended in log, before the formants are moved by playing faster or slower."""
     logs = []
-    for factors in styles:
+    for factors in (a, b):
         frames = teacher.durations(symbols, teacher.style(symbols, factors)).astype(np.float64)
         frames = np.where(final, np.minimum(frames, LONGEST_FINAL_MARK), frames)
         logs.append(np.log(frames / factors.rate))
     frames = np.exp((1 - share) * logs[0] + share * logs[1])
     frames[0], frames[-1] = LEAD_IN_FRAMES, TRAILING_FRAMES
-    a, b = styles
     frames *= a.formant ** (1 - share) * b.formant**share
     return np.maximum(1, _lengths(np.cumsum(frames)))
 
 
 def _lengths(ends: Floats) -> NDArray[np.int64]:
-    """Whole frames between ends (N,): they are rounded, not lengths, so that the rate is kept though a frame is long."""
+    """Whole frames that end at (N,). Ends are rounded, not lengths, so that the rate is kept though a frame is long."""
     return np.diff(np.rint(ends), prepend=0.0).astype(np.int64)
 
 

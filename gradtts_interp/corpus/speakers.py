@@ -14,7 +14,7 @@ from gradtts_interp.units import semitones_to_ratio
 Weights = tuple[float, ...]
 """Weight of each base voice, in the order of :data:`gradtts_interp.corpus.teacher.VOICES`; they sum to 1."""
 Nuance = tuple[tuple[int, float], ...]
-Pitch = dict[str, float]
+Pitch = dict[str, Any]
 """Prosody, apart from timbre: those of :class:`Factors` that are named in :data:`PITCH`."""
 PITCH = ("f0_level_hz", "f0_spread", "rate", "energy_db")
 

@@ -138,7 +138,7 @@ class Teacher:
         self, symbols: NDArray[np.int64], style: Floats, durations: NDArray[np.int64], f0_hz: Floats, energy: Floats
     ) -> Floats:
         """Speak with exactly these durations, F0 and energy; samples (600 J,) at 24 kHz, full scale at 1."""
-        told = {_DURATIONS: durations, _F0: f0_hz, _ENERGY: energy}
+        told: dict[str, NDArray[Any]] = {_DURATIONS: durations, _F0: f0_hz, _ENERGY: energy}
         return self._run(["audio"], symbols, style, **told)[0].reshape(-1)
 
     def _run(self, outputs: list[str], symbols: NDArray[Any], style: Floats, **told: NDArray[Any]) -> list[Floats]:

@@ -17,7 +17,7 @@ from gradtts_interp.evaluation.manifest import FilePair
 from gradtts_interp.evaluation.report import shown_row, utterance_figure
 from gradtts_interp.evaluation.run import Record, file_name
 from gradtts_interp.evaluation.signal import MeasuringSettings, Signal, through_vocoder
-from gradtts_interp.evaluation.statistics import diversity, frechet_distance
+from gradtts_interp.evaluation.speakers import diversity, frechet_distance
 from gradtts_interp.evaluation.tables import ANCHOR, BLEND, CONDITION, FILES, number
 from gradtts_interp.evaluation.textgrid import read_phones, require_same_end
 from gradtts_interp.plots.drawing import save_figure

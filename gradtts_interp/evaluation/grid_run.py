@@ -21,7 +21,7 @@ from gradtts_interp.evaluation.grid import Condition, GridItem, slug
 from gradtts_interp.evaluation.intelligibility import load_recognisers
 from gradtts_interp.evaluation.report import Picture, shown_row, sweep_figure, utterance_figure
 from gradtts_interp.evaluation.signal import MeasuringSettings, Signal, through_vocoder
-from gradtts_interp.evaluation.tables import ANCHOR, CONDITION, SHARE_NAMES, Table, number
+from gradtts_interp.evaluation.tables import ANCHOR, CONDITION, SHARE_NAMES, Table, cell_of, number
 from gradtts_interp.evaluation.textgrid import to_textgrid, write_textgrid
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.noise import NOISE
@@ -433,15 +433,15 @@ def weak_sentences(tables: Mapping[str, Table]) -> tuple[str, ...]:
     weak = []
     for name, table in tables.items():
         for key, label in _COMPARED.get(name, {}).items():
-            own = table.cell(grid.DEFAULT, key)
-            names = [line["name"] for line in table.lines if line["kind"] == CONDITION]
-            cells = {other: table.cell(other, key) for other in names if other not in (grid.DEFAULT, grid.HALF)}
-            best, other = min(((cell.mean, other) for other, cell in cells.items() if cell), default=(np.inf, ""))
-            if own and best < own.mean and number(best) != number(own.mean):  # in the digits shown
-                found = f"{other} {number(best)} is below the default's {number(own.mean)}"
+            own = cell_of(table, grid.DEFAULT, key)
+            names = [line["name"] for line in table["lines"] if line["kind"] == CONDITION]
+            cells = {other: cell_of(table, other, key) for other in names if other not in (grid.DEFAULT, grid.HALF)}
+            best, other = min(((cell["mean"], other) for other, cell in cells.items() if cell), default=(np.inf, ""))
+            if own and best < own["mean"] and number(best) != number(own["mean"]):  # in the digits shown
+                found = f"{other} {number(best)} is below the default's {number(own['mean'])}"
                 weak.append(f"{label}: {found} ({grid.MODE_TEXTS[name]}).")
-        alone, blend = (table.cell(line, "phone_error_rate") for line in ("A with itself", grid.DEFAULT))
-        if alone is not None and blend is not None and blend.mean > alone.mean:
-            rates = f"{number(alone.mean)} for A alone and {number(blend.mean)} for a blend"
+        alone, blend = (cell_of(table, line, "phone_error_rate") for line in ("A with itself", grid.DEFAULT))
+        if alone is not None and blend is not None and blend["mean"] > alone["mean"]:
+            rates = f"{number(alone['mean'])} for A alone and {number(blend['mean'])} for a blend"
             weak.append(f"Phone error rate is {rates} ({grid.MODE_TEXTS[name]}).")
     return tuple(weak)

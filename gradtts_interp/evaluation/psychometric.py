@@ -23,29 +23,9 @@ FEWEST_LEVELS = 3
 SECOND = {"b": 1.0, "1": 1.0, "a": 0.0, "0": 0.0}
 
 
-@dataclass(frozen=True)
-class Answers:
-    """Answers of listeners.
-
-    Attributes:
-        share: Share of B of what was heard (n,).
-        response: 1 where B was answered, 0 where A (n,); or the rating.
-        participant: Who answered (n,).
-    """
-
-    share: NDArray[np.float64]
-    response: NDArray[np.float64]
-    participant: NDArray[Any]
-
-    @property
-    def is_rating(self) -> bool:
-        """Whether the answers are ratings instead of one of two."""
-        return not bool(np.isin(self.response, (0.0, 1.0)).all())
-
-    def of(self, participant: str) -> Answers:
-        """Those of one participant."""
-        chosen = self.participant == participant
-        return Answers(self.share[chosen], self.response[chosen], self.participant[chosen])
+Answers = np.recarray
+"""Answers of listeners, a record each: the ``share`` of B of what was heard; the ``response``, 1 where B was answered and
+0 where A, or the rating; and the ``participant`` who answered."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +86,18 @@ def read_answers(paths: Sequence[str | Path], *, second: str = "B") -> Answers:
             found.append((share, response, row.get("participant") or path.stem))
     if not found:
         raise InputError(f"no answer in {', '.join(map(str, paths))}; expected one a row")
-    return Answers(*(np.array(values) for values in zip(*found, strict=True)))
+    return answers_of(*zip(*found, strict=True))
+
+
+def answers_of(share: ArrayLike, response: ArrayLike, participant: ArrayLike) -> Answers:
+    """Answers (n,) from shares of B, responses and names of participants, each (n,)."""
+    columns = (np.asarray(share, np.float64), np.asarray(response, np.float64), np.asarray(participant))
+    return np.rec.fromarrays(columns, names="share,response,participant")
+
+
+def is_rating(answers: Answers) -> bool:
+    """Whether answers are ratings instead of one of two."""
+    return not bool(np.isin(answers.response, (0.0, 1.0)).all())
 
 
 def _number(text: str | None, what: str) -> float:
@@ -145,14 +136,14 @@ def fit_psychometric(answers: Answers, *, seed: int = 0, resamples: int = RESAMP
 
     Source: Wichmann & Hill 2001 a, b (lapses, bootstrap).
     """
-    if answers.is_rating:
+    if is_rating(answers):
         strange = answers.response[~np.isin(answers.response, (0.0, 1.0))][0]
         raise InputError(f"response {strange:g}: expected A or B, 0 or 1; ratings have no psychometric function")
     levels, index = np.unique(answers.share, return_inverse=True)
     if len(levels) < FEWEST_LEVELS:
         raise InputError(f"answers at {len(levels)} shares; expected at least {FEWEST_LEVELS}")
     if np.ptp(answers.response) == 0:
-        raise InputError(f"all {len(answers.response)} answers are the same; expected some of A and some of B")
+        raise InputError(f"all {len(answers)} answers are the same; expected some of A and some of B")
     names, who = np.unique(answers.participant, return_inverse=True)
     each, of_b = np.zeros((2, len(names), len(levels)))
     np.add.at(each, (who, index), 1)
@@ -181,7 +172,7 @@ def fit_psychometric(answers: Answers, *, seed: int = 0, resamples: int = RESAMP
         jnd=float(np.log(3) / abs(rate)),
         rate=rate,
         lapse=lapse,
-        n=len(answers.response),
+        n=len(answers),
     )
 
 

@@ -17,8 +17,7 @@ from gradtts_interp.audio import read_audio
 from gradtts_interp.config import MelConfig
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.signal import Signal
-from gradtts_interp.evaluation.statistics import mean_with_interval
-from gradtts_interp.evaluation.tables import number
+from gradtts_interp.evaluation.tables import mean_with_interval, number
 from gradtts_interp.files import write_text
 from gradtts_interp.pitch.contour import Contour, f0_statistics
 from gradtts_interp.plots import drawing
@@ -237,5 +236,6 @@ def _draw_curve(axes: Axes, name: str, points: Mapping[float, Sequence[float]], 
     places = sorted(x for x in points if len(points[x]))
     found = [mean_with_interval(points[x]) for x in places]
     look = {"linestyle": dash, "color": colour, "linewidth": 2.6 if name == "default" else 1.3}
-    axes.plot(places, [f.mean for f in found], marker="o", markersize=3, label=name, **look)
-    axes.fill_between(places, [f.low for f in found], [f.high for f in found], color=colour, alpha=0.1, linewidth=0)
+    mean, low, high = ([interval[part] for interval in found] for part in ("mean", "low", "high"))
+    axes.plot(places, mean, marker="o", markersize=3, label=name, **look)
+    axes.fill_between(places, low, high, color=colour, alpha=0.1, linewidth=0)
