@@ -18,7 +18,7 @@ from gradtts_interp.evaluation.report import shown_row, utterance_figure
 from gradtts_interp.evaluation.run import Record, file_name
 from gradtts_interp.evaluation.signal import MeasuringSettings, Signal, through_vocoder
 from gradtts_interp.evaluation.speakers import diversity, frechet_distance
-from gradtts_interp.evaluation.tables import ANCHOR, BLEND, CONDITION, FILES, number
+from gradtts_interp.evaluation.tables import ANCHOR, CONDITION, number
 from gradtts_interp.evaluation.textgrid import read_phones, require_same_end
 from gradtts_interp.plots.drawing import save_figure
 from gradtts_interp.text import TextFrontend
@@ -74,18 +74,18 @@ class FileMeasurer:
         grids = [phones_of(path, notes, of=signal) for path, signal in zip(files, signals.values(), strict=True)]
         found, taken = metric_rows.aligned_distances(reference, synthesis, align=self.align, phones=grids)
         heard = self._heard(pair, synthesis, notes)
-        rows = [_row(pair, FILES, CONDITION, "synthesis", **found, alignment=taken, **heard)]
+        rows = [_row(pair, "files", CONDITION, "synthesis", **found, alignment=taken, **heard)]
         known = {"reference with itself": reference} | self._floor(reference, "reference through the vocoder")
         for name, signal in known.items():
             values = metric_rows.distances(reference, signal) | self._heard(pair, signal, notes)
-            rows.append(_row(pair, FILES, ANCHOR, name, **values))
+            rows.append(_row(pair, "files", ANCHOR, name, **values))
         others = {"another utterance of the speaker": pair.same_speaker, "another speaker": pair.other_speaker}
         for name, path in others.items():
             if path is None:
                 continue
             try:
                 far = metric_rows.warped_distances(reference, self.listener.read(path))
-                rows.append(_row(pair, FILES, ANCHOR, f"{name} (DTW)", **far))
+                rows.append(_row(pair, "files", ANCHOR, f"{name} (DTW)", **far))
             except InputError as error:
                 notes.append(f"anchor {name!r} of {pair.id} left out: {error}")
         if pair.id in self.examples:
@@ -129,10 +129,10 @@ class FileMeasurer:
         plane = np.broadcast_to(share[..., :shortest], (MEL.n_mels, shortest)).astype(np.float64)
         pair, a, b, blend = FilePair(name, files["A"], files["blend"]), *signals.values()
         found = metric_rows.following(a, b, blend, plane.mean(0))
-        rows = [_row(pair, BLEND, CONDITION, "blend", **(_against_styles(a, b, blend) | found))]
+        rows = [_row(pair, "blend", CONDITION, "blend", **(_against_styles(a, b, blend) | found))]
         known = {"A with itself": a, "B (range)": b} | self._floor(a, "A through the vocoder")
         for condition, signal in known.items():
-            rows.append(_row(pair, BLEND, ANCHOR, condition, **_against_styles(a, b, signal.cut(shortest))))
+            rows.append(_row(pair, "blend", ANCHOR, condition, **_against_styles(a, b, signal.cut(shortest))))
         return rows + self.shown(name, "", signals, files, phones=phones, share=plane), notes
 
     def shown(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,8 +23,9 @@ SECOND = {"b": 1.0, "1": 1.0, "a": 0.0, "0": 0.0}
 
 
 Answers = np.recarray
-"""Answers of listeners, a record each: the ``share`` of B of what was heard; the ``response``, 1 where B was answered and
-0 where A, or the rating; and the ``participant`` who answered."""
+ANSWER = np.dtype([("share", np.float64), ("response", np.float64), ("participant", object)])
+"""A record of :data:`Answers`: the share of B of what was heard; 1 where B was answered, 0 where A, or the rating; and
+who answered."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,7 @@ def read_answers(paths: Sequence[str | Path], *, second: str = "B") -> Answers:
             found.append((share, response, row.get("participant") or path.stem))
     if not found:
         raise InputError(f"no answer in {', '.join(map(str, paths))}; expected one a row")
-    return answers_of(*zip(*found, strict=True))
-
-
-def answers_of(share: ArrayLike, response: ArrayLike, participant: ArrayLike) -> Answers:
-    """Answers (n,) from shares of B, responses and names of participants, each (n,)."""
-    columns = (np.asarray(share, np.float64), np.asarray(response, np.float64), np.asarray(participant))
-    return np.rec.fromarrays(columns, names="share,response,participant")
+    return np.rec.fromrecords(found, dtype=ANSWER)
 
 
 def is_rating(answers: Answers) -> bool:

@@ -191,7 +191,6 @@ def read_csv(path: str | Path, *, expected: str, delimiter: str = ",") -> list[t
 # -- the tables of all evaluations ------------------------------------------------------------------------------------
 
 SHARE_NAMES = {"f0": "F0", "energy": "level", "envelope": "envelope"}
-FILES, BLEND, VOICE = "files", "blend", "voice"
 
 
 def _read_list(name: str) -> list[dict[str, Any]]:
@@ -223,4 +222,4 @@ def voice_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     labels = dict.fromkeys(key for row in rows for key in row if ": " in key)
     told = {"wanted": "", "definition": "Probability, by the classifier named."}
     of_classifiers = [{"key": label, "heading": label, **told} for label in labels]
-    return {**TABLES[VOICE], "columns": [*TABLES[VOICE]["columns"], *of_classifiers]}
+    return {**TABLES["voice"], "columns": [*TABLES["voice"]["columns"], *of_classifiers]}
