@@ -125,14 +125,14 @@ class Teacher:
 
     def durations(self, symbols: NDArray[np.int64], style: Floats) -> Floats:
         """Predict the frames of each symbol (N,), whole numbers."""
-        return self._run([_DURATIONS], symbols, style, speed=np.array(1.0))[0]
+        return self._run([_DURATIONS], symbols, style, speed=np.array(1.0))[0][0]
 
     def contours(
         self, symbols: NDArray[np.int64], style: Floats, durations: NDArray[np.int64]
     ) -> tuple[Floats, Floats]:
         """Predict F0 and energy under given durations."""
         f0_hz, energy = self._run([_F0, _ENERGY], symbols, style, **{_DURATIONS: durations})
-        return f0_hz, energy
+        return f0_hz[0], energy[0]
 
     def speak(
         self, symbols: NDArray[np.int64], style: Floats, durations: NDArray[np.int64], f0_hz: Floats, energy: Floats
@@ -147,7 +147,7 @@ class Teacher:
         if session is None:
             session = self._sessions[outputs[0]] = self._session(["tokens", "style", *told], outputs)
         fed = {name: values.astype(np.float32)[None] for name, values in told.items()}
-        return [found[0] for found in session.run(None, {"tokens": symbols[None], "style": style, **fed})]
+        return session.run(None, {"tokens": symbols[None], "style": style, **fed})
 
     @cached_property
     def _network(self) -> Any:

@@ -65,12 +65,4 @@ def teacher():
 
 @pytest.fixture(scope="session")
 def plain() -> Factors:
-    return Factors(
-        timbre=(0.0, 1.0, 0.0, 0.0, 0.0),
-        prosody=(0.0, 0.5, 0.0, 0.0, 0.5),
-        formant=1.0,
-        f0_level_hz=150.0,
-        f0_spread=0.1,
-        rate=1.0,
-        energy_db=0.0,
-    )
+    return Factors((0.0, 1.0, 0.0, 0.0, 0.0), (0.0, 0.5, 0.0, 0.0, 0.5), 1.0, f0_level_hz=150.0, f0_spread=0.1)

@@ -1,13 +1,14 @@
 """Contour errors on contours whose errors are known, and their laws on random ones."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refusing import called, refused
 
-from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.contours import (
     align_dtw,
     align_frames,
@@ -50,9 +51,8 @@ def test_ffe_is_voicing_errors_and_the_gross_errors_of_voiced_frames(frames, see
 def test_a_contour_has_no_error_against_itself():
     a = contour(wave(), np.arange(120) % 5 > 0, 10 * np.sin(np.arange(120)) - 30)
     found = contour_errors(a, a)
-    assert all(
-        found[n] == 0 for n in ("f0_mean_cents", "f0_rms_cents", "gpe", "octave", "vde", "ffe", "energy_rmse_db")
-    )
+    none = ("f0_mean_cents", "f0_rms_cents", "gpe", "octave", "vde", "ffe", "energy_rmse_db")
+    assert not any(found[name] for name in none) and None not in found.values()
     assert found["f0_correlation"] == pytest.approx(1) and found["energy_correlation"] == pytest.approx(1)
     assert found["coverage"] == 1 and found["n_f0"] == 96 and found["n_frames"] == 120
     json.dumps(found, allow_nan=False)
@@ -111,9 +111,9 @@ def test_all_unvoiced_gives_no_value_and_no_frame():
     assert voicing_errors(none, none)["ffe"] == 0
 
 
-@pytest.mark.parametrize(
-    ("measure", "a", "b", "message"),
-    [
+def test_what_cannot_be_compared_is_named():
+    refused(
+        called,
         (f0_errors, contour(wave()), contour(wave(119)), "frames differ: 120, 119"),
         (voicing_errors, contour([]), contour([]), "frames differ: 0, 0"),
         (energy_errors, contour(wave()), contour(wave(), rate=62.5), "frame rates 86.1328 and 62.5 Hz"),
@@ -121,11 +121,7 @@ def test_all_unvoiced_gives_no_value_and_no_frame():
         (align_frames, 0, 0, "frames differ: 0, 0"),
         (align_dtw, np.zeros((1, 5)), np.zeros((1, 5)), "aligns anything"),
         (align_dtw, np.zeros((2, 10_000)), np.zeros((2, 10_000)), "too long to warp"),
-    ],
-)
-def test_what_cannot_be_compared_is_named(measure, a, b, message):
-    with pytest.raises(InputError, match=message):
-        measure(a, b)
+    )
 
 
 def test_durations():
@@ -161,13 +157,12 @@ def test_frames_belong_to_themselves_and_phones_anchor_a_stretch():
 
 def test_phones_that_differ_are_named_and_pauses_and_stress_are_none():
     one, two = ("AH", 0.0, 0.5), ("T", 0.5, 1.0)
-    for a, b, message in (
+    refused(
+        partial(align_phones, frame_rate_hz=100.0, frames=(100, 100)),
         ([one, two], [one, ("AH", 0.5, 1.0)], "phone 2 is T in the reference and AH in the other"),
         ([one, two], [one], "2 phones in the reference and 1 in the other"),
         ([("sil", 0, 1)], [one], "0 phones in the reference and 1 in the other"),
-    ):
-        with pytest.raises(InputError, match=message):
-            align_phones(a, b, frame_rate_hz=100.0, frames=(100, 100))
+    )
     phones = [("@AH0", 0, 1), ("", 1, 2), (",", 2, 3), ("sp", 3, 4), ("SIL", 4, 5), ("t", 5, 6)]
     assert [name for name, _, _ in spoken_phones(phones)] == ["AH", "T"]
 

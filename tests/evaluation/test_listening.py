@@ -5,11 +5,11 @@ import types
 
 import numpy as np
 import pytest
+from refusing import called, refused
 
 from benchmarks import judges, steps
 from benchmarks.judges import RATE_HZ, OpinionScorer, WhisperListener, whisper_folder
 from benchmarks.listening import DUAL, MEAN, ONE, table
-from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.run import Record
 
 
@@ -37,15 +37,11 @@ def test_the_parts_of_whisper_are_joined_once(packages):
 
 def test_missing_packages_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(judges, "_PACKAGES", ("no_such_package_part1",))
-    with pytest.raises(InputError, match=r"no-such-package-part1: pip install 'gradtts-interp\[judges\]"):
-        whisper_folder(tmp_path / "cache")
+    refused(whisper_folder, (tmp_path / "cache", r"no-such-package-part1: pip install 'gradtts-interp\[judges\]"))
     assert not (tmp_path / "cache").exists()
     monkeypatch.setitem(sys.modules, "faster_whisper", None)
     monkeypatch.setitem(sys.modules, "distillmos", None)
-    with pytest.raises(InputError, match="faster-whisper"):
-        WhisperListener(tmp_path)
-    with pytest.raises(InputError, match="distillmos"):
-        OpinionScorer()
+    refused(called, (WhisperListener, tmp_path, "faster-whisper"), (OpinionScorer, "distillmos"))
 
 
 def transcribe(samples, **options):
@@ -58,8 +54,7 @@ def test_whisper_hears_16_khz_and_its_segments_are_joined(tmp_path, monkeypatch)
     whisper = types.SimpleNamespace(transcribe=transcribe)
     package = types.SimpleNamespace(WhisperModel=lambda path, **options: whisper)
     monkeypatch.setitem(sys.modules, "faster_whisper", package)
-    with pytest.raises(InputError, match="holds no model.bin"):
-        WhisperListener(tmp_path)
+    refused(WhisperListener, (tmp_path, "holds no model.bin"))
     (tmp_path / "model.bin").touch()
     heard = WhisperListener(tmp_path).transcribe(np.zeros(22050), 22050)
     assert heard == f"{RATE_HZ} samples in all."

@@ -21,7 +21,7 @@ from gradtts_interp.evaluation.report import (
 )
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.signal import Listener
-from gradtts_interp.evaluation.tables import Table, tabulate
+from gradtts_interp.evaluation.tables import tabulate
 from gradtts_interp.plots.attention import attention_figure
 from gradtts_interp.plots.drawing import audio_uri, save_figure
 
@@ -68,9 +68,10 @@ def page(signals, tmp_path_factory):
     shown = shown_row(EVIL, EVIL, EVIL, "a.wav", contour=a, pictures=["a.png", "b.png"])
     rows = [{"table": "t", "kind": k, "condition": EVIL, "x": x} for k, x in (("anchor", 0.0), ("condition", 1.0))]
     column = {"key": "x", "heading": EVIL, "wanted": EVIL, "definition": EVIL}
+    table = {"name": "t", "title": EVIL, "text": EVIL, "columns": [column]}
     curves = {"F0": {EVIL: {0.0: [0.1, 0.2], 1.0: [0.9]}}}
     shown = {
-        "tables": (tabulate(Table("t", EVIL, EVIL, (column,)), rows),),
+        "tables": (tabulate(table, rows),),
         "pictures": (("Sweep", EVIL, sweep_figure(curves)),),
         "examples": shown_in([Record("x", [shown, *rows], 0.0)]),
         **{"facts": {EVIL: EVIL}, "failures": ((EVIL, EVIL),)},
