@@ -24,12 +24,11 @@ from gradtts_interp.cli.flags import add_sampler, aligned, count
 from gradtts_interp.cli.job_flags import device_of, read_lines, require_writable
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation import grid
-from gradtts_interp.evaluation.comparison import MEL, FileMeasurer, set_figures
+from gradtts_interp.evaluation.comparison import MEL, FileMeasurer, FilePair, read_manifest, set_figures
 from gradtts_interp.evaluation.contours import correlation
 from gradtts_interp.evaluation.intelligibility import POCKETSPHINX
-from gradtts_interp.evaluation.manifest import FilePair, read_manifest, write_kaldi
 from gradtts_interp.evaluation.metric_rows import ALIGNMENTS
-from gradtts_interp.evaluation.psychometric import Answers, Psychometric, fit_psychometric, is_rating, read_answers
+from gradtts_interp.evaluation.psychometric import Answers, Fit, fit_psychometric, is_rating, probability, read_answers
 from gradtts_interp.evaluation.run import Record, RunFolder, run_items
 from gradtts_interp.evaluation.signal import MeasuringSettings
 from gradtts_interp.evaluation.speakers import SpeakerEncoder, describe_voice, load_classifier
@@ -145,7 +144,7 @@ def _compare(args: argparse.Namespace, pairs: list[FilePair], *, shown: int, pro
         for name in ("synthesis", "reference"):  # what is measured, and the ground truth
             listed = [(p.id, getattr(p, name), p.speaker, p.text) for p in pairs if p.id in good]
             if listed:
-                write_kaldi(Path(args.out) / "kaldi" / name, listed)
+                shared.write_kaldi(Path(args.out) / "kaldi" / name, listed)
     figures, summary = set_figures(records)
     facts = {"what": f"{len(pairs)} pairs of files", **decides}
     page = {"title": "Synthesis against reference", "summary": summary}
@@ -367,7 +366,7 @@ def _write_kaldi(out: Path, items: list[grid.GridItem]) -> None:
     for path in sorted((out / "wavs").glob("*/*.wav")):
         if (name := path.parent.name) in said:
             listed.append((f"{name}-{path.stem}", path, name, None if path.stem == grid.OTHER_SENTENCE else said[name]))
-    write_kaldi(out / "kaldi", listed)
+    shared.write_kaldi(out / "kaldi", listed)
 
 
 # -- answers of listeners ---------------------------------------------------------------------------------------------
@@ -392,7 +391,7 @@ def _responses(args: argparse.Namespace) -> int:
         summary["correlation"] = correlation(answers.share, answers.response)
     else:
         fits = _fits(answers, args.seed, summary["failed"])
-        summary["fits"] = {name: asdict(fit) for name, fit in fits.items()}
+        summary["fits"] = fits
         _draw_responses(answers, fits[EVERYONE], out / "responses.png")
     write_json(out / "responses.json", summary)
     if args.json:
@@ -411,7 +410,7 @@ def _by_share(answers: Answers) -> list[dict[str, Any]]:
     return found
 
 
-def _fits(answers: Answers, seed: int, failed: dict[str, str]) -> dict[str, Psychometric]:
+def _fits(answers: Answers, seed: int, failed: dict[str, str]) -> dict[str, Fit]:
     """The fit of everyone and, of several participants, of each."""
     fits = {EVERYONE: fit_psychometric(answers, seed=seed)}
     names = np.unique(answers.participant).tolist()
@@ -443,18 +442,18 @@ def _print_responses(summary: dict[str, Any]) -> None:
         print(f"{name}  not fitted: {problem}")
 
 
-def _draw_responses(answers: Answers, fit: Psychometric, path: Path) -> None:
+def _draw_responses(answers: Answers, fit: Fit, path: Path) -> None:
     """Answers of B at each share, and the function that was fitted to all."""
     figure = new_figure(6, 4)
     axes = figure.add_subplot()
     at = np.linspace(answers.share.min(), answers.share.max(), 400)
-    axes.plot(at, fit.at(at), color=BLUE)
+    axes.plot(at, probability(at, fit["pse"], fit["rate"], fit["lapse"]), color=BLUE)
     for row in _by_share(answers):
         reach = [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
         axes.errorbar(row["share"], row["mean"], yerr=reach, fmt="o", color=VERMILION, capsize=2)
-    axes.axvspan(fit.pse_low, fit.pse_high, color=BLUE, alpha=0.15, linewidth=0)
-    axes.axvline(fit.pse, color=BLUE, linewidth=0.8)
-    found = f"Point of subjective equality {fit.pse:.3f}, slope {fit.slope:.2f}"
+    axes.axvspan(fit["pse_low"], fit["pse_high"], color=BLUE, alpha=0.15, linewidth=0)
+    axes.axvline(fit["pse"], color=BLUE, linewidth=0.8)
+    found = "Point of subjective equality {pse:.3f}, slope {slope:.2f}".format(**fit)
     label_axes(axes, found, "Share of B", "Answers of B")
     save_figure(figure, path)
 

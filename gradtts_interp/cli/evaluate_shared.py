@@ -1,4 +1,4 @@
-"""What all evaluations share: their flags, their settings, files of results, and what is printed."""
+"""What all evaluations share: their flags, their settings, files of results, what is printed, and lists for Kaldi."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import os
 import platform
 import shlex
 import sys
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -27,10 +28,12 @@ from gradtts_interp.evaluation.report import shown_in, write_report
 from gradtts_interp.evaluation.run import Record, plain
 from gradtts_interp.evaluation.signal import TRACKERS, MeasuringSettings
 from gradtts_interp.evaluation.tables import Table, number, tabulate, write_rows
-from gradtts_interp.files import write_json
+from gradtts_interp.files import write_json, write_text
 from gradtts_interp.pitch.contour import require_f0_range
 
 SPEAKER_ENCODER = "speaker-demo"
+KaldiLine = tuple[str, "str | Path", "str | None", "str | None"]
+"""Id without spaces, audio, speaker (the id itself where None, as Kaldi does), and text (None where unknown)."""
 
 
 def add_output(parser: argparse.ArgumentParser, *, out: str, resumable: bool) -> None:
@@ -275,3 +278,62 @@ def _text_of(table: Table) -> str:
         cells = [line["cells"][column["key"]] for line in table["lines"]]
         rows.append([column["heading"], *("-" if cell is None else number(cell["mean"]) for cell in cells)])
     return aligned(rows)
+
+
+# -- Kaldi -------------------------------------------------------------------------------------------------------------
+
+
+def write_kaldi(folder: str | Path, utterances: Sequence[KaldiLine]) -> tuple[Path, ...]:
+    """Write the lists of a Kaldi folder, sorted by bytes as Kaldi wants; each file appears whole or not at all.
+
+    ``text`` has the utterances whose words are known, and is left out when none is. VERSA scores the result with
+    ``--pred wav.scp --text text``, or two folders with the same ids against each other with ``--gt`` as well.
+
+    Args:
+        folder: Where to write; made if missing.
+        utterances: At least one. Paths are written absolute.
+
+    Returns:
+        The files written.
+
+    Raises:
+        InputError: There is none, an id repeats or has spaces, an audio file is missing, or its path would be read as
+            a command.
+    """
+    folder = Path(folder)
+    if not utterances:
+        raise InputError(f"{folder}: no utterance to list; expected at least one")
+    _require_listable(utterances)
+    # Python orders texts by code points, which is their order by bytes of UTF-8, as LC_ALL=C sort gives it. A speaker
+    # who is not known is the utterance itself.
+    ordered = sorted((name, str(Path(wav).resolve()), who or name, text or "") for name, wav, who, text in utterances)
+    speakers: dict[str, list[str]] = defaultdict(list)
+    for name, _, speaker, _ in ordered:
+        speakers[speaker].append(name)
+    lists = {
+        "wav.scp": [f"{name} {wav}" for name, wav, _, _ in ordered],
+        "utt2spk": [f"{name} {speaker}" for name, _, speaker, _ in ordered],
+        "spk2utt": [f"{speaker} {' '.join(names)}" for speaker, names in sorted(speakers.items())],
+    }
+    words = [f"{name} {' '.join(text.split())}" for name, _, _, text in ordered if text.strip()]
+    if words:
+        lists["text"] = words
+    for name, lines in lists.items():
+        write_text(folder / name, "\n".join(lines) + "\n")
+    return tuple(folder / name for name in lists)
+
+
+def _require_listable(utterances: Sequence[KaldiLine]) -> None:
+    seen: set[str] = set()
+    for name, wav, speaker, _ in utterances:
+        for what, word in (("id", name), ("speaker", speaker)):
+            if word is not None and (not word or word.split() != [word]):
+                raise InputError(f"{what} {word!r}: expected a name without spaces")
+        if name in seen:
+            raise InputError(f"id {name!r} is given twice; expected unique ids")
+        seen.add(name)
+        path = Path(wav).resolve()
+        if not path.is_file():
+            raise InputError(f"{wav}: no such audio file, of utterance {name!r}")
+        if str(path).endswith("|") or "\n" in str(path):
+            raise InputError(f"{path}: Kaldi would read this name as a command; rename the file")

@@ -16,7 +16,13 @@ from tqdm import tqdm
 from gradtts_interp.audio import write_wav
 from gradtts_interp.cli.flags import copy_report, pitch_report
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.blend import FEWEST_FRAMES, SMALLEST_RANGE_CENTS, RealisedShare, realised_f0_share
+from gradtts_interp.evaluation.blend import (
+    FEWEST_FRAMES,
+    SMALLEST_RANGE_CENTS,
+    RealisedShare,
+    measured,
+    realised_f0_share,
+)
 from gradtts_interp.files import atomic_path, write_json
 from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
 from gradtts_interp.job import Job, Sentence
@@ -212,9 +218,10 @@ def _measures(job: Job, take: Take) -> dict[str, Any]:
 
 def _realised(share: RealisedShare, frames: slice) -> dict[str, Any]:
     """Mean share of some frames, or why there is none."""
-    count = int(share.measured[frames].sum())
+    known = measured(share[frames])
+    count = len(known)
     if count >= FEWEST_FRAMES:
-        return {"value": round(share.mean(frames), 4), "frames": count, "reason": None}
+        return {"value": round(float(known.mean()), 4), "frames": count, "reason": None}
     what = f"voiced in A, B and the blend with A and B at least {SMALLEST_RANGE_CENTS:g} cents apart"
     return {"value": None, "frames": count, "reason": f"{count} frames are {what}; expected {FEWEST_FRAMES} or more"}
 

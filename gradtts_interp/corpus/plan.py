@@ -145,22 +145,24 @@ def make_plan(settings: BuildSettings, *, train: int, held_out: int) -> list[Pla
     random = np.random.default_rng([settings.seed, 21])
     voices = {**bank_voices(), **continuous_voices(settings.seed, n=settings.voices)}
     pitches = continuous_pitches(settings.seed, n=settings.pitches)
-    keys = _keys(train, random)
-    bank = _bank(settings, keys, random)
-    grid = _grid(settings, keys, random, voices, pitches)
-    blends = _blends(settings, keys, random, bank, grid)
+    said = _said(settings, train, random)
+    bank = _bank(settings, said)
+    grid = _grid(settings, said, random, voices, pitches)
+    blends = _blends(settings, said, random, bank, grid)
     items = [*bank, *grid, *blends, *_tests(settings, held_out)]
     return [items[i] for i in random.permutation(len(items))]
 
 
-def _keys(count: int, random: np.random.Generator) -> Iterator[str]:
-    """Keys of training sentences without end, each once before any comes again."""
+def _said(settings: BuildSettings, sentences: int, random: np.random.Generator) -> Iterator[tuple[str, str]]:
+    """Splits and keys of training sentences without end, each sentence once before any comes again."""
+    left: list[int] = []
     while True:
-        for number in random.permutation(count):
-            yield f"train-{number:05d}"
+        split = "valid" if random.uniform() < settings.valid_share else "train"
+        left = left or random.permutation(sentences).tolist()
+        yield split, f"train-{left.pop(0):05d}"
 
 
-def _bank(settings: BuildSettings, keys: Iterator[str], random: np.random.Generator) -> list[PlannedItem]:
+def _bank(settings: BuildSettings, said: Iterator[tuple[str, str]]) -> list[PlannedItem]:
     """Each speaker in each emotion."""
     items = []
     for speaker in range(N_SPEAKERS):
@@ -168,14 +170,13 @@ def _bank(settings: BuildSettings, keys: Iterator[str], random: np.random.Genera
             style = _bank_style(speaker, emotion)
             for number in range(settings.bank_utterances):
                 name = f"bank-s{speaker:02d}-{emotion}-{number:02d}"
-                split = _split(settings, random)
-                items.append(PlannedItem(name, "bank", split, next(keys), style, speaker=speaker, emotion=emotion))
+                items.append(PlannedItem(name, "bank", *next(said), style, speaker=speaker, emotion=emotion))
     return items
 
 
 def _grid(
     settings: BuildSettings,
-    keys: Iterator[str],
+    said: Iterator[tuple[str, str]],
     random: np.random.Generator,
     voices: Mapping[str, Factors],
     pitches: Mapping[str, Pitch],
@@ -193,13 +194,13 @@ def _grid(
     for voice, pitch in pairs:
         style = _style(voice, pitch, voices[voice], known[pitch])
         for _ in range(GRID_UTTERANCES):
-            items.append(PlannedItem(f"grid-{len(items):04d}", "grid", _split(settings, random), next(keys), style))
+            items.append(PlannedItem(f"grid-{len(items):04d}", "grid", *next(said), style))
     return items[: settings.grid]
 
 
 def _blends(
     settings: BuildSettings,
-    keys: Iterator[str],
+    said: Iterator[tuple[str, str]],
     random: np.random.Generator,
     bank: Sequence[PlannedItem],
     grid: Sequence[PlannedItem],
@@ -218,7 +219,7 @@ def _blends(
         b = next((c for c in order if c != a and not (moves and c["factors"].formant != formant)), None)
         if b is None:
             continue
-        items.append(PlannedItem(f"blend-{len(items):04d}", "blend", _split(settings, random), next(keys), a, b, share))
+        items.append(PlannedItem(f"blend-{len(items):04d}", "blend", *next(said), a, b, share))
     return items
 
 
@@ -275,10 +276,6 @@ def _style(voice_name: str, pitch_name: str, voice: Factors, pitch: Pitch) -> Vo
 
 def _choose(options: Sequence[tuple[str, str]], count: int, random: np.random.Generator) -> list[tuple[str, str]]:
     return [options[int(i)] for i in random.choice(len(options), size=count, replace=False)]
-
-
-def _split(settings: BuildSettings, random: np.random.Generator) -> str:
-    return "valid" if random.uniform() < settings.valid_share else "train"
 
 
 def load_entries(path: str | Path, *, fields: Sequence[str] = ("id", "kind", "split")) -> list[Entry]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,39 +26,12 @@ Answers = np.recarray
 ANSWER = np.dtype([("share", np.float64), ("response", np.float64), ("participant", object)])
 """A record of :data:`Answers`: the share of B of what was heard; 1 where B was answered, 0 where A, or the rating; and
 who answered."""
-
-
-@dataclass(frozen=True)
-class Psychometric:
-    """A psychometric function ``lapse + (1 - 2 lapse) / (1 + exp(-rate (share - pse)))``, with 95 % intervals.
-
-    Attributes:
-        pse: Point of subjective equality: the share of B at which A and B are answered alike.
-        pse_low: Lower end of its interval.
-        pse_high: Upper end.
-        slope: Probability of answering B per unit of share, at the point of subjective equality.
-        slope_low: Lower end of its interval.
-        slope_high: Upper end.
-        jnd: Half of the way from 25 % to 75 % of B, lapses aside.
-        rate: Of the logistic.
-        lapse: Answers that have nothing to do with what was heard, of A and of B alike.
-        n: Number of answers.
-    """
-
-    pse: float
-    pse_low: float
-    pse_high: float
-    slope: float
-    slope_low: float
-    slope_high: float
-    jnd: float
-    rate: float
-    lapse: float
-    n: int
-
-    def at(self, share: ArrayLike) -> NDArray[np.float64]:
-        """Probability of answering B at shares (n,)."""
-        return _probability(np.asarray(share, dtype=np.float64), self.pse, self.rate, self.lapse)
+Fit = dict[str, Any]
+"""A psychometric function ``lapse + (1 - 2 lapse) / (1 + exp(-rate (share - pse)))``, with 95 % intervals: ``pse``, the
+point of subjective equality, the share of B at which A and B are answered alike, and its interval from ``pse_low`` to
+``pse_high``; the ``slope`` there, the probability of answering B per unit of share, from ``slope_low`` to
+``slope_high``; ``jnd``, half of the way from 25 % to 75 % of B, lapses aside; the ``rate`` of the logistic; the
+``lapse``, answers that have nothing to do with what was heard, of A and of B alike; ``n``, the number of answers."""
 
 
 def read_answers(paths: Sequence[str | Path], *, second: str = "B") -> Answers:
@@ -111,7 +84,7 @@ def _response(text: str | None, second: str, where: str) -> float:
     return SECOND[written.lower()] if written.lower() in SECOND else _number(text, f"{where}: response")
 
 
-def fit_psychometric(answers: Answers, *, seed: int = 0, resamples: int = RESAMPLES) -> Psychometric:
+def fit_psychometric(answers: Answers, *, seed: int = 0, resamples: int = RESAMPLES) -> Fit:
     """Fit a logistic function with lapses by maximum likelihood.
 
     Intervals are of the bootstrap: participants are drawn anew where there are several, since their answers are not
@@ -152,26 +125,19 @@ def fit_psychometric(answers: Answers, *, seed: int = 0, resamples: int = RESAMP
             drawn_total, drawn = counts[random.integers(0, len(names), len(names))].sum(0)
         else:
             drawn_total = total
-            drawn = random.binomial(total.astype(int), _probability(levels, pse, rate, lapse)).astype(np.float64)
+            drawn = random.binomial(total.astype(int), probability(levels, pse, rate, lapse)).astype(np.float64)
         if 0 < drawn.sum() < drawn_total.sum():
             found.append(_fit(levels, drawn_total, drawn, (pse, rate, lapse)))
-    ends = np.percentile([(p, _slope(r, lam)) for p, r, lam in found], (2.5, 97.5), axis=0)
-    return Psychometric(
-        pse=pse,
-        pse_low=float(ends[0, 0]),
-        pse_high=float(ends[1, 0]),
-        slope=_slope(rate, lapse),
-        slope_low=float(ends[0, 1]),
-        slope_high=float(ends[1, 1]),
-        jnd=float(np.log(3) / abs(rate)),
-        rate=rate,
-        lapse=lapse,
-        n=len(answers),
-    )
+    ends = np.percentile([(p, _slope(r, lam)) for p, r, lam in found], (2.5, 97.5), axis=0).T.tolist()
+    fit: Fit = {}
+    for name, value, (low, high) in zip(("pse", "slope"), (pse, _slope(rate, lapse)), ends, strict=True):
+        fit |= {name: value, f"{name}_low": low, f"{name}_high": high}
+    return fit | {"jnd": float(np.log(3) / abs(rate)), "rate": rate, "lapse": lapse, "n": len(answers)}
 
 
-def _probability(share: NDArray[np.float64], pse: float, rate: float, lapse: float) -> NDArray[np.float64]:
-    return lapse + (1 - 2 * lapse) * expit(rate * (share - pse))
+def probability(share: ArrayLike, pse: float, rate: float, lapse: float) -> NDArray[np.float64]:
+    """Probability of answering B at shares (n,), by the parameters of a :data:`Fit`."""
+    return lapse + (1 - 2 * lapse) * expit(rate * (np.asarray(share, dtype=np.float64) - pse))
 
 
 def _slope(rate: float, lapse: float) -> float:
@@ -189,7 +155,7 @@ def _fit(
     at = (levels - low) / width
 
     def loss(values: NDArray[np.float64]) -> float:
-        p = np.clip(_probability(at, *values), 1e-9, 1 - 1e-9)
+        p = np.clip(probability(at, *values), 1e-9, 1 - 1e-9)
         return -float((second * np.log(p) + (total - second) * np.log1p(-p)).sum())
 
     known = total > 0

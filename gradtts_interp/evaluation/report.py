@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,16 +58,6 @@ def shown_in(records: Sequence[Record]) -> dict[str, list[dict[str, Any]]]:
     return examples
 
 
-@functools.cache
-def _template() -> jinja2.Template:
-    loader = jinja2.FileSystemLoader(TEMPLATE.parent)
-    world = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    world.filters["number"] = number
-    return world.get_template(TEMPLATE.name)
-
-
 def write_report(path: str | Path, **page: Any) -> Path:
     """Write the page; the file appears whole or not at all. All text is escaped, pictures and audio are data URIs.
 
@@ -92,7 +81,10 @@ def write_report(path: str | Path, **page: Any) -> Path:
     def image(png: str) -> str:
         return drawing.data_uri("image/png", (path.parent / png).read_bytes())
 
-    write_text(path, _template().render(page, picture_uri=drawing.picture_uri, sound=sound, image=image))
+    world = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    world.filters["number"] = number
+    template = world.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    write_text(path, template.render(page, picture_uri=drawing.picture_uri, sound=sound, image=image))
     return path
 
 

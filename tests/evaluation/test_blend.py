@@ -13,11 +13,11 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.evaluation import metric_rows
 from gradtts_interp.evaluation.blend import (
     SHARE_LIMITS,
-    RealisedShare,
     control_error,
     lag_ms,
     leakage,
     linearity,
+    measured,
     monotonicity,
     realised_energy_share,
     realised_envelope_share,
@@ -45,18 +45,16 @@ A, B = contour(100.0), contour(200.0)
 def test_a_ramp_is_followed_frame_by_frame_where_all_are_voiced_and_apart():
     ramp = np.linspace(0, 1, FRAMES)
     realised = realised_f0_share(A, B, contour(100.0 * 2**ramp))
-    assert np.allclose(realised.share, ramp, atol=1e-5)
+    assert np.allclose(realised, ramp, atol=1e-5)
     assert control_error(realised, ramp) < 1e-5
     assert control_error(realised, 1 - ramp) > 0.5
     assert control_error(realised, ramp + (np.arange(FRAMES) % 2)) == pytest.approx(np.sqrt(0.5))  # not their mean
-    assert realised.mean(slice(0, 20)) < 0.3 < 0.7 < realised.mean(slice(20, None))
+    assert realised[:20].mean() < 0.3 < 0.7 < realised[20:].mean()
     voiced = np.arange(FRAMES) % 2 == 0
     realised = realised_f0_share(A, contour(200.0, voiced), contour(150.0))
-    assert np.array_equal(realised.measured, voiced)
-    assert np.isnan(realised.share[~voiced]).all()
-    assert not realised_f0_share(A, B, contour(150.0, ~voiced)).measured[voiced].any()
-    near = realised_f0_share(A, A, B)
-    assert np.isnan(near.mean()) and np.isnan(control_error(near, np.zeros(FRAMES)))
+    assert np.array_equal(np.isfinite(realised), voiced) and len(measured(realised)) == 20
+    assert np.isnan(realised_f0_share(A, B, contour(150.0, ~voiced))[voiced]).all()
+    assert np.isnan(control_error(realised_f0_share(A, A, B), np.zeros(FRAMES)))
 
 
 @pytest.mark.filterwarnings("error")
@@ -80,7 +78,7 @@ def test_lengths_must_agree():
         (realised_f0_share, A, B, at_frames(A, slice(5)), "frames differ: 40, 40, 5"),
         (realised_energy_share, A, B, at_frames(A, slice(5)), "frames differ: 40, 40, 5"),
         (realised_envelope_share, *np.zeros((2, 2, 3)), np.zeros((2, 4)), np.ones(3) > 0, "expected equal frames"),
-        (control_error, RealisedShare(np.zeros(2), np.ones(2) > 0), np.zeros(3), "frames differ: 2, 3"),
+        (control_error, np.zeros(2), np.zeros(3), "frames differ: 2, 3"),
     )
 
 
@@ -95,12 +93,11 @@ def test_lag_is_how_much_later_the_share_moves(late, ramp):
     found = wanted[np.clip(t - late, 0, 159)]
     # A line from end to end correlates with itself at every lag: only its held ends tell, so noise hides them.
     noise = np.random.default_rng(0).normal(0, 0.03 * (ramp[0] > 0), 160)
-    realised = RealisedShare(found + noise, np.random.default_rng(1).random(160) > 0.3)
+    realised = np.where(np.random.default_rng(1).random(160) > 0.3, found + noise, np.nan)
     assert lag_ms(realised, wanted, RATE) == pytest.approx(late / RATE * 1000, abs=2.5 / RATE * 1000)
-    still, everywhere = np.full(160, 0.5), np.ones(160, dtype=bool)
-    assert np.isnan(lag_ms(RealisedShare(t / 159, everywhere), still, RATE))
-    assert np.isnan(lag_ms(RealisedShare(still, everywhere), wanted, RATE))
-    assert np.isnan(lag_ms(RealisedShare(found, ~everywhere), wanted, RATE))
+    still = np.full(160, 0.5)
+    for pair in ((t / 159, still), (still, wanted), (np.nan * found, wanted)):
+        assert np.isnan(lag_ms(*pair, RATE))
 
 
 def test_leakage_is_measured_where_nothing_was_asked_for():
@@ -145,13 +142,11 @@ def test_swapped_styles_complement_and_ends_are_ends(frames, seed, spread):
     a, b, blend = (Contour(*column, RATE) for column in columns)
     for measure in (realised_f0_share, realised_energy_share):
         there, back = measure(a, b, blend), measure(b, a, blend)
-        assert np.array_equal(there.measured, back.measured)
-        chosen = there.measured
-        assert np.allclose(there.share[chosen] + back.share[chosen], 1, atol=1e-6), "the limits are symmetric too"
-        assert ((there.share[chosen] >= SHARE_LIMITS[0]) & (there.share[chosen] <= SHARE_LIMITS[1])).all()
+        assert np.array_equal(np.isfinite(there), np.isfinite(back))
+        assert np.allclose(measured(there + back), 1, atol=1e-6), "the limits are symmetric too"
+        assert ((measured(there) >= SHARE_LIMITS[0]) & (measured(there) <= SHARE_LIMITS[1])).all()
         for end, share in ((a, 0), (b, 1)):
-            realised = measure(a, b, end)
-            assert np.allclose(realised.share[realised.measured], share, atol=1e-9)
+            assert np.allclose(measured(measure(a, b, end)), share, atol=1e-9)
 
 
 @settings(max_examples=40, deadline=None)
@@ -165,18 +160,18 @@ def test_envelopes_mixed_and_turned(seed, dimensions, frames):
     blend = (1 - share) * a + share * b + aside  # what is across the way does not count
     active = random.random(frames) < 0.8
     found = realised_envelope_share(a, b, blend, active)
-    assert np.allclose(found.share[found.measured], share[found.measured])
-    assert np.array_equal(found.measured, active) and not realised_envelope_share(a, a, b, active).measured.any()
+    assert np.allclose(found[active], share[active])
+    assert np.array_equal(np.isfinite(found), active) and np.isnan(realised_envelope_share(a, a, b, active)).all()
     turn, _ = np.linalg.qr(random.normal(size=(dimensions, dimensions)))
     turned = realised_envelope_share(turn @ a, turn @ b, turn @ blend, active)
-    assert np.allclose(turned.share[active], found.share[active])
+    assert np.allclose(turned[active], found[active])
 
 
 @pytest.mark.parametrize(("cents", "level_db", "counts"), [(50.5, 1.01, True), (49.5, 0.99, False)])
 def test_a_way_of_50_cents_or_1_db_counts_and_a_shorter_one_does_not(cents, level_db, counts):
-    assert realised_f0_share(A, contour(100.0 * 2 ** (cents / 1200)), A).measured.all() == counts
+    assert np.isfinite(realised_f0_share(A, contour(100.0 * 2 ** (cents / 1200)), A)).all() == counts
     louder = dataclasses.replace(A, energy_db=A.energy_db + np.float32(level_db))
-    assert realised_energy_share(A, louder, A).measured.all() == counts
+    assert np.isfinite(realised_energy_share(A, louder, A)).all() == counts
 
 
 # -- morphs -----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from refusing import refused
 from scipy.special import expit
 
 from gradtts_interp.cli.main import main
-from gradtts_interp.evaluation.psychometric import ANSWER, fit_psychometric, is_rating, read_answers
+from gradtts_interp.evaluation.psychometric import ANSWER, fit_psychometric, is_rating, probability, read_answers
 
 LEVELS = np.linspace(0, 1, 11)
 
@@ -30,29 +30,30 @@ def simulated(pse, rate, *, lapse=0.0, each=20, participants=1, spread=0.0, seed
 @pytest.mark.parametrize(("pse", "rate", "lapse"), [(0.45, 12, 0.0), (0.3, 8, 0.02), (0.7, 25, 0.0), (0.55, -12, 0.0)])
 def test_what_was_simulated_is_found(pse, rate, lapse):
     fit = fit_psychometric(simulated(pse, rate, lapse=lapse, each=400, seed=1), resamples=60)
-    assert fit.pse == pytest.approx(pse, abs=0.02) and fit.rate == pytest.approx(rate, rel=0.12)
-    assert fit.pse_low <= pse <= fit.pse_high
-    assert fit.slope == pytest.approx((1 - 2 * fit.lapse) * fit.rate / 4) and fit.slope_low < fit.slope < fit.slope_high
-    assert fit.jnd == pytest.approx(np.log(3) / abs(fit.rate)) and fit.n == 4400
-    assert fit.at([fit.pse]) == pytest.approx([0.5])
+    assert fit["pse"] == pytest.approx(pse, abs=0.02) and fit["rate"] == pytest.approx(rate, rel=0.12)
+    assert fit["pse_low"] <= pse <= fit["pse_high"]
+    assert fit["slope"] == pytest.approx((1 - 2 * fit["lapse"]) * fit["rate"] / 4)
+    assert fit["slope_low"] < fit["slope"] < fit["slope_high"]
+    assert fit["jnd"] == pytest.approx(np.log(3) / abs(fit["rate"])) and fit["n"] == 4400
+    assert probability([fit["pse"]], fit["pse"], fit["rate"], fit["lapse"]) == pytest.approx([0.5])
 
 
 @pytest.mark.slow
 def test_the_interval_covers_the_truth_as_often_as_it_says():
     fits = [fit_psychometric(simulated(0.45, 12, each=10, seed=seed), resamples=60) for seed in range(40)]
-    assert sum(fit.pse_low <= 0.45 <= fit.pse_high for fit in fits) >= 33  # 95 % of 40 is 38
+    assert sum(fit["pse_low"] <= 0.45 <= fit["pse_high"] for fit in fits) >= 33  # 95 % of 40 is 38
 
 
 def test_listeners_that_differ_make_the_interval_wide():
     alike = fit_psychometric(simulated(0.5, 15, participants=8), resamples=60)
     differ = fit_psychometric(simulated(0.5, 15, participants=8, spread=0.15), resamples=60)
-    assert differ.pse_high - differ.pse_low > 2 * (alike.pse_high - alike.pse_low)
+    assert differ["pse_high"] - differ["pse_low"] > 2 * (alike["pse_high"] - alike["pse_low"])
 
 
 def test_perfect_answers_have_a_finite_slope():
     share = np.repeat(LEVELS, 5)
     fit = fit_psychometric(answers(share, share > 0.55, np.full(len(share), "p")), resamples=20)
-    assert 0.5 <= fit.pse <= 0.6 and np.isfinite(fit.slope) and fit.slope > 8
+    assert 0.5 <= fit["pse"] <= 0.6 and np.isfinite(fit["slope"]) and fit["slope"] > 8
 
 
 def test_what_has_no_function():

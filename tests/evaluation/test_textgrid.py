@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from refusing import called, refused
 
-from gradtts_interp.evaluation.manifest import write_kaldi
+from gradtts_interp.cli.evaluate_shared import write_kaldi
 from gradtts_interp.evaluation.textgrid import read_phones, to_textgrid, write_textgrid
 
 LONG = '''File type = "ooTextFile"
