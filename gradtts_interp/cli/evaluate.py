@@ -34,10 +34,10 @@ from gradtts_interp.evaluation.signal import MeasuringSettings
 from gradtts_interp.evaluation.speakers import SpeakerEncoder, describe_voice, load_classifier
 from gradtts_interp.evaluation.tables import CONDITION, TABLES, mean_with_interval, tabulate, voice_table
 from gradtts_interp.files import write_json
+from gradtts_interp.interpolation.noise import NOISE
 from gradtts_interp.job import StyleChoice
 from gradtts_interp.plots.drawing import BLUE, VERMILION, label_axes, new_figure, save_figure
 
-VOCODER = "hifigan-demo"
 UTTERANCES = 6  # about 12 minutes on two cores with the demo checkpoint
 QUICK_UTTERANCES = 2
 EVERYONE = "all"
@@ -95,13 +95,7 @@ def _add_comparing(parser: argparse.ArgumentParser) -> None:
         "warping on the spectrum; auto: phones with two TextGrids, none for equal lengths, else dtw (default)",
     )
     shared.add_recognisers(parser, default=())
-    _add_measuring(parser)
-
-
-def _add_measuring(parser: argparse.ArgumentParser) -> None:
-    text = "vocoder of the anchor 'through the vocoder', or none (default: that of checkpts/demo where it is)"
-    parser.add_argument("--vocoder", metavar="FOLDER", help=text)
-    shared.add_measuring(parser)
+    shared.add_measuring(parser, vocoder=True)
 
 
 def _contours(args: argparse.Namespace) -> int:
@@ -125,17 +119,16 @@ def _corpus(args: argparse.Namespace) -> int:
 
 def _compare(args: argparse.Namespace, pairs: list[FilePair], *, shown: int, problems: Sequence[str] = ()) -> int:
     alone = args.command == "contours"
-    vocoder = shared.folder_of(args.vocoder, "a vocoder", default=VOCODER)
     measuring = shared.measuring_of(args)
     decides = {
         **shared.decided_by(measuring),
         "align": args.align,
-        "vocoder": vocoder and shared.fingerprint(vocoder),
+        "vocoder": measuring.vocoder and shared.fingerprint(measuring.vocoder),
         "examples": shown,
         "pairs": [args.reference, args.synthesis, args.textgrid] if alone else args.manifest,
     }
     examples = [pair.id for pair in pairs[:shown]]
-    setup = partial(FileMeasurer, measuring, vocoder=vocoder, align=args.align, shown=examples)
+    setup = partial(FileMeasurer, measuring, align=args.align, shown=examples)
     with RunFolder(args.out, decides, restart=alone or args.restart) as folder:
         jobs = 1 if alone else shared.jobs_of(args, len(pairs))
         records = run_items(pairs, setup, FileMeasurer.compare, folder, jobs=jobs, name="files", quiet=alone)
@@ -166,18 +159,16 @@ def _pair_arguments(parser: argparse.ArgumentParser) -> None:
     )
     share.add_argument("--weight", type=float, metavar="W", help="the same share everywhere, 0 to 1")
     parser.add_argument("--textgrid", metavar="FILE", help="phone times, the same for all three; drawn in the report")
-    _add_measuring(parser)
+    shared.add_measuring(parser, vocoder=True)
     shared.add_output(parser, out="out/evaluate/pair", resumable=False)
 
 
 def _pair(args: argparse.Namespace) -> int:
-    vocoder = shared.folder_of(args.vocoder, "a vocoder", default=VOCODER)
     measuring = shared.measuring_of(args)
     files = {"A": args.a, "B": args.b, "blend": args.blend}
-    name = Path(args.blend).stem
-    rows, notes = FileMeasurer(measuring, vocoder=vocoder).blend(name, files, _share_of(args), args.textgrid)
-    what = f"A {args.a}, B {args.b}, blend {args.blend}"
-    facts = {"what": what, **shared.decided_by(measuring), "vocoder": vocoder}
+    name, what = Path(args.blend).stem, ", ".join(f"{role} {path}" for role, path in files.items())
+    rows, notes = FileMeasurer(measuring).blend(name, files, _share_of(args), args.textgrid)
+    facts = {"what": what, **shared.decided_by(measuring), "vocoder": measuring.vocoder}
     records = [Record(name, rows, 0.0, notes=notes)]
     return shared.write_findings(args, [TABLES["blend"]], records, facts, {"title": "A blend against its styles"})
 
@@ -195,8 +186,8 @@ def _share_of(args: argparse.Namespace) -> NDArray[Any]:
         raise InputError(
             f"--share {args.share}: cannot be read ({error}); expected .npy, or .npz with 'share'"
         ) from error
-    number = np.issubdtype(values.dtype, np.number) and values.size
-    inside = number and bool(((values >= 0) & (values <= 1)).all())  # which NaN is not
+    # NaN is not inside.
+    inside = np.issubdtype(values.dtype, np.number) and values.size and bool(((values >= 0) & (values <= 1)).all())
     if values.ndim not in (1, 2) or not inside:
         raise InputError(
             f"--share {args.share}: {values.dtype} of shape {values.shape}; expected (frames,) or (bins, frames), "
@@ -269,7 +260,7 @@ def _interpolation_arguments(parser: argparse.ArgumentParser) -> None:
     add_sampler(group)
     text = "divides the noise (default: the checkpoint's own)"
     group.add_argument("--temperature", type=float, metavar="X", help=text)
-    shared.add_measuring(parser)
+    shared.add_measuring(parser, vocoder=False)
     shared.add_recognisers(parser, default=(POCKETSPHINX,))
     shared.add_output(parser, out="out/evaluate/interpolation", resumable=True)
 
@@ -277,13 +268,12 @@ def _interpolation_arguments(parser: argparse.ArgumentParser) -> None:
 def _interpolation(args: argparse.Namespace) -> int:
     start = time.monotonic()
     checkpoint, measuring = str(checkpoint_of(args.checkpoint)), shared.measuring_of(args)
+    sampling = {"steps": args.timesteps, "solver": args.solver, "temperature": args.temperature}
+    sampling["mechanisms"] = () if args.no_noise or args.quick else (NOISE,)
     options = {
         "checkpoint": checkpoint,
-        "steps": args.timesteps,
-        "solver": args.solver,
-        "temperature": args.temperature,
+        "sampling": sampling,
         "seed": args.seed,
-        "tuned": not (args.no_noise or args.quick),
         "textgrids": args.textgrids,
         "texts": tuple(line.text for line in read_lines(args.file)) if args.file else grid.SENTENCES,
     }
@@ -301,8 +291,8 @@ def _interpolation(args: argparse.Namespace) -> int:
     tables = {name: tabulate(TABLES[name], rows) for name in (*args.modes, grid.REFERENCE)}
     weak = grid.weak_sentences(tables)
     pairs = sorted({f"{item.a.name} and {item.b.name}" for item in items})
-    sampling, busy = renderer.job.sampling, sum(record.cpu_seconds for record in records)
-    steps = f"{sampling.solver}, {sampling.steps} steps, temperature {sampling.temperature:g}, seed {args.seed}"
+    used, busy = renderer.job.sampling, sum(record.cpu_seconds for record in records)
+    steps = f"{used.solver}, {used.steps} steps, temperature {used.temperature:g}, seed {args.seed}"
     done = f"{time.monotonic() - start:.0f} s for {len(items) - before} of {len(items)} items"
     facts = {
         "checkpoint": f"{checkpoint} ({shared.fingerprint(checkpoint)})",

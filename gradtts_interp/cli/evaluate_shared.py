@@ -31,7 +31,7 @@ from gradtts_interp.evaluation.tables import Table, number, tabulate, write_rows
 from gradtts_interp.files import write_json, write_text
 from gradtts_interp.pitch.contour import require_f0_range
 
-SPEAKER_ENCODER = "speaker-demo"
+SPEAKER_ENCODER, VOCODER = "speaker-demo", "hifigan-demo"
 KaldiLine = tuple[str, "str | Path", "str | None", "str | None"]
 """Id without spaces, audio, speaker (the id itself where None, as Kaldi does), and text (None where unknown)."""
 
@@ -60,8 +60,11 @@ def add_output(parser: argparse.ArgumentParser, *, out: str, resumable: bool) ->
         )
 
 
-def add_measuring(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags that say how to measure."""
+def add_measuring(parser: argparse.ArgumentParser, *, vocoder: bool) -> None:
+    """Declare the flags that say how to measure; of files, also that of the vocoder of the anchors."""
+    if vocoder:
+        text = "vocoder of the anchor 'through the vocoder', or none (default: that of checkpts/demo where it is)"
+        parser.add_argument("--vocoder", metavar="FOLDER", help=text)
     group = parser.add_argument_group("measuring")
     group.add_argument("--tracker", choices=tuple(TRACKERS), default="dio", help="F0 tracker (default: %(default)s)")
     group.add_argument("--floor", type=float, default=60.0, metavar="HZ", help="lowest F0 (default: %(default)g)")
@@ -104,6 +107,7 @@ def measuring_of(args: argparse.Namespace) -> MeasuringSettings:
     Raises:
         InputError: A range, recogniser or encoder cannot be used; before any file is read.
     """
+    vocoder = folder_of(args.vocoder, "a vocoder", default=VOCODER) if "vocoder" in args else None
     require_f0_range(args.floor, args.ceiling, MelConfig())
     names: tuple[str, ...] = ()
     if "recogniser" in args:
@@ -115,6 +119,7 @@ def measuring_of(args: argparse.Namespace) -> MeasuringSettings:
         out=args.out,
         tracking={"tracker": args.tracker, "floor_hz": args.floor, "ceiling_hz": args.ceiling},
         encoder=folder_of(args.speaker_encoder, "a speaker encoder", default=SPEAKER_ENCODER),
+        vocoder=vocoder,
         recognisers=names,
         language=getattr(args, "language", "en"),
         device=str(device_of(args.device)),

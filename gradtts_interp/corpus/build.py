@@ -175,17 +175,14 @@ def _require_same_settings(folder: Path, settings: BuildSettings) -> None:
     """Note the settings of a new corpus; refuse to go on with one of other settings."""
     path = folder / SETTINGS
     wanted = dataclasses.asdict(settings)
-    if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        differing = [name for name, value in wanted.items() if found.get(name) != value]
-        if differing:
-            name = differing[0]
+    if not path.exists():
+        write_text(path, json.dumps(wanted) + "\n")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    for name, value in wanted.items():
+        if found.get(name) != value:
             raise InputError(
-                f"{folder} holds a corpus with {name} {found.get(name)!r}; expected {wanted[name]!r}, "
-                "or choose another folder"
+                f"{folder} holds a corpus with {name} {found.get(name)!r}; expected {value!r}, or choose another folder"
             )
-        return
-    write_text(path, json.dumps(wanted) + "\n")
 
 
 def _executor(jobs: int | None) -> ProcessPoolExecutor:

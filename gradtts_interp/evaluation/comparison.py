@@ -155,20 +155,17 @@ class FileMeasurer:
 
     Args:
         settings: How.
-        vocoder: Folder of the vocoder of the floor, None for none.
         align: One of :data:`~gradtts_interp.evaluation.metric_rows.ALIGNMENTS`.
         shown: Ids that the report shows.
     """
 
-    def __init__(
-        self, settings: MeasuringSettings, *, vocoder: str | None = None, align: str = "auto", shown: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, settings: MeasuringSettings, *, align: str = "auto", shown: Sequence[str] = ()) -> None:
         self.settings, self.align, self.examples = settings, align, shown
         self.listener = settings.listener_of(MEL)
         self.vocoder = None
-        if vocoder is not None:
-            self.vocoder = Vocoder.from_pretrained(vocoder).eval().to(settings.device)
-            MEL.require_same(self.vocoder.mel_config, "the measures", f"the vocoder {vocoder}")
+        if settings.vocoder is not None:
+            self.vocoder = Vocoder.from_pretrained(settings.vocoder).eval().to(settings.device)
+            MEL.require_same(self.vocoder.mel_config, "the measures", f"the vocoder {settings.vocoder}")
         self.error_rates = load_recognisers(
             settings.recognisers, TextFrontend(), language=settings.language, device=settings.device
         )

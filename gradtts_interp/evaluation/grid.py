@@ -276,11 +276,10 @@ class Renderer:
     Args:
         settings: How to measure.
         checkpoint: Folder or official file.
-        steps: Of the sampler; the checkpoint's usual ones if None.
-        solver: Likewise.
-        temperature: Divides the noise; the checkpoint's own if None.
+        sampling: What is asked of :meth:`~gradtts_interp.pipeline.GradTTSInterpPipeline.sampling_options`: ``steps``,
+            ``solver`` and ``temperature``, the checkpoint's usual ones if None; and ``mechanisms``, noise where it is
+            tuned.
         seed: Start of the noise.
-        tuned: Whether noise will be tuned.
         textgrids: Whether phones are written beside each wav.
         texts: Sentences, for anchors that say another.
     """
@@ -290,11 +289,8 @@ class Renderer:
         settings: MeasuringSettings,
         *,
         checkpoint: str,
-        steps: int | None,
-        solver: str | None,
-        temperature: float | None,
+        sampling: dict[str, Any],
         seed: int,
-        tuned: bool,
         textgrids: bool,
         texts: Sequence[str],
     ) -> None:
@@ -308,9 +304,7 @@ class Renderer:
         )
         self.style = functools.cache(lambda choice: choice.load(self.pipeline))
         self._plain = functools.lru_cache(KEPT_PAIRS)(self._render_plain)
-        tuning = (NOISE,) if tuned else ()
-        options = self.pipeline.sampling_options(steps, solver, temperature=temperature, mechanisms=tuning)
-        self.job = Job(self.pipeline, None, sampling=options, seed=seed)
+        self.job = Job(self.pipeline, None, sampling=self.pipeline.sampling_options(**sampling), seed=seed)
 
     def render(self, name: str, text: str, *styles: Style, durations: Any = None, **changes: Any) -> Rendered:
         """Render and measure.

@@ -189,6 +189,7 @@ class MeasuringSettings:
         out: Folder of the run.
         tracking: Tracker, ``floor_hz`` and ``ceiling_hz``, as of :class:`Listener`.
         encoder: Folder of the speaker encoder, None for none.
+        vocoder: Folder of the vocoder of the floor, None for none.
         recognisers: Who measures intelligibility, as in :mod:`gradtts_interp.evaluation.intelligibility`.
         language: What they hear, where they know several.
         device: Where models work.
@@ -197,6 +198,7 @@ class MeasuringSettings:
     out: str
     tracking: dict[str, Any]
     encoder: str | None
+    vocoder: str | None = None
     recognisers: tuple[str, ...] = ()
     language: str = "en"
     device: str = "cpu"

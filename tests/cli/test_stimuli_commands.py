@@ -39,7 +39,6 @@ def test_a_continuum_and_its_experiments(make, tmp_path, capsys):
         (["-s", "0", "--reference", "a.wav", "-s2", "2"], "style A: give one of --speaker and --reference"),
         (["-s", "0", "-s2", "9"], "speaker 9"),
         (["-s", "0-2", "-s2", "2"], "speaker 1: this checkpoint has speakers 0, 2"),
-        (["-s", "0", "-s2", "2", "--steps", "1"], "continuum of 1 steps"),
         (["-s", "0", "-s2", "2", "--equalise", "f0"], "equal steps of f0: a step cannot be measured"),
     ],
 )

@@ -7,9 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from refusing import called, refused
-from speaking import harmonic_tone
 
-from gradtts_interp.config import MelConfig
 from gradtts_interp.evaluation import metric_rows
 from gradtts_interp.evaluation.blend import (
     SHARE_LIMITS,
@@ -26,8 +24,7 @@ from gradtts_interp.evaluation.blend import (
     selectivity,
 )
 from gradtts_interp.evaluation.contours import at_frames
-from gradtts_interp.evaluation.metric_rows import cepstral_distance, morph_measures
-from gradtts_interp.evaluation.signal import Listener
+from gradtts_interp.evaluation.metric_rows import morph_measures
 from gradtts_interp.pitch.contour import Contour
 
 FRAMES = 40
@@ -207,13 +204,3 @@ def test_what_is_no_morph(measures):
         ([(0, 0), (0.5, 0), (1, 0)], (0, 0), (0, 0), "A and B at a distance of 0"),
         ([(0, 0), (0.5, 0), (0, 0)], "the ends of a morph at 0"),
     )
-
-
-def test_a_morph_of_sounds():
-    low = harmonic_tone(150.0, 0.3).numpy()
-    # The same harmonics with a tilt: a half-tilted one lies in between.
-    high = np.diff(low, prepend=0.0).astype(np.float32) * 8
-    a, middle, b = (Listener(MelConfig()).hear(sound, "x") for sound in (low, (low + high) / 2, high))
-    assert cepstral_distance(a, a) == 0 and cepstral_distance(a, b) == pytest.approx(cepstral_distance(b, a))
-    found = morph_measures([a, middle, b], a, b)
-    assert found["correspondence"] == 0 and 0.1 < found["intermediateness"] < 0.9 and 0 < found["directness"] <= 1

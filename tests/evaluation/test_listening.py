@@ -13,26 +13,20 @@ from benchmarks.listening import DUAL, MEAN, ONE, table
 from gradtts_interp.evaluation.run import Record
 
 
-@pytest.fixture
-def packages(tmp_path, monkeypatch):
-    """Whisper's weights in two packages, as they are installed."""
-    for number, name in enumerate(judges._PACKAGES, start=1):
-        data = tmp_path / "site" / name / "data"
+def test_the_parts_of_whisper_are_joined_once(tmp_path, monkeypatch):
+    folders = [tmp_path / name / "data" for name in judges._PACKAGES]
+    for number, data in enumerate(folders, start=1):
         data.mkdir(parents=True)
         (data.parent / "__init__.py").touch()
         (data / f"model.bin.part{number}").write_bytes(bytes([number] * 3))
     for name in judges._SETTINGS:
-        (tmp_path / "site" / judges._PACKAGES[0] / "data" / name).write_text(name)
-    monkeypatch.syspath_prepend(tmp_path / "site")
-    return tmp_path
-
-
-def test_the_parts_of_whisper_are_joined_once(packages):
-    folder = whisper_folder(packages / "cache")
+        (folders[0] / name).write_text(name)
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = whisper_folder(tmp_path / "cache")
     assert (folder / "model.bin").read_bytes() == bytes([1, 1, 1, 2, 2, 2])
-    assert sorted(p.name for p in folder.iterdir()) == sorted([*judges._SETTINGS, "model.bin"])
+    assert {p.name for p in folder.iterdir()} == {*judges._SETTINGS, "model.bin"}
     (folder / "model.bin").write_bytes(b"kept")
-    assert (whisper_folder(packages / "cache") / "model.bin").read_bytes() == b"kept"
+    assert (whisper_folder(tmp_path / "cache") / "model.bin").read_bytes() == b"kept"
 
 
 def test_missing_packages_are_named(tmp_path, monkeypatch):

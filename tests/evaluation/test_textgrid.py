@@ -9,38 +9,12 @@ from refusing import called, refused
 from gradtts_interp.cli.evaluate_shared import write_kaldi
 from gradtts_interp.evaluation.textgrid import read_phones, to_textgrid, write_textgrid
 
-LONG = '''File type = "ooTextFile"
-Object class = "TextGrid"
-
-xmin = 0
-xmax = 1.5
-tiers? <exists>
-size = 2
-item []:
-    item [1]:
-        class = "IntervalTier"
-        name = "phones"
-        xmin = 0
-        xmax = 1.5
-        intervals: size = 2
-        intervals [1]:
-            xmin = 0
-            xmax = 0.25
-            text = "ə ""a"""
-        intervals [2]:
-            xmin = 0.25
-            xmax = 1.5
-            text = ""
-    item [2]:
-        class = "TextTier"
-        name = "marks"
-        xmin = 0
-        xmax = 1.5
-        points: size = 1
-        points [1]:
-            number = 0.5
-            mark = "x"
-'''
+HEAD = 'File type = "ooTextFile"\nObject class = "{}"\n\n0\n1.5\n<exists>\n2\n'
+GRID = (
+    HEAD.format("TextGrid")
+    + '"IntervalTier"\n"phones"\n0\n1.5\n2\n0\n0.25\n"ə ""a"""\n0.25\n1.5\n""\n'
+    + '"TextTier"\n"marks"\n0\n1.5\n1\n0.5\n"x"\n'
+)
 PHONES = (('ə "a"', 0.0, 0.25), ("", 0.25, 1.5))
 
 
@@ -49,7 +23,7 @@ PHONES = (('ə "a"', 0.0, 0.25), ("", 0.25, 1.5))
 def test_praats_own_formats_and_text_of_any_encoding_are_read(tmp_path, encoding, kind):
     parselmouth = pytest.importorskip("parselmouth")
     path, copy = tmp_path / "a.TextGrid", tmp_path / "b.TextGrid"
-    path.write_bytes(LONG.encode(encoding))
+    path.write_bytes(GRID.encode(encoding))
     parselmouth.praat.call(parselmouth.read(str(path)), f"Save as {kind} file", str(copy))
     assert read_phones(path) == read_phones(copy) == PHONES
 
@@ -93,9 +67,9 @@ def test_what_is_no_textgrid_and_what_to_install_is_named(tmp_path, monkeypatch)
         read,
         ("", "is not a TextGrid"),
         ("hello", "is not a TextGrid"),
-        ('File type = "ooTextFile"\nObject class = "PitchTier"\n', "is not a TextGrid"),
-        (LONG[:-200], "cannot be read as a TextGrid"),
-        (LONG.replace('"phones"', '"a"').replace('"TextTier"', '"IntervalTier"'), "cannot be read as a TextGrid"),
+        (HEAD.format("PitchTier"), "is not a TextGrid"),
+        (GRID[:-20], "cannot be read as a TextGrid"),
+        (GRID.replace('"phones"', '"a"').replace('"TextTier"', '"IntervalTier"'), "cannot be read as a TextGrid"),
     )
     for name in ("parselmouth", "praatio.textgrid"):
         monkeypatch.setitem(sys.modules, name, None)
