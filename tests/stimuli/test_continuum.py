@@ -1,18 +1,14 @@
 """Continua of a speaker whose every share is known, and one of the shipped voice."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from refusing import refused
 
 from benchmarks import continua
 from gradtts_interp.evaluation.run import Record
-from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.stimuli.continuum import CONTINUA, make_continuum, shares_for_equal_steps
 
 TEXT = "Go down."
-CHECKPOINT = Path(__file__).resolve().parents[2] / "checkpts" / "demo"
 
 
 @pytest.mark.parametrize("of", CONTINUA)
@@ -62,9 +58,7 @@ def test_wrong_settings_and_styles_that_are_alike(toy):
 
 
 @pytest.mark.slow
-def test_the_shipped_voice():
-    tts = GradTTSInterpPipeline.from_pretrained(CHECKPOINT)
-    tts.set_progress_bar_config(disable=True)
+def test_the_shipped_voice(tts):
     a, b = tts.style(speaker=12), tts.style(speaker=10)
     text = "The old teacher drew a circle."
     found = make_continuum(tts, text, a, b, steps=5, equalise="all", solver="unipc", num_inference_steps=10)
