@@ -24,7 +24,7 @@ from gradtts_interp.cli.main import report_errors
 from gradtts_interp.corpus.plan import held_out_texts, load_entries
 from gradtts_interp.evaluation.intelligibility import plain_words, word_error_rate
 from gradtts_interp.evaluation.run import Record
-from gradtts_interp.evaluation.statistics import mean_with_interval, ratio_with_interval
+from gradtts_interp.evaluation.tables import interval_text, mean_with_interval, ratio_with_interval
 from gradtts_interp.interpolation import shares
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.styles import Style
@@ -113,8 +113,8 @@ def table(records: Sequence[Record]) -> str:
 def judgement(rows: Sequence[dict[str, Any]]) -> str:
     """Number, word error rate and opinion of rows of :meth:`Cases.judged`, as cells of a table."""
     wrong = ratio_with_interval([row["errors"] for row in rows], [row["words"] for row in rows])
-    rate = f"{wrong.mean:.3f} [{wrong.low:.3f}, {wrong.high:.3f}]"
-    return f"{len(rows)} | {rate} | {mean_with_interval([row['opinion'] for row in rows]).text()}"
+    rate = "{mean:.3f} [{low:.3f}, {high:.3f}]".format(**wrong)
+    return f"{len(rows)} | {rate} | {interval_text(mean_with_interval([row['opinion'] for row in rows]))}"
 
 
 def main() -> int:

@@ -21,6 +21,7 @@ from benchmarks.common import TaskItem, VoiceSetting, run_cases, status_of
 from gradtts_interp.cli.main import report_errors
 from gradtts_interp.corpus.plan import held_out_texts
 from gradtts_interp.evaluation import metric_rows
+from gradtts_interp.evaluation.blend import measured
 from gradtts_interp.evaluation.contours import level_semitones
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.signal import Listener, Signal
@@ -139,7 +140,8 @@ def shares_of(ends: Sequence[Signal], heard: Signal) -> dict[str, float]:
     half = heard.frames // 2
     parts = {"": slice(None), " first": slice(half), " second": slice(half, None)}
     names = {"pitch": "f0", "envelope": "envelope"}
-    return {f"{n}{part}": realised[k].mean(frames) for n, k in names.items() for part, frames in parts.items()}
+    found = {f"{n}{part}": measured(realised[k][frames]) for n, k in names.items() for part, frames in parts.items()}
+    return {name: float(shares.mean()) if shares.size else float("nan") for name, shares in found.items()}
 
 
 def rows_of(record: Record) -> list[dict[str, Any]]:

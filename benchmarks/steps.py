@@ -21,7 +21,7 @@ from gradtts_interp.evaluation import metric_rows
 from gradtts_interp.evaluation.intelligibility import phone_error_rate, plain_phones
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.signal import Listener, Signal
-from gradtts_interp.evaluation.statistics import mean_with_interval, ratio_with_interval
+from gradtts_interp.evaluation.tables import interval_text, mean_with_interval, ratio_with_interval
 from gradtts_interp.interpolation import shares
 from gradtts_interp.sampling import OFFICIAL_SOLVER
 from gradtts_interp.text.frontend import TextFrontend
@@ -70,7 +70,7 @@ def table(records: Sequence[Record]) -> str:
         cells = [str(steps), listening.judgement(found), _phone_errors(found, frontend)]
         for name in MEASURES:
             values = [row[name] for row in found if row.get(name) is not None]
-            cells.append(mean_with_interval(values).text() if values else "–")
+            cells.append(interval_text(mean_with_interval(values)) if values else "–")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -79,7 +79,7 @@ def _phone_errors(rows: Sequence[dict[str, Any]], frontend: TextFrontend) -> str
     """Error rate between the phones of the texts and those of the words that were heard."""
     spoken, heard = ([plain_phones(frontend(row[name]).tokens) for row in rows] for name in ("text", "heard"))
     wrong = [phone_error_rate(a, b) * len(a) for a, b in zip(spoken, heard, strict=True)]
-    return ratio_with_interval(wrong, [len(a) for a in spoken]).text()
+    return interval_text(ratio_with_interval(wrong, [len(a) for a in spoken]))
 
 
 def main() -> int:

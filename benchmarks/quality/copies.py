@@ -14,6 +14,7 @@ from gradtts_interp.evaluation.signal import (
     log_envelope,
     mel_cepstral_distortion,
     mel_cepstrum,
+    power_envelope,
     speech_frames,
 )
 from gradtts_interp.pitch.contour import extract_contour
@@ -25,11 +26,12 @@ def vocoder(context: QualityContext, index: int) -> list[dict]:
     entry = (context.named + context.unseen)[index]
     natural = context.audio(entry)
     contour = extract_contour(natural, context.mel)
-    envelope = log_envelope(natural, contour, context.mel)
-    cepstrum, speech = mel_cepstrum(natural, contour, context.mel), speech_frames(contour)
+    power, speech = power_envelope(natural, contour, context.mel), speech_frames(contour)
+    envelope, cepstrum = log_envelope(power, context.mel), mel_cepstrum(power)
     rows = []
     for condition, copied in copies(context, natural).items():
         found = extract_contour(copied, context.mel)
+        power = power_envelope(copied, found, context.mel)
         both = contour.voiced & found.voiced
         cents = np.abs(ratio_to_cents(found.f0_hz / contour.f0_hz))[both]
         rows.append(
@@ -38,10 +40,8 @@ def vocoder(context: QualityContext, index: int) -> list[dict]:
                 "item": entry["id"],
                 "F0 error (median cents)": float(np.median(cents)) if both.any() else None,
                 "voicing errors": float((contour.voiced != found.voiced).mean()),
-                "envelope distance (dB)": envelope_distance(
-                    envelope, log_envelope(copied, found, context.mel), contour.voiced
-                ),
-                "MCD (dB)": mel_cepstral_distortion(cepstrum, mel_cepstrum(copied, found, context.mel), speech),
+                "envelope distance (dB)": envelope_distance(envelope, log_envelope(power, context.mel), contour.voiced),
+                "MCD (dB)": mel_cepstral_distortion(cepstrum, mel_cepstrum(power), speech),
             }
         )
     return rows

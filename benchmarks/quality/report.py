@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.statistics import mean_with_interval
+from gradtts_interp.evaluation.tables import interval_text, mean_with_interval
 
 BLOCK = re.compile(r"(<!-- scores: ([a-z ]+) -->\n).*?(<!-- end of scores -->)", re.DOTALL)
 TASKS = ("vocoder", "encoder", "following", "foreign", "emotions", "speakers")
@@ -34,7 +34,7 @@ def table(result: dict) -> str:
     lines = ["| condition | n | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
     for condition, rows in conditions.items():
         found = [[row[name] for row in rows if row.get(name) is not None] for name in names]
-        cells = [mean_with_interval(values).text() if values else "not measured" for values in found]
+        cells = [interval_text(mean_with_interval(values)) if values else "not measured" for values in found]
         lines.append(f"| {condition} | {len(rows)} | " + " | ".join(cells) + " |")
     made = [result["date"], f"commit {result['commit']}", result["machine"], result["solver"], f"{result['seconds']} s"]
     failed = f"; not measurable: {', '.join(result['failed'])}" if result.get("failed") else ""

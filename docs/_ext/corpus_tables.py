@@ -9,7 +9,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from gradtts_interp.corpus.plan import load_entries
-from gradtts_interp.corpus.statistics import COLUMNS, Prosody, corpus_statistics, phones_line, rows_of
+from gradtts_interp.corpus.statistics import COLUMNS, Prosody, groups_of, phones_line, rows_of, seconds_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,9 +23,9 @@ class CorpusTables(SphinxDirective):
         """Make the paragraph and the tables."""
         path = ROOT / self.arguments[0]
         self.env.note_dependency(str(path))
-        found = corpus_statistics(load_entries(path))
-        size = f"{len(found.seconds):,} items, {found.hours:.2f} hours. {phones_line(found)}"
-        return [nodes.paragraph("", size), *(_table(head, group) for head, group in found.groups.items())]
+        entries = load_entries(path)
+        size = f"{len(entries):,} items, {sum(seconds_of(entries)) / 3600:.2f} hours. {phones_line(entries)}"
+        return [nodes.paragraph("", size), *(_table(head, group) for head, group in groups_of(entries).items())]
 
 
 def _table(head: str, groups: dict[str, Prosody]) -> nodes.table:

@@ -1,4 +1,4 @@
-"""What all evaluations share: their flags, their settings, files of results, and what is printed."""
+"""What all evaluations share: their flags, their settings, files of results, what is printed, and lists for Kaldi."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import os
 import platform
 import shlex
 import sys
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -27,10 +28,12 @@ from gradtts_interp.evaluation.report import shown_in, write_report
 from gradtts_interp.evaluation.run import Record, plain
 from gradtts_interp.evaluation.signal import TRACKERS, MeasuringSettings
 from gradtts_interp.evaluation.tables import Table, number, tabulate, write_rows
-from gradtts_interp.files import write_json
+from gradtts_interp.files import write_json, write_text
 from gradtts_interp.pitch.contour import require_f0_range
 
-SPEAKER_ENCODER = "speaker-demo"
+SPEAKER_ENCODER, VOCODER = "speaker-demo", "hifigan-demo"
+KaldiLine = tuple[str, "str | Path", "str | None", "str | None"]
+"""Id without spaces, audio, speaker (the id itself where None, as Kaldi does), and text (None where unknown)."""
 
 
 def add_output(parser: argparse.ArgumentParser, *, out: str, resumable: bool) -> None:
@@ -57,8 +60,11 @@ def add_output(parser: argparse.ArgumentParser, *, out: str, resumable: bool) ->
         )
 
 
-def add_measuring(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags that say how to measure."""
+def add_measuring(parser: argparse.ArgumentParser, *, vocoder: bool) -> None:
+    """Declare the flags that say how to measure; of files, also that of the vocoder of the anchors."""
+    if vocoder:
+        text = "vocoder of the anchor 'through the vocoder', or none (default: that of checkpts/demo where it is)"
+        parser.add_argument("--vocoder", metavar="FOLDER", help=text)
     group = parser.add_argument_group("measuring")
     group.add_argument("--tracker", choices=tuple(TRACKERS), default="dio", help="F0 tracker (default: %(default)s)")
     group.add_argument("--floor", type=float, default=60.0, metavar="HZ", help="lowest F0 (default: %(default)g)")
@@ -101,6 +107,7 @@ def measuring_of(args: argparse.Namespace) -> MeasuringSettings:
     Raises:
         InputError: A range, recogniser or encoder cannot be used; before any file is read.
     """
+    vocoder = folder_of(args.vocoder, "a vocoder", default=VOCODER) if "vocoder" in args else None
     require_f0_range(args.floor, args.ceiling, MelConfig())
     names: tuple[str, ...] = ()
     if "recogniser" in args:
@@ -112,6 +119,7 @@ def measuring_of(args: argparse.Namespace) -> MeasuringSettings:
         out=args.out,
         tracking={"tracker": args.tracker, "floor_hz": args.floor, "ceiling_hz": args.ceiling},
         encoder=folder_of(args.speaker_encoder, "a speaker encoder", default=SPEAKER_ENCODER),
+        vocoder=vocoder,
         recognisers=names,
         language=getattr(args, "language", "en"),
         device=str(device_of(args.device)),
@@ -227,7 +235,7 @@ def write_findings(
     if not rows:
         raise InputError(f"nothing could be measured: {failures[0][1] if failures else 'there was no item'}")
     notes = list(dict.fromkeys(note for record in records for note in record.notes))
-    tables = [table for table in (tabulate(one, rows) for one in definitions) if table.lines]
+    tables = [table for table in (tabulate(one, rows) for one in definitions) if table["lines"]]
     files = write_rows(rows, out)
     summary: dict[str, Any] = {
         "command": command,
@@ -236,7 +244,7 @@ def write_findings(
         "measured": sum(record.error is None for record in records),
         "failed": [{"item": name, "error": error} for name, error in failures],
         "notes": notes,
-        "tables": [table.to_dict() for table in tables],
+        "tables": [_without_definitions(table) for table in tables],
     }
     files["summary"] = out / "summary.json"
     write_json(files["summary"], plain(summary))
@@ -246,6 +254,10 @@ def write_findings(
         files["report"] = write_report(out / "report.html", **shown)
     _print_findings(summary, tables, files, as_json=args.json)
     return 1 if failures else 0
+
+
+def _without_definitions(table: Table) -> Table:
+    return {**table, "columns": [{name: c[name] for name in ("key", "heading", "wanted")} for c in table["columns"]]}
 
 
 def _print_findings(
@@ -258,7 +270,7 @@ def _print_findings(
         print(json.dumps(plain(summary) | listed, indent=1, ensure_ascii=False))
         return
     for table in tables:
-        print(f"{table.title}\n{_text_of(table)}\n")
+        print(f"{table['title']}\n{_text_of(table)}\n")
     print("\n".join(f"{kind}: {path}" for kind, path in files.items()))
     if summary["failed"]:
         print(f"measured: {summary['measured']}, failed: {len(summary['failed'])}", file=sys.stderr)
@@ -266,8 +278,67 @@ def _print_findings(
 
 def _text_of(table: Table) -> str:
     """A table for a terminal: a line for each measure, a column for each condition."""
-    rows = [["", *(f"{line['name']} (n {line['n']})" for line in table.lines)]]
-    for column in table.columns:
-        cells = [line["cells"][column["key"]] for line in table.lines]
-        rows.append([column["heading"], *("-" if cell is None else number(cell.mean) for cell in cells)])
+    rows = [["", *(f"{line['name']} (n {line['n']})" for line in table["lines"])]]
+    for column in table["columns"]:
+        cells = [line["cells"][column["key"]] for line in table["lines"]]
+        rows.append([column["heading"], *("-" if cell is None else number(cell["mean"]) for cell in cells)])
     return aligned(rows)
+
+
+# -- Kaldi -------------------------------------------------------------------------------------------------------------
+
+
+def write_kaldi(folder: str | Path, utterances: Sequence[KaldiLine]) -> tuple[Path, ...]:
+    """Write the lists of a Kaldi folder, sorted by bytes as Kaldi wants; each file appears whole or not at all.
+
+    ``text`` has the utterances whose words are known, and is left out when none is. VERSA scores the result with
+    ``--pred wav.scp --text text``, or two folders with the same ids against each other with ``--gt`` as well.
+
+    Args:
+        folder: Where to write; made if missing.
+        utterances: At least one. Paths are written absolute.
+
+    Returns:
+        The files written.
+
+    Raises:
+        InputError: There is none, an id repeats or has spaces, an audio file is missing, or its path would be read as
+            a command.
+    """
+    folder = Path(folder)
+    if not utterances:
+        raise InputError(f"{folder}: no utterance to list; expected at least one")
+    _require_listable(utterances)
+    # Python orders texts by code points, which is their order by bytes of UTF-8, as LC_ALL=C sort gives it. A speaker
+    # who is not known is the utterance itself.
+    ordered = sorted((name, str(Path(wav).resolve()), who or name, text or "") for name, wav, who, text in utterances)
+    speakers: dict[str, list[str]] = defaultdict(list)
+    for name, _, speaker, _ in ordered:
+        speakers[speaker].append(name)
+    lists = {
+        "wav.scp": [f"{name} {wav}" for name, wav, _, _ in ordered],
+        "utt2spk": [f"{name} {speaker}" for name, _, speaker, _ in ordered],
+        "spk2utt": [f"{speaker} {' '.join(names)}" for speaker, names in sorted(speakers.items())],
+    }
+    words = [f"{name} {' '.join(text.split())}" for name, _, _, text in ordered if text.strip()]
+    if words:
+        lists["text"] = words
+    for name, lines in lists.items():
+        write_text(folder / name, "\n".join(lines) + "\n")
+    return tuple(folder / name for name in lists)
+
+
+def _require_listable(utterances: Sequence[KaldiLine]) -> None:
+    seen: set[str] = set()
+    for name, wav, speaker, _ in utterances:
+        for what, word in (("id", name), ("speaker", speaker)):
+            if word is not None and (not word or word.split() != [word]):
+                raise InputError(f"{what} {word!r}: expected a name without spaces")
+        if name in seen:
+            raise InputError(f"id {name!r} is given twice; expected unique ids")
+        seen.add(name)
+        path = Path(wav).resolve()
+        if not path.is_file():
+            raise InputError(f"{wav}: no such audio file, of utterance {name!r}")
+        if str(path).endswith("|") or "\n" in str(path):
+            raise InputError(f"{path}: Kaldi would read this name as a command; rename the file")

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from gradtts_interp.audio import write_wav
 from gradtts_interp.cli.flags import copy_report, pitch_report
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.blend import FEWEST_FRAMES, SMALLEST_RANGE_CENTS, RealisedShare, realised_f0_share
+from gradtts_interp.evaluation.blend import FEWEST_FRAMES, SMALLEST_RANGE_CENTS, measured, realised_f0_share
 from gradtts_interp.files import atomic_path, write_json
 from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
 from gradtts_interp.job import Job, Sentence
@@ -202,7 +202,7 @@ def _measures(job: Job, take: Take) -> dict[str, Any]:
         a, b = take.a.contour, take.b.contour
         f0 |= {"a": f0_statistics(a).to_dict(), "b": f0_statistics(b).to_dict()}
         share = realised_f0_share(a, b, blend)
-        found = [_realised(share, part) for part in (slice(None), *parts)]
+        found = [_realised(share[part]) for part in (slice(None), *parts)]
         realised = {"whole": found[0], "thirds": found[1:], "reason": None}
     if take.speech.shares is not None:
         asked = take.speech.shares.pitch[:LOW_BAND_BINS]
@@ -210,11 +210,12 @@ def _measures(job: Job, take: Take) -> dict[str, Any]:
     return {"f0": {**f0, "thirds_median_hz": medians}, "realised_blend": realised}
 
 
-def _realised(share: RealisedShare, frames: slice) -> dict[str, Any]:
+def _realised(share: np.ndarray) -> dict[str, Any]:
     """Mean share of some frames, or why there is none."""
-    count = int(share.measured[frames].sum())
+    known = measured(share)
+    count = len(known)
     if count >= FEWEST_FRAMES:
-        return {"value": round(share.mean(frames), 4), "frames": count, "reason": None}
+        return {"value": round(float(known.mean()), 4), "frames": count, "reason": None}
     what = f"voiced in A, B and the blend with A and B at least {SMALLEST_RANGE_CENTS:g} cents apart"
     return {"value": None, "frames": count, "reason": f"{count} frames are {what}; expected {FEWEST_FRAMES} or more"}
 

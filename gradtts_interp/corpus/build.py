@@ -36,7 +36,7 @@ from gradtts_interp.corpus.plan import (
     training_texts,
 )
 from gradtts_interp.corpus.rendering import render
-from gradtts_interp.corpus.statistics import FIELDS, corpus_statistics, draw, tables_of
+from gradtts_interp.corpus.statistics import FIELDS, draw, tables_of
 from gradtts_interp.corpus.teacher import Teacher
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path, write_text
@@ -128,8 +128,8 @@ def render_item(folder: Path, texts: dict[str, str], item: PlannedItem) -> dict[
 def _render_files(folder: Path, item: PlannedItem, tokens: tuple[str, ...]) -> None:
     """Render and write ``wavs/<id>.wav`` and ``features/<id>.npz``; the mel is that of the 16-bit samples."""
     config, (teacher, _) = MelConfig(), _speaker()
-    blend: dict[str, Any] = {} if item.b is None else {"b": item.b.factors, "share": item.share}
-    speech = render(teacher, teacher.script(tokens), item.a.factors, **blend)
+    blend: dict[str, Any] = {} if item.b is None else {"b": item.b["factors"], "share": item.share}
+    speech = render(teacher, tokens, item.a["factors"], **blend)
     samples = np.clip(np.rint(speech.audio * INT16_SCALE), -INT16_SCALE, INT16_SCALE - 1) / INT16_SCALE
     mel = log_mel(torch.from_numpy(samples.astype(np.float32)), config).numpy()
     if mel.shape[1] != speech.durations.sum() or speech.durations.min() < 1 or not np.isfinite(mel).all():
@@ -152,46 +152,37 @@ def _entry(
     item: PlannedItem, text: str, tokens: tuple[str, ...], words: list[tuple[str, int, int]], stored: Any
 ) -> dict[str, Any]:
     """Write the manifest's line of an item."""
-    voiced = stored["voiced"]
+    voiced, planned = stored["voiced"], dataclasses.asdict(item)
     log_f0 = np.log(stored["f0_hz"][voiced]) if voiced.any() else np.zeros(1)
-    entry: dict[str, Any] = {
-        "id": item.id,
-        "kind": item.kind,
-        "split": item.split,
-        "text": text,
-        "tokens": tokens,
-        "words": words,
-        "speaker": item.speaker,
-        "emotion": item.emotion,
-        **dataclasses.asdict(item.a),
-    }
+    style = planned["a"]
     if item.b is not None:
-        entry |= {"voice": None, "pitch": None, "factors": None}
-        entry |= {"a": dataclasses.asdict(item.a), "b": dataclasses.asdict(item.b), "share": item.share}
-    entry["frames"] = len(voiced)
-    entry["f0"] = {
-        "mean_hz": round(float(np.exp(log_f0.mean())), 2),
-        "log_std": round(float(log_f0.std()), 4),
-        "voiced_share": round(float(voiced.mean()), 4),
+        style = dict.fromkeys(style) | {name: planned[name] for name in ("a", "b", "share")}
+    return {
+        **{name: planned[name] for name in ("id", "kind", "split")},
+        **{"text": text, "tokens": tokens, "words": words},
+        **{name: planned[name] for name in ("speaker", "emotion")},
+        **style,
+        "frames": len(voiced),
+        "f0": {
+            "mean_hz": round(float(np.exp(log_f0.mean())), 2),
+            "log_std": round(float(log_f0.std()), 4),
+            "voiced_share": round(float(voiced.mean()), 4),
+        },
     }
-    return entry
 
 
 def _require_same_settings(folder: Path, settings: BuildSettings) -> None:
     """Note the settings of a new corpus; refuse to go on with one of other settings."""
     path = folder / SETTINGS
     wanted = dataclasses.asdict(settings)
-    if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        differing = [name for name, value in wanted.items() if found.get(name) != value]
-        if differing:
-            name = differing[0]
+    if not path.exists():
+        write_text(path, json.dumps(wanted) + "\n")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    for name, value in wanted.items():
+        if found.get(name) != value:
             raise InputError(
-                f"{folder} holds a corpus with {name} {found.get(name)!r}; expected {wanted[name]!r}, "
-                "or choose another folder"
+                f"{folder} holds a corpus with {name} {found.get(name)!r}; expected {value!r}, or choose another folder"
             )
-        return
-    write_text(path, json.dumps(wanted) + "\n")
 
 
 def _executor(jobs: int | None) -> ProcessPoolExecutor:
@@ -238,12 +229,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _stats(args: argparse.Namespace) -> int:
-    found = corpus_statistics(load_entries(args.corpus, fields=FIELDS))
+    entries = load_entries(args.corpus, fields=FIELDS)
     out = args.out or (args.corpus if args.corpus.is_dir() else args.corpus.parent)
-    tables = tables_of(found)
+    tables = tables_of(entries)
     write_text(out / "statistics.md", tables)
     with atomic_path(out / "statistics.png") as temporary:
-        draw(found).savefig(temporary, dpi=90)
+        draw(entries).savefig(temporary, dpi=90)
     sys.stdout.write(tables)
     logger.info("wrote statistics.md and statistics.png in %s", out)
     return 0

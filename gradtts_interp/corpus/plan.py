@@ -9,7 +9,7 @@ import dataclasses
 import json
 import lzma
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ from gradtts_interp.errors import InputError
 
 Entry = dict[str, Any]
 Points = tuple[tuple[float, float], ...]
+VoicedStyle = dict[str, Any]
+"""``voice`` and ``pitch``, the names of the two in the manifest, and the ``factors`` they stand for."""
 
 DATA = Path(__file__).parent / "data"
 MANIFEST = "manifest.jsonl"
@@ -86,15 +88,6 @@ class BuildSettings:
 
 
 @dataclass(frozen=True)
-class StyleKey:
-    """A voice and a pitch style by their names in the manifest, with the factors they stand for."""
-
-    voice: str
-    pitch: str
-    factors: Factors
-
-
-@dataclass(frozen=True)
 class PlannedItem:
     """One utterance to render.
 
@@ -114,9 +107,9 @@ class PlannedItem:
     kind: str
     split: str
     sentence: str
-    a: StyleKey
-    b: StyleKey | None = None
-    share: Points = field(default=())
+    a: VoicedStyle
+    b: VoicedStyle | None = None
+    share: Points = ()
     speaker: int | None = None
     emotion: str | None = None
 
@@ -152,22 +145,24 @@ def make_plan(settings: BuildSettings, *, train: int, held_out: int) -> list[Pla
     random = np.random.default_rng([settings.seed, 21])
     voices = {**bank_voices(), **continuous_voices(settings.seed, n=settings.voices)}
     pitches = continuous_pitches(settings.seed, n=settings.pitches)
-    keys = _keys(train, random)
-    bank = _bank(settings, keys, random)
-    grid = _grid(settings, keys, random, voices, pitches)
-    blends = _blends(settings, keys, random, bank, grid)
+    said = _said(settings, train, random)
+    bank = _bank(settings, said)
+    grid = _grid(settings, said, random, voices, pitches)
+    blends = _blends(settings, said, random, bank, grid)
     items = [*bank, *grid, *blends, *_tests(settings, held_out)]
     return [items[i] for i in random.permutation(len(items))]
 
 
-def _keys(count: int, random: np.random.Generator) -> Iterator[str]:
-    """Keys of training sentences without end, each once before any comes again."""
+def _said(settings: BuildSettings, sentences: int, random: np.random.Generator) -> Iterator[tuple[str, str]]:
+    """Splits and keys of training sentences without end, each sentence once before any comes again."""
+    left: list[int] = []
     while True:
-        for number in random.permutation(count):
-            yield f"train-{number:05d}"
+        split = "valid" if random.uniform() < settings.valid_share else "train"
+        left = left or random.permutation(sentences).tolist()
+        yield split, f"train-{left.pop(0):05d}"
 
 
-def _bank(settings: BuildSettings, keys: Iterator[str], random: np.random.Generator) -> list[PlannedItem]:
+def _bank(settings: BuildSettings, said: Iterator[tuple[str, str]]) -> list[PlannedItem]:
     """Each speaker in each emotion."""
     items = []
     for speaker in range(N_SPEAKERS):
@@ -175,55 +170,56 @@ def _bank(settings: BuildSettings, keys: Iterator[str], random: np.random.Genera
             style = _bank_style(speaker, emotion)
             for number in range(settings.bank_utterances):
                 name = f"bank-s{speaker:02d}-{emotion}-{number:02d}"
-                split = _split(settings, random)
-                items.append(PlannedItem(name, "bank", split, next(keys), style, speaker=speaker, emotion=emotion))
+                items.append(PlannedItem(name, "bank", *next(said), style, speaker=speaker, emotion=emotion))
     return items
 
 
 def _grid(
     settings: BuildSettings,
-    keys: Iterator[str],
+    said: Iterator[tuple[str, str]],
     random: np.random.Generator,
     voices: Mapping[str, Factors],
     pitches: Mapping[str, Pitch],
 ) -> list[PlannedItem]:
     """Free combinations of ``GRID_UTTERANCES`` sentences each; some take a speaker's pitch style to another voice."""
     known = {**pitches, **bank_pitches()}
-    free = [(v, p) for v in voices for p in pitches if suits(voices[v], known[p])]
-    lent = [(v, p) for v in voices for p in bank_pitches() if not p.startswith(f"{v}-") and suits(voices[v], known[p])]
+    free = [(v, p) for v in voices for p in pitches if suits(voices[v], known[p]["f0_level_hz"])]
+    of_others = [(v, p) for v in voices for p in bank_pitches() if not p.startswith(f"{v}-")]
+    lent = [(v, p) for v, p in of_others if suits(voices[v], known[p]["f0_level_hz"])]
     count = -(-settings.grid // GRID_UTTERANCES)
     n_lent = min(len(lent), round(GRID_BANK_PITCH_SHARE * count))
     n_free = min(len(free), count - n_lent)
     pairs = [*_choose(free, n_free, random), *_choose(lent, n_lent, random)]
     items: list[PlannedItem] = []
     for voice, pitch in pairs:
-        style = StyleKey(voice, pitch, voices[voice].spoken(known[pitch]))
+        style = _style(voice, pitch, voices[voice], known[pitch])
         for _ in range(GRID_UTTERANCES):
-            items.append(PlannedItem(f"grid-{len(items):04d}", "grid", _split(settings, random), next(keys), style))
+            items.append(PlannedItem(f"grid-{len(items):04d}", "grid", *next(said), style))
     return items[: settings.grid]
 
 
 def _blends(
     settings: BuildSettings,
-    keys: Iterator[str],
+    said: Iterator[tuple[str, str]],
     random: np.random.Generator,
     bank: Sequence[PlannedItem],
     grid: Sequence[PlannedItem],
 ) -> list[PlannedItem]:
     """Two styles that both occur elsewhere, so that each has references; a share that moves keeps the formants."""
-    of_bank, of_all = (list({(i.a.voice, i.a.pitch): i.a for i in items}.values()) for items in (bank, [*bank, *grid]))
+    named, every = ({(i.a["voice"], i.a["pitch"]): i.a for i in items} for items in (bank, [*bank, *grid]))
+    of_bank, of_all = list(named.values()), list(every.values())
     if settings.blends and len(of_all) < 2:
         raise InputError(f"{settings.blends} blends of {len(of_all)} styles; expected at least 2 styles")
     items: list[PlannedItem] = []
     while len(items) < settings.blends:
         cells = of_bank if random.uniform() < BANK_BLEND_SHARE and len(of_bank) > 1 else of_all
         a, share = cells[int(random.integers(len(cells)))], draw_share(random)
-        moves = share[0][1] != share[-1][1]
+        moves, formant = share[0][1] != share[-1][1], a["factors"].formant
         order = (cells[i] for i in random.permutation(len(cells)))
-        b = next((c for c in order if c != a and not (moves and c.factors.formant != a.factors.formant)), None)
+        b = next((c for c in order if c != a and not (moves and c["factors"].formant != formant)), None)
         if b is None:
             continue
-        items.append(PlannedItem(f"blend-{len(items):04d}", "blend", _split(settings, random), next(keys), a, b, share))
+        items.append(PlannedItem(f"blend-{len(items):04d}", "blend", *next(said), a, b, share))
     return items
 
 
@@ -241,8 +237,8 @@ def _tests(settings: BuildSettings, held_out: int) -> list[PlannedItem]:
     pitches = continuous_pitches(seed, n=settings.test_pitches, prefix="q")
     for voice_key, voice in voices.items():
         for pitch_key, pitch in pitches.items():
-            style = StyleKey(voice_key, pitch_key, voice.spoken(pitch))
-            for number in range(settings.test_utterances if suits(voice, pitch) else 0):
+            style = _style(voice_key, pitch_key, voice, pitch)
+            for number in range(settings.test_utterances if suits(voice, pitch["f0_level_hz"]) else 0):
                 key = f"test-{int(random.integers(held_out)):05d}"
                 items.append(PlannedItem(f"test-{voice_key}-{pitch_key}-{number}", "test", "test", key, style))
     return items
@@ -270,17 +266,16 @@ def draw_share(random: np.random.Generator) -> Points:
     return ((0.0, low), (start, low), (end, high), (1.0, high))
 
 
-def _bank_style(speaker: int, emotion: str) -> StyleKey:
-    factors = speaker_voice(speaker).spoken(speaker_pitch(speaker, emotion))
-    return StyleKey(f"s{speaker}", f"s{speaker}-{emotion}", factors)
+def _bank_style(speaker: int, emotion: str) -> VoicedStyle:
+    return _style(f"s{speaker}", f"s{speaker}-{emotion}", speaker_voice(speaker), speaker_pitch(speaker, emotion))
+
+
+def _style(voice_name: str, pitch_name: str, voice: Factors, pitch: Pitch) -> VoicedStyle:
+    return {"voice": voice_name, "pitch": pitch_name, "factors": dataclasses.replace(voice, **pitch)}
 
 
 def _choose(options: Sequence[tuple[str, str]], count: int, random: np.random.Generator) -> list[tuple[str, str]]:
     return [options[int(i)] for i in random.choice(len(options), size=count, replace=False)]
-
-
-def _split(settings: BuildSettings, random: np.random.Generator) -> str:
-    return "valid" if random.uniform() < settings.valid_share else "train"
 
 
 def load_entries(path: str | Path, *, fields: Sequence[str] = ("id", "kind", "split")) -> list[Entry]:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
+import librosa
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.corpus.speakers import Factors, mix_factors
-from gradtts_interp.corpus.teacher import F0_PER_FRAME, FRAME_SAMPLES, SAMPLE_RATE_HZ, Contours, Script, Teacher
+from gradtts_interp.corpus.teacher import F0_PER_FRAME, FRAME_SAMPLES, SAMPLE_RATE_HZ, Teacher
 from gradtts_interp.errors import InputError
 from gradtts_interp.pitch.contour import SPEECH_RANGE_DB, fill_unvoiced, frame_energy_db
 from gradtts_interp.units import db_to_amplitude_ratio
@@ -67,7 +69,7 @@ class Rendering:
 
 def render(
     teacher: Teacher,
-    script: Script,
+    tokens: Sequence[str],
     a: Factors,
     *,
     b: Factors | None = None,
@@ -77,7 +79,7 @@ def render(
 
     Args:
         teacher: Who speaks.
-        script: What is said.
+        tokens: What is said: ARPAbet with stress, ``" "`` between words, punctuation (L,).
         a: The style, or the first of two.
         b: The second style.
         share: Points (relative time, share of ``b``) joined by straight lines; a step has two points at one time.
@@ -86,7 +88,8 @@ def render(
         The speech.
 
     Raises:
-        InputError: A share that moves between styles of other formants, a share without ``b``, or no voiced frame.
+        InputError: A token is not known, a share that moves between styles of other formants, a share without ``b``, or
+            no voiced frame.
     """
     b = b or a
     times, shares = (np.array(column, dtype=np.float64) for column in zip(*share, strict=True))
@@ -97,53 +100,55 @@ def render(
         raise InputError(f"a moving share between formants {a.formant:g} and {b.formant:g}; expected the same")
     mean = float(np.trapezoid(shares, times))
     middle = mix_factors(a, b, mean)
-    durations = _durations(teacher, script, a, b, mean)
+    symbols, owner = teacher.spelled(tokens)
+    durations = _durations(teacher, symbols, owner == owner[-1], a, b, mean)
     cut = int(durations[0] - round(LEADING_FRAMES * middle.formant))
     kept = durations - cut * (np.arange(len(durations)) == 0)
     points = F0_PER_FRAME * int(durations.sum())
     at = (np.arange(points) + 0.5 - F0_PER_FRAME * cut) / (F0_PER_FRAME * kept.sum())
     share_at = np.interp(at, times, shares)
-    predicted = teacher.contours(script, _style(teacher, script, middle), durations)
-    f0_hz, voiced = _contour(predicted.f0_hz, a, b, share_at)
-    asked = replace(predicted, f0_hz=(f0_hz / middle.formant).astype(np.float32))
+    predicted_hz, energy = teacher.contours(symbols, teacher.style(symbols, middle), durations)
+    f0_hz, voiced = _contour(predicted_hz, a, b, share_at)
+    told = (durations, (f0_hz / middle.formant).astype(np.float32), energy)
     nodes = _nodes(shares)
     cut_seconds = cut * FRAME_SECONDS / middle.formant
-    parts = [_speak(teacher, script, asked, mix_factors(a, b, node), cut_seconds) for node in nodes]
+    parts = [_speak(teacher, symbols, mix_factors(a, b, node), told, cut_seconds) for node in nodes]
     frames = round(kept.sum() * FRAME_SECONDS / middle.formant * MEL.frame_rate_hz)
-    audio = _crossfade([_fitted(part, frames * MEL.hop_samples) for part in parts], nodes, times, shares)
+    fitted = [librosa.util.fix_length(part, size=frames * MEL.hop_samples) for part in parts]
+    audio = _crossfade(fitted, nodes, times, shares)
     peak = float(np.abs(audio).max())
     seconds = (np.arange(frames) + 0.5) / MEL.frame_rate_hz + cut_seconds
-    told = (seconds * middle.formant + AHEAD_SECONDS) / FRAME_SECONDS
-    centres = told * F0_PER_FRAME - 0.5
+    centres = (seconds * middle.formant + AHEAD_SECONDS) / FRAME_SECONDS * F0_PER_FRAME - 0.5
     nearest = np.clip(np.rint(centres).astype(np.int64), 0, points - 1)
     on_frames = np.exp(np.interp(centres, np.arange(points), np.log(fill_unvoiced(f0_hz, voiced))))
+    of_tokens = np.bincount(owner, weights=kept)
     return Rendering(
         audio=audio * min(1.0, HIGHEST_PEAK / peak),
-        durations=_on_grid(kept, script, frames),
+        durations=_lengths(np.cumsum(of_tokens) / kept.sum() * frames),
         f0_hz=fill_unvoiced(on_frames, voiced[nearest]),
         voiced=voiced[nearest],
         share=np.interp((np.arange(frames) + 0.5) / frames, times, shares),
     )
 
 
-def _durations(teacher: Teacher, script: Script, a: Factors, b: Factors, share: float) -> NDArray[np.int64]:
+def _durations(
+    teacher: Teacher, symbols: NDArray[np.int64], final: NDArray[np.bool_], a: Factors, b: Factors, share: float
+) -> NDArray[np.int64]:
     """Frames of each symbol, blended in log, before the formants are moved by playing faster or slower."""
     logs = []
     for factors in (a, b):
-        frames = teacher.durations(script, _style(teacher, script, factors)).astype(np.float64)
-        final = script.owner[:-1] == script.owner[-1]
-        frames[:-1] = np.where(final, np.minimum(frames[:-1], LONGEST_FINAL_MARK), frames[:-1])
+        frames = teacher.durations(symbols, teacher.style(symbols, factors)).astype(np.float64)
+        frames = np.where(final, np.minimum(frames, LONGEST_FINAL_MARK), frames)
         logs.append(np.log(frames / factors.rate))
     frames = np.exp((1 - share) * logs[0] + share * logs[1])
     frames[0], frames[-1] = LEAD_IN_FRAMES, TRAILING_FRAMES
     frames *= a.formant ** (1 - share) * b.formant**share
-    # Ends are rounded, not lengths, so that the rate is kept though a frame is long.
-    ends = np.rint(np.cumsum(frames))
-    return np.maximum(1, np.diff(ends, prepend=0.0)).astype(np.int64)
+    return np.maximum(1, _lengths(np.cumsum(frames)))
 
 
-def _style(teacher: Teacher, script: Script, factors: Factors) -> NDArray[np.float32]:
-    return teacher.style(script, factors.timbre, factors.prosody, factors.nuance)
+def _lengths(ends: Floats) -> NDArray[np.int64]:
+    """Whole frames that end at (N,). Ends are rounded, not lengths, so that the rate is kept though a frame is long."""
+    return np.diff(np.rint(ends), prepend=0.0).astype(np.int64)
 
 
 def _contour(predicted_hz: NDArray, a: Factors, b: Factors, share: Floats) -> tuple[Floats, NDArray[np.bool_]]:
@@ -167,11 +172,13 @@ def _contour(predicted_hz: NDArray, a: Factors, b: Factors, share: Floats) -> tu
     return predicted_hz * factor, voiced
 
 
-def _speak(teacher: Teacher, script: Script, asked: Contours, factors: Factors, cut_seconds: float) -> Floats:
+def _speak(
+    teacher: Teacher, symbols: NDArray[np.int64], factors: Factors, told: tuple[NDArray[Any], ...], cut_seconds: float
+) -> Floats:
     """One render at the mel's rate without its lead-in, formants moved by playing faster or slower, at its level."""
-    effort = math.log(db_to_amplitude_ratio(factors.energy_db))
-    contours = replace(asked, energy=asked.energy + effort * (asked.energy > 0))
-    audio = teacher.speak(script, _style(teacher, script, factors), contours)
+    durations, f0_hz, energy = told
+    energy = energy + math.log(db_to_amplitude_ratio(factors.energy_db)) * (energy > 0)
+    audio = teacher.speak(symbols, teacher.style(symbols, factors), durations, f0_hz, energy)
     audio = soxr.resample(audio.astype(np.float64), SAMPLE_RATE_HZ * factors.formant, MEL.sample_rate_hz)
     audio = audio[round(cut_seconds * MEL.sample_rate_hz) :]
     energy = frame_energy_db(audio, MEL)
@@ -198,15 +205,3 @@ def _crossfade(parts: list[Floats], nodes: Floats, times: Floats, shares: Floats
     share = np.interp((np.arange(samples) + 0.5) / samples, apart, shares)
     weights = np.stack([np.interp(share, nodes, row) for row in np.eye(len(nodes))])
     return np.einsum("ns,ns->s", weights, np.stack(parts))
-
-
-def _fitted(audio: Floats, samples: int) -> Floats:
-    """Cut or pad to a number of samples."""
-    return np.pad(audio[:samples], (0, max(0, samples - len(audio))))
-
-
-def _on_grid(durations: NDArray[np.int64], script: Script, frames: int) -> NDArray[np.int64]:
-    """Frames of the mel for each of our tokens, from the network's frames for each symbol."""
-    of_tokens = np.bincount(script.owner, weights=durations, minlength=script.owner[-1] + 1)
-    ends = np.rint(np.cumsum(of_tokens) / durations.sum() * frames)
-    return np.diff(ends, prepend=0.0).astype(np.int64)

@@ -14,31 +14,17 @@ from gradtts_interp.units import semitones_to_ratio
 Weights = tuple[float, ...]
 """Weight of each base voice, in the order of :data:`gradtts_interp.corpus.teacher.VOICES`; they sum to 1."""
 Nuance = tuple[tuple[int, float], ...]
+Pitch = dict[str, Any]
+"""Prosody, apart from timbre: those of :class:`Factors` that are named in :data:`PITCH`."""
+PITCH = ("f0_level_hz", "f0_spread", "rate", "energy_db")
 
 REFERENCE_LOG_F0_STD = 0.15
 """Standard deviation of log-F0 at a range of 1."""
 
 
 @dataclass(frozen=True)
-class Pitch:
-    """Prosody, apart from timbre.
-
-    Attributes:
-        f0_level_hz: Geometric mean of F0 over voiced frames.
-        f0_spread: Standard deviation of log-F0 (natural) over voiced frames.
-        rate: Factor on the speed that the voice has by itself.
-        energy_db: Change of level.
-    """
-
-    f0_level_hz: float
-    f0_spread: float
-    rate: float
-    energy_db: float
-
-
-@dataclass(frozen=True)
 class Factors:
-    """Everything that is decided of one rendering: a voice with its way of moving, and a :class:`Pitch`.
+    """Everything that is decided of one rendering: a voice with its way of moving, and a prosody.
 
     A voice alone has the level at which its timbre sounds natural, and is otherwise neutral.
 
@@ -46,10 +32,10 @@ class Factors:
         timbre: Mix of the base voices in what the decoder reads.
         prosody: Mix of the base voices in what durations and the shapes of F0 and energy are predicted from.
         formant: Factor on all formant frequencies; above 1 is a shorter vocal tract.
-        f0_level_hz: As in :class:`Pitch`.
-        f0_spread: As in :class:`Pitch`.
-        rate: As in :class:`Pitch`.
-        energy_db: As in :class:`Pitch`.
+        f0_level_hz: Geometric mean of F0 over voiced frames.
+        f0_spread: Standard deviation of log-F0 (natural) over voiced frames.
+        rate: Factor on the speed that the voice has by itself.
+        energy_db: Change of level.
         nuance: Random directions added to the timbre, each as (seed, size), see
             :meth:`gradtts_interp.corpus.teacher.Teacher.style`.
     """
@@ -62,10 +48,6 @@ class Factors:
     rate: float = 1.0
     energy_db: float = 0.0
     nuance: Nuance = ()
-
-    def spoken(self, pitch: Pitch) -> Factors:
-        """This voice with a prosody."""
-        return dataclasses.replace(self, **dataclasses.asdict(pitch))
 
 
 def mix_factors(a: Factors, b: Factors, share: float) -> Factors:
@@ -154,9 +136,9 @@ def main_base(timbre: Weights) -> int:
     return max(range(len(timbre)), key=lambda i: timbre[i])
 
 
-def suits(voice: Factors, pitch: Pitch | Factors) -> bool:
-    """Whether a pitch style lies within :data:`SUITING_SEMITONES` of a voice's natural level."""
-    return abs(math.log(pitch.f0_level_hz / voice.f0_level_hz)) <= SUITING_SEMITONES * math.log(2) / 12
+def suits(voice: Factors, f0_level_hz: float) -> bool:
+    """Whether a level of F0 lies within :data:`SUITING_SEMITONES` of a voice's natural one."""
+    return abs(math.log(f0_level_hz / voice.f0_level_hz)) <= SUITING_SEMITONES * math.log(2) / 12
 
 
 def speaker_voice(speaker: int) -> Factors:
@@ -179,7 +161,8 @@ def speaker_pitch(speaker: int, emotion: str = "neutral") -> Pitch:
     change = EMOTIONS[emotion]
     level_hz *= float(semitones_to_ratio(change["semitones"]))
     spread = REFERENCE_LOG_F0_STD * f0_range * change["f0_range"]
-    return Pitch(round(level_hz, 4), round(spread, 4), change["rate"], change["energy_db"])
+    values = (round(level_hz, 4), round(spread, 4), change["rate"], change["energy_db"])
+    return dict(zip(PITCH, values, strict=True))
 
 
 def bank_voices() -> dict[str, Factors]:
@@ -237,4 +220,5 @@ def continuous_pitches(seed: int, *, n: int = 128, prefix: str = "p") -> dict[st
     columns = [random.uniform(*limits, size=n) for limits in (F0_RANGE_RANGE, RATE_RANGE, ENERGY_RANGE_DB)]
     columns[0] = columns[0] * REFERENCE_LOG_F0_STD
     rows = np.stack([levels, *columns], axis=1)
-    return {f"{prefix}{i:02d}": Pitch(*(round(float(x), 4) for x in row)) for i, row in enumerate(rows)}
+    rounded = [[round(float(x), 4) for x in row] for row in rows]
+    return {f"{prefix}{i:02d}": dict(zip(PITCH, row, strict=True)) for i, row in enumerate(rounded)}

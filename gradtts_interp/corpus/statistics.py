@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
+from scipy.stats import entropy
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.corpus.plan import Entry
@@ -18,7 +18,6 @@ from gradtts_interp.units import CENTS_PER_NAT
 SEMITONES_PER_NAT = CENTS_PER_NAT / 100
 FIELDS = ("id", "kind", "split", "tokens", "frames", "f0")
 """Of the manifest, which are counted."""
-
 
 COLUMNS = {
     "items": "d",
@@ -35,56 +34,33 @@ Prosody = dict[str, float]
 """A figure for each of :data:`COLUMNS`, a mean over the group; the level is NaN where none was asked for."""
 
 
-@dataclass(frozen=True)
-class Statistics:
-    """Statistics of a corpus.
-
-    Attributes:
-        groups: Prosody by what is compared and name: ``kind/split``, such as ``grid/train``, where blends have no
-            energy; ``speaker``, by number, all single-style items of the speaker bank; ``emotion``, of all speakers.
-        phones: How often each phone is said, without stress, the most frequent first.
-        effective_phones: Exponential of the entropy: as many equally frequent phones would be as varied.
-        f0_hz: Mean F0 of each item.
-        seconds: Duration of each item.
-    """
-
-    groups: dict[str, dict[str, Prosody]]
-    phones: dict[str, int]
-    effective_phones: float
-    f0_hz: tuple[float, ...]
-    seconds: tuple[float, ...]
-
-    @property
-    def hours(self) -> float:
-        """Duration of the whole corpus."""
-        return sum(self.seconds) / 3600
-
-
-def corpus_statistics(entries: Sequence[Entry]) -> Statistics:
-    """Sum up a corpus.
+def groups_of(entries: Sequence[Entry]) -> dict[str, dict[str, Prosody]]:
+    """Sum up the prosody of a corpus.
 
     Args:
         entries: Its manifest, at least one entry.
 
     Returns:
-        The statistics.
+        Prosody by what is compared and name: ``kind/split``, such as ``grid/train``, where blends have no energy;
+        ``speaker``, by number, all single-style items of the speaker bank; ``emotion``, of all speakers.
     """
-    frame_rate_hz = MelConfig().frame_rate_hz
     bank = [e for e in entries if e["kind"] == "bank"]
     known = list(EMOTIONS)
-    counts = Counter(phone for e in entries for phone in phones_of(e["tokens"]))
-    shares = np.array(list(counts.values())) / max(1, sum(counts.values()))
-    return Statistics(
-        groups={
-            "kind/split": _grouped(entries, lambda e: f"{e['kind']}/{e['split']}"),
-            "speaker": _grouped(sorted(bank, key=lambda e: e["speaker"]), lambda e: str(e["speaker"])),
-            "emotion": _grouped(sorted(bank, key=lambda e: known.index(e["emotion"])), lambda e: e["emotion"]),
-        },
-        phones=dict(counts.most_common()),
-        effective_phones=math.exp(-float((shares * np.log(shares)).sum())),
-        f0_hz=tuple(e["f0"]["mean_hz"] for e in entries),
-        seconds=tuple(e["frames"] / frame_rate_hz for e in entries),
-    )
+    return {
+        "kind/split": _grouped(entries, lambda e: f"{e['kind']}/{e['split']}"),
+        "speaker": _grouped(sorted(bank, key=lambda e: e["speaker"]), lambda e: str(e["speaker"])),
+        "emotion": _grouped(sorted(bank, key=lambda e: known.index(e["emotion"])), lambda e: e["emotion"]),
+    }
+
+
+def seconds_of(entries: Iterable[Entry]) -> list[float]:
+    """Duration of each item."""
+    return [entry["frames"] / MelConfig().frame_rate_hz for entry in entries]
+
+
+def phone_counts(entries: Iterable[Entry]) -> dict[str, int]:
+    """How often each phone is said, without stress, the most frequent first."""
+    return dict(Counter(phone for entry in entries for phone in phones_of(entry["tokens"])).most_common())
 
 
 def phones_of(tokens: Iterable[str]) -> list[str]:
@@ -95,7 +71,7 @@ def phones_of(tokens: Iterable[str]) -> list[str]:
 
 def prosody_of(entries: Sequence[Entry]) -> Prosody:
     """Sum up the prosody of some entries, at least one."""
-    seconds = [e["frames"] / MelConfig().frame_rate_hz for e in entries]
+    seconds = seconds_of(entries)
     energies = [e["factors"]["energy_db"] for e in entries if e.get("factors")]
     figures = (
         len(entries),
@@ -115,14 +91,11 @@ def _grouped(entries: Iterable[Entry], key: Callable[[Entry], str]) -> dict[str,
     return {name: prosody_of(group) for name, group in groups.items()}
 
 
-def tables_of(statistics: Statistics) -> str:
+def tables_of(entries: Sequence[Entry]) -> str:
     """All tables as Markdown."""
-    parts = [
-        f"# Statistics of the corpus\n\n{len(statistics.seconds)} items, {statistics.hours:.2f} hours.\n",
-        *(_table(head, group) for head, group in statistics.groups.items()),
-        phones_line(statistics),
-    ]
-    return "\n".join(parts)
+    size = f"{len(entries)} items, {sum(seconds_of(entries)) / 3600:.2f} hours"
+    tables = [_table(head, group) for head, group in groups_of(entries).items()]
+    return "\n".join([f"# Statistics of the corpus\n\n{size}.\n", *tables, phones_line(entries)])
 
 
 def rows_of(groups: dict[str, Prosody]) -> list[tuple[str, ...]]:
@@ -130,12 +103,14 @@ def rows_of(groups: dict[str, Prosody]) -> list[tuple[str, ...]]:
     return [(name, *("" if math.isnan(v) else f"{v:{COLUMNS[c]}}" for c, v in p.items())) for name, p in groups.items()]
 
 
-def phones_line(statistics: Statistics) -> str:
-    """Balance of phones in a sentence."""
-    rarest, count = min(statistics.phones.items(), key=lambda pair: pair[1])
+def phones_line(entries: Sequence[Entry]) -> str:
+    """Balance of phones in a sentence; how varied they are is the exponential of their entropy."""
+    counts = phone_counts(entries)
+    rarest, count = min(counts.items(), key=lambda pair: pair[1])
+    varied = math.exp(entropy(list(counts.values())))
     return (
-        f"{sum(statistics.phones.values()):,} phones of {len(statistics.phones)} kinds, as varied as "
-        f"{statistics.effective_phones:.1f} equally frequent ones; the rarest, {rarest}, occurs {count:,} times.\n"
+        f"{sum(counts.values()):,} phones of {len(counts)} kinds, as varied as {varied:.1f} equally frequent ones; "
+        f"the rarest, {rarest}, occurs {count:,} times.\n"
     )
 
 
@@ -144,33 +119,33 @@ def _table(head: str, groups: dict[str, Prosody]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows_of(groups)), ""])
 
 
-def draw(statistics: Statistics, figure: Figure | None = None) -> Figure:
+def draw(entries: Sequence[Entry], figure: Figure | None = None) -> Figure:
     """Draw counts of phones, F0 and duration of the items, F0 of each speaker, rate and spread of each emotion.
 
     Args:
-        statistics: What to show.
+        entries: The manifest of a corpus.
         figure: An empty figure to draw on; a new one that knows no window if None.
 
     Returns:
         The figure.
     """
     figure = figure or Figure(figsize=(11, 8), layout="constrained")
+    counts, groups, mean_hz = phone_counts(entries), groups_of(entries), [e["f0"]["mean_hz"] for e in entries]
     grid = figure.add_gridspec(3, 2)
     phones, f0, seconds = figure.add_subplot(grid[0, :]), figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[1, 1])
-    phones.bar(list(statistics.phones), list(statistics.phones.values()), color="tab:blue")
+    phones.bar(list(counts), list(counts.values()), color="tab:blue")
     phones.set(yscale="log", ylabel="times said")
     phones.tick_params("x", rotation=90)
-    low, high = min(statistics.f0_hz), max(statistics.f0_hz) * 1.001
-    f0.hist(statistics.f0_hz, bins=np.geomspace(low, high, 40).tolist(), color="tab:green")
+    low, high = min(mean_hz), max(mean_hz) * 1.001
+    f0.hist(mean_hz, bins=np.geomspace(low, high, 40).tolist(), color="tab:green")
     f0.set(xscale="log", xlabel="mean F0 of an item (Hz)", ylabel="items")
     f0.set_xticks([100, 150, 200, 300], ["100", "150", "200", "300"])
-    seconds.hist(statistics.seconds, bins=40, color="tab:gray")
+    seconds.hist(seconds_of(entries), bins=40, color="tab:gray")
     seconds.set_xlabel("duration of an item (s)")
     speakers, emotions = figure.add_subplot(grid[2, 0]), figure.add_subplot(grid[2, 1])
-    by_speaker = statistics.groups["speaker"]
-    speakers.bar(list(by_speaker), [p["F0 (Hz)"] for p in by_speaker.values()], color="tab:purple")
+    speakers.bar(list(groups["speaker"]), [p["F0 (Hz)"] for p in groups["speaker"].values()], color="tab:purple")
     speakers.set(xlabel="speaker", ylabel="F0 (Hz)")
-    for name, p in statistics.groups["emotion"].items():
+    for name, p in groups["emotion"].items():
         place = (p["phones per second"], p["F0 spread (semitones)"])
         emotions.plot(*place, "o", color="tab:red")
         emotions.annotate(f" {name}, {p['level asked for (dB)']:+.0f} dB", place)

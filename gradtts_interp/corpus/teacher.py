@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradtts_interp.corpus.speakers import Factors
 from gradtts_interp.errors import InputError
 
 Floats = NDArray[np.float32]
@@ -52,37 +52,12 @@ _STRESS = {"1": "ˈ", "2": "ˌ"}
 _PHONE = re.compile(r"([A-Z]+)([012]?)")
 
 
-@dataclass(frozen=True)
-class Script:
-    """A sentence in the network's alphabet.
-
-    Attributes:
-        symbols: Ids (N,), the network's silence at both ends.
-        owner: Index of our token that each symbol belongs to (N,): a stress mark counts to its vowel, the silence at
-            either end to the first and the last token.
-    """
-
-    symbols: NDArray[np.int64]
-    owner: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Contours:
-    """What the network is told, on its own frames of 25 ms (J).
-
-    Attributes:
-        durations: Frames of each symbol (N,), each at least 1; they sum to J.
-        f0_hz: F0 (2 J,), 0 where unvoiced.
-        energy: The network's own measure of level, the log-norm of the frame's mel (2 J,).
-    """
-
-    durations: NDArray[np.int64]
-    f0_hz: Floats
-    energy: Floats
-
-
 class Teacher:
     """Kokoro-82M on the CPU, one thread.
+
+    It speaks symbols (N,), a sentence in its own alphabet. What it predicts and is told lies on its own frames of 25 ms
+    (J): durations, the frames of each symbol (N,), each at least 1, which sum to J; F0 in Hz (2 J,), 0 where unvoiced;
+    and energy (2 J,), its own measure of level, the log-norm of the frame's mel.
 
     Raises:
         InputError: Its packages are not installed.
@@ -104,14 +79,15 @@ class Teacher:
             self._voices = np.stack([tables[name][:, 0] for name in VOICES])
         self._sessions: dict[str, Any] = {}
 
-    def script(self, tokens: Sequence[str]) -> Script:
+    def spelled(self, tokens: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Write our tokens in the network's alphabet.
 
         Args:
             tokens: ARPAbet with stress, ``" "`` between words, punctuation (L,).
 
         Returns:
-            The script.
+            Symbols (N,), the network's silence at both ends, and the index of the token that each belongs to (N,): a
+            stress mark counts to its vowel, the silence at either end to the first and the last token.
 
         Raises:
             InputError: A token is not known, or there are too many.
@@ -125,56 +101,53 @@ class Teacher:
         owner.append(len(tokens) - 1)
         if len(symbols) > LONGEST_TOKENS:
             raise InputError(f"{len(symbols)} symbols; the network reads at most {LONGEST_TOKENS}")
-        return Script(np.array(symbols), np.array(owner))
+        return np.array(symbols), np.array(owner)
 
-    def style(
-        self,
-        script: Script,
-        timbre: Sequence[float],
-        prosody: Sequence[float],
-        nuance: Sequence[tuple[int, float]],
-    ) -> Floats:
+    def style(self, symbols: NDArray[np.int64], factors: Factors) -> Floats:
         """Mix the base voices.
 
         Args:
-            script: What will be said: the tables have a row for each length.
-            timbre: Weight of each of :data:`VOICES` in the half of the style that the decoder reads; sums to 1.
-            prosody: The same for the half that durations, F0 and energy are predicted from.
-            nuance: Random directions added to the timbre, each as (seed, size); a size of 1 is as far, in each number,
-                as the base voices usually are from their mean.
+            symbols: What will be said: the tables have a row for each length.
+            factors: Weights of :data:`VOICES` in the half of the style that the decoder reads (``timbre``) and in the
+                one that durations, F0 and energy are predicted from (``prosody``); and the ``nuance``, of which a size
+                of 1 is as far, in each number, as the base voices usually are from their mean.
 
         Returns:
             Style (1, 256).
         """
-        rows = self._voices[:, len(script.symbols) - 3]
-        mixed = np.stack([np.asarray(timbre) @ rows, np.asarray(prosody) @ rows])
+        rows = self._voices[:, len(symbols) - 3]
+        timbre = np.asarray(factors.timbre) @ rows
         spread = rows[:, :TIMBRE_SIZE].std(0)
-        for seed, size in nuance:
-            mixed[0, :TIMBRE_SIZE] += size * spread * np.random.default_rng(seed).standard_normal(TIMBRE_SIZE)
-        return np.concatenate([mixed[0, :TIMBRE_SIZE], mixed[1, TIMBRE_SIZE:]])[None].astype(np.float32)
+        for seed, size in factors.nuance:
+            timbre[:TIMBRE_SIZE] += size * spread * np.random.default_rng(seed).standard_normal(TIMBRE_SIZE)
+        prosody = np.asarray(factors.prosody) @ rows
+        return np.concatenate([timbre[:TIMBRE_SIZE], prosody[TIMBRE_SIZE:]])[None].astype(np.float32)
 
-    def durations(self, script: Script, style: Floats) -> Floats:
+    def durations(self, symbols: NDArray[np.int64], style: Floats) -> Floats:
         """Predict the frames of each symbol (N,), whole numbers."""
-        return self._run([_DURATIONS], script, style, speed=np.ones(1))[0][0]
+        return self._run([_DURATIONS], symbols, style, speed=np.array(1.0))[0][0]
 
-    def contours(self, script: Script, style: Floats, durations: NDArray[Any]) -> Contours:
-        """Predict F0 and energy under given durations (N,)."""
-        f0_hz, energy = self._run([_F0, _ENERGY], script, style, **{_DURATIONS: durations[None]})
-        return Contours(durations, f0_hz[0], energy[0])
+    def contours(
+        self, symbols: NDArray[np.int64], style: Floats, durations: NDArray[np.int64]
+    ) -> tuple[Floats, Floats]:
+        """Predict F0 and energy under given durations."""
+        f0_hz, energy = self._run([_F0, _ENERGY], symbols, style, **{_DURATIONS: durations})
+        return f0_hz[0], energy[0]
 
-    def speak(self, script: Script, style: Floats, contours: Contours) -> Floats:
+    def speak(
+        self, symbols: NDArray[np.int64], style: Floats, durations: NDArray[np.int64], f0_hz: Floats, energy: Floats
+    ) -> Floats:
         """Speak with exactly these durations, F0 and energy; samples (600 J,) at 24 kHz, full scale at 1."""
-        told: dict[str, NDArray[Any]] = {_DURATIONS: contours.durations, _F0: contours.f0_hz, _ENERGY: contours.energy}
-        found = self._run(["audio"], script, style, **{name: values[None] for name, values in told.items()})
-        return found[0].reshape(-1)
+        told: dict[str, NDArray[Any]] = {_DURATIONS: durations, _F0: f0_hz, _ENERGY: energy}
+        return self._run(["audio"], symbols, style, **told)[0].reshape(-1)
 
-    def _run(self, outputs: list[str], script: Script, style: Floats, **told: NDArray[Any]) -> list[Floats]:
+    def _run(self, outputs: list[str], symbols: NDArray[Any], style: Floats, **told: NDArray[Any]) -> list[Floats]:
         """Run the part of the network from what it is told to some outputs; it is cut out once."""
         session = self._sessions.get(outputs[0])
         if session is None:
             session = self._sessions[outputs[0]] = self._session(["tokens", "style", *told], outputs)
-        fed = {name: values.astype(np.float32) for name, values in told.items()}
-        return session.run(None, {"tokens": script.symbols[None], "style": style, **fed})
+        fed = {name: values.astype(np.float32)[None] for name, values in told.items()}
+        return session.run(None, {"tokens": symbols[None], "style": style, **fed})
 
     @cached_property
     def _network(self) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,22 +20,14 @@ SMALLEST_MOVE = 1e-9
 """Shares of a sweep that differ by less stand still: that is rounding."""
 
 
-@dataclass(frozen=True)
-class RealisedShare:
-    """Share of B that is found in a blend.
+RealisedShare = NDArray[np.float64]
+"""Share of B that is found in each frame of a blend (T,), clipped to :data:`SHARE_LIMITS`; NaN where it cannot be
+measured."""
 
-    Attributes:
-        share: (T,), clipped to [-0.5, 1.5]; NaN where it cannot be measured.
-        measured: (T,) bool.
-    """
 
-    share: NDArray[np.float64]
-    measured: NDArray[np.bool_]
-
-    def mean(self, part: slice = slice(None)) -> float:
-        """Mean share over a part of the utterance, NaN where nothing was measured."""
-        chosen = self.share[part][self.measured[part]]
-        return float(chosen.mean()) if chosen.size else float("nan")
+def measured(realised: RealisedShare) -> RealisedShare:
+    """The values that could be measured, for their number and mean."""
+    return realised[np.isfinite(realised)]
 
 
 def realised_f0_share(a: Contour, b: Contour, blend: Contour) -> RealisedShare:
@@ -100,20 +90,18 @@ def realised_envelope_share(a: NDArray, b: NDArray, blend: NDArray, active: NDAr
     return _share_of_way(((blend - a) * way).sum(0), length, active & (length > 1e-8))
 
 
-def _share_of_way(moved: NDArray, span: NDArray, measured: NDArray) -> RealisedShare:
-    """How far along a span (T,) something moved, where that is measured."""
-    share = np.full(len(measured), np.nan)
-    share[measured] = np.clip(moved[measured] / span[measured], *SHARE_LIMITS)
-    return RealisedShare(share, measured)
+def _share_of_way(moved: NDArray, span: NDArray, known: NDArray) -> RealisedShare:
+    """How far along a span (T,) something moved, where that is known."""
+    share = np.full(len(known), np.nan)
+    share[known] = np.clip(moved[known] / span[known], *SHARE_LIMITS)
+    return share
 
 
 def control_error(realised: RealisedShare, wanted: NDArray) -> float:
     """Root mean square of realised minus wanted share (T,), over measured frames; NaN if there is none."""
-    _require_same_length(len(realised.share), len(wanted))
-    if not realised.measured.any():
-        return float("nan")
-    error = realised.share[realised.measured] - np.asarray(wanted)[realised.measured]
-    return float(np.sqrt(np.square(error).mean()))
+    _require_same_length(len(realised), len(wanted))
+    error = measured(realised - wanted)
+    return float(np.sqrt(np.square(error).mean())) if error.size else float("nan")
 
 
 def lag_ms(realised: RealisedShare, wanted: NDArray, frame_rate_hz: float) -> float:
@@ -134,9 +122,9 @@ def lag_ms(realised: RealisedShare, wanted: NDArray, frame_rate_hz: float) -> fl
         InputError: The two differ in length.
     """
     wanted = np.asarray(wanted, dtype=np.float64)
-    _require_same_length(len(realised.share), len(wanted))
-    places = np.flatnonzero(realised.measured)
-    found = realised.share[places]
+    _require_same_length(len(realised), len(wanted))
+    places = np.flatnonzero(np.isfinite(realised))
+    found = realised[places]
     if len(places) < 2 or np.ptp(wanted) < 1e-6 or np.ptp(found) < 1e-6:
         return float("nan")
     longest = max(min(round(LONGEST_LAG_MS / 1000 * frame_rate_hz), len(wanted) // 2), 1)

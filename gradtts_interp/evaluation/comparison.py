@@ -1,8 +1,11 @@
-"""Measures one pair of files, or one blend of files against its styles, with the anchors beside it."""
+"""Pairs of files, read from a list as JSON lines, CSV or TSV, and blends of files: what is measured of each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +16,21 @@ from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation import metric_rows
 from gradtts_interp.evaluation.intelligibility import load_recognisers
-from gradtts_interp.evaluation.manifest import FilePair
 from gradtts_interp.evaluation.report import shown_row, utterance_figure
 from gradtts_interp.evaluation.run import Record, file_name
 from gradtts_interp.evaluation.signal import MeasuringSettings, Signal, through_vocoder
-from gradtts_interp.evaluation.statistics import diversity, frechet_distance
-from gradtts_interp.evaluation.tables import ANCHOR, BLEND, CONDITION, FILES, number
+from gradtts_interp.evaluation.speakers import diversity, frechet_distance
+from gradtts_interp.evaluation.tables import ANCHOR, CONDITION, LARGEST_FILE_BYTES, number, read_csv
 from gradtts_interp.evaluation.textgrid import read_phones, require_same_end
+from gradtts_interp.files import read_text
 from gradtts_interp.plots.drawing import save_figure
 from gradtts_interp.text import TextFrontend
 from gradtts_interp.vocoder import Vocoder
 
+FIELDS = ("id", "reference", "synthesis", "speaker", "text", "reference_textgrid", "synthesis_textgrid")
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+MOST_LOOKED_AT = 1000
+"""Pairs after one, among which another recording of its speaker is looked for."""
 MEL = MelConfig()
 """The frame grid of files, whatever their rate."""
 EMBEDDING = "embedding"
@@ -31,25 +38,134 @@ Phones = Sequence[tuple[str, float, float]]
 Rows = list[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class FilePair:
+    """A recording and the synthesis to compare with it.
+
+    Attributes:
+        id: Name, unique in its list.
+        reference: Path of the recording.
+        synthesis: Path of what is compared with it.
+        speaker: Who speaks, None where unknown.
+        text: What is said, None where unknown.
+        reference_textgrid: Phone times of the reference, None for none.
+        synthesis_textgrid: Phone times of the synthesis.
+        same_speaker: Path of another recording of the speaker: the ceiling.
+        other_speaker: Path of a recording of someone else: the range.
+    """
+
+    id: str
+    reference: str
+    synthesis: str
+    speaker: str | None = None
+    text: str | None = None
+    reference_textgrid: str | None = None
+    synthesis_textgrid: str | None = None
+    same_speaker: str | None = None
+    other_speaker: str | None = None
+
+
+def read_manifest(path: str | Path, *, synthesis: str | Path | None = None) -> tuple[list[FilePair], list[str]]:
+    """Read a list of pairs; bad lines are reported and left out.
+
+    Paths are relative to the manifest. Without ``reference`` a line means ``wavs/<id>.wav`` beside the manifest, as in
+    the demo corpus; without ``synthesis`` it means ``<id>.wav`` (or .flac) in the folder given.
+
+    Args:
+        path: ``.jsonl``, ``.csv`` or ``.tsv`` with the fields of :data:`FIELDS`; others are passed over.
+        synthesis: Folder of the syntheses, for lines that name none.
+
+    Returns:
+        The pairs, and what is wrong with the other lines.
+
+    Raises:
+        InputError: The file cannot be read, or no line is a pair.
+    """
+    path = Path(path)
+    found: dict[str, FilePair] = {}
+    problems = []
+    for place, line in _lines(path):
+        try:
+            pair = _pair(line, path.parent, None if synthesis is None else Path(synthesis))
+            if pair.id in found:
+                raise InputError(f"id {pair.id!r} stands in an earlier line too")
+            found[pair.id] = pair
+        except InputError as error:
+            problems.append(f"{path}, line {place}: {error}")
+    if not found:
+        reason = problems[0] if problems else f"{path} holds no line"
+        raise InputError(f"no pair to compare: {reason}")
+    return _with_others(list(found.values())), problems
+
+
+def _lines(path: Path) -> Iterator[tuple[int, Any]]:
+    """Number and fields of each line; the error of a line that is not JSON stands in its place."""
+    expected = "a manifest of pairs"
+    if path.suffix == ".jsonl":
+        rows = read_text(path, expected=expected, largest_bytes=LARGEST_FILE_BYTES).split("\n")
+        yield from ((place, row) for place, row in enumerate(rows, 1) if row.strip())
+    elif path.suffix in DELIMITERS:
+        for place, fields in read_csv(path, expected=expected, delimiter=DELIMITERS[path.suffix]):
+            yield place, {name: value for name, value in fields.items() if name and value}
+    else:
+        raise InputError(f"{path}: expected a manifest .jsonl, .csv or .tsv")
+
+
+def _pair(line: Any, home: Path, synthesis: Path | None) -> FilePair:
+    try:
+        line = json.loads(line) if isinstance(line, str) else line
+    except ValueError as error:
+        raise InputError(f"no JSON ({error})") from error
+    if not isinstance(line, dict):
+        raise InputError(f"a {type(line).__name__}; expected an object with {', '.join(FIELDS[:3])}")
+    given = {name: str(line[name]) for name in FIELDS if line.get(name) is not None}
+    if "id" not in given and "reference" not in given:
+        raise InputError("neither id nor reference; expected at least one")
+    name = given.get("id") or Path(given["reference"]).stem
+    if not all(value.isprintable() for value in (name, *(v for k, v in given.items() if k != "text"))):
+        raise InputError(f"line of id {name!r} holds characters that cannot be printed; expected names and paths")
+    reference = given.get("reference") or f"wavs/{name}.wav"
+    if "synthesis" in given:
+        made = home / given["synthesis"]
+    elif synthesis is None:
+        raise InputError("no synthesis; expected the field, or --synthesis FOLDER")
+    else:
+        files = [synthesis / f"{name}{suffix}" for suffix in (".wav", ".flac", ".ogg")]
+        made = next((file for file in files if file.exists()), files[0])
+    grids = {key: str(home / given[key]) for key in ("reference_textgrid", "synthesis_textgrid") if key in given}
+    return FilePair(name, str(home / reference), str(made), given.get("speaker"), given.get("text"), **grids)
+
+
+def _with_others(pairs: Sequence[FilePair]) -> list[FilePair]:
+    """Give each pair the next recording of its speaker, and the next of someone else, where there are any."""
+    answer = []
+    for i, pair in enumerate(pairs):
+        after = [pairs[(i + k) % len(pairs)] for k in range(1, min(len(pairs), MOST_LOOKED_AT))]
+        same = next((p.reference for p in after if p.speaker == pair.speaker), None)
+        other = next((p.reference for p in after if p.speaker not in (None, pair.speaker)), None)
+        answer.append(pair if pair.speaker is None else replace(pair, same_speaker=same, other_speaker=other))
+    return answer
+
+
+# -- measures ----------------------------------------------------------------------------------------------------------
+
+
 class FileMeasurer:
     """Measures files, and what the report shows of them.
 
     Args:
         settings: How.
-        vocoder: Folder of the vocoder of the floor, None for none.
         align: One of :data:`~gradtts_interp.evaluation.metric_rows.ALIGNMENTS`.
         shown: Ids that the report shows.
     """
 
-    def __init__(
-        self, settings: MeasuringSettings, *, vocoder: str | None = None, align: str = "auto", shown: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, settings: MeasuringSettings, *, align: str = "auto", shown: Sequence[str] = ()) -> None:
         self.settings, self.align, self.examples = settings, align, shown
         self.listener = settings.listener_of(MEL)
         self.vocoder = None
-        if vocoder is not None:
-            self.vocoder = Vocoder.from_pretrained(vocoder).eval().to(settings.device)
-            MEL.require_same(self.vocoder.mel_config, "the measures", f"the vocoder {vocoder}")
+        if settings.vocoder is not None:
+            self.vocoder = Vocoder.from_pretrained(settings.vocoder).eval().to(settings.device)
+            MEL.require_same(self.vocoder.mel_config, "the measures", f"the vocoder {settings.vocoder}")
         self.error_rates = load_recognisers(
             settings.recognisers, TextFrontend(), language=settings.language, device=settings.device
         )
@@ -74,18 +190,19 @@ class FileMeasurer:
         grids = [phones_of(path, notes, of=signal) for path, signal in zip(files, signals.values(), strict=True)]
         found, taken = metric_rows.aligned_distances(reference, synthesis, align=self.align, phones=grids)
         heard = self._heard(pair, synthesis, notes)
-        rows = [_row(pair, FILES, CONDITION, "synthesis", **found, alignment=taken, **heard)]
+        row = partial(_row, "files", pair.id, pair.speaker)
+        rows = [row(CONDITION, "synthesis", **found, alignment=taken, **heard)]
         known = {"reference with itself": reference} | self._floor(reference, "reference through the vocoder")
         for name, signal in known.items():
             values = metric_rows.distances(reference, signal) | self._heard(pair, signal, notes)
-            rows.append(_row(pair, FILES, ANCHOR, name, **values))
+            rows.append(row(ANCHOR, name, **values))
         others = {"another utterance of the speaker": pair.same_speaker, "another speaker": pair.other_speaker}
         for name, path in others.items():
             if path is None:
                 continue
             try:
                 far = metric_rows.warped_distances(reference, self.listener.read(path))
-                rows.append(_row(pair, FILES, ANCHOR, f"{name} (DTW)", **far))
+                rows.append(row(ANCHOR, f"{name} (DTW)", **far))
             except InputError as error:
                 notes.append(f"anchor {name!r} of {pair.id} left out: {error}")
         if pair.id in self.examples:
@@ -127,12 +244,13 @@ class FileMeasurer:
         shortest = min(shortest, share.shape[-1])
         signals = {role: signal.cut(shortest) for role, signal in signals.items()}
         plane = np.broadcast_to(share[..., :shortest], (MEL.n_mels, shortest)).astype(np.float64)
-        pair, a, b, blend = FilePair(name, files["A"], files["blend"]), *signals.values()
+        a, b, blend = signals.values()
         found = metric_rows.following(a, b, blend, plane.mean(0))
-        rows = [_row(pair, BLEND, CONDITION, "blend", **(_against_styles(a, b, blend) | found))]
+        row = partial(_row, "blend", name, None)
+        rows = [row(CONDITION, "blend", **(_against_styles(a, b, blend) | found))]
         known = {"A with itself": a, "B (range)": b} | self._floor(a, "A through the vocoder")
         for condition, signal in known.items():
-            rows.append(_row(pair, BLEND, ANCHOR, condition, **_against_styles(a, b, signal.cut(shortest))))
+            rows.append(row(ANCHOR, condition, **_against_styles(a, b, signal.cut(shortest))))
         return rows + self.shown(name, "", signals, files, phones=phones, share=plane), notes
 
     def shown(
@@ -188,9 +306,8 @@ class FileMeasurer:
         return {name: self.listener.hear(audio, f"{signal.name}, {name}")}
 
 
-def _row(pair: FilePair, table: str, kind: str, condition: str, **values: Any) -> dict[str, Any]:
-    head = {"table": table, "item": pair.id, "kind": kind, "condition": condition, "speaker": pair.speaker}
-    return {**head, **values}
+def _row(table: str, item: str, speaker: str | None, kind: str, condition: str, **values: Any) -> dict[str, Any]:
+    return {"table": table, "item": item, "kind": kind, "condition": condition, "speaker": speaker, **values}
 
 
 def _against_styles(a: Signal, b: Signal, other: Signal) -> dict[str, Any]:

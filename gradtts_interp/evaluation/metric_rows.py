@@ -39,7 +39,8 @@ def mean_shares(a: Signal, b: Signal, blend: Signal) -> dict[str, float | None]:
     """Mean realised share of B by measure, None where it cannot be measured; and how much of the voicing is left."""
     found: dict[str, float | None] = {"voicing_kept": voicing_kept(a, b, blend)}
     for name, share in realised_shares(a, b, blend).items():
-        found[f"{name}_share"] = share.mean() if share.measured.sum() >= of_blend.FEWEST_FRAMES else None
+        known = of_blend.measured(share)
+        found[f"{name}_share"] = float(known.mean()) if len(known) >= of_blend.FEWEST_FRAMES else None
     return found
 
 

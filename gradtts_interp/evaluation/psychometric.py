@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,62 +22,16 @@ FEWEST_LEVELS = 3
 SECOND = {"b": 1.0, "1": 1.0, "a": 0.0, "0": 0.0}
 
 
-@dataclass(frozen=True)
-class Answers:
-    """Answers of listeners.
-
-    Attributes:
-        share: Share of B of what was heard (n,).
-        response: 1 where B was answered, 0 where A (n,); or the rating.
-        participant: Who answered (n,).
-    """
-
-    share: NDArray[np.float64]
-    response: NDArray[np.float64]
-    participant: NDArray[Any]
-
-    @property
-    def is_rating(self) -> bool:
-        """Whether the answers are ratings instead of one of two."""
-        return not bool(np.isin(self.response, (0.0, 1.0)).all())
-
-    def of(self, participant: str) -> Answers:
-        """Those of one participant."""
-        chosen = self.participant == participant
-        return Answers(self.share[chosen], self.response[chosen], self.participant[chosen])
-
-
-@dataclass(frozen=True)
-class Psychometric:
-    """A psychometric function ``lapse + (1 - 2 lapse) / (1 + exp(-rate (share - pse)))``, with 95 % intervals.
-
-    Attributes:
-        pse: Point of subjective equality: the share of B at which A and B are answered alike.
-        pse_low: Lower end of its interval.
-        pse_high: Upper end.
-        slope: Probability of answering B per unit of share, at the point of subjective equality.
-        slope_low: Lower end of its interval.
-        slope_high: Upper end.
-        jnd: Half of the way from 25 % to 75 % of B, lapses aside.
-        rate: Of the logistic.
-        lapse: Answers that have nothing to do with what was heard, of A and of B alike.
-        n: Number of answers.
-    """
-
-    pse: float
-    pse_low: float
-    pse_high: float
-    slope: float
-    slope_low: float
-    slope_high: float
-    jnd: float
-    rate: float
-    lapse: float
-    n: int
-
-    def at(self, share: ArrayLike) -> NDArray[np.float64]:
-        """Probability of answering B at shares (n,)."""
-        return _probability(np.asarray(share, dtype=np.float64), self.pse, self.rate, self.lapse)
+Answers = np.recarray
+ANSWER = np.dtype([("share", np.float64), ("response", np.float64), ("participant", object)])
+"""A record of :data:`Answers`: the share of B of what was heard; 1 where B was answered, 0 where A, or the rating; and
+who answered."""
+Fit = dict[str, Any]
+"""A psychometric function ``lapse + (1 - 2 lapse) / (1 + exp(-rate (share - pse)))``, with 95 % intervals: ``pse``, the
+point of subjective equality, the share of B at which A and B are answered alike, and its interval from ``pse_low`` to
+``pse_high``; the ``slope`` there, the probability of answering B per unit of share, from ``slope_low`` to
+``slope_high``; ``jnd``, half of the way from 25 % to 75 % of B, lapses aside; the ``rate`` of the logistic; the
+``lapse``, answers that have nothing to do with what was heard, of A and of B alike; ``n``, the number of answers."""
 
 
 def read_answers(paths: Sequence[str | Path], *, second: str = "B") -> Answers:
@@ -106,7 +59,12 @@ def read_answers(paths: Sequence[str | Path], *, second: str = "B") -> Answers:
             found.append((share, response, row.get("participant") or path.stem))
     if not found:
         raise InputError(f"no answer in {', '.join(map(str, paths))}; expected one a row")
-    return Answers(*(np.array(values) for values in zip(*found, strict=True)))
+    return np.rec.fromrecords(found, dtype=ANSWER)
+
+
+def is_rating(answers: Answers) -> bool:
+    """Whether answers are ratings instead of one of two."""
+    return not bool(np.isin(answers.response, (0.0, 1.0)).all())
 
 
 def _number(text: str | None, what: str) -> float:
@@ -126,7 +84,7 @@ def _response(text: str | None, second: str, where: str) -> float:
     return SECOND[written.lower()] if written.lower() in SECOND else _number(text, f"{where}: response")
 
 
-def fit_psychometric(answers: Answers, *, seed: int = 0, resamples: int = RESAMPLES) -> Psychometric:
+def fit_psychometric(answers: Answers, *, seed: int = 0, resamples: int = RESAMPLES) -> Fit:
     """Fit a logistic function with lapses by maximum likelihood.
 
     Intervals are of the bootstrap: participants are drawn anew where there are several, since their answers are not
@@ -145,14 +103,14 @@ def fit_psychometric(answers: Answers, *, seed: int = 0, resamples: int = RESAMP
 
     Source: Wichmann & Hill 2001 a, b (lapses, bootstrap).
     """
-    if answers.is_rating:
+    if is_rating(answers):
         strange = answers.response[~np.isin(answers.response, (0.0, 1.0))][0]
         raise InputError(f"response {strange:g}: expected A or B, 0 or 1; ratings have no psychometric function")
     levels, index = np.unique(answers.share, return_inverse=True)
     if len(levels) < FEWEST_LEVELS:
         raise InputError(f"answers at {len(levels)} shares; expected at least {FEWEST_LEVELS}")
     if np.ptp(answers.response) == 0:
-        raise InputError(f"all {len(answers.response)} answers are the same; expected some of A and some of B")
+        raise InputError(f"all {len(answers)} answers are the same; expected some of A and some of B")
     names, who = np.unique(answers.participant, return_inverse=True)
     each, of_b = np.zeros((2, len(names), len(levels)))
     np.add.at(each, (who, index), 1)
@@ -167,26 +125,19 @@ def fit_psychometric(answers: Answers, *, seed: int = 0, resamples: int = RESAMP
             drawn_total, drawn = counts[random.integers(0, len(names), len(names))].sum(0)
         else:
             drawn_total = total
-            drawn = random.binomial(total.astype(int), _probability(levels, pse, rate, lapse)).astype(np.float64)
+            drawn = random.binomial(total.astype(int), probability(levels, pse, rate, lapse)).astype(np.float64)
         if 0 < drawn.sum() < drawn_total.sum():
             found.append(_fit(levels, drawn_total, drawn, (pse, rate, lapse)))
-    ends = np.percentile([(p, _slope(r, lam)) for p, r, lam in found], (2.5, 97.5), axis=0)
-    return Psychometric(
-        pse=pse,
-        pse_low=float(ends[0, 0]),
-        pse_high=float(ends[1, 0]),
-        slope=_slope(rate, lapse),
-        slope_low=float(ends[0, 1]),
-        slope_high=float(ends[1, 1]),
-        jnd=float(np.log(3) / abs(rate)),
-        rate=rate,
-        lapse=lapse,
-        n=len(answers.response),
-    )
+    ends = np.percentile([(p, _slope(r, lam)) for p, r, lam in found], (2.5, 97.5), axis=0).T.tolist()
+    fit: Fit = {}
+    for name, value, (low, high) in zip(("pse", "slope"), (pse, _slope(rate, lapse)), ends, strict=True):
+        fit |= {name: value, f"{name}_low": low, f"{name}_high": high}
+    return fit | {"jnd": float(np.log(3) / abs(rate)), "rate": rate, "lapse": lapse, "n": len(answers)}
 
 
-def _probability(share: NDArray[np.float64], pse: float, rate: float, lapse: float) -> NDArray[np.float64]:
-    return lapse + (1 - 2 * lapse) * expit(rate * (share - pse))
+def probability(share: ArrayLike, pse: float, rate: float, lapse: float) -> NDArray[np.float64]:
+    """Probability of answering B at shares (n,), by the parameters of a :data:`Fit`."""
+    return lapse + (1 - 2 * lapse) * expit(rate * (np.asarray(share, dtype=np.float64) - pse))
 
 
 def _slope(rate: float, lapse: float) -> float:
@@ -204,7 +155,7 @@ def _fit(
     at = (levels - low) / width
 
     def loss(values: NDArray[np.float64]) -> float:
-        p = np.clip(_probability(at, *values), 1e-9, 1 - 1e-9)
+        p = np.clip(probability(at, *values), 1e-9, 1 - 1e-9)
         return -float((second * np.log(p) + (total - second) * np.log1p(-p)).sum())
 
     known = total > 0

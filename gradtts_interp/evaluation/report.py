@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,7 @@ from gradtts_interp.audio import read_audio
 from gradtts_interp.config import MelConfig
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.signal import Signal
-from gradtts_interp.evaluation.statistics import mean_with_interval
-from gradtts_interp.evaluation.tables import number
+from gradtts_interp.evaluation.tables import mean_with_interval, number
 from gradtts_interp.files import write_text
 from gradtts_interp.pitch.contour import Contour, f0_statistics
 from gradtts_interp.plots import drawing
@@ -60,16 +58,6 @@ def shown_in(records: Sequence[Record]) -> dict[str, list[dict[str, Any]]]:
     return examples
 
 
-@functools.cache
-def _template() -> jinja2.Template:
-    loader = jinja2.FileSystemLoader(TEMPLATE.parent)
-    world = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    world.filters["number"] = number
-    return world.get_template(TEMPLATE.name)
-
-
 def write_report(path: str | Path, **page: Any) -> Path:
     """Write the page; the file appears whole or not at all. All text is escaped, pictures and audio are data URIs.
 
@@ -93,7 +81,10 @@ def write_report(path: str | Path, **page: Any) -> Path:
     def image(png: str) -> str:
         return drawing.data_uri("image/png", (path.parent / png).read_bytes())
 
-    write_text(path, _template().render(page, picture_uri=drawing.picture_uri, sound=sound, image=image))
+    world = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    world.filters["number"] = number
+    template = world.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    write_text(path, template.render(page, picture_uri=drawing.picture_uri, sound=sound, image=image))
     return path
 
 
@@ -237,5 +228,6 @@ def _draw_curve(axes: Axes, name: str, points: Mapping[float, Sequence[float]], 
     places = sorted(x for x in points if len(points[x]))
     found = [mean_with_interval(points[x]) for x in places]
     look = {"linestyle": dash, "color": colour, "linewidth": 2.6 if name == "default" else 1.3}
-    axes.plot(places, [f.mean for f in found], marker="o", markersize=3, label=name, **look)
-    axes.fill_between(places, [f.low for f in found], [f.high for f in found], color=colour, alpha=0.1, linewidth=0)
+    mean, low, high = ([interval[part] for interval in found] for part in ("mean", "low", "high"))
+    axes.plot(places, mean, marker="o", markersize=3, label=name, **look)
+    axes.fill_between(places, low, high, color=colour, alpha=0.1, linewidth=0)

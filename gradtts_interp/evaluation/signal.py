@@ -140,8 +140,7 @@ class Listener:
             if 0 < found < FEWEST_VOICED_FRAMES:
                 voiced = np.zeros_like(contour.voiced)
                 contour = replace(contour, f0_hz=fill_unvoiced(contour.f0_hz, voiced), voiced=voiced)
-            envelope = log_envelope(samples, contour, self.mel)
-            cepstrum = mel_cepstrum(samples, contour, self.mel)
+            power = power_envelope(samples, contour, self.mel)
             if mel is None:
                 mel = log_mel(torch.from_numpy(samples), self.mel).numpy()
         except InputError as error:
@@ -149,7 +148,8 @@ class Listener:
         if not contour.voiced.any():
             stray = f" but {found}, which is chance" if found else ""
             notes += (f"{name}: no voiced frame was found{stray}; measures of pitch are left out",)
-        return Signal(name, samples, contour, envelope, cepstrum, mel, self._embed(samples), notes)
+        planes = (log_envelope(power, self.mel), mel_cepstrum(power), mel)
+        return Signal(name, samples, contour, *planes, self._embed(samples), notes)
 
     def read(self, path: Source) -> Signal:
         """Measure a file; a rate other than the mel's is changed, and noted.
@@ -189,6 +189,7 @@ class MeasuringSettings:
         out: Folder of the run.
         tracking: Tracker, ``floor_hz`` and ``ceiling_hz``, as of :class:`Listener`.
         encoder: Folder of the speaker encoder, None for none.
+        vocoder: Folder of the vocoder of the floor, None for none.
         recognisers: Who measures intelligibility, as in :mod:`gradtts_interp.evaluation.intelligibility`.
         language: What they hear, where they know several.
         device: Where models work.
@@ -197,6 +198,7 @@ class MeasuringSettings:
     out: str
     tracking: dict[str, Any]
     encoder: str | None
+    vocoder: str | None = None
     recognisers: tuple[str, ...] = ()
     language: str = "en"
     device: str = "cpu"
@@ -250,22 +252,18 @@ def power_envelope(audio: NDArray, contour: Contour, config: MelConfig) -> NDArr
     return pyworld.cheaptrick(samples, f0, times, config.sample_rate_hz)
 
 
-def log_envelope(audio: NDArray, contour: Contour, config: MelConfig) -> NDArray[np.float64]:
+def log_envelope(power: NDArray[np.float64], config: MelConfig) -> NDArray[np.float64]:
     """Smooth spectral envelope per mel frame, without its level.
 
-    WORLD's CheapTrick removes the harmonics, a mel filter bank groups the bins, and each frame's mean is subtracted.
+    A mel filter bank groups the bins, and each frame's mean is subtracted.
 
     Args:
-        audio: Samples (N,).
-        contour: Its contour (T,), which CheapTrick needs.
-        config: Mel contract, which gives the frame grid.
+        power: Spectrum without harmonics (T, K), as of :func:`power_envelope`.
+        config: Mel contract, which gives the rate.
 
     Returns:
         (D, T) in dB with D = 40 mel bands, zero mean per frame.
-
-    Source: Morise 2015, CheapTrick.
     """
-    power = power_envelope(audio, contour, config)
     n_fft = 2 * (power.shape[1] - 1)
     filters = librosa.filters.mel(sr=config.sample_rate_hz, n_fft=n_fft, n_mels=BANDS, fmax=config.fmax_hz)
     log_power = DB_PER_NEPER * np.log(np.maximum(power @ filters.T, TINIEST_POWER)).T
@@ -280,23 +278,21 @@ def envelope_distance(a: NDArray, b: NDArray, active: NDArray) -> float:
     return float(np.sqrt(np.square(a - b).mean(0))[active].mean())
 
 
-def mel_cepstrum(audio: NDArray[Any], contour: Contour, config: MelConfig) -> NDArray[np.float64]:
+def mel_cepstrum(power: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mel-cepstrum per mel frame, from WORLD's envelope.
 
     The log amplitude of CheapTrick's spectrum is ``Σ c_n cos(nω)``; an all-pass bends ω to about mel and the first
     :data:`MCD_ORDER` coefficients are kept, as SPTK's ``sp2mc`` does. Gain is all in ``c_0``.
 
     Args:
-        audio: Samples (N,).
-        contour: Its contour (T,), which CheapTrick needs.
-        config: Mel contract, which gives the frame grid.
+        power: Spectrum without harmonics (T, K), as of :func:`power_envelope`.
 
     Returns:
         (order + 1, T), row 0 the level.
 
     Source: Tokuda et al. 1994; Oppenheim & Johnson 1972 for the recursion; SPTK ``sp2mc``, ``freqt``.
     """
-    power = np.maximum(power_envelope(audio, contour, config), TINIEST_POWER)
+    power = np.maximum(power, TINIEST_POWER)
     floor = power.max(1, keepdims=True) * 10 ** (-FLOOR_BELOW_PEAK_DB / 10)
     cepstrum = np.fft.irfft(np.log(np.maximum(power, floor)), axis=1)[:, : power.shape[1]]
     cepstrum[:, [0, -1]] /= 2  # of a log power: c_0 is half its mean, and the last bin has no mirror image

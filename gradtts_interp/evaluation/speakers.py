@@ -19,6 +19,7 @@ import numpy as np
 import torch
 import torchaudio
 from numpy.typing import NDArray
+from scipy.spatial.distance import pdist
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -64,8 +65,11 @@ class SpeakerSettings:
     mel: MelConfig = field(default_factory=MelConfig)
 
 
-class SpeakerNet(nn.Module):
+class SpeakerEncoder(nn.Module):
     """Cepstra → dilated convolutions → mean and deviation over speech frames → unit vector, and three read-outs.
+
+    Args:
+        settings: Sizes, and what the read-outs stand for.
 
     Source: Snyder et al. 2018, x-vectors (statistics pooling over a time-delay network).
     """
@@ -73,6 +77,7 @@ class SpeakerNet(nn.Module):
     def __init__(self, settings: SpeakerSettings) -> None:
         super().__init__()
         self.settings = settings
+        self.speakers = {int(v[1:]): i for i, v in enumerate(settings.voices) if v[0] == "s" and v[1:].isdigit()}
         width, coefficients = settings.channels, settings.coefficients
         basis = torchaudio.functional.create_dct(coefficients + 1, settings.mel.n_mels, norm="ortho")
         self.basis: Tensor
@@ -122,19 +127,6 @@ class SpeakerNet(nn.Module):
         """Natural log of the formant factor, (B,)."""
         return self.warp(embedding)[:, 0]
 
-
-class SpeakerEncoder:
-    """The trained network with audio in front of it.
-
-    Args:
-        net: The network; it is put into evaluation mode.
-    """
-
-    def __init__(self, net: SpeakerNet) -> None:
-        self.net = net.eval()
-        self.settings = net.settings
-        self.speakers = {int(v[1:]): i for i, v in enumerate(self.settings.voices) if v[0] == "s" and v[1:].isdigit()}
-
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> SpeakerEncoder:
         """Read a folder that :meth:`save_pretrained` wrote.
@@ -143,7 +135,7 @@ class SpeakerEncoder:
             folder: The folder.
 
         Returns:
-            The encoder, on the CPU.
+            The encoder, on the CPU, in evaluation mode.
 
         Raises:
             CheckpointError: A file is missing or damaged, or the weights do not fit the settings.
@@ -152,18 +144,18 @@ class SpeakerEncoder:
         values = read_json(folder / CONFIG)
         try:
             names = {key: tuple(values[key]) for key in ("voices", "bases")}
-            net = SpeakerNet(SpeakerSettings(**{**values, **names, "mel": MelConfig(**values["mel"])}))
+            encoder = cls(SpeakerSettings(**{**values, **names, "mel": MelConfig(**values["mel"])}))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"{folder / CONFIG}: {error!r}; expected settings of a speaker encoder") from error
         state = read_safetensors(folder / WEIGHTS)
-        require_same_shapes(state, net.state_dict(), source=folder / WEIGHTS, owner="speaker encoder")
-        net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
-        return cls(net)
+        require_same_shapes(state, encoder.state_dict(), source=folder / WEIGHTS, owner="speaker encoder")
+        encoder.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+        return encoder.eval()
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write settings and half-precision weights; each file appears whole or not at all."""
         folder = Path(folder)
-        state = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in self.net.state_dict().items()}
+        state = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in self.state_dict().items()}
         write_safetensors(folder / WEIGHTS, state)
         write_json(folder / CONFIG, asdict(self.settings))
 
@@ -181,7 +173,7 @@ class SpeakerEncoder:
         Raises:
             InputError: The audio is not (N,), not finite, silent, or too short.
         """
-        return self.net(self._mel(audio, sample_rate_hz)[None])[0].numpy()
+        return self(self._mel(audio, sample_rate_hz)[None])[0].numpy()
 
     @torch.no_grad()
     def identify(self, audio: NDArray | Tensor, sample_rate_hz: int) -> dict[str, Any]:
@@ -199,19 +191,19 @@ class SpeakerEncoder:
         Raises:
             InputError: As of :meth:`embed`, or the encoder knows no speakers of the demo corpus.
         """
-        embedding = self.net(self._mel(audio, sample_rate_hz)[None])
+        embedding = self(self._mel(audio, sample_rate_hz)[None])
         if not self.speakers:
             raise InputError(
                 f"this encoder knows voices {self.settings.voices[:3]}…; expected speakers s0, s1 and so on"
             )
-        to_voices = self.net.similarity(embedding)[0]
+        to_voices = self.similarity(embedding)[0]
         similarity = {speaker: float(to_voices[row]) for speaker, row in sorted(self.speakers.items())}
-        bases, chances = self.settings.bases, self.net.base(embedding).softmax(-1)[0]
+        bases, chances = self.settings.bases, self.base(embedding).softmax(-1)[0]
         return {
             "speaker": max(similarity, key=similarity.__getitem__),
             "similarity": similarity,
             "base": bases[int(chances.argmax())],
-            "formant_factor": math.exp(float(self.net.log_warp(embedding)[0])),
+            "formant_factor": math.exp(float(self.log_warp(embedding)[0])),
             "female": sum(chance for base, chance in zip(bases, chances.tolist(), strict=True) if base[:2] == FEMALE),
         }
 
@@ -237,6 +229,61 @@ def cosine_similarity(a: NDArray, b: NDArray) -> float:
     """
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+
+
+def frechet_distance(reference: NDArray[Any], other: NDArray[Any]) -> dict[str, Any]:
+    """Squared Fréchet distance of two Gaussians fitted to embeddings, without a matrix square root.
+
+    With centred embeddings X (n, D) and Y (m, D), divided by √(n−1) and √(m−1), the covariances are XᵀX and YᵀY, and
+    ``tr((XᵀX)(YᵀY))^½`` is the sum of singular values of XYᵀ. So the answer is real whatever the ranks, and at least 0
+    up to rounding, which is cut off.
+
+    Args:
+        reference: Embeddings (n, D), n >= 2.
+        other: Embeddings (m, D) of the same model, m >= 2.
+
+    Returns:
+        ``distance`` (squared, as "FID" and "FAD" are, >= 0, in squared units of the embeddings); its parts ``means``
+        and ``covariances``; ``n_reference``, ``n_other`` and ``dimensions``; and whether it is ``singular``: a
+        covariance has fewer embeddings than it needs (n <= dimensions), so the distance is above that of more data,
+        and only comparable at the same n.
+
+    Source: Dowson & Landau 1982; Heusel et al. 2017.
+    """
+    a, b = (np.asarray(values, dtype=np.float64) for values in (reference, other))
+    mean_a, mean_b = a.mean(0), b.mean(0)
+    x, y = (a - mean_a) / np.sqrt(len(a) - 1), (b - mean_b) / np.sqrt(len(b) - 1)
+    x, y = _short_factor(x), _short_factor(y)
+    overlap = np.linalg.svd(x @ y.T, compute_uv=False).sum()
+    means = float(np.square(mean_a - mean_b).sum())
+    covariances = float(max(np.square(x).sum() + np.square(y).sum() - 2 * overlap, 0.0))
+    return {
+        "distance": means + covariances,
+        "means": means,
+        "covariances": covariances,
+        "n_reference": len(a),
+        "n_other": len(b),
+        "dimensions": a.shape[1],
+        "singular": min(len(a), len(b)) <= a.shape[1],
+    }
+
+
+def diversity(embeddings: NDArray[Any]) -> dict[str, Any]:
+    """Mean Euclidean distance over all pairs of a set; 0 where all are the same.
+
+    Args:
+        embeddings: (n, D).
+
+    Returns:
+        ``diversity``, None with fewer than two embeddings, and ``n_embeddings``.
+    """
+    found = float(pdist(embeddings).mean()) if len(embeddings) > 1 else None
+    return {"diversity": found, "n_embeddings": len(embeddings)}
+
+
+def _short_factor(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A factor (min(n, D), D) with the same xᵀx."""
+    return np.asarray(np.linalg.qr(x, mode="r")) if x.shape[0] > x.shape[1] else x
 
 
 # -- what a voice sounds like ------------------------------------------------------------------------------------------

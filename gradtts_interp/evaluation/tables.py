@@ -1,4 +1,4 @@
-"""Rows of measures become tables: a line for each condition, a column for each measure, means with intervals.
+"""Rows of measures become tables: a line for each condition, a column for each measure, means with bootstrap intervals.
 
 What the measures are, what is wanted of each, and in which tables it stands, is listed in ``measures.csv``; the tables,
 in ``tables.csv``.
@@ -9,16 +9,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import bootstrap
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.run import plain
-from gradtts_interp.evaluation.statistics import Interval, mean_with_interval
 from gradtts_interp.files import atomic_path, read_text, write_text
 
 ANCHOR, CONDITION = "anchor", "condition"
@@ -30,36 +30,67 @@ Row = Mapping[str, Any]
 Column = dict[str, str]
 """A measure in a table: its ``key`` in the rows; its ``heading``, with its unit; what is ``wanted``, such as ``"0"``,
 ``"low"`` or ``"1"``, empty where no value is better; and its ``definition`` in one or two sentences."""
+Interval = dict[str, Any]
+"""A ``mean`` with the ``low`` and the ``high`` end of its 95 % interval, and the number ``n`` of values."""
+Table = dict[str, Any]
+"""A table, or the definition of one, which has no lines: its ``name``, which is ``table`` in its rows; its ``title``;
+the ``text`` that says what it shows; its ``columns``, of a table with lines those with a value; and its ``lines``,
+anchors first, then conditions, as they came. A line has a ``name``, a ``kind`` (anchor or condition), the number ``n``
+of its utterances, and ``cells``: an interval by measure, None where nothing could be measured."""
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table, or the definition of one that has no lines yet.
+def mean_with_interval(values: Sequence[float]) -> Interval:
+    """Mean of values with a 95 % percentile bootstrap interval.
 
-    Attributes:
-        name: Value of ``table`` in its rows.
-        title: Heading.
-        text: What it shows.
-        columns: Measures; of a table with lines, those with a value.
-        lines: Anchors first, then conditions, as they came: of each the ``name``, the ``kind`` (anchor or condition),
-            the number ``n`` of its utterances and its ``cells``, an interval by measure, None where nothing could be
-            measured.
+    Args:
+        values: One value per utterance, finite.
+
+    Returns:
+        The interval; for fewer than two values, or equal ones, its ends are the mean.
+
+    Raises:
+        InputError: No value, or one that is not finite.
     """
+    array = np.asarray(values, dtype=np.float64)
+    if array.size == 0 or not np.isfinite(array).all():
+        raise InputError(f"mean of {array.size} values: expected at least one, all finite")
+    return _with_interval(np.mean, array)
 
-    name: str
-    title: str
-    text: str
-    columns: tuple[Column, ...]
-    lines: tuple[dict[str, Any], ...] = ()
 
-    def cell(self, line: str, key: str) -> Interval | None:
-        """The cell of a line and a measure; None where there is none."""
-        return next((one["cells"].get(key) for one in self.lines if one["name"] == line), None)
+def ratio_with_interval(counts: Sequence[float], totals: Sequence[float]) -> Interval:
+    """Rate pooled over utterances, such as errors over words, with a 95 % percentile bootstrap interval over them.
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        columns = [{name: c[name] for name in ("key", "heading", "wanted")} for c in self.columns]
-        return asdict(self) | {"columns": columns}
+    Args:
+        counts: What is counted in each utterance.
+        totals: Of how many in each, > 0.
+
+    Returns:
+        The interval, whose ``mean`` is the sum of the counts over that of the totals; for a single utterance its ends
+        are the same.
+
+    Raises:
+        InputError: No utterance, lists of different length, or a total that is not > 0.
+    """
+    part, whole = np.asarray(counts, dtype=np.float64), np.asarray(totals, dtype=np.float64)
+    if part.size == 0 or part.shape != whole.shape or not (whole > 0).all():
+        raise InputError(f"{part.size} counts of {whole.size} totals: expected as many, at least one, totals > 0")
+    return _with_interval(lambda part, whole, axis: part.sum(axis) / whole.sum(axis), part, whole)
+
+
+def _with_interval(statistic: Callable[..., Any], *data: NDArray[np.float64]) -> Interval:
+    """A statistic of values of the same utterances with its bootstrap interval, which is empty where all are alike."""
+    value = float(statistic(*data, axis=0))
+    low = high = value
+    if any(np.ptp(values) > 0 for values in data):
+        random = np.random.default_rng(0)
+        found = bootstrap(data, statistic, paired=True, method="percentile", rng=random).confidence_interval
+        low, high = float(found.low), float(found.high)
+    return {"mean": value, "low": low, "high": high, "n": data[0].size}
+
+
+def interval_text(interval: Interval) -> str:
+    """As ``mean [low, high]``."""
+    return "{mean:.3g} [{low:.3g}, {high:.3g}]".format(**interval)
 
 
 def tabulate(definition: Table, rows: Sequence[Row]) -> Table:
@@ -75,17 +106,22 @@ def tabulate(definition: Table, rows: Sequence[Row]) -> Table:
     """
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        if row.get("table") == definition.name:
+        if row.get("table") == definition["name"]:
             groups.setdefault((row["kind"], row["condition"]), []).append(row)
     lines: list[dict[str, Any]] = []
     for kind, name in sorted(groups, key=lambda key: key[0] != ANCHOR):
         found = groups[kind, name]
-        cells = {column["key"]: _interval(found, column["key"]) for column in definition.columns}
+        cells = {column["key"]: _interval(found, column["key"]) for column in definition["columns"]}
         lines.append({"name": name, "kind": kind, "n": len(found), "cells": cells})
-    kept = [c for c in definition.columns if any(line["cells"][c["key"]] is not None for line in lines)]
+    kept = [c for c in definition["columns"] if any(line["cells"][c["key"]] is not None for line in lines)]
     for line in lines:
         line["cells"] = {column["key"]: line["cells"][column["key"]] for column in kept}
-    return replace(definition, columns=tuple(kept), lines=tuple(lines))
+    return {**definition, "columns": kept, "lines": lines}
+
+
+def cell_of(table: Table, line: str, key: str) -> Interval | None:
+    """The cell of a line and a measure; None where there is none."""
+    return next((one["cells"].get(key) for one in table["lines"] if one["name"] == line), None)
 
 
 def _interval(rows: Sequence[Row], key: str) -> Interval | None:
@@ -155,7 +191,6 @@ def read_csv(path: str | Path, *, expected: str, delimiter: str = ",") -> list[t
 # -- the tables of all evaluations ------------------------------------------------------------------------------------
 
 SHARE_NAMES = {"f0": "F0", "energy": "level", "envelope": "envelope"}
-FILES, BLEND, VOICE = "files", "blend", "voice"
 
 
 def _read_list(name: str) -> list[dict[str, Any]]:
@@ -167,7 +202,7 @@ def _tables() -> dict[str, Table]:
     """Tables without lines, by name; a measure stands in the tables that it names."""
     rows = [(row.pop("tables").split(), row) for row in _read_list("measures.csv")]
     return {
-        table["name"]: Table(**table, columns=tuple(column for tables, column in rows if table["name"] in tables))
+        table["name"]: {**table, "columns": [column for tables, column in rows if table["name"] in tables]}
         for table in _read_list("tables.csv")
     }
 
@@ -187,4 +222,4 @@ def voice_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     labels = dict.fromkeys(key for row in rows for key in row if ": " in key)
     told = {"wanted": "", "definition": "Probability, by the classifier named."}
     of_classifiers = [{"key": label, "heading": label, **told} for label in labels]
-    return replace(TABLES[VOICE], columns=(*TABLES[VOICE].columns, *of_classifiers))
+    return {**TABLES["voice"], "columns": [*TABLES["voice"]["columns"], *of_classifiers]}

@@ -13,6 +13,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.optimize import isotonic_regression
 
 from gradtts_interp.alignment import warp_frames
+from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.blend import SMALLEST_RANGE_DB
 from gradtts_interp.evaluation.metric_rows import mean_shares
@@ -35,6 +36,7 @@ SMALLEST_RATE_RATIO = 1.02
 LARGEST_GAIN_DB = 20.0
 
 Progress = Callable[[float, Speech], None]
+Say = Callable[..., Speech]
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,8 @@ def make_continuum(
         raise InputError(f"equal steps of {equalise!r}; expected one of {', '.join(EQUALISED)}")
     if not 2 <= steps <= 1000:
         raise InputError(f"continuum of {steps} steps; expected 2 to 1000")
-    renderer = _Renderer(tts, text, (a, b), of, progress, {"seed": seed, **options})
+    mel = tts.model.settings.mel
+    renderer = _Renderer(partial(tts, text, **{"seed": seed, **options}), (a, b), mel, of, progress)
     chosen = renderer.steps(np.linspace(0, 1, steps))
     poles = renderer.signals
     if equalise is None:
@@ -177,29 +180,18 @@ class _Renderer:
     """Speaks and measures steps of a continuum; A and B alone, with equal durations and noise, first."""
 
     def __init__(
-        self,
-        tts: GradTTSInterpPipeline,
-        text: str,
-        styles: tuple[Style, Style],
-        of: str,
-        progress: Progress | None,
-        options: dict[str, Any],
+        self, say: Say, styles: tuple[Style, Style], mel: MelConfig, of: str, progress: Progress | None
     ) -> None:
-        self.of, self.progress = of, progress
-        # Where a voice is far from its pitch, DIO reads octaves.
-        self.listener = Listener(tts.model.settings.mel, tracker="praat")
-        self.tts, self.text, self.styles, self.options = tts, text, styles, options
+        self.say, self.styles, self.of, self.progress = say, styles, of, progress
+        self.listener = Listener(mel, tracker="praat")  # where a voice is far from its pitch, DIO reads octaves
         quick = {"num_inference_steps": 1}
-        self.own_frames = [float(self._say(style, **quick).durations.sum()) for style in styles]
+        self.own_frames = [float(say(style, **quick).durations.sum()) for style in styles]
         # A blend decides its durations by its mean share, so that an even one lies half-way.
-        even = self._say(*styles, share=shares.constant(0.5), **quick).durations
-        self.speeches = [self._say(style, durations=[even.tolist()]) for style in styles]
+        even = say(*styles, share=shares.constant(0.5), **quick).durations
+        self.speeches = [say(style, durations=[even.tolist()]) for style in styles]
         a, b = (self.listener.hear(s.audio, name) for s, name in zip(self.speeches, "AB", strict=True))
         self.signals = a, b
         self.known: dict[float, Stimulus] = {}
-
-    def _say(self, *styles: Style, **options: Any) -> Speech:
-        return self.tts(self.text, *styles, **{**self.options, **options})
 
     def steps(self, wanted: NDArray[np.float64]) -> tuple[Stimulus, ...]:
         """Steps at shares, each rendered once."""
@@ -218,7 +210,7 @@ class _Renderer:
         if self.of == "energy":
             return self._with_energy(share)
         durations = None if self.of == "rate" else [self.speeches[0].durations.tolist()]
-        return self._say(*self.styles, share=CONTINUA[self.of][1](share), durations=durations)
+        return self.say(*self.styles, share=CONTINUA[self.of][1](share), durations=durations)
 
     def _with_energy(self, share: float) -> Speech:
         """A, with the level of each frame moved by a part of the way to B's.

@@ -25,7 +25,7 @@ from gradtts_interp.corpus.plan import load_entries
 from gradtts_interp.corpus.speakers import main_base
 from gradtts_interp.corpus.teacher import VOICES
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.speakers import COSINE_SCALE, SpeakerEncoder, SpeakerNet, SpeakerSettings
+from gradtts_interp.evaluation.speakers import COSINE_SCALE, SpeakerEncoder, SpeakerSettings
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ def settings_of(utterances: list[Utterance]) -> SpeakerSettings:
 
 def train_speaker_net(
     utterances: list[Utterance], *, seconds: float, batch_size: int = 48, seed: int = 0
-) -> SpeakerNet:
+) -> SpeakerEncoder:
     """Train for a given time.
 
     Args:
@@ -159,7 +159,7 @@ def train_speaker_net(
         raise InputError(f"{seconds} seconds, batches of {batch_size}; expected seconds > 0, batches of 2 or more")
     settings = settings_of(utterances)
     torch.manual_seed(seed)
-    net = SpeakerNet(settings)
+    net = SpeakerEncoder(settings)
     drawn = batches(utterances, settings, batch_size, np.random.default_rng(seed))
     optimiser = torch.optim.AdamW(net.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     start, steps, spent = time.monotonic(), 0, 0.0
@@ -181,7 +181,7 @@ def train_speaker_net(
     return net.eval()
 
 
-def _losses(net: SpeakerNet, mel: Tensor, voice: Tensor, base: Tensor, log_warp: Tensor) -> Tensor:
+def _losses(net: SpeakerEncoder, mel: Tensor, voice: Tensor, base: Tensor, log_warp: Tensor) -> Tensor:
     """Losses of voice, base voice and warp, (3,)."""
     embedding = net(mel)
     of_voice = functional.cross_entropy(COSINE_SCALE * net.similarity(embedding), voice)
@@ -190,7 +190,7 @@ def _losses(net: SpeakerNet, mel: Tensor, voice: Tensor, base: Tensor, log_warp:
 
 
 @torch.no_grad()
-def score_speaker_net(net: SpeakerNet, utterances: list[Utterance]) -> dict[str, float]:
+def score_speaker_net(net: SpeakerEncoder, utterances: list[Utterance]) -> dict[str, float]:
     """Score whole utterances.
 
     Args:
@@ -233,14 +233,13 @@ def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     split = load_split(args.corpus, held_out_pitches=max(0, args.held_out_pitches))
     net = train_speaker_net(split["train"], seconds=args.seconds, batch_size=args.batch_size, seed=args.seed)
-    encoder = SpeakerEncoder(net)
-    encoder.save_pretrained(Path(args.out))
+    net.save_pretrained(Path(args.out))
     parts = {
         UNSEEN: split[UNSEEN],
-        "held-out sentences": [u for u in split["test"] if u.voice in encoder.settings.voices],
-        "held-out voices": [u for u in split["test"] if u.voice not in encoder.settings.voices],
+        "held-out sentences": [u for u in split["test"] if u.voice in net.settings.voices],
+        "held-out voices": [u for u in split["test"] if u.voice not in net.settings.voices],
     }
     for name, items in parts.items():
-        scores = ", ".join(f"{key} {value:.4g}" for key, value in score_speaker_net(encoder.net, items).items())
+        scores = ", ".join(f"{key} {value:.4g}" for key, value in score_speaker_net(net, items).items())
         logger.info("%s: %s", name, scores)
     return 0

@@ -1,13 +1,15 @@
 """``evaluate interpolation`` on a tiny model: tables with anchors, files, going on, one bad item."""
 
 import json
+import time
 
 import numpy as np
 import pytest
+import torch
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation import grid_run
-from gradtts_interp.evaluation.grid import Condition, conditions_of, grid_items, parse_pair, slug
+from gradtts_interp.evaluation import grid
+from gradtts_interp.evaluation.grid import GridItem, conditions_of, grid_items, parse_pair
 from gradtts_interp.interpolation import shares
 from gradtts_interp.job import StyleChoice
 from gradtts_interp.pipeline import GradTTSInterpPipeline
@@ -40,7 +42,7 @@ def test_a_quick_run_writes_tables_with_anchors_and_goes_on(run, tmp_path, monke
     # What the tiny model says may be voiced nowhere: then there is no share to measure, and no figure.
     shares = [mix["A with itself"].get(f"{name}_share") for name in ("f0", "energy", "envelope")]
     assert all(share is None or share["mean"] == 0 for share in shares)
-    assert {"correspondence", "intermediateness", "smoothness"} <= set(mix["default"])
+    assert mix["default"]["correspondence"]["mean"] < 1e-3 and {"intermediateness", "smoothness"} <= set(mix["default"])
     assert {"hard half split", "static mix", "default", "prior + prosody", "WORLD morph"} <= set(lines(summary, "time"))
     assert {"WORLD swap", "default", "prosody"} <= set(lines(summary, "frequency"))
     known = lines(summary, "reference")
@@ -56,8 +58,7 @@ def test_a_quick_run_writes_tables_with_anchors_and_goes_on(run, tmp_path, monke
     def never(*_):
         raise AssertionError("an item was measured again")
 
-    monkeypatch.setattr(grid_run, "measure_item", never)
-    monkeypatch.setattr("gradtts_interp.cli.evaluate_grid.measure_item", never)
+    monkeypatch.setattr(grid, "measure_item", never)
     status, again, _ = run(*flags)
     assert status == 0 and again["tables"] == summary["tables"]
     status, _, err = run(*flags, "--seed", 1)
@@ -65,14 +66,14 @@ def test_a_quick_run_writes_tables_with_anchors_and_goes_on(run, tmp_path, monke
 
 
 def test_a_bad_item_is_told_and_the_others_are_measured(run, monkeypatch):
-    whole = grid_run.measure_item
+    whole = grid.measure_item
 
     def measure(context, item):
-        if item.condition is not None and item.condition.name == "score":
+        if item.name == "score":
             raise InputError("this one is bad")
         return whole(context, item)
 
-    monkeypatch.setattr("gradtts_interp.cli.evaluate_grid.measure_item", measure)
+    monkeypatch.setattr(grid, "measure_item", measure)
     status, summary, err = run("--quick", "-n", 1, "--pairs", "12:10", "--modes", "mix", "--no-report")
     assert status == 1 and "error: 00_12_10/mix-score: this one is bad" in err
     assert summary["failed"] == [{"item": "00_12_10/mix-score", "error": "this one is bad"}]
@@ -96,20 +97,20 @@ def test_flags_that_name_nothing(run, flags, words):
 
 def test_the_grid_has_every_baseline_and_every_id_once():
     conditions = conditions_of(["mix", "time", "frequency"], has_style=True, noise=True, quick=False)
-    names = {(c.mode, c.name) for c in conditions}
+    names = {(c["mode"], c["name"]) for c in conditions}
     assert {("time", "hard half split"), ("time", "static mix"), ("frequency", "WORLD swap")} <= names
     assert {("time", "WORLD morph"), ("mix", "WORLD morph"), ("time", "prior + prosody")} <= names
     assert {("mix", "score"), ("mix", "attention"), ("time", "attention + noise")} <= names
-    assert all(len(c.weights) == 11 for c in conditions if c.mode == "mix")
+    assert all(len(c["weights"]) == 11 for c in conditions if c["mode"] == "mix")
     pairs = [(StyleChoice(1), StyleChoice(2)), (StyleChoice(3, "happy"), StyleChoice(recording="a/b.wav"))]
     items = grid_items(pairs, ["One.", "Two."], conditions, utterances=4, examples=1)
     assert len({item.id for item in items}) == len(items) == 4 * (1 + len(conditions))
     assert len({(i.a, i.text) for i in items}) == 4, "each pair meets other sentences in time"
     official = conditions_of(["mix"], has_style=False, noise=True, quick=True)
-    assert [c.name for c in official] == ["default", "score", "WORLD morph"]
-    together = [set(c.mechanisms) - {"noise"} for c in conditions if c.mode == "time" and c.mechanisms]
+    assert [c["name"] for c in official] == ["default", "score", "WORLD morph"]
+    together = [set(c["mechanisms"]) for c in conditions if c["mode"] == "time" and c["mechanisms"]]
     assert not any(parts >= {"prior", "prosody", "attention"} for parts in together), "that is the default"
-    assert sum("noise" not in c.mechanisms for c in conditions if c.mode == "time" and c.mechanisms) == 13
+    assert sum("noise" not in parts for parts in together) == 13
 
 
 def test_score_after_all_other_mechanisms_changes_nothing(checkpoint):
@@ -132,4 +133,17 @@ def test_names_of_pairs_and_files():
     assert parse_pair("12/happy: b.wav") == (StyleChoice(12, "happy"), StyleChoice(recording="b.wav"))
     assert StyleChoice(recording="x/calm voice.wav").name == "calm_voice"
     assert StyleChoice(12, "happy").name == "12-happy"
-    assert slug(Condition("prior + score", "time")) == "time-prior-score"
+    item = GridItem(0, StyleChoice(1), StyleChoice(2), "A cat.", name="prior + score", mode="time")
+    assert item.id == "00_1_2/time-prior-score"
+
+
+def test_cost_is_of_the_block_alone():
+    device = torch.device("cpu")
+    _, small_seconds, small_mib = grid.cost_of(lambda: time.sleep(0.05), device)
+    total, _, large_mib = grid.cost_of(lambda: np.ones(2**25).sum(), device)  # 256 MiB for a moment
+    _, after_seconds, after_mib = grid.cost_of(lambda: None, device)
+    assert total == 2**25 and 0.05 <= small_seconds < 2 and after_seconds < small_seconds
+    if small_mib is None:
+        pytest.skip("this system does not tell the peak of a process")
+    assert large_mib - small_mib > 200
+    assert after_mib < large_mib - 200, "an earlier peak does not count"

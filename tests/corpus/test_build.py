@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 from corpus.conftest import build_in_this_process
+from refusing import refused
 
 from gradtts_interp.audio import log_mel, read_audio
 from gradtts_interp.config import MelConfig
 from gradtts_interp.corpus import build as build_module
 from gradtts_interp.corpus.build import build_corpus
 from gradtts_interp.corpus.plan import BuildSettings, make_plan
-from gradtts_interp.errors import InputError
 from gradtts_interp.pitch.contour import frame_energy_db
 
 SETTINGS = BuildSettings(
@@ -94,17 +94,16 @@ def test_a_stopped_build_goes_on_and_gives_the_same(corpus, build, monkeypatch):
     assert build(folder) == entries
     assert len(rendered) == 1
     assert (folder / "wavs" / f"{victim}.wav").read_bytes() == before
-    with pytest.raises(InputError, match="holds a corpus with seed 0; expected 1, or choose another folder"):
-        build(folder, dataclasses.replace(SETTINGS, seed=1))
+    other = dataclasses.replace(SETTINGS, seed=1)
+    refused(build, (folder, other, "holds a corpus with seed 0; expected 1, or choose another folder"))
 
 
 def test_a_build_can_begin_within_the_plan(build, tmp_path):
     plan = [item.id for item in make_plan(SETTINGS, train=30, held_out=2)]
     assert {entry["id"] for entry in build(tmp_path, first=92)} == set(plan[92:])
     assert len(list((tmp_path / "wavs").iterdir())) == 4
-    for outside in (-1, 96):
-        with pytest.raises(InputError, match=f"first item {outside} of a plan of 96; expected 0 to 95"):
-            build(tmp_path / "none", first=outside)
+    outside = [(n, f"first item {n} of a plan of 96; expected 0 to 95") for n in (-1, 96)]
+    refused(lambda first: build(tmp_path / "none", first=first), *outside)
     assert not (tmp_path / "none").exists()
 
 

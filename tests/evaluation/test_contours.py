@@ -1,25 +1,14 @@
 """Contour errors on contours whose errors are known, and their laws on random ones."""
 
-import json
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refusing import called, refused
 
-from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.contours import (
-    align_dtw,
-    align_frames,
-    align_phones,
-    at_frames,
-    contour_errors,
-    duration_errors,
-    energy_errors,
-    f0_errors,
-    spoken_phones,
-    voicing_errors,
-)
+from gradtts_interp.evaluation import contours
 from gradtts_interp.pitch.contour import ENERGY_FLOOR_DB, Contour
 
 RATE = 22050 / 256
@@ -43,19 +32,8 @@ def test_ffe_is_voicing_errors_and_the_gross_errors_of_voiced_frames(frames, see
     random = np.random.default_rng(seed)
     f0_hz = 150 * np.exp(spread * random.uniform(-1, 1, (2, frames)))
     pair = [contour(values, random.random(frames) < share_voiced) for values in f0_hz]
-    f0, voicing = f0_errors(*pair), voicing_errors(*pair)
+    f0, voicing = contours.f0_errors(*pair), contours.voicing_errors(*pair)
     assert voicing["ffe"] == pytest.approx(voicing["vde"] + f0["n_f0"] / voicing["n_frames"] * (f0["gpe"] or 0))
-
-
-def test_a_contour_has_no_error_against_itself():
-    a = contour(wave(), np.arange(120) % 5 > 0, 10 * np.sin(np.arange(120)) - 30)
-    found = contour_errors(a, a)
-    assert all(
-        found[n] == 0 for n in ("f0_mean_cents", "f0_rms_cents", "gpe", "octave", "vde", "ffe", "energy_rmse_db")
-    )
-    assert found["f0_correlation"] == pytest.approx(1) and found["energy_correlation"] == pytest.approx(1)
-    assert found["coverage"] == 1 and found["n_f0"] == 96 and found["n_frames"] == 120
-    json.dumps(found, allow_nan=False)
 
 
 @pytest.mark.parametrize(
@@ -63,77 +41,75 @@ def test_a_contour_has_no_error_against_itself():
     [(2.0, 1, 1), (0.5, 1, 1), (2 ** (3 / 12), 0, 0), (np.e, 1, 0), (1.21, 1, 0), (1.19, 0, 0), (0.81, 0, 0)],
 )
 def test_a_factor_is_so_many_cents_whatever_the_pitch(ratio, gross, octave):
-    found = f0_errors(contour(wave()), contour(wave() * ratio))
+    found = contours.f0_errors(contour(wave()), contour(wave() * ratio))
     cents = 1200 * np.log2(ratio)
     assert found["f0_mean_cents"] == pytest.approx(cents, abs=0.01)
     assert found["f0_rms_cents"] == pytest.approx(abs(cents), abs=0.01)
     assert (found["gpe"], found["octave"]) == (gross, octave) and found["f0_correlation"] == pytest.approx(1)
     assert (found["f0_rms_octaves_apart_cents"] is None) == bool(octave)
-    assert f0_errors(contour(wave()), contour(np.full(120, 150.0)))["f0_correlation"] is None  # it does not move
+    still = contour(np.full(120, 150.0))
+    assert contours.f0_errors(contour(wave()), still)["f0_correlation"] is None
 
 
 def test_octave_errors_are_counted_apart_and_correlation_is_of_log_f0():
     other = wave() * 2 ** (50 / 1200)
     other[:30] *= 2
-    found = f0_errors(contour(wave()), contour(other))
+    found = contours.f0_errors(contour(wave()), contour(other))
     assert found["octave"] == 0.25 and found["gpe"] == 0.25
     assert found["f0_rms_octaves_apart_cents"] == pytest.approx(50, abs=0.01) and found["f0_rms_cents"] > 600
     f0_hz = np.exp(np.linspace(np.log(80), np.log(400), 60))  # twice as far in octaves is a line in log-F0 alone
-    assert f0_errors(contour(f0_hz), contour(f0_hz**2 / 100))["f0_correlation"] == pytest.approx(1, abs=1e-9)
+    assert contours.f0_errors(contour(f0_hz), contour(f0_hz**2 / 100))["f0_correlation"] == pytest.approx(1, abs=1e-9)
 
 
 def test_only_frames_where_both_are_voiced_count():
     voiced = np.arange(120) < 60
     other = wave()
     other[60:] = 900.0
-    found = f0_errors(contour(wave()), contour(other, voiced))
+    found = contours.f0_errors(contour(wave()), contour(other, voiced))
     assert found["n_f0"] == 60 and found["coverage"] == 0.5 and found["f0_rms_cents"] == 0
-    assert voicing_errors(contour(wave()), contour(other, voiced))["vde"] == 0.5
+    assert contours.voicing_errors(contour(wave()), contour(other, voiced))["vde"] == 0.5
 
 
 def test_a_gain_changes_no_level_error_and_a_shape_does():
     level = 10 * np.sin(np.arange(120) / 5) - 30
     a = contour(wave(), energy_db=level)
-    found = energy_errors(a, contour(wave(), energy_db=level - 6))
+    found = contours.energy_errors(a, contour(wave(), energy_db=level - 6))
     assert found["energy_rmse_db"] == pytest.approx(0, abs=1e-5) and found["energy_correlation"] == pytest.approx(1)
     wiggle = np.where(np.arange(120) % 2, 3.0, -3.0)
-    assert energy_errors(a, contour(wave(), energy_db=level + wiggle))["energy_rmse_db"] == pytest.approx(3, abs=1e-4)
-    silent = energy_errors(a, contour(wave(), energy_db=ENERGY_FLOOR_DB))
+    other = contour(wave(), energy_db=level + wiggle)
+    assert contours.energy_errors(a, other)["energy_rmse_db"] == pytest.approx(3, abs=1e-4)
+    silent = contours.energy_errors(a, contour(wave(), energy_db=ENERGY_FLOOR_DB))
     assert silent["n_energy"] == 0 and silent["energy_rmse_db"] is None
 
 
 def test_all_unvoiced_gives_no_value_and_no_frame():
     a, none = contour(wave()), contour(wave(), np.zeros(120))
-    found = f0_errors(a, none)
+    found = contours.f0_errors(a, none)
     assert found["n_f0"] == 0 and found["coverage"] == 0 and found["f0_rms_cents"] is None and found["gpe"] is None
-    assert f0_errors(none, a)["coverage"] is None
-    assert voicing_errors(a, none) == voicing_errors(none, a)
-    assert voicing_errors(none, none)["ffe"] == 0
+    assert contours.f0_errors(none, a)["coverage"] is None
+    assert contours.voicing_errors(a, none) == contours.voicing_errors(none, a)
+    assert contours.voicing_errors(none, none)["ffe"] == 0
 
 
-@pytest.mark.parametrize(
-    ("measure", "a", "b", "message"),
-    [
-        (f0_errors, contour(wave()), contour(wave(119)), "frames differ: 120, 119"),
-        (voicing_errors, contour([]), contour([]), "frames differ: 0, 0"),
-        (energy_errors, contour(wave()), contour(wave(), rate=62.5), "frame rates 86.1328 and 62.5 Hz"),
-        (align_frames, 10, 12, "frames differ: 10, 12"),
-        (align_frames, 0, 0, "frames differ: 0, 0"),
-        (align_dtw, np.zeros((1, 5)), np.zeros((1, 5)), "aligns anything"),
-        (align_dtw, np.zeros((2, 10_000)), np.zeros((2, 10_000)), "too long to warp"),
-    ],
-)
-def test_what_cannot_be_compared_is_named(measure, a, b, message):
-    with pytest.raises(InputError, match=message):
-        measure(a, b)
+def test_what_cannot_be_compared_is_named():
+    refused(
+        called,
+        (contours.f0_errors, contour(wave()), contour(wave(119)), "frames differ: 120, 119"),
+        (contours.voicing_errors, contour([]), contour([]), "frames differ: 0, 0"),
+        (contours.energy_errors, contour(wave()), contour(wave(), rate=62.5), "frame rates 86.1328 and 62.5 Hz"),
+        (contours.align_frames, 10, 12, "frames differ: 10, 12"),
+        (contours.align_frames, 0, 0, "frames differ: 0, 0"),
+        (contours.align_dtw, np.zeros((1, 5)), np.zeros((1, 5)), "aligns anything"),
+        (contours.align_dtw, np.zeros((2, 10_000)), np.zeros((2, 10_000)), "too long to warp"),
+    )
 
 
 def test_durations():
-    found = duration_errors([0.1, 0.2, 0.1], [0.12, 0.15, 0.1])
+    found = contours.duration_errors([0.1, 0.2, 0.1], [0.12, 0.15, 0.1])
     assert found["duration_ms"] == pytest.approx((20 + 50) / 3) and found["n_phones"] == 3
     assert found["reference_rate_hz"] == pytest.approx(7.5) and found["rate_ratio"] == pytest.approx(0.4 / 0.37)
-    assert duration_errors([0.1], [0.1])["duration_ms"] == 0
-    assert duration_errors([0.0], [0.0])["rate_ratio"] is None
+    assert contours.duration_errors([0.1], [0.1])["duration_ms"] == 0
+    assert contours.duration_errors([0.0], [0.0])["rate_ratio"] is None
 
 
 # -- alignment --------------------------------------------------------------------------------------------------------
@@ -141,41 +117,40 @@ def test_durations():
 
 def along(alignment, reference, other):
     """Errors of F0 along a path."""
-    return f0_errors(at_frames(reference, alignment[0]), at_frames(other, alignment[1]))
+    return contours.f0_errors(contours.at_frames(reference, alignment[0]), contours.at_frames(other, alignment[1]))
 
 
 def test_frames_belong_to_themselves_and_phones_anchor_a_stretch():
-    assert np.array_equal(align_frames(10, 11), [np.arange(10)] * 2)
+    assert np.array_equal(contours.align_frames(10, 11), [np.arange(10)] * 2)
     a = [("AH0", 0.0, 0.5), ("", 0.5, 0.6), ("T", 0.6, 1.0)]
     b = [("ah", 0.0, 1.0), ("t", 1.0, 1.4)]
-    found = align_phones(a, b, frame_rate_hz=100.0, frames=(100, 140))
+    found = contours.align_phones(a, b, frame_rate_hz=100.0, frames=(100, 140))
     assert np.array_equal(found[0], np.arange(100))
     assert np.abs(found[1][:50] - 2 * np.arange(50)).max() <= 1
     assert np.abs(found[1][50:60] - 100).max() <= 1  # the pause that is not there is squeezed
     assert np.abs(found[1][60:] - np.arange(100, 140)).max() <= 1
     moved = 120 * np.exp(0.3 * np.sin(np.arange(140) / 20))
     assert along(found, contour(moved[found[1]]), contour(moved))["f0_rms_cents"] == 0
-    same = align_phones(a, a, frame_rate_hz=100.0, frames=(100, 100))
+    same = contours.align_phones(a, a, frame_rate_hz=100.0, frames=(100, 100))
     assert np.array_equal(*same)
 
 
 def test_phones_that_differ_are_named_and_pauses_and_stress_are_none():
     one, two = ("AH", 0.0, 0.5), ("T", 0.5, 1.0)
-    for a, b, message in (
+    refused(
+        partial(contours.align_phones, frame_rate_hz=100.0, frames=(100, 100)),
         ([one, two], [one, ("AH", 0.5, 1.0)], "phone 2 is T in the reference and AH in the other"),
         ([one, two], [one], "2 phones in the reference and 1 in the other"),
         ([("sil", 0, 1)], [one], "0 phones in the reference and 1 in the other"),
-    ):
-        with pytest.raises(InputError, match=message):
-            align_phones(a, b, frame_rate_hz=100.0, frames=(100, 100))
+    )
     phones = [("@AH0", 0, 1), ("", 1, 2), (",", 2, 3), ("sp", 3, 4), ("SIL", 4, 5), ("t", 5, 6)]
-    assert [name for name, _, _ in spoken_phones(phones)] == ["AH", "T"]
+    assert [name for name, _, _ in contours.spoken_phones(phones)] == ["AH", "T"]
 
 
 def test_warping_finds_a_known_warp():
     features = np.cumsum(np.random.default_rng(0).normal(size=(10, 200)), axis=1)  # every moment has its own
     warp = np.rint(199 * (np.linspace(0, 1, 260) ** 1.5)).astype(int)
-    found = align_dtw(features, features[:, warp])
+    found = contours.align_dtw(features, features[:, warp])
     assert found[0][0] == found[1][0] == 0
     assert found[0][-1] == 199 and found[1][-1] == 259
     assert (np.diff(found[0]) >= 0).all() and (np.diff(found[1]) >= 0).all()

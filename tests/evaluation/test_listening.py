@@ -5,47 +5,37 @@ import types
 
 import numpy as np
 import pytest
+from refusing import called, refused
 
 from benchmarks import judges, steps
 from benchmarks.judges import RATE_HZ, OpinionScorer, WhisperListener, whisper_folder
 from benchmarks.listening import DUAL, MEAN, ONE, table
-from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.run import Record
 
 
-@pytest.fixture
-def packages(tmp_path, monkeypatch):
-    """Whisper's weights in two packages, as they are installed."""
-    for number, name in enumerate(judges._PACKAGES, start=1):
-        data = tmp_path / "site" / name / "data"
+def test_the_parts_of_whisper_are_joined_once(tmp_path, monkeypatch):
+    folders = [tmp_path / name / "data" for name in judges._PACKAGES]
+    for number, data in enumerate(folders, start=1):
         data.mkdir(parents=True)
         (data.parent / "__init__.py").touch()
         (data / f"model.bin.part{number}").write_bytes(bytes([number] * 3))
     for name in judges._SETTINGS:
-        (tmp_path / "site" / judges._PACKAGES[0] / "data" / name).write_text(name)
-    monkeypatch.syspath_prepend(tmp_path / "site")
-    return tmp_path
-
-
-def test_the_parts_of_whisper_are_joined_once(packages):
-    folder = whisper_folder(packages / "cache")
+        (folders[0] / name).write_text(name)
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = whisper_folder(tmp_path / "cache")
     assert (folder / "model.bin").read_bytes() == bytes([1, 1, 1, 2, 2, 2])
-    assert sorted(p.name for p in folder.iterdir()) == sorted([*judges._SETTINGS, "model.bin"])
+    assert {p.name for p in folder.iterdir()} == {*judges._SETTINGS, "model.bin"}
     (folder / "model.bin").write_bytes(b"kept")
-    assert (whisper_folder(packages / "cache") / "model.bin").read_bytes() == b"kept"
+    assert (whisper_folder(tmp_path / "cache") / "model.bin").read_bytes() == b"kept"
 
 
 def test_missing_packages_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(judges, "_PACKAGES", ("no_such_package_part1",))
-    with pytest.raises(InputError, match=r"no-such-package-part1: pip install 'gradtts-interp\[judges\]"):
-        whisper_folder(tmp_path / "cache")
+    refused(whisper_folder, (tmp_path / "cache", r"no-such-package-part1: pip install 'gradtts-interp\[judges\]"))
     assert not (tmp_path / "cache").exists()
     monkeypatch.setitem(sys.modules, "faster_whisper", None)
     monkeypatch.setitem(sys.modules, "distillmos", None)
-    with pytest.raises(InputError, match="faster-whisper"):
-        WhisperListener(tmp_path)
-    with pytest.raises(InputError, match="distillmos"):
-        OpinionScorer()
+    refused(called, (WhisperListener, tmp_path, "faster-whisper"), (OpinionScorer, "distillmos"))
 
 
 def transcribe(samples, **options):
@@ -58,8 +48,7 @@ def test_whisper_hears_16_khz_and_its_segments_are_joined(tmp_path, monkeypatch)
     whisper = types.SimpleNamespace(transcribe=transcribe)
     package = types.SimpleNamespace(WhisperModel=lambda path, **options: whisper)
     monkeypatch.setitem(sys.modules, "faster_whisper", package)
-    with pytest.raises(InputError, match="holds no model.bin"):
-        WhisperListener(tmp_path)
+    refused(WhisperListener, (tmp_path, "holds no model.bin"))
     (tmp_path / "model.bin").touch()
     heard = WhisperListener(tmp_path).transcribe(np.zeros(22050), 22050)
     assert heard == f"{RATE_HZ} samples in all."

@@ -11,17 +11,10 @@ import soundfile
 from speaking import RATE_HZ, harmonic_tone
 
 from gradtts_interp.config import MelConfig
-from gradtts_interp.evaluation.report import (
-    asked_contour,
-    shown_in,
-    shown_row,
-    sweep_figure,
-    utterance_figure,
-    write_report,
-)
+from gradtts_interp.evaluation import report
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.signal import Listener
-from gradtts_interp.evaluation.tables import Table, tabulate
+from gradtts_interp.evaluation.tables import tabulate
 from gradtts_interp.plots.attention import attention_figure
 from gradtts_interp.plots.drawing import audio_uri, save_figure
 
@@ -62,21 +55,22 @@ def page(signals, tmp_path_factory):
     a, b = (signal.contour for signal in signals.values())
     share = np.tile(np.linspace(0, 1, len(a), dtype=np.float32), (80, 1))
     phones = (("AH0", 0.0, 0.2), ("", 0.2, 0.22), ("T", 0.22, 0.4))
-    save_figure(utterance_figure(signals, MelConfig(), share, phones=phones), folder / "a.png")
+    save_figure(report.utterance_figure(signals, MelConfig(), share, phones=phones), folder / "a.png")
     save_figure(attention_figure({"mid": {"mass": np.full((2, 10, 10), 0.5), "cell": 8}}, 0.5), folder / "b.png")
     soundfile.write(folder / "a.wav", signals["A"].audio, RATE_HZ, subtype="FLOAT")
-    shown = shown_row(EVIL, EVIL, EVIL, "a.wav", contour=a, pictures=["a.png", "b.png"])
+    shown = report.shown_row(EVIL, EVIL, EVIL, "a.wav", contour=a, pictures=["a.png", "b.png"])
     rows = [{"table": "t", "kind": k, "condition": EVIL, "x": x} for k, x in (("anchor", 0.0), ("condition", 1.0))]
     column = {"key": "x", "heading": EVIL, "wanted": EVIL, "definition": EVIL}
+    table = {"name": "t", "title": EVIL, "text": EVIL, "columns": [column]}
     curves = {"F0": {EVIL: {0.0: [0.1, 0.2], 1.0: [0.9]}}}
     shown = {
-        "tables": (tabulate(Table("t", EVIL, EVIL, (column,)), rows),),
-        "pictures": (("Sweep", EVIL, sweep_figure(curves)),),
-        "examples": shown_in([Record("x", [shown, *rows], 0.0)]),
+        "tables": (tabulate(table, rows),),
+        "pictures": (("Sweep", EVIL, report.sweep_figure(curves)),),
+        "examples": report.shown_in([Record("x", [shown, *rows], 0.0)]),
         **{"facts": {EVIL: EVIL}, "failures": ((EVIL, EVIL),)},
         **dict.fromkeys(("summary", "weak", "notes"), (EVIL,)),
     }
-    return write_report(folder / "report.html", title=EVIL, **shown).read_text(encoding="utf-8")
+    return report.write_report(folder / "report.html", title=EVIL, **shown).read_text(encoding="utf-8")
 
 
 def test_the_page_is_well_formed_and_fetches_nothing(page):
@@ -110,23 +104,23 @@ def test_players_hold_the_samples_clipped(page, signals):
 
 def test_a_report_of_nothing_is_a_page_too(tmp_path):
     nothing = {"facts": {}, "examples": {}, "tables": (), "failures": (), "notes": ()}
-    path = write_report(tmp_path / "r.html", title="Empty", **nothing)
+    path = report.write_report(tmp_path / "r.html", title="Empty", **nothing)
     assert Page(path.read_text(encoding="utf-8")).tags
 
 
 def test_pictures_of_unvoiced_speech_and_of_no_phones(signals):
     whisper = Listener(MelConfig()).hear(np.random.default_rng(0).normal(0, 0.1, 9000), "w")
-    figure = utterance_figure({"reference": whisper, "synthesis": whisper}, MelConfig())
+    figure = report.utterance_figure({"reference": whisper, "synthesis": whisper}, MelConfig())
     assert len(figure.axes) == 2 + 2 * 2  # contours and levels, and mels with their scales
-    assert shown_row("t", "", "w", "w.wav", contour=whisper.contour)["note"] == "unvoiced"
+    assert report.shown_row("t", "", "w", "w.wav", contour=whisper.contour)["note"] == "unvoiced"
 
 
 def test_what_was_asked_for_lies_between_the_styles(signals):
     a, b = (signal.contour for signal in signals.values())
     share = np.full((80, len(a)), 0.5)
-    half = asked_contour(a, b, share)
-    drawn = utterance_figure(signals, MelConfig(), share).axes[0].lines
+    half = report.asked_contour(a, b, share)
+    drawn = report.utterance_figure(signals, MelConfig(), share).axes[0].lines
     assert [line.get_label() for line in drawn] == ["A", "B", "asked for"]
     np.testing.assert_allclose(half.f0_hz, np.sqrt(a.f0_hz * b.f0_hz), rtol=1e-5)
     assert np.array_equal(half.voiced, a.voiced & b.voiced)
-    np.testing.assert_allclose(asked_contour(a, b, np.zeros((80, len(a)))).f0_hz, a.f0_hz, rtol=1e-5)
+    np.testing.assert_allclose(report.asked_contour(a, b, np.zeros((80, len(a)))).f0_hz, a.f0_hz, rtol=1e-5)

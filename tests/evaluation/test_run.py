@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from refusing import refused
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.run import Record, RunFolder, plain, run_items
@@ -70,24 +71,16 @@ def test_what_is_kept_is_found_again(tmp_path):
 def test_other_settings_and_other_processes_are_refused_and_restart_forgets(tmp_path):
     with RunFolder(tmp_path, {"steps": 10, "seed": 0}) as folder:
         folder.keep(record("one"))
-    with pytest.raises(InputError, match="with steps 10, now 20; give another --out"):
-        RunFolder(tmp_path, {"steps": 20, "seed": 0})
+    refused(RunFolder, (tmp_path, {"steps": 20, "seed": 0}, "with steps 10, now 20; give another --out"))
     with RunFolder(tmp_path, {"seed": 0, "steps": 10}) as folder:  # the order of the settings does not count
         assert folder.is_done("one")
     with RunFolder(tmp_path, {"steps": 20}, restart=True) as folder:
         assert not folder.records
-    with RunFolder(tmp_path, {}, restart=True), pytest.raises(InputError, match="another run is writing"):
-        RunFolder(tmp_path, {})
-
-
-def test_folders_that_hold_no_run(tmp_path):
-    (tmp_path / "run" / "items").mkdir(parents=True)
-    (tmp_path / "run" / "items" / "x.json").write_text("not json")
-    with pytest.raises(InputError, match="x.json: not a record of a run"):
-        RunFolder(tmp_path / "run", {})
+    with RunFolder(tmp_path, {}, restart=True):
+        refused(RunFolder, (tmp_path, {}, "another run is writing"))
+    (tmp_path / "items" / "x.json").write_text("not json")
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be used"):
-        RunFolder(tmp_path / "file", {})
+    refused(RunFolder, (tmp_path, {}, "x.json: not a record of a run"), (tmp_path / "file", {}, "cannot be used"))
 
 
 def test_plain_values_hold_no_nan():
@@ -99,22 +92,21 @@ def test_rows_come_in_order_failures_are_told_and_tried_again(tmp_path, capsys):
     items = [Thing("a", 1), Thing("b", -1), Thing("c", 10), Thing("d", 2)]
     with RunFolder(tmp_path / "run", {}) as folder:
         records = run_items(items, *work(tmp_path), folder)
-    assert [(r.id, r.rows, r.notes) for r in (records[0], records[3])] == [
-        ("a", [{"twice": 2}], ["seen"]),
-        ("d", [{"twice": 4}], ["seen"]),
-    ]
     told = [None, "b is below zero", "unexpected ZeroDivisionError: a bug", None]
-    assert [r.error for r in records] == told
+    rows = [[{"twice": 2}], [], [], [{"twice": 4}]]
+    assert [(r.id, r.rows, r.error) for r in records] == list(zip("abcd", rows, told, strict=True))
+    assert [r.notes for r in records] == [["seen"], [], [], ["seen"]]
     err = capsys.readouterr().err
     assert f"error: b: {told[1]}" in err and f"error: c: {told[2]}" in err
     # What is done is not repeated, what failed is, and a setup of nothing is not begun.
     with RunFolder(tmp_path / "run", {}) as folder:
         again = run_items([Thing("a", 1), Thing("b", 1), Thing("e", 1)], *work(tmp_path), folder)
         assert run_items([Thing("a", 1)], fail_to_set_up, measure, folder) == again[:1]
-        with pytest.raises(InputError, match="no such model"):
-            run_items([Thing("f")], fail_to_set_up, measure, folder)
-        with pytest.raises(InputError, match="same id"):
-            run_items([Thing("a"), Thing("a")], *work(tmp_path), folder)
+        refused(
+            run_items,
+            ([Thing("f")], fail_to_set_up, measure, folder, "no such model"),
+            ([Thing("a"), Thing("a")], *work(tmp_path), folder, "same id"),
+        )
     assert [r.error for r in again] == [None, None, None]
     marks = {p.stem: len(p.read_text()) for p in tmp_path.glob("*.mark")}
     assert marks == {"a": 1, "b": 2, "c": 1, "d": 1, "e": 1}
@@ -123,7 +115,7 @@ def test_rows_come_in_order_failures_are_told_and_tried_again(tmp_path, capsys):
 SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
-from test_run import RunFolder, Thing, run_items, work
+from evaluation.test_run import RunFolder, Thing, run_items, work
 if __name__ == "__main__":
     with RunFolder({folder!r} + "/run", {{}}) as folder:
         run_items([Thing(str(i), i) for i in range(6)], *work({folder!r}, 0.3), folder, jobs={jobs})
@@ -153,7 +145,7 @@ def test_processes_share_the_cores(tmp_path, monkeypatch):
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_without_repeating_what_is_finished(tmp_path, jobs):
     script = tmp_path / "run.py"
-    script.write_text(SCRIPT.format(tests=str(Path(__file__).parent), folder=str(tmp_path), jobs=jobs))
+    script.write_text(SCRIPT.format(tests=str(Path(__file__).parents[1]), folder=str(tmp_path), jobs=jobs))
     process = subprocess.Popen(
         [sys.executable, str(script)], stderr=subprocess.DEVNULL, env={**os.environ, "RUN": str(script)}
     )

@@ -5,16 +5,6 @@ import pytest
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.evaluation import signal
-from gradtts_interp.evaluation.signal import (
-    BANDS,
-    envelope_distance,
-    log_envelope,
-    mel_cepstral_distortion,
-    mel_cepstrum,
-    power_envelope,
-    speech_frames,
-    warping_matrix,
-)
 from gradtts_interp.pitch.contour import extract_contour
 
 CONFIG = MelConfig()
@@ -32,7 +22,8 @@ def vowel(f0_hz: float, formants: tuple[float, ...] = (700.0, 1200.0, 2500.0), s
 
 def measured(audio: np.ndarray):
     contour = extract_contour(audio, CONFIG)
-    return contour, mel_cepstrum(audio, contour, CONFIG), log_envelope(audio, contour, CONFIG)
+    power = signal.power_envelope(audio, contour, CONFIG)
+    return contour, signal.mel_cepstrum(power), signal.log_envelope(power, CONFIG)
 
 
 A, OTHER = vowel(120.0), vowel(120.0, (350.0, 2100.0, 2900.0))
@@ -40,55 +31,55 @@ A, OTHER = vowel(120.0), vowel(120.0, (350.0, 2100.0, 2900.0))
 
 def test_identity_is_zero_and_gain_changes_nothing():
     contour, cepstra, envelope = measured(A)
-    active = speech_frames(contour)
-    assert active.sum() > 50 and cepstra.shape == (35, len(contour)) and envelope.shape == (BANDS, len(contour))
+    active = signal.speech_frames(contour)
+    assert active.sum() > 50 and cepstra.shape == (35, len(contour)) and envelope.shape == (signal.BANDS, len(contour))
     assert np.allclose(envelope.mean(0), 0)
-    assert mel_cepstral_distortion(cepstra, cepstra, active) == envelope_distance(envelope, envelope, active) == 0
+    assert signal.mel_cepstral_distortion(cepstra, cepstra, active) == 0
+    assert signal.envelope_distance(envelope, envelope, active) == 0
     for gain in (0.5, 0.03, 4.0):  # -6 dB is what one toolkit calls 4.3 dB of distortion
         quiet_contour, quiet, quiet_envelope = measured(gain * A)
-        assert np.array_equal(speech_frames(quiet_contour), active)
-        assert mel_cepstral_distortion(cepstra, quiet, active) < 0.01
-        assert envelope_distance(envelope, quiet_envelope, active) < 0.01
+        assert np.array_equal(signal.speech_frames(quiet_contour), active)
+        assert signal.mel_cepstral_distortion(cepstra, quiet, active) < 0.01
+        assert signal.envelope_distance(envelope, quiet_envelope, active) < 0.01
         assert np.allclose(quiet[0] - cepstra[0], np.log(gain), atol=0.01)  # all of the gain is in the level
 
 
 def test_timbre_moves_both_more_than_pitch_does():
     contour, cepstra, envelope = measured(A)
-    active = speech_frames(contour)
+    active = signal.speech_frames(contour)
     active[:4] = active[-4:] = False
     (_, higher, higher_envelope), (_, other, other_envelope) = measured(vowel(150.0)), measured(OTHER)
-    pitch, timbre = (mel_cepstral_distortion(cepstra, x, active) for x in (higher, other))
+    pitch, timbre = (signal.mel_cepstral_distortion(cepstra, x, active) for x in (higher, other))
     assert timbre > 2 * pitch and timbre > 5
-    pitch, timbre = (envelope_distance(envelope, x, active) for x in (higher_envelope, other_envelope))
+    pitch, timbre = (signal.envelope_distance(envelope, x, active) for x in (higher_envelope, other_envelope))
     assert timbre > 2 * pitch and timbre > 3
 
 
 def test_only_active_frames_count_and_without_one_there_is_no_value():
-    a, first = np.zeros((BANDS, 40)), np.arange(40) == 0
+    a, first = np.zeros((signal.BANDS, 40)), np.arange(40) == 0
     b = a + 5.0 * first
-    assert envelope_distance(a, b, ~first) == 0 and envelope_distance(a, b, first) == pytest.approx(5.0)
-    assert np.isnan(envelope_distance(a, b, np.zeros(40, dtype=bool)))
-    assert mel_cepstral_distortion(a, b, np.zeros(40, dtype=bool)) is None
+    assert signal.envelope_distance(a, b, ~first) == 0 and signal.envelope_distance(a, b, first) == pytest.approx(5.0)
+    assert np.isnan(signal.envelope_distance(a, b, np.zeros(40, dtype=bool)))
+    assert signal.mel_cepstral_distortion(a, b, np.zeros(40, dtype=bool)) is None
 
 
 def test_no_warp_is_the_identity_and_the_distortion_is_the_log_spectrum_in_decibels(monkeypatch):
-    assert np.allclose(warping_matrix(40, 34, 0.0), np.eye(35, 40))
-    contours = [extract_contour(x, CONFIG) for x in (A, OTHER)]
+    assert np.allclose(signal.warping_matrix(40, 34, 0.0), np.eye(35, 40))
+    powers = [signal.power_envelope(x, extract_contour(x, CONFIG), CONFIG) for x in (A, OTHER)]
     monkeypatch.setattr(signal, "MCD_ORDER", 512)
     monkeypatch.setattr(signal, "MCD_ALPHA", 0.0)
-    cepstra = [mel_cepstrum(x, c, CONFIG) for x, c in zip((A, OTHER), contours, strict=True)]
-    powers = [power_envelope(x, c, CONFIG) for x, c in zip((A, OTHER), contours, strict=True)]
+    cepstra = [signal.mel_cepstrum(power) for power in powers]
     a, b = (10 * np.log10(np.maximum(power, power.max(1, keepdims=True) * 1e-8)) for power in powers)
     difference = a - b
     whole = np.concatenate([difference, difference[:, -2:0:-1]], axis=1)  # both sides of the spectrum
-    found = [mel_cepstral_distortion(*cepstra, np.arange(len(whole)) == i) for i in range(20, 30)]
+    found = [signal.mel_cepstral_distortion(*cepstra, np.arange(len(whole)) == i) for i in range(20, 30)]
     assert found == pytest.approx(whole.std(1)[20:30], rel=0.01)
 
 
 def test_warped_cepstrum_is_the_spectrum_on_the_bent_axis():
     alpha, omega = 0.45, np.linspace(0.1, 3.0, 50)
     cepstrum = np.array([0.3, 0.5, -0.2, 0.1])
-    warped = warping_matrix(4, 200, alpha) @ cepstrum
+    warped = signal.warping_matrix(4, 200, alpha) @ cepstrum
     bent = omega + 2 * np.arctan(alpha * np.sin(omega) / (1 - alpha * np.cos(omega)))
     there = np.cos(np.outer(omega, np.arange(4))) @ cepstrum
     assert np.allclose(np.cos(np.outer(bent, np.arange(201))) @ warped, there, atol=1e-9)
@@ -97,5 +88,5 @@ def test_warped_cepstrum_is_the_spectrum_on_the_bent_axis():
 def test_silence_has_finite_spectra():
     silence = np.zeros(CONFIG.hop_samples * 20)
     contour, cepstra, envelope = measured(silence)
-    assert np.isfinite(cepstra).all() and np.isfinite(envelope).all() and not speech_frames(contour).any()
-    assert np.isfinite(envelope_distance(envelope, envelope, np.ones(20, dtype=bool)))
+    assert np.isfinite(cepstra).all() and np.isfinite(envelope).all() and not signal.speech_frames(contour).any()
+    assert np.isfinite(signal.envelope_distance(envelope, envelope, np.ones(20, dtype=bool)))

@@ -1,45 +1,20 @@
 """TextGrids in Praat's formats and encodings, and Kaldi folders."""
 
 import sys
+from functools import partial
 
 import pytest
+from refusing import called, refused
 
-from gradtts_interp.errors import InputError
-from gradtts_interp.evaluation.manifest import write_kaldi
+from gradtts_interp.cli.evaluate_shared import write_kaldi
 from gradtts_interp.evaluation.textgrid import read_phones, to_textgrid, write_textgrid
 
-LONG = '''File type = "ooTextFile"
-Object class = "TextGrid"
-
-xmin = 0
-xmax = 1.5
-tiers? <exists>
-size = 2
-item []:
-    item [1]:
-        class = "IntervalTier"
-        name = "phones"
-        xmin = 0
-        xmax = 1.5
-        intervals: size = 2
-        intervals [1]:
-            xmin = 0
-            xmax = 0.25
-            text = "ə ""a"""
-        intervals [2]:
-            xmin = 0.25
-            xmax = 1.5
-            text = ""
-    item [2]:
-        class = "TextTier"
-        name = "marks"
-        xmin = 0
-        xmax = 1.5
-        points: size = 1
-        points [1]:
-            number = 0.5
-            mark = "x"
-'''
+HEAD = 'File type = "ooTextFile"\nObject class = "{}"\n\n0\n1.5\n<exists>\n2\n'
+GRID = (
+    HEAD.format("TextGrid")
+    + '"IntervalTier"\n"phones"\n0\n1.5\n2\n0\n0.25\n"ə ""a"""\n0.25\n1.5\n""\n'
+    + '"TextTier"\n"marks"\n0\n1.5\n1\n0.5\n"x"\n'
+)
 PHONES = (('ə "a"', 0.0, 0.25), ("", 0.25, 1.5))
 
 
@@ -48,7 +23,7 @@ PHONES = (('ə "a"', 0.0, 0.25), ("", 0.25, 1.5))
 def test_praats_own_formats_and_text_of_any_encoding_are_read(tmp_path, encoding, kind):
     parselmouth = pytest.importorskip("parselmouth")
     path, copy = tmp_path / "a.TextGrid", tmp_path / "b.TextGrid"
-    path.write_bytes(LONG.encode(encoding))
+    path.write_bytes(GRID.encode(encoding))
     parselmouth.praat.call(parselmouth.read(str(path)), f"Save as {kind} file", str(copy))
     assert read_phones(path) == read_phones(copy) == PHONES
 
@@ -77,34 +52,37 @@ def test_the_tier_of_phones_is_found(tmp_path):
     for tiers, asked in zip(several, (None, None, "b"), strict=True):
         write_textgrid(path, tiers)
         assert read_phones(path, asked) == phone
-    with pytest.raises(InputError, match="a.TextGrid: TextGrid without a tier 'phones'; its interval tiers: 'a', 'b'"):
-        read_phones(path)
+    refused(read_phones, (path, "a.TextGrid: TextGrid without a tier 'phones'; its interval tiers: 'a', 'b'"))
 
 
 def test_what_is_no_textgrid_and_what_to_install_is_named(tmp_path, monkeypatch):
     path = tmp_path / "a.TextGrid"
-    with pytest.raises(InputError, match=r"a.TextGrid cannot be read: No such file"):
-        read_phones(path)
-    for content in ("", "hello", 'File type = "ooTextFile"\nObject class = "PitchTier"\n'):
-        path.write_text(content)
-        with pytest.raises(InputError, match="is not a TextGrid"):
-            read_phones(path)
-    for content in (LONG[:-200], LONG.replace('"phones"', '"a"').replace('"TextTier"', '"IntervalTier"')):
+
+    def read(content):
         path.write_text(content, "utf-8")
-        with pytest.raises(InputError, match="cannot be read as a TextGrid"):
-            read_phones(path)
+        read_phones(path)
+
+    refused(read_phones, (path, r"a.TextGrid cannot be read: No such file"))
+    refused(
+        read,
+        ("", "is not a TextGrid"),
+        ("hello", "is not a TextGrid"),
+        (HEAD.format("PitchTier"), "is not a TextGrid"),
+        (GRID[:-20], "cannot be read as a TextGrid"),
+        (GRID.replace('"phones"', '"a"').replace('"TextTier"', '"IntervalTier"'), "cannot be read as a TextGrid"),
+    )
     for name in ("parselmouth", "praatio.textgrid"):
         monkeypatch.setitem(sys.modules, name, None)
-    for call in (read_phones, lambda path: write_textgrid(path, {"phones": PHONES})):
-        with pytest.raises(InputError, match=r"pip install 'gradtts-interp\[eval\]"):
-            call(path)
+    needs = r"pip install 'gradtts-interp\[eval\]"
+    refused(called, (read_phones, path, needs), (write_textgrid, path, {"phones": PHONES}, needs))
 
 
 def test_tiers_that_cannot_be(tmp_path):
     overlap, empty, endless = (("x", 0.0, 0.5), ("y", 0.4, 1.0)), (("x", 0.5, 0.5),), (("x", 0.0, float("nan")),)
-    for tiers in ({"a": overlap}, {"a": empty}, {"a": endless}, {}):
-        with pytest.raises(InputError, match="no TextGrid from 0 to 1 s"):
-            write_textgrid(tmp_path / "a.TextGrid", tiers, seconds=1.0)
+    write = partial(write_textgrid, tmp_path / "a.TextGrid", seconds=1.0)
+    refused(
+        write, *((tiers, "no TextGrid from 0 to 1 s") for tiers in ({"a": overlap}, {"a": empty}, {"a": endless}, {}))
+    )
     assert not list(tmp_path.iterdir())
 
 
@@ -123,13 +101,12 @@ def test_a_kaldi_folder(tmp_path):
 def test_bad_kaldi_lists_are_named(tmp_path):
     wav = tmp_path / "a.wav"
     wav.touch()
-    for utterances, message in (
+    refused(
+        partial(write_kaldi, tmp_path / "k"),
         ([], "no utterance"),
         ([("a b", wav, None, None)], "id 'a b': expected a name without spaces"),
         ([("a", wav, "", None)], "speaker ''"),
         ([("a", wav, None, None)] * 2, "given twice"),
         ([("a", tmp_path / "no.wav", None, None)], "no such audio file, of utterance 'a'"),
-    ):
-        with pytest.raises(InputError, match=message):
-            write_kaldi(tmp_path / "k", utterances)
+    )
     assert not (tmp_path / "k").exists()

@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 import soundfile
+from refusing import refused
 from speaking import RATE_HZ, harmonic_tone
 
-from gradtts_interp.errors import InputError
 from gradtts_interp.stimuli.continuum import make_continuum
 from gradtts_interp.stimuli.folder import equally_loud, loudness_lufs, save_continuum
 
@@ -19,10 +19,8 @@ def test_the_files_of_a_continuum(toy, tmp_path):
     tts, a, b = toy
     continuum = make_continuum(tts, "Go down.", a, b, steps=3, of="rate", seed=5)
     table = save_continuum(continuum, tmp_path, loudness=-30.0, equal_length=True)
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(
-        ["continuum.json", "continuum.png", "stimuli.csv"]
-        + [f"step_{i:02d}.{kind}" for i in range(3) for kind in ("wav", "TextGrid")]
-    )
+    steps = {f"step_{i:02d}.{kind}" for i in range(3) for kind in ("wav", "TextGrid")}
+    assert {p.name for p in tmp_path.iterdir()} == {"continuum.json", "continuum.png", "stimuli.csv"} | steps
     rows = list(csv.DictReader(table.open(newline="")))
     assert [row["file"] for row in rows] == ["step_00.wav", "step_01.wav", "step_02.wav"]
     assert [float(row["asked_rate"]) for row in rows] == [0, 0.5, 1] and {row["asked_pitch"] for row in rows} == {"0"}
@@ -53,10 +51,8 @@ def test_all_are_as_loud_as_asked_or_softer_alike_where_one_would_clip():
 
 def test_sounds_without_a_loudness_are_named(monkeypatch):
     silence = np.zeros(RATE_HZ, np.float32)
-    for loudness, message in ((3.0, "loudness 3 LUFS; expected -60 to -5"), (-20.0, "step 0: no loudness")):
-        with pytest.raises(InputError, match=message):
-            equally_loud([silence], RATE_HZ, loudness)
+    limits, none = "loudness 3 LUFS; expected -60 to -5", "step 0: no loudness"
+    refused(equally_loud, ([silence], RATE_HZ, 3.0, limits), ([silence], RATE_HZ, -20.0, none))
     assert loudness_lufs(np.ones(100, np.float32), RATE_HZ) is None
     monkeypatch.setitem(sys.modules, "pyloudnorm", None)
-    with pytest.raises(InputError, match=r"pip install 'gradtts-interp\[stimuli\]"):
-        loudness_lufs(silence, RATE_HZ)
+    refused(loudness_lufs, (silence, RATE_HZ, r"pip install 'gradtts-interp\[stimuli\]"))
