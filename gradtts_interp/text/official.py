@@ -1,19 +1,37 @@
-"""The text processing of the official Grad-TTS, for its checkpoints: same ids for the same text.
+"""What the official Grad-TTS fixed: its 148 symbols, whose ids every model here shares, and its processing of text.
 
-Written to reproduce its ids, oddities included: text before inline phones is spelled in letters, a word with attached
-punctuation is not looked up, unknown characters vanish (here with a warning).
+The processing is written to give the same ids for the same text, oddities included: text before inline phones is
+spelled in letters, a word with attached punctuation is not looked up, unknown characters vanish (here with a warning).
+
+Source: the symbol inventory that Tacotron, Glow-TTS and Grad-TTS share; the order is part of every official checkpoint.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from anyascii import anyascii
 
+from gradtts_interp.errors import InputError
 from gradtts_interp.text.characters import TABLES
-from gradtts_interp.text.lexicon import Lexicon
 from gradtts_interp.text.numbers import LONGEST_NAMED, number_words, ordinal_words
-from gradtts_interp.text.symbols import PAD, SPACE, SYMBOL_TO_ID
+from gradtts_interp.text.pronounce import CONSONANTS, VOWELS, Lexicon
+
+PAD = "_"
+SPACE = " "
+PUNCTUATION = "!'(),.:;?"
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+ARPABET = tuple(sorted([*CONSONANTS, *VOWELS, *(vowel + stress for vowel in VOWELS for stress in "012")]))
+"""The 84 phones of the inventory: consonants, and vowels with and without stress digit."""
+
+SYMBOLS = (PAD, "-", *PUNCTUATION, SPACE, *LETTERS, *("@" + phone for phone in ARPABET))
+"""All symbols; a phone's name is ``@`` + ARPAbet, so that phone ``@B`` and letter ``B`` differ."""
+BLANK_ID = len(SYMBOLS)
+"""Id that stands between all symbols (148)."""
+N_VOCAB = len(SYMBOLS) + 1
+
+SYMBOL_TO_ID = {symbol: index for index, symbol in enumerate(SYMBOLS)}
 
 _INLINE = re.compile(r"(.*?)\{(.+?)\}(.*)")
 _ASCII: dict[str, str] = TABLES["official characters"]
@@ -22,6 +40,28 @@ _ASCII: dict[str, str] = TABLES["official characters"]
 
 Piece = tuple[str, tuple[str, ...]]
 """One stretch of the official token sequence, a dictionary word, spelled text, inline phones or a space; its tokens."""
+
+
+def ids_of(tokens: Sequence[str], add_blank: bool = True) -> tuple[int, ...]:
+    """Change symbol names to ids.
+
+    Args:
+        tokens: Symbol names, each one of ``SYMBOLS``.
+        add_blank: Put the blank id before, between and after all symbols (2 * len + 1 ids).
+
+    Returns:
+        Ids in [0, ``N_VOCAB``).
+
+    Raises:
+        InputError: A token is not a symbol.
+
+    Source: Grad-TTS section 4 (blank tokens as in Glow-TTS).
+    """
+    unknown = [token for token in tokens if token not in SYMBOL_TO_ID]
+    if unknown:
+        raise InputError(f"unknown symbol {unknown[0]!r}; expected one of the {len(SYMBOLS)} Grad-TTS symbols")
+    ids = tuple(SYMBOL_TO_ID[token] for token in tokens)
+    return (BLANK_ID, *(id_ for own in ids for id_ in (own, BLANK_ID))) if add_blank else ids
 
 
 def to_ascii(text: str) -> str:
