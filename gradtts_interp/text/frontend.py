@@ -80,7 +80,7 @@ class TextFrontend:
 
     Attributes:
         lexicon: Dictionary that words are looked up in; one
-            :meth:`~gradtts_interp.text.lexicon.Lexicon.with_additions` may take its place.
+            :meth:`~gradtts_interp.text.pronounce.Lexicon.with_additions` may take its place.
     """
 
     def __init__(self, mode: Mode = "default", *, add_blank: bool = True, word_boundaries: bool = True):
