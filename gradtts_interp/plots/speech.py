@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gradtts_interp.config import MelConfig
 from gradtts_interp.interpolation.attention import mass_plane
 from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
-from gradtts_interp.pitch.contour import f0_statistics
+from gradtts_interp.pitch.contour import median_f0_hz
 from gradtts_interp.pitch.masks import filter_centres_hz
 from gradtts_interp.plots import drawing
 from gradtts_interp.speech import Speech
@@ -170,7 +170,7 @@ def _draw_attention(axes: Axes, speech: Speech, a: Speech | None, b: Speech | No
 def _draw_contour(axes: Axes, speech: Speech, name: str, **line: Any) -> NDArray[Any]:
     """Draw one contour, with its median in the legend; its voiced values in Hz come back."""
     contour = speech.contour
-    median_hz = f0_statistics(contour).median_hz
+    median_hz = median_f0_hz(contour)
     label = f"{name} (median {median_hz:.0f} Hz)" if median_hz else f"{name} (unvoiced)"
     return drawing.draw_f0(axes, contour, label=label, **line)
 

@@ -7,6 +7,7 @@ units below them.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from gradtts_interp.text import numbers
 from gradtts_interp.text.abbreviations import CALENDAR, MEASURED, Rule, ends_sentence
@@ -273,7 +274,7 @@ def _short_year(year: str) -> str:
     return numbers.two_digits(year) if len(year) == 2 else numbers.year(year)
 
 
-def _year_after(groups: dict[str, str | None]) -> str:
+def _year_after(groups: dict[str, Any]) -> str:
     return f"{groups.get('comma') or ''} {numbers.year(groups['year'])}" if groups.get("year") else ""
 
 

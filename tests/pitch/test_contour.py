@@ -157,7 +157,7 @@ def test_median_range_and_voicing_read_voiced_frames_only():
         (contour, slice(0, 50), (100.0, 0.0, 1.0)),
         (silent, slice(None), (None, None, 0.0)),
     ):
-        assert f0_statistics(part, frames).to_dict() == dict(zip(names, expected, strict=True))
+        assert f0_statistics(part, frames) == dict(zip(names, expected, strict=True))
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 10, 100])
