@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -50,10 +52,9 @@ INVERSE_ROUNDS = 30
 PitchContour = tuple[Tensor, Tensor]
 """F0 in Hz, > 0 everywhere, and voicing from 0 to 1, of each mel frame: (T,) each."""
 
-KINDS: dict[str, type[GeneratorConfig] | type[HarmonicConfig]] = {
-    "hifigan": GeneratorConfig,
-    "harmonic": HarmonicConfig,
-}
+AnyGenerator: TypeAlias = Generator | HarmonicGenerator
+
+KINDS: dict[str, type[AnyConfig]] = {"hifigan": GeneratorConfig, "harmonic": HarmonicConfig}
 """Configuration of a generator by its kind, as a saved vocoder names it."""
 
 
@@ -213,7 +214,6 @@ class Vocoder(MelDecoder):
         if refinement_rounds and isinstance(config, HarmonicConfig):
             raise InputError(f"refinement rounds {refinement_rounds} for a harmonic source; expected 0")
         self.refinement_rounds = refinement_rounds
-        self.inverse = None if isinstance(config, HarmonicConfig) else MelInverse(self.mel_config)
         contract = {"hop_samples": "hop_samples", "num_mels": "n_mels"}
         if isinstance(config, HarmonicConfig):
             contract |= {name: name for name in ("sample_rate_hz", "n_fft", "fmin_hz", "fmax_hz")}
@@ -221,11 +221,9 @@ class Vocoder(MelDecoder):
             mine, wanted = getattr(config, name), getattr(self.mel_config, theirs)
             if mine != wanted:
                 raise CheckpointError(f"generator has {name} {mine}; the mel contract has {wanted}")
-        self.generator: Generator | HarmonicGenerator
-        if isinstance(config, HarmonicConfig):
-            self.generator = HarmonicGenerator(config).eval()
-        else:
-            self.generator = Generator(config).fuse().eval()
+        harmonic = isinstance(config, HarmonicConfig)
+        self.generator: AnyGenerator = HarmonicGenerator(config) if harmonic else Generator(config).fuse()
+        self.generator.eval()
         self.precision = "fp32"  # of the generator's arithmetic
 
     @property
@@ -266,12 +264,10 @@ class Vocoder(MelDecoder):
         parameter = next(self.parameters())
         with arithmetic(self.precision, parameter.device):
             audio = self.generator(mel.to(parameter))[:, 0].to(parameter.dtype)
-        if self.inverse is None or self.refinement_rounds == 0:
+        if self.refinement_rounds == 0:
             return audio
-        magnitude = self.inverse(mel)
-        # Above the highest filter the mel is silent and the generator is not: what it learnt of that band stays.
-        named = {"rounds": self.refinement_rounds, "covered": self.inverse.covered}
-        return refine_phase(audio.to(magnitude), magnitude, self.inverse.window, self.mel_config, **named)  # type: ignore[arg-type]
+        magnitude = mel_magnitudes(mel.to(audio.device), self.mel_config)
+        return refine_phase(audio.to(magnitude), magnitude, self.mel_config, rounds=self.refinement_rounds)
 
     def _decode_harmonic(self, mel: Tensor, contour: PitchContour, before: Tensor | None) -> Tensor:
         window, config, place = self.generator.window, self.generator.config, {}
@@ -298,11 +294,7 @@ class Vocoder(MelDecoder):
 
     @classmethod
     def from_generator(
-        cls,
-        generator: Generator | HarmonicGenerator,
-        mel_config: MelConfig | None = None,
-        *,
-        refinement_rounds: int = 0,
+        cls, generator: AnyGenerator, mel_config: MelConfig | None = None, *, refinement_rounds: int = 0
     ) -> Vocoder:
         """Copy a generator in training (weight-normed or fused) into a vocoder."""
         vocoder = cls(generator.config, mel_config, refinement_rounds=refinement_rounds)
@@ -381,40 +373,6 @@ class Vocoder(MelDecoder):
         return vocoder
 
 
-class MelInverse(nn.Module):
-    """Finds non-negative magnitudes behind a mel; and what else is known of its transform.
-
-    Args:
-        config: The mel contract.
-        rounds: Multiplicative updates (Lee and Seung 2001).
-    """
-
-    window: Tensor
-    filters: Tensor
-    inverse: Tensor
-    covered: Tensor
-    """Bins that some filter sees (F,); of those above ``fmax_hz`` a mel says nothing."""
-
-    def __init__(self, config: MelConfig, *, rounds: int = INVERSE_ROUNDS) -> None:
-        super().__init__()
-        self.floor, self.rounds = config.log_floor, rounds
-        filters = torch.from_numpy(mel_filters(config))
-        self.register_buffer("window", torch.hann_window(config.window_samples), persistent=False)
-        self.register_buffer("filters", filters, persistent=False)
-        self.register_buffer("inverse", torch.linalg.pinv(filters), persistent=False)
-        self.register_buffer("covered", filters.sum(0) > 0, persistent=False)
-
-    def forward(self, log_mel: Tensor) -> Tensor:
-        """Magnitudes (B, F, T) whose mels are near the log-mels (B, M, T)."""
-        mel = log_mel.to(self.filters).exp()
-        magnitude = torch.matmul(self.inverse, mel).clamp(min=self.floor)
-        target = torch.matmul(self.filters.T, mel)
-        for _ in range(self.rounds):
-            reached = torch.matmul(self.filters.T, torch.matmul(self.filters, magnitude))
-            magnitude = magnitude * target / reached.clamp(min=1e-12)
-        return magnitude
-
-
 class GriffinLimVocoder(MelDecoder):
     """Phase by Griffin-Lim over a non-negative inverse of the mel filters: no training, no phase of its own.
 
@@ -428,8 +386,7 @@ class GriffinLimVocoder(MelDecoder):
         self, mel_config: MelConfig | None = None, *, iterations: int = 60, inverse_rounds: int = INVERSE_ROUNDS
     ) -> None:
         super().__init__(mel_config or MelConfig())
-        self.iterations = iterations
-        self.inverse = MelInverse(self.mel_config, rounds=inverse_rounds)
+        self.iterations, self.inverse_rounds = iterations, inverse_rounds
 
     @property
     def context_frames(self) -> int:
@@ -440,15 +397,12 @@ class GriffinLimVocoder(MelDecoder):
     def _decode(self, mel: Tensor, contour: PitchContour | None, before: Tensor | None = None) -> Tensor:
         import torchaudio
 
-        config = self.mel_config
-        frames = mel.shape[-1]
-        magnitude = nn.functional.pad(self.inverse(mel), (EDGE_FRAMES, EDGE_FRAMES), mode="replicate")
+        config, frames = self.mel_config, mel.shape[-1]
+        magnitude = mel_magnitudes(mel, config, rounds=self.inverse_rounds)
         audio = torchaudio.functional.griffinlim(
-            magnitude,
-            window=self.inverse.window,
-            n_fft=config.n_fft,
-            hop_length=config.hop_samples,
-            win_length=config.window_samples,
+            nn.functional.pad(magnitude, (EDGE_FRAMES, EDGE_FRAMES), mode="replicate"),
+            torch.hann_window(config.window_samples, device=mel.device),
+            *(config.n_fft, config.hop_samples, config.window_samples),
             power=1.0,
             n_iter=self.iterations,
             momentum=0.99,
@@ -460,45 +414,70 @@ class GriffinLimVocoder(MelDecoder):
         return audio[:, start : start + frames * config.hop_samples].clamp(-1.0, 1.0)
 
 
-def refine_phase(
-    audio: Tensor, magnitude: Tensor, window: Tensor, config: MelConfig, *, rounds: int, covered: Tensor | None = None
-) -> Tensor:
+@lru_cache(maxsize=8)
+def mel_filterbank(config: MelConfig, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The mel filters of a contract (M, F), and their pseudo-inverse (F, M), on a device."""
+    with torch.inference_mode(False):
+        filters = torch.from_numpy(mel_filters(config))
+        return filters.to(device), torch.linalg.pinv(filters).to(device)
+
+
+def mel_magnitudes(log_mel: Tensor, config: MelConfig, *, rounds: int = INVERSE_ROUNDS) -> Tensor:
+    """Find magnitudes that are not negative behind a mel.
+
+    Args:
+        log_mel: Log-mels (B, M, T).
+        config: The mel contract.
+        rounds: Multiplicative updates (Lee and Seung 2001).
+
+    Returns:
+        Magnitudes (B, F, T) whose mels are near.
+    """
+    filters, inverse = mel_filterbank(config, log_mel.device)
+    mel = log_mel.to(filters).exp()
+    magnitude = torch.matmul(inverse, mel).clamp(min=config.log_floor)
+    target = torch.matmul(filters.T, mel)
+    for _ in range(rounds):
+        reached = torch.matmul(filters.T, torch.matmul(filters, magnitude))
+        magnitude = magnitude * target / reached.clamp(min=1e-12)
+    return magnitude
+
+
+def refine_phase(audio: Tensor, magnitude: Tensor, config: MelConfig, *, rounds: int) -> Tensor:
     """Move audio towards given magnitudes, keeping as much of its phase as fits: fast Griffin-Lim from its own phase.
 
     A vocoder that is not fully trained repeats its waveform at the frame rate, which is heard as a buzz and measured
-    as a wrong F0. A few rounds give back the magnitudes that the mel asks for, and the F0 with them.
+    as a wrong F0. A few rounds give back the magnitudes that the mel asks for, and the F0 with them. Above the highest
+    filter the mel is silent and the generator is not: what it learnt of that band stays.
 
     Args:
         audio: Samples (B, N), N = T * hop.
         magnitude: Wanted magnitudes (B, F, T) on the mel's frames.
-        window: Analysis window (``config.window_samples``,).
         config: The mel contract.
-        rounds: Rounds; 0 returns ``audio``.
-        covered: Bins (F,) bool that ``magnitude`` speaks of; the others keep the magnitudes of ``audio``. All if None.
+        rounds: Rounds, at least 1.
 
     Returns:
         Samples (B, N).
 
     Source: Perraudin, Balazs, Soendergaard 2013, "A fast Griffin-Lim algorithm".
     """
-    if rounds == 0:
-        return audio
     hop, samples = config.hop_samples, audio.shape[-1]
     # Centred frames stand at multiples of the hop, the mel's half a hop later.
     lead = EDGE_FRAMES * hop - hop // 2
     length = samples + 2 * lead
+    sizes = (config.n_fft, hop, config.window_samples, torch.hann_window(config.window_samples).to(audio))
 
     def analyse(x: Tensor) -> Tensor:
-        return torch.stft(x, config.n_fft, hop, config.window_samples, window, return_complex=True)
+        return torch.stft(x, *sizes, return_complex=True)
 
     def synthesise(spectrum: Tensor) -> Tensor:
         fitted = wanted * spectrum / spectrum.abs().clamp(min=1e-9)
-        return torch.istft(fitted, config.n_fft, hop, config.window_samples, window, length=length)
+        return torch.istft(fitted, *sizes, length=length)
 
     wanted = nn.functional.pad(magnitude, (EDGE_FRAMES, EDGE_FRAMES), mode="replicate")
     spectrum = previous = analyse(nn.functional.pad(audio, (lead, lead)))
-    if covered is not None:
-        wanted = wanted.where(covered[:, None], spectrum.abs())
+    covered = mel_filterbank(config, audio.device)[0].sum(0) > 0
+    wanted = wanted.where(covered[:, None], spectrum.abs())
     for _ in range(rounds):
         reached = analyse(synthesise(spectrum))
         spectrum, previous = reached + MOMENTUM * (reached - previous), reached
