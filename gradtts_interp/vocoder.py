@@ -12,18 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gradtts_interp import files
 from gradtts_interp.audio import mel_filters
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
-from gradtts_interp.files import (
-    read_json,
-    read_safetensors,
-    read_torch,
-    require_same_shapes,
-    state_dict_of,
-    write_json,
-    write_safetensors,
-)
 from gradtts_interp.models.precision import arithmetic
 from gradtts_interp.pitch.contour import fill_unvoiced
 from hifigan import CONFIGS, AnyConfig, Generator, GeneratorConfig, HarmonicConfig, HarmonicGenerator
@@ -315,7 +307,7 @@ class Vocoder(MelDecoder):
             CheckpointError: A file is missing, damaged, or does not fit the other; the message names the culprit.
         """
         folder = Path(folder)
-        values = read_json(folder / CONFIG_FILE)
+        values = files.read_json(folder / CONFIG_FILE)
         try:
             config = KINDS[values.get("kind", "hifigan")].from_dict(values["generator"])
             mel_config = MelConfig.from_dict(values["mel"])
@@ -323,7 +315,7 @@ class Vocoder(MelDecoder):
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{folder / CONFIG_FILE} is no vocoder configuration: {error}") from error
         weights = folder / WEIGHTS_FILE
-        _load(vocoder.generator, read_safetensors(weights), str(weights))
+        _load(vocoder.generator, files.read_safetensors(weights), str(weights))
         return vocoder
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -334,14 +326,14 @@ class Vocoder(MelDecoder):
         """
         folder = Path(folder)
         state = {name: value.detach().cpu().contiguous() for name, value in self.generator.state_dict().items()}
-        write_safetensors(folder / WEIGHTS_FILE, state)
+        files.write_safetensors(folder / WEIGHTS_FILE, state)
         values = {
             "kind": self.kind,
             "generator": self.generator.config.to_dict(),
             "mel": self.mel_config.to_dict(),
             "refinement_rounds": self.refinement_rounds,
         }
-        write_json(folder / CONFIG_FILE, values)
+        files.write_json(folder / CONFIG_FILE, values)
 
     @classmethod
     def from_official(cls, path: str | Path) -> Vocoder:
@@ -363,7 +355,7 @@ class Vocoder(MelDecoder):
         config_path = path.parent / CONFIG_FILE
         if not config_path.is_file():
             return _fit_published(cls, state, path)
-        values = read_json(config_path)
+        values = files.read_json(config_path)
         mel_values = {mine: values[name] for name, mine in _OFFICIAL_MEL_FIELDS.items() if name in values}
         try:
             vocoder = cls(GeneratorConfig.from_dict(values), MelConfig(**mel_values))
@@ -505,8 +497,8 @@ def _transform_context(config: MelConfig, rounds: int) -> int:
 
 def _read_official(path: Path) -> dict[str, Tensor]:
     """Read the state dict of an official generator file, running no code of it."""
-    content = read_torch(path)
-    state = state_dict_of(content, "generator")
+    content = files.read_torch(path)
+    state = files.state_dict_of(content, "generator")
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
         raise CheckpointError(f"{path} holds {found}; expected a state dict, bare or under 'generator'")
@@ -533,5 +525,5 @@ def _load(generator: nn.Module, state: dict[str, Tensor], source: str) -> None:
         state = to_fused(state)
     except ValueError as error:
         raise CheckpointError(f"{source}: {error}") from error
-    require_same_shapes(state, generator.state_dict(), source=source, owner="generator")
+    files.require_same_shapes(state, generator.state_dict(), source=source, owner="generator")
     generator.load_state_dict(state)
