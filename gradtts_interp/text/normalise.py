@@ -15,17 +15,7 @@ from typing import Any
 
 from gradtts_interp.text import abbreviations, numbers, quantities
 from gradtts_interp.text.abbreviations import STATES, STREETS, Rule, ends_sentence
-from gradtts_interp.text.characters import (
-    CURRENCIES,
-    JOINER,
-    SIGNS,
-    TABLES,
-    alternatives,
-    greek_name,
-    initialism,
-    named,
-    to_plain,
-)
+from gradtts_interp.text.characters import JOINER, SIGNS, TABLES, alternatives, greek_name, initialism, named, to_plain
 from gradtts_interp.text.quantities import NUMBER
 
 _UNSPOKEN = re.compile(rf"""[^A-Za-z',;:.!?()\[\]" {JOINER}-]""")
@@ -131,19 +121,6 @@ def _digit_groups(written: str) -> str:
     named = {"800": "eight hundred", "X": "X"}
     plus = "plus " if written.startswith("+") else ""
     return plus + ", ".join(named.get(group) or numbers.spell_digits(group) for group in groups)
-
-
-_TELEPHONE = "|".join(
-    (
-        r"(?<![\w+])\+[0-9][0-9 ().\u2013-]{6,}[0-9]\b",
-        r"(?<!\w)\(0[0-9]{2,4}\)\s?[0-9]{3,4}[- ]?[0-9]{3,4}\b",
-        r"(?<!\w)(?:1[-. ])?\([0-9]{3}\)[-. ]{0,2}[0-9]{3}[-. \u2013][0-9]{4}\b",
-        r"(?<![\w.,$-])(?:1[-. ])?[0-9]{3}([-. ])[0-9]{3}\1[0-9]{4}(?:-[0-9]{4})?(?![\w-])",
-        r"(?<![\w.,$-])[0-9]{3}-(?:[0-9]{4}|[0-9]{2}-[0-9]{4})(?![\w-])(?!\s[=])",
-        r"(?<![\w.,$-])(?:0[0-9]{2,4}[ -][0-9]{3,4}[ -]?[0-9]{3,4}|[0-9]{4}([ -])[0-9]{4}(?:\2[0-9]{4}){2})(?![\w-])",
-    )
-)
-"""By country, by area in brackets, American and British, social security, credit cards."""
 
 
 # -- addresses --------------------------------------------------------------------------------------------------------
@@ -267,7 +244,15 @@ _RULES: tuple[Rule, ...] = (
         r"(?<![\w-])((?:1-)?[0-9]{3})-((?=[A-Z0-9-]*[A-Z])(?:[A-Z]+-?)+[A-Z])\b(?<=\w{4})",
         lambda m: f"{_digit_groups(m[1])}, {m[2].replace('-', ' ')}",
     ),
-    (_TELEPHONE, lambda m: _digit_groups(m[0])),
+    (  # telephones of a country, by area in brackets, American and British; social security; credit cards
+        r"(?<![\w+])\+[0-9][0-9 ().\u2013-]{6,}[0-9]\b",
+        r"(?<!\w)\(0[0-9]{2,4}\)\s?[0-9]{3,4}[- ]?[0-9]{3,4}\b",
+        r"(?<!\w)(?:1[-. ])?\([0-9]{3}\)[-. ]{0,2}[0-9]{3}[-. \u2013][0-9]{4}\b",
+        r"(?<![\w.,$-])(?:1[-. ])?[0-9]{3}([-. ])[0-9]{3}\1[0-9]{4}(?:-[0-9]{4})?(?![\w-])",
+        r"(?<![\w.,$-])[0-9]{3}-(?:[0-9]{4}|[0-9]{2}-[0-9]{4})(?![\w-])(?!\s[=])",
+        r"(?<![\w.,$-])(?:0[0-9]{2,4}[ -][0-9]{3,4}[ -]?[0-9]{3,4}|[0-9]{4}([ -])[0-9]{4}(?:\1[0-9]{4}){2})(?![\w-])",
+        lambda m: _digit_groups(m[0]),
+    ),
     (
         r"(?i)\b((?:call|dial)(?= (?:911|999|112|411|311|988|101)\b)|zip|(?:pin|code)(?: is)?) ([0-9]{3,})\b",
         lambda m: f"{m[1]} {numbers.spell_digits(m[2])}",
@@ -279,7 +264,6 @@ _RULES: tuple[Rule, ...] = (
     # equations, money, measures
     (_EQUATION, _equation),
     (rf"(?<![\w.])({NUMBER})\s?[eE]([-−+]?)([0-9]{{1,3}})(?![\w])", _scientific),
-    (rf"~\s?(?=[{re.escape(CURRENCIES)}]?[0-9])", "about "),
     *quantities.MONEY,
     (r"#(?=[0-9])", "number "),
     (r"\b([A-G])#(?!\w)", r"\1 sharp"),
@@ -304,8 +288,7 @@ _RULES: tuple[Rule, ...] = (
     (r"(?i)(?<![\w.,])([0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}|[0-9]+)(st|nd|rd|th)\b", _ordinal),
     (r"(?<![A-Za-z0-9])([A-Z])\u2013([A-Z])(?![A-Za-z0-9])", r"\1 to \2"),
     (rf"(?<![\w-])({NUMBER})(?:\s-\s|[-\u2013]|\s\u2013\s)(?={NUMBER}(?!-?[A-Za-z-]|[0-9]))", r"\1 to "),
-    (r"(?<=[0-9])[-\u2013](?=[0-9])", " "),
-    (r"(?<=[A-Za-z])[-\u2013](?=[0-9])|(?<=[0-9])[-\u2013](?=[A-Za-z])", " "),
+    (r"(?<=[A-Za-z0-9])[-\u2013](?=[0-9])|(?<=[0-9])[-\u2013](?=[A-Za-z])", " "),
     (r"(?<=[A-Za-z])\u2013(?=[A-Za-z])", "-"),
     (rf"(?<![\w.])({NUMBER})\s?(bn|mn|tn)(?!\w)", lambda m: f"{m[1]} {quantities.SCALE[m[2]]}"),
     (r"(?<![\w.])(?:[A-Za-z]+[0-9]+|[0-9]+[A-Za-z]+)[A-Za-z0-9]*(?![\w])", _serial),
@@ -317,4 +300,4 @@ _RULES: tuple[Rule, ...] = (
     (r"(?i)\b(and)/(or)\b", r"\1 \2"),
 )
 """In this order; what they leave, the library reads."""
-_COMPILED = tuple((re.compile(pattern), replacement) for pattern, replacement in _RULES)
+_COMPILED: Any = [(re.compile(pattern), replacement) for *patterns, replacement in _RULES for pattern in patterns]  # type: ignore[type-var]

@@ -78,7 +78,11 @@ def unit_name(symbol: str, *, several: bool) -> str:
     above, _, below = symbol.partition("/") if symbol not in UNITS else (symbol, "", "")
     *first, last = re.split("[×*]", above.strip())
     names = [*(_one_unit(part) for part in first), _one_unit(last, several=several)]
-    return " ".join([*names, *(["per", _one_unit(below.strip(), below=True)] if below else [])])
+    return " ".join([*names, _per(below.strip())] if below else names)
+
+
+def _per(symbol: str) -> str:
+    return f"per {_one_unit(symbol, below=True)}"
 
 
 def _one_unit(symbol: str, *, several: bool = False, below: bool = False) -> str:
@@ -137,10 +141,7 @@ def _bearing(match: re.Match[str]) -> str:
 
 MEASURES: tuple[Rule, ...] = (
     (rf"(?<=[0-9])(\s?{UNIT})(?:\s?\u2013\s?|-)(?=[-−]?{NUMBER}\s?{UNIT}(?!\w))", r"\1 to "),
-    (
-        rf"(?<=[a-z])/((?:{_BELOW})(?<=[23])|min|hr|sec|yr|wk|km|kg)(?![\w/])",
-        lambda m: f" per {_one_unit(m[1], below=True)}",
-    ),
+    (rf"(?<=[a-z])/((?:{_BELOW})(?<=[23])|min|hr|sec|yr|wk|km|kg)(?![\w/])", lambda m: f" {_per(m[1])}"),
     (rf"""\b([0-9]+)'\s?({NUMBER})(?:"|'')""", lambda m: f"{amount(m[1])} foot {amount(m[2])}"),
     (rf"""({NUMBER})°\s?(?:([0-9]+)'\s?)?(?:({NUMBER})"\s?)?([NSEW])(?![\w.])""", _bearing),
     (rf"""({NUMBER})°\s?([0-9]+)'(?:\s?({NUMBER})")?()""", _bearing),
@@ -151,18 +152,15 @@ MEASURES: tuple[Rule, ...] = (
     (
         rf"(?<![\w.])(?P<amount>{_RANGE})(?P<glue>\s?|-)(?P<scale>)(?P<unit>in)(?:(?P<stop>\.)(?= [a-z(×]"
         rf"|[,;)])|(?=[,;)]|\.?$| (?:tall|wide|long|high|deep|thick|by|x)\b))",
-        _measure,
-    ),
-    (rf"(?<![\w.])(?P<amount>{_RANGE})(?P<glue>-?)(?P<scale>)(?P<unit>in)(?P<stop>\.?)(?!\w)", _measure),
-    (
+        rf"(?<![\w.])(?P<amount>{_RANGE})(?P<glue>-?)(?P<scale>)(?P<unit>in)(?P<stop>\.?)(?!\w)",
         rf"(?<![\w.])(?P<amount>{_RANGE})(?P<glue>\s?|-)(?:(?P<scale>{_SCALES})\s)?(?P<unit>{UNIT})"
         rf"(?P<stop>\.(?!\w))?(?![\w'^&])",
+        rf"(?<=foot |feet )(?P<amount>{NUMBER})(?P<glue> )(?P<scale>)(?P<unit>in)(?P<stop>\.?)(?!\w)",
         _measure,
     ),
-    (rf"(?<=foot |feet )(?P<amount>{NUMBER})(?P<glue> )(?P<scale>)(?P<unit>in)(?P<stop>\.?)(?!\w)", _measure),
     (
         rf"(?<![\w./])({_RANGE})/({alternatives(set(_ONLY_BELOW) - {'d', 'A', 'in'})}|yr|wk|mo|hr)\b",
-        lambda m: f"{amount(m[1])} per {_one_unit(m[2], below=True)}",
+        lambda m: f"{amount(m[1])} {_per(m[2])}",
     ),
     (rf"""(?<![\w.'])({_MIXED})"(?!\w)""", _inches),
     (r"""(?<![\w.'])([0-9]+)'(?![\w'])""", _feet),
@@ -220,7 +218,7 @@ def _money(match: re.Match[str]) -> str:
         words = f"{numbers.number(first)} to {words}"
     if groups.get("glue") == "-":  # a $10-million deal
         words = words.removesuffix(_several(names[0])) + names[0]
-    per = f" per {_one_unit(groups['per'], below=True)}" if groups.get("per") else ""
+    per = f" {_per(groups['per'])}" if groups.get("per") else ""
     return minus + words + per
 
 
@@ -228,17 +226,15 @@ _SIGNS = re.escape(CURRENCIES)
 _OWN = rf"(?:[\s-]?(?P<own>(?i:{_MONEY_SCALES}))(?!\w))?"
 _UP_TO = rf"(?:\s?[-–]\s?(?P<last>{_MONEY_NUMBER}))?{_MAGNITUDE}"
 MONEY: tuple[Rule, ...] = (
+    (rf"~\s?(?=[{_SIGNS}]?[0-9])", "about "),
     (
         rf"(?P<minus>(?<![\w)])[-−+])?{_COUNTRY}(?P<sign>[{_SIGNS}])\s?(?P<minus2>[-−])?(?P<first>{_MONEY_NUMBER})"
         rf"(?:{_OWN}\s?(?:-|–)\s?(?P<again>[{_SIGNS}])?(?P<last>{_MONEY_NUMBER}))?(?![0-9]){_MAGNITUDE}{_PER}",
-        _money,
-    ),
-    (
         rf"(?P<minus>(?<![\w)])[-−+])?(?<![\w.,])(?P<first>{_MONEY_NUMBER})"
         rf"{_UP_TO}\s?(?:(?P<sign>[{_SIGNS}])(?![0-9])|(?P<code>{_CODE})\b){_PER}",
+        rf"\b(?P<code>{_CODE})\s?(?P<minus>[-−])?(?P<first>{_MONEY_NUMBER}){_UP_TO}{_PER}",
         _money,
     ),
-    (rf"\b(?P<code>{_CODE})\s?(?P<minus>[-−])?(?P<first>{_MONEY_NUMBER}){_UP_TO}{_PER}", _money),
     (rf"(?<![\w.])({NUMBER})\s?¢", lambda m: counted(m[1], "cent")),
     (r"(?<![\w.])([0-9]{1,2})p(?!\w|\.\w)", lambda m: f"{numbers.number(m[1])} pence"),
 )
@@ -355,26 +351,23 @@ DATES: tuple[Rule, ...] = (
     (
         r"\b(?P<a>[0-9]{4})(?P<by>[-/.])(?P<b>[0-9]{1,2})(?P=by)(?P<c>[0-9]{1,2})(?:(?P<clock>T)"
         r"(?=[0-9]{2}:)|(?![0-9]))",
-        _in_figures,
-    ),
-    (
         r"(?<![\w./-])(?P<a>[0-9]{1,2})(?P<by>[-/])(?P<b>[0-9]{1,2})(?P=by)(?P<c>[0-9]{4}|[0-9]{2})(?![\w/-])",
+        r"(?<![\w./-])(?P<a>[0-9]{1,2})(?P<by>\.)(?P<b>[0-9]{1,2})\.(?P<c>[12][0-9]{3})(?![\w/-])",
         _in_figures,
     ),
-    (r"(?<![\w./-])(?P<a>[0-9]{1,2})(?P<by>\.)(?P<b>[0-9]{1,2})\.(?P<c>[12][0-9]{3})(?![\w/-])", _in_figures),
     (
         rf"(?i)\b(?P<first>[0-9]{{1,2}})(?:st|nd|rd|th)?{_TO}{_DAY}{_NTH}\s(?:of\s)?{_MONTH}(?:"
         rf"(?P<comma>,?)\s{_YEAR})?(?!\w)",
+        rf"(?i)(?<![\w.,:/-]){_DAY}{_NTH}(?:\s|-|\sof\s){_MONTH}(?:(?P<comma>,?)(?:\s|-){_YEAR})?(?![\w])",
         _day_first,
     ),
-    (rf"(?i)(?<![\w.,:/-]){_DAY}{_NTH}(?:\s|-|\sof\s){_MONTH}(?:(?P<comma>,?)(?:\s|-){_YEAR})?(?![\w])", _day_first),
     (
         rf"(?i)\b{_MONTH}(?:\s|-){_DAY}{_NTH}{_TO}(?P<last>[0-9]{{1,2}})(?:st|nd|rd|th)?(?:"
         rf"(?P<comma>,)?\s{_YEAR})?(?![\w:-])",
+        rf"(?i)\b{_MONTH}(?:\s|-){_DAY}{_NTH}(?P<comma>,)?(?:\s|-){_YEAR}(?![\w:-])",
+        rf"(?i)\b{_MONTH}\s{_DAY}{_NTH}(?![\w/:%°-]|[.,][0-9]|\s?[ap]\.?m\b)",
         _month_first,
     ),
-    (rf"(?i)\b{_MONTH}(?:\s|-){_DAY}{_NTH}(?P<comma>,)?(?:\s|-){_YEAR}(?![\w:-])", _month_first),
-    (rf"(?i)\b{_MONTH}\s{_DAY}{_NTH}(?![\w/:%°-]|[.,][0-9]|\s?[ap]\.?m\b)", _month_first),
     (rf"(?i)\b{_MONTH},?\s{_YEAR}(?!\w)", lambda m: f"{_month(m['month'])} {numbers.year(m['year'])}"),
     (r"(?<=\sin\s)(?P<month>Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)(?![\w.])", lambda m: _month(m[1])),
     # years
