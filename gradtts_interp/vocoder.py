@@ -26,14 +26,9 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 # The names that the mel contract has in an official config.json.
 _OFFICIAL_MEL_FIELDS = {
-    "sampling_rate": "sample_rate_hz",
-    "n_fft": "n_fft",
-    "hop_size": "hop_samples",
-    "win_size": "window_samples",
-    "num_mels": "n_mels",
-    "fmin": "fmin_hz",
-    "fmax": "fmax_hz",
-}
+    "sampling_rate": "sample_rate_hz", "n_fft": "n_fft", "hop_size": "hop_samples", "win_size": "window_samples",
+    "num_mels": "n_mels", "fmin": "fmin_hz", "fmax": "fmax_hz",
+}  # fmt: skip
 
 EDGE_FRAMES = 2
 """Frames repeated on either side, so that the signal is longer than half a transform and its ends are not bent."""
@@ -206,14 +201,12 @@ class Vocoder(MelDecoder):
         if refinement_rounds and isinstance(config, HarmonicConfig):
             raise InputError(f"refinement rounds {refinement_rounds} for a harmonic source; expected 0")
         self.refinement_rounds = refinement_rounds
-        contract = {"hop_samples": "hop_samples", "num_mels": "n_mels"}
-        if isinstance(config, HarmonicConfig):
-            contract |= {name: name for name in ("sample_rate_hz", "n_fft", "fmin_hz", "fmax_hz")}
-        for name, theirs in contract.items():
-            mine, wanted = getattr(config, name), getattr(self.mel_config, theirs)
+        harmonic = isinstance(config, HarmonicConfig)
+        more = ("sample_rate_hz", "n_fft", "fmin_hz", "fmax_hz") if harmonic else ()
+        for name in ("hop_samples", "num_mels", *more):
+            mine, wanted = getattr(config, name), getattr(self.mel_config, _OFFICIAL_MEL_FIELDS.get(name, name))
             if mine != wanted:
                 raise CheckpointError(f"generator has {name} {mine}; the mel contract has {wanted}")
-        harmonic = isinstance(config, HarmonicConfig)
         self.generator: AnyGenerator = HarmonicGenerator(config) if harmonic else Generator(config).fuse()
         self.generator.eval()
         self.precision = "fp32"  # of the generator's arithmetic

@@ -41,7 +41,6 @@ def _language() -> Any:
     lists = {
         "ABBREVIATIONS": _merged(known.ABBREVIATIONS, {*TITLES, *NUMBERED, *WORDS} - {"Sun", "Sat"}),
         "PREPOSITIVE_ABBREVIATIONS": _merged(known.PREPOSITIVE_ABBREVIATIONS, TITLES),
-        "NUMBER_ABBREVIATIONS": _merged(known.NUMBER_ABBREVIATIONS, NUMBERED),
     }
     parts = {
         "Abbreviation": type("Abbreviation", (known,), lists),
