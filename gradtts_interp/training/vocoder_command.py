@@ -27,7 +27,7 @@ from gradtts_interp.training.state import stop_signals, tensorboard
 from gradtts_interp.vocoder import Vocoder
 from hifigan.config import CONFIGS, AnyConfig, HarmonicConfig
 from hifigan.data import Corpus
-from hifigan.train import CONTEXT_FRAMES, HARMONIC, STATE_FILE, Budget, Trainer, TrainingConfig
+from hifigan.train import CONTEXT_FRAMES, HARMONIC, STATE_FILE, Trainer, TrainingConfig
 
 logger = logging.getLogger(__name__)
 
@@ -132,8 +132,8 @@ def build_trainer(args: argparse.Namespace) -> Trainer:
     )
     values = (corpus.hours, len(corpus.held_out), len(corpus.paired))
     logger.info("%.2f h of speech, %d recordings held out, %d with a predicted mel", *values)
-    budget = Budget(args.steps, args.seconds)
-    trainer = Trainer(config, corpus, mel_function=partial(log_mel, config=MEL), budget=budget, device=args.device)
+    limits = {"budget": (args.steps, args.seconds), "device": args.device}
+    trainer = Trainer(config, corpus, mel_function=partial(log_mel, config=MEL), **limits)
     if (args.out / STATE_FILE).exists():
         trainer.load(args.out)
         logger.info("resumed at step %d", trainer.step_number)

@@ -121,25 +121,16 @@ HARMONIC = TrainingConfig(
 )
 
 
-@dataclass(frozen=True)
-class Budget:
-    """When to end: after so many steps or seconds of training, counted over all resumptions; the first to come.
+Budget = tuple[int | None, float | None]
+"""When to end: after so many steps or seconds of training, counted over all resumptions; the first to come."""
 
-    Attributes:
-        steps: Steps, or None.
-        seconds: Seconds of training, or None.
-    """
 
-    steps: int | None = None
-    seconds: float | None = None
-
-    def share(self, step: int, seconds: float) -> float:
-        """Return the share of the budget that is used, from 0 to 1."""
-        shares = [step / self.steps] if self.steps else []
-        shares += [seconds / self.seconds] if self.seconds else []
-        if not shares:
-            raise ValueError("a training needs a number of steps or seconds")
-        return min(1.0, max(shares))
+def share_of_budget(budget: Budget, step: int, seconds: float) -> float:
+    """Return the share of a budget that is used, from 0 to 1."""
+    shares = [used / limit for used, limit in zip((step, seconds), budget, strict=True) if limit]
+    if not shares:
+        raise ValueError("a training needs a number of steps or seconds")
+    return min(1.0, max(shares))
 
 
 class Trainer:
@@ -184,7 +175,7 @@ class Trainer:
     @property
     def share(self) -> float:
         """Share of the budget used."""
-        return self.budget.share(self.step_number, self.seconds)
+        return share_of_budget(self.budget, self.step_number, self.seconds)
 
     def step(self) -> dict[str, float]:
         """Train on one batch; returns the losses by name, ``skipped`` being 1 when one was not finite."""
