@@ -25,7 +25,7 @@ class Hostile:
         return os.mkdir, ("hostile-was-here",)
 
 
-WEIGHTS = to_official(Generator(TINY).state_dict())
+WEIGHTS, SHAPE = to_official(Generator(TINY).state_dict()), json.dumps(TINY.to_dict())
 
 
 @pytest.fixture
@@ -47,10 +47,9 @@ def test_official_file_gives_the_official_audio(golden_dir, tmp_path, version):
     vocoder = Vocoder.from_official(tmp_path / "generator")
     with torch.inference_mode():
         audio = vocoder(tensors["mel"], MEL)
-    assert (audio - tensors["wav"][:, 0]).abs().max() < 1e-4
-    vocoder.save_pretrained(tmp_path / "ours")
-    with torch.inference_mode():
+        vocoder.save_pretrained(tmp_path / "ours")
         assert torch.equal(Vocoder.from_pretrained(tmp_path / "ours")(tensors["mel"], MEL), audio)
+    assert (audio - tensors["wav"][:, 0]).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize("version", ["v2", "v3"])
@@ -77,17 +76,9 @@ def test_official_mel_settings_become_the_contract(tmp_path):
         ({"generator": Hostile()}, None, "holds more than tensors"),
         ({"model": {}}, None, r"holds \['model'\]; expected a state dict, bare or under 'generator'"),
         ([1, 2], None, "holds list"),
-        (
-            {k: v for k, v in WEIGHTS.items() if k != "conv_pre.weight_g"},
-            None,
-            "conv_pre.weight_v has no conv_pre.weight_g",
-        ),
+        ({"conv_pre.weight_v": WEIGHTS["conv_pre.weight_v"]}, None, "conv_pre.weight_v has no conv_pre.weight_g"),
         (WEIGHTS, None, r"fits none of the published shapes.*v3: .*conv_pre.bias has shape"),
-        (
-            WEIGHTS | {"ups.0.bias": torch.zeros(9)},
-            json.dumps(TINY.to_dict()),
-            r"ups.0.bias has shape \(9,\); expected \(8,\)",
-        ),
+        (WEIGHTS | {"ups.0.bias": torch.zeros(9)}, SHAPE, r"ups.0.bias has shape \(9,\); expected \(8,\)"),
         (WEIGHTS, "{", "is no JSON"),
         (WEIGHTS, "[]", "holds a list"),
         (WEIGHTS, '{"resblock": "1"}', "no HiFi-GAN config"),
@@ -108,7 +99,6 @@ def test_saved_folder_round_trip_and_damage(vocoder, tmp_path):
     folder = tmp_path / "vocoder"
     vocoder.save_pretrained(folder)
     mel = torch.randn(80, 9)
-    assert torch.equal(Vocoder.from_pretrained(folder)(mel, MEL), vocoder(mel, MEL))
     trained = Generator(TINY)
     for weight in trained.parameters():
         torch.nn.init.normal_(weight, std=0.3)

@@ -7,14 +7,7 @@ import torch
 
 from hifigan import CONFIGS, HarmonicConfig
 from hifigan.discriminators import Discriminators, PeriodDiscriminator
-from hifigan.losses import (
-    HARMONIC_RESOLUTIONS,
-    _magnitude,
-    discriminator_loss,
-    feature_loss,
-    generator_loss,
-    stft_loss,
-)
+from hifigan.losses import HARMONIC_RESOLUTIONS, _magnitude, discriminator_loss, feature_loss, generator_loss, stft_loss
 
 
 def test_published_size_has_the_published_parameters():
