@@ -33,6 +33,7 @@ N_VOCAB = len(SYMBOLS) + 1
 
 SYMBOL_TO_ID = {symbol: index for index, symbol in enumerate(SYMBOLS)}
 
+_NAMED = rf"(?<![0-9])0*[0-9]{{1,{LONGEST_NAMED}}}(?![0-9])"
 _INLINE = re.compile(r"(.*?)\{(.+?)\}(.*)")
 _ASCII: dict[str, str] = TABLES["official characters"]
 """Where the official transliteration differs from anyascii, among characters that English text has."""
@@ -101,8 +102,8 @@ def expand_numbers(text: str) -> str:
     text = re.sub("£([0-9,]*[0-9]+)", r"\1 pounds", text)
     text = re.sub(r"\$([0-9.,]*[0-9]+)", _dollars, text)
     text = re.sub(r"[0-9]+\.[0-9]+", lambda match: match[0].replace(".", " point "), text)
-    text = re.sub("([0-9]+)(?:st|nd|rd|th)", _ordinal, text)
-    return re.sub("[0-9]+", _integer, text)
+    text = re.sub(f"({_NAMED})(?:st|nd|rd|th)", lambda match: ordinal_words(match[1], andword="and"), text)
+    return re.sub(_NAMED, _integer, text)
 
 
 def _dollars(match: re.Match[str]) -> str:
@@ -117,24 +118,15 @@ def _dollars(match: re.Match[str]) -> str:
 def _integer(match: re.Match[str]) -> str:
     value = int(match[0])
     if not 1000 < value < 3000:
-        return _words(str(value))
+        return number_words(str(value))
     if value == 2000:
         return "two thousand"
     if 2000 < value < 2010:
-        return f"two thousand {_words(str(value % 100), andword='and')}"
+        return f"two thousand {number_words(str(value % 100))}"
     if value % 100 == 0:
-        return f"{_words(str(value // 100), andword='and')} hundred"
+        return f"{number_words(str(value // 100))} hundred"
     century, rest = divmod(value, 100)
     return f"{number_words(str(century))} {'oh ' if rest < 10 else ''}{number_words(str(rest))}"
-
-
-def _words(digits: str, *, andword: str = "") -> str:
-    return number_words(digits, andword=andword) if len(digits.lstrip("0")) <= LONGEST_NAMED else digits
-
-
-def _ordinal(match: re.Match[str]) -> str:
-    digits = match[1]
-    return ordinal_words(digits, andword="and") if len(digits.lstrip("0")) <= LONGEST_NAMED else match[0]
 
 
 def pieces_of(text: str, lexicon: Lexicon) -> tuple[list[Piece], list[str]]:

@@ -42,7 +42,7 @@ def test_inline_phones():
         ("the apple", "I"), ("The old man", "I"), ("THE hour", "I"), ("the FBI", "I"), ("the 8th", "I"),
         ("the {AE1 P AH0 L}", "I"), ("the 'apple'", "I"), ("the book", "A"), ("the one", "A"), ("{DH AH0} apple", "A"),
         ("the university", "A"), ("the US", "A"), ("the, apple", "A"), ("the", "A"),
-        ("The end of the story is the shown end of the rope, the author said.", "IAAAI"),
+        ("At the end of the story is the shown end of the rope, the author said.", "IAAAI"),
     ],
 )  # fmt: skip
 def test_every_the_goes_by_the_sound_after_it(frontend, text, vowels):
