@@ -28,7 +28,7 @@ from gradtts_interp.diffusion.schedule import diffuse, noise_level, signal
 from gradtts_interp.files import atomic_path
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.models.precision import choose_precision, lay_out
-from gradtts_interp.text.symbols import SYMBOLS
+from gradtts_interp.text.official import SYMBOLS
 from gradtts_interp.training.data import Item, StyleRef, load_items
 
 logger = logging.getLogger(__name__)

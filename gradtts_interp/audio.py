@@ -98,13 +98,11 @@ def log_mel(audio: Tensor, config: MelConfig) -> Tensor:
     window, filters = _mel_basis(config, audio.device, audio.dtype)
     rows = audio if audio.ndim == 2 else audio[None]
     padded = torch.nn.functional.pad(rows[:, None], (pad, pad), mode="reflect")[:, 0]
-    spectrum = torch.stft(
-        padded, config.n_fft, config.hop_samples, config.window_samples, window, center=False, return_complex=True
-    )
+    sizes = (config.n_fft, config.hop_samples, config.window_samples)
+    spectrum = torch.stft(padded, *sizes, window, center=False, return_complex=True)
     power = torch.view_as_real(spectrum).square().sum(-1)
     mel = torch.matmul(filters, torch.sqrt(power + MAGNITUDE_EPSILON))
-    log = torch.log(mel.clamp(min=config.log_floor))
-    return log if audio.ndim == 2 else log[0]
+    return torch.log(mel.clamp(min=config.log_floor)).reshape(*audio.shape[:-1], config.n_mels, -1)
 
 
 @lru_cache(maxsize=16)
@@ -250,7 +248,12 @@ def _load(source: Source, source_rate_hz: int | None, minimum_seconds: float) ->
         if source_rate_hz is not None:
             raise InputError(f"{name}: a sample rate of {source_rate_hz} Hz with a file; expected it of samples alone")
         samples, rate = _samples_of_file(source, name)
-    _require_sane(samples, name)
+    if samples.size == 0:
+        raise InputError(f"{name} holds no samples")
+    _require_finite(samples, name)
+    peak = float(np.abs(samples).max())
+    if peak > HIGHEST_PEAK:
+        raise InputError(f"{name}: float samples reach {peak:g}; expected full scale at 1")
     seconds = len(samples) / rate
     if seconds < minimum_seconds:
         raise InputError(f"{name} lasts {seconds:.2f} s; expected at least {minimum_seconds:g} s")
@@ -259,8 +262,10 @@ def _load(source: Source, source_rate_hz: int | None, minimum_seconds: float) ->
 
 def _samples_of_array(source: NDArray[Any] | Tensor, name: str) -> NDArray[np.float32]:
     """Samples (N, channels); whole numbers are brought to full scale at 1, and the shorter axis is the channels'."""
-    values = source.detach().cpu() if isinstance(source, Tensor) else source
-    values = values.float().numpy() if isinstance(values, Tensor) and values.is_floating_point() else np.asarray(values)
+    if isinstance(source, Tensor):
+        source = source.detach().cpu()
+        source = source.float() if source.is_floating_point() else source  # NumPy has no bfloat16
+    values = np.asarray(source)
     if values.ndim not in (1, 2) or values.dtype.kind not in "fiu":
         raise InputError(f"{name} of {values.dtype}; expected numbers (N,) or (N, channels)")
     if values.dtype.kind in "iu":
@@ -291,27 +296,22 @@ def _samples_of_file(source: str | Path | bytes | BinaryIO, name: str) -> tuple[
         samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
         if samples.size == 0:
             data = Path(file).read_bytes() if isinstance(file, str) else file.getvalue()
-            repaired = _with_sizes(data)
-            if repaired is not None:
-                samples, rate = soundfile.read(io.BytesIO(repaired), dtype="float32", always_2d=True)
+            samples, rate = soundfile.read(io.BytesIO(_with_sizes(data)), dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError, OSError, TypeError, ValueError) as error:
         raise InputError(f"{name} cannot be read as audio ({error}); expected wav, flac, ogg or mp3") from error
     return samples, rate
 
 
-def _with_sizes(data: bytes) -> bytes | None:
-    """A wav whose writer never came back to fill in its sizes, as of a pipe, with sizes; None for any other file."""
-    if data[:4] != b"RIFF" or data[8:12] != b"WAVE" or struct.unpack_from("<I", data, 4)[0] == len(data) - 8:
-        return None
+def _with_sizes(data: bytes) -> bytes:
+    """A wav whose writer never came back to fill in its sizes, as of a pipe, with sizes; any other file as it is."""
     place = 12
-    while place + 8 <= len(data):
+    while data[:4] == b"RIFF" and data[8:12] == b"WAVE" and place + 8 <= len(data):
         name, size = struct.unpack_from("<4sI", data, place)
         if name == b"data":
-            held = len(data) - place - 8
-            sizes = struct.pack("<I", len(data) - 8), struct.pack("<I", held)
-            return data[:4] + sizes[0] + data[8 : place + 4] + sizes[1] + data[place + 8 :] if held else None
+            whole, held = (struct.pack("<I", len(data) - before) for before in (8, place + 8))
+            return data[:4] + whole + data[8 : place + 4] + held + data[place + 8 :]
         place += 8 + size + size % 2
-    return None
+    return data
 
 
 def _resample(samples: NDArray[np.float32], rate: int, wanted: int) -> Tensor:
@@ -363,8 +363,7 @@ def _clipped_share(samples: NDArray[np.float32]) -> float:
     found = 0
     for side in (samples, -samples):
         ceiling = float(side.max())
-        runs, count = ndimage.label(side >= ceiling - 1e-4 * abs(ceiling))
-        lengths = np.bincount(runs, minlength=count + 1)[1:]
+        lengths = np.bincount(ndimage.label(side >= ceiling - 1e-4 * abs(ceiling))[0])[1:]
         lengths = lengths[lengths >= CLIPPED_RUN_SAMPLES]
         found += int(lengths.sum()) if len(lengths) >= CLIPPED_RUN_SAMPLES else 0
     return found / len(samples)
@@ -409,16 +408,10 @@ def _level_dbfs(audio: Tensor) -> float:
     return 10.0 * math.log10(power) if power > 0.0 else -math.inf
 
 
-def _require_sane(samples: np.ndarray, name: str) -> None:
-    """Raise unless samples (N, channels) are there, finite and on the scale of audio."""
-    if samples.size == 0:
-        raise InputError(f"{name} holds no samples")
+def _require_finite(samples: np.ndarray, name: str) -> None:
     strange = int(np.count_nonzero(~np.isfinite(samples)))
     if strange:
         raise InputError(f"{name}: {strange} of {samples.size} samples are NaN or infinite")
-    peak = float(np.abs(samples).max())
-    if peak > HIGHEST_PEAK:
-        raise InputError(f"{name}: float samples reach {peak:g}; expected full scale at 1")
 
 
 def require_speech(audio: Tensor, name: str) -> None:
@@ -452,9 +445,7 @@ def write_wav(path: str | Path, audio: Tensor, sample_rate_hz: int = SAMPLE_RATE
     samples = torch.as_tensor(audio).detach().cpu().double().numpy()
     if samples.ndim != 1 or samples.size == 0:
         raise InputError(f"audio for {path} has shape {samples.shape}; expected (N,) with N > 0")
-    strange = int(np.count_nonzero(~np.isfinite(samples)))
-    if strange:
-        raise InputError(f"audio for {path}: {strange} of {samples.size} samples are NaN or infinite")
+    _require_finite(samples, f"audio for {path}")
     pcm = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
     with atomic_path(path) as temporary:
         soundfile.write(str(temporary), pcm, sample_rate_hz, subtype="PCM_16", format="WAV")

@@ -25,7 +25,7 @@ from gradtts_interp.files import (
 )
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.text.frontend import TextFrontend
-from gradtts_interp.text.symbols import N_VOCAB, SYMBOLS
+from gradtts_interp.text.official import N_VOCAB, SYMBOLS
 
 INDEX = "pipeline.json"
 CONFIG_FILE = "config.json"

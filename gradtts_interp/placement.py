@@ -90,7 +90,7 @@ def token_spans(text: TokenizedText, durations: Sequence[int]) -> list[tuple[int
 def word_spans(text: TokenizedText, durations: Sequence[int]) -> tuple[tuple[str, int, int], ...]:
     """Each word with its first frame and the frame after its last."""
     spans = token_spans(text, durations)
-    return tuple((w.text, spans[w.token_start][0], spans[w.token_stop - 1][1]) for w in text.words)
+    return tuple((word, spans[first][0], spans[stop - 1][1]) for word, first, stop in text.words)
 
 
 def stack_shares(maps: Sequence[ShareMap], total: int, device: torch.device) -> Shares:
@@ -222,12 +222,13 @@ def paced(durations: Sequence[int], text: TokenizedText, directions: Directions,
         InputError: A pause stands where the text layout has no token for it.
     """
     rates = np.ones(len(text.ids))
-    edges = [*(word.token_start for word in text.words), len(text.tokens)]
-    for i, manner in enumerate(directions.manners):  # a pause goes with the word before it
+    edges = [*(first for _, first, _ in text.words), len(text.tokens)]
+    manners, pauses = directions
+    for i, manner in enumerate(manners):  # a pause goes with the word before it
         rates[_ids(text, edges[i], edges[i + 1])] = manner.rate
     frames = _at_rates(np.asarray(durations[: len(text.ids)], dtype=np.float64), rates)
-    for index, seconds in directions.pauses.items():
-        first = text.words[index - 1].token_stop if index else 0
+    for index, seconds in pauses.items():
+        first = text.words[index - 1][2] if index else 0
         silent = np.arange(len(text.ids))[_ids(text, first, edges[index])]
         if first == edges[index]:
             if seconds == 0:
@@ -271,7 +272,7 @@ def pitch_requests(pitch: AskedOfLines, directions: Sequence[Directions | None])
         request = PitchRequest(asked) if isinstance(asked, PitchCurve) else asked or PitchRequest()
         words: dict[int | range, float] = {}
         if said is not None:
-            words |= {i: manner.semitones for i, manner in enumerate(said.manners) if manner.semitones}
+            words |= {i: manner.semitones for i, manner in enumerate(said[0]) if manner.semitones}
         for chosen, semitones in request.words.items():
             for index in [chosen] if isinstance(chosen, int) else chosen:
                 words[index] = words.get(index, 0.0) + semitones
@@ -421,12 +422,14 @@ def speech_of(
     if isinstance(recorder, AttentionMapRecorder):
         maps = recorder.maps_of_item(i, text.tokens, settings["styles"])
     words, samples = word_spans(text, durations), audio.float().cpu().numpy()
-    if said is not None and any(manner.volume_db for manner in said.manners):
+    manners = () if said is None else said[0]
+    if any(manner.volume_db for manner in manners):
         level_db = np.full(len(samples) // model.settings.mel.hop_samples, np.nan)
-        for (_, first, stop), manner in zip(words, said.manners, strict=True):
+        for (_, first, stop), manner in zip(words, manners, strict=True):
             level_db[first:stop] = manner.volume_db
         samples = with_gain(samples, level_db, hop_samples=model.settings.mel.hop_samples)
-    notes = [f"not in the dictionary: {o.word} as {' '.join(o.phones)} ({o.how})" for o in text.out_of_dictionary]
+    unknown = text.out_of_dictionary.items()
+    notes = [f"not in the dictionary: {word} as {' '.join(phones)} ({how})" for word, (phones, how) in unknown]
     shares = prepared.maps[i] if prepared.maps is not None else None
     if shares is not None and shares.exaggerated:
         beyond = f"the share of {', '.join(shares.exaggerated)} leaves 0 to 1, where what is realised may not follow it"

@@ -18,7 +18,6 @@ from gradtts_interp.files import read_json, read_safetensors, write_json, write_
 from gradtts_interp.pitch.contour import (
     Contour,
     extract_contour,
-    hash_of_fields,
     prosody_vector,
     same_fields,
     second_opinion,
@@ -63,7 +62,7 @@ class Style:
         return same_fields(self, other) if isinstance(other, Style) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash_of_fields(self)
+        return hash((self.name, self.speaker, self.contour, self.notes))
 
     def __repr__(self) -> str:
         if self.contour is None:

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gradtts_interp import files
 from gradtts_interp.audio import mel_filters
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
-from gradtts_interp.files import (
-    read_json,
-    read_safetensors,
-    read_torch,
-    require_same_shapes,
-    state_dict_of,
-    write_json,
-    write_safetensors,
-)
 from gradtts_interp.models.precision import arithmetic
 from gradtts_interp.pitch.contour import fill_unvoiced
 from hifigan import CONFIGS, AnyConfig, Generator, GeneratorConfig, HarmonicConfig, HarmonicGenerator
@@ -32,14 +26,9 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 # The names that the mel contract has in an official config.json.
 _OFFICIAL_MEL_FIELDS = {
-    "sampling_rate": "sample_rate_hz",
-    "n_fft": "n_fft",
-    "hop_size": "hop_samples",
-    "win_size": "window_samples",
-    "num_mels": "n_mels",
-    "fmin": "fmin_hz",
-    "fmax": "fmax_hz",
-}
+    "sampling_rate": "sample_rate_hz", "n_fft": "n_fft", "hop_size": "hop_samples", "win_size": "window_samples",
+    "num_mels": "n_mels", "fmin": "fmin_hz", "fmax": "fmax_hz",
+}  # fmt: skip
 
 EDGE_FRAMES = 2
 """Frames repeated on either side, so that the signal is longer than half a transform and its ends are not bent."""
@@ -50,10 +39,9 @@ INVERSE_ROUNDS = 30
 PitchContour = tuple[Tensor, Tensor]
 """F0 in Hz, > 0 everywhere, and voicing from 0 to 1, of each mel frame: (T,) each."""
 
-KINDS: dict[str, type[GeneratorConfig] | type[HarmonicConfig]] = {
-    "hifigan": GeneratorConfig,
-    "harmonic": HarmonicConfig,
-}
+AnyGenerator: TypeAlias = Generator | HarmonicGenerator
+
+KINDS: dict[str, type[AnyConfig]] = {"hifigan": GeneratorConfig, "harmonic": HarmonicConfig}
 """Configuration of a generator by its kind, as a saved vocoder names it."""
 
 
@@ -213,19 +201,14 @@ class Vocoder(MelDecoder):
         if refinement_rounds and isinstance(config, HarmonicConfig):
             raise InputError(f"refinement rounds {refinement_rounds} for a harmonic source; expected 0")
         self.refinement_rounds = refinement_rounds
-        self.inverse = None if isinstance(config, HarmonicConfig) else MelInverse(self.mel_config)
-        contract = {"hop_samples": "hop_samples", "num_mels": "n_mels"}
-        if isinstance(config, HarmonicConfig):
-            contract |= {name: name for name in ("sample_rate_hz", "n_fft", "fmin_hz", "fmax_hz")}
-        for name, theirs in contract.items():
-            mine, wanted = getattr(config, name), getattr(self.mel_config, theirs)
+        harmonic = isinstance(config, HarmonicConfig)
+        more = ("sample_rate_hz", "n_fft", "fmin_hz", "fmax_hz") if harmonic else ()
+        for name in ("hop_samples", "num_mels", *more):
+            mine, wanted = getattr(config, name), getattr(self.mel_config, _OFFICIAL_MEL_FIELDS.get(name, name))
             if mine != wanted:
                 raise CheckpointError(f"generator has {name} {mine}; the mel contract has {wanted}")
-        self.generator: Generator | HarmonicGenerator
-        if isinstance(config, HarmonicConfig):
-            self.generator = HarmonicGenerator(config).eval()
-        else:
-            self.generator = Generator(config).fuse().eval()
+        self.generator: AnyGenerator = HarmonicGenerator(config) if harmonic else Generator(config).fuse()
+        self.generator.eval()
         self.precision = "fp32"  # of the generator's arithmetic
 
     @property
@@ -266,12 +249,10 @@ class Vocoder(MelDecoder):
         parameter = next(self.parameters())
         with arithmetic(self.precision, parameter.device):
             audio = self.generator(mel.to(parameter))[:, 0].to(parameter.dtype)
-        if self.inverse is None or self.refinement_rounds == 0:
+        if self.refinement_rounds == 0:
             return audio
-        magnitude = self.inverse(mel)
-        # Above the highest filter the mel is silent and the generator is not: what it learnt of that band stays.
-        named = {"rounds": self.refinement_rounds, "covered": self.inverse.covered}
-        return refine_phase(audio.to(magnitude), magnitude, self.inverse.window, self.mel_config, **named)  # type: ignore[arg-type]
+        magnitude = mel_magnitudes(mel.to(audio.device), self.mel_config)
+        return refine_phase(audio.to(magnitude), magnitude, self.mel_config, rounds=self.refinement_rounds)
 
     def _decode_harmonic(self, mel: Tensor, contour: PitchContour, before: Tensor | None) -> Tensor:
         window, config, place = self.generator.window, self.generator.config, {}
@@ -298,11 +279,7 @@ class Vocoder(MelDecoder):
 
     @classmethod
     def from_generator(
-        cls,
-        generator: Generator | HarmonicGenerator,
-        mel_config: MelConfig | None = None,
-        *,
-        refinement_rounds: int = 0,
+        cls, generator: AnyGenerator, mel_config: MelConfig | None = None, *, refinement_rounds: int = 0
     ) -> Vocoder:
         """Copy a generator in training (weight-normed or fused) into a vocoder."""
         vocoder = cls(generator.config, mel_config, refinement_rounds=refinement_rounds)
@@ -323,7 +300,7 @@ class Vocoder(MelDecoder):
             CheckpointError: A file is missing, damaged, or does not fit the other; the message names the culprit.
         """
         folder = Path(folder)
-        values = read_json(folder / CONFIG_FILE)
+        values = files.read_json(folder / CONFIG_FILE)
         try:
             config = KINDS[values.get("kind", "hifigan")].from_dict(values["generator"])
             mel_config = MelConfig.from_dict(values["mel"])
@@ -331,7 +308,7 @@ class Vocoder(MelDecoder):
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{folder / CONFIG_FILE} is no vocoder configuration: {error}") from error
         weights = folder / WEIGHTS_FILE
-        _load(vocoder.generator, read_safetensors(weights), str(weights))
+        _load(vocoder.generator, files.read_safetensors(weights), str(weights))
         return vocoder
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -342,14 +319,14 @@ class Vocoder(MelDecoder):
         """
         folder = Path(folder)
         state = {name: value.detach().cpu().contiguous() for name, value in self.generator.state_dict().items()}
-        write_safetensors(folder / WEIGHTS_FILE, state)
+        files.write_safetensors(folder / WEIGHTS_FILE, state)
         values = {
             "kind": self.kind,
             "generator": self.generator.config.to_dict(),
             "mel": self.mel_config.to_dict(),
             "refinement_rounds": self.refinement_rounds,
         }
-        write_json(folder / CONFIG_FILE, values)
+        files.write_json(folder / CONFIG_FILE, values)
 
     @classmethod
     def from_official(cls, path: str | Path) -> Vocoder:
@@ -371,7 +348,7 @@ class Vocoder(MelDecoder):
         config_path = path.parent / CONFIG_FILE
         if not config_path.is_file():
             return _fit_published(cls, state, path)
-        values = read_json(config_path)
+        values = files.read_json(config_path)
         mel_values = {mine: values[name] for name, mine in _OFFICIAL_MEL_FIELDS.items() if name in values}
         try:
             vocoder = cls(GeneratorConfig.from_dict(values), MelConfig(**mel_values))
@@ -379,40 +356,6 @@ class Vocoder(MelDecoder):
             raise CheckpointError(f"{config_path} is no HiFi-GAN configuration: {error}") from error
         _load(vocoder.generator, state, str(path))
         return vocoder
-
-
-class MelInverse(nn.Module):
-    """Finds non-negative magnitudes behind a mel; and what else is known of its transform.
-
-    Args:
-        config: The mel contract.
-        rounds: Multiplicative updates (Lee and Seung 2001).
-    """
-
-    window: Tensor
-    filters: Tensor
-    inverse: Tensor
-    covered: Tensor
-    """Bins that some filter sees (F,); of those above ``fmax_hz`` a mel says nothing."""
-
-    def __init__(self, config: MelConfig, *, rounds: int = INVERSE_ROUNDS) -> None:
-        super().__init__()
-        self.floor, self.rounds = config.log_floor, rounds
-        filters = torch.from_numpy(mel_filters(config))
-        self.register_buffer("window", torch.hann_window(config.window_samples), persistent=False)
-        self.register_buffer("filters", filters, persistent=False)
-        self.register_buffer("inverse", torch.linalg.pinv(filters), persistent=False)
-        self.register_buffer("covered", filters.sum(0) > 0, persistent=False)
-
-    def forward(self, log_mel: Tensor) -> Tensor:
-        """Magnitudes (B, F, T) whose mels are near the log-mels (B, M, T)."""
-        mel = log_mel.to(self.filters).exp()
-        magnitude = torch.matmul(self.inverse, mel).clamp(min=self.floor)
-        target = torch.matmul(self.filters.T, mel)
-        for _ in range(self.rounds):
-            reached = torch.matmul(self.filters.T, torch.matmul(self.filters, magnitude))
-            magnitude = magnitude * target / reached.clamp(min=1e-12)
-        return magnitude
 
 
 class GriffinLimVocoder(MelDecoder):
@@ -428,8 +371,7 @@ class GriffinLimVocoder(MelDecoder):
         self, mel_config: MelConfig | None = None, *, iterations: int = 60, inverse_rounds: int = INVERSE_ROUNDS
     ) -> None:
         super().__init__(mel_config or MelConfig())
-        self.iterations = iterations
-        self.inverse = MelInverse(self.mel_config, rounds=inverse_rounds)
+        self.iterations, self.inverse_rounds = iterations, inverse_rounds
 
     @property
     def context_frames(self) -> int:
@@ -440,15 +382,12 @@ class GriffinLimVocoder(MelDecoder):
     def _decode(self, mel: Tensor, contour: PitchContour | None, before: Tensor | None = None) -> Tensor:
         import torchaudio
 
-        config = self.mel_config
-        frames = mel.shape[-1]
-        magnitude = nn.functional.pad(self.inverse(mel), (EDGE_FRAMES, EDGE_FRAMES), mode="replicate")
+        config, frames = self.mel_config, mel.shape[-1]
+        magnitude = mel_magnitudes(mel, config, rounds=self.inverse_rounds)
         audio = torchaudio.functional.griffinlim(
-            magnitude,
-            window=self.inverse.window,
-            n_fft=config.n_fft,
-            hop_length=config.hop_samples,
-            win_length=config.window_samples,
+            nn.functional.pad(magnitude, (EDGE_FRAMES, EDGE_FRAMES), mode="replicate"),
+            torch.hann_window(config.window_samples, device=mel.device),
+            *(config.n_fft, config.hop_samples, config.window_samples),
             power=1.0,
             n_iter=self.iterations,
             momentum=0.99,
@@ -460,45 +399,70 @@ class GriffinLimVocoder(MelDecoder):
         return audio[:, start : start + frames * config.hop_samples].clamp(-1.0, 1.0)
 
 
-def refine_phase(
-    audio: Tensor, magnitude: Tensor, window: Tensor, config: MelConfig, *, rounds: int, covered: Tensor | None = None
-) -> Tensor:
+@lru_cache(maxsize=8)
+def mel_filterbank(config: MelConfig, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The mel filters of a contract (M, F), and their pseudo-inverse (F, M), on a device."""
+    with torch.inference_mode(False):
+        filters = torch.from_numpy(mel_filters(config))
+        return filters.to(device), torch.linalg.pinv(filters).to(device)
+
+
+def mel_magnitudes(log_mel: Tensor, config: MelConfig, *, rounds: int = INVERSE_ROUNDS) -> Tensor:
+    """Find magnitudes that are not negative behind a mel.
+
+    Args:
+        log_mel: Log-mels (B, M, T).
+        config: The mel contract.
+        rounds: Multiplicative updates (Lee and Seung 2001).
+
+    Returns:
+        Magnitudes (B, F, T) whose mels are near.
+    """
+    filters, inverse = mel_filterbank(config, log_mel.device)
+    mel = log_mel.to(filters).exp()
+    magnitude = torch.matmul(inverse, mel).clamp(min=config.log_floor)
+    target = torch.matmul(filters.T, mel)
+    for _ in range(rounds):
+        reached = torch.matmul(filters.T, torch.matmul(filters, magnitude))
+        magnitude = magnitude * target / reached.clamp(min=1e-12)
+    return magnitude
+
+
+def refine_phase(audio: Tensor, magnitude: Tensor, config: MelConfig, *, rounds: int) -> Tensor:
     """Move audio towards given magnitudes, keeping as much of its phase as fits: fast Griffin-Lim from its own phase.
 
     A vocoder that is not fully trained repeats its waveform at the frame rate, which is heard as a buzz and measured
-    as a wrong F0. A few rounds give back the magnitudes that the mel asks for, and the F0 with them.
+    as a wrong F0. A few rounds give back the magnitudes that the mel asks for, and the F0 with them. Above the highest
+    filter the mel is silent and the generator is not: what it learnt of that band stays.
 
     Args:
         audio: Samples (B, N), N = T * hop.
         magnitude: Wanted magnitudes (B, F, T) on the mel's frames.
-        window: Analysis window (``config.window_samples``,).
         config: The mel contract.
-        rounds: Rounds; 0 returns ``audio``.
-        covered: Bins (F,) bool that ``magnitude`` speaks of; the others keep the magnitudes of ``audio``. All if None.
+        rounds: Rounds, at least 1.
 
     Returns:
         Samples (B, N).
 
     Source: Perraudin, Balazs, Soendergaard 2013, "A fast Griffin-Lim algorithm".
     """
-    if rounds == 0:
-        return audio
     hop, samples = config.hop_samples, audio.shape[-1]
     # Centred frames stand at multiples of the hop, the mel's half a hop later.
     lead = EDGE_FRAMES * hop - hop // 2
     length = samples + 2 * lead
+    sizes = (config.n_fft, hop, config.window_samples, torch.hann_window(config.window_samples).to(audio))
 
     def analyse(x: Tensor) -> Tensor:
-        return torch.stft(x, config.n_fft, hop, config.window_samples, window, return_complex=True)
+        return torch.stft(x, *sizes, return_complex=True)
 
     def synthesise(spectrum: Tensor) -> Tensor:
         fitted = wanted * spectrum / spectrum.abs().clamp(min=1e-9)
-        return torch.istft(fitted, config.n_fft, hop, config.window_samples, window, length=length)
+        return torch.istft(fitted, *sizes, length=length)
 
     wanted = nn.functional.pad(magnitude, (EDGE_FRAMES, EDGE_FRAMES), mode="replicate")
     spectrum = previous = analyse(nn.functional.pad(audio, (lead, lead)))
-    if covered is not None:
-        wanted = wanted.where(covered[:, None], spectrum.abs())
+    covered = mel_filterbank(config, audio.device)[0].sum(0) > 0
+    wanted = wanted.where(covered[:, None], spectrum.abs())
     for _ in range(rounds):
         reached = analyse(synthesise(spectrum))
         spectrum, previous = reached + MOMENTUM * (reached - previous), reached
@@ -526,8 +490,8 @@ def _transform_context(config: MelConfig, rounds: int) -> int:
 
 def _read_official(path: Path) -> dict[str, Tensor]:
     """Read the state dict of an official generator file, running no code of it."""
-    content = read_torch(path)
-    state = state_dict_of(content, "generator")
+    content = files.read_torch(path)
+    state = files.state_dict_of(content, "generator")
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
         raise CheckpointError(f"{path} holds {found}; expected a state dict, bare or under 'generator'")
@@ -554,5 +518,5 @@ def _load(generator: nn.Module, state: dict[str, Tensor], source: str) -> None:
         state = to_fused(state)
     except ValueError as error:
         raise CheckpointError(f"{source}: {error}") from error
-    require_same_shapes(state, generator.state_dict(), source=source, owner="generator")
+    files.require_same_shapes(state, generator.state_dict(), source=source, owner="generator")
     generator.load_state_dict(state)

@@ -10,13 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradtts_interp import alignment
-from gradtts_interp.alignment import (
-    durations_from_log,
-    expand,
-    fix_length,
-    maximum_path,
-    sequence_mask,
-)
+from gradtts_interp.alignment import durations_from_log, expand, fix_length, maximum_path, sequence_mask
 from gradtts_interp.errors import InputError
 
 
@@ -120,9 +114,7 @@ def test_round_durations():
 @pytest.mark.parametrize(
     ("logw", "length_scale", "message"),
     [
-        (0.0, 0.0, "length_scale: expected a finite number above 0, got"),
-        (0.0, math.nan, "length_scale: expected a finite number above 0, got"),
-        (0.0, math.inf, "length_scale: expected a finite number above 0, got"),
+        *((0.0, scale, "length_scale: expected a finite number above 0, got") for scale in (0.0, math.nan, math.inf)),
         (math.nan, 1.0, "durations are not finite"),
     ],
 )

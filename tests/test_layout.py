@@ -52,7 +52,7 @@ EVERY_FILE = [*MODULES, *sorted(HIFIGAN.rglob("*.py")), ROOT / "hifi-gan" / "tra
 
 
 def name_of(path: Path) -> str:
-    """``gradtts_interp/text/symbols.py`` is ``gradtts_interp.text.symbols``."""
+    """``gradtts_interp/text/official.py`` is ``gradtts_interp.text.official``."""
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 

@@ -27,7 +27,7 @@ from gradtts_interp.placement import (
     with_gain,
 )
 from gradtts_interp.text.frontend import TextFrontend
-from gradtts_interp.text.ssml import Directions, Manner, tokenize_line
+from gradtts_interp.text.ssml import Manner, tokenize_line
 
 MEL = MelConfig()
 A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
@@ -115,19 +115,19 @@ def span(text, frontend, first, stop):
 class TestPaced:
     def test_a_rate_changes_its_words_alone(self, frontend):
         text, before, after = frames_of(frontend, "<speak>go <prosody rate='50%'>down</prosody> now</speak>")
-        word = span(text, frontend, text.words[1].token_start, text.words[2].token_start)
+        word = span(text, frontend, text.words[1][1], text.words[2][1])
         assert sum(after[word]) == 2 * sum(before[word])
         assert after[: word.start] == before[: word.start] and after[word.stop :] == before[word.stop :]
 
     def test_a_pause_lasts_as_long_as_asked(self, frontend):
         text, before, after = frames_of(frontend, "<speak>go <break time='500ms'/> down</speak>")
-        pause = span(text, frontend, text.words[0].token_stop, text.words[1].token_start)
+        pause = span(text, frontend, text.words[0][2], text.words[1][1])
         assert sum(after[pause]) == round(0.5 * RATE)
         assert after[: pause.start] == before[: pause.start] and after[pause.stop :] == before[pause.stop :]
 
     def test_no_phone_is_lost_at_the_highest_rate(self, frontend):
         text, _, after = frames_of(frontend, "<speak><prosody rate='400%'>go down</prosody></speak>", each=1)
-        assert min(after[span(text, frontend, text.words[0].token_start, text.words[1].token_stop)]) == 1
+        assert min(after[span(text, frontend, text.words[0][1], text.words[1][2])]) == 1
 
 
 @pytest.mark.parametrize(
@@ -136,17 +136,17 @@ class TestPaced:
 )
 def test_a_pause_needs_a_token(line, pauses, where):
     text, said = tokenize_line(LAYOUTS["official"], line)
-    said = said if pauses is None else replace(said, pauses=pauses)
+    said = said if pauses is None else ([Manner()], pauses)
     with pytest.raises(InputError, match=f"pause {where}: .* no silence there"):
         paced([4] * len(text.ids), text, said, frame_rate_hz=RATE)
 
 
 def test_requests_of_argument_and_ssml_add_up():
     curve = PitchCurve(np.array([0.1]), np.array([100.0]))
-    said = Directions((Manner(semitones=2.0), Manner()))
+    said = [Manner(semitones=2.0), Manner()], {}
     first, second = pitch_requests(PitchRequest(curve, {range(0, 2): 1.0}), [said, None])
     assert first.words == {0: 3.0, 1: 1.0} and second.words == {0: 1.0, 1: 1.0} and first.curve is curve
-    assert pitch_requests(None, [None, Directions((Manner(),))]) == [None, None]
+    assert pitch_requests(None, [None, ([Manner()], {})]) == [None, None]
     assert pitch_requests([curve, None], [None, None])[0].curve is curve
     with pytest.raises(InputError, match="pitch of 1 lines was given for 2 lines"):
         pitch_requests([curve], [None, None])

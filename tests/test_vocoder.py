@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from speaking import harmonic_tone
 
-from gradtts_interp.audio import log_mel
+from gradtts_interp.audio import log_mel, mel_filters
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
-from gradtts_interp.vocoder import GriffinLimVocoder, MelInverse, Vocoder, refine_phase
+from gradtts_interp.vocoder import GriffinLimVocoder, Vocoder, mel_magnitudes, refine_phase
 from hifigan import CONFIGS, Generator, GeneratorConfig, HarmonicConfig
 from hifigan.generator import to_official
 
@@ -25,7 +25,7 @@ class Hostile:
         return os.mkdir, ("hostile-was-here",)
 
 
-WEIGHTS = to_official(Generator(TINY).state_dict())
+WEIGHTS, SHAPE = to_official(Generator(TINY).state_dict()), json.dumps(TINY.to_dict())
 
 
 @pytest.fixture
@@ -47,10 +47,9 @@ def test_official_file_gives_the_official_audio(golden_dir, tmp_path, version):
     vocoder = Vocoder.from_official(tmp_path / "generator")
     with torch.inference_mode():
         audio = vocoder(tensors["mel"], MEL)
-    assert (audio - tensors["wav"][:, 0]).abs().max() < 1e-4
-    vocoder.save_pretrained(tmp_path / "ours")
-    with torch.inference_mode():
+        vocoder.save_pretrained(tmp_path / "ours")
         assert torch.equal(Vocoder.from_pretrained(tmp_path / "ours")(tensors["mel"], MEL), audio)
+    assert (audio - tensors["wav"][:, 0]).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize("version", ["v2", "v3"])
@@ -77,17 +76,9 @@ def test_official_mel_settings_become_the_contract(tmp_path):
         ({"generator": Hostile()}, None, "holds more than tensors"),
         ({"model": {}}, None, r"holds \['model'\]; expected a state dict, bare or under 'generator'"),
         ([1, 2], None, "holds list"),
-        (
-            {k: v for k, v in WEIGHTS.items() if k != "conv_pre.weight_g"},
-            None,
-            "conv_pre.weight_v has no conv_pre.weight_g",
-        ),
+        ({"conv_pre.weight_v": WEIGHTS["conv_pre.weight_v"]}, None, "conv_pre.weight_v has no conv_pre.weight_g"),
         (WEIGHTS, None, r"fits none of the published shapes.*v3: .*conv_pre.bias has shape"),
-        (
-            WEIGHTS | {"ups.0.bias": torch.zeros(9)},
-            json.dumps(TINY.to_dict()),
-            r"ups.0.bias has shape \(9,\); expected \(8,\)",
-        ),
+        (WEIGHTS | {"ups.0.bias": torch.zeros(9)}, SHAPE, r"ups.0.bias has shape \(9,\); expected \(8,\)"),
         (WEIGHTS, "{", "is no JSON"),
         (WEIGHTS, "[]", "holds a list"),
         (WEIGHTS, '{"resblock": "1"}', "no HiFi-GAN config"),
@@ -108,7 +99,6 @@ def test_saved_folder_round_trip_and_damage(vocoder, tmp_path):
     folder = tmp_path / "vocoder"
     vocoder.save_pretrained(folder)
     mel = torch.randn(80, 9)
-    assert torch.equal(Vocoder.from_pretrained(folder)(mel, MEL), vocoder(mel, MEL))
     trained = Generator(TINY)
     for weight in trained.parameters():
         torch.nn.init.normal_(weight, std=0.3)
@@ -274,8 +264,7 @@ def test_harmonic_vocoder_refuses_other_contracts_and_refinement():
 
 def test_magnitudes_have_the_mel_they_were_made_for():
     mel = log_mel(harmonic_tone(150.0), MEL)[None]
-    inverse = MelInverse(MEL)
-    reached = torch.matmul(inverse.filters, inverse(mel)).clamp(min=1e-5).log()
+    reached = torch.matmul(torch.from_numpy(mel_filters(MEL)), mel_magnitudes(mel, MEL)).clamp(min=1e-5).log()
     assert (reached - mel).abs().mean() < 0.1
 
 
@@ -283,17 +272,13 @@ def test_bins_that_no_filter_sees_keep_what_the_generator_made_of_them():
     """The mel ends at 8 kHz; a Griffin-Lim over all bins took the band above it away."""
     source = torch.Generator().manual_seed(0)
     noise = 0.05 * torch.randn(1, 86 * 256, generator=source)
-    inverse = MelInverse(MEL)
-    magnitude, window = inverse(log_mel(noise, MEL)), torch.hann_window(1024)
-    assert not inverse.covered[-1] and inverse.covered[100] and 0.7 < inverse.covered.float().mean() < 0.75
 
     def power_above(audio: torch.Tensor) -> float:
         spectrum = torch.fft.rfft(audio[0])
         return float(spectrum[int(len(spectrum) * 8200 / 11025) :].abs().square().sum())
 
-    kept = refine_phase(noise, magnitude, window, MEL, rounds=8, covered=inverse.covered)
-    lost = refine_phase(noise, magnitude, window, MEL, rounds=8)
-    assert 0.5 < power_above(kept) / power_above(noise) < 1.5 and power_above(lost) < 0.05 * power_above(noise)
+    refined = refine_phase(noise, mel_magnitudes(log_mel(noise, MEL), MEL), MEL, rounds=8)
+    assert 0.5 < power_above(refined) / power_above(noise) < 1.5
 
 
 @pytest.mark.parametrize("rounds", [-1, 2.5, True, "3"])

@@ -194,13 +194,13 @@ def _measures(job: Job, take: Take) -> dict[str, Any]:
     """F0 statistics, and how much of B's pitch was heard in each third of the utterance."""
     blend = take.speech.contour
     parts = thirds(len(blend))
-    f0: dict[str, Any] = {"a": None, "b": None, "blend": f0_statistics(blend).to_dict()}
-    medians = [f0_statistics(blend, part).to_dict()["median_hz"] for part in parts]
+    f0: dict[str, Any] = {"a": None, "b": None, "blend": f0_statistics(blend)}
+    medians = [f0_statistics(blend, part)["median_hz"] for part in parts]
     reason = SINGLE_STYLE if job.b is None else NOT_COMPARED
     realised: dict[str, Any] = {"whole": None, "thirds": None, "reason": reason}
     if take.a is not None and take.b is not None:
         a, b = take.a.contour, take.b.contour
-        f0 |= {"a": f0_statistics(a).to_dict(), "b": f0_statistics(b).to_dict()}
+        f0 |= {"a": f0_statistics(a), "b": f0_statistics(b)}
         share = realised_f0_share(a, b, blend)
         found = [_realised(share[part]) for part in (slice(None), *parts)]
         realised = {"whole": found[0], "thirds": found[1:], "reason": None}

@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache, partial
 from multiprocessing import get_context
@@ -42,7 +43,6 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path, write_text
 from gradtts_interp.pitch.contour import frame_energy_db
 from gradtts_interp.text.frontend import TextFrontend
-from gradtts_interp.text.symbols import phone_of
 
 logger = logging.getLogger(__name__)
 
@@ -117,12 +117,11 @@ def render_item(folder: Path, texts: dict[str, str], item: PlannedItem) -> dict[
     """
     path, text = folder / "features" / f"{item.id}.npz", texts[item.sentence]
     read = _speaker()[1](text)
-    tokens = tuple(phone_of(token) or token for token in read.tokens)
-    words = [(word.text, word.token_start, word.token_stop) for word in read.words]
+    tokens = tuple(token.removeprefix("@") for token in read.tokens)
     if not (path.exists() and (folder / "wavs" / f"{item.id}.wav").exists()):
         _render_files(folder, item, tokens)
     with np.load(path) as stored:
-        return _entry(item, text, tokens, words, stored)
+        return _entry(item, text, tokens, read.words, stored)
 
 
 def _render_files(folder: Path, item: PlannedItem, tokens: tuple[str, ...]) -> None:
@@ -149,7 +148,7 @@ def _render_files(folder: Path, item: PlannedItem, tokens: tuple[str, ...]) -> N
 
 
 def _entry(
-    item: PlannedItem, text: str, tokens: tuple[str, ...], words: list[tuple[str, int, int]], stored: Any
+    item: PlannedItem, text: str, tokens: tuple[str, ...], words: Sequence[tuple[str, int, int]], stored: Any
 ) -> dict[str, Any]:
     """Write the manifest's line of an item."""
     voiced, planned = stored["voiced"], dataclasses.asdict(item)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradtts_interp.errors import InputError
-from gradtts_interp.pitch.contour import ENERGY_FLOOR_DB, Contour, f0_statistics
+from gradtts_interp.pitch.contour import ENERGY_FLOOR_DB, Contour, median_f0_hz
 from gradtts_interp.units import CENTS_PER_OCTAVE, ratio_to_cents, ratio_to_semitones
 
 GROSS_ERROR = 0.2
@@ -167,7 +167,7 @@ def contour_errors(reference: Contour, other: Contour) -> Row:
 
 def level_semitones(a: Contour, b: Contour) -> float:
     """Semitones from the median F0 of A to that of B, NaN where one of them is nowhere voiced."""
-    levels = [f0_statistics(contour).median_hz or float("nan") for contour in (a, b)]
+    levels = [median_f0_hz(contour) or float("nan") for contour in (a, b)]
     return float(ratio_to_semitones(levels[1] / levels[0]))
 
 

@@ -18,7 +18,7 @@ from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.signal import Signal
 from gradtts_interp.evaluation.tables import mean_with_interval, number
 from gradtts_interp.files import write_text
-from gradtts_interp.pitch.contour import Contour, f0_statistics
+from gradtts_interp.pitch.contour import Contour, median_f0_hz
 from gradtts_interp.plots import drawing
 
 TEMPLATE = Path(__file__).with_name("report.html")
@@ -44,7 +44,7 @@ def shown_row(
     Returns:
         The row.
     """
-    median_hz = f0_statistics(contour).median_hz
+    median_hz = median_f0_hz(contour)
     note = "unvoiced" if median_hz is None else f"median F0 {median_hz:.0f} Hz"
     paths = [str(path) for path in pictures]
     return {"hidden": SHOWN, "title": title, "text": text, "label": label, "wav": str(wav), "note": note, "png": paths}

@@ -62,12 +62,6 @@ def same_fields(one: Any, other: Any) -> bool:
     )
 
 
-def hash_of_fields(value: Any) -> int:
-    """Hash that goes with :func:`same_fields`."""
-    found = [getattr(value, field.name) for field in fields(value)]
-    return hash(tuple((v.shape, float(v.sum(dtype=float))) if isinstance(v, np.ndarray) else v for v in found))
-
-
 @dataclass(frozen=True, eq=False)
 class Contour:
     """Prosody of one utterance on the mel's frame grid.
@@ -100,7 +94,7 @@ class Contour:
         return same_fields(self, other) if isinstance(other, Contour) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash_of_fields(self)
+        return hash((len(self), float(np.sum(self.f0_hz, dtype=float))))
 
 
 def extract_contour(
@@ -380,27 +374,12 @@ def _as_samples(audio: NDArray[Any] | Tensor, config: MelConfig) -> NDArray[np.f
     return np.ascontiguousarray(values, dtype=np.float64)
 
 
-@dataclass(frozen=True)
-class F0Statistics:
-    """Pitch of one utterance.
-
-    Attributes:
-        median_hz: Median F0 of voiced frames; None when nothing is voiced.
-        range_semitones: From the 5th to the 95th percentile of F0; None when nothing is voiced.
-        voiced_share: Voiced frames of all frames, in [0, 1].
-    """
-
-    median_hz: float | None
-    range_semitones: float | None
-    voiced_share: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Rounded plain JSON values."""
-        digits = {"median_hz": 2, "range_semitones": 3, "voiced_share": 4}
-        return {name: None if value is None else round(value, digits[name]) for name, value in vars(self).items()}
+def median_f0_hz(contour: Contour) -> float | None:
+    """Median F0 of a contour's voiced frames, in Hz; None when nothing is voiced."""
+    return float(np.median(contour.f0_hz[contour.voiced].astype(np.float64))) if contour.voiced.any() else None
 
 
-def f0_statistics(contour: Contour, frames: slice = slice(None)) -> F0Statistics:
+def f0_statistics(contour: Contour, frames: slice = slice(None)) -> dict[str, float | None]:
     """Sum up the pitch of some frames of a contour.
 
     Args:
@@ -408,14 +387,19 @@ def f0_statistics(contour: Contour, frames: slice = slice(None)) -> F0Statistics
         frames: Frames that count, all by default.
 
     Returns:
-        Median, range and share of voiced frames.
+        Rounded: ``median_hz`` and ``range_semitones``, from the 5th to the 95th percentile of F0, of the voiced frames,
+        None when nothing is voiced; and ``voiced_share``, voiced frames of all frames, in [0, 1].
     """
     voiced = contour.voiced[frames]
+    if not voiced.any():
+        return {"median_hz": None, "range_semitones": None, "voiced_share": 0.0}
     f0_hz = contour.f0_hz[frames][voiced].astype(np.float64)
-    if not len(f0_hz):
-        return F0Statistics(None, None, 0.0)
     low, high = np.percentile(f0_hz, RANGE_PERCENTILES)
-    return F0Statistics(float(np.median(f0_hz)), float(ratio_to_semitones(high / low)), float(voiced.mean()))
+    return {
+        "median_hz": round(float(np.median(f0_hz)), 2),
+        "range_semitones": round(float(ratio_to_semitones(high / low)), 3),
+        "voiced_share": round(float(voiced.mean()), 4),
+    }
 
 
 def thirds(frames: int) -> tuple[slice, slice, slice]:

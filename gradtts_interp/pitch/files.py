@@ -32,8 +32,8 @@ UNIT_OF_COLUMN: dict[str, Unit] = {
     "f0_hz": "hz", "f0": "hz", "hz": "hz", "pitch_hz": "hz", "frequency": "hz", "semitones": "semitones",
     "st": "semitones",
 }  # fmt: skip
-UNVOICED = ("", "0", "nan", "--undefined--")
-"""How CSV files say that a point has no pitch; of semitones, where 0 is a shift, only the others."""
+UNVOICED = ("", "nan", "--undefined--")
+"""How CSV files say that a point has no pitch; of Hz, 0 does as well."""
 
 
 @dataclass(frozen=True)
@@ -139,22 +139,19 @@ def _read_csv(path: Path, frame_rate_hz: float) -> PitchCurve:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"no UTF-8 text (byte {error.start}); expected CSV") from error
-    head = text.partition("\n")[0]
-    delimiter = max(",;\t", key=head.count)
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
     rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
     names = {name.strip().lower(): name for name in rows.fieldnames or () if name}
     time = next((names[n] for n in TIME_COLUMNS if n in names), None)
     value = next((n for n in UNIT_OF_COLUMN if n in names), None)
     if time is None or value is None:
         raise InputError(f"columns {', '.join(names) or 'none'}; expected time_s and f0_hz or semitones")
-    unit = UNIT_OF_COLUMN[value]
-    unvoiced = UNVOICED if unit == "hz" else tuple(text for text in UNVOICED if text != "0")
     times, values = [], []
     for row in rows:
         written = (row[names[value]] or "").strip().lower()
         times.append(_number(row[time], "time", rows.line_num))
-        values.append(math.nan if written in unvoiced else _number(written, value, rows.line_num))
-    return _curve(times, values, unit)
+        values.append(math.nan if written in UNVOICED else _number(written, value, rows.line_num))
+    return _curve(times, values, UNIT_OF_COLUMN[value])
 
 
 def _number(text: str | None, what: str, line: int) -> float:
@@ -215,9 +212,8 @@ def _read_numpy(path: Path, frame_rate_hz: float) -> PitchCurve:
         return _curve(values[:, 0], values[:, 1], UNIT_OF_COLUMN[name])
     if values.ndim != 1:
         raise InputError(f"array of shape {values.shape}; expected (T,) in Hz, or (n, 2) of times and Hz")
-    rate = float(arrays.get("frame_rate_hz", frame_rate_hz))
-    times = arrays.get("times_s", (np.arange(len(values)) + 0.5) / rate)
-    return _curve(times, values, UNIT_OF_COLUMN[name], arrays.get("voiced"))
+    frames = (np.arange(len(values)) + 0.5) / float(arrays.get("frame_rate_hz", frame_rate_hz))
+    return _curve(arrays.get("times_s", frames), values, UNIT_OF_COLUMN[name], arrays.get("voiced"))
 
 
 _READERS: dict[str, Callable[[Path, float], PitchCurve]] = {
@@ -241,31 +237,24 @@ def write_pitch(path: str | Path, curve: PitchCurve) -> None:
         InputError: Another suffix, or a PitchTier or ``.npy`` of semitones, which those do not hold.
     """
     kind = Path(path).suffix.lower()
-    if kind not in (".csv", ".tsv", ".pitchtier", ".npy", ".npz"):
+    if kind not in _READERS or kind == ".pitch":
         raise InputError(f"{path}: expected a name in .csv, .tsv, .PitchTier, .npy or .npz")
     if curve.unit != "hz" and kind in (".pitchtier", ".npy"):
         raise InputError(f"{path}: it would hold {curve.unit}; expected .csv or .npz for those")
     times, values = np.asarray(curve.times_seconds, dtype=np.float64), np.asarray(curve.values, dtype=np.float64)
     voiced = np.ones(len(times), dtype=bool) if curve.voiced is None else np.asarray(curve.voiced, dtype=bool)
-    name = "f0_hz" if curve.unit == "hz" else "semitones"
+    kept, name = np.where(voiced, values, np.nan), "f0_hz" if curve.unit == "hz" else "semitones"
     with atomic_path(path) as temporary:
         if kind in (".csv", ".tsv"):
             rows = [(f"{t:.6f}", f"{v:.4f}" if on else "") for t, v, on in zip(times, values, voiced, strict=True)]
             with temporary.open("w", encoding="utf-8", newline="") as file:
                 csv.writer(file, delimiter="\t" if kind == ".tsv" else ",").writerows([("time_s", name), *rows])
         elif kind == ".pitchtier":
-            tier = _pitch_tier(times[voiced], values[voiced], float(times[-1]))
-            temporary.write_text(tier, encoding="utf-8", newline="\n")
+            head = f'File type = "ooTextFile"\nObject class = "PitchTier"\n\nxmin = 0\nxmax = {times[-1].item()!r}\n'
+            points = enumerate(zip(times[voiced].tolist(), values[voiced].tolist(), strict=True), 1)
+            body = "".join(f"points [{i}]:\n    number = {t!r}\n    value = {v!r}\n" for i, (t, v) in points)
+            temporary.write_text(f"{head}points: size = {voiced.sum()}\n{body}", encoding="utf-8", newline="\n")
         elif kind == ".npy":
-            np.save(temporary, np.stack([times, np.where(voiced, values, np.nan)], axis=1))
+            np.save(temporary, np.stack([times, kept], axis=1))
         else:
-            arrays = {name: np.where(voiced, values, np.nan), "times_s": times, "voiced": voiced}
-            np.savez(temporary, **arrays)  # type: ignore[arg-type]
-
-
-def _pitch_tier(times: NDArray[Any], values: NDArray[Any], end: float) -> str:
-    lines = ['File type = "ooTextFile"', 'Object class = "PitchTier"', "", "xmin = 0", f"xmax = {end!r}"]
-    lines.append(f"points: size = {len(times)}")
-    for i, (time, value) in enumerate(zip(times.tolist(), values.tolist(), strict=True), 1):
-        lines += [f"points [{i}]:", f"    number = {time!r}", f"    value = {value!r}"]
-    return "\n".join(lines) + "\n"
+            np.savez(temporary, **{name: kept, "times_s": times, "voiced": voiced})  # type: ignore[arg-type]

@@ -14,23 +14,12 @@ from numpy.typing import NDArray
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.attention import AttentionMaps
 from gradtts_interp.interpolation.noise import TuningStep, TuningTrace
-from gradtts_interp.plots.drawing import (
-    BLUE,
-    GREEN,
-    LARGE,
-    NORMAL,
-    PLANE,
-    SMALL,
-    VERMILION,
-    legend_above,
-    new_figure,
-    save_figure,
-)
+from gradtts_interp.plots import drawing
 
 MOST_PHONEMES = 8
 MOST_INTERVALS = 4
 Attention = dict[str, dict[str, Any]]
-WINDOW_COLOURS = (BLUE, VERMILION, GREEN, "#CC79A7", "#56B4E9", "#E69F00")
+WINDOW_COLOURS = (drawing.BLUE, drawing.VERMILION, drawing.GREEN, "#CC79A7", "#56B4E9", "#E69F00")
 PANEL_INCHES = 1.5
 
 
@@ -56,12 +45,11 @@ def plot_phonemes(
         InputError: There is no such phoneme or site, or ``path`` cannot be written.
     """
     chosen = _evenly(_spoken(maps), MOST_PHONEMES) if phonemes is None else list(phonemes)
-    planes = [[maps.of(i, phoneme=p, site=site) for i in _styles(maps)] for p in chosen]
     figure, grid = _grid(maps, len(chosen), 1)
-    for phoneme, axes, own in zip(chosen, grid, planes, strict=True):
-        _draw(axes, maps, own)
+    for phoneme, axes in zip(chosen, grid, strict=True):
+        _draw(axes, maps, [maps.of(i, phoneme=phoneme, site=site) for i in range(len(axes))])
         name = f"{maps.phonemes[phoneme].removeprefix('@')}  ({phoneme})"
-        axes[0].set_ylabel(name, fontsize=SMALL, rotation=0, ha="right", va="center")
+        axes[0].set_ylabel(name, fontsize=drawing.SMALL, rotation=0, ha="right", va="center")
     return _finish(figure, grid, maps, f"Where phonemes look (attention; {site or 'all layers'}, all times)", path)
 
 
@@ -78,20 +66,17 @@ def plot_layers(maps: AttentionMaps, path: str | Path | None = None) -> Figure:
     Raises:
         InputError: ``path`` cannot be written.
     """
-    chosen = _spoken(maps)
+    chosen, styles = _spoken(maps), len(maps.references)
     intervals = _evenly([i for i, count in enumerate(maps.evaluations) if count], MOST_INTERVALS)
     figure, grid = _grid(maps, len(maps.planes), len(intervals))
     for axes, site in zip(grid, maps.planes, strict=True):
         for column, interval in enumerate(intervals):
-            own = [
-                np.mean([maps.of(i, phoneme=p, site=site, interval=interval) for p in chosen], axis=0)
-                for i in _styles(maps)
-            ]
-            _draw(axes[column * len(own) :], maps, own)
-        axes[0].set_ylabel(site, fontsize=SMALL)
-    for first, interval in zip(grid[-1][:: len(maps.references)], intervals, strict=True):
+            looks = ([maps.of(i, phoneme=p, site=site, interval=interval) for p in chosen] for i in range(styles))
+            _draw(axes[column * styles :], maps, [np.mean(planes, axis=0) for planes in looks])
+        axes[0].set_ylabel(site, fontsize=drawing.SMALL)
+    for first, interval in zip(grid[-1][::styles], intervals, strict=True):
         start, stop = maps.time_edges[interval : interval + 2]
-        first.set_xlabel(f"t {start:.2g} to {stop:.2g}", fontsize=SMALL)
+        first.set_xlabel(f"t {start:.2g} to {stop:.2g}", fontsize=drawing.SMALL)
     return _finish(figure, grid, maps, "Where the sentence looks, by layer and diffusion time", path)
 
 
@@ -105,22 +90,22 @@ def attention_figure(attention: Mapping[str, Mapping[str, Any]], seconds: float)
     Returns:
         The figure: a heat map for each site, mean over heads and steps.
     """
-    figure = new_figure(11.0, 1.2 * len(attention) + 0.5)
+    figure = drawing.new_figure(11.0, 1.2 * len(attention) + 0.5)
     rows = figure.subplots(len(attention), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (site, found) in zip(rows, attention.items(), strict=True):
         plane = np.asarray(found["mass"][-1], dtype=np.float64)
         extent = (0.0, seconds, 0.0, plane.shape[0])
-        image = axes.imshow(plane, extent=extent, vmin=0.0, vmax=1.0, cmap="cividis", **PLANE)
-        axes.set_title(f"{site}: {plane.mean():.2f} of the mass on B", fontsize=SMALL, loc="left", parse_math=False)
+        image = axes.imshow(plane, extent=extent, vmin=0.0, vmax=1.0, cmap="cividis", **drawing.PLANE)
+        axes.set_title(
+            f"{site}: {plane.mean():.2f} of the mass on B", fontsize=drawing.SMALL, loc="left", parse_math=False
+        )
         axes.set_yticks([])
-        axes.tick_params(labelsize=SMALL)
-    rows[-1].set_xlabel("Time (s)", fontsize=NORMAL)
-    figure.colorbar(image, ax=list(rows), label="attention mass on B", fraction=0.03).ax.tick_params(labelsize=SMALL)
+        axes.tick_params(labelsize=drawing.SMALL)
+    rows[-1].set_xlabel("Time (s)", fontsize=drawing.NORMAL)
+    figure.colorbar(image, ax=list(rows), label="attention mass on B", fraction=0.03).ax.tick_params(
+        labelsize=drawing.SMALL
+    )
     return figure
-
-
-def _styles(maps: AttentionMaps) -> range:
-    return range(len(maps.references))
 
 
 def _spoken(maps: AttentionMaps) -> list[int]:
@@ -138,7 +123,7 @@ def _evenly(values: Sequence[int], most: int) -> list[int]:
 def _grid(maps: AttentionMaps, rows: int, groups: int) -> tuple[Figure, list[list[Axes]]]:
     columns = groups * len(maps.references)
     width = 12.0 if groups == 1 else max(12.0, 2.2 * columns)
-    figure = new_figure(width, 1.1 + 1.25 * rows)
+    figure = drawing.new_figure(width, 1.1 + 1.25 * rows)
     axes = figure.subplots(rows, columns, squeeze=False)
     return figure, [list(row) for row in axes]
 
@@ -147,11 +132,11 @@ def _draw(places: Sequence[Axes], maps: AttentionMaps, planes: Sequence[NDArray]
     """Attention over each reference mel in grey; opacity is attention, on one scale, and the note its sum."""
     brightest = max(1e-12, *(plane.max() for plane in planes))
     for axes, mel, plane in zip(places, maps.references, planes, strict=False):
-        axes.imshow(mel, cmap="gray", **PLANE)
+        axes.imshow(mel, cmap="gray", **drawing.PLANE)
         fine = np.kron(plane, np.ones(maps.patch))[: mel.shape[0], : mel.shape[1]]
         opacity = np.clip(fine / brightest, 0.0, 1.0)
-        axes.imshow(np.ones_like(fine), cmap="autumn", vmin=1.0, vmax=2.0, alpha=opacity, **PLANE)
-        look: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": SMALL, "color": "white"}
+        axes.imshow(np.ones_like(fine), cmap="autumn", vmin=1.0, vmax=2.0, alpha=opacity, **drawing.PLANE)
+        look: dict[str, Any] = {"ha": "right", "va": "top", "fontsize": drawing.SMALL, "color": "white"}
         axes.text(0.99, 0.96, f"{100 * plane.sum():.0f} %", transform=axes.transAxes, **look)
         axes.set(xticks=[], yticks=[])
 
@@ -160,9 +145,9 @@ def _finish(figure: Figure, grid: list[list[Axes]], maps: AttentionMaps, title: 
     for i, axes in enumerate(grid[0]):
         style = i % len(maps.references)
         name = Path(maps.styles[style]).name if len(grid[0]) == len(maps.references) else ""
-        axes.set_title(f"{chr(ord('A') + style)} {name}".strip(), fontsize=SMALL, parse_math=False)
-    figure.suptitle(title, fontsize=LARGE)
-    return save_figure(figure, path)
+        axes.set_title(f"{chr(ord('A') + style)} {name}".strip(), fontsize=drawing.SMALL, parse_math=False)
+    figure.suptitle(title, fontsize=drawing.LARGE)
+    return drawing.save_figure(figure, path)
 
 
 # -- tuning of the noise ----------------------------------------------------------------------------------------------
@@ -196,17 +181,17 @@ def plot_tuning(
     after = _of_windows(trace.after) if after is None else after
     if set(before) != set(after):
         raise InputError(f"attention before at {sorted(before)} but after at {sorted(after)}; expected the same sites")
-    figure = new_figure(12.0, 5.6 + PANEL_INCHES * len(before))
+    figure = drawing.new_figure(12.0, 5.6 + PANEL_INCHES * len(before))
     heights = [5.0, max(PANEL_INCHES * len(before), 0.1)]
     top, maps = figure.subfigures(2, 1, height_ratios=heights)  # type: ignore[misc]
     panels = top.subplots(3, 1, sharex=True)
     for axes, (label, value) in zip(panels, _CURVES.items(), strict=True):
         _draw_steps(axes, trace.steps, label, value)
-    panels[-1].set_xlabel("gradient step", fontsize=NORMAL)
-    legend_above(panels[0], 4)
+    panels[-1].set_xlabel("gradient step", fontsize=drawing.NORMAL)
+    drawing.legend_above(panels[0], 4)
     if before:
         _draw_maps(maps, before, after)
-    return save_figure(figure, path)
+    return drawing.save_figure(figure, path)
 
 
 def _of_windows(maps: Mapping[int, Attention]) -> Attention:
@@ -230,8 +215,8 @@ def _draw_steps(axes: Axes, steps: tuple[TuningStep, ...], label: str, value: An
         axes.plot(number[chosen], [value(steps[i]) for i in chosen], "o-", color=colour, markersize=4, label=name)
         vain = [i for i in chosen if not steps[i].taken]
         axes.plot(number[vain], [value(steps[i]) for i in vain], "x", color="0.4", markersize=8)
-    axes.set_ylabel(label, fontsize=NORMAL)
-    axes.tick_params(labelsize=SMALL)
+    axes.set_ylabel(label, fontsize=drawing.NORMAL)
+    axes.tick_params(labelsize=drawing.SMALL)
     axes.grid(True, color="0.88", linewidth=0.8)
 
 
@@ -243,6 +228,6 @@ def _draw_maps(figure: Any, before: Attention, after: Attention) -> None:
         top = max(float(p.max()) for p in planes)
         for axes, plane, name in zip(row, planes, ("before", "after"), strict=True):
             image = axes.imshow(plane, origin="lower", aspect="auto", cmap="magma", vmin=0, vmax=top)
-            axes.set_title(f"{site}, {name}: mean {plane.mean():.3f}", fontsize=SMALL)
-            axes.tick_params(labelsize=SMALL)
-        figure.colorbar(image, ax=list(row)).ax.tick_params(labelsize=SMALL)
+            axes.set_title(f"{site}, {name}: mean {plane.mean():.3f}", fontsize=drawing.SMALL)
+            axes.tick_params(labelsize=drawing.SMALL)
+        figure.colorbar(image, ax=list(row)).ax.tick_params(labelsize=drawing.SMALL)

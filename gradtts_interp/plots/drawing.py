@@ -17,7 +17,7 @@ import numpy as np
 import soundfile
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from gradtts_interp.config import MelConfig
@@ -138,10 +138,8 @@ def scale_f0(axes: Axes, f0_hz: NDArray[Any]) -> None:
     axes.set_ylim(low, high)
     inside = [f for f in F0_TICKS_HZ if low <= f <= high]
     step = max(1, len(inside) // 7)
-    axes.yaxis.set_major_locator(FixedLocator(inside[::step]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_yticks(inside[::step], [f"{f:g}" for f in inside[::step]])
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(True, color="0.88", linewidth=0.8)
 
 

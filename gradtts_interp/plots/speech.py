@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gradtts_interp.config import MelConfig
 from gradtts_interp.interpolation.attention import mass_plane
 from gradtts_interp.interpolation.mechanisms import LOW_BAND_BINS
-from gradtts_interp.pitch.contour import f0_statistics
+from gradtts_interp.pitch.contour import median_f0_hz
 from gradtts_interp.pitch.masks import filter_centres_hz
 from gradtts_interp.plots import drawing
 from gradtts_interp.speech import Speech
@@ -63,7 +63,7 @@ def plot_speech(
             bar.set_label(label, fontsize=drawing.SMALL)
             bar.ax.tick_params(labelsize=drawing.SMALL)
         axes.tick_params(labelsize=drawing.SMALL, labelbottom=i == len(panels) - 1)
-        axes.set_xlim(0, _frames(speech) / speech.mel_config.frame_rate_hz)
+        axes.set_xlim(0, speech.mel.shape[1] / speech.mel_config.frame_rate_hz)
     axes.set_xlabel("Time (s)", fontsize=drawing.NORMAL)
     assert top is not None
     _draw_words(top, words, speech)
@@ -85,10 +85,6 @@ def _panels(speech: Speech, rows: int) -> list[tuple[Any, float]]:
         if not over_bins or speech.shares.region is None and len(_share_lines(speech)) > 1:
             panels.append((_draw_share_line, 1.1))
     return panels + ([(_draw_attention, 1.5)] if speech.attention else [])
-
-
-def _frames(speech: Speech) -> int:
-    return speech.mel.shape[1]
 
 
 def _width(speech: Speech) -> float:
@@ -119,7 +115,7 @@ def _draw_f0(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) -> 
 
 
 def _draw_share_line(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) -> None:
-    times = drawing.centres_seconds(_frames(speech), speech.mel_config.frame_rate_hz)
+    times = drawing.centres_seconds(speech.mel.shape[1], speech.mel_config.frame_rate_hz)
     lines = _share_lines(speech)
     colours = (drawing.GREEN, drawing.BLUE, drawing.VERMILION, drawing.BLACK)
     for (name, share), colour in zip(lines.items(), colours, strict=False):
@@ -151,7 +147,7 @@ def _draw_share_map(axes: Axes, speech: Speech, a: Speech | None, b: Speech | No
 
 def _draw_attention(axes: Axes, speech: Speech, a: Speech | None, b: Speech | None) -> None:
     assert speech.attention is not None
-    frames, config = _frames(speech), speech.mel_config
+    frames, config = speech.mel.shape[1], speech.mel_config
     times = drawing.centres_seconds(frames, config.frame_rate_hz)
     low_hz = filter_centres_hz(config)[LOW_BAND_BINS - 1]
     last = next(iter(speech.attention.values()))["mass"].shape[0] - 1
@@ -170,7 +166,7 @@ def _draw_attention(axes: Axes, speech: Speech, a: Speech | None, b: Speech | No
 def _draw_contour(axes: Axes, speech: Speech, name: str, **line: Any) -> NDArray[Any]:
     """Draw one contour, with its median in the legend; its voiced values in Hz come back."""
     contour = speech.contour
-    median_hz = f0_statistics(contour).median_hz
+    median_hz = median_f0_hz(contour)
     label = f"{name} (median {median_hz:.0f} Hz)" if median_hz else f"{name} (unvoiced)"
     return drawing.draw_f0(axes, contour, label=label, **line)
 
@@ -196,7 +192,7 @@ def _word_rows(speech: Speech) -> tuple[list[tuple[str, int, int, int]], int]:
 def _draw_words(axes: Axes, words: list[tuple[str, int, int, int]], speech: Speech) -> None:
     rate = speech.mel_config.frame_rate_hz
     for frame in sorted({edge for _, start, stop in speech.words for edge in (start, stop)}):
-        if 0 < frame < _frames(speech):
+        if 0 < frame < speech.mel.shape[1]:
             axes.axvline(frame / rate, color="white", linewidth=0.7, alpha=0.6)
     for text, start, stop, row in words:
         points = 3 + ROW_POINTS * row
@@ -215,13 +211,9 @@ def _settings_line(speech: Speech) -> str:
 
 def _style_names(speech: Speech) -> tuple[str, str]:
     """Names of A and B; a recording is known by its file's name."""
-    names = [_short(name) for name in speech.settings.get("styles", [])]
-    return (*names, "", "")[0], (*names, "", "")[1]
-
-
-def _short(name: str) -> str:
-    name = Path(name).name if "/" in name else name
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+    names = [Path(name).name if "/" in name else name for name in speech.settings.get("styles", [])]
+    short = [name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…" for name in names]
+    return (*short, "", "")[0], (*short, "", "")[1]
 
 
 # -- in a notebook: a picture and a player, all inside the page -------------------------------------------------------

@@ -95,7 +95,7 @@ def save_continuum(
 def _row(continuum: Continuum, i: int, step: Stimulus, sound: NDArray[np.float32], name: str) -> dict[str, Any]:
     """One row of the table; what cannot be measured is empty."""
     rate = step.speech.mel_config.sample_rate_hz
-    pitch = f0_statistics(step.signal.contour).to_dict()
+    pitch = f0_statistics(step.signal.contour)
     formants: list[int | None]
     try:
         formants = [round(float(f)) for f in pitch_and_formants(sound, rate)[1][:FORMANTS]]

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from gradtts_interp.text import numbers
 from gradtts_interp.text.characters import TABLES, alternatives
 
-Rule = tuple[str, str | Callable[[re.Match[str]], str]]
-"""A pattern and what stands in place of it."""
+Rule = tuple[str | Callable[[re.Match[str]], str], ...]
+"""Patterns, and last what stands in place of them."""
 
 TITLES: dict[str, str] = TABLES["titles"]
 """Before a name, where the stop never ends a sentence."""

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.text.characters import JOINER
-from gradtts_interp.text.lexicon import Lexicon
 from gradtts_interp.text.normalise import expand
-from gradtts_interp.text.official import pieces_of
-from gradtts_interp.text.pronounce import Pronunciation, pronounce
-from gradtts_interp.text.symbols import ARPABET, PUNCTUATION, SPACE, ids_of
+from gradtts_interp.text.official import ARPABET, PUNCTUATION, SPACE, ids_of, pieces_of
+from gradtts_interp.text.pronounce import Lexicon, Pronunciation, pronounce
 
 Mode = Literal["default", "official"]
 MAX_LINE_CHARACTERS = 2000
@@ -30,13 +28,8 @@ _ELEMENT = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Word:
-    """A word as written after normalisation, and its tokens ``tokens[token_start:token_stop]``."""
-
-    text: str
-    token_start: int
-    token_stop: int
+Word = tuple[str, int, int]
+"""A word as written after normalisation, its first token, and the one after its last."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +42,7 @@ class TokenizedText:
         tokens: Symbol names (``@`` + ARPAbet for phones), without blanks, length L.
         ids: Ids of the tokens, blanks interspersed if asked (then 2 L + 1).
         words: Words in order.
-        out_of_dictionary: Words that no dictionary entry gave, with their phones.
+        out_of_dictionary: Words that no dictionary entry gave; their phones, and how these were found.
         warnings: What was transliterated or has no spoken form.
     """
 
@@ -58,7 +51,7 @@ class TokenizedText:
     tokens: tuple[str, ...]
     ids: tuple[int, ...]
     words: tuple[Word, ...]
-    out_of_dictionary: tuple[Pronunciation, ...]
+    out_of_dictionary: dict[str, Pronunciation]
     warnings: tuple[str, ...]
 
     @property
@@ -72,7 +65,7 @@ class TokenizedText:
         return ("", *(name for token in self.tokens for name in (token, ""))) if self.blanks else self.tokens
 
 
-_Read = tuple[str, list[str], list[Word], tuple[Pronunciation, ...], tuple[str, ...]]
+_Read = tuple[str, list[str], list[Word], dict[str, Pronunciation], tuple[str, ...]]
 """Normalised text, tokens, words, words that no dictionary has, and warnings."""
 
 
@@ -87,7 +80,7 @@ class TextFrontend:
 
     Attributes:
         lexicon: Dictionary that words are looked up in; one
-            :meth:`~gradtts_interp.text.lexicon.Lexicon.with_additions` may take its place.
+            :meth:`~gradtts_interp.text.pronounce.Lexicon.with_additions` may take its place.
     """
 
     def __init__(self, mode: Mode = "default", *, add_blank: bool = True, word_boundaries: bool = True):
@@ -127,45 +120,48 @@ class TextFrontend:
         for written, own in pieces:
             spoken = [index for index, token in enumerate(own, len(tokens)) if token[-1].isalnum()]
             if spoken:
-                words.append(Word(written.strip(PUNCTUATION), spoken[0], spoken[-1] + 1))
+                words.append((written.strip(PUNCTUATION), spoken[0], spoken[-1] + 1))
             tokens += own
         warnings = tuple(f"{symbol!r} is not an official symbol and is left out" for symbol in dict.fromkeys(lost))
-        return "".join(written for written, _ in pieces), tokens, words, (), warnings
+        return "".join(written for written, _ in pieces), tokens, words, {}, warnings
 
     def _default(self, text: str) -> _Read:
         normalised, warnings = _normalise_around_phones(text)
-        spoken: dict[str, Pronunciation] = {}
-        for element in dict.fromkeys(_ELEMENT.findall(normalised)):
+        elements = _ELEMENT.findall(normalised)
+        spoken: dict[str, tuple[str, tuple[str, ...]]] = {}
+        unknown: dict[str, Pronunciation] = {}
+        for element in dict.fromkeys(elements):
             if element[0] == "{":
-                spoken[element] = Pronunciation(element, tuple(element[1:-1].split()), "dictionary")
+                spoken[element] = element, tuple(element[1:-1].split())
             elif element[0].isalpha() or element[0] == "'":
                 shown = element.replace(JOINER, "")
                 word = shown if shown in self.lexicon else shown.strip("'")
-                spoken[element] = replace(pronounce(element.replace(JOINER, "-"), self.lexicon), word=word)
-        tokens, words = self._laid_out([spoken.get(element, element) for element in _ELEMENT.findall(normalised)])
-        unknown: dict[str, Pronunciation] = {}
-        for found in spoken.values():
-            if found.how != "dictionary":
-                unknown.setdefault(found.word, found)
-        return normalised.replace(JOINER, ""), tokens, words, tuple(unknown.values()), warnings
+                phones, how = pronounce(element.replace(JOINER, "-"), self.lexicon)
+                spoken[element] = word, phones
+                if how != "dictionary":
+                    unknown.setdefault(word, (phones, how))
+        tokens, words = self._laid_out([spoken.get(element, element) for element in elements])
+        return normalised.replace(JOINER, ""), tokens, words, unknown, warnings
 
-    def _laid_out(self, elements: Sequence[Pronunciation | str]) -> tuple[list[str], list[Word]]:
-        """Tokens and words of words and pauses; of several pauses in a row the strongest is kept."""
+    def _laid_out(self, elements: Sequence[str | tuple[str, tuple[str, ...]]]) -> tuple[list[str], list[Word]]:
+        """Tokens and words of pauses and of words with phones; of several pauses in a row the strongest is kept."""
         edges = not (self.word_boundaries and self.add_blank)
         tokens, words, pause = [SPACE] if edges else [], list[Word](), ""
         for element in elements:
             if isinstance(element, str):
                 mark = element if element in PAUSES else ","
                 pause = min(pause or mark, mark, key=PAUSES.index) if words else ""
-            elif element.phones:
+                continue
+            word, phones = element
+            if phones:
                 # "the" as the dictionary has it first is said so before consonants only.
-                the = bool(words) and words[-1].text.lower() == "the" and tokens[-2:] == ["@DH", "@AH0"]
-                if the and not pause and element.phones[0][-1].isdigit():
+                the = bool(words) and words[-1][0].lower() == "the" and tokens[-2:] == ["@DH", "@AH0"]
+                if the and not pause and phones[0][-1].isdigit():
                     tokens[-1] = "@IY0"
                 tokens += [pause] if pause else []
                 tokens += [SPACE] if self.word_boundaries and words else []
-                words.append(Word(element.word, len(tokens), len(tokens) + len(element.phones)))
-                tokens += ["@" + phone for phone in element.phones]
+                words.append((word, len(tokens), len(tokens) + len(phones)))
+                tokens += ["@" + phone for phone in phones]
                 pause = ""
         pause = pause or ("." if edges else "")
         return tokens + ([pause] if pause else []), words

@@ -13,19 +13,9 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from gradtts_interp.text import abbreviations, dates, numbers, quantities
+from gradtts_interp.text import abbreviations, numbers, quantities
 from gradtts_interp.text.abbreviations import STATES, STREETS, Rule, ends_sentence
-from gradtts_interp.text.characters import (
-    CURRENCIES,
-    JOINER,
-    SIGNS,
-    TABLES,
-    alternatives,
-    greek_name,
-    initialism,
-    named,
-    to_plain,
-)
+from gradtts_interp.text.characters import JOINER, SIGNS, TABLES, alternatives, greek_name, initialism, named, to_plain
 from gradtts_interp.text.quantities import NUMBER
 
 _UNSPOKEN = re.compile(rf"""[^A-Za-z',;:.!?()\[\]" {JOINER}-]""")
@@ -128,20 +118,17 @@ def read_token(token: str) -> str | None:
 
 def _digit_groups(written: str) -> str:
     groups = re.findall("[0-9]+|X", written)
-    return ", ".join("eight hundred" if g == "800" else "X" if g == "X" else numbers.spell_digits(g) for g in groups)
-
-
-def _telephone(match: re.Match[str]) -> str:
-    return ("plus " if match[0].startswith("+") else "") + _digit_groups(match[0])
+    named = {"800": "eight hundred", "X": "X"}
+    plus = "plus " if written.startswith("+") else ""
+    return plus + ", ".join(named.get(group) or numbers.spell_digits(group) for group in groups)
 
 
 # -- addresses --------------------------------------------------------------------------------------------------------
 
 
 def _net_address(match: re.Match[str]) -> str:
-    address = match[0]
-    tail = re.search(r"""[.,;:!?)'"\]]*$""", address)
-    address, after = address[: tail.start()], address[tail.start() :]  # type: ignore[union-attr]
+    address = match[0].rstrip(".,;:!?)'\"]")
+    after = match[0].removeprefix(address)
     found = None if re.search("[0-9?=&%_~+]", address) else read_token(address)
     if found:
         return found + after
@@ -168,9 +155,9 @@ def _state(match: re.Match[str]) -> str:
 
 
 def _serial_number(digits: str) -> str:
-    if len(digits) > 4 or digits[0] == "0":
-        return numbers.spell_digits(digits)
-    return numbers.pairs(digits) if len(digits) == 4 else numbers.cardinal(digits)
+    if len(digits) == 4 and digits[0] != "0":
+        return numbers.pairs(digits)
+    return numbers.spell_digits(digits) if len(digits) > 4 else numbers.cardinal(digits)
 
 
 def _serial(match: re.Match[str]) -> str:
@@ -182,10 +169,6 @@ def _ordinal(match: re.Match[str]) -> str:
     digits, suffix = match[1].replace(",", ""), match[2].lower()
     right = "th" if digits[-2:-1] == "1" else {"1": "st", "2": "nd", "3": "rd"}.get(digits[-1], "th")
     return numbers.ordinal(digits) if suffix == right else f"{numbers.cardinal(digits)} {suffix}"
-
-
-def _integer(match: re.Match[str]) -> str:
-    return f" {numbers.year(match[0]) if len(match[0]) == 4 else numbers.cardinal(match[0])} "
 
 
 _OPERATORS: dict[str, str] = TABLES["operators"]
@@ -221,16 +204,14 @@ def _scientific(match: re.Match[str]) -> str:
 
 
 def _initials(match: re.Match[str]) -> str:
-    return initialism(match[0]) + ("." if ends_sentence(match) else "")
+    return initialism(match[0]) + ("." if match[0].endswith(".") and ends_sentence(match) else "")
 
 
 _STREET = alternatives({*STREETS, *STREETS.values(), "ave", "hwy", "blvd", "rd", "st"})
+_NAME_OF_STREET = r"(?:[A-Z][\w']*|[0-9]+(?:st|nd|rd|th))"
 _RULES: tuple[Rule, ...] = (
     (r"(?<=[a-z])([.!?])(?=[A-Z][a-z])", r"\1 "),
-    (
-        r"\b(?:Ph\.\s?D|(?:B|M|D|LL|Litt|Ed)\.(?:Sc|Eng|Ed|Phil|A|Mus))\b(?:\.(?!\s*$))?",
-        lambda m: initialism(m[0]) + ("." if m[0].endswith(".") and ends_sentence(m) else ""),
-    ),
+    (r"\b(?:Ph\.\s?D|(?:B|M|D|LL|Litt|Ed)\.(?:Sc|Eng|Ed|Phil|A|Mus))\b(?:\.(?!\s*$))?", _initials),
     # addresses of the net and of houses
     (
         r"(?i)(?<![\w@])(?:(?:https?|s?ftp|file|ssh|mailto)://?[^\s<>\"]+|www\.[^\s<>\"]+"
@@ -244,40 +225,37 @@ _RULES: tuple[Rule, ...] = (
         _state,
     ),
     (
-        rf"\b([0-9]{{3,4}})(?=\s(?:[NSEW]\.?\s)?(?:(?:[A-Z][\w']*|[0-9]+(?:st|nd|rd|th))\s){{1,3}}(?:{_STREET})\b)",
+        rf"\b([0-9]{{3,4}})(?=\s(?:[NSEW]\.?\s)?(?:{_NAME_OF_STREET}\s){{1,3}}(?:{_STREET})\b)",
         lambda m: numbers.pairs(m[1]),
     ),
     (
-        rf"(?<=[a-z] )([NSEW])\.?(?=\s(?:[A-Z][\w']*|[0-9]+(?:st|nd|rd|th))\s(?:{_STREET})\b)",
+        rf"(?<=[a-z] )([NSEW])\.?(?=\s{_NAME_OF_STREET}\s(?:{_STREET})\b)",
         lambda m: dict(N="North", S="South", E="East", W="West")[m[1]],
     ),
     # dates and times, then digits that name something
-    *dates.RULES,
+    *quantities.DATES,
     (r"(?<![\w.,])[0-9]{1,3}(?: [0-9]{3}){2,}(?![\w-])", lambda m: numbers.number(m[0].replace(" ", ","))),
     (
         r"\b(ISBN|ISSN|EAN|UPC|ISRC)(?:[- ]?1[03])?(?:\s(?:number\s)?(?:is\s)?|:\s?|#\s?)"
         r"([0-9X][0-9X \u2013-]{6,}[0-9X])\b",
         lambda m: f"{initialism(m[1])} {_digit_groups(m[2])}",
     ),
-    (r"(?<![\w+])\+[0-9][0-9 ().\u2013-]{6,}[0-9]\b", _telephone),
-    (r"(?<!\w)\(0[0-9]{2,4}\)\s?[0-9]{3,4}[- ]?[0-9]{3,4}\b", _telephone),
-    (r"(?<!\w)(?:1[-. ])?\([0-9]{3}\)[-. ]{0,2}[0-9]{3}[-. \u2013][0-9]{4}\b", _telephone),
-    (r"(?<![\w.,$-])(?:1[-. ])?[0-9]{3}([-. ])[0-9]{3}\1[0-9]{4}(?:-[0-9]{4})?(?![\w-])", _telephone),
     (
         r"(?<![\w-])((?:1-)?[0-9]{3})-((?=[A-Z0-9-]*[A-Z])(?:[A-Z]+-?)+[A-Z])\b(?<=\w{4})",
         lambda m: f"{_digit_groups(m[1])}, {m[2].replace('-', ' ')}",
     ),
-    (r"(?<![\w.,$-])[0-9]{3}-(?:[0-9]{4}|[0-9]{2}-[0-9]{4})(?![\w-])(?!\s[=])", _telephone),
-    (
-        r"(?<![\w.,$-])(?:0[0-9]{2,4}[ -][0-9]{3,4}[ -]?[0-9]{3,4}|[0-9]{4}"
-        r"([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4})(?![\w-])",
-        _telephone,
+    (  # telephones of a country, by area in brackets, American and British; social security; credit cards
+        r"(?<![\w+])\+[0-9][0-9 ().\u2013-]{6,}[0-9]\b",
+        r"(?<!\w)\(0[0-9]{2,4}\)\s?[0-9]{3,4}[- ]?[0-9]{3,4}\b",
+        r"(?<!\w)(?:1[-. ])?\([0-9]{3}\)[-. ]{0,2}[0-9]{3}[-. \u2013][0-9]{4}\b",
+        r"(?<![\w.,$-])(?:1[-. ])?[0-9]{3}([-. ])[0-9]{3}\1[0-9]{4}(?:-[0-9]{4})?(?![\w-])",
+        r"(?<![\w.,$-])[0-9]{3}-(?:[0-9]{4}|[0-9]{2}-[0-9]{4})(?![\w-])(?!\s[=])",
+        r"(?<![\w.,$-])(?:0[0-9]{2,4}[ -][0-9]{3,4}[ -]?[0-9]{3,4}|[0-9]{4}([ -])[0-9]{4}(?:\1[0-9]{4}){2})(?![\w-])",
+        lambda m: _digit_groups(m[0]),
     ),
-    (r"(?<=\b(?i:call) |\b(?i:dial) )(?:911|999|112|411|311|988|101)\b", lambda m: numbers.spell_digits(m[0])),
     (
-        r"(?i)(?<=\bpin |\bzip )[0-9]{3,}\b|(?<=\bpin is )[0-9]{3,}\b|(?<=\bcode )[0-9]{3,}\b|"
-        r"(?<=\bcode is )[0-9]{3,}\b",
-        lambda m: numbers.spell_digits(m[0]),
+        r"(?i)\b((?:call|dial)(?= (?:911|999|112|411|311|988|101)\b)|zip|(?:pin|code)(?: is)?) ([0-9]{3,})\b",
+        lambda m: f"{m[1]} {numbers.spell_digits(m[2])}",
     ),
     (
         r"(?<![\w.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w.]*[0-9])",
@@ -286,10 +264,8 @@ _RULES: tuple[Rule, ...] = (
     # equations, money, measures
     (_EQUATION, _equation),
     (rf"(?<![\w.])({NUMBER})\s?[eE]([-−+]?)([0-9]{{1,3}})(?![\w])", _scientific),
-    (rf"~\s?(?=[{re.escape(CURRENCIES)}]?[0-9])", "about "),
     *quantities.MONEY,
     (r"#(?=[0-9])", "number "),
-    (r"\b([A-Z]{1,3})&([A-Z]{1,3})\b", lambda m: f"{initialism(m[1])} and {initialism(m[2])}"),
     (r"\b([A-G])#(?!\w)", r"\1 sharp"),
     *quantities.MEASURES,
     # names and abbreviations
@@ -304,7 +280,6 @@ _RULES: tuple[Rule, ...] = (
     (r"(?<=[0-9A-Za-z)])\^([-+]?)0(?=[0-9])", r"^\1"),
     (r"((?<![A-Za-z])[A-Za-z]{1,2}|[0-9)]|(?<=[0-9]) )\^([-+]?(?:[0-9]+|[a-z]\b))", _power),
     (rf"(?<![\w.])[-−](?={NUMBER})", "minus "),
-    (r"±\s?(?=[0-9])", "plus or minus "),
     (r"(?<![\w./])([0-9]+)[ -]([0-9]+)/([0-9]+)(?![\w/]|\.[0-9])", lambda m: numbers.mixed(m[1], m[2], m[3])),
     (
         r"(?i)(?<![\w./])([0-9]+)\s?/\s?([0-9]+)(?:st|nd|rd|th)?(?![\w/]|\.[0-9])",
@@ -313,18 +288,16 @@ _RULES: tuple[Rule, ...] = (
     (r"(?i)(?<![\w.,])([0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}|[0-9]+)(st|nd|rd|th)\b", _ordinal),
     (r"(?<![A-Za-z0-9])([A-Z])\u2013([A-Z])(?![A-Za-z0-9])", r"\1 to \2"),
     (rf"(?<![\w-])({NUMBER})(?:\s-\s|[-\u2013]|\s\u2013\s)(?={NUMBER}(?!-?[A-Za-z-]|[0-9]))", r"\1 to "),
-    (r"(?<=[0-9])[-\u2013](?=[0-9])", " "),
-    (r"(?<=[A-Za-z])[-\u2013](?=[0-9])|(?<=[0-9])[-\u2013](?=[A-Za-z])", " "),
+    (r"(?<=[A-Za-z0-9])[-\u2013](?=[0-9])|(?<=[0-9])[-\u2013](?=[A-Za-z])", " "),
     (r"(?<=[A-Za-z])\u2013(?=[A-Za-z])", "-"),
     (rf"(?<![\w.])({NUMBER})\s?(bn|mn|tn)(?!\w)", lambda m: f"{m[1]} {quantities.SCALE[m[2]]}"),
     (r"(?<![\w.])(?:[A-Za-z]+[0-9]+|[0-9]+[A-Za-z]+)[A-Za-z0-9]*(?![\w])", _serial),
     (r"(?<![0-9.])[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}(?![0-9])(?:\.[0-9]+)?", lambda m: f" {numbers.number(m[0])} "),
-    (r"(?<=[0-9]),0(?=[0-9])|(?<=[0-9]),(?=[0-9]{4})", lambda m: ", " + m[0][1:]),
     (r"(?<![0-9.])[0-9]*(?:\.[0-9]+)+", lambda m: f" {numbers.decimal(m[0])} "),
-    (r"(?<![0-9])[0-9]{4}(?![0-9])|[0-9]+", _integer),
+    ("[0-9]+", lambda m: f" {numbers.year(m[0])} "),
     # signs
     (r"(?<=[A-Za-z])\.(?=[a-z]{2,})", " dot "),
     (r"(?i)\b(and)/(or)\b", r"\1 \2"),
 )
 """In this order; what they leave, the library reads."""
-_COMPILED = tuple((re.compile(pattern), replacement) for pattern, replacement in _RULES)
+_COMPILED: Any = [(re.compile(pattern), replacement) for *patterns, replacement in _RULES for pattern in patterns]  # type: ignore[type-var]

@@ -22,7 +22,6 @@ _ORDINALS = {"one": "first", "two": "second", "three": "third", "five": "fifth",
              "twelve": "twelfth"}  # fmt: skip
 _NO_FRACTIONS = frozenset({("24", "7"), ("9", "11"), ("7", "11"), ("50", "50"), ("20", "20")})
 """Two numbers rather than a part of something."""
-_FIRST_YEAR, _LAST_YEAR = 1100, 2099
 
 
 def number_words(digits: str, *, andword: str = "") -> str:
@@ -58,13 +57,11 @@ def ordinal_words(digits: str, *, andword: str = "") -> str:
 
 def _below_thousand(value: int, andword: str = "") -> str:
     hundreds, rest = divmod(value, 100)
-    words = [f"{_ONES[hundreds]} hundred"] if hundreds else []
-    if hundreds and rest and andword:
-        words.append(andword)
-    if rest:
-        tens, ones = divmod(rest, 10)
-        words.append(_ONES[rest] if rest < 20 else _TENS[tens] + (f"-{_ONES[ones]}" if ones else ""))
-    return " ".join(words)
+    tens, ones = divmod(rest, 10)
+    below = _ONES[rest] if rest < 20 else _TENS[tens] + (f"-{_ONES[ones]}" if ones else "")
+    if not hundreds:
+        return below
+    return " ".join(word for word in (_ONES[hundreds], "hundred", *((andword, below) if rest else ())) if word)
 
 
 @lru_cache(maxsize=4096)
@@ -104,10 +101,8 @@ def year(digits: str) -> str:
     Returns:
         Words in lower case; what is no year between 1100 and 2099 is read as a cardinal.
     """
-    value = int(digits) if len(digits) == 4 else 0
-    if not _FIRST_YEAR <= value <= _LAST_YEAR or 2000 <= value <= 2009:
-        return cardinal(digits)
-    return pairs(digits)
+    spoken_in_pairs = re.fullmatch("1[1-9][0-9]{2}|20[1-9][0-9]", digits)
+    return pairs(digits) if spoken_in_pairs else cardinal(digits)
 
 
 def decimal(text: str) -> str:
@@ -134,8 +129,12 @@ def pairs(digits: str) -> str:
     head, tail = digits[:-2], digits[-2:]
     if len(digits) not in (3, 4) or digits[0] == "0" or not digits[1:].strip("0"):
         return cardinal(digits)
-    rest = "hundred" if tail == "00" else f"oh {cardinal(tail[1])}" if tail[0] == "0" else cardinal(tail)
-    return f"{cardinal(head)} {rest}"
+    return f"{cardinal(head)} {'hundred' if tail == '00' else two_digits(tail)}"
+
+
+def two_digits(digits: str) -> str:
+    """Read the end of a year or the minutes of a time: ``"05"`` -> "oh five", ``"45"`` -> "forty five"."""
+    return f"oh {cardinal(digits[1])}" if digits[0] == "0" else cardinal(digits)
 
 
 def plural(word: str) -> str:
@@ -158,10 +157,10 @@ def fraction(over: str, under: str) -> str:
 def mixed(whole: str, over: str, under: str) -> str:
     """Read a mixed number: ``("2", "1", "2")`` -> ``"two and a half"``; without a whole, the fraction alone."""
     part = fraction(over, under)
-    if over == "1":
-        part = re.sub("^one (?=[aeiou])", "an ", part)
-        part = re.sub("^one ", "a ", part)
-    return f"{cardinal(whole)} and {part}" if whole else fraction(over, under)
+    if not whole:
+        return part
+    article = "an" if re.match("one [aeiou]", part) else "a"
+    return f"{cardinal(whole)} and {part if over != '1' else re.sub('^one', article, part)}"
 
 
 def _plain(words: str) -> str:

@@ -1,20 +1,39 @@
-"""The text processing of the official Grad-TTS, for its checkpoints: same ids for the same text.
+"""What the official Grad-TTS fixed: its 148 symbols, whose ids every model here shares, and its processing of text.
 
-Written to reproduce its ids, oddities included: text before inline phones is spelled in letters, a word with attached
-punctuation is not looked up, unknown characters vanish (here with a warning).
+The processing is written to give the same ids for the same text, oddities included: text before inline phones is
+spelled in letters, a word with attached punctuation is not looked up, unknown characters vanish (here with a warning).
+
+Source: the symbol inventory that Tacotron, Glow-TTS and Grad-TTS share; the order is part of every official checkpoint.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from anyascii import anyascii
 
+from gradtts_interp.errors import InputError
 from gradtts_interp.text.characters import TABLES
-from gradtts_interp.text.lexicon import Lexicon
 from gradtts_interp.text.numbers import LONGEST_NAMED, number_words, ordinal_words
-from gradtts_interp.text.symbols import PAD, SPACE, SYMBOL_TO_ID
+from gradtts_interp.text.pronounce import CONSONANTS, VOWELS, Lexicon
 
+PAD = "_"
+SPACE = " "
+PUNCTUATION = "!'(),.:;?"
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+ARPABET = tuple(sorted([*CONSONANTS, *VOWELS, *(vowel + stress for vowel in VOWELS for stress in "012")]))
+"""The 84 phones of the inventory: consonants, and vowels with and without stress digit."""
+
+SYMBOLS = (PAD, "-", *PUNCTUATION, SPACE, *LETTERS, *("@" + phone for phone in ARPABET))
+"""All symbols; a phone's name is ``@`` + ARPAbet, so that phone ``@B`` and letter ``B`` differ."""
+BLANK_ID = len(SYMBOLS)
+"""Id that stands between all symbols (148)."""
+N_VOCAB = len(SYMBOLS) + 1
+
+SYMBOL_TO_ID = {symbol: index for index, symbol in enumerate(SYMBOLS)}
+
+_NAMED = rf"(?<![0-9])0*[0-9]{{1,{LONGEST_NAMED}}}(?![0-9])"
 _INLINE = re.compile(r"(.*?)\{(.+?)\}(.*)")
 _ASCII: dict[str, str] = TABLES["official characters"]
 """Where the official transliteration differs from anyascii, among characters that English text has."""
@@ -22,6 +41,28 @@ _ASCII: dict[str, str] = TABLES["official characters"]
 
 Piece = tuple[str, tuple[str, ...]]
 """One stretch of the official token sequence, a dictionary word, spelled text, inline phones or a space; its tokens."""
+
+
+def ids_of(tokens: Sequence[str], add_blank: bool = True) -> tuple[int, ...]:
+    """Change symbol names to ids.
+
+    Args:
+        tokens: Symbol names, each one of ``SYMBOLS``.
+        add_blank: Put the blank id before, between and after all symbols (2 * len + 1 ids).
+
+    Returns:
+        Ids in [0, ``N_VOCAB``).
+
+    Raises:
+        InputError: A token is not a symbol.
+
+    Source: Grad-TTS section 4 (blank tokens as in Glow-TTS).
+    """
+    unknown = [token for token in tokens if token not in SYMBOL_TO_ID]
+    if unknown:
+        raise InputError(f"unknown symbol {unknown[0]!r}; expected one of the {len(SYMBOLS)} Grad-TTS symbols")
+    ids = tuple(SYMBOL_TO_ID[token] for token in tokens)
+    return (BLANK_ID, *(id_ for own in ids for id_ in (own, BLANK_ID))) if add_blank else ids
 
 
 def to_ascii(text: str) -> str:
@@ -61,8 +102,8 @@ def expand_numbers(text: str) -> str:
     text = re.sub("£([0-9,]*[0-9]+)", r"\1 pounds", text)
     text = re.sub(r"\$([0-9.,]*[0-9]+)", _dollars, text)
     text = re.sub(r"[0-9]+\.[0-9]+", lambda match: match[0].replace(".", " point "), text)
-    text = re.sub("([0-9]+)(?:st|nd|rd|th)", _ordinal, text)
-    return re.sub("[0-9]+", _integer, text)
+    text = re.sub(f"({_NAMED})(?:st|nd|rd|th)", lambda match: ordinal_words(match[1], andword="and"), text)
+    return re.sub(_NAMED, _integer, text)
 
 
 def _dollars(match: re.Match[str]) -> str:
@@ -77,24 +118,15 @@ def _dollars(match: re.Match[str]) -> str:
 def _integer(match: re.Match[str]) -> str:
     value = int(match[0])
     if not 1000 < value < 3000:
-        return _words(str(value))
+        return number_words(str(value))
     if value == 2000:
         return "two thousand"
     if 2000 < value < 2010:
-        return f"two thousand {_words(str(value % 100), andword='and')}"
+        return f"two thousand {number_words(str(value % 100))}"
     if value % 100 == 0:
-        return f"{_words(str(value // 100), andword='and')} hundred"
+        return f"{number_words(str(value // 100))} hundred"
     century, rest = divmod(value, 100)
     return f"{number_words(str(century))} {'oh ' if rest < 10 else ''}{number_words(str(rest))}"
-
-
-def _words(digits: str, *, andword: str = "") -> str:
-    return number_words(digits, andword=andword) if len(digits.lstrip("0")) <= LONGEST_NAMED else digits
-
-
-def _ordinal(match: re.Match[str]) -> str:
-    digits = match[1]
-    return ordinal_words(digits, andword="and") if len(digits.lstrip("0")) <= LONGEST_NAMED else match[0]
 
 
 def pieces_of(text: str, lexicon: Lexicon) -> tuple[list[Piece], list[str]]:

@@ -1,5 +1,9 @@
 """From a written word to its phones: dictionary first, then rules that build on it, then letter-to-sound.
 
+The dictionary (``data/cmudict.txt.xz``) is the CMU Pronouncing Dictionary, Copyright (C) 1993-2015 Carnegie Mellon
+University, under the BSD-style licence in ``data/cmudict.LICENSE``; from https://github.com/cmusphinx/cmudict; plus
+additions of the project.
+
 Letter-to-sound is a joint letter-phone n-gram model of our own. Each letter of a word becomes a *graphone*: the letter
 with the zero, one or two phones that it stands for. A Kneser-Ney n-gram over graphones, trained on the CMU dictionary
 by ``resources/lexicon/train_letter_to_sound.py``, is searched with a beam. The file ``data/letter_to_sound.npz``
@@ -10,16 +14,129 @@ Source: Bisani and Ney 2008, "Joint-sequence models for grapheme-to-phoneme conv
 
 from __future__ import annotations
 
+import lzma
 import re
+from collections.abc import Iterable, Iterator, KeysView, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradtts_interp.text.lexicon import Lexicon
+from gradtts_interp.errors import InputError
+from gradtts_interp.files import read_text
+
+_DATA = Path(__file__).parent / "data"
+
+# -- the dictionary ---------------------------------------------------------------------------------------------------
+
+VOWELS = tuple("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
+CONSONANTS = tuple("B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH".split())
+PHONES = frozenset(CONSONANTS) | {vowel + stress for vowel in VOWELS for stress in "012"}
+"""The 69 phones of the dictionary: vowels carry a stress digit, consonants do not."""
+
+_WORD = re.compile(r"['-]*[A-Za-z][A-Za-z'.-]*")
+
+
+class Lexicon:
+    """Words and their pronunciations in ARPAbet with stress digits.
+
+    Args:
+        entries: Lower-case word -> its pronunciations, each as phones joined by a space, the default first.
+    """
+
+    def __init__(self, entries: Mapping[str, tuple[str, ...]]):
+        self._entries = entries
+
+    @classmethod
+    @lru_cache(maxsize=1)
+    def default(cls) -> Lexicon:
+        """Return the CMU dictionary as shipped (about 126,000 words), loaded once."""
+        text = lzma.decompress((_DATA / "cmudict.txt.xz").read_bytes()).decode("utf-8")
+        return cls(_collect(line.split(" ", 1) for line in text.splitlines()))
+
+    @classmethod
+    @lru_cache(maxsize=1)
+    def official(cls) -> Lexicon:
+        """Return the older dictionary that Grad-TTS looks words up in (release 0.7b, first pronunciations only).
+
+        It is stored as its differences from ``default()``: a word alone is absent there, a word with phones differs.
+        """
+        entries = {word: variants[:1] for word, variants in cls.default()._entries.items()}
+        with lzma.open(_DATA / "cmudict_07b_changes.txt.xz", "rt", encoding="utf-8") as file:
+            for line in file:
+                word, _, phones = line.rstrip("\n").partition(" ")
+                if phones:
+                    entries[word] = (phones,)
+                else:
+                    del entries[word]
+        return cls(entries)
+
+    def lookup(self, word: str) -> tuple[tuple[str, ...], ...]:
+        """Find all pronunciations of a word.
+
+        Args:
+            word: A single word, in any case.
+
+        Returns:
+            Pronunciations, the default first; ``()`` if the word is unknown.
+        """
+        return tuple(tuple(phones.split(" ")) for phones in self._entries.get(word.lower(), ()))
+
+    def __contains__(self, word: str) -> bool:
+        return word.lower() in self._entries
+
+    @property
+    def words(self) -> KeysView[str]:
+        """All words in lower case, in the dictionary's order."""
+        return self._entries.keys()
+
+    def with_additions(self, path: str | Path) -> Lexicon:
+        """Return a new lexicon with the entries of a file put before its own.
+
+        Args:
+            path: Text file with one ``WORD  PH PH PH`` a line; ``#`` starts a comment.
+
+        Returns:
+            New lexicon; this one is unchanged.
+
+        Raises:
+            InputError: The file cannot be read, or a line has no phones, an unknown one, or no word.
+        """
+        added = _collect(_read_additions(Path(path)))
+        merged = dict(self._entries)
+        for word, phones in added.items():
+            merged[word] = tuple(dict.fromkeys(phones + merged.get(word, ())))
+        return Lexicon(merged)
+
+
+def _collect(pairs: Iterable[list[str]]) -> dict[str, tuple[str, ...]]:
+    entries: dict[str, tuple[str, ...]] = {}
+    for word, phones in pairs:
+        entries[word] = (*entries[word], phones) if word in entries else (phones,)
+    return entries
+
+
+def _read_additions(path: Path) -> Iterator[list[str]]:
+    lines = read_text(path, expected="lexicon additions, WORD  PH PH a line").split("\n")
+    for number, line in enumerate(lines, start=1):
+        word, *phones = line.partition("#")[0].split() or [""]
+        unknown = [phone for phone in phones if phone not in PHONES]
+        problem = ""
+        if unknown or not phones:
+            received = f"unknown phone {unknown[0]!r}" if unknown else "no phones"
+            problem = f"has {received}; expected such as 'HELLO  HH AH0 L OW1'"
+        elif not _WORD.fullmatch(word):
+            problem = "can stand in no text after normalisation; expected letters such as 'NAIVE' or 'WELL-KNOWN'"
+        if word and problem:
+            raise InputError(f"{path}:{number}: word {word!r} {problem}")
+        if word:
+            yield [word.lower(), " ".join(phones)]
+
+
+# -- rules ------------------------------------------------------------------------------------------------------------
 
 _CAMEL = re.compile(r"(?:[A-Z]?[a-z]{2,}|[A-Z]{2,}(?![a-z]))+(?:'s)?")
 _SYLLABLES = re.compile("[^aeiou]?([aeiouy][^aeiou]{1,2})+[aeiou]?")
@@ -30,29 +147,9 @@ _LEAST_CERTAIN_LAST = ("dictionary", "spelled", "letter_to_sound")
 _LONGEST_INITIALISM = 5
 """Unknown words of at most so many letters are named letter by letter if without a vowel or in capitals like HDMI."""
 
-MODEL_FILE = Path(__file__).parent / "data" / "letter_to_sound.npz"
-SYMBOL_BITS = 10
-"""Bits of one graphone in a packed history, so that at most 1023 graphones exist; 0 is the word boundary."""
-NATS_PER_STEP = 0.05
-"""Step of the stored log-probabilities (uint8, negated)."""
-BEAM = 24
-Hypothesis = tuple[float, int, "tuple[int, Any] | None"]
-"""Log-probability, packed history, and the path as a linked list of graphones, last first."""
-
-
-@dataclass(frozen=True)
-class Pronunciation:
-    """Phones of a word, and how they were found.
-
-    Attributes:
-        word: The word.
-        phones: ARPAbet with stress digits.
-        how: ``dictionary`` (also for words built from dictionary words), ``spelled`` or ``letter_to_sound``.
-    """
-
-    word: str
-    phones: tuple[str, ...]
-    how: str
+Pronunciation = tuple[tuple[str, ...], str]
+"""ARPAbet with stress digits; and how it was found: ``dictionary`` (also for words built from dictionary words),
+``spelled`` or ``letter_to_sound``."""
 
 
 def pronounce(word: str, lexicon: Lexicon) -> Pronunciation:
@@ -67,23 +164,20 @@ def pronounce(word: str, lexicon: Lexicon) -> Pronunciation:
         the least certain part counts.
     """
     if re.fullmatch(r"[A-Za-z](-[A-Za-z])+('s|s)?", word):
-        return _initialism(word, lexicon)
-    found = lexicon.lookup(word) or _stripped(word, lexicon)
-    if found:
-        return Pronunciation(word, found[0], "dictionary")
+        return _initialism(word, lexicon), "dictionary"
+    bare = word.strip("'")
+    for written in (word, word.lstrip("'"), word.rstrip("'"), bare):  # without quotes around it, and dogs' as dogs
+        if written in lexicon:
+            return lexicon.lookup(written)[0], "dictionary"
     parts = _parts(word)
     if len(parts) > 1:
-        spoken = [pronounce(part, lexicon) for part in parts]
-        phones = tuple(phone for part in spoken for phone in part.phones)
-        return Pronunciation(word, phones, max((part.how for part in spoken), key=_LEAST_CERTAIN_LAST.index))
-    bare = word.strip("'")
+        spoken, hows = zip(*(pronounce(part, lexicon) for part in parts), strict=True)
+        return tuple(chain.from_iterable(spoken)), max(hows, key=_LEAST_CERTAIN_LAST.index)
     if bare.lower().endswith("'s"):
-        base = pronounce(re.sub("('s)+$", "", bare, flags=re.I), lexicon)
-        return Pronunciation(word, base.phones + plural_ending(base.phones), base.how)
-    phones = () if _is_initialism(bare) else LetterToSound.default().pronounce(bare)
-    if phones:
-        return Pronunciation(word, phones, "letter_to_sound")
-    return Pronunciation(word, letter_names(bare, lexicon), "spelled")
+        phones, how = pronounce(re.sub("('s)+$", "", bare, flags=re.I), lexicon)
+        return phones + plural_ending(phones), how
+    phones = () if _is_initialism(bare) else LetterToSound.load().pronounce(bare)
+    return (phones, "letter_to_sound") if phones else (letter_names(bare, lexicon), "spelled")
 
 
 def plural_ending(phones: tuple[str, ...]) -> tuple[str, ...]:
@@ -108,23 +202,17 @@ def _parts(word: str) -> list[str]:
     return re.findall(r"[A-Z]?[a-z]{2,}(?:'s)?|[A-Z]{2,}(?![a-z])(?:'s)?", word) if _CAMEL.fullmatch(word) else [word]
 
 
-def _initialism(word: str, lexicon: Lexicon) -> Pronunciation:
+def _initialism(word: str, lexicon: Lexicon) -> tuple[str, ...]:
     letters = re.sub("'?s$", "", word) if not re.search("-s$", word) else word
     phones = letter_names(letters, lexicon)
+    # An entry of the same sounds knows the stress.
     joined = lexicon.lookup(letters.replace("-", "")) if letters.isupper() else ()
-    exact = [variant for variant in joined if _plain(variant) == _plain(phones)]
-    phones = exact[0] if exact else phones
-    return Pronunciation(word, phones + (plural_ending(phones) if letters != word else ()), "dictionary")
+    phones = next((variant for variant in joined if _plain(variant) == _plain(phones)), phones)
+    return phones + (plural_ending(phones) if letters != word else ())
 
 
 def _plain(phones: tuple[str, ...]) -> list[str]:
     return [phone.rstrip("012") for phone in phones]
-
-
-def _stripped(word: str, lexicon: Lexicon) -> tuple[tuple[str, ...], ...]:
-    """Look a word up without quotes around it, and ``dogs'`` as ``dogs``."""
-    bare = word.strip("'")
-    return lexicon.lookup(word.lstrip("'")) or lexicon.lookup(word.rstrip("'")) or lexicon.lookup(bare)
 
 
 def _is_initialism(word: str) -> bool:
@@ -136,7 +224,16 @@ def _is_initialism(word: str) -> bool:
     return letters.isupper() and not (len(letters) > 3 and _SYLLABLES.fullmatch(letters.lower()))
 
 
-# -- letter-to-sound ---------------------------------------------------------------------------------------------------
+# -- letter-to-sound --------------------------------------------------------------------------------------------------
+
+MODEL_FILE = _DATA / "letter_to_sound.npz"
+SYMBOL_BITS = 10
+"""Bits of one graphone in a packed history, so that at most 1023 graphones exist; 0 is the word boundary."""
+NATS_PER_STEP = 0.05
+"""Step of the stored log-probabilities (uint8, negated)."""
+BEAM = 24
+Hypothesis = tuple[float, int, tuple[int, ...]]
+"""Log-probability, packed history, and the path of graphones."""
 
 
 @dataclass(frozen=True)
@@ -157,16 +254,11 @@ class LetterToSound:
 
     @classmethod
     @lru_cache(maxsize=1)
-    def default(cls) -> LetterToSound:
-        """Return the shipped model, loaded once."""
-        return cls.load(MODEL_FILE)
-
-    @classmethod
-    def load(cls, path: Path) -> LetterToSound:
-        """Read a model file.
+    def load(cls, path: Path = MODEL_FILE) -> LetterToSound:
+        """Read a model file, once.
 
         Args:
-            path: ``.npz`` written by ``resources/lexicon/train_letter_to_sound.py``.
+            path: ``.npz`` written by ``resources/lexicon/train_letter_to_sound.py``; the shipped one by default.
 
         Returns:
             The model.
@@ -189,16 +281,14 @@ class LetterToSound:
             Natural log-probability.
         """
         total = 0.0
-        while True:
-            length = (history.bit_length() - 1) // SYMBOL_BITS
-            key = (history << SYMBOL_BITS) | graphone
-            found = self.log_probability[length].get(key)
+        for length in range((history.bit_length() - 1) // SYMBOL_BITS, -1, -1):
+            found = self.log_probability[length].get((history << SYMBOL_BITS) | graphone)
             if found is not None:
                 return total + found
-            if length == 0:
-                return total - 20.0
-            total += self.log_backoff[length - 1].get(history, 0.0)
-            history = shorten(history, length - 1)
+            if length:
+                total += self.log_backoff[length - 1].get(history, 0.0)
+                history = shorten(history, length - 1)
+        return total - 20.0
 
     def pronounce(self, word: str) -> tuple[str, ...]:
         """Pronounce a word.
@@ -210,15 +300,11 @@ class LetterToSound:
             Phones of the best path of the beam search, ARPAbet with stress; ``()`` if the word has no letters.
         """
         spelling = [letter for letter in word.lower() if "a" <= letter <= "z"]
-        beam: list[Hypothesis] = [(0.0, 1 << SYMBOL_BITS, None)]
+        beam: list[Hypothesis] = [(0.0, 1 << SYMBOL_BITS, ())]
         for letter in spelling:
             beam = self._extend(beam, [index for index, own in enumerate(self.letters) if own == letter])
         _, _, path = max(beam, key=lambda hypothesis: hypothesis[0] + self.score(hypothesis[1], 0))
-        graphones: list[int] = []
-        while path is not None:
-            last, path = path
-            graphones.append(last)
-        return tuple(phone for graphone in reversed(graphones) for phone in self.phones[graphone])
+        return tuple(phone for graphone in path for phone in self.phones[graphone])
 
     def _extend(self, beam: list[Hypothesis], graphones: list[int]) -> list[Hypothesis]:
         longest = len(self.log_probability) - 1
@@ -228,7 +314,7 @@ class LetterToSound:
                 total = score + self.score(history, graphone)
                 key = shorten((history << SYMBOL_BITS) | graphone, longest)
                 if key not in extended or total > extended[key][0]:
-                    extended[key] = (total, key, (graphone, path))
+                    extended[key] = (total, key, (*path, graphone))
         return sorted(extended.values(), key=lambda hypothesis: -hypothesis[0])[:BEAM]
 
 
@@ -240,11 +326,10 @@ def shorten(history: int, length: int) -> int:
 
 def _read_order(arrays: dict[str, NDArray], order: int) -> tuple[dict[int, float], dict[int, float]]:
     def table(name: str) -> dict[int, float]:
-        keys = np.cumsum(arrays[f"{name}_key_{order}"], dtype=np.uint64).tolist()
-        return dict(zip(keys, (arrays[f"{name}_nats_{order}"] * -NATS_PER_STEP).tolist(), strict=True))
+        """Packed n-gram, with the bit that marks its length, to its logarithm."""
+        if f"{name}_key_{order}" not in arrays:
+            return {}
+        keys = np.cumsum(arrays[f"{name}_key_{order}"], dtype=np.uint64) | np.uint64(1 << (SYMBOL_BITS * order))
+        return dict(zip(keys.tolist(), (arrays[f"{name}_nats_{order}"] * -NATS_PER_STEP).tolist(), strict=True))
 
-    marker = 1 << (SYMBOL_BITS * order)
-    probability = {key | marker: value for key, value in table("probability").items()}
-    if f"backoff_key_{order}" not in arrays:
-        return probability, {}
-    return probability, {key | marker: value for key, value in table("backoff").items()}
+    return table("probability"), table("backoff")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -38,22 +38,18 @@ def _language() -> Any:
     from pysbd.lang.english import English
 
     known = English.Abbreviation
-
-    class Replacer(AbbreviationReplacer):  # type: ignore[misc]
-        SENTENCE_STARTERS = sorted(STARTERS)
-
-    class Language(English):  # type: ignore[misc]
-        AbbreviationReplacer = Replacer
-
-        class Abbreviation(known):  # type: ignore[misc, valid-type]
-            ABBREVIATIONS = _merged(known.ABBREVIATIONS, set(TITLES) | set(NUMBERED) | (set(WORDS) - {"Sun", "Sat"}))
-            PREPOSITIVE_ABBREVIATIONS = _merged(known.PREPOSITIVE_ABBREVIATIONS, TITLES)
-            NUMBER_ABBREVIATIONS = _merged(known.NUMBER_ABBREVIATIONS, NUMBERED)
-
-    return Language
+    lists = {
+        "ABBREVIATIONS": _merged(known.ABBREVIATIONS, {*TITLES, *NUMBERED, *WORDS} - {"Sun", "Sat"}),
+        "PREPOSITIVE_ABBREVIATIONS": _merged(known.PREPOSITIVE_ABBREVIATIONS, TITLES),
+    }
+    parts = {
+        "Abbreviation": type("Abbreviation", (known,), lists),
+        "AbbreviationReplacer": type("Replacer", (AbbreviationReplacer,), {"SENTENCE_STARTERS": sorted(STARTERS)}),
+    }
+    return type("Language", (English,), parts)
 
 
-def _merged(theirs: list[str], ours: Any) -> list[str]:
+def _merged(theirs: list[str], ours: Iterable[str]) -> list[str]:
     return sorted({*theirs, *(short.lower() for short in ours)} - ALSO_WORDS)
 
 
@@ -70,7 +66,7 @@ def split_sentences(text: str) -> Iterator[str]:
     """
     for paragraph in re.split(r"\n\s*\n", text):
         started = ""
-        for window in _windows(paragraph):
+        for window in _windows(paragraph.split()):
             *sentences, started = _sentences(f"{started} {window}".strip()) or [""]
             for sentence in sentences:
                 yield from _divided(sentence)
@@ -80,17 +76,13 @@ def split_sentences(text: str) -> Iterator[str]:
         yield from _divided(started)
 
 
-def _windows(paragraph: str) -> Iterator[str]:
-    part: list[str] = []
-    length = 0
-    for word in paragraph.split():
-        part.append(word)
+def _windows(words: list[str]) -> Iterator[str]:
+    start = length = 0
+    for stop, word in enumerate(words, 1):
         length += len(word) + 1
-        if length > _WINDOW:
-            yield " ".join(part)
-            part, length = [], 0
-    if part:
-        yield " ".join(part)
+        if length > _WINDOW or stop == len(words):
+            yield " ".join(words[start:stop])
+            start, length = stop, 0
 
 
 def _sentences(text: str) -> list[str]:

@@ -11,16 +11,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import NoReturn
 from xml.parsers import expat
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.text import numbers
-from gradtts_interp.text.characters import TABLES
+from gradtts_interp.text.characters import TABLES, alternatives
 from gradtts_interp.text.frontend import TextFrontend, TokenizedText, inline_phones
-from gradtts_interp.text.lexicon import VOWELS, Lexicon
-from gradtts_interp.text.pronounce import letter_names
+from gradtts_interp.text.pronounce import VOWELS, Lexicon, letter_names
 
 MOST_CHARACTERS, DEEPEST = 100_000, 32
 LONGEST_PAUSE_SECONDS = 20.0
@@ -54,8 +53,10 @@ IGNORED = frozenset(" .‿ːˑ\u0361\u035c\u0329\u0325\u02b0\u032f")
 
 _VOWELS: dict[str, str] = TABLES["ipa vowels"]
 _SOUNDS = _VOWELS | TABLES["ipa consonants"]
-_LONGEST = max(map(len, _SOUNDS))
 _REDUCED = frozenset("əɚɨɐ")
+_ER = rf"ə[rɹ](?![{''.join(sound for sound in _VOWELS if len(sound) == 1)}])"
+"""An r before a vowel starts the next syllable."""
+_SIGN = re.compile(f"{_ER}|{alternatives(set(_SOUNDS) - {'ər', 'əɹ'})}|.", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -73,32 +74,13 @@ class Manner:
     volume_db: float = 0.0
 
 
-@dataclass(frozen=True)
-class Passage:
-    """A stretch of text that is spoken in one manner.
+Passage = tuple[str, Manner, float | None]
+"""A stretch of text for the frontend, with pronunciations as inline phones; how it is spoken; and the seconds of the
+pause after it, None where punctuation decides."""
 
-    Attributes:
-        text: For the frontend; pronunciations stand in it as inline phones.
-        manner: How it is spoken.
-        pause_seconds: Pause after it, None where punctuation decides.
-    """
-
-    text: str
-    manner: Manner = Manner()
-    pause_seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class Directions:
-    """What SSML says of the words of a line.
-
-    Attributes:
-        manners: Of each word.
-        pauses: Seconds of the pause before a word, by its index; that of the number of words is after the last.
-    """
-
-    manners: tuple[Manner, ...]
-    pauses: Mapping[int, float] = field(default_factory=dict)
+Directions = tuple[list[Manner], dict[int, float]]
+"""What SSML says of the words of a line: the manner of each, and the seconds of the pause before a word, by its index;
+that of the number of words is after the last."""
 
 
 def is_ssml(line: str) -> bool:
@@ -122,25 +104,21 @@ def tokenize_line(frontend: TextFrontend, line: str) -> tuple[TokenizedText, Dir
     if not is_ssml(line):
         return frontend(line), None
     passages = parse_ssml(line)
-    tokenized = frontend("".join(p.text + (" , " if p.pause_seconds else "") for p in passages))
+    tokenized = frontend("".join(text + (" , " if pause_seconds else "") for text, _, pause_seconds in passages))
     manners: list[Manner] = []
     pauses: dict[int, float] = {}
-    for passage in passages:
-        manners += [passage.manner] * _words_in(frontend, passage.text)
-        if passage.pause_seconds is not None:
-            pauses[len(manners)] = pauses.get(len(manners), 0.0) + passage.pause_seconds
+    for text, manner, pause_seconds in passages:
+        spoken = re.search(r"[^\W_]|[^\x00-\x7f]|[$%&@+=#<>]", text)  # more than punctuation
+        manners += [manner] * (len(frontend(text).words) if spoken else 0)
+        if pause_seconds is not None:
+            pauses[len(manners)] = pauses.get(len(manners), 0.0) + pause_seconds
     if len(manners) != len(tokenized.words):
         found = f"{len(tokenized.words)} words, but {len(manners)} between the tags"
         raise InputError(f"SSML: {found}; expected tags around whole words")
-    return replace(tokenized, text=line), Directions(tuple(manners), pauses)
+    return replace(tokenized, text=line), (manners, pauses)
 
 
-def _words_in(frontend: TextFrontend, text: str) -> int:
-    """Words of a passage, 0 where it is only punctuation."""
-    return len(frontend(text).words) if re.search(r"[^\W_]|[^\x00-\x7f]|[$%&@+=#<>]", text) else 0
-
-
-def parse_ssml(text: str) -> tuple[Passage, ...]:
+def parse_ssml(text: str) -> list[Passage]:
     """Read SSML.
 
     Args:
@@ -154,7 +132,13 @@ def parse_ssml(text: str) -> tuple[Passage, ...]:
     """
     if len(text) > MOST_CHARACTERS:
         raise InputError(f"SSML of {len(text)} characters; the limit is {MOST_CHARACTERS}")
-    return _Reader().read(text)
+    reader = _Reader()
+    try:
+        reader.parser.Parse(text.strip(), True)
+    except expat.ExpatError as error:
+        what = expat.ErrorString(error.code)
+        raise InputError(f"SSML, line {error.lineno}, column {error.offset + 1}: {what}") from error
+    return reader.passages
 
 
 class _Reader:
@@ -170,14 +154,6 @@ class _Reader:
         self.open: list[tuple[str, Manner, Callable[[str], str] | None]] = []
         self.heard = ""  # by the element that converts its text; there is none inside it
         self.passages: list[Passage] = []
-
-    def read(self, text: str) -> tuple[Passage, ...]:
-        try:
-            self.parser.Parse(text.strip(), True)
-        except expat.ExpatError as error:
-            what = expat.ErrorString(error.code)
-            raise InputError(f"SSML, line {error.lineno}, column {error.offset + 1}: {what}") from error
-        return tuple(self.passages)
 
     def refuse(self, problem: str) -> NoReturn:
         line, column = self.parser.CurrentLineNumber, self.parser.CurrentColumnNumber + 1
@@ -199,9 +175,9 @@ class _Reader:
         try:
             if name == "prosody":
                 manner = _manner(manner, attributes)
-            convert = _CONVERTERS[name](attributes) if name in _CONVERTERS else None
+            convert = _converter(name, attributes)
             if name == "break":
-                self.passages.append(Passage("", manner, _pause(attributes)))
+                self.passages.append(("", manner, _pause(attributes)))
         except InputError as error:
             self.refuse(f"<{name}>: {error}")
         self.open.append((name, manner, convert))
@@ -215,18 +191,18 @@ class _Reader:
         elif text:
             if "{" in text or "}" in text:
                 self.refuse("a brace in the text; expected <phoneme> for a pronunciation")
-            self.passages.append(Passage(" ".join(text.split("\n")), manner))
+            self.passages.append((text.replace("\n", " "), manner, None))
 
     def end(self, name: str) -> None:
         _, manner, convert = self.open.pop()
         if convert is not None:
             heard, self.heard = self.heard.strip(), ""
             try:
-                self.passages.append(Passage(convert(heard), manner))
+                self.passages.append((convert(heard), manner, None))
             except InputError as error:
                 self.refuse(f"<{name}>: {error}")
-        elif name in ("p", "s") and not re.search(r"[.!?]\s*$", "".join(p.text for p in self.passages)):
-            self.passages.append(Passage(". ", manner))
+        elif name in ("p", "s") and not re.search(r"[.!?]\s*$", "".join(text for text, _, _ in self.passages)):
+            self.passages.append((". ", manner, None))
 
 
 # -- values ---------------------------------------------------------------------------------------------------------
@@ -279,64 +255,65 @@ def _change(what: str, text: str, unit: str, names: Mapping[str, float]) -> floa
     return float(found[1]) if found else _named(what, text, names, f"such as +2{unit}, or ")
 
 
-def _phoneme(attributes: Mapping[str, str]) -> Callable[[str], str]:
-    alphabet, written = attributes.get("alphabet", "ipa"), attributes.get("ph", "").strip()
+def _converter(name: str, attributes: Mapping[str, str]) -> Callable[[str], str] | None:
+    """What an element makes of its text; None for one that leaves it as it is."""
+    if name == "phoneme":
+        phones = _phones(attributes.get("alphabet", "ipa"), attributes.get("ph", "").strip())
+        return lambda _: f" {phones} "
+    if name == "sub":
+        if not attributes.get("alias", "").strip():
+            raise InputError("no alias; expected the words that are spoken")
+        return lambda _: attributes["alias"]
+    if name == "say-as":
+        kind = attributes.get("interpret-as", "")
+        if kind not in SAY_AS:
+            raise InputError(f"interpret-as {kind!r}; expected one of {', '.join(SAY_AS)}")
+        return lambda text: f" {SAY_AS[kind](text)} "
+    return None
+
+
+def _phones(alphabet: str, written: str) -> str:
     if not written:
         raise InputError("no ph; expected such as ph='HH AH0 L OW1'")
     if alphabet == "ipa":
         written = " ".join(phone for word in written.split() for phone in ipa_to_arpabet(word))
     elif alphabet not in ("x-arpabet", "x-cmu"):
         raise InputError(f"alphabet {alphabet!r}; expected ipa or x-arpabet")
-    phones = inline_phones(f"{{{written}}}")
-    return lambda _: f" {phones} "
-
-
-def _sub(attributes: Mapping[str, str]) -> Callable[[str], str]:
-    if not attributes.get("alias", "").strip():
-        raise InputError("no alias; expected the words that are spoken")
-    return lambda _: attributes["alias"]
-
-
-def _say_as(attributes: Mapping[str, str]) -> Callable[[str], str]:
-    kind = attributes.get("interpret-as", "")
-    if kind not in SAY_AS:
-        raise InputError(f"interpret-as {kind!r}; expected one of {', '.join(SAY_AS)}")
-    return lambda text: f" {SAY_AS[kind](text)} "
+    return inline_phones(f"{{{written}}}")
 
 
 def _characters(text: str) -> str:
-    spoken = []
-    for character in "".join(text.split()):
-        if character.isascii() and character.isalpha():
-            spoken.append("{" + " ".join(letter_names(character, Lexicon.default())) + "}")
-        elif character.isascii() and character.isdigit():
-            spoken.append(numbers.spell_digits(character))
-        else:
-            raise InputError(f"character {character!r} of {text!r}; expected letters A-Z and digits")
-    if not spoken:
+    characters = "".join(text.split())
+    if not characters:
         raise InputError(f"nothing to say in {text!r}")
-    return " ".join(spoken)
+    wrong = re.search("[^A-Za-z0-9]", characters)
+    if wrong:
+        raise InputError(f"character {wrong[0]!r} of {text!r}; expected letters A-Z and digits")
+    lexicon = Lexicon.default()
+    return " ".join(
+        numbers.spell_digits(char) if char.isdigit() else "{" + " ".join(letter_names(char, lexicon)) + "}"
+        for char in characters
+    )
 
 
 def _digits(text: str) -> str:
-    plain = re.sub(r"[\s().+-]", "", text)
-    if not re.fullmatch("[0-9]+", plain):
-        raise InputError(f"{text!r}; expected digits")
-    groups = re.findall("[0-9]+", text)
-    return ", ".join(numbers.spell_digits(group) for group in groups)
+    _require(r"[\s().+-]*[0-9][\s().+0-9-]*", text, "digits")
+    return ", ".join(numbers.spell_digits(group) for group in re.findall("[0-9]+", text))
 
 
 def _cardinal(text: str) -> str:
-    if not re.fullmatch(r"[+-]?[0-9][0-9,]*(\.[0-9]+)?", text):
-        raise InputError(f"{text!r}; expected a number such as 1,234 or 3.5")
+    _require(r"[+-]?[0-9][0-9,]*(\.[0-9]+)?", text, "a number such as 1,234 or 3.5")
     return ("minus " if text[0] == "-" else "") + numbers.number(text.lstrip("+-"))
 
 
 def _ordinal(text: str) -> str:
-    found = re.fullmatch(r"([0-9][0-9,]*)(?:st|nd|rd|th)?", text)
-    if not found:
-        raise InputError(f"{text!r}; expected a number such as 3 or 21st")
-    return numbers.ordinal(found[1].replace(",", ""))
+    _require(r"[0-9][0-9,]*(?:st|nd|rd|th)?", text, "a number such as 3 or 21st")
+    return numbers.ordinal(re.sub("[^0-9]", "", text))
+
+
+def _require(pattern: str, text: str, expected: str) -> None:
+    if not re.fullmatch(pattern, text):
+        raise InputError(f"{text!r}; expected {expected}")
 
 
 def ipa_to_arpabet(text: str) -> tuple[str, ...]:
@@ -358,22 +335,17 @@ def ipa_to_arpabet(text: str) -> tuple[str, ...]:
     plain = "".join(c for c in unicodedata.normalize("NFD", text.strip().strip("/[]")) if c not in IGNORED)
     phones: list[str] = []
     reduced: list[bool] = []
-    stress, marked, at = "0", False, 0
-    while at < len(plain):
-        if plain[at] in STRESS:
-            stress, marked, at = STRESS[plain[at]], True, at + 1
+    stress, marked = "0", False
+    for sign in _SIGN.findall(plain):
+        if sign in STRESS:
+            stress, marked = STRESS[sign], True
             continue
-        sound = next((plain[at : at + n] for n in range(_LONGEST, 0, -1) if plain[at : at + n] in _SOUNDS), None)
-        if sound is None:
-            sign = plain[at]
+        if sign not in _SOUNDS:
             raise InputError(f"IPA {text!r}: {sign!r} (U+{ord(sign):04X}) is no sound of English that is known here")
-        if sound in ("ər", "əɹ") and plain[at + 2 : at + 3] in _VOWELS:
-            sound = sound[:-1]  # an r before a vowel starts the next syllable
-        for phone in _SOUNDS[sound].split():
+        for phone in _SOUNDS[sign].split():
             phones.append(phone + stress if phone in VOWELS else phone)
-            reduced.append(sound[0] in _REDUCED)
+            reduced.append(sign[0] in _REDUCED)
             stress = "0" if phone in VOWELS else stress
-        at += len(sound)
     if not phones:
         raise InputError(f"IPA {text!r}: no sound; expected such as həˈloʊ")
     vowels = [i for i, phone in enumerate(phones) if phone[-1].isdigit()]
@@ -388,9 +360,3 @@ SAY_AS: dict[str, Callable[[str], str]] = {
     "cardinal": _cardinal, "number": _cardinal, "ordinal": _ordinal,
 }  # fmt: skip
 """Ways to read a text, by the names that synthesisers give them."""
-
-_CONVERTERS: dict[str, Callable[[Mapping[str, str]], Callable[[str], str]]] = {
-    "phoneme": _phoneme,
-    "sub": _sub,
-    "say-as": _say_as,
-}

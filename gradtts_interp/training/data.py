@@ -16,7 +16,7 @@ from gradtts_interp.corpus.plan import load_entries
 from gradtts_interp.corpus.speakers import EMOTIONS as DEMO_EMOTIONS
 from gradtts_interp.errors import InputError
 from gradtts_interp.pitch.contour import Contour, prosody_vector
-from gradtts_interp.text.symbols import SYMBOL_TO_ID, ids_of
+from gradtts_interp.text.official import SYMBOL_TO_ID, ids_of
 
 EMOTIONS = tuple(DEMO_EMOTIONS)
 

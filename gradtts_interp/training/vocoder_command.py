@@ -27,10 +27,11 @@ from gradtts_interp.training.state import stop_signals, tensorboard
 from gradtts_interp.vocoder import Vocoder
 from hifigan.config import CONFIGS, AnyConfig, HarmonicConfig
 from hifigan.data import Corpus
-from hifigan.train import CONTEXT_FRAMES, HARMONIC, STATE_FILE, Budget, Trainer, TrainingConfig
+from hifigan.train import CONTEXT_FRAMES, HARMONIC, STATE_FILE, Trainer, TrainingConfig
 
 logger = logging.getLogger(__name__)
 
+MEL = MelConfig()
 DEFAULTS = TrainingConfig()
 FEATURES = "features"
 # Contours found for the recordings of a run, so that a resumed one need not find them again.
@@ -46,29 +47,28 @@ SETTINGS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--wavs",
         type=Path,
         required=True,
         help="folder of 22.05 kHz wav or flac files, a manifest, or a corpus folder; a generator with a harmonic "
         "source starts from the F0 of the corpus's features, which is tracked where there are none",
     )
-    parser.add_argument(
-        "--mels", type=Path, help="folder of 'gradtts-interp predict-mels': a share of the batch is given these mels"
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; an earlier run in it is resumed")
-    parser.add_argument("--config", choices=sorted(CONFIGS), default="demo", help="shape of the generator")
-    parser.add_argument(
+    add("--mels", type=Path, help="folder of 'gradtts-interp predict-mels': a share of the batch is given these mels")
+    add("--out", type=Path, required=True, help="folder of the run; an earlier run in it is resumed")
+    add("--config", choices=sorted(CONFIGS), default="demo", help="shape of the generator")
+    add(
         "--start-from",
         type=Path,
         help="vocoder to train further, a folder of ours or an official generator file; it gives the shape too",
     )
-    parser.add_argument("--seconds", type=float, help="budget: seconds of training over all resumptions")
-    parser.add_argument("--steps", type=int, help="budget: steps over all resumptions")
-    parser.add_argument("--save-every", type=float, default=180.0, help="seconds between checkpoints")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, …")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    parser.add_argument(
+    add("--seconds", type=float, help="budget: seconds of training over all resumptions")
+    add("--steps", type=int, help="budget: steps over all resumptions")
+    add("--save-every", type=float, default=180.0, help="seconds between checkpoints")
+    add("--device", default="cpu", help="cpu, cuda, cuda:1, …")
+    add("--threads", type=int, default=1, help="CPU threads")
+    add(
         "--refinement-rounds",
         type=int,
         default=0,
@@ -79,11 +79,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         plain, harmonic = getattr(DEFAULTS, name), getattr(HARMONIC, name)
         shown = f"{harmonic:g}" if plain in (harmonic, None) else f"{plain:g}, harmonic {harmonic:g}"
         kind = int if isinstance(harmonic, int) else float
-        parser.add_argument("--" + name.replace("_", "-"), type=kind, help=f"{texts[name]} (default: {shown})")
-    parser.add_argument("--windows", type=int, nargs="+", help="points of the discriminators by spectrogram")
-    parser.add_argument(
-        "--float32", action="store_true", help="compute convolutions in float32 even where the hardware has bfloat16"
-    )
+        add("--" + name.replace("_", "-"), type=kind, help=f"{texts[name]} (default: {shown})")
+    add("--windows", type=int, nargs="+", help="points of the discriminators by spectrogram")
+    add("--float32", action="store_true", help="compute convolutions in float32 even where the hardware has bfloat16")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -101,15 +99,13 @@ def run(args: argparse.Namespace) -> int:
     if not args.seconds and not args.steps:
         raise InputError("give a budget: --seconds or --steps")
     torch.set_num_threads(args.threads)
-    mel_config = MelConfig()
     try:
-        trainer = build_trainer(args, mel_config)
-        return _train(trainer, args, mel_config)
+        return _train(build_trainer(args), args)
     except (ValueError, FloatingPointError) as error:
         raise InputError(str(error)) from error
 
 
-def build_trainer(args: argparse.Namespace, mel_config: MelConfig) -> Trainer:
+def build_trainer(args: argparse.Namespace) -> Trainer:
     """Make the trainer, resumed when the run's folder holds a state."""
     names = {field.name for field in dataclasses.fields(TrainingConfig)} - {"generator"}
     settings = {name: value for name, value in vars(args).items() if name in names and value is not None}
@@ -119,7 +115,7 @@ def build_trainer(args: argparse.Namespace, mel_config: MelConfig) -> Trainer:
     if args.start_from is not None:
         read = Vocoder.from_pretrained if args.start_from.is_dir() else Vocoder.from_official
         source = read(args.start_from)
-        source.mel_config.require_same(mel_config, str(args.start_from), "this training")
+        source.mel_config.require_same(MEL, str(args.start_from), "this training")
     generator: AnyConfig = source.generator.config if source else CONFIGS[args.config]
     harmonic = isinstance(generator, HarmonicConfig)
     defaults = HARMONIC if harmonic else DEFAULTS
@@ -128,17 +124,16 @@ def build_trainer(args: argparse.Namespace, mel_config: MelConfig) -> Trainer:
     shortest = config.segment + 2 * CONTEXT_FRAMES * generator.hop_samples
     corpus = Corpus(
         args.wavs,
-        sample_rate_hz=mel_config.sample_rate_hz,
+        sample_rate_hz=MEL.sample_rate_hz,
         shortest=shortest,
         mels=args.mels,
         hop=generator.hop_samples,
-        contour_of=partial(read_contour, config=mel_config, cache=args.out / CONTOURS) if harmonic else None,
+        contour_of=partial(read_contour, config=MEL, cache=args.out / CONTOURS) if harmonic else None,
     )
     values = (corpus.hours, len(corpus.held_out), len(corpus.paired))
     logger.info("%.2f h of speech, %d recordings held out, %d with a predicted mel", *values)
-    budget = Budget(args.steps, args.seconds)
-    mel_function = partial(log_mel, config=mel_config)
-    trainer = Trainer(config, corpus, mel_function=mel_function, budget=budget, device=args.device)
+    limits = {"budget": (args.steps, args.seconds), "device": args.device}
+    trainer = Trainer(config, corpus, mel_function=partial(log_mel, config=MEL), **limits)
     if (args.out / STATE_FILE).exists():
         trainer.load(args.out)
         logger.info("resumed at step %d", trainer.step_number)
@@ -201,7 +196,7 @@ def _read_features(path: Path) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     return f0_hz, voiced & np.isfinite(f0_hz) & (f0_hz > 0)
 
 
-def _train(trainer: Trainer, args: argparse.Namespace, mel_config: MelConfig) -> int:
+def _train(trainer: Trainer, args: argparse.Namespace) -> int:
     board = tensorboard(args.out / "tensorboard")
 
     def on_step(step: int, report: dict[str, float]) -> None:
@@ -214,7 +209,7 @@ def _train(trainer: Trainer, args: argparse.Namespace, mel_config: MelConfig) ->
                 board.add_scalar(f"loss/{name}", value, step)
 
     def on_save(trainer: Trainer, found: dict[str, float]) -> None:
-        vocoder = Vocoder.from_generator(trainer.averaged, mel_config, refinement_rounds=args.refinement_rounds)
+        vocoder = Vocoder.from_generator(trainer.averaged, MEL, refinement_rounds=args.refinement_rounds)
         vocoder.save_pretrained(args.out / "vocoder")
         logger.info("step %d, %.0f s: held out %s", trainer.step_number, trainer.seconds, found)
         if board:

@@ -36,29 +36,19 @@ class GeneratorConfig:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         object.__setattr__(self, "resblock_dilation_sizes", tuple(tuple(d) for d in self.resblock_dilation_sizes))
         object.__setattr__(self, "resblock", str(self.resblock))
-        self._check()
-
-    def _check(self) -> None:
         if self.resblock not in ("1", "2"):
             raise ValueError(f"resblock is {self.resblock!r}; expected '1' or '2'")
-        if len(self.upsample_rates) != len(self.upsample_kernel_sizes):
-            raise ValueError(
-                f"upsample_rates {self.upsample_rates} and upsample_kernel_sizes {self.upsample_kernel_sizes} "
-                "must have the same length"
-            )
-        if len(self.resblock_kernel_sizes) != len(self.resblock_dilation_sizes):
-            raise ValueError(
-                f"resblock_kernel_sizes {self.resblock_kernel_sizes} and resblock_dilation_sizes "
-                f"{self.resblock_dilation_sizes} must have the same length"
-            )
+        pairs = (("upsample_rates", "upsample_kernel_sizes"), ("resblock_kernel_sizes", "resblock_dilation_sizes"))
+        for first, second in pairs:
+            ours, theirs = getattr(self, first), getattr(self, second)
+            if len(ours) != len(theirs):
+                raise ValueError(f"{first} {ours} and {second} {theirs} must have the same length")
         for rate, kernel in zip(self.upsample_rates, self.upsample_kernel_sizes, strict=True):
             if kernel < rate or (kernel - rate) % 2:
                 raise ValueError(f"upsampling by {rate} with kernel {kernel}; expected rate + an even number")
-        if self.upsample_initial_channel % 2 ** len(self.upsample_rates):
-            raise ValueError(
-                f"upsample_initial_channel {self.upsample_initial_channel} cannot be halved "
-                f"{len(self.upsample_rates)} times"
-            )
+        channels, times = self.upsample_initial_channel, len(self.upsample_rates)
+        if channels % 2**times:
+            raise ValueError(f"upsample_initial_channel {channels} cannot be halved {times} times")
 
     @property
     def hop_samples(self) -> int:

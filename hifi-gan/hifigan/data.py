@@ -169,10 +169,8 @@ class Corpus:
         long = [recording for recording in self.paired if recording.frames(self.hop) >= frames]
         if not long:
             raise ValueError(f"{self.mels}: no mel has {frames} frames; expected some as long as a segment")
-        draws = torch.rand((size, 2), generator=generator, dtype=torch.float64).tolist()
-        chosen = [long[int(which * len(long))] for which, _ in draws]
-        firsts = [int(at * (r.frames(self.hop) - frames + 1)) for r, (_, at) in zip(chosen, draws, strict=True)]
-        return self._cut(chosen, firsts, frames)
+        which, at = torch.rand((size, 2), generator=generator, dtype=torch.float64).unbind(1)
+        return self._cut([long[int(place * len(long))] for place in which], at.tolist(), frames * self.hop, self.hop)
 
     def batch(self, size: int, samples: int, generator: torch.Generator) -> Segments:
         """Cut random segments; long recordings are drawn more often.
@@ -185,47 +183,37 @@ class Corpus:
         Returns:
             Segments without mels.
         """
-        draws = torch.rand((size, 2), generator=generator, dtype=torch.float64).numpy()
-        places = np.searchsorted(self._ends, draws[:, 0] * self._ends[-1], side="right")
+        which, at = torch.rand((size, 2), generator=generator, dtype=torch.float64).numpy().T
+        places = np.searchsorted(self._ends, which * self._ends[-1], side="right")
         chosen = [self.training[int(place)]._replace(mel=None) for place in places]
-        if self.contour_of is not None:
-            frames = samples // self.hop
-            rest = [recording.frames(self.hop) - frames for recording in chosen]
-            firsts = [int(start * (free + 1)) for free, start in zip(rest, draws[:, 1], strict=True)]
-            return self._cut(chosen, firsts, frames)
-        rows = np.empty((size, samples), np.int16)
-        for row, recording, start in zip(rows, chosen, draws[:, 1], strict=True):
-            first = int(start * (len(recording.samples) - samples + 1))
-            row[:] = recording.samples[first : first + samples]
-        return Segments(_floats(rows))
+        return self._cut(chosen, at.tolist(), samples, self._grid)
 
     def validation(self, size: int, samples: int) -> Segments:
         """Return the middles of up to ``size`` held-out recordings (of training ones if none is held out)."""
         recordings = [recording._replace(mel=None) for recording in (self.held_out or self.training)[:size]]
-        if self.contour_of is not None:
-            frames = samples // self.hop
-            firsts = [(recording.frames(self.hop) - frames) // 2 for recording in recordings]
-            return self._cut(recordings, firsts, frames)
-        starts = [(len(recording.samples) - samples) // 2 for recording in recordings]
-        rows = [recording.samples[s : s + samples] for recording, s in zip(recordings, starts, strict=True)]
-        return Segments(_floats(np.stack(rows)))
+        middle = float(np.nextafter(0.5, 0))  # of two middles, the first
+        return self._cut(recordings, [middle] * len(recordings), samples, self._grid)
 
-    def _cut(self, recordings: Sequence[Recording], firsts: Sequence[int], frames: int) -> Segments:
-        """Cut the same number of frames out of each recording, and what is known of them."""
-        pairs = list(zip(recordings, firsts, strict=True))
-        rows = [r.samples[first * self.hop : (first + frames) * self.hop] for r, first in pairs]
-        contours = [r.contour[:, first : first + frames] for r, first in pairs if r.contour is not None]
-        mels = [r.mel[:, first : first + frames] for r, first in pairs if r.mel is not None]
-        return Segments(
-            _floats(np.stack(rows)),
-            torch.from_numpy(np.stack(contours)).float() if contours else None,
-            torch.from_numpy(np.stack(mels)).float() if mels else None,
-        )
+    @property
+    def _grid(self) -> int:
+        """Samples between places where a segment may begin: whole frames where there are contours."""
+        return 1 if self.contour_of is None else self.hop
 
+    def _cut(self, recordings: Sequence[Recording], places: Sequence[float], samples: int, grid: int) -> Segments:
+        """Cut the same number of samples out of each recording, and what is known of them.
 
-def _floats(samples: np.ndarray) -> Tensor:
-    """Return int16 samples as float32 in [-1, 1]."""
-    return torch.from_numpy(samples).float() / 32768.0
+        Places are shares of the way from the first to the last possible start, which lie on a grid of samples.
+        """
+        rows, contours, mels = [], [], []
+        for recording, place in zip(recordings, places, strict=True):
+            starts = (recording.frames(self.hop) * self.hop if grid > 1 else len(recording.samples)) - samples
+            first = int(place * (starts // grid + 1)) * grid
+            frames = slice(first // self.hop, (first + samples) // self.hop)
+            rows.append(recording.samples[first : first + samples])
+            contours += [] if recording.contour is None else [recording.contour[:, frames]]
+            mels += [] if recording.mel is None else [recording.mel[:, frames]]
+        contour, mel = (torch.from_numpy(np.stack(known)).float() if known else None for known in (contours, mels))
+        return Segments(torch.from_numpy(np.stack(rows)).float() / 32768.0, contour, mel)
 
 
 def list_recordings(source: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -14,14 +15,9 @@ PERIODS = (2, 3, 5, 7, 11)
 # Output channels, kernel, stride, groups of each convolution, as published.
 _PERIOD_CHANNELS = (32, 128, 512, 1024, 1024)
 _SCALE_LAYERS = (
-    (128, 15, 1, 1),
-    (128, 41, 2, 4),
-    (256, 41, 2, 16),
-    (512, 41, 4, 16),
-    (1024, 41, 4, 16),
-    (1024, 41, 1, 16),
+    (128, 15, 1, 1), (128, 41, 2, 4), (256, 41, 2, 16), (512, 41, 4, 16), (1024, 41, 4, 16), (1024, 41, 1, 16),
     (1024, 5, 1, 1),
-)
+)  # fmt: skip
 # Kernel and stride over (bins, frames) of each convolution of a spectrogram.
 _SPECTROGRAM_LAYERS = (((7, 3), (2, 1)), ((5, 3), (2, 2)), ((5, 3), (2, 1)), ((5, 3), (2, 2)), ((3, 3), (1, 1)))
 SPECTROGRAM_FLOOR = 1e-3
@@ -40,14 +36,11 @@ class PeriodDiscriminator(nn.Module):
         super().__init__()
         self.period = period
         self.convs = nn.ModuleList()
-        before = 1
-        for index, channels in enumerate(_PERIOD_CHANNELS):
-            channels //= divisor
-            stride = (3, 1) if index < len(_PERIOD_CHANNELS) - 1 else (1, 1)
-            conv = nn.Conv2d(before, channels, (5, 1), stride, padding=(2, 0))
+        channels = [1, *(wide // divisor for wide in _PERIOD_CHANNELS)]
+        for (before, after), stride in zip(pairwise(channels), (3, 3, 3, 3, 1), strict=True):
+            conv = nn.Conv2d(before, after, (5, 1), (stride, 1), padding=(2, 0))
             self.convs.append(parametrizations.weight_norm(conv))
-            before = channels
-        self.conv_post = parametrizations.weight_norm(nn.Conv2d(before, 1, (3, 1), padding=(1, 0)))
+        self.conv_post = parametrizations.weight_norm(nn.Conv2d(channels[-1], 1, (3, 1), padding=(1, 0)))
 
     def forward(self, audio: Tensor) -> Judgement:
         """Judge (B, 1, N); returns scores (B, S) and the features of each layer."""

@@ -15,37 +15,25 @@ LAST_SLOPE = 0.01
 _G_V = ("weight_g", "weight_v")
 
 
-class ResBlock1(nn.Module):
-    """Residual block with a dilated and a plain convolution for each dilation."""
+class ResBlock(nn.Module):
+    """Residual block: for each dilation a dilated convolution, and in a block of kind "1" a plain one after it."""
 
-    def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]) -> None:
+    def __init__(self, kind: str, channels: int, kernel: int, dilations: tuple[int, ...]) -> None:
         super().__init__()
-        self.convs1 = nn.ModuleList(_conv(channels, kernel, dilation) for dilation in dilations)
-        self.convs2 = nn.ModuleList(_conv(channels, kernel, 1) for _ in dilations)
+        dilated = nn.ModuleList(_conv(channels, kernel, dilation) for dilation in dilations)
+        if kind == "1":
+            self.convs1, self.convs2 = dilated, nn.ModuleList(_conv(channels, kernel, 1) for _ in dilations)
+        else:
+            self.convs = dilated
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, N) to the same shape."""
-        for dilated, plain in zip(self.convs1, self.convs2, strict=True):
-            inner = dilated(functional.leaky_relu(x, SLOPE))
-            x = x + plain(functional.leaky_relu(inner, SLOPE))
+        for convs in zip(*self.children(), strict=True):
+            inner = x
+            for conv in convs:
+                inner = conv(functional.leaky_relu(inner, SLOPE))
+            x = x + inner
         return x
-
-
-class ResBlock2(nn.Module):
-    """Residual block with one convolution for each dilation."""
-
-    def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]) -> None:
-        super().__init__()
-        self.convs = nn.ModuleList(_conv(channels, kernel, dilation) for dilation in dilations)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, C, N) to the same shape."""
-        for conv in self.convs:
-            x = x + conv(functional.leaky_relu(x, SLOPE))
-        return x
-
-
-RESBLOCKS = {"1": ResBlock1, "2": ResBlock2}
 
 
 class Generator(nn.Module):
@@ -64,13 +52,12 @@ class Generator(nn.Module):
         self.conv_pre = parametrizations.weight_norm(nn.Conv1d(config.num_mels, channels, 7, padding=3))
         self.ups = nn.ModuleList()
         self.resblocks = nn.ModuleList()
-        block = RESBLOCKS[config.resblock]
         for rate, kernel in zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True):
             up = nn.ConvTranspose1d(channels, channels // 2, kernel, rate, padding=(kernel - rate) // 2)
             self.ups.append(_normalised(up))
             channels //= 2
             for size, dilations in zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True):
-                self.resblocks.append(block(channels, size, dilations))
+                self.resblocks.append(ResBlock(config.resblock, channels, size, dilations))
         self.conv_post = _normalised(nn.Conv1d(channels, 1, 7, padding=3))
 
     def forward(self, mel: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,25 +121,16 @@ HARMONIC = TrainingConfig(
 )
 
 
-@dataclass(frozen=True)
-class Budget:
-    """When to end: after so many steps or seconds of training, counted over all resumptions; the first to come.
+Budget = tuple[int | None, float | None]
+"""When to end: after so many steps or seconds of training, counted over all resumptions; the first to come."""
 
-    Attributes:
-        steps: Steps, or None.
-        seconds: Seconds of training, or None.
-    """
 
-    steps: int | None = None
-    seconds: float | None = None
-
-    def share(self, step: int, seconds: float) -> float:
-        """Return the share of the budget that is used, from 0 to 1."""
-        shares = [step / self.steps] if self.steps else []
-        shares += [seconds / self.seconds] if self.seconds else []
-        if not shares:
-            raise ValueError("a training needs a number of steps or seconds")
-        return min(1.0, max(shares))
+def share_of_budget(budget: Budget, step: int, seconds: float) -> float:
+    """Return the share of a budget that is used, from 0 to 1."""
+    shares = [used / limit for used, limit in zip((step, seconds), budget, strict=True) if limit]
+    if not shares:
+        raise ValueError("a training needs a number of steps or seconds")
+    return min(1.0, max(shares))
 
 
 class Trainer:
@@ -160,8 +152,10 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.config, self.corpus, self.mel, self.budget = config, corpus, mel_function, budget
         self.device = torch.device(device)
-        network = HarmonicGenerator if isinstance(config.generator, HarmonicConfig) else Generator
-        self.generator = network(config.generator).to(self.device)
+        harmonic = isinstance(config.generator, HarmonicConfig)
+        self.generator = (HarmonicGenerator if harmonic else Generator)(config.generator).to(self.device)
+        spectral = {"resolutions": losses.HARMONIC_RESOLUTIONS, "floor": losses.HARMONIC_FLOOR} if harmonic else {}
+        self.stft_loss = partial(losses.stft_loss, **spectral)
         self.averaged = copy.deepcopy(self.generator).requires_grad_(False).eval()
         self.judges = Discriminators(
             config.divisor,
@@ -181,7 +175,7 @@ class Trainer:
     @property
     def share(self) -> float:
         """Share of the budget used."""
-        return self.budget.share(self.step_number, self.seconds)
+        return share_of_budget(self.budget, self.step_number, self.seconds)
 
     def step(self) -> dict[str, float]:
         """Train on one batch; returns the losses by name, ``skipped`` being 1 when one was not finite."""
@@ -189,11 +183,10 @@ class Trainer:
         adversarial = self.share >= self.config.spectral_share
         self._set_rate(self.config.adversarial_rate if adversarial else self.config.spectral_rate)
         segments = self._batch()
-        audio = segments.audio[:, None]
         fake, other = self._generate(segments)
         report, finite = {}, True
         if adversarial:
-            loss = self._judges_loss(audio, fake.detach())
+            loss = self._judges_loss(segments.audio[:, None], fake.detach())
             report["discriminators"] = loss.item()
             finite = self._update("judges", self.judges, loss)
         loss, parts = self._generator_loss(segments, fake, other, adversarial)
@@ -224,18 +217,16 @@ class Trainer:
         if not n_predicted:
             return Segments(audio, contour, mel)
         heard = self.corpus.predicted(n_predicted, config.segment // hop, self.random)
-        assert heard.mel is not None
-        if contour is not None and heard.contour is not None:
+        if contour is not None:
             contour = torch.cat([contour, heard.contour.to(contour)])
         audio, mel = (torch.cat(p) for p in ((audio, heard.audio.to(audio)), (mel, heard.mel.to(mel))))
         return Segments(audio, contour, mel)
 
     def _generate(self, segments: Segments) -> tuple[Tensor, Tensor | None]:
-        """Return generated samples (B, 1, N), and where there is a noise source the same with other noise."""
+        """Return generated samples (B, 1, N), and where there is a noise source the same (B, N) with other noise."""
         if not isinstance(self.generator, HarmonicGenerator):
             with self._autocast():
                 return self.generator(segments.mel).float(), None
-        assert segments.contour is not None and segments.mel is not None
         config, (f0_hz, voiced) = self.generator.config, segments.contour.unbind(1)
         start = torch.rand(len(f0_hz), generator=self.random, dtype=torch.float64).to(self.device)
         phase = centre_phase(f0_hz, config.sample_rate_hz, config.hop_samples, start=start)
@@ -245,7 +236,7 @@ class Trainer:
             gains = self.generator.gains(segments.mel, f0_hz, voiced)
         with torch.no_grad():
             other = self.generator.render(gains, pulses, noise[1], segments.mel)
-        return self.generator.render(gains, pulses, noise[0], segments.mel)[:, None], other[:, None]
+        return self.generator.render(gains, pulses, noise[0], segments.mel)[:, None], other
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16)
@@ -262,28 +253,21 @@ class Trainer:
     ) -> tuple[Tensor, dict[str, float]]:
         config, audio = self.config, segments.audio
         late = adversarial and self.share >= 0.5 * (1 + config.spectral_share)
-        mel_weight = config.mel_weight
-        if late and config.late_mel_weight is not None:
-            mel_weight = config.late_mel_weight
+        heavy = not late or config.late_mel_weight is None
         mel = self.mel(fake[:, 0])
         distance = functional.l1_loss(mel, self.mel(audio))
         if other is not None:
             # An energy distance as that of the spectra: a plain one asks for what varies least, harmonics for noise.
-            distance = distance - functional.l1_loss(mel, self.mel(other[:, 0]))
-        parts = {"mel": mel_weight * distance}
-        if other is None:
-            parts["stft"] = config.stft_weight * losses.stft_loss(fake[:, 0], audio)
-        else:
-            resolutions, floor = losses.HARMONIC_RESOLUTIONS, losses.HARMONIC_FLOOR
-            distance = losses.stft_loss(fake[:, 0], audio, resolutions, floor=floor, other=other[:, 0])
-            parts["stft"] = config.stft_weight * distance
+            distance = distance - functional.l1_loss(mel, self.mel(other))
+        parts = {"mel": (config.mel_weight if heavy else config.late_mel_weight) * distance}
+        parts["stft"] = config.stft_weight * self.stft_loss(fake[:, 0], audio, other=other)
+        if other is not None:
             parts |= self._pitch_loss(segments)
         if adversarial:
-            real = audio[:, None]
             self.judges.requires_grad_(False)
             with self._autocast():
                 with torch.no_grad():
-                    of_real = self.judges(real)
+                    of_real = self.judges(audio[:, None])
                 of_fake = self.judges(fake)
             self.judges.requires_grad_(True)
             parts["adversarial"] = losses.generator_loss(of_fake)
@@ -292,8 +276,6 @@ class Trainer:
 
     def _pitch_loss(self, segments: Segments) -> dict[str, Tensor]:
         """How far F0 (nats, on voiced frames) and voicing as read from the mel are from the contour."""
-        assert segments.contour is not None and isinstance(self.generator, HarmonicGenerator)
-        assert segments.mel is not None
         f0_hz, voiced = segments.contour[::PITCH_EVERY].unbind(1)
         with self._autocast():
             log_f0, voicing = self.generator.pitch(segments.mel[::PITCH_EVERY])
@@ -339,21 +321,17 @@ class Trainer:
         segments = self.corpus.validation(size, samples * self.config.generator.hop_samples)
         audio = segments.audio.to(self.device)
         mel = self.mel(audio)
-        if segments.contour is None:
-            fake = self.averaged(mel)[:, 0]
-            stft = losses.stft_loss(fake, audio)
-            return {"mel_l1": functional.l1_loss(self.mel(fake), mel).item(), "stft": stft.item()}
-        f0_hz, voiced = segments.contour.to(self.device).unbind(1)
-        fake = self.averaged(mel, f0_hz, voiced)[:, 0]
-        log_f0, voicing = self.averaged.pitch(mel)
-        cents = 1200 / math.log(2) * (log_f0 - f0_hz.log()).abs()[voiced > 0.5]
-        stft = losses.stft_loss(fake, audio, losses.HARMONIC_RESOLUTIONS, floor=losses.HARMONIC_FLOOR)
-        return {
-            "mel_l1": functional.l1_loss(self.mel(fake), mel).item(),
-            "stft": stft.item(),
-            "pitch_cents": cents.median().item() if len(cents) else 0.0,
-            "voicing_errors": ((voicing > 0) != (voiced > 0.5)).float().mean().item(),
-        }
+        contour = () if segments.contour is None else segments.contour.to(self.device).unbind(1)
+        fake = self.averaged(mel, *contour)[:, 0]
+        stft = self.stft_loss(fake, audio)
+        found = {"mel_l1": functional.l1_loss(self.mel(fake), mel).item(), "stft": stft.item()}
+        if contour:
+            f0_hz, voiced = contour
+            log_f0, voicing = self.averaged.pitch(mel)
+            cents = 1200 / math.log(2) * (log_f0 - f0_hz.log()).abs()[voiced > 0.5]
+            found["pitch_cents"] = cents.median().item() if len(cents) else 0.0
+            found["voicing_errors"] = ((voicing > 0) != (voiced > 0.5)).float().mean().item()
+        return found
 
     def start_from(self, state: dict[str, Tensor]) -> None:
         """Begin with the weights of a trained generator instead of random ones; the discriminators begin anew.

@@ -21,7 +21,7 @@ from gradtts_interp.corpus.plan import DATA
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import write_text
 from gradtts_interp.text.frontend import TextFrontend
-from gradtts_interp.text.lexicon import Lexicon
+from gradtts_interp.text.pronounce import Lexicon
 
 HERE = Path(__file__).parent
 WORDNET = Path("/usr/share/wordnet")

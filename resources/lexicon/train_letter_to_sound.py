@@ -23,8 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torchaudio.functional import edit_distance
 
-from gradtts_interp.text.lexicon import PHONES, Lexicon
-from gradtts_interp.text.pronounce import MODEL_FILE, NATS_PER_STEP, SYMBOL_BITS, LetterToSound
+from gradtts_interp.text.pronounce import MODEL_FILE, NATS_PER_STEP, PHONES, SYMBOL_BITS, LetterToSound, Lexicon
 
 logger = logging.getLogger(__name__)
 PHONE_LIST = sorted(PHONES)

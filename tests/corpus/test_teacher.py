@@ -6,7 +6,7 @@ from refusing import refused
 
 from gradtts_interp.corpus.speakers import Factors
 from gradtts_interp.corpus.teacher import Teacher, spell
-from gradtts_interp.text.lexicon import PHONES
+from gradtts_interp.text.pronounce import PHONES
 
 
 def test_every_phone_has_a_spelling_and_stress_stands_before_the_vowel():

@@ -14,7 +14,7 @@ from choose_texts import CATEGORIES, choose_texts, make_sentences, new_words, wo
 from refusing import refused
 
 from gradtts_interp.corpus.plan import held_out_texts, training_texts
-from gradtts_interp.text.lexicon import Lexicon
+from gradtts_interp.text.pronounce import Lexicon
 
 WORDS = "cat dog sun moon hill lake tree bird song rain wind snow road door lamp book fish milk ring rose".split()
 LINES = [

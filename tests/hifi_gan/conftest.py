@@ -41,13 +41,6 @@ def tiny_harmonic():
     """A training of a tiny generator with a harmonic source."""
     torch.set_num_threads(1)
     return dataclasses.replace(
-        HARMONIC,
-        generator=HarmonicConfig(width=16, blocks=2, pitch_width=8, pitch_blocks=1),
-        batch=2,
-        segment=4096,
-        windows=(512,),
-        window_channels=4,
-        spectral_share=0.5,
-        bfloat16=False,
-        rate_warmup_steps=2,
-    )
+        HARMONIC, generator=HarmonicConfig(width=16, blocks=2, pitch_width=8, pitch_blocks=1), batch=2, segment=4096,
+        windows=(512,), window_channels=4, spectral_share=0.5, bfloat16=False, rate_warmup_steps=2,
+    )  # fmt: skip

@@ -7,14 +7,7 @@ import torch
 
 from hifigan import CONFIGS, HarmonicConfig
 from hifigan.discriminators import Discriminators, PeriodDiscriminator
-from hifigan.losses import (
-    HARMONIC_RESOLUTIONS,
-    _magnitude,
-    discriminator_loss,
-    feature_loss,
-    generator_loss,
-    stft_loss,
-)
+from hifigan.losses import HARMONIC_RESOLUTIONS, _magnitude, discriminator_loss, feature_loss, generator_loss, stft_loss
 
 
 def test_published_size_has_the_published_parameters():
@@ -96,6 +89,7 @@ def test_each_discriminator_has_a_feature_per_layer_and_those_by_spectrogram_com
     judgements = judges(torch.randn(2, 1, 4096))
     assert [len(features) for _, features in judgements] == [6, 8, 6, 6]
     assert all(scores.shape[0] == 2 and scores.ndim == 2 for scores, _ in judgements)
+    assert judgements[0][0].shape[1] == 2 * -(-2048 // 3**4)  # a fifth convolution moves by one sample
     scores, features = judgements[-1]
     assert scores.shape[0] == 2 and features[0].shape[1] == 4
     silent = judges(torch.zeros(2, 1, 4096))

@@ -183,6 +183,7 @@ def test_pictures(spoken, tmp_path):
     maps = spoken.attention_maps
     figure = plot_phonemes(maps, tmp_path / "phonemes.png", phonemes=[1, 2], site="mid")
     assert len(figure.axes) == 4 and "(attention; mid, all times)" in figure.get_suptitle()
+    assert all(len(axes.get_images()) == 2 for axes in figure.axes)  # a reference, and the attention over it
     figure = plot_layers(maps, tmp_path / "layers.png")
     assert len(figure.axes) == len(maps.planes) * 3 * 2  # sites, intervals with an evaluation, styles
     assert (tmp_path / "phonemes.png").is_file() and (tmp_path / "layers.png").is_file()

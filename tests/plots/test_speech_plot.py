@@ -20,20 +20,14 @@ FRAMES = 172
 def tone(f0_hz, frames=FRAMES, **changes):
     time = np.arange(frames * MEL.hop_samples) / MEL.sample_rate_hz
     wave = sum(np.sin(2 * np.pi * k * f0_hz * time) / k for k in range(1, 9))
-    speech = Speech(
-        text="one two",
-        audio=(0.2 * wave).astype(np.float32),
-        mel=np.linspace(-11, 0, MEL.n_mels * frames, dtype=np.float32).reshape(MEL.n_mels, frames),
-        shares=None,
-        durations=np.array([frames]),
-        tokens=("@AH",),
-        words=(("one", 0, frames // 2), ("two", frames // 2, frames)),
-        noise=np.zeros((MEL.n_mels, frames), np.float32),
-        attention=None,
-        settings={"styles": ["deep", "/far/away/high.wav"], "steps": 3, "solver": "euler", "seed": 7},
-        mel_config=MEL,
-    )
-    return replace(speech, **changes)
+    given = {
+        "text": "one two", "audio": (0.2 * wave).astype(np.float32), "shares": None, "attention": None,
+        "mel": np.linspace(-11, 0, MEL.n_mels * frames, dtype=np.float32).reshape(MEL.n_mels, frames),
+        "durations": np.array([frames]), "tokens": ("@AH",), "noise": np.zeros((MEL.n_mels, frames), np.float32),
+        "words": (("one", 0, frames // 2), ("two", frames // 2, frames)), "mel_config": MEL,
+        "settings": {"styles": ["deep", "/far/away/high.wav"], "steps": 3, "solver": "euler", "seed": 7},
+    }  # fmt: skip
+    return Speech(**given | changes)
 
 
 RAMP = np.repeat(np.linspace(0, 1, FRAMES, dtype=np.float32)[None], MEL.n_mels, axis=0)

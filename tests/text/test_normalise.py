@@ -118,8 +118,5 @@ def test_words_with_hyphens_and_commas(digits, words, ordinal):
     assert numbers.number_words(digits, andword="and") == words
     assert numbers.ordinal_words(digits, andword="and") == ordinal
     assert numbers.number_words(digits) == words.replace(" and ", " ")
-
-
-def test_a_number_without_a_name():
     with pytest.raises(InputError, match="a number of 37 digits; expected at most 36"):
         numbers.number_words("1" + "0" * 36)

@@ -2,8 +2,9 @@ import json
 
 import pytest
 
+from gradtts_interp.errors import InputError
 from gradtts_interp.text import TextFrontend
-from gradtts_interp.text.official import clean
+from gradtts_interp.text.official import BLANK_ID, N_VOCAB, SYMBOL_TO_ID, SYMBOLS, clean, ids_of
 
 
 def test_ids_equal_the_golden_ones(golden_dir):
@@ -45,6 +46,19 @@ def test_words_with_punctuation_and_before_inline_phones_are_spelled_and_what_ha
 
 def test_words_point_at_their_tokens():
     result = TextFrontend("official")("Oh, (well) done {B IY1}!")
-    spelled = ["".join(result.tokens[word.token_start : word.token_stop]) for word in result.words]
-    assert spelled == ["oh", "well", "done", "@B@IY1"]
-    assert [word.text for word in result.words] == ["oh", "well", "done", "{B IY1}"]
+    found = [(word, "".join(result.tokens[first:stop])) for word, first, stop in result.words]
+    assert found == [("oh", "oh"), ("well", "well"), ("done", "done"), ("{B IY1}", "@B@IY1")]
+
+
+def test_inventory_is_the_official_one():
+    assert (len(SYMBOLS), len(set(SYMBOLS)), BLANK_ID, N_VOCAB) == (148, 148, 148, 149)
+    assert SYMBOLS[:12] == ("_", "-", "!", "'", "(", ")", ",", ".", ":", ";", "?", " ")
+    assert (SYMBOL_TO_ID["A"], SYMBOL_TO_ID["z"], SYMBOL_TO_ID["@AA"], SYMBOL_TO_ID["@ZH"]) == (12, 63, 64, 147)
+
+
+def test_blanks_stand_between_all():
+    assert ids_of(["a", " ", "@B"]) == (148, 38, 148, 11, 148, 88, 148)
+    assert ids_of(["a", " ", "@B"], add_blank=False) == (38, 11, 88)
+    assert ids_of([]) == (148,)
+    with pytest.raises(InputError, match="unknown symbol '@QQ'"):
+        ids_of(["a", "@QQ"])

@@ -23,6 +23,7 @@ from gradtts_interp.text.sentences import LONGEST, split_sentences
         ["Hello... world.", "Wait… what?", "Yes!!", "No?!", "Oh."],
         ["I say {R EH1 D}.", "It cost $3.50."],
         ["It is 3 in. wide.", "Come in.", "I left."],
+        ["He saw Ft. Worth with Pres. Lincoln.", "I left."],
     ],
 )
 def test_ends_of_sentences(sentences):

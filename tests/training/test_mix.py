@@ -10,7 +10,7 @@ from fake_corpus import MIX, STYLES, fake_item, fake_items
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import InputError
-from gradtts_interp.text.symbols import BLANK_ID, SYMBOLS
+from gradtts_interp.text.official import BLANK_ID, SYMBOLS
 from gradtts_interp.training.data import EMOTIONS, StyleRef, load_items
 from gradtts_interp.training.mix import KINDS, MixConfig, Mixer, collate, parse_mix
 
