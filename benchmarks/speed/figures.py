@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ from gradtts_interp.interpolation.noise import NoiseTuning
 from gradtts_interp.models.grad_tts import GradTTS, frame_mask
 from gradtts_interp.models.pitch_predictor import PROSODY_CHANNELS
 from gradtts_interp.models.precision import bf16_is_fast, keep_freed_memory, settled
-from gradtts_interp.models.style_attention import attend_fused, attend_with_mass, context_of, join
+from gradtts_interp.models.style_attention import AttentionMassProcessor, StyleAttnProcessor, context_of, join
 from gradtts_interp.pitch.contour import Contour
 from gradtts_interp.placement import stack_shares
 from gradtts_interp.sampling import CONVERGED_STEPS, DEFAULT_SOLVER, DEFAULT_STEPS
@@ -247,7 +246,7 @@ def mass(voice: Voice) -> list[Figure]:
         with torch.no_grad():
             site(plane, mask, context)
 
-    for processor in (attend_fused, partial(attend_with_mass, lambda _: sets, masses.append)):
+    for processor in (StyleAttnProcessor(), AttentionMassProcessor(lambda _: sets, masses.append)):
         site.attn.processor = processor
         seconds.append(voice.seconds(work))
         memory.append(peak_mib(work))

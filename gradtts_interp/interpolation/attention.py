@@ -25,7 +25,7 @@ from torch.nn import functional
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.models.style_attention import StyleContext, attend_by_maps, attend_with_mass
+from gradtts_interp.models.style_attention import AttentionMapProcessor, AttentionMassProcessor, StyleContext
 from gradtts_interp.styles import Style
 
 KEY_REGIONS = 2
@@ -167,7 +167,7 @@ def site_height(model: GradTTS, site: str) -> int:
 class StyleMassRecorder:
     """Context manager that sums the attention mass of each style at every site while the model runs.
 
-    The maps themselves are never built (see :func:`~gradtts_interp.models.style_attention.attend_with_mass`).
+    The maps themselves are never built (see :class:`~gradtts_interp.models.style_attention.AttentionMassProcessor`).
     Only network evaluations that read all styles at once are recorded; where each style is read alone there is no mass
     to divide.
 
@@ -184,7 +184,7 @@ class StyleMassRecorder:
         self._owners = 0
 
     def _processor(self, site: str) -> Callable[..., Tensor]:
-        return partial(attend_with_mass, self._key_sets, partial(self._record, site))
+        return AttentionMassProcessor(self._key_sets, partial(self._record, site))
 
     def __enter__(self) -> StyleMassRecorder:
         self._watched = processors_set(self.model, {site: self._processor(site) for site in self.model.attention_sites})
@@ -257,7 +257,7 @@ class AttentionMapRecorder(StyleMassRecorder):
         self._evaluations: dict[str, NDArray[np.int64]] = {}
 
     def _processor(self, site: str) -> Callable[..., Tensor]:
-        return partial(attend_by_maps, partial(self._record_part, site))
+        return AttentionMapProcessor(partial(self._record_part, site))
 
     def watch(self, score: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
         """The same score function; the time of each of its evaluations is known here."""
@@ -385,7 +385,7 @@ def masses_observed(
         seen.clear()
         return taken
 
-    with processors_set(model, {site: partial(attend_with_mass, columns, partial(record, site)) for site in sites}):
+    with processors_set(model, {site: AttentionMassProcessor(columns, partial(record, site)) for site in sites}):
         yield take
 
 

@@ -238,7 +238,7 @@ class Attention(nn.Module):
         self.to_v = Linear(style_width, heads * head_width, bias=False)
         # A bias would reach positions that may read nothing.
         self.to_out = nn.ModuleList([Linear(heads * head_width, channels, bias=False)])
-        self.processor: Any = attend_fused
+        self.processor: Any = StyleAttnProcessor()
 
     def forward(self, queries: Tensor, tokens: Tensor, context: StyleContext, plane: Plane) -> Tensor:
         """Attend as the processor does.
@@ -351,62 +351,61 @@ def finish(attn: Attention, heads_out: Tensor) -> Tensor:
     return attn.to_out[0](merged)
 
 
-# -- processors: from queries (B, Q, C) and tokens (B, S, D) to answers (B, Q, C), as the context says ----------------
-
-
-def attend_fused(attn: Attention, x: Tensor, tokens: Tensor, context: StyleContext, plane: Plane) -> Tensor:
+class StyleAttnProcessor:
     """Fused attention; builds no map. The default."""
-    return finish(attn, attend_to_styles(*project(attn, x, tokens, context), context, plane))
+
+    def __call__(self, attn: Attention, x: Tensor, tokens: Tensor, context: StyleContext, plane: Plane) -> Tensor:
+        """Attend from (B, Q, C) to (B, S, D) as the context says; answer (B, Q, C)."""
+        return finish(attn, attend_to_styles(*project(attn, x, tokens, context), context, plane))
 
 
-def attend_by_maps(
-    record: Callable[[Tensor, slice, int, StyleContext], object],
-    attn: Attention,
-    x: Tensor,
-    tokens: Tensor,
-    context: StyleContext,
-    plane: Plane,
-) -> Tensor:
-    """Build the attention maps, some queries at a time, and hand each part to ``record``, off the graph.
+class AttentionMapProcessor:
+    """Builds the attention maps, some queries at a time, and hands each part to ``record``, off the graph.
 
     ``record(weights, queries, positions, context)`` gets weights (B, heads, some queries, S), the slice of queries they
     belong to, the number of all queries, and the context that was read.
     """
-    q, k, v = project(attn, x, tokens, context)
-    batch, heads, positions, width = q.shape
-    mask = context.bias(*plane)[:, None].to(q.dtype).expand(-1, -1, positions, -1)
-    some = max(1, LARGEST_PART // (batch * heads * k.shape[2]))
-    answers = []
-    for start in range(0, positions, some):
-        part = slice(start, min(start + some, positions))
-        logits = q[:, :, part] @ k.transpose(2, 3) / math.sqrt(width) + mask[:, :, part]
-        weights = logits.float().softmax(dim=-1).to(v.dtype)
-        record(weights.detach(), part, positions, context)
-        answers.append(weights @ v)
-    return finish(attn, torch.cat(answers, dim=2))
+
+    def __init__(self, record) -> None:
+        self.record = record
+
+    def __call__(self, attn: Attention, x: Tensor, tokens: Tensor, context: StyleContext, plane: Plane) -> Tensor:
+        """Attend as :class:`StyleAttnProcessor` does, and record the map."""
+        q, k, v = project(attn, x, tokens, context)
+        batch, heads, positions, width = q.shape
+        mask = context.bias(*plane)[:, None].to(q.dtype).expand(-1, -1, positions, -1)
+        some = max(1, LARGEST_PART // (batch * heads * k.shape[2]))
+        answers = []
+        for start in range(0, positions, some):
+            part = slice(start, min(start + some, positions))
+            logits = q[:, :, part] @ k.transpose(2, 3) / math.sqrt(width) + mask[:, :, part]
+            weights = logits.float().softmax(dim=-1).to(v.dtype)
+            self.record(weights.detach(), part, positions, context)
+            answers.append(weights @ v)
+        return finish(attn, torch.cat(answers, dim=2))
 
 
-def attend_with_mass(
-    key_sets: Callable[[StyleContext], Tensor],
-    record: Callable[[Tensor], object],
-    attn: Attention,
-    x: Tensor,
-    tokens: Tensor,
-    context: StyleContext,
-    plane: Plane,
-) -> Tensor:
-    """Fused attention that also tells ``record`` the mass (B, heads, Q, n) on key sets (B, S, n), without a map.
+class AttentionMassProcessor:
+    """Fused attention that also returns the mass on chosen keys, without building the map.
 
     The key sets ride along as extra value columns: softmax(QK) [V | sets] gives answer and mass in one product,
     differentiable and with O(S) memory per query. Queries and keys get as many columns of zeros, since the fused
     kernels take one width for all three, and without them torch builds the map.
     """
-    sets, head_width = key_sets(context), attn.to_v.out_features // attn.heads
-    used = head_width + sets.shape[-1]
-    width = used if x.device.type == "cpu" else -(-used // ALIGNED_WIDTH) * ALIGNED_WIDTH
-    q, k, values = project(attn, x, tokens, context, width=width)
-    q = functional.pad(q, (0, width - head_width))
-    values[..., head_width:used] = sets[:, None]  # into the room that is made for them once
-    out = attend_to_styles(q, k, values, context, plane, head_width**-0.5)
-    record(out[..., head_width:used])
-    return finish(attn, out[..., :head_width])
+
+    def __init__(self, key_sets, record) -> None:
+        self.key_sets = key_sets
+        self.record = record
+
+    def __call__(self, attn: Attention, x: Tensor, tokens: Tensor, context: StyleContext, plane: Plane) -> Tensor:
+        """Attend as :class:`StyleAttnProcessor` does, and record the mass (B, heads, Q, sets), on the graph."""
+        sets, head_width = self.key_sets(context), attn.to_v.out_features // attn.heads  # sets (B, S, n)
+        used = head_width + sets.shape[-1]
+        width = used if x.device.type == "cpu" else -(-used // ALIGNED_WIDTH) * ALIGNED_WIDTH
+        q, k, values = project(attn, x, tokens, context, width=width)
+        q = functional.pad(q, (0, width - head_width))
+        values[..., head_width:used] = sets[:, None]  # into the room that is made for them once
+        out = attend_to_styles(q, k, values, context, plane, head_width**-0.5)
+        self.record(out[..., head_width:used])
+        answer = out[..., :head_width]
+        return finish(attn, answer)

@@ -18,7 +18,7 @@ from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow, parse_t
 from gradtts_interp.interpolation.noise.objectives import style_key_sets
 from gradtts_interp.interpolation.noise.tuner import Descent, moved_part, plan_visits, solver_times
 from gradtts_interp.interpolation.shares import PitchRegion
-from gradtts_interp.models.style_attention import attend_fused
+from gradtts_interp.models.style_attention import StyleAttnProcessor
 
 A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
 TEXT = "Go there."
@@ -64,7 +64,7 @@ def test_the_loss_falls_at_every_step_and_the_noise_alone_moves(pipeline, untune
     speech = speak(pipeline, tuning)
     assert all(p.grad is None for p in weights) and [p.requires_grad for p in weights] == asked and any(asked)
     assert all(torch.equal(v, before[k]) for k, v in pipeline.model.state_dict().items())
-    assert all(p is attend_fused for p in pipeline.model.attn_processors.values())
+    assert all(type(p) is StyleAttnProcessor for p in pipeline.model.attn_processors.values())
     steps = speech.tuning.steps
     assert [s.window for s in steps] == [0, 0, 0, 1, 1]
     assert all(s.loss_after < s.loss and s.taken and s.gradient_norm >= GRADIENT_LEAST and s.move > 0 for s in steps)

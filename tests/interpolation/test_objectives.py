@@ -12,7 +12,7 @@ from tiny import TINY, tiny_model, tiny_style
 from gradtts_interp.interpolation.attention import masses_observed
 from gradtts_interp.interpolation.noise.objectives import OBJECTIVES, Goal, attention, outcome, style_key_sets
 from gradtts_interp.interpolation.shares import PitchRegion
-from gradtts_interp.models.style_attention import attend_fused, context_of, join
+from gradtts_interp.models.style_attention import StyleAttnProcessor, context_of, join
 from gradtts_interp.pitch.masks import pitch_mask
 
 BATCH, FRAMES = 2, 16
@@ -141,4 +141,4 @@ def test_masses_lie_on_the_target_plane():
         expected = torch.zeros(1, height, width)
         expected[:, : height * 32 // 80, width // 3 :] = 1
         torch.testing.assert_close(mass[:, 1].sum(1), expected)
-    assert all(p is attend_fused for p in model.attn_processors.values())
+    assert all(type(p) is StyleAttnProcessor for p in model.attn_processors.values())

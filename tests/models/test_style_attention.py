@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import torch
@@ -17,11 +16,11 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.models import style_attention
 from gradtts_interp.models.style_attention import (
     LOG_ZERO,
+    AttentionMapProcessor,
+    AttentionMassProcessor,
+    StyleAttnProcessor,
     StyleContext,
     StyleCrossAttention,
-    attend_by_maps,
-    attend_fused,
-    attend_with_mass,
     context_of,
     join,
     plane_code,
@@ -75,16 +74,16 @@ def test_processors_agree_and_mass_is_the_sum_of_the_map(site, plane, context, m
     context, maps, masses = context(), [], []
     sets = torch.rand(BATCH, context.tokens.shape[1], 3, generator=torch.Generator().manual_seed(3))
     expected = site(plane, MASK, context)
-    site.attn.processor = partial(attend_by_maps, lambda weights, *_: maps.append(weights))
+    site.attn.processor = AttentionMapProcessor(lambda weights, *_: maps.append(weights))
     torch.testing.assert_close(site(plane, MASK, context), expected, atol=1e-5, rtol=0)
-    site.attn.processor = partial(attend_with_mass, lambda _: sets, masses.append)
+    site.attn.processor = AttentionMassProcessor(lambda _: sets, masses.append)
     torch.testing.assert_close(site(plane, MASK, context), expected, atol=1e-5, rtol=0)
     assert maps[0].shape == (BATCH, 2, HEIGHT * FRAMES, context.tokens.shape[1])
     torch.testing.assert_close(masses[0], maps[0] @ sets[:, None], atol=1e-5, rtol=0)
     torch.testing.assert_close(maps[0].sum(-1), torch.ones_like(maps[0][..., 0]), atol=1e-5, rtol=0)
     parts = []  # of seven queries
     monkeypatch.setattr(style_attention, "LARGEST_PART", 7 * BATCH * 2 * context.tokens.shape[1])
-    site.attn.processor = partial(attend_by_maps, lambda weights, *where: parts.append((weights, *where)))
+    site.attn.processor = AttentionMapProcessor(lambda weights, *where: parts.append((weights, *where)))
     torch.testing.assert_close(site(plane, MASK, context), expected, atol=1e-5, rtol=0)
     assert [p[1].start for p in parts] == list(range(0, HEIGHT * FRAMES, 7))
     assert all(positions == HEIGHT * FRAMES and seen is context for _, _, positions, seen in parts)
@@ -108,7 +107,7 @@ def test_columns_are_the_bias_as_a_product(context):
 def test_in_bf16_a_site_and_its_mass_are_those_of_float32(site, plane, context):
     context, masses = context(), []
     sets = functional.one_hot(context.owner, 2).float()[None].expand(BATCH, -1, -1)
-    for processor in (attend_fused, partial(attend_with_mass, lambda _: sets, masses.append)):
+    for processor in (StyleAttnProcessor(), AttentionMassProcessor(lambda _: sets, masses.append)):
         site.attn.processor = processor
         exact = site(plane, MASK, context) - plane
         with torch.autocast("cpu", torch.bfloat16):
@@ -121,7 +120,7 @@ def test_mass_takes_the_fused_kernel_with_the_same_gradient(site, plane):
     """Torch raises where the one kernel that is left does not fit, as with values wider than the queries."""
     context, masses, gradients = join([style_tokens(3), style_tokens(4, seed=1)], None), [], []
     sets = functional.one_hot(context.owner).float()[None].expand(BATCH, -1, -1)
-    site.attn.processor = partial(attend_with_mass, lambda _: sets, masses.append)
+    site.attn.processor = AttentionMassProcessor(lambda _: sets, masses.append)
     for kernel in (SDPBackend.FLASH_ATTENTION, SDPBackend.MATH):
         read = plane.clone().requires_grad_()
         with sdpa_kernel(kernel):
@@ -167,7 +166,7 @@ def test_hard_shares_read_their_own_style_only(site, plane):
 @torch.no_grad()
 def test_padded_keys_get_no_mass_whatever_they_hold(site, plane):
     context, maps = join([style_tokens(7, hidden=2)]), []
-    site.attn.processor = partial(attend_by_maps, lambda weights, *_: maps.append(weights))
+    site.attn.processor = AttentionMapProcessor(lambda weights, *_: maps.append(weights))
     before = site(plane, MASK, context)
     assert (maps[0][..., 5:] == 0).all()
     tokens = context.tokens.clone()
@@ -188,10 +187,10 @@ def test_padded_frames_are_left_alone(site, plane):
 def test_processors_are_set_as_in_diffusers():
     model = tiny_model()
     assert list(model.attn_processors) == list(TINY.style.sites)
-    one = attend_fused
+    one = StyleAttnProcessor()
     model.set_attn_processor(one)
     assert all(p is one for p in model.attn_processors.values())
-    each = {name: partial(attend_by_maps, print) for name in model.attn_processors}
+    each = {name: AttentionMapProcessor(print) for name in model.attn_processors}
     model.set_attn_processor(each)
     assert model.attn_processors == each
     with pytest.raises(InputError, match=r"processors for \['mid'\] were given; expected \['down1'"):
