@@ -25,7 +25,7 @@ from training.fake_corpus import write_corpus
 from gradtts_interp.app.rendering import command_of, flags_of
 from gradtts_interp.audio import read_audio, write_wav
 from gradtts_interp.checkpoints import load_model, load_official, read_index, save_model
-from gradtts_interp.cli.job_flags import check_flags, job_of, read_lines
+from gradtts_interp.cli.flags import check_flags, job_of, read_lines
 from gradtts_interp.cli.synthesize import add_arguments
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.errors import InputError

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from gradtts_interp.audio import read_audio, require_speech
 from gradtts_interp.cli import evaluate_grid, evaluate_responses
 from gradtts_interp.cli import evaluate_shared as shared
-from gradtts_interp.cli.job_flags import device_of, require_writable
+from gradtts_interp.cli.flags import device_of, require_writable
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.comparison import MEL, FileMeasurer, set_figures
 from gradtts_interp.evaluation.manifest import FilePair, read_manifest, write_kaldi

@@ -12,8 +12,7 @@ from typing import Any
 
 from gradtts_interp.checkpoints import checkpoint_of, read_index
 from gradtts_interp.cli import evaluate_shared as shared
-from gradtts_interp.cli.flags import add_sampler, count
-from gradtts_interp.cli.job_flags import read_lines
+from gradtts_interp.cli.flags import add_sampler, count, read_lines
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation import grid
 from gradtts_interp.evaluation.grid_run import OTHER_SENTENCE, Renderer, grid_pictures, measure_item, weak_sentences
@@ -69,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         "seed": args.seed,
         "tuned": not (args.no_noise or args.quick),
         "textgrids": args.textgrids,
-        "texts": tuple(line.text for line in read_lines(args.file)) if args.file else grid.SENTENCES,
+        "texts": tuple(line["text"] for line in read_lines(args.file)) if args.file else grid.SENTENCES,
     }
     renderer = Renderer(measuring, **options)
     items = _items(args, renderer)

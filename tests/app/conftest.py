@@ -1,5 +1,7 @@
 """Fixtures of the app."""
 
+from argparse import Namespace
+
 import pytest
 from speaking import checkpoint, tone_wav
 
@@ -18,7 +20,8 @@ def pipeline(checkpoint):
 
 @pytest.fixture
 def renderer(pipeline, checkpoint):
-    made = FormRenderer(pipeline, checkpoint)
+    limits = {"max_steps": 200, "max_upload_mb": 10.0, "max_upload_seconds": 60.0}
+    made = FormRenderer(pipeline, Namespace(checkpoint=str(checkpoint), vocoder=None, **limits))
     made.uploads.mkdir()
     yield made
     made.close()

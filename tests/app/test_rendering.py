@@ -5,6 +5,7 @@ import shlex
 import socket
 import threading
 import time
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 import soundfile
 
 from gradtts_interp.app import rendering as rendering_module
-from gradtts_interp.app.rendering import OUT_OF_MEMORY, StoppedError, flags_of
+from gradtts_interp.app.rendering import OUT_OF_MEMORY, flags_of
 from gradtts_interp.cli.main import main as verbs
 from gradtts_interp.errors import InputError
 
@@ -113,7 +114,7 @@ def test_only_uploads_are_read(renderer, tone_wav, tmp_path):
 
 
 def test_uploads_that_are_too_large_too_long_or_no_sound(renderer, tmp_path):
-    renderer.upload_bytes, renderer.upload_seconds = 100_000, 2.0
+    renderer.args.max_upload_mb, renderer.args.max_upload_seconds = 0.1, 2.0
     wav = renderer.uploads / "x.wav"
 
     def refused(message):
@@ -146,7 +147,7 @@ def begin(renderer):
         def work():
             try:
                 renderer.render(*given)
-            except StoppedError as error:
+            except CancelledError as error:
                 stopped.append(error)
 
         thread = threading.Thread(target=work)

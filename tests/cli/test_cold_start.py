@@ -14,12 +14,12 @@ SCRIPT = """
 import json, sys
 import inference
 found = {"import": sorted(sys.modules)}
-from gradtts_interp.cli import rendering
-write = rendering.write_wav
+from gradtts_interp.cli import synthesize
+write = synthesize.write_wav
 def write_and_look(*args):
     write(*args)
     found["wav"] = sorted(sys.modules)
-rendering.write_wav = write_and_look
+synthesize.write_wav = write_and_look
 status = inference.main(sys.argv[1:])
 found["end"] = sorted(sys.modules)
 json.dump({"status": status, **found}, sys.__stderr__)

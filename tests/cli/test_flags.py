@@ -9,12 +9,11 @@ from speaking import RATE_HZ, harmonic_tone
 from tiny import StubVocoder, tiny_pipeline
 
 from gradtts_interp.audio import write_wav
-from gradtts_interp.cli import job_flags
+from gradtts_interp.cli.flags import read_lines, split_words
 from gradtts_interp.cli.flags import speakers as speakers_flag
-from gradtts_interp.cli.flags import split_words
-from gradtts_interp.cli.job_flags import read_lines
 from gradtts_interp.cli.main import main
 from gradtts_interp.errors import InputError
+from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.files import PitchCurve, read_pitch, write_pitch
 
 
@@ -60,7 +59,7 @@ def test_bad_shifts(text, message):
 
 def texts(tmp_path, content):
     (tmp_path / "lines.txt").write_text(content, encoding="utf-8")
-    return [line.text for line in read_lines(tmp_path / "lines.txt")]
+    return [line["text"] for line in read_lines(tmp_path / "lines.txt")]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +92,7 @@ def report_of(tmp_path):
 def speak(monkeypatch, tmp_path):
     """Run the main job on a tiny model that is shown contours."""
     pipeline = tiny_pipeline()
-    monkeypatch.setattr(job_flags.GradTTSInterpPipeline, "from_pretrained", lambda *_, **__: pipeline)
+    monkeypatch.setattr(GradTTSInterpPipeline, "from_pretrained", lambda *_, **__: pipeline)
     assert isinstance(pipeline.vocoder, StubVocoder)
 
     def run(*flags):

@@ -9,15 +9,15 @@ import pytest
 from scipy.special import expit
 from tiny import tiny_pipeline
 
-from gradtts_interp.cli import job_flags
 from gradtts_interp.cli.main import main
+from gradtts_interp.pipeline import GradTTSInterpPipeline
 
 
 @pytest.fixture
 def make(monkeypatch, tmp_path):
     """Run the verb on a tiny model of random weights."""
     pipeline = tiny_pipeline()
-    monkeypatch.setattr(job_flags.GradTTSInterpPipeline, "from_pretrained", lambda *_, **__: pipeline)
+    monkeypatch.setattr(GradTTSInterpPipeline, "from_pretrained", lambda *_, **__: pipeline)
     flags = ["continuum", "--text", "Go down.", "-t", "2", "--steps", "3", "--out", str(tmp_path / "out")]
     return lambda *more: main([*flags, *more])
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from tiny import TINY_OFFICIAL
 
 from gradtts_interp import checkpoints
-from gradtts_interp.cli import rendering
+from gradtts_interp.cli import synthesize
 from gradtts_interp.cli.main import main as verbs
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.pipeline import GradTTSInterpPipeline
@@ -219,7 +219,7 @@ def spoil(monkeypatch):
 
 
 def test_a_line_that_fails_in_a_batch_fails_alone(run, tmp_path, spoil):
-    spoil(rendering.InputError("dogs do not\nspeak"), lambda texts: any("dogs" in text for text in texts))
+    spoil(synthesize.InputError("dogs do not\nspeak"), lambda texts: any("dogs" in text for text in texts))
     status, _, err = run("-s", 12, "--batch-size", 2)
     assert (status, err) == (1, ["error: line 4: dogs do not speak"])
     assert files(tmp_path) == ["sample_0.json", "sample_0.wav"]
@@ -254,7 +254,7 @@ def test_a_full_disk_leaves_no_partial_file(run, tmp_path, monkeypatch, writer, 
     def full(*args, **options):
         raise error
 
-    monkeypatch.setattr(f"gradtts_interp.cli.rendering.{writer}", full)
+    monkeypatch.setattr(f"gradtts_interp.cli.synthesize.{writer}", full)
     status, _, (err,) = run(*TWO, *flags, text="A cat.\n")
     assert status == 1 and "cannot write" in err and ("No space left on device" in err or not flags)
     assert files(tmp_path) == left
@@ -373,14 +373,14 @@ def test_an_official_file_speaks_with_one_and_with_two_speakers(run, tmp_path, o
 
 
 def test_speakers_alone_are_solved_as_their_checkpoint_needs(run, official, monkeypatch):
-    steps, blend, speak = [], [], rendering.Job.speak
+    steps, blend, speak = [], [], synthesize.Job.speak
 
     def spoken(job, *given, **named):
         steps.append(job.sampling.steps)
         blend[:] = blend or speak(job, *given, **named)  # random weights stay finite for few steps alone
         return blend
 
-    monkeypatch.setattr(rendering.Job, "speak", spoken)
+    monkeypatch.setattr(synthesize.Job, "speak", spoken)
     for given, wanted in (("2", [2, 2, 2]), ("20", [20, CONVERGED_STEPS, CONVERGED_STEPS])):
         assert run("-s", 0, "-s2", 1, "-t", given, model=official, plots=True, text="Oh.\n")[::2] == (0, [])
         assert steps == wanted
