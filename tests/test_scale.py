@@ -18,7 +18,6 @@ from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.sampling import length_batches
 from gradtts_interp.scale import Worker, add_arguments, batches_of, read_items, synthesize_manifest
 
-
 ROWS = [{"id": f"item-{i}", "text": f"One two {'three ' * (i % 3)}.", "seed": i} for i in range(6)]
 VOICED = [{**row, "speaker": 0, "speaker2": 2} for row in ROWS]
 

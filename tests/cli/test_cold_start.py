@@ -53,8 +53,8 @@ def test_solvers_of_diffusers_leave_transformers_alone(tmp_path):
         path.write_text(text)
     flags = ["--text", "Good morning.", "-s", "12", "-t", "1", "--solver", "unipc", "--no-plots", "--out"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
-    command = [sys.executable, "inference.py", *flags, str(tmp_path / "out")]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200)
+    command = [sys.executable, str(ROOT / "inference.py"), *flags, "out"]  # as a program, from any folder
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0 and (tmp_path / "out" / "sample_0.wav").exists(), done.stderr
     # The trap is a trap: diffusers takes this package for the real one.
     check = [sys.executable, "-c", "from diffusers.utils import is_transformers_available as a; print(a())"]
