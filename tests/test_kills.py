@@ -20,12 +20,10 @@ import soundfile
 from counting import record
 from PIL import Image
 from safetensors.torch import load_file
-from speaking import checkpoint
 from training.fake_corpus import MIX, TINY, write_corpus
 
 from gradtts_interp.training.state import checkpoints
 
-__all__ = ["checkpoint"]
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "20"))
 PATIENCE_SECONDS = 600
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]

@@ -3,12 +3,9 @@
 from argparse import Namespace
 
 import pytest
-from speaking import checkpoint, tone_wav
 
 from gradtts_interp.app.rendering import FormRenderer
 from gradtts_interp.pipeline import GradTTSInterpPipeline
-
-__all__ = ["checkpoint", "tone_wav"]
 
 
 @pytest.fixture(scope="session")

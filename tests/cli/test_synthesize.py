@@ -1,7 +1,6 @@
 """The main job as a user meets it: flags in, files and one clear error out."""
 
 import errno
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from tiny import TINY_OFFICIAL
 
+import inference
 from gradtts_interp import checkpoints
 from gradtts_interp.cli import synthesize
 from gradtts_interp.cli.main import main as verbs
@@ -22,13 +22,6 @@ from gradtts_interp.sampling import CONVERGED_STEPS
 
 ROOT = Path(__file__).parents[2]
 LINES = "A small cat.\n\n# a comment\nTwo dogs ran.\n"
-
-
-def load_inference():
-    spec = importlib.util.spec_from_file_location("inference", ROOT / "inference.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
 
 
 @pytest.fixture
@@ -42,7 +35,7 @@ def run(checkpoint, tmp_path, command):
         argv = ["-c", model, "-t", 2, "--out", tmp_path / "out", *flags]
         argv += ["-f", source] if text is not None else []
         argv += [] if plots else ["--no-plots"]
-        status, out, err = command(*argv, main=load_inference())
+        status, out, err = command(*argv, main=inference.main)
         return status, out, err.splitlines()
 
     return run_main
@@ -81,6 +74,7 @@ PICTURES = ["sample_0_attention_layers.png", "sample_0_attention_phonemes.png"]
         ((*TWO, "--words", "1:b", "--mode", "mix", "--weight", 0.25), "words(1:1) over constant(0.25)", [0.7, 0.25]),
         ((*TWO, "--bands", "f0:b", "--curve", "0:0,1:1"), "curve(0:0,1:1)*bands(f0:1)", [0.17, 0.83]),
         ((*TWO, "--mechanism", "prior", "--mechanism", "score"), "ramp(0.2,0.8)", [0, 1]),
+        ((*TWO, "--share", "pitch=1"), "dimensions(pitch=constant(1)) over constant(0)", [1, 1]),
         (
             (*TWO, "--share", "timbre=f1-f2:b", "--share", "pitch=0:0,1:1", "--mode", "mix", "--weight", 0.25),
             "dimensions(timbre=bands(f1-f2:1),pitch=curve(0:0,1:1)) over constant(0.25)",
@@ -273,6 +267,8 @@ def test_a_file_without_text(run, tmp_path, content, word):
         ("-s 12 -s2 10 --pitch-from a", "--pitch-from: it belongs to --mode frequency"),
         ("-s 12 --mechanism prior", "--mechanism: it needs two styles"),
         ("-s 12 --attention", "--attention: .*two styles"),
+        ("-s 12 --noise pool=1", "--noise: it needs two styles"),
+        ("-s 12 --offer open", "--offer open: it needs two styles"),
         ("-s 12 -s2 10 --attention --mechanism prior", "--attention: .* --mechanism attention"),
         ("-s 12 -s2 10 --mechanism magic", "magic.*prior"),
         ("-s 12 -s2 10 --curve 0:0,half:1", "curve time half"),
