@@ -180,7 +180,6 @@ class TestOptions:
         assert len(speech.tokens) == len(speech.durations) == len(speech.phoneme_times)
         ends = np.cumsum(speech.durations).tolist()  # of a space, G, OW, TH, EH, R and a stop
         assert speech.words == (("Go", ends[0], ends[2]), ("there", ends[2], ends[5]))
-        json.dumps(speech.to_dict())
 
     def test_default_mechanisms(self, tiny_pipeline):
         usual = ["prior", "prosody", "attention", "envelope"]
