@@ -143,30 +143,27 @@ def _edited(good: bytes, edits: list[tuple[float, bytes, int]]) -> bytes:
     return bytes(content)
 
 
-class _Hostile:
-    """Unpickling it would call a function."""
-
-    def __init__(self, function: Any, arguments: tuple) -> None:
-        self.function, self.arguments = function, arguments
-
-    def __reduce__(self) -> tuple:
-        return self.function, self.arguments
-
-
 WITNESS = "GRADTTS_INTERP_HOSTILE_PICKLE_RAN"
 
 
 def _hostile(kind: int, protocol: int, junk: Any) -> bytes:
     code = f"import os; os.environ[{WITNESS!r}] = '1'"
-    payload = [
-        _Hostile(exec, (code,)),
-        _Hostile(eval, (f"exec({code!r})",)),
-        _Hostile(os.putenv, (WITNESS, "1")),
-        _Hostile(os.system, ("exit 1",)),
-        _Hostile(getattr, ("text", "upper")),
-        _Hostile(np.load, ("/etc/passwd",)),
-    ][kind]
-    return pickle.dumps({"model": payload, "junk": junk}, protocol=protocol)
+    calls = (
+        (exec, (code,)),
+        (eval, (f"exec({code!r})",)),
+        (os.putenv, (WITNESS, "1")),
+        (os.system, ("exit 1",)),
+        (getattr, ("text", "upper")),
+        (np.load, ("/etc/passwd",)),
+    )
+
+    class Hostile:
+        """Unpickling it would call a function."""
+
+        def __reduce__(self) -> tuple:
+            return calls[kind]
+
+    return pickle.dumps({"model": Hostile(), "junk": junk}, protocol=protocol)
 
 
 def _unpickle(path: Path) -> None:

@@ -1,7 +1,5 @@
 """The page: fields, what they do when they are changed, and what is shown. Nothing else knows Gradio."""
 
-from __future__ import annotations
-
 import argparse
 import os
 from concurrent.futures import CancelledError
@@ -163,15 +161,12 @@ def _connect(
             raise gr.Error(str(error), title="This cannot be spoken", print_exception=False) from None
         return values_of(report, files)
 
-    on_speak.__annotations__ |= {"request": gr.Request, "progress": gr.Progress}
-
     def on_stop(request: gr.Request) -> None:
         renderer.stop(_visitor(request))
 
     def on_leave(request: gr.Request) -> None:
         renderer.leave(_visitor(request))
 
-    on_stop.__annotations__["request"] = on_leave.__annotations__["request"] = gr.Request
     # Progress is shown once, where the sound will be.
     speak.click(on_speak, fields, shown, concurrency_limit=1, api_visibility="private", show_progress_on=shown[:1])
     stop.click(on_stop, None, None, queue=False, api_visibility="private")

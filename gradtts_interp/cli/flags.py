@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import logging
 import re
+import shlex
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -216,77 +218,64 @@ def add_sampler(group: argparse._ActionsContainer) -> None:
 def _add_blend(group: argparse._ArgumentGroup) -> None:
     """Declare the flags that say who speaks where."""
     add = group.add_argument
-    add(
-        "--mode",
-        choices=MODES,
-        help="time: from A to B along the sentence; frequency: pitch of one, voice of the other, or --bands; mix: the "
+    text = (
+        "time: from A to B along the sentence; frequency: pitch of one, voice of the other, or --bands; mix: the "
         "same share everywhere; none: A alone (default: none with one style; frequency with --bands alone; mix with "
-        "--share alone; else time)",
+        "--share alone; else time)"
     )
+    add("--mode", choices=MODES, help=text)
     text = "share of B in mode mix, 0 to 1 (default: 0.5; 0 with --share)"
     add("--weight", type=share_number, metavar="W", help=text)
-    add(
-        "--share",
-        action="append",
-        metavar="DIMENSION=W",
-        help=f"share of B in one dimension of speech, of {', '.join(DIMENSIONS)}; repeatable: pitch=0.5, "
-        "energy=0:a,1:b as in --curve, timbre=f1-f2:b as in --bands; the other dimensions follow the mode",
+    text = (
+        f"share of B in one dimension of speech, of {', '.join(DIMENSIONS)}; repeatable: pitch=0.5, "
+        "energy=0:a,1:b as in --curve, timbre=f1-f2:b as in --bands; the other dimensions follow the mode"
     )
-    add(
-        "--curve",
-        metavar="T:W,...",
-        help="share of B over time in mode time, as times and shares, such as 0:0,0.4:0,0.6:1,1:1; a time is relative "
+    add("--share", action="append", metavar="DIMENSION=W", help=text)
+    text = (
+        "share of B over time in mode time, as times and shares, such as 0:0,0.4:0,0.6:1,1:1; a time is relative "
         "(0 to 1), in seconds (0.5s) or in words (w2 is the start of word 2, w2.5 its middle); a share is 0 to 1, a or "
-        f"b, or beyond to exaggerate, from {SHARE_LIMITS[0]} to {SHARE_LIMITS[1]} (default: a ramp, 0.2:0,0.8:1)",
+        f"b, or beyond to exaggerate, from {SHARE_LIMITS[0]} to {SHARE_LIMITS[1]} (default: a ramp, 0.2:0,0.8:1)"
     )
-    add(
-        "--words",
-        metavar="N-M:W,...",
-        help="share of B in words, counted from 1, such as 2-4:b,6:0.5; the other words follow --curve, or --weight in "
-        "mode mix, and are A's without them; 3:+2st shifts the pitch of word 3 by two semitones",
+    add("--curve", metavar="T:W,...", help=text)
+    text = (
+        "share of B in words, counted from 1, such as 2-4:b,6:0.5; the other words follow --curve, or --weight in "
+        "mode mix, and are A's without them; 3:+2st shifts the pitch of word 3 by two semitones"
     )
+    add("--words", metavar="N-M:W,...", help=text)
     bands = ", ".join(f"{name} ({low:g}-{high:g})" for name, (low, high) in BANDS_HZ.items())
-    add(
-        "--bands",
-        metavar="HZ-HZ:W,...",
-        help=f"share of B in frequency bands, such as 0-400:a,400-8000:b or by name, f0:a,f1-f2:b; names are {bands} "
-        "Hz; all else is A's. In modes time and mix, the share there is multiplied by it",
+    text = (
+        f"share of B in frequency bands, such as 0-400:a,400-8000:b or by name, f0:a,f1-f2:b; names are {bands} "
+        "Hz; all else is A's. In modes time and mix, the share there is multiplied by it"
     )
+    add("--bands", metavar="HZ-HZ:W,...", help=text)
     text = "style that gives the pitch in mode frequency; the other gives the voice (default: a)"
     add("--pitch-from", choices=("a", "b"), help=text)
     text = "multiples 1 to N of F0 that count as pitch in mode frequency (default: 1)"
     add("--harmonics", type=count, metavar="N", help=text)
     text = "mel bins on each side of F0 and its multiples that count as pitch in mode frequency (default: 1)"
     add("--pitch-width", type=index, metavar="BINS", help=text)
-    add(
-        "--pitch-file",
-        metavar="FILE",
-        help="F0 of every sentence, in place of the style's own: .csv with time_s and f0_hz, or semitones against the "
-        "style; Praat's .PitchTier; .npy or .npz",
+    text = (
+        "F0 of every sentence, in place of the style's own: .csv with time_s and f0_hz, or semitones against the "
+        "style; Praat's .PitchTier; .npy or .npz"
     )
-    add(
-        "--offer",
-        choices=OFFERS,
-        default=BY_SHARE,
-        help="share: each style speaks where its share says; open: both are offered alike and the noise decides "
-        "(default: %(default)s)",
+    add("--pitch-file", metavar="FILE", help=text)
+    text = (
+        "share: each style speaks where its share says; open: both are offered alike and the noise decides "
+        "(default: %(default)s)"
     )
+    add("--offer", choices=OFFERS, default=BY_SHARE, help=text)
     names = ", ".join((*MECHANISMS, NOISE))
-    add(
-        "--mechanism",
-        action="append",
-        metavar="NAME",
-        help=f"where in the model the blend takes hold; repeatable; of {names} (default: what suits the checkpoint and "
-        "the mode)",
+    text = (
+        f"where in the model the blend takes hold; repeatable; of {names} (default: what suits the checkpoint and "
+        "the mode)"
     )
-    add(
-        "--noise",
-        action="append",
-        metavar="NAME=VALUE",
-        help="setting of mechanism noise, which offers both styles openly and tunes the noise until each is followed "
+    add("--mechanism", action="append", metavar="NAME", help=text)
+    text = (
+        "setting of mechanism noise, which offers both styles openly and tunes the noise until each is followed "
         "where its share says; repeatable: target=latent|initial, pool=N, max_move=0.3, budget_seconds=S, "
-        "window=0.8-1:steps=4:region=pitch|rest|whole:objective=attention|outcome (default: as here, whole, attention)",
+        "window=0.8-1:steps=4:region=pitch|rest|whole:objective=attention|outcome (default: as here, whole, attention)"
     )
+    add("--noise", action="append", metavar="NAME=VALUE", help=text)
 
 
 def add_copying(group: argparse._ArgumentGroup) -> None:
@@ -307,12 +296,14 @@ def add_copying(group: argparse._ArgumentGroup) -> None:
 # -- from flags to a job ----------------------------------------------------------------------------------------------
 
 
-def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInterpPipeline | None = None) -> Job:
+def job_of(
+    args: argparse.Namespace, command: str | None = None, *, pipeline: GradTTSInterpPipeline | None = None
+) -> Job:
     """Make a job of parsed flags; cheap checks come first, the checkpoint last.
 
     Args:
         args: Flags of :func:`gradtts_interp.cli.synthesize.add_arguments`.
-        command_line: How it was started, for the record.
+        command: How it was started, for the record; as the shell did it if None.
         pipeline: What the flags name, where it is loaded already.
 
     Returns:
@@ -322,6 +313,8 @@ def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInte
         InputError: Flags contradict each other, or something they name cannot be used.
     """
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
+    if args.threads:
+        torch.set_num_threads(args.threads)
     words, shifts = split_words(args.words)
     args = argparse.Namespace(**{**vars(args), "words": words})
     check_flags(args)
@@ -359,7 +352,7 @@ def job_of(args: argparse.Namespace, command_line: str, *, pipeline: GradTTSInte
             "pitch_from": (args.pitch_from or "a") if share is not None and share.region is not None else None,
             "checkpoint": str(checkpoint_of(args.checkpoint).resolve()),
             "vocoder": args.vocoder or type(pipeline.vocoder).__name__,
-            "command": command_line,
+            "command": command or getattr(args, "command_line", None) or shlex.join(sys.argv),
         },
         **said,
     )

@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
-from types import ModuleType
 
 from gradtts_interp.errors import InputError
 
@@ -49,21 +48,6 @@ ENVIRONMENT = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPER
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status (0 done, 1 some input failed, 2 nothing could be done)."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    parser, modules = make_parser(argv)
-    args = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    return report_errors(lambda: modules[args.verb].run(args))
-
-
-def make_parser(argv: Sequence[str] = ()) -> tuple[argparse.ArgumentParser, dict[str, ModuleType]]:
-    """Make the parser of the command.
-
-    Args:
-        argv: Arguments; the verb among them gets its flags.
-
-    Returns:
-        The parser, and the module of that verb by its name.
-    """
     parser = argparse.ArgumentParser(
         prog="gradtts-interp",
         description=DESCRIPTION,
@@ -73,15 +57,15 @@ def make_parser(argv: Sequence[str] = ()) -> tuple[argparse.ArgumentParser, dict
     parser.add_argument("--version", action="version", version=f"%(prog)s {metadata.version('gradtts-interp')}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     chosen = next((a for a in argv if a in VERBS), None)
-    modules = {}
     for name, (module, text) in VERBS.items():
-        described = text[0].upper() + text[1:] + "."
-        verb = verbs.add_parser(name, help=text, description=described)
+        verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         if name == chosen:
-            modules[name] = importlib.import_module(module)
-            modules[name].add_arguments(verb)
+            job = importlib.import_module(module)
+            job.add_arguments(verb)
             _tell_defaults(verb)
-    return parser, modules
+    args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    return report_errors(lambda: job.run(args))
 
 
 def _tell_defaults(parser: argparse.ArgumentParser) -> None:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import soundfile
-import torch
 from tqdm import tqdm
 
 from gradtts_interp.cli.flags import add_speaking_arguments, job_of, numbered
@@ -26,11 +23,8 @@ from gradtts_interp.streaming import shares_of_sentences, speakable_parts
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options: those of all that speaks, and whether the share spans the whole text."""
     add_speaking_arguments(parser)
-    parser.add_argument(
-        "--each-sentence",
-        action="store_true",
-        help="blend from A to B in each sentence (default: once over the whole text)",
-    )
+    text = "blend from A to B in each sentence (default: once over the whole text)"
+    parser.add_argument("--each-sentence", action="store_true", help=text)
     parser.set_defaults(batch_size=1, no_plots=True, attention=False, write_pitch=None)
     parser.set_defaults(copy=None, copy_textgrid=None, copy_tier=None, copy_weight=1.0)
 
@@ -47,10 +41,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: Nothing could be started, or no sentence could be spoken.
     """
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    job = job_of(args, shlex.join(sys.argv))
-    path = Path(job.out) / "stream.wav"
+    job = job_of(args)
+    path = job.out / "stream.wav"
     sentences = numbered((line["line"], text) for line in job.lines for text in speakable_parts(line["text"]))
     told: dict[int, Outcome] = {}
     seconds = 0.0

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -65,9 +64,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: Nothing could be started; the message says why.
     """
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    job = flags.job_of(args, getattr(args, "command_line", None) or shlex.join(sys.argv))
+    job = flags.job_of(args)
     outcomes = [outcome for draw in job.drawn(args.draws) for outcome in render_lines(draw)]
     failed = sum("error" in outcome for outcome in outcomes)
     if args.json:

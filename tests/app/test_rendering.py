@@ -7,6 +7,7 @@ import threading
 import time
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -168,10 +169,7 @@ def test_who_leaves_while_waiting_leaves_no_files(renderer, begin, tone_wav):
     ],
 )
 def test_out_of_memory_and_a_full_disk_become_advice(renderer, monkeypatch, error, kind, message):
-    def speak(*_, **__):
-        raise error
-
-    monkeypatch.setattr(rendering_module, "speak", speak)
+    monkeypatch.setattr(rendering_module, "speak", Mock(side_effect=error))
     with pytest.raises(kind, match=message):
         renderer.render(blend(), "v1")
     assert not list(renderer.root.glob("visitor-*"))

@@ -4,6 +4,7 @@ import errno
 import json
 import re
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ import inference
 from gradtts_interp import checkpoints
 from gradtts_interp.cli import synthesize
 from gradtts_interp.cli.main import main as verbs
+from gradtts_interp.errors import InputError
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.sampling import CONVERGED_STEPS
@@ -121,16 +123,9 @@ def test_plots_compare_with_a_and_b_and_attention_is_kept(run, tmp_path):
     for third in report["realised_blend"]["thirds"]:
         assert (third["value"] is None) == (third["reason"] is not None)
     with np.load(tmp_path / "out" / "sample_0_attention.npz") as kept:
-        mass = kept["mid.mass"]
-        phonemes = len(kept["phonemes"])
-        maps = [kept[f"mid.map_{i}"].astype(float) for i in range(2)]
-        total = sum(m.sum((-1, -2)) for m in maps) + kept["mid.vectors"].astype(float).sum((-1, -2))
-        assert maps[0].shape[:3] == (len(kept["evaluations"]), 1, phonemes) and kept["evaluations"].sum() == 2
-        assert (
-            kept["time_edges"][0] == 1 and kept["spans"].shape == (phonemes, 2) and kept["reference_1"].shape[0] == 80
-        )
-    spoken = total.sum((1, 2)) > 0  # intervals of time with an evaluation
-    np.testing.assert_allclose(total[spoken], 1, atol=5e-3)
+        mass, phonemes = kept["mid.mass"], len(kept["phonemes"])
+        assert kept["mid.map_1"].shape[:3] == (len(kept["evaluations"]), 1, phonemes)
+        assert kept["evaluations"].sum() == 2 and kept["frame_rate_hz"] == 22050 / 256
     np.testing.assert_allclose(mass.sum(0), 1, atol=1e-4)
     assert mass[1, :, 0].max() < 0.01 and mass[1, :, -1].min() > 0.99
 
@@ -200,11 +195,13 @@ def spoil(monkeypatch):
     return spoil_pipeline
 
 
-def test_a_line_that_fails_in_a_batch_fails_alone(run, tmp_path, spoil):
-    spoil(synthesize.InputError("dogs do not\nspeak"), lambda texts: any("dogs" in text for text in texts))
-    status, _, err = run("-s", 12, "--batch-size", 2)
-    assert (status, err) == (1, ["error: line 4: dogs do not speak"])
+def test_a_line_that_fails_in_a_batch_fails_alone_and_a_bug_is_not_taken_for_one(run, tmp_path, spoil):
+    spoil(InputError("dogs do not\nspeak"), lambda texts: any("dogs" in text for text in texts))
+    assert run("-s", 12, "--batch-size", 2)[::2] == (1, ["error: line 4: dogs do not speak"])
     assert files(tmp_path) == ["sample_0.json", "sample_0.wav"]
+    spoil(RuntimeError("shapes do not fit"), lambda texts: True)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        run("-s", 12)
 
 
 @pytest.mark.parametrize(
@@ -219,12 +216,6 @@ def test_out_of_memory_falls_back_to_single_lines_with_advice(run, tmp_path, spo
     assert files(tmp_path) == ["sample_0.json", "sample_0.wav"]
 
 
-def test_a_bug_is_not_taken_for_a_bad_line(run, spoil):
-    spoil(RuntimeError("shapes do not fit"), lambda texts: True)
-    with pytest.raises(RuntimeError, match="shapes do not fit"):
-        run("-s", 12)
-
-
 @pytest.mark.parametrize(
     ("writer", "error", "flags", "left"),
     [
@@ -233,10 +224,7 @@ def test_a_bug_is_not_taken_for_a_bad_line(run, spoil):
     ],
 )
 def test_a_full_disk_leaves_no_partial_file(run, tmp_path, monkeypatch, writer, error, flags, left):
-    def full(*args, **options):
-        raise error
-
-    monkeypatch.setattr(f"gradtts_interp.cli.synthesize.{writer}", full)
+    monkeypatch.setattr(f"gradtts_interp.cli.synthesize.{writer}", Mock(side_effect=error))
     status, _, (err,) = run(*TWO, *flags, text="A cat.\n")
     assert status == 1 and "cannot write" in err and ("No space left on device" in err or not flags)
     assert files(tmp_path) == left
@@ -352,10 +340,9 @@ def test_speakers_alone_are_solved_as_their_checkpoint_needs(run, official, monk
         return blend
 
     monkeypatch.setattr(synthesize.Job, "speak", spoken)
-    for given, wanted in (("2", [2, 2, 2]), ("20", [20, CONVERGED_STEPS, CONVERGED_STEPS])):
+    for given in (2, 20):
         assert run("-s", 0, "-s2", 1, "-t", given, model=official, plots=True, text="Oh.\n")[::2] == (0, [])
-        assert steps == wanted
-        steps.clear()
+    assert steps == [2, 2, 2, 20, CONVERGED_STEPS, CONVERGED_STEPS]
 
 
 def test_an_official_file_of_one_speaker_needs_none(run, tmp_path):

@@ -4,6 +4,7 @@ import errno
 import json
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -55,16 +56,12 @@ def test_the_card_of_an_official_file(golden_dir, tmp_path, command):
     ],
 )
 def test_failures_of_the_machine_are_one_line(capsys, error, status, words):
-    def job():
-        raise error
-
-    assert report_errors(job) == status
+    assert report_errors(Mock(side_effect=error)) == status
     err = capsys.readouterr().err
     assert words in err and err.count("\n") == 1
     for bug in (RuntimeError("a bug"), FileNotFoundError(errno.ENOENT, "a bug")):  # is not hidden
-        error = bug
         with pytest.raises(type(bug), match="a bug"):
-            report_errors(job)
+            report_errors(Mock(side_effect=bug))
 
 
 @pytest.mark.slow
