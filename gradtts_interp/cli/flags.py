@@ -397,7 +397,14 @@ def mode_of(args: argparse.Namespace) -> str:
 
 
 def check_flags(args: argparse.Namespace) -> None:
-    """Raise an error for flags that contradict each other."""
+    """Raise an error for flags that contradict each other.
+
+    Args:
+        args: Flags of :func:`gradtts_interp.cli.synthesize.add_arguments`; of ``words`` the shares alone.
+
+    Raises:
+        InputError: Two do; the message is that of the first row of the table that applies.
+    """
     has_a, has_b = (choice is not None for choice in choices_of(args))
     mode, known = mode_of(args), (*MECHANISMS, NOISE)
     unknown = next((name for name in args.mechanism or () if name not in known), None)
@@ -564,7 +571,14 @@ def _listed_text(where: str, row: str) -> str:
 
 
 def numbered(rows: Iterable[tuple[int, str]]) -> list[Sentence]:
-    """Sentences of numbers of lines and their texts."""
+    """Make sentences of lines, or of parts of lines.
+
+    Args:
+        rows: Number of each line, from 1, and its text; several sentences may have one number.
+
+    Returns:
+        The sentences, in their order.
+    """
     return [{"line": number, "index": i, "text": text} for i, (number, text) in enumerate(rows)]
 
 
