@@ -172,6 +172,12 @@ class TestPipeline:
         assert torch.allclose(moved, expected, atol=1e-5) and torch.equal(seen[0][:, :6], seen[1][:, :6])
         assert plain.durations.tolist() == shifted.durations.tolist()
 
+    def test_a_curve_is_heard(self, tiny_pipeline):
+        times, sung = np.array([0.0, 0.1]), np.ones(2, dtype=bool)
+        curves = [PitchCurve(times, np.full(2, hz), "hz", sung) for hz in (100.0, 300.0)]
+        low, high = (tiny_pipeline("Go.", A, pitch=curve, **QUICK) for curve in curves)
+        assert np.abs(low.mel - high.mel).max() > 0.1
+
     def test_durations_that_are_given_are_not_paced_again(self, tiny_pipeline):
         line = "<speak><prosody rate='50%'>go down</prosody></speak>"
         once = tiny_pipeline(line, A, **QUICK)
