@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gradtts_interp.errors import InputError
+from gradtts_interp.errors import InputError, require_none
 from gradtts_interp.interpolation.asked_pitch import PitchRequest
 from gradtts_interp.interpolation.attention import MapOptions
 from gradtts_interp.interpolation.mechanisms import BY_SHARE
@@ -23,23 +23,14 @@ from gradtts_interp.speech import Speech
 from gradtts_interp.styles import Style
 
 NEED_STYLE_PARTS = ("attention", "prosody")
+BLENDING = ("share", "offer", "mechanisms", "noise_tuning")
+"""What a job tells the pipeline of the blend, by the same names."""
 MOST_SPEAKERS = 1000
 """In one range, so that a slip of the keys does not fill the memory."""
 
-
-@dataclass(frozen=True)
-class Sentence:
-    """A sentence to speak.
-
-    Attributes:
-        index: Its place among the sentences, from 0; names its files.
-        number: Its line in the file, from 1, for messages.
-        text: The sentence.
-    """
-
-    index: int
-    number: int
-    text: str
+Sentence = dict[str, Any]
+"""A sentence to speak: ``line``, its line in the file, from 1, for messages; ``index``, its place among the sentences,
+from 0, which names its files; and its ``text``."""
 
 
 def speakers_of(text: str) -> int | tuple[int, ...]:
@@ -163,13 +154,13 @@ class Job:
         Raises:
             InputError: A text cannot be read, or the styles, share and mechanisms do not fit the checkpoint.
         """
-        same = ("share", "offer", "mechanisms", "noise_tuning", "seed", "pitch", "prosody", "prosody_weight")
-        sampler = {name: getattr(self.sampling, name) for name in ("solver", "guidance", "temperature", "length_scale")}
+        same = (*BLENDING, "seed", "pitch", "prosody", "prosody_weight")
+        sampler = asdict(self.sampling)
         return self.pipeline(
             list(texts),
             self.a,
             self.b,
-            num_inference_steps=self.sampling.steps,
+            num_inference_steps=sampler.pop("steps"),
             output_attention=self.attention,
             durations=durations,
             callback_on_step_end=on_step,
@@ -185,7 +176,7 @@ class Job:
 
     def stem_of(self, line: Sentence) -> Path:
         """Path of a sentence's files without their ending."""
-        return self.out / (f"sample_{line.index}" if self.draw is None else f"sample_{line.index}_draw_{self.draw}")
+        return self.out / (f"sample_{line['index']}" + ("" if self.draw is None else f"_draw_{self.draw}"))
 
     def alone(self, style: Style | None) -> Job:
         """The same in one style, with the prosody that is its own."""
@@ -203,22 +194,20 @@ def require_parts(job: Job) -> None:
         InputError: A style is missing, or the checkpoint lacks what a mechanism, attention, guidance, an open offer, a
             share by pitch or one of a single dimension needs.
     """
-    pipeline = job.pipeline
-    if job.a is None and (pipeline.model.has_style or pipeline.model.settings.n_spks > 1):
-        known = f" (it has {len(pipeline.speakers)} speakers)" if pipeline.speakers else ""
-        raise InputError(f"no style: this checkpoint needs -s/--speaker or --reference{known}")
-    if not pipeline.model.has_style:
-        lacks = "this checkpoint has no style attention"
-        for name in job.mechanisms or ():
-            if name in NEED_STYLE_PARTS:
-                raise InputError(f"mechanism {name!r}: {lacks}; choose among prior, score")
-        if job.attention:
-            raise InputError(f"--attention: {lacks}")
-        if job.sampling.guidance > 0:
-            raise InputError("--guidance: this checkpoint has no null style; leave it at 0")
-    same = {name: getattr(job, name) for name in ("b", "share", "offer", "mechanisms", "noise_tuning")}
-    pipeline.require(job.sampling, **same)
-    by_world = not pipeline.model.has_style and job.mechanisms is None
+    pipeline, model = job.pipeline, job.pipeline.model
+    known = f" (it has {len(pipeline.speakers)} speakers)" if pipeline.speakers else ""
+    lacks = "this checkpoint has no style attention"
+    needing = next((name for name in job.mechanisms or () if name in NEED_STYLE_PARTS), None)
+    without_style = {
+        f"mechanism {needing!r}: {lacks}; choose among prior, score": needing,
+        f"--attention: {lacks}": job.attention,
+        "--guidance: this checkpoint has no null style; leave it at 0": job.sampling.guidance > 0,
+    }
+    nobody = job.a is None and (model.has_style or model.settings.n_spks > 1)
+    require_none({f"no style: this checkpoint needs -s/--speaker or --reference{known}": nobody})
+    require_none({} if model.has_style else without_style)
+    pipeline.require(job.sampling, b=job.b, **{name: getattr(job, name) for name in BLENDING})
+    by_world = not model.has_style and job.mechanisms is None
     if job.share is not None and job.share.region is not None and not by_world:
         style = job.b if job.share.region.from_second else job.a
         if style is None or style.contour is None:

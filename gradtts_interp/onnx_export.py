@@ -138,7 +138,15 @@ def export_onnx(tts: GradTTSInterpPipeline, folder: str | Path) -> dict[str, flo
             errors[name] = _difference(graph, graph.inputs(17, tts.model.frame_multiple), temporary)
             if not errors[name] <= TOLERANCE:
                 raise CheckpointError(f"{path}: differs from torch by {errors[name]:.2g}; expected at most {TOLERANCE}")
-    write_json(folder / "onnx.json", _contract(tts, errors))
+    contract = {  # what a program around the files needs to know
+        "mel": tts.model.settings.mel.to_dict(),
+        **{name: getattr(tts.model.settings, name) for name in NUMBERS},
+        "frame_multiple": tts.model.frame_multiple,
+        "vocoder": {"kind": tts.vocoder.kind, **tts.vocoder.generator.config.to_dict()},
+        "phase_refinement_rounds_left_out": tts.vocoder.refinement_rounds,
+        "largest_difference_from_torch": errors,
+    }
+    write_json(folder / "onnx.json", contract)
     return errors
 
 
@@ -249,17 +257,3 @@ def _difference(graph: Graph, inputs: Named, path: Path) -> float:
     found = session.run(None, {name: value.numpy() for name, value in inputs.items() if name in wanted})
     pairs = zip(found, graph(*inputs.values()), strict=True)
     return max(float((torch.from_numpy(f) - e).abs().max()) for f, e in pairs)
-
-
-def _contract(tts: GradTTSInterpPipeline, errors: dict[str, float]) -> dict[str, Any]:
-    """What a program around the files needs to know."""
-    settings, vocoder = tts.model.settings, tts.vocoder
-    assert isinstance(vocoder, Vocoder), "required before"
-    return {
-        "mel": settings.mel.to_dict(),
-        **{name: getattr(settings, name) for name in NUMBERS},
-        "frame_multiple": tts.model.frame_multiple,
-        "vocoder": {"kind": vocoder.kind, **vocoder.generator.config.to_dict()},
-        "phase_refinement_rounds_left_out": vocoder.refinement_rounds,
-        "largest_difference_from_torch": errors,
-    }

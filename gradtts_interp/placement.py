@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from gradtts_interp.alignment import warp_frames
@@ -97,12 +98,11 @@ def stack_shares(maps: Sequence[ShareMap], total: int, device: torch.device) -> 
     """Pad share maps to one batch of ``total`` frames; a padded frame repeats the last one and is never heard."""
     planes = {name: [torch.from_numpy(partition(m.planes[name])) for m in maps] for name in DIMENSIONS}
     padded = {
-        name: torch.stack([torch.cat([p, p[..., -1:].expand(-1, -1, total - p.shape[-1])], dim=-1) for p in found])
+        name: torch.stack([pad(p, (0, total - p.shape[-1]), mode="replicate") for p in found]).to(device)
         for name, found in planes.items()
     }
-    mean = torch.stack([p.mean((1, 2)) for p in planes["timbre"]])
-    on_device = {name: plane.to(device) for name, plane in padded.items()}
-    return Shares(**on_device, mean=mean.to(device), by_pitch=maps[0].region is not None)
+    mean = torch.stack([p.mean((1, 2)) for p in planes["timbre"]]).to(device)
+    return Shares(**padded, mean=mean, by_pitch=maps[0].region is not None)
 
 
 def shares_of_tokens(weights: Sequence[NDArray], durations: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ import numpy as np
 import torch
 
 from gradtts_interp.checkpoints import checkpoint_of
-from gradtts_interp.config import add_settings
 from gradtts_interp.errors import InputError, import_extra
 from gradtts_interp.files import read_text, write_text
 from gradtts_interp.interpolation import shares
@@ -33,49 +32,24 @@ from gradtts_interp.speech import Speech
 
 FIELDS = {"id", "text", "speaker", "speaker2", "weight", "seed"}
 VOICE = ("speaker", "speaker2", "weight")
-FAILURES = "failures"
-OPTIONS = ("workers", "gpus_per_worker", "cpus_per_worker", "batch_size", "address")
 STORE_BYTES = 200 * 2**20  # only texts pass through Ray's store
 _NAME = re.compile(r"[\w.-]+")
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How a manifest is synthesised.
-
-    Attributes:
-        checkpoint: Folder, readable by each worker.
-        out: Folder, the same for all workers.
-        steps: Steps of the sampler; None is the default sampler's.
-        precision: See :func:`~gradtts_interp.models.precision.choose_precision`.
-        batch_size: Sentences rendered at once.
-        workers: Worker processes.
-        gpus_per_worker: Part of a GPU that each worker takes; 0 renders on the CPU.
-        cpus_per_worker: Number of CPUs that each worker takes.
-        address: Address of the Ray cluster to join, such as auto; None starts one here.
-    """
-
-    checkpoint: str
-    out: str
-    steps: int | None = None
-    precision: str = "auto"
-    batch_size: int = 1
-    workers: int = 1
-    gpus_per_worker: float = 0
-    cpus_per_worker: float = 1
-    address: str | None = None
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``gradtts-interp synthesize-corpus``."""
-    parser.add_argument("manifest", help="JSON lines: id, text, and optionally speaker, speaker2, weight, seed")
-    parser.add_argument("-c", "--checkpoint", help="folder of a checkpoint; None is checkpts/demo")
-    text = "folder to write to; what is in it already is not made again"
-    parser.add_argument("--out", default="out/corpus", help=text)
-    parser.add_argument("-t", "--timesteps", type=int, help="steps of the sampler; None is the default sampler's")
-    text = "arithmetic of the networks"
-    parser.add_argument("--precision", choices=PRECISIONS, default=Settings.precision, help=text)
-    add_settings(parser, Settings, OPTIONS)
+    add = parser.add_argument
+    add("manifest", help="JSON lines: id, text, and optionally speaker, speaker2, weight, seed")
+    add("-c", "--checkpoint", help="folder of a checkpoint; None is checkpts/demo")
+    add("--out", default="out/corpus", help="folder to write to; what is in it already is not made again")
+    add("-t", "--timesteps", type=int, help="steps of the sampler; None is the default sampler's")
+    add("--precision", choices=PRECISIONS, default="auto", help="arithmetic of the networks")
+    add("--workers", type=int, default=1, help="worker processes")
+    text = "part of a GPU that each worker takes; 0 renders on the CPU"
+    add("--gpus-per-worker", type=float, default=0, help=text)
+    add("--cpus-per-worker", type=float, default=1, help="number of CPUs that each worker takes")
+    add("--batch-size", type=int, default=1, help="sentences rendered at once")
+    add("--address", help="address of the Ray cluster to join, such as auto; None starts one here")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -87,10 +61,10 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         Exit status: 0 when all are there, 1 when some failed.
     """
-    checkpoint, out = (str(path.resolve()) for path in (checkpoint_of(args.checkpoint), Path(args.out)))
-    named: dict[str, Any] = {name: getattr(args, name) for name in ("precision", *OPTIONS)}
-    summary = synthesize_manifest(Path(args.manifest), Settings(checkpoint, out, args.timesteps, **named))
-    found = f"{summary['made']} made, {summary['there']} were there, {summary['failed']} failed; in {out}"
+    args.checkpoint = str(checkpoint_of(args.checkpoint).resolve())
+    args.out = str(Path(args.out).resolve())
+    summary = synthesize_manifest(args)
+    found = f"{summary['made']} made, {summary['there']} were there, {summary['failed']} failed; in {args.out}"
     print(found)  # noqa: T201
     return 1 if summary["failed"] else 0
 
@@ -134,16 +108,16 @@ class Worker:
     """One actor: a pipeline that renders batches of items and writes them.
 
     Args:
-        settings: What it needs to know.
+        args: Flags of the command; ``checkpoint`` and ``out`` are readable by each worker.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings, self.out = settings, Path(settings.out)
-        if settings.gpus_per_worker == 0:
-            torch.set_num_threads(max(1, round(settings.cpus_per_worker)))
-        self.tts = GradTTSInterpPipeline.from_pretrained(settings.checkpoint)
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.steps, self.out = args.timesteps, Path(args.out)
+        if args.gpus_per_worker == 0:
+            torch.set_num_threads(max(1, round(args.cpus_per_worker)))
+        self.tts = GradTTSInterpPipeline.from_pretrained(args.checkpoint)
         self.tts.set_progress_bar_config(disable=True)
-        self.tts = self.tts.to("cuda" if settings.gpus_per_worker else "cpu").accelerate(settings.precision)
+        self.tts = self.tts.to("cuda" if args.gpus_per_worker else "cpu").accelerate(args.precision)
 
     def __call__(self, rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Render and write a batch of items, given and answered as Ray Data's columns; it is one row there."""
@@ -179,16 +153,15 @@ class Worker:
             share = shares.constant(first["weight"]) if "weight" in first else shares.ramp()
         seeds = [item.get("seed", 0) for item in items]
         texts, draws = [item["text"] for item in items], [generators_of(1, seed, None)[0] for seed in seeds]
-        spoken = tts(texts, a, b, share=share, num_inference_steps=self.settings.steps, generator=draws)
+        spoken = tts(texts, a, b, share=share, num_inference_steps=self.steps, generator=draws)
         return [replace(s, settings={**s.settings, "seed": n}) for s, n in zip(spoken, seeds, strict=True)]
 
 
-def synthesize_manifest(path: Path, settings: Settings) -> dict[str, int]:
+def synthesize_manifest(args: argparse.Namespace) -> dict[str, int]:
     """Render the items of a manifest that are not there yet.
 
     Args:
-        path: The manifest.
-        settings: How, where and by how many.
+        args: Flags of the command: the manifest, how it is rendered, where, and by how many.
 
     Returns:
         Numbers of items ``made``, ``there`` before, and ``failed``.
@@ -196,13 +169,12 @@ def synthesize_manifest(path: Path, settings: Settings) -> dict[str, int]:
     Raises:
         InputError: The manifest cannot be used, or the extra ``scale`` is not installed.
     """
-    items = read_items(path)
-    out = Path(settings.out)
+    items, out = read_items(Path(args.manifest)), Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     missing = [item for item in items if not is_done(out, item["id"])]
-    problems = _by_ray(missing, settings) if missing else {}
+    problems = _by_ray(missing, args) if missing else {}
     ledger = "".join(json.dumps({"id": i, "problem": p}) + "\n" for i, p in sorted(problems.items()))
-    write_text(out / f"{FAILURES}.jsonl", ledger)
+    write_text(out / "failures.jsonl", ledger)
     return {"made": len(missing) - len(problems), "there": len(items) - len(missing), "failed": len(problems)}
 
 
@@ -227,28 +199,28 @@ def batches_of(items: Sequence[dict[str, Any]], size: int) -> list[list[dict[str
     return sorted(batches, key=lambda batch: -len(batch) * len(batch[0]["text"]))
 
 
-def _by_ray(items: list[dict[str, Any]], settings: Settings) -> dict[str, str]:
+def _by_ray(items: list[dict[str, Any]], args: argparse.Namespace) -> dict[str, str]:
     """Problems by item; Ray gives the work of a worker that died to another."""
     ray = import_extra("ray", "this needs the extra scale", "scale")
     started = not ray.is_initialized()
     if started:
         # CPUs that Ray, started here, may give away: those of the workers, and one for its own tasks.
-        cpus = math.ceil(settings.workers * settings.cpus_per_worker) + 1
+        cpus = math.ceil(args.workers * args.cpus_per_worker) + 1
         own: dict[str, Any] = {"object_store_memory": STORE_BYTES, "num_cpus": cpus}
-        own = own if settings.address is None else {"address": settings.address}
+        own = own if args.address is None else {"address": args.address}
         ray.init(include_dashboard=False, log_to_driver=False, **own)
     try:
-        rows = [{"items": json.dumps(batch)} for batch in batches_of(items, settings.batch_size)]
+        rows = [{"items": json.dumps(batch)} for batch in batches_of(items, args.batch_size)]
         found: Iterable[dict[str, Any]] = (
             ray.data.from_items(rows, override_num_blocks=len(rows))
             .map_batches(
                 Worker,
-                fn_constructor_args=(settings,),
+                fn_constructor_args=(args,),
                 batch_size=1,
                 batch_format="numpy",
-                concurrency=settings.workers,
-                num_cpus=settings.cpus_per_worker,
-                num_gpus=settings.gpus_per_worker or None,
+                concurrency=args.workers,
+                num_cpus=args.cpus_per_worker,
+                num_gpus=args.gpus_per_worker or None,
                 max_restarts=-1,
                 max_task_retries=-1,
             )

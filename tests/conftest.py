@@ -2,10 +2,13 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # inference.py and the benchmarks, which are not installed
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +59,24 @@ def tts():
     pipeline = GradTTSInterpPipeline.from_pretrained(Path(__file__).parents[1] / "checkpts" / "demo")
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory) -> Path:
+    """Random weights, small enough to speak in milliseconds, saved as users have them."""
+    from speaking import tiny_pipeline
+
+    folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
+    tiny_pipeline().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def tone_wav(tmp_path) -> Path:
+    """A recording of a voice-like tone."""
+    from speaking import RATE_HZ, harmonic_tone
+
+    from gradtts_interp.audio import write_wav
+
+    write_wav(tmp_path / "tone.wav", harmonic_tone(180.0), RATE_HZ)
+    return tmp_path / "tone.wav"

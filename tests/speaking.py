@@ -1,13 +1,10 @@
 """A checkpoint of random weights, small enough to speak in milliseconds, saved as users have it."""
 
 from dataclasses import replace
-from pathlib import Path
 
-import pytest
 import torch
 from tiny import EMOTIONS, TINY
 
-from gradtts_interp.audio import write_wav
 from gradtts_interp.config import StyleConfig
 from gradtts_interp.models.grad_tts import GradTTS
 from gradtts_interp.pipeline import GradTTSInterpPipeline
@@ -64,17 +61,3 @@ def tiny_pipeline() -> GradTTSInterpPipeline:
     }
     frontend = TextFrontend(add_blank=False, word_boundaries=False)
     return GradTTSInterpPipeline(model, tiny_vocoder(), frontend, StyleBank(styles, EMOTIONS))
-
-
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
-    tiny_pipeline().save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture
-def tone_wav(tmp_path) -> Path:
-    path = tmp_path / "tone.wav"
-    write_wav(path, harmonic_tone(180.0), RATE_HZ)
-    return path

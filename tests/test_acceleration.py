@@ -4,6 +4,8 @@ import ctypes
 import logging
 import platform
 import shutil
+from types import SimpleNamespace
+from unittest.mock import Mock, call
 
 import pytest
 import torch
@@ -31,17 +33,17 @@ def test_what_is_not_said_is_filled_in(asked, chosen):
     assert choose_sampler(*said, converged=converged) == chosen
 
 
+def mel_of(tts, text="One.", steps=1):
+    found = tts(text, tiny_style(1), tiny_style(2), share=shares.ramp(), num_inference_steps=steps, seed=0)
+    assert found.settings["precision"] == tts.model.precision
+    return torch.from_numpy(found.mel)
+
+
 def test_bf16_is_near_and_fp32_comes_back():
     tts = tiny_pipeline()
-    a, b = tiny_style(1), tiny_style(2)
-
-    def speak():
-        found = tts("One two three.", a, b, share=shares.ramp(), num_inference_steps=3, seed=0)
-        return torch.from_numpy(found.mel), found.settings["precision"]
-
-    (plain, name), (coarse, coarse_name) = speak(), (tts.accelerate("bf16"), speak())[1]
-    (again, _) = (tts.accelerate("fp32"), speak())[1]
-    assert (name, coarse_name) == ("fp32", "bf16")
+    plain, coarse, again = (
+        mel_of(tts.accelerate(name), "One two three.", steps=3) for name in ("fp32", "bf16", "fp32")
+    )
     assert torch.equal(plain, again)
     assert 0 < float((plain - coarse).abs().mean()) < 0.03 * float(plain.std())
 
@@ -57,55 +59,37 @@ def test_auto_follows_the_hardware(monkeypatch):
 
 
 def test_what_cannot_be_compiled_goes_on_without(caplog):
-    calls = []
-
-    def broken(x):
-        calls.append(x)
-        raise RuntimeError("no compiler")
-
+    broken = Mock(side_effect=RuntimeError("no compiler"))
     work = precision.with_fallback(broken, lambda x: x + 1)
     with caplog.at_level(logging.WARNING):
         assert [work(1), work(2)] == [2, 3]
-    assert calls == [1] and "no compiler" in caplog.text
+    assert broken.mock_calls == [call(1)] and "no compiler" in caplog.text
 
 
-class TestCompiling:
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("compiler", ["g++", "none"])
+def test_compiled_agrees_with_eager_and_without_a_compiler_goes_on_with_one_warning(caplog, monkeypatch, compiler):
     """Once for real: with the machine's compiler, and with none."""
+    from torch._inductor import config
 
-    @staticmethod
-    def speak(tts):
-        found = tts("One.", tiny_style(1), tiny_style(2), share=shares.ramp(), num_inference_steps=1, seed=0)
-        return torch.from_numpy(found.mel)
-
-    @pytest.mark.slow
-    @pytest.mark.timeout(1800)
-    @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
-    def test_compiled_agrees_with_eager(self, caplog):
-        tts = tiny_pipeline()
-        plain = self.speak(tts)
-        tts.accelerate("fp32", compile_mode="default")
-        with caplog.at_level(logging.WARNING, logger="gradtts_interp"):
-            torch.testing.assert_close(self.speak(tts), plain, atol=1e-3, rtol=0)
-        assert not any(record.name.startswith("gradtts_interp") for record in caplog.records)
-        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
-        tts.accelerate("fp32")
-        assert torch.equal(self.speak(tts), plain)
-
-    @pytest.mark.slow
-    @pytest.mark.timeout(1800)
-    def test_without_a_compiler_it_goes_on_with_one_warning(self, caplog, monkeypatch):
-        from torch._inductor import config
-
+    if compiler == "none":
         monkeypatch.setattr(config.cpp, "cxx", ("/no/such/compiler",))
         monkeypatch.setattr(config, "force_disable_caches", True)  # else an earlier run's code is found
         monkeypatch.setattr(config, "compile_threads", 1)
         torch._dynamo.reset()
-        tts = tiny_pipeline()
-        plain = self.speak(tts)
-        tts.accelerate("fp32", compile_mode="default")
-        with caplog.at_level(logging.WARNING, logger="gradtts_interp"):
-            assert torch.equal(self.speak(tts), plain)
-        assert [r.message[:15] for r in caplog.records if r.name.startswith("gradtts_interp")] == ["cannot compile "]
+    elif shutil.which(compiler) is None:
+        pytest.skip("needs a C++ compiler")
+    tts = tiny_pipeline()
+    plain = mel_of(tts)
+    tts.accelerate("fp32", compile_mode="default")
+    with caplog.at_level(logging.WARNING, logger="gradtts_interp"):
+        torch.testing.assert_close(mel_of(tts), plain, atol=1e-3 if compiler != "none" else 0, rtol=0)
+    told = [record.message[:15] for record in caplog.records if record.name.startswith("gradtts_interp")]
+    assert told == (["cannot compile "] if compiler == "none" else [])
+    assert compiler == "none" or torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
+    tts.accelerate("fp32")
+    assert torch.equal(mel_of(tts), plain)
 
 
 def test_keys_are_made_once_per_utterance():
@@ -141,11 +125,7 @@ def test_a_weight_is_cast_once_in_a_settled_context():
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="settings of glibc")
 def test_freed_memory_is_kept_by_settings_that_glibc_takes(monkeypatch):
     taken, libc = [], ctypes.CDLL(None)
-
-    class Recorder:
-        def mallopt(self, *setting):
-            taken.append(libc.mallopt(*setting))
-
-    monkeypatch.setattr(precision.ctypes, "CDLL", lambda name: Recorder())
+    recorder = SimpleNamespace(mallopt=lambda *setting: taken.append(libc.mallopt(*setting)))
+    monkeypatch.setattr(precision.ctypes, "CDLL", lambda name: recorder)
     precision.keep_freed_memory()
     assert taken == [1, 1]

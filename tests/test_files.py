@@ -6,14 +6,11 @@ from gradtts_interp.errors import InputError
 from gradtts_interp.files import read_text
 
 
-@pytest.mark.parametrize(
-    "content",
-    [b"caf\xc3\xa9\none\n", b"\xef\xbb\xbfcaf\xc3\xa9\r\none\r\n", b"caf\xc3\xa9\rone\r"],
-    ids=["plain", "mark and Windows ends", "old Mac ends"],
-)
-def test_utf8_however_its_lines_end(tmp_path, content):
-    (tmp_path / "a.txt").write_bytes(content)
-    assert read_text(tmp_path / "a.txt", expected="words") == "café\none\n"
+def test_utf8_however_its_lines_end(tmp_path):
+    plain, marked, old_mac = b"caf\xc3\xa9\none\n", b"\xef\xbb\xbfcaf\xc3\xa9\r\none\r\n", b"caf\xc3\xa9\rone\r"
+    for content in (plain, marked, old_mac):
+        (tmp_path / "a.txt").write_bytes(content)
+        assert read_text(tmp_path / "a.txt", expected="words") == "café\none\n"
 
 
 @pytest.mark.parametrize(
@@ -39,15 +36,9 @@ def test_other_encodings_where_they_are_allowed(tmp_path):
         assert read_text(tmp_path / "a.txt", expected="words", others=("utf-16", "gbk")) == "happy 开心"
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        (".", "is a folder"),
-        ("none.txt", "none.txt cannot be read: No such file.*"),
-        ("large.txt", "larger than 1 MiB"),
-    ],
-)
-def test_what_is_no_file_of_text(tmp_path, name, message):
+def test_what_is_no_file_of_text(tmp_path):
     (tmp_path / "large.txt").write_bytes(b"x" * (2**20 + 1))
-    with pytest.raises(InputError, match=f"{message}; expected words"):
-        read_text(tmp_path / name, expected="words", largest_bytes=2**20)
+    no_file = "none.txt cannot be read: No such file.*"
+    for name, message in ((".", "is a folder"), ("none.txt", no_file), ("large.txt", "larger than 1 MiB")):
+        with pytest.raises(InputError, match=f"{message}; expected words"):
+            read_text(tmp_path / name, expected="words", largest_bytes=2**20)

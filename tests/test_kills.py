@@ -1,10 +1,16 @@
-"""SIGKILL at random moments: what is done again ends as if nothing had happened, and no file is half a file."""
+"""What a machine does to running work: SIGKILL at any moment, a full disk, a folder that may not be written, Ctrl-C.
+
+What is done again ends as if nothing had happened, and no file is half a file.
+"""
 
 import json
 import multiprocessing
 import os
 import random
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,18 +18,59 @@ import numpy as np
 import pytest
 import soundfile
 from counting import record
-from kill_targets import corpus, speak, train
 from PIL import Image
 from safetensors.torch import load_file
-from speaking import checkpoint
-from training.fake_corpus import write_corpus
+from training.fake_corpus import MIX, TINY, write_corpus
 
 from gradtts_interp.training.state import checkpoints
 
-__all__ = ["checkpoint"]
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "20"))
 PATIENCE_SECONDS = 600
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+
+
+# -- the main functions of processes that are killed -------------------------------------------------------------------
+
+
+def train(corpus, out):
+    """A training run of 24 steps that writes a checkpoint after every step."""
+    from gradtts_interp.cli.main import main
+    from gradtts_interp.training import command
+
+    command.PRESETS = {"demo": TINY}
+    words = ["--corpus", corpus, "--out", out, "--steps", 24, "--batch-size", 2, "--precision", "no", "--threads", 1]
+    words += ["--mix", f"crop_frames={MIX.crop_frames}", f"reference_frames={MIX.reference_frames}"]
+    quiet(main, ["train", *map(str, words), "--save-every", "0", "--sample-every", "0", "--validate-every", "5"])
+
+
+def corpus(out):
+    """The smallest corpus: 85 utterances."""
+    from corpus.conftest import HummingTeacher, build_in_this_process
+
+    from gradtts_interp.corpus import build as module
+    from gradtts_interp.corpus.plan import BuildSettings
+
+    build_in_this_process(HummingTeacher(), pytest.MonkeyPatch())
+    names = ("held_out", "bank_utterances", "test_voices", "test_pitches", "test_utterances")
+    settings = BuildSettings(sentences=2, grid=2, blends=2, **dict.fromkeys(names, 1))
+    quiet(lambda folder: module.build_corpus(Path(folder), settings, progress=False) and 0, out)
+
+
+def speak(checkpoint, lines, out):
+    """A batch of sentences, with pictures."""
+    from gradtts_interp.cli.main import main
+
+    words = ["-f", lines, "-c", checkpoint, "-t", "1", "-s", "12", "-s2", "10", "--out", out, "--threads", "1"]
+    quiet(main, ["synthesize", *words])
+
+
+def quiet(job, argument):
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    os._exit(job(argument))
+
+
+# -- killed ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +188,58 @@ def test_sentences_are_whole_or_absent(start, tmp_path, checkpoint):
         return start(speak, checkpoint, lines, out)
 
     kill_often("a batch of sentences", make, lambda: shutil.rmtree(out), check)
+
+
+# -- stopped ----------------------------------------------------------------------------------------------------------
+
+
+def command(checkpoint, out, *more):
+    words = ["--text=A cat.", "--text=Two dogs ran.", *"-s 12 -s2 10 -t 1".split(), "-c", checkpoint, "--out", out]
+    return [sys.executable, "-m", "gradtts_interp.cli.main", "synthesize", *map(str, [*words, *more])]
+
+
+@pytest.fixture
+def disk(tmp_path, request):
+    """A folder with a file system of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", request.param, "tmpfs", str(folder)]
+    done = subprocess.run(mount, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"needs the right to mount a tmpfs: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("disk", ["size=64k"], indirect=True)
+def test_a_full_disk(checkpoint, disk):
+    done = subprocess.run(command(checkpoint, disk), capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert len(errors) == 2 and all("No space left" in e or "cannot write" in e for e in errors)
+    left = sorted(p.name for p in disk.iterdir())
+    assert not [n for n in left if n.startswith(".")] and "sample_0.png" not in left, left
+
+
+@pytest.mark.parametrize("disk", ["size=1m,ro"], indirect=True)
+def test_a_read_only_folder(checkpoint, disk):
+    done = subprocess.run(command(checkpoint, disk), capture_output=True, text=True)
+    assert done.returncode == 2 and "Read-only" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_ctrl_c(checkpoint, tmp_path):
+    process = subprocess.Popen(
+        command(checkpoint, tmp_path / "out", "-t", 100_000, "--no-plots"),
+        stderr=subprocess.PIPE,
+        text=True,
+        # What a shell starts in the background ignores Ctrl-C, and hands that down to its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        time.sleep(10)  # in the middle of the first line; its folder is made with its files
+        os.kill(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130 and "Traceback" not in err and err.rstrip().endswith("stopped")
+    assert not (tmp_path / "out").exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import pickle
 import threading
 from dataclasses import replace
@@ -12,27 +11,25 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from speaking import tiny_vocoder
-from tiny import TINY, TINY_OFFICIAL, StubVocoder, tiny_model, tiny_style
+from speaking import harmonic_tone, tiny_vocoder
+from tiny import TINY, StubVocoder, tiny_model, tiny_style
 from tiny import tiny_pipeline as make_pipeline
 
-from gradtts_interp import pipeline as pipeline_module
 from gradtts_interp.app.rendering import _steps_watched
-from gradtts_interp.audio import log_mel
+from gradtts_interp.audio import log_mel, mel_filters, write_wav
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.attention import MapOptions
-from gradtts_interp.interpolation.conditioning import encode_styles, pad_ids
-from gradtts_interp.interpolation.mechanisms import StyleReading
 from gradtts_interp.interpolation.noise import NoiseTuning
 from gradtts_interp.job import Job
 from gradtts_interp.models.grad_tts import GradTTS, emphasise_formants
-from gradtts_interp.pipeline import GradTTSInterpPipeline, Prepared, SamplingOptions
+from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.pitch.contour import extract_contour
 from gradtts_interp.pitch.world import world_swap
 from gradtts_interp.styles import Style, average_style
 from gradtts_interp.text.frontend import TextFrontend
+from gradtts_interp.vocoder import mel_magnitudes, refine_phase
 
 TEXT = "Go."
 A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
@@ -58,38 +55,6 @@ def speakers(official):
 
 
 class TestOfficialFile:
-    def test_text_encoder_equals_the_official_one(self, official, golden):
-        texts, golden = golden.texts, golden.tensors
-        tokenized = [official.frontend(text) for text in texts]
-        ids = pad_ids([t.ids for t in tokenized], official.device)
-        several = official.model.settings.n_spks > 1
-        style = official.style(speaker=1) if several else Style("default")
-        with torch.no_grad():
-            encoded = encode_styles(official.model, ids, [style])[0]
-        for i, n in enumerate(golden["x_lengths"].tolist()):
-            assert ids[0][i, :n].tolist() == golden["x"][i, :n].tolist()
-        torch.testing.assert_close(encoded.means, golden["mu_x"], atol=1e-4, rtol=0)
-        torch.testing.assert_close(encoded.logw, golden["logw"], atol=1e-4, rtol=0)
-
-    def test_sampling_equals_the_official_one(self, official, golden, monkeypatch):
-        golden = golden.tensors
-        mu, z = golden["mu"], golden["z"]
-        whole = [i for i, n in enumerate(golden["mel_mask"].sum((1, 2)).tolist()) if n == mu.shape[-1]]
-        assert whole  # padding enters the official network's statistics, so shorter items differ on purpose
-        for i in whole:
-            row = slice(i, i + 1)
-            speaker = None
-            if official.model.settings.n_spks > 1:
-                speaker = official.model.speaker_vector(int(golden["speaker_id"][i]))
-            frames = torch.ones(1, mu.shape[-1], dtype=torch.long)
-            encoded = StyleReading(torch.zeros(1, 1, 1), torch.ones(1, 1, 1), means=mu[row], speaker=speaker)
-            noise = (z[row] - mu[row]) * 1.5
-            monkeypatch.setattr(pipeline_module, "standard_noise", lambda *_, noise=noise: noise)
-            prepared = Prepared([encoded], frames, frames.sum(1), None)
-            with torch.no_grad():
-                mel, *_ = official.sample(prepared, (), SamplingOptions(10, "euler"), [torch.Generator()])
-            torch.testing.assert_close(mel, golden["euler_10"][row], atol=1e-3, rtol=0)
-
     @pytest.mark.parametrize("mechanisms", [("prior",), ("score",), ("prior", "score"), None])
     def test_two_speakers(self, official, speakers, mechanisms):
         a, b = speakers
@@ -164,35 +129,16 @@ class TestOfficialFile:
             with pytest.raises(InputError, match="emotion 'happy': this checkpoint has no emotions"):
                 official.style(speaker=0, emotion="happy")
 
-    def test_one_speaker_needs_no_style(self, tmp_path):
-        torch.manual_seed(0)
-        model = GradTTS(TINY_OFFICIAL.to_dict())
-        torch.save(model.state_dict(), tmp_path / "grad-tts-old.pt")
-        pipeline = GradTTSInterpPipeline.from_pretrained(tmp_path / "grad-tts-old.pt")
-        pipeline.set_progress_bar_config(disable=True)
-        assert pipeline.model.settings.pe_scale == 1 and pipeline.speakers == []
-        assert type(pipeline.vocoder).__name__ == "GriffinLimVocoder"
-        speech = pipeline(TEXT, **QUICK)
-        assert len(speech.audio) == speech.mel.shape[1] * 256 and speech.share is None
-        with pytest.raises(InputError, match="this checkpoint has one speaker; leave the speaker out"):
-            pipeline.style(speaker=0)
-
 
 class TestOptions:
-    def test_a_seed_repeats_and_another_differs(self, tiny_pipeline):
-        one, (again,) = tiny_pipeline(TEXT, A, **QUICK), tiny_pipeline([TEXT], A, **QUICK)
-        assert one.text == again.text == TEXT
-        assert np.array_equal(one.mel, again.mel) and np.array_equal(one.noise, again.noise)
-        other = tiny_pipeline(TEXT, A, **{**QUICK, "seed": 4})
-        assert np.abs(one.mel - other.mel).max() > 1e-2
-
     def test_the_seed_that_was_drawn_is_noted(self, tiny_pipeline):
         found = []
         for _ in range(2):
             torch.manual_seed(11)
             found += tiny_pipeline([TEXT, TEXT], A, num_inference_steps=1)
-        assert len({speech.settings["seed"] for speech in found}) == 1
-        again = tiny_pipeline(TEXT, A, num_inference_steps=1, seed=found[0].settings["seed"])
+        (drawn,) = {speech.settings["seed"] for speech in found}
+        again = tiny_pipeline(TEXT, A, num_inference_steps=1, seed=drawn)
+        assert drawn != 0 and again.settings["seed"] == drawn
         assert all(np.array_equal(speech.mel, again.mel) for speech in found)
 
     def test_a_generator_for_each_line(self, tiny_pipeline):
@@ -223,28 +169,16 @@ class TestOptions:
         slow, fast = (tiny_pipeline(TEXT, A, length_scale=s, **QUICK).mel.shape[1] for s in (2.0, 1.0))
         assert slow == pytest.approx(2 * fast, abs=len(frames))
 
-    def test_every_solver_runs(self, tiny_pipeline):
-        mels = {s: tiny_pipeline(TEXT, A, solver=s, **{**QUICK, "temperature": 3.0}).mel for s in ("euler", "ml")}
-        assert np.abs(mels["euler"] - mels["ml"]).max() > 1e-3
-
-    def test_word_spans_and_tokens_cover_the_frames(self, tiny_pipeline):
+    def test_words_lie_on_the_frames_of_their_tokens(self, tiny_pipeline):
         speech = tiny_pipeline("Go there.", A, **QUICK)
         assert len(speech.tokens) == len(speech.durations) == len(speech.phoneme_times)
-        assert [w for w, _, _ in speech.words] == ["go", "there"] or [w for w, _, _ in speech.words] == ["Go", "there"]
-        ends = np.cumsum(speech.durations)
-        assert speech.words[0][2] in ends and speech.words[1][1] == speech.words[0][2]
-        json.dumps(speech.to_dict())
+        ends = np.cumsum(speech.durations).tolist()  # of a space, G, OW, TH, EH, R and a stop
+        assert speech.words == (("Go", ends[0], ends[2]), ("there", ends[2], ends[5]))
 
-    @pytest.mark.parametrize(
-        ("share", "names"),
-        [
-            (shares.ramp(), ["prior", "prosody", "attention", "envelope"]),
-            (shares.pitch(), ["prosody", "attention", "envelope"]),
-            (None, []),
-        ],
-    )
-    def test_default_mechanisms(self, tiny_pipeline, share, names):
-        assert tiny_pipeline(TEXT, A, share and B, share=share, **QUICK).settings["mechanisms"] == names
+    def test_default_mechanisms(self, tiny_pipeline):
+        usual = ["prior", "prosody", "attention", "envelope"]
+        for share, names in ((shares.ramp(), usual), (shares.pitch(), usual[1:]), (None, [])):
+            assert tiny_pipeline(TEXT, A, share and B, share=share, **QUICK).settings["mechanisms"] == names
 
 
 class PitchVocoder(StubVocoder):
@@ -270,17 +204,11 @@ class TestFramePrior:
         sampled = frame_pipeline(TEXT, A, **QUICK)
         assert np.array_equal(one.durations, sampled.durations) and np.abs(one.mel - sampled.mel).max() > 1e-2
 
-    @pytest.mark.parametrize(
-        ("options", "name"),
-        [
-            ({"guidance": 1.0}, "guidance"),
-            ({"mechanisms": ("prior", "score")}, "score"),
-            ({"noise_tuning": NoiseTuning()}, "noise"),
-        ],
-    )
-    def test_no_steps_ask_the_score_network_nothing(self, frame_pipeline, options, name):
-        with pytest.raises(InputError, match=f"0 steps ask the score network nothing; .* with {name}"):
-            frame_pipeline(TEXT, A, B, share=shares.ramp(), num_inference_steps=0, **options)
+    def test_no_steps_ask_the_score_network_nothing(self, frame_pipeline):
+        wrong = {"guidance": {"guidance": 1.0}, "score": {"mechanisms": ("prior", "score")}}
+        for name, options in {**wrong, "noise": {"noise_tuning": NoiseTuning()}}.items():
+            with pytest.raises(InputError, match=f"0 steps ask the score network nothing; .* with {name}"):
+                frame_pipeline(TEXT, A, B, share=shares.ramp(), num_inference_steps=0, **options)
 
     def test_the_text_is_encoded_once_and_the_prior_asked_once_more_for_each_envelope(
         self, frame_pipeline, monkeypatch
@@ -309,18 +237,6 @@ class TestFramePrior:
         a, b, level = (np.log(np.exp(2 * speech.mel.astype(float)).sum(0)) for speech in (*alone, blend))
         assert np.abs(b - a).mean() > 0.1, "nothing to blend"
         np.testing.assert_allclose(level, (1 - weight) * a + weight * b, atol=1e-3)
-
-    def test_pitch_of_one_style_and_voice_of_the_other(self, frame_pipeline):
-        """The mean is that of B's voice, and its pitch, level and range, A's."""
-        blend = frame_pipeline(TEXT, A, B, share=shares.pitch(), num_inference_steps=0)
-        f0_hz, voiced = frame_pipeline.vocoder.contours[0]
-        durations = [blend.durations.tolist()]
-        frame_pipeline(TEXT, A, num_inference_steps=0, durations=durations)
-        own_hz, own_voiced = frame_pipeline.vocoder.contours[0]
-        levels = [float(hz[v > 0].log().median()) for hz, v in ((f0_hz, voiced), (own_hz, own_voiced))]
-        assert levels[0] == pytest.approx(levels[1], abs=0.15)
-        ends = [frame_pipeline(TEXT, s, num_inference_steps=0, durations=durations).mel for s in (A, B)]
-        assert min(np.abs(blend.mel - end).max() for end in ends) > 1e-2
 
     def test_all_styles_have_the_pitch_that_is_asked_for_where_shares_differ_over_bins(self, frame_pipeline):
         """Where B alone is heard, the mean is that of B's voice, with the F0 of A, who has the lowest bins."""
@@ -407,20 +323,19 @@ def test_what_is_refused(tiny_pipeline, arguments, message):
 
 
 class TestStyles:
-    @pytest.mark.parametrize(
-        ("arguments", "message"),
-        [
+    def test_what_is_refused(self, tiny_pipeline):
+        for arguments, message in (
             ({}, "give either a recording or a speaker"),
             ({"reference": "a.wav", "speaker": 0}, "give either a recording or a speaker"),
             ({"speaker": 7}, "speaker 7: this checkpoint has speakers 0, 2"),
+            ({"speaker": (0, 7)}, "speaker 7: this checkpoint has speakers 0, 2"),
             ({"speaker": 0, "emotion": "bored"}, "emotion 'bored' of speaker 0"),
             ({"reference": "none.wav"}, "none.wav: no such audio file"),
             ({"reference": "a.wav", "emotion": "happy"}, "emotion 'happy': a recording brings its own"),
-        ],
-    )
-    def test_what_is_refused(self, tiny_pipeline, arguments, message):
-        with pytest.raises(InputError, match=message):
-            tiny_pipeline.style(**arguments)
+            ({"speaker": 0, "sample_rate_hz": 16000}, "sample rate 16000 Hz: it belongs to samples"),
+        ):
+            with pytest.raises(InputError, match=message):
+                tiny_pipeline.style(**arguments)
 
     def test_an_average_of_equals_is_that_style_and_of_two_is_neither(self, tiny_pipeline):
         pipeline = tiny_pipeline
@@ -439,14 +354,10 @@ class TestStyles:
         speakers = official.style(speaker=(0, 1))
         mels = [official(TEXT, style, **QUICK).mel for style in (*speakers.parts, speakers)]
         assert min(np.abs(mel - mels[2]).max() for mel in mels[:2]) > 1e-3
-        with pytest.raises(InputError, match="speaker 7: this checkpoint has speakers 0, 2"):
-            tiny_pipeline.style(speaker=(0, 7))
         with pytest.raises(InputError, match="average of speaker 0 neutral, .* has no reference of its own to draw"):
-            tiny_pipeline(
-                TEXT, tiny_pipeline.style(speaker=(0, 2)), B, share=shares.ramp(), output_attention=MapOptions()
-            )
+            tiny_pipeline(TEXT, found, B, share=shares.ramp(), output_attention=MapOptions())
         with pytest.raises(InputError, match="share by pitch: the style that gives it has no F0 contour"):
-            tiny_pipeline(TEXT, tiny_pipeline.style(speaker=(0, 2)), B, share=shares.pitch())
+            tiny_pipeline(TEXT, found, B, share=shares.pitch())
 
     def test_without_a_bank_only_recordings_serve(self):
         pipeline = GradTTSInterpPipeline(tiny_model(), StubVocoder(), TextFrontend())
@@ -467,10 +378,8 @@ def saved(tmp_path_factory):
 class TestFolders:
     def test_round_trip(self, saved, tmp_path):
         once = GradTTSInterpPipeline.from_pretrained(saved)
-        once.set_progress_bar_config(disable=True)
         once.save_pretrained(tmp_path)
         twice = GradTTSInterpPipeline.from_pretrained(tmp_path)
-        twice.set_progress_bar_config(disable=True)
         assert twice.speakers == [0, 2] and twice.model.settings == TINY
         assert (twice.frontend.add_blank, twice.frontend.word_boundaries) == (False, False)
         one, two = (
@@ -489,22 +398,19 @@ class TestFolders:
         with pytest.raises(CheckpointError, match="mel contracts differ: hop_samples is 256 for the acoustic model"):
             GradTTSInterpPipeline.from_pretrained(saved, vocoder=StubVocoder(MelConfig(hop_samples=200)))
 
-    @pytest.mark.parametrize(
-        ("text", "message"),
-        [
+    def test_wrong_index(self, tmp_path):
+        for text, message in (
             (None, r"no checkpoint; expected a folder with pipeline\.json"),
             ("{", "pipeline.json is no JSON"),
             ("[]", "pipeline.json holds a list; expected a JSON object"),
             ('{"model": "model"}', "vocoder is None; expected the name of a folder"),
             ('{"model": 3, "vocoder": "v"}', "model is 3; expected the name of a folder"),
             ('{"model": "none", "vocoder": "v"}', "none: no such folder"),
-        ],
-    )
-    def test_wrong_index(self, tmp_path, text, message):
-        if text is not None:
-            (tmp_path / "pipeline.json").write_text(text)
-        with pytest.raises(CheckpointError, match=message):
-            GradTTSInterpPipeline.from_pretrained(tmp_path)
+        ):
+            if text is not None:
+                (tmp_path / "pipeline.json").write_text(text)
+            with pytest.raises(CheckpointError, match=message):
+                GradTTSInterpPipeline.from_pretrained(tmp_path)
 
 
 class TestTypesAndPickles:
@@ -554,5 +460,165 @@ class TestTypesAndPickles:
         assert np.array_equal(of_file.mel, of_samples.mel) and of_file == tiny_pipeline.style(file)
         noted = tiny_pipeline.style(np.stack([wave, -wave]), sample_rate_hz=22050)
         assert any("antiphase" in note for note in tiny_pipeline(TEXT, noted, **QUICK).notes)
-        with pytest.raises(InputError, match="sample rate 16000 Hz: it belongs to samples"):
-            tiny_pipeline.style(speaker=0, sample_rate_hz=16000)
+
+
+# -- plausible wrong versions of central functions, each of which fails a test here ------------------------------------
+
+# What a user can observe is tested, so that the parts may be rewritten: each test names the wrong version it is for.
+LONGER, MEL = "Go on.", MelConfig()
+LOW, HIGH = tiny_style(1, f0_hz=90.0), tiny_style(2, frames=41, f0_hz=330.0)
+NO_NOISE = {"temperature": 1e9}  # it divides the noise
+
+
+@pytest.fixture(scope="module")
+def uneven():
+    """LOW pipeline whose styles differ much in rate."""
+    pipeline = make_pipeline()
+    with torch.no_grad():
+        pipeline.model.encoder.proj_w.proj.weight.mul_(3)
+    return pipeline
+
+
+def mel_of(pipeline, *styles, **options):
+    return pipeline(LONGER, *styles, **{"num_inference_steps": 2, "seed": 0, **options}).mel
+
+
+@pytest.mark.parametrize("weight", [0.5, 0.9])
+def test_durations_are_blended_in_log(uneven, weight):
+    """Wrong: the arithmetic mean; the share of the first guess (one half) instead of the share that was asked for."""
+    options = {"num_inference_steps": 1, "seed": 0, "length_scale": 20.0}
+    a, b = (uneven(LONGER, style, **options).durations.astype(float) for style in (LOW, HIGH))
+    blend = uneven(LONGER, LOW, HIGH, share=shares.constant(weight), **options).durations
+    geometric, arithmetic = a ** (1 - weight) * b**weight, (1 - weight) * a + weight * b
+    half = np.sqrt(a * b)
+    wrong = [arithmetic] if weight == 0.5 else [arithmetic, half]
+    for other in wrong:
+        assert np.abs(other - geometric).max() > 2, "the styles are too alike in rate to tell the versions apart"
+    assert np.abs(blend - geometric).max() <= 1
+
+
+def test_every_seed_has_its_own_noise(tiny_pipeline):
+    """Wrong: the seed modulo a small number."""
+    seeds = [*range(20), 1000, 2**31 - 1, 2**32 - 1]  # torch reads 32 bits of a seed
+    noises = [tiny_pipeline(LONGER, LOW, num_inference_steps=1, seed=seed).noise for seed in seeds]
+    alike = [(a, b) for i, a in enumerate(seeds) for j, b in enumerate(seeds[:i]) if np.allclose(noises[i], noises[j])]
+    assert not alike
+
+
+def test_the_temperature_is_taken_as_it_is(tiny_pipeline):
+    """Wrong: a temperature above 2 taken for 2, so that the noise never goes."""
+    assert np.abs(mel_of(tiny_pipeline, LOW, seed=0) - mel_of(tiny_pipeline, LOW, seed=1)).max() > 0.1
+    np.testing.assert_allclose(
+        mel_of(tiny_pipeline, LOW, seed=0, **NO_NOISE), mel_of(tiny_pipeline, LOW, seed=1, **NO_NOISE), atol=1e-4
+    )
+    hot, warm, cold = (mel_of(tiny_pipeline, LOW, temperature=t) for t in (1.0, 2.0, 4.0))
+    assert np.abs(hot - warm).max() > 0.1 and np.abs(warm - cold).max() > 0.01
+
+
+@pytest.mark.parametrize(("seconds", "read"), [(3.0, 3.0), (7.0, 7.0), (9.5, 8.0)])
+def test_eight_seconds_of_a_reference_are_read(tiny_pipeline, tmp_path, seconds, read):
+    """Wrong: the longest reference cut to four seconds."""
+    write_wav(tmp_path / "long.wav", harmonic_tone(180.0, seconds), MEL.sample_rate_hz)
+    style = tiny_pipeline.style(tmp_path / "long.wav")
+    assert style.mel.shape[1] == len(style.contour) == pytest.approx(read * MEL.frame_rate_hz, abs=1)
+
+
+@pytest.mark.parametrize("weight", [0.3, 0.6])
+def test_mixed_scores_stand_on_the_mixed_prior(tiny_pipeline, weight, monkeypatch):
+    """Wrong: scores of LOW and HIGH around the prior of the dominant style.
+
+    Without noise the sampler starts from the mean of the diffusion.
+    """
+    seen = []
+    original = GradTTS.score
+
+    def watched(self, x, *rest, **named):
+        seen.append(x.detach().clone())
+        return original(self, x, *rest, **named)
+
+    monkeypatch.setattr(GradTTS, "score", watched)
+
+    def start(*styles, **options):
+        seen.clear()
+        tiny_pipeline(LONGER, *styles, num_inference_steps=1, seed=0, **NO_NOISE, **options)
+        return seen[0][0]
+
+    durations = [tiny_pipeline(LONGER, LOW, num_inference_steps=1, seed=0).durations.tolist()]
+    a, b = start(LOW, durations=durations), start(HIGH, durations=durations)
+    share = shares.constant(weight)
+    blend = start(LOW, HIGH, share=share, mechanisms=("score",), durations=durations)
+    assert (a - b).abs().max() > 0.1
+    torch.testing.assert_close(blend, (1 - weight) * a + weight * b, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("share", "of_a", "of_b"),
+    [(None, True, False), (shares.pitch(), True, True), (~shares.pitch(), True, True)],
+    ids=["alone", "gives-the-pitch", "gives-the-rest"],
+)
+def test_an_emotion_is_heard_where_it_belongs(tiny_pipeline, share, of_a, of_b):
+    """Wrong: the emotion dropped where a style is read whole, or where it gives its pitch or its voice to another."""
+    durations = [tiny_pipeline(LONGER, LOW, num_inference_steps=1, seed=0).durations.tolist()]
+
+    def rendered(a, b):
+        styles = (a,) if share is None else (a, b)
+        given = {} if share is None else {"share": share, "mechanisms": ("attention",)}
+        return mel_of(tiny_pipeline, *styles, durations=durations, **given)
+
+    plain = rendered(LOW, HIGH)
+    other = [replace(style, emotion=(style.emotion[::-1] * 2).copy()) for style in (LOW, HIGH)]
+    moved = np.abs(rendered(other[0], HIGH) - plain).max(), np.abs(rendered(LOW, other[1]) - plain).max()
+    assert [float(m) > 1e-4 for m in moved] == [of_a, of_b]
+
+
+def fast_griffin_lim(audio, magnitude, rounds):
+    """Perraudin et al. 2013, written out: each round goes to the time domain and back, momentum 0.9.
+
+    Bins that no filter of the mel sees keep the magnitudes of ``audio``.
+    """
+    window = torch.hann_window(MEL.window_samples)
+    hop, edge = MEL.hop_samples, 2
+    lead = edge * hop - hop // 2  # the mel's frames stand half a hop after torch's
+    wanted = torch.nn.functional.pad(magnitude, (edge, edge), mode="replicate")
+
+    def analysed(x):
+        return torch.stft(x, MEL.n_fft, hop, MEL.window_samples, window, return_complex=True)
+
+    def synthesised(spectrum):
+        fitted = torch.polar(wanted, spectrum.angle())
+        return torch.istft(fitted, MEL.n_fft, hop, MEL.window_samples, window, length=audio.shape[-1] + 2 * lead)
+
+    spectra = [analysed(torch.nn.functional.pad(audio, (lead, lead)))]
+    seen = torch.from_numpy(mel_filters(MEL)).sum(0) > 0
+    wanted[:, ~seen] = spectra[0].abs()[:, ~seen]
+    last = spectra[0]
+    for _ in range(rounds):
+        spectra.append(analysed(synthesised(last)))
+        last = spectra[-1] + 0.9 * (spectra[-1] - spectra[-2])
+    return synthesised(last)[:, lead : lead + audio.shape[-1]].clamp(-1, 1)
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 5])
+def test_as_many_rounds_of_refinement_as_were_asked_for(rounds):
+    """Wrong: one round less."""
+    random = torch.Generator().manual_seed(0)
+    audio = 0.1 * torch.randn(1, 20 * MEL.hop_samples, generator=random)
+    magnitude = torch.rand(1, MEL.n_fft // 2 + 1, 20, generator=random) * 3
+    expected, fewer = (fast_griffin_lim(audio, magnitude, r) for r in (rounds, rounds - 1))
+    assert (expected - fewer).abs().max() > 0.01
+    refined = refine_phase(audio, magnitude, MEL, rounds=rounds)
+    torch.testing.assert_close(refined, expected, atol=1e-3, rtol=0)
+
+
+def test_a_vocoder_makes_the_rounds_that_it_was_given():
+    """Wrong: one round less."""
+    vocoder = tiny_vocoder()
+    mel = torch.randn(1, 80, 20, generator=torch.Generator().manual_seed(0)) - 4
+    with torch.no_grad():
+        plain = vocoder.decode([mel[0]], MEL)[0][None]
+        vocoder.refinement_rounds = 3
+        refined = vocoder.decode([mel[0]], MEL)[0][None]
+        magnitude = mel_magnitudes(mel, MEL)
+        expected, fewer = (refine_phase(plain, magnitude, MEL, rounds=rounds) for rounds in (3, 2))
+    assert (expected - fewer).abs().max() > 1e-3
+    torch.testing.assert_close(refined, expected, atol=1e-4, rtol=0)

@@ -3,7 +3,6 @@
 import io
 import re
 import struct
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,24 +11,17 @@ import pytest
 import soundfile
 import torch
 
+from benchmarks import noisy_references as noisy
+from gradtts_interp.audio import read_audio, read_recording
+from gradtts_interp.config import MelConfig
+from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.signal import TRACKERS, Listener
+from gradtts_interp.pitch import contour as pitch
+from gradtts_interp.pitch.contour import extract_contour, prosody_vector, second_opinion
+from gradtts_interp.styles import LONGEST_REFERENCE_SECONDS, style_of_audio
+from gradtts_interp.training.filelist import cached_features
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from benchmarks import noisy_references as noisy  # noqa: E402
-from gradtts_interp.audio import read_audio, read_recording  # noqa: E402
-from gradtts_interp.config import MelConfig  # noqa: E402
-from gradtts_interp.errors import InputError  # noqa: E402
-from gradtts_interp.evaluation.signal import TRACKERS, Listener  # noqa: E402
-from gradtts_interp.pitch.contour import (  # noqa: E402
-    extract_contour,
-    frame_energy_db,
-    prosody_vector,
-    second_opinion,  # noqa: E402
-    track_f0,
-)
-from gradtts_interp.styles import LONGEST_REFERENCE_SECONDS, style_of_audio  # noqa: E402
-from gradtts_interp.training.filelist import cached_features  # noqa: E402
-
 MEL = MelConfig()
 RATE = MEL.sample_rate_hz
 FOREIGN = ("rms", "krb", "kal16")
@@ -67,9 +59,9 @@ def test_the_table_in_the_docs_is_what_the_script_prints():
 def test_clean_speech_measures_as_before(name):
     """The prosody statistics that checkpoints hold were measured without any preparation."""
     samples = read_audio(ROOT / "resources" / "references" / f"{name}.flac").double().numpy()
-    f0_hz = track_f0(samples, MEL, tracker="dio", floor_hz=60.0, ceiling_hz=500.0)[1::2]
+    f0_hz = pitch.track_f0(samples, MEL, tracker="dio", floor_hz=60.0, ceiling_hz=500.0)[1::2]
     log_f0 = np.log(f0_hz[f0_hz > 0])
-    energy = frame_energy_db(samples, MEL)
+    energy = pitch.frame_energy_db(samples, MEL)
     level, spread, energy_db, _ = prosody_vector(extract_contour(samples, MEL))
     assert level == pytest.approx(log_f0.mean(), abs=0.02)  # 0.06 of PROSODY_STD
     assert spread == pytest.approx(log_f0.std(), abs=0.015)
@@ -78,8 +70,7 @@ def test_clean_speech_measures_as_before(name):
 
 class TestPreparation:
     def test_style_training_and_evaluation_measure_the_same(self, tmp_path):
-        samples = speech("rms")
-        quiet_ends = np.concatenate([np.zeros(RATE), samples, np.zeros(RATE)])
+        quiet_ends = np.pad(speech("rms"), RATE)
         path = tmp_path / "a.wav"
         soundfile.write(path, 0.05 + np.stack([quiet_ends, np.zeros_like(quiet_ends)], 1), RATE, subtype="FLOAT")
         style = style_of_audio(path, MEL)
@@ -98,7 +89,7 @@ class TestPreparation:
 
     def test_short_speech_keeps_the_shortest_length(self):
         for before in (0, RATE):
-            samples = np.concatenate([np.zeros(before), voice(150, 0.2), np.zeros(RATE)])
+            samples = np.pad(voice(150, 0.2), (before, RATE))
             assert len(read(samples, minimum_seconds=0.5).audio) >= 0.5 * RATE
 
     def test_silence_with_an_offset_is_silent(self):
@@ -157,9 +148,9 @@ class TestPitchNotes:
         np.testing.assert_allclose(found.f0_hz[found.voiced], 150.0, rtol=5e-3)
         assert (found.voiced == contour.voiced).mean() > 0.9
         assert np.array_equal(found.energy_db, contour.energy_db)
-        found = re.match(r"two readers of pitch differ in (\d+) % of the voiced frames \(medians (\d+) and (\d+)", note)
-        assert found and int(found[1]) > 90
-        assert [float(found[2]), float(found[3])] == pytest.approx([300, 150], rel=0.05)
+        share, first, second = (float(n) for n in re.findall(r"\d+", note)[:3])
+        assert note.startswith("two readers of pitch differ in ") and share > 90
+        assert [first, second] == pytest.approx([300, 150], rel=0.05)
 
     @pytest.mark.parametrize("name", FOREIGN)
     def test_ordinary_voices_have_no_note(self, name, caplog):
@@ -208,22 +199,22 @@ class TestSources:
         assert torch.equal(read_audio(unsigned, source_rate_hz=RATE), of_file)
 
     @pytest.mark.parametrize(
-        ("source", "options", "message"),
+        ("source", "rate_hz", "message"),
         [
-            (np.zeros(9), {}, r"samples of shape \(9,\): their rate is not known; expected sample_rate_hz"),
-            (np.zeros(9), {"source_rate_hz": 0}, r"samples of shape \(9,\) at 0 Hz; expected a rate > 0"),
-            (np.zeros((2, 2, 2)), {"source_rate_hz": 8000}, r"\(2, 2, 2\) of float64; expected numbers"),
-            (np.array(["a"]), {"source_rate_hz": 8000}, r"expected numbers \(N,\) or \(N, channels\)"),
-            (np.zeros(0), {"source_rate_hz": 8000}, "holds no samples"),
-            (np.array([np.nan]), {"source_rate_hz": 8000}, "1 of 1 samples are NaN"),
-            (io.BytesIO(b"no sound"), {}, "file in memory cannot be read as audio"),
-            (3, {}, "a int as a recording; expected a path, an open file or an array"),
-            ("a.wav", {"source_rate_hz": 8000}, "a.wav: a sample rate of 8000 Hz with a file"),
+            (np.zeros(9), None, r"samples of shape \(9,\): their rate is not known; expected sample_rate_hz"),
+            (np.zeros(9), 0, r"samples of shape \(9,\) at 0 Hz; expected a rate > 0"),
+            (np.zeros((2, 2, 2)), 8000, r"\(2, 2, 2\) of float64; expected numbers"),
+            (np.array(["a"]), 8000, r"expected numbers \(N,\) or \(N, channels\)"),
+            (np.zeros(0), 8000, "holds no samples"),
+            (np.array([np.nan]), 8000, "1 of 1 samples are NaN"),
+            (io.BytesIO(b"no sound"), None, "file in memory cannot be read as audio"),
+            (3, None, "a int as a recording; expected a path, an open file or an array"),
+            ("a.wav", 8000, "a.wav: a sample rate of 8000 Hz with a file"),
         ],
     )
-    def test_what_is_refused(self, source, options, message):
+    def test_what_is_refused(self, source, rate_hz, message):
         with pytest.raises(InputError, match=message):
-            read_audio(source, **options)
+            read_audio(source, source_rate_hz=rate_hz)
 
     @pytest.mark.parametrize("sizes", [(0, 0), (36, 0), (0xFFFFFFFF, 0xFFFFFFFF)])
     def test_wavs_of_a_pipe_without_sizes(self, tmp_path, sizes):

@@ -1,18 +1,25 @@
 """A manifest on several workers: each output once, whatever dies, and no work done twice."""
 
+import argparse
 import json
 import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from gradtts_interp.errors import InputError
+from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.sampling import length_batches
-from gradtts_interp.scale import Settings, Worker, batches_of, read_items, synthesize_manifest
+from gradtts_interp.scale import Worker, add_arguments, batches_of, read_items, synthesize_manifest
+
+ROWS = [{"id": f"item-{i}", "text": f"One two {'three ' * (i % 3)}.", "seed": i} for i in range(6)]
+VOICED = [{**row, "speaker": 0, "speaker2": 2} for row in ROWS]
 
 
 def write(path, rows):
@@ -20,86 +27,67 @@ def write(path, rows):
     return path
 
 
-ROWS = [{"id": f"item-{i}", "text": f"One two {'three ' * (i % 3)}.", "seed": i} for i in range(6)]
-
-
-class TestManifest:
-    def test_rows_are_read_in_order(self, tmp_path):
-        assert read_items(write(tmp_path / "m.jsonl", ROWS)) == ROWS
-
-    @pytest.mark.parametrize(
-        "row", [{"id": "a"}, {**ROWS[1], "id": "../a"}, {**ROWS[1], "colour": 1}, {**ROWS[1], "id": 3}, ["a"], ROWS[0]]
-    )
-    def test_a_bad_line_is_named(self, tmp_path, row):
-        path = write(tmp_path / "m.jsonl", [ROWS[0], row])
+def test_rows_are_read_in_order_and_a_bad_one_is_named(tmp_path):
+    assert read_items(write(tmp_path / "m.jsonl", ROWS)) == ROWS
+    wrong = ({"id": "../a"}, {"colour": 1}, {"id": 3}, {"text": 3}, {"id": ROWS[0]["id"]})
+    for row in ({"id": "a"}, ["a"], *({**ROWS[1], **change} for change in wrong)):
         with pytest.raises(InputError, match="line 2: expected an id of its own"):
-            read_items(path)
+            read_items(write(tmp_path / "m.jsonl", [ROWS[0], row]))
 
 
-class Recorded(Worker):
-    """A worker without a checkpoint on disk."""
-
-    def __init__(self, out):
-        self.settings, self.out, self.spoken = Settings("none", str(out), steps=1), out, []
-        from tiny import tiny_pipeline
-
-        self.tts = tiny_pipeline()
-
-    def speak(self, items):
-        self.spoken.append([item["id"] for item in items])
-        return super().speak(items)
+def test_batches_hold_each_item_once_with_like_lengths_and_one_voice():
+    rows = [{**row, "speaker": i % 2} for i, row in enumerate(ROWS * 3)]
+    batches, in_order = batches_of(rows, 4), [rows[i : i + 4] for i in range(0, len(rows), 4)]
+    assert sorted(map(id, rows)) == sorted(id(item) for batch in batches for item in batch)
+    assert all(len(batch) <= 4 and len({item["speaker"] for item in batch}) == 1 for batch in batches)
+    padded = [sum(len(batch) * max(len(i["text"]) for i in batch) for batch in some) for some in (batches, in_order)]
+    assert padded[0] < padded[1]
+    assert length_batches([3, 1, 2], 1) == [[0], [1], [2]] and length_batches([3, 1, 4], 2) == [[2, 0], [1]]
 
 
-def voiced(rows):
-    return [{**row, "speaker": 0, "speaker2": 2} for row in rows]
+@pytest.fixture
+def worker(monkeypatch, tmp_path, tiny_pipeline):
+    """Makes workers without a checkpoint on disk; each keeps the names of what it spoke."""
+    monkeypatch.setattr(GradTTSInterpPipeline, "from_pretrained", lambda _: tiny_pipeline)
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+
+    def make(out=tmp_path):
+        made = Worker(args_of("none", "none", out, "-t", "1", "--precision", "fp32"))
+        speak, made.spoken = made.speak, []
+        made.speak = lambda items: made.spoken.append([item["id"] for item in items]) or speak(items)
+        return made
+
+    return make
 
 
-class TestBatches:
-    def test_each_item_once_like_lengths_and_one_voice(self):
-        rows = [{**row, "speaker": i % 2} for i, row in enumerate(ROWS * 3)]
-        batches = batches_of(rows, 4)
-        assert sorted(map(id, rows)) == sorted(id(item) for batch in batches for item in batch)
-        for batch in batches:
-            assert len(batch) <= 4 and len({item["speaker"] for item in batch}) == 1
-        padded = sum(len(batch) * max(len(item["text"]) for item in batch) for batch in batches)
-        in_order = [rows[i : i + 4] for i in range(0, len(rows), 4)]
-        assert padded < sum(len(batch) * max(len(item["text"]) for item in batch) for batch in in_order)
-
-    def test_single_lines_keep_their_order(self):
-        assert length_batches([3, 1, 2], 1) == [[0], [1], [2]]
-        assert length_batches([3, 1, 4], 2) == [[2, 0], [1]]
+def args_of(manifest, checkpoint, out, *flags):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return parser.parse_args([str(manifest), "-c", str(checkpoint), "--out", str(out), *flags])
 
 
 class TestWorker:
-    def test_each_item_is_made_once_and_equal(self, tmp_path):
-        worker, row = Recorded(tmp_path), voiced(ROWS)[1]
+    def test_each_item_is_made_once_and_equal(self, tmp_path, worker):
+        worker, row = worker(), VOICED[1]
         assert worker.make([row]) == [""] and worker.make([row]) == [""]
-        assert worker.spoken == [["item-1"]]
         before = (tmp_path / "item-1.wav").read_bytes()
         (tmp_path / "item-1.json").unlink()  # killed between the two files
         assert worker.make([row]) == [""]
-        assert worker.spoken == [["item-1"]] * 2
-        assert worker.make(voiced(ROWS[:3])) == [""] * 3  # what is there is left out of a batch
-        assert worker.spoken.pop() == ["item-0", "item-2"]
-        for name in ("item-0", "item-2"):
-            (tmp_path / f"{name}.wav").unlink(), (tmp_path / f"{name}.json").unlink()
+        assert worker.make(VOICED[:3]) == [""] * 3  # what is there is left out of a batch
+        assert worker.spoken == [["item-1"], ["item-1"], ["item-0", "item-2"]]
         assert (tmp_path / "item-1.wav").read_bytes() == before
-        assert sorted(p.name for p in tmp_path.iterdir()) == ["item-1.json", "item-1.wav"]
         assert json.loads((tmp_path / "item-1.json").read_text())["settings"]["seed"] == 1
 
-    def test_a_batch_equals_single_items(self, tmp_path):
-        rows = voiced(ROWS[:3])
-        batch, alone = Recorded(tmp_path / "batch"), Recorded(tmp_path / "alone")
-        assert batch.make(rows) == [""] * 3
-        assert batch.spoken == [[row["id"] for row in rows]]
-        for row in rows:
+    def test_a_batch_equals_single_items(self, tmp_path, worker):
+        batch, alone = worker(tmp_path / "batch"), worker(tmp_path / "alone")
+        assert batch.make(VOICED[:3]) == [""] * 3 and len(batch.spoken) == 1
+        for row in VOICED[:3]:
             alone.make([row])
-            found = [soundfile.read(folder / f"{row['id']}.wav")[0] for folder in (batch.out, alone.out)]
+            found = [soundfile.read(folder.out / f"{row['id']}.wav")[0] for folder in (batch, alone)]
             np.testing.assert_allclose(*found, atol=2 / 32768)
 
-    def test_a_bad_item_is_told_and_its_neighbours_are_made(self, tmp_path):
-        bad = {"id": "bad", "text": "...", "seed": 0, "speaker": 0, "speaker2": 2}
-        good, told, other = Recorded(tmp_path).make([voiced(ROWS)[0], bad, voiced(ROWS)[1]])
+    def test_a_bad_item_is_told_and_its_neighbours_are_made(self, tmp_path, worker):
+        good, told, other = worker().make([VOICED[0], {**VOICED[0], "id": "bad", "text": "..."}, VOICED[1]])
         assert (good, other) == ("", "") and "nothing to speak" in told.lower()
         names = [f"item-{i}.{kind}" for i in (0, 1) for kind in ("json", "wav")]
         assert sorted(p.name for p in tmp_path.iterdir()) == names
@@ -107,46 +95,31 @@ class TestWorker:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-class TestRay:
-    @pytest.fixture(scope="class")
-    def checkpoint(self):
-        from pathlib import Path
+def test_two_workers_of_ray_equal_one_and_a_killed_one_loses_nothing(tmp_path, monkeypatch):
+    pytest.importorskip("ray", reason="make test-scale installs the extra scale")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # at Ray's 15 a busy machine gives its workers no time
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    rows = [{**row, "speaker": 12, "speaker2": 10} for row in ROWS] + [{"id": "bad", "text": "Hi.", "speaker": 99}]
+    path, one, two = write(tmp_path / "m.jsonl", rows), tmp_path / "one", tmp_path / "two"
 
-        return str(Path(__file__).resolve().parents[1] / "checkpts" / "demo")
+    def args(out, *flags):
+        demo = Path(__file__).resolve().parents[1] / "checkpts" / "demo"
+        return args_of(path, demo, out, "-t", "2", "--precision", "fp32", *flags)
 
-    @pytest.fixture(autouse=True)
-    def _extra(self, monkeypatch):
-        pytest.importorskip("ray", reason="make test-scale installs the extra scale")
-        monkeypatch.setenv("RAY_worker_niceness", "0")  # at Ray's 15 a busy machine gives its workers no time
-        monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-
-    def settings(self, checkpoint, out, **others):
-        return Settings(checkpoint, str(out), steps=2, precision="fp32", **others)
-
-    def test_two_workers_equal_one_and_a_killed_one_loses_nothing(self, tmp_path, checkpoint):
-        rows = [{**row, "speaker": 12, "speaker2": 10} for row in ROWS] + [{"id": "bad", "text": "Hi.", "speaker": 99}]
-        path = write(tmp_path / "m.jsonl", rows)
-        settings = self.settings(checkpoint, tmp_path / "one")
-        (tmp_path / "one").mkdir()
-        worker = Worker(settings)  # this process, without Ray
-        assert [problem for row in rows[:6] for problem in worker.make([row])] == [""] * 6
-
-        killer = threading.Thread(target=kill_first_worker, args=(tmp_path / "two",), daemon=True)
-        killer.start()
-        two = synthesize_manifest(path, self.settings(checkpoint, tmp_path / "two", workers=2))
-        killer.join()
-        assert two == {"made": 6, "there": 0, "failed": 1}
-        assert (tmp_path / "two.killed").exists()
-        for row in ROWS:
-            name = row["id"] + ".wav"
-            assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
-        assert "speaker 99" in (tmp_path / "two" / "failures.jsonl").read_text()
-        left = {p.name for p in (tmp_path / "two").iterdir() if not p.name.startswith(".")}  # . is what a kill left
-        assert left == {f"{row['id']}.{kind}" for row in ROWS for kind in ("json", "wav")} | {"failures.jsonl"}
-
-        (tmp_path / "two" / "item-3.json").unlink()
-        again = synthesize_manifest(path, self.settings(checkpoint, tmp_path / "two"))
-        assert again == {"made": 1, "there": 5, "failed": 1}
+    worker = Worker(args(one))  # this process, without Ray
+    assert [problem for row in rows[:6] for problem in worker.make([row])] == [""] * 6
+    killer = threading.Thread(target=kill_first_worker, args=(two,), daemon=True)
+    killer.start()
+    assert synthesize_manifest(args(two, "--workers", "2")) == {"made": 6, "there": 0, "failed": 1}
+    killer.join()
+    assert (tmp_path / "two.killed").exists() and "speaker 99" in (two / "failures.jsonl").read_text()
+    for row in ROWS:
+        name = row["id"] + ".wav"
+        assert (one / name).read_bytes() == (two / name).read_bytes(), name
+    left = {p.name for p in two.iterdir() if not p.name.startswith(".")}  # . is what a kill left
+    assert left == {f"{row['id']}.{kind}" for row in ROWS for kind in ("json", "wav")} | {"failures.jsonl"}
+    (two / "item-3.json").unlink()
+    assert synthesize_manifest(args(two)) == {"made": 1, "there": 5, "failed": 1}
 
 
 def kill_first_worker(out):

@@ -75,56 +75,47 @@ class TestParagraph:
             gc.collect()
             assert sum(found() is not None for found in held) <= 1  # the generator may hold the one it gave
 
-    @pytest.mark.parametrize(
-        ("text", "styles", "options", "message"),
-        [
+    def test_errors(self, tiny_pipeline):
+        for text, styles, options, message in (
             ("...", [A], {}, "no text"),
             ("One.", [A], {"durations": [[1]]}, "durations: they belong to one sentence"),
             ("One.", [], {"share": shares.ramp()}, "a share needs two styles"),
             ("One.", [A], {"share": shares.ramp()}, "a share needs two styles"),
-        ],
-    )
-    def test_errors(self, tiny_pipeline, text, styles, options, message):
-        with pytest.raises(InputError, match=message):
-            list(tiny_pipeline.stream(text, *styles, **options))
-
-
-class Windows:
-    """Stands for a pipeline whose windows are those of one plane, but for an offset of each."""
-
-    def __init__(self, plane, offsets=()):
-        self.plane, self.offsets = plane, itertools.chain(offsets, itertools.repeat(0.0))
-
-    def pieces(self, steps):
-        return list(join_windows(laid_of(steps), self.sample, self.decode, multiple=8, reach=29))
-
-    def sample(self, laid, frames):
-        assert frames.start % 8 == 0 and frames.stop % 8 == 0
-        return self.plane[:, frames] + next(self.offsets)
-
-    def decode(self, mel, frames, contour):
-        assert mel.shape[1] >= min(frames.stop + 29, LENGTH)  # what its samples depend on
-        return mel[:, frames].numpy()
+        ):
+            with pytest.raises(InputError, match=message):
+                list(tiny_pipeline.stream(text, *styles, **options))
 
 
 LENGTH, TOTAL = 500, 504
 
 
-def laid_of(steps):
-    plane = torch.zeros(1, 3, TOTAL)
-    return Laid(None, (), plane[:, :1], plane, LENGTH, None, SamplingOptions(steps, "euler"), [])
+def pieces_of(plane, steps, offsets=()):
+    """Pieces of a sentence whose windows are those of one plane, but for an offset of each."""
+    offsets = itertools.chain(offsets, itertools.repeat(0.0))
+
+    def sample(laid, frames):
+        assert frames.start % 8 == 0 and frames.stop % 8 == 0
+        return plane[:, frames] + next(offsets)
+
+    def decode(mel, frames, contour):
+        assert mel.shape[1] >= min(frames.stop + 29, LENGTH)  # what its samples depend on
+        return mel[:, frames].numpy()
+
+    noise = torch.zeros(1, 3, TOTAL)
+    laid = Laid(None, (), noise[:, :1], noise, LENGTH, None, SamplingOptions(steps, "euler"), [])
+    return list(join_windows(laid, sample, decode, multiple=8, reach=29))
 
 
 class TestPieces:
     @pytest.mark.parametrize("steps", [0, 4, 18])
     def test_windows_in_a_row_are_the_whole(self, steps):
         plane = torch.randn(3, TOTAL)
-        pieces = Windows(plane).pieces(steps)
+        pieces = pieces_of(plane, steps)
         assert [p.shape[1] for p in pieces] == np.diff([0, *piece_ends(LENGTH, steps)]).tolist()
         np.testing.assert_allclose(np.concatenate(pieces, axis=1), plane[:, :LENGTH].numpy(), atol=1e-6)
 
     def test_one_window_passes_slowly_into_the_next(self):
-        pieces = Windows(torch.zeros(3, TOTAL), itertools.count()).pieces(4)
+        pieces = pieces_of(torch.zeros(3, TOTAL), 4, itertools.count())
         steps = np.diff(np.concatenate(pieces, axis=1))
         assert (steps >= 0).all() and steps.max() <= 1 / FADE_FRAMES + 1e-6 and steps[0].sum() >= 2
 
@@ -158,27 +149,22 @@ class TestPieces:
             next(tiny_pipeline.stream_audio("One.", A, mechanisms="noise", **QUICK))
 
 
-class TestChunks:
-    @pytest.mark.parametrize("rounds", [0, 3])
-    @pytest.mark.parametrize("name", ["v1", "v3"])
-    def test_pieces_in_a_row_are_the_whole(self, name, rounds):
+@pytest.mark.parametrize(("name", "rounds"), [("v1", 0), ("v1", 3), ("v3", 0), ("v3", 3), ("griffin-lim", 0)])
+def test_chunks_of_a_vocoder_in_a_row_are_the_whole(name, rounds):
+    torch.manual_seed(0)
+    if name == "griffin-lim":
+        vocoder = GriffinLimVocoder(iterations=3)
+    else:
         config = GeneratorConfig.from_dict({**CONFIGS[name].to_dict(), "upsample_initial_channel": 32})
-        torch.manual_seed(0)
         vocoder = Vocoder(config, refinement_rounds=rounds)
         for weight in vocoder.parameters():
             torch.nn.init.normal_(weight, std=0.05)  # as they begin, nothing is heard from far away
-        mel = torch.randn(80, 150) - 5
-        with torch.no_grad():
-            whole = vocoder(mel, vocoder.mel_config)
-            pieces = list(vocoder.decode_chunks(mel, vocoder.mel_config, chunk_frames=40))
-        assert [len(p) for p in pieces] == [40 * 256] * 3 + [30 * 256]
         assert vocoder.context_frames < 50  # else the pieces would hold the whole mel
-        torch.testing.assert_close(torch.cat(pieces), whole, atol=1e-4, rtol=0)
-
-    def test_griffin_lim(self):
-        vocoder = GriffinLimVocoder(iterations=3)
-        mel = torch.randn(80, 120) - 5
-        pieces = torch.cat(list(vocoder.decode_chunks(mel, vocoder.mel_config, chunk_frames=50)))
-        torch.testing.assert_close(pieces, vocoder(mel, vocoder.mel_config), atol=1e-4, rtol=0)
-        with pytest.raises(InputError, match="chunks of 0 frames"):
-            next(vocoder.decode_chunks(mel, vocoder.mel_config, chunk_frames=0))
+    mel = torch.randn(80, 150) - 5
+    with torch.no_grad():
+        whole = vocoder(mel, vocoder.mel_config)
+        pieces = list(vocoder.decode_chunks(mel, vocoder.mel_config, chunk_frames=40))
+    assert [len(p) for p in pieces] == [40 * 256] * 3 + [30 * 256]
+    torch.testing.assert_close(torch.cat(pieces), whole, atol=1e-4, rtol=0)
+    with pytest.raises(InputError, match="chunks of 0 frames"):
+        next(vocoder.decode_chunks(mel, vocoder.mel_config, chunk_frames=0))

@@ -16,13 +16,7 @@ from tiny import EMOTIONS, tiny_bank, tiny_style
 from gradtts_interp.audio import write_wav
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
-from gradtts_interp.styles import (
-    Style,
-    StyleBank,
-    average_style,
-    style_of_audio,
-    style_of_samples,
-)
+from gradtts_interp.styles import Style, StyleBank, average_style, style_of_audio, style_of_samples
 
 MEL = MelConfig()
 
@@ -56,14 +50,11 @@ class TestBank:
         again = StyleBank.load(tmp_path / "styles", MEL)
         assert again.emotions == bank.emotions and list(again.styles) == list(bank.styles)
         for key, style in bank.styles.items():
-            read = again.styles[key]
-            assert (read.name, read.speaker) == (style.name, style.speaker)
-            assert np.array_equal(read.emotion, style.emotion)
-            assert np.array_equal(read.contour.voiced, style.contour.voiced)
-            np.testing.assert_array_equal(read.contour.f0_hz, style.contour.f0_hz)
+            read = again.styles[key]  # mel and energy are kept in half precision
             np.testing.assert_allclose(read.contour.energy_db, style.contour.energy_db, atol=0.03)
             np.testing.assert_allclose(read.mel, style.mel, atol=0.01)
-            np.testing.assert_array_equal(read.prosody, style.prosody)
+            contour = replace(read.contour, energy_db=style.contour.energy_db)
+            assert replace(read, mel=style.mel, contour=contour) == style
         tensors = load_file(tmp_path / "styles" / StyleBank.FILE)  # banks without vectors give one-hots
         without = {name: value for name, value in tensors.items() if not name.endswith(".emotion")}
         save_file(without, tmp_path / "styles" / StyleBank.FILE)
@@ -80,22 +71,15 @@ class TestBank:
             StyleBank.load(tmp_path, MEL)
 
 
-class TestEquality:
-    def test_styles_of_equal_recordings_are_equal(self, tmp_path):
-        write_wav(tmp_path / "a.wav", harmonic_tone(150.0))
-        write_wav(tmp_path / "b.wav", harmonic_tone(180.0))
-        one, same = (style_of_audio(tmp_path / "a.wav", MEL) for _ in range(2))
-        other = style_of_audio(tmp_path / "b.wav", MEL)
-        assert one == same and hash(one) == hash(same) and len({one, same, other}) == 2
-        assert one.contour == same.contour and hash(one.contour) == hash(same.contour)
-        assert one != other and one.contour != other.contour and one != "a.wav" and one.contour != 3
-
-    def test_each_part_counts(self):
-        style = tiny_style(1)
-        assert style == replace(style, mel=style.mel.copy()) and style != replace(style, mel=style.mel + 1e-3)
-        assert style != replace(style, name="other") and style != replace(style, emotion=None)
-        assert style != replace(style, prosody=style.prosody.astype(np.float64)[:3])
-        assert pickle.loads(pickle.dumps(style)) == style
+def test_styles_are_equal_where_all_their_parts_are():
+    style, same, other = tiny_style(1), tiny_style(1), tiny_style(2)
+    assert style == same and hash(style) == hash(same) and len({style, same, other}) == 2
+    assert style.contour == same.contour and hash(style.contour) == hash(same.contour)
+    assert style != other and style.contour != other.contour and style != "a.wav" and style.contour != 3
+    assert style != replace(style, mel=style.mel + 1e-3)
+    assert style != replace(style, name="other") and style != replace(style, emotion=None)
+    assert style != replace(style, prosody=style.prosody.astype(np.float64)[:3])
+    assert pickle.loads(pickle.dumps(style)) == style
 
 
 def test_samples_that_are_no_speech_keep_their_notes():

@@ -12,9 +12,7 @@ import threading
 import torch
 
 from gradtts_interp.app.rendering import FormRenderer
-from gradtts_interp.checkpoints import checkpoint_of
-from gradtts_interp.cli.flags import add_checkpoint
-from gradtts_interp.cli.job_flags import load_pipeline
+from gradtts_interp.cli.flags import add_checkpoint, load_pipeline
 from gradtts_interp.errors import InputError, import_extra
 
 logger = logging.getLogger(__name__)
@@ -23,13 +21,14 @@ logger = logging.getLogger(__name__)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add_checkpoint(parser)
-    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's choice)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; others than loopback are reachable")
-    parser.add_argument("--port", type=int, default=7860, help="port to listen on; 0 takes a free one")
-    parser.add_argument("--open", action="store_true", help="open a browser")
-    parser.add_argument("--max-upload-mb", type=float, default=10.0, help="largest recording, MiB")
-    parser.add_argument("--max-upload-seconds", type=float, default=60.0, help="longest recording, seconds")
-    parser.add_argument("--max-steps", type=int, default=200, help="most steps of the sampler")
+    add = parser.add_argument
+    add("--threads", type=int, help="CPU threads (default: torch's choice)")
+    add("--host", default="127.0.0.1", help="address to listen on; others than loopback are reachable")
+    add("--port", type=int, default=7860, help="port to listen on; 0 takes a free one")
+    add("--open", action="store_true", help="open a browser")
+    add("--max-upload-mb", type=float, default=10.0, help="largest recording, MiB")
+    add("--max-upload-seconds", type=float, default=60.0, help="longest recording, seconds")
+    add("--max-steps", type=int, default=200, help="most steps of the sampler")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,11 +54,9 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio asks itself whether it has started
     pipeline = load_pipeline(args)
-    limits = {"most_steps": args.max_steps, "upload_seconds": args.max_upload_seconds}
-    limits["upload_bytes"] = int(args.max_upload_mb * 2**20)
     if not _is_loopback(args.host):
         logger.warning("listening on %s: others can reach the app, and it asks for no password", args.host)
-    renderer = FormRenderer(pipeline, checkpoint_of(args.checkpoint), vocoder=args.vocoder, **limits)
+    renderer = FormRenderer(pipeline, args)
     page = build(renderer)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -68,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         _, url, _ = page.queue(max_size=16).launch(
             server_name=args.host,
             server_port=port,
-            max_file_size=renderer.upload_bytes,
+            max_file_size=int(args.max_upload_mb * 2**20),
             theme=gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
             head=HEAD,
             footer_links=[],

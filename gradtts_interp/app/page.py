@@ -1,15 +1,14 @@
 """The page: fields, what they do when they are changed, and what is shown. Nothing else knows Gradio."""
 
-from __future__ import annotations
-
 import argparse
 import os
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from gradtts_interp.app.rendering import LONGEST_TEXT_CHARACTERS, FormRenderer, StoppedError, flags_of
+from gradtts_interp.app.rendering import LONGEST_TEXT_CHARACTERS, FormRenderer, flags_of
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.mechanisms import MECHANISMS
@@ -83,7 +82,7 @@ def _fields(renderer: FormRenderer) -> list[Any]:
         bands = gr.Textbox(label="Frequency bands in Hz, such as 0-400:a,400-8000:b")
         dimensions = gr.Textbox(label="Shares of single dimensions, such as pitch=0 timbre=0:a,1:b")
         mechanisms = gr.CheckboxGroup([*MECHANISMS, NOISE], label="Mechanisms (none: the checkpoint's choice)")
-        steps = gr.Slider(1, renderer.most_steps, SamplingOptions.steps, step=1, label="Steps", elem_id="steps")
+        steps = gr.Slider(1, renderer.args.max_steps, SamplingOptions.steps, step=1, label="Steps", elem_id="steps")
         solver = gr.Dropdown([*SAMPLERS], value=SamplingOptions.solver, label="Solver")
         seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=2**31 - 1)
     return [text, *a, *b, mode, curve, weight, bands, dimensions, pitch_from, mechanisms, steps, solver, seed]
@@ -116,7 +115,7 @@ def _voice(renderer: FormRenderer, letter: str) -> list[Any]:
         recording = gr.Audio(
             sources=["upload", "microphone"],
             type="filepath",
-            label=f"Speech in style {letter}, up to {renderer.upload_seconds:g} s",
+            label=f"Speech in style {letter}, up to {renderer.args.max_upload_seconds:g} s",
             visible=sources[0] == RECORDING,
             buttons=[],
             elem_id=f"recording-{letter}",
@@ -156,13 +155,11 @@ def _connect(
         try:
             flags = read_fields(values)
             report, files = renderer.render(flags, _visitor(request), lambda part, text: progress(part, desc=text))
-        except StoppedError:
+        except CancelledError:
             raise gr.Error("Stopped.", title="Stopped", duration=5, print_exception=False) from None
         except InputError as error:
             raise gr.Error(str(error), title="This cannot be spoken", print_exception=False) from None
         return values_of(report, files)
-
-    on_speak.__annotations__ |= {"request": gr.Request, "progress": gr.Progress}
 
     def on_stop(request: gr.Request) -> None:
         renderer.stop(_visitor(request))
@@ -170,7 +167,6 @@ def _connect(
     def on_leave(request: gr.Request) -> None:
         renderer.leave(_visitor(request))
 
-    on_stop.__annotations__["request"] = on_leave.__annotations__["request"] = gr.Request
     # Progress is shown once, where the sound will be.
     speak.click(on_speak, fields, shown, concurrency_limit=1, api_visibility="private", show_progress_on=shown[:1])
     stop.click(on_stop, None, None, queue=False, api_visibility="private")

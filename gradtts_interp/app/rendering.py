@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,10 @@ import soundfile
 import torch
 
 from gradtts_interp.audio import read_audio, write_wav
-from gradtts_interp.cli.job_flags import job_of
-from gradtts_interp.cli.rendering import comparison_sampling, is_out_of_memory, speak, write_outputs
-from gradtts_interp.cli.synthesize import add_arguments
-from gradtts_interp.errors import InputError
+from gradtts_interp.checkpoints import checkpoint_of
+from gradtts_interp.cli.flags import choices_of, job_of
+from gradtts_interp.cli.synthesize import add_arguments, comparison_sampling, is_out_of_memory, speak, write_outputs
+from gradtts_interp.errors import InputError, require_none
 from gradtts_interp.files import write_text
 from gradtts_interp.job import Job
 from gradtts_interp.pipeline import GradTTSInterpPipeline
@@ -33,7 +34,7 @@ Outputs = tuple[dict[str, Any], dict[str, Path]]
 Progress = Callable[[float, str], None]
 OUT_OF_MEMORY = "out of memory: shorten the text, take fewer mechanisms, or start the app with --device cpu"
 LONGEST_TEXT_CHARACTERS = 400
-SPEAKERS, RECORDINGS = ("speaker", "speaker2"), ("reference", "reference2")
+RECORDINGS = ("reference", "reference2")
 
 
 def flags_of(**given: Any) -> argparse.Namespace:
@@ -61,22 +62,17 @@ def command_of(flags: argparse.Namespace) -> str:
         value, name = getattr(flags, action.dest), action.option_strings[-1]
         if value == action.default or action.dest == "out":
             continue
-        if value is True:
-            words.append(name)
-            continue
         if action.dest in RECORDINGS:
             value = Path(value).name
-        several = [",".join(map(str, value))] if action.dest in SPEAKERS and isinstance(value, tuple) else value
-        for each in several if isinstance(several, list) else [value]:
-            words.append(f"{name}={each:g}" if isinstance(each, float) else f"{name}={each}")
+        if isinstance(value, tuple):  # speakers of an average
+            value = ",".join(map(str, value))
+        for each in value if isinstance(value, list) else [value]:
+            written = f"{each:g}" if isinstance(each, float) else each
+            words.append(name if each is True else f"{name}={written}")
     return shlex.join(words)
 
 
 # -- rendering --------------------------------------------------------------------------------------------------------
-
-
-class StoppedError(InputError):
-    """The visitor stopped the rendering."""
 
 
 class FormRenderer:
@@ -84,25 +80,12 @@ class FormRenderer:
 
     Args:
         pipeline: Loaded, on its device.
-        checkpoint: Where it came from, for the command line shown.
-        vocoder: What ``--vocoder`` said, likewise.
-        most_steps: What one visitor may ask for of the sampler.
-        upload_bytes: Largest recording.
-        upload_seconds: Longest recording.
+        args: Flags of the app: the limits of what one visitor may ask for, and what names the checkpoint and its
+            vocoder in the command line shown.
     """
 
-    def __init__(
-        self,
-        pipeline: GradTTSInterpPipeline,
-        checkpoint: Path,
-        *,
-        vocoder: str | None = None,
-        most_steps: int = 200,
-        upload_bytes: int = 10 * 2**20,
-        upload_seconds: float = 60.0,
-    ) -> None:
-        self.pipeline, self.checkpoint, self.vocoder = pipeline, checkpoint.resolve(), vocoder
-        self.most_steps, self.upload_bytes, self.upload_seconds = most_steps, upload_bytes, upload_seconds
+    def __init__(self, pipeline: GradTTSInterpPipeline, args: argparse.Namespace) -> None:
+        self.pipeline, self.args = pipeline, args
         self.root = Path(tempfile.mkdtemp(prefix="gradtts-interp-app-"))
         self._turn = threading.Lock()
         self._stops: dict[str, threading.Event] = {}
@@ -133,13 +116,13 @@ class FormRenderer:
         source = Path(path).resolve()
         if not source.is_relative_to(self.uploads.resolve()) or not source.is_file():
             raise InputError("this recording was not uploaded here; upload it again")
-        if source.stat().st_size > self.upload_bytes:
-            raise InputError(f"the recording is larger than {self.upload_bytes / 2**20:g} MiB")
+        if source.stat().st_size > self.args.max_upload_mb * 2**20:
+            raise InputError(f"the recording is larger than {self.args.max_upload_mb:g} MiB")
         rate_hz = self.pipeline.model.settings.mel.sample_rate_hz
         try:
             seconds = soundfile.info(str(source)).duration  # of the header, so that nothing huge is decoded
-            if not seconds <= self.upload_seconds:
-                raise InputError(f"it lasts {seconds:.0f} s; expected {self.upload_seconds:g} s or less")
+            if not seconds <= self.args.max_upload_seconds:
+                raise InputError(f"it lasts {seconds:.0f} s; expected {self.args.max_upload_seconds:g} s or less")
             audio = read_audio(source, rate_hz)
         except (InputError, soundfile.SoundFileError, RuntimeError, OSError, ValueError) as error:
             reason = str(error).replace(str(source), "it")
@@ -173,7 +156,7 @@ class FormRenderer:
 
         Raises:
             InputError: A flag is beyond the limits or cannot be used, or memory does not suffice.
-            StoppedError: :meth:`stop` was called.
+            CancelledError: :meth:`stop` was called.
         """
         stop = self._stops[visitor] = threading.Event()
         tell = progress or (lambda part, text: None)
@@ -204,43 +187,43 @@ class FormRenderer:
         return self.root / f"visitor-{''.join(c for c in visitor if c.isalnum())}"
 
     def _render(self, flags: argparse.Namespace, folder: Path, stop: threading.Event, tell: Progress) -> Outputs:
-        self._require_within_limits(flags)
+        (text,), steps, most = flags.text, flags.timesteps, self.args.max_steps
+        too_long = len(text) > LONGEST_TEXT_CHARACTERS
+        require_none(
+            {
+                "no text: type a sentence to speak": not text,
+                f"the text has {len(text)} characters; expected at most {LONGEST_TEXT_CHARACTERS}": too_long,
+                f"{steps} steps; expected at least 1 and at most {most}": not 1 <= steps <= most,
+            }
+        )
         named = [name for name in RECORDINGS if getattr(flags, name) is not None]
         kept = {name: str(self.accept_recording(getattr(flags, name), folder, name)) for name in named}
-        known = {"checkpoint": str(self.checkpoint), "vocoder": self.vocoder, "out": str(folder)}
+        checkpoint = str(checkpoint_of(self.args.checkpoint).resolve())
+        known = {"checkpoint": checkpoint, "vocoder": self.args.vocoder, "out": str(folder)}
         flags = argparse.Namespace(**{**vars(flags), **known, **kept, "attention": self._has_attention(flags)})
         command = command_of(flags)
         job = job_of(flags, command, pipeline=self.pipeline)
         # A recording is named by its file's name alone, so that no path of the server is shown.
         a, b = (style and replace(style, name=Path(style.name).name) for style in (job.a, job.b))
         job = replace(job, a=a, b=b)
-        take = speak(job, [line.text for line in job.lines], on_step=_steps_watched(job, stop, tell))[0]
+        (take,) = speak(job, flags.text, on_step=_steps_watched(job, stop, tell))
+        speech, *alone, _ = take
         tell(1.0, "drawing")
         report, files = write_outputs(job, job.lines[0], take)
         files |= {"command": folder / "command.txt"} | {name: Path(path) for name, path in kept.items()}
         write_text(files["command"], command + "\n")
-        if take.speech.attention:
+        if speech.attention:
             files["attention_map"] = folder / "attention.png"
-            save_figure(attention_figure(take.speech.attention, take.speech.seconds), files["attention_map"])
-        for name, speech in {"a": take.a, "b": take.b}.items():
-            if speech is not None:
+            save_figure(attention_figure(speech.attention, speech.seconds), files["attention_map"])
+        for name, plain in zip("ab", alone, strict=True):
+            if plain is not None:
                 files[name] = folder / f"{name}_alone.wav"
-                write_wav(files[name], torch.from_numpy(speech.audio), speech.mel_config.sample_rate_hz)
+                write_wav(files[name], torch.from_numpy(plain.audio), plain.mel_config.sample_rate_hz)
         return report, files
-
-    def _require_within_limits(self, flags: argparse.Namespace) -> None:
-        """Raise unless a visitor may ask for this."""
-        (text,) = flags.text
-        if not text:
-            raise InputError("no text: type a sentence to speak")
-        if len(text) > LONGEST_TEXT_CHARACTERS:
-            raise InputError(f"the text has {len(text)} characters; expected at most {LONGEST_TEXT_CHARACTERS}")
-        if not 1 <= flags.timesteps <= self.most_steps:
-            raise InputError(f"{flags.timesteps} steps; expected at least 1 and at most {self.most_steps}")
 
     def _has_attention(self, flags: argparse.Namespace) -> bool:
         """Whether there is attention to record: two styles with a recording each, read side by side."""
-        two = flags.speaker2 is not None or flags.reference2 is not None
+        two = choices_of(flags)[1] is not None
         chosen = not flags.mechanism or "attention" in flags.mechanism
         averages = isinstance(flags.speaker, tuple) or isinstance(flags.speaker2, tuple)
         return two and chosen and not averages and bool(self.pipeline.model.attention_sites)
@@ -264,4 +247,4 @@ def _steps_watched(job: Job, stop: threading.Event, tell: Progress) -> Callable[
 
 def _raise_if_stopped(stop: threading.Event) -> None:
     if stop.is_set():
-        raise StoppedError("stopped")
+        raise CancelledError("stopped")

@@ -8,8 +8,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from gradtts_interp.cli.flags import add_checkpoint, add_sampler, add_styles
-from gradtts_interp.cli.job_flags import choices_of, load_pipeline, require_writable
+from gradtts_interp.cli.flags import (
+    add_checkpoint,
+    add_sampler,
+    add_styles,
+    choices_of,
+    load_pipeline,
+    require_writable,
+)
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.metric_rows import morph_measures
 from gradtts_interp.stimuli.continuum import CONTINUA, EQUALISED, Continuum, make_continuum

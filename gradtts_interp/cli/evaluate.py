@@ -20,8 +20,7 @@ from tqdm import tqdm
 from gradtts_interp.audio import read_audio, require_speech
 from gradtts_interp.checkpoints import checkpoint_of, read_index
 from gradtts_interp.cli import evaluate_shared as shared
-from gradtts_interp.cli.flags import add_sampler, aligned, count
-from gradtts_interp.cli.job_flags import device_of, read_lines, require_writable
+from gradtts_interp.cli.flags import add_sampler, aligned, count, device_of, read_lines, require_writable
 from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation import grid
 from gradtts_interp.evaluation.comparison import MEL, FileMeasurer, FilePair, read_manifest, set_figures
@@ -275,7 +274,7 @@ def _interpolation(args: argparse.Namespace) -> int:
         "sampling": sampling,
         "seed": args.seed,
         "textgrids": args.textgrids,
-        "texts": tuple(line.text for line in read_lines(args.file)) if args.file else grid.SENTENCES,
+        "texts": tuple(line["text"] for line in read_lines(args.file)) if args.file else grid.SENTENCES,
     }
     renderer = grid.Renderer(measuring, **options)
     items = _items(args, renderer)

@@ -19,8 +19,7 @@ from typing import Any
 import torch
 
 from gradtts_interp.checkpoints import checkpoint_of
-from gradtts_interp.cli.flags import aligned, count
-from gradtts_interp.cli.job_flags import device_of
+from gradtts_interp.cli.flags import aligned, count, device_of
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.evaluation.intelligibility import POCKETSPHINX, require_recognisers

@@ -21,9 +21,8 @@ OFFICIAL_LICENCE = "not stated in the file; the official files are published wit
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument(
-        "checkpoint", nargs="?", help="checkpoint folder, or official .pt file (default: the one synthesize takes)"
-    )
+    text = "checkpoint folder, or official .pt file (default: the one synthesize takes)"
+    parser.add_argument("checkpoint", nargs="?", help=text)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 

@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
-from types import ModuleType
 
 from gradtts_interp.errors import InputError
 
@@ -46,34 +45,9 @@ ENVIRONMENT = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPER
 """Errors that the machine causes, not the program."""
 
 
-class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Adds the default to a help text where an option has one."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        nothing = action.default is None or action.default is False or action.default in ("", [], ())
-        if nothing or "default:" in (action.help or ""):
-            return action.help
-        return super()._get_help_string(action)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status (0 done, 1 some input failed, 2 nothing could be done)."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    parser, modules = make_parser(argv)
-    args = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    return report_errors(lambda: modules[args.verb].run(args))
-
-
-def make_parser(argv: Sequence[str] = ()) -> tuple[argparse.ArgumentParser, dict[str, ModuleType]]:
-    """Make the parser of the command.
-
-    Args:
-        argv: Arguments; the verb among them gets its flags.
-
-    Returns:
-        The parser, and the module of that verb by its name.
-    """
     parser = argparse.ArgumentParser(
         prog="gradtts-interp",
         description=DESCRIPTION,
@@ -83,14 +57,23 @@ def make_parser(argv: Sequence[str] = ()) -> tuple[argparse.ArgumentParser, dict
     parser.add_argument("--version", action="version", version=f"%(prog)s {metadata.version('gradtts-interp')}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     chosen = next((a for a in argv if a in VERBS), None)
-    modules = {}
     for name, (module, text) in VERBS.items():
-        described = text[0].upper() + text[1:] + "."
-        verb = verbs.add_parser(name, help=text, description=described, formatter_class=HelpFormatter)
+        verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         if name == chosen:
-            modules[name] = importlib.import_module(module)
-            modules[name].add_arguments(verb)
-    return parser, modules
+            job = importlib.import_module(module)
+            job.add_arguments(verb)
+            _tell_defaults(verb)
+    args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    return report_errors(lambda: job.run(args))
+
+
+def _tell_defaults(parser: argparse.ArgumentParser) -> None:
+    """Add the default to a help text where an option has one."""
+    for action in parser._actions:
+        nothing = action.default in (None, "", [], (), argparse.SUPPRESS) or action.default is False
+        if action.help and not nothing and "default:" not in action.help:
+            action.help += " (default: %(default)s)"
 
 
 def report_errors(job: Callable[[], int | None]) -> int:
@@ -111,7 +94,7 @@ def report_errors(job: Callable[[], int | None]) -> int:
         where = f"{error.filename}: " if error.filename else ""
         return _tell(f"{where}{error.strerror}")
     except (RuntimeError, MemoryError) as error:
-        from gradtts_interp.cli.rendering import is_out_of_memory
+        from gradtts_interp.cli.synthesize import is_out_of_memory
 
         if not is_out_of_memory(error):
             raise

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import soundfile
-import torch
 from tqdm import tqdm
 
-from gradtts_interp.cli.job_flags import job_of
-from gradtts_interp.cli.rendering import failed, try_to_speak
-from gradtts_interp.cli.synthesize import add_speaking_arguments
+from gradtts_interp.cli.flags import add_speaking_arguments, job_of, numbered
+from gradtts_interp.cli.synthesize import Outcome, failed, try_to_speak
 from gradtts_interp.errors import InputError
 from gradtts_interp.files import atomic_path
 from gradtts_interp.interpolation.shares import Share
@@ -27,11 +23,8 @@ from gradtts_interp.streaming import shares_of_sentences, speakable_parts
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options: those of all that speaks, and whether the share spans the whole text."""
     add_speaking_arguments(parser)
-    parser.add_argument(
-        "--each-sentence",
-        action="store_true",
-        help="blend from A to B in each sentence (default: once over the whole text)",
-    )
+    text = "blend from A to B in each sentence (default: once over the whole text)"
+    parser.add_argument("--each-sentence", action="store_true", help=text)
     parser.set_defaults(batch_size=1, no_plots=True, attention=False, write_pitch=None)
     parser.set_defaults(copy=None, copy_textgrid=None, copy_tier=None, copy_weight=1.0)
 
@@ -48,13 +41,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: Nothing could be started, or no sentence could be spoken.
     """
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    job = job_of(args, shlex.join(sys.argv))
-    path = Path(job.out) / "stream.wav"
-    texts = [(line.number, text) for line in job.lines for text in speakable_parts(line.text)]
-    sentences = [Sentence(i, number, text) for i, (number, text) in enumerate(texts)]
-    told: dict[int, dict] = {}
+    job = job_of(args)
+    path = job.out / "stream.wav"
+    sentences = numbered((line["line"], text) for line in job.lines for text in speakable_parts(line["text"]))
+    told: dict[int, Outcome] = {}
     seconds = 0.0
     with atomic_path(path) as temporary:
         rate_hz = job.pipeline.model.settings.mel.sample_rate_hz
@@ -63,12 +53,11 @@ def run(args: argparse.Namespace) -> int:
             for line, share in tqdm(parts, desc="sentences", unit="sentence", disable=None, file=sys.stderr):
                 takes, problem = try_to_speak(replace(job, share=share), [line])
                 if problem is not None:
-                    told[line.index] = failed(line, problem)
+                    told[line["index"]] = failed(line, problem)
                     continue
-                speech = takes[0].speech
+                speech = takes[0][0]
                 wav.write(speech.audio)
-                entry = {"line": line.number, "index": line.index, "text": line.text, "start": round(seconds, 4)}
-                told[line.index] = entry | {"seconds": round(speech.seconds, 4)}
+                told[line["index"]] = line | {"start": round(seconds, 4), "seconds": round(speech.seconds, 4)}
                 seconds += speech.seconds
         bad = sum("error" in entry for entry in told.values())
         if bad == len(told):
@@ -82,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _with_shares(
-    job: Job, sentences: list[Sentence], told: dict[int, dict], *, whole: bool
+    job: Job, sentences: list[Sentence], told: dict[int, Outcome], *, whole: bool
 ) -> Iterator[tuple[Sentence, Share | None]]:
     """Each sentence that can be read, with its share. Those that cannot are reported, and take no part of the share."""
     if job.share is None or not whole:
@@ -93,8 +82,8 @@ def _with_shares(
     ready, seconds = [], []
     for line in sentences:
         try:
-            seconds.append(job.pipeline.expected_seconds(line.text, (job.a, job.b), length_scale=scale))
+            seconds.append(job.pipeline.expected_seconds(line["text"], (job.a, job.b), length_scale=scale))
             ready.append(line)
         except InputError as error:
-            told[line.index] = failed(line, str(error))
+            told[line["index"]] = failed(line, str(error))
     yield from zip(ready, shares_of_sentences(job.share, seconds), strict=True)

@@ -1,12 +1,11 @@
 """Fixtures of the app."""
 
+from argparse import Namespace
+
 import pytest
-from speaking import checkpoint, tone_wav
 
 from gradtts_interp.app.rendering import FormRenderer
 from gradtts_interp.pipeline import GradTTSInterpPipeline
-
-__all__ = ["checkpoint", "tone_wav"]
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +17,8 @@ def pipeline(checkpoint):
 
 @pytest.fixture
 def renderer(pipeline, checkpoint):
-    made = FormRenderer(pipeline, checkpoint)
+    limits = {"max_steps": 200, "max_upload_mb": 10.0, "max_upload_seconds": 60.0}
+    made = FormRenderer(pipeline, Namespace(checkpoint=str(checkpoint), vocoder=None, **limits))
     made.uploads.mkdir()
     yield made
     made.close()

@@ -5,14 +5,16 @@ import shlex
 import socket
 import threading
 import time
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import soundfile
 
 from gradtts_interp.app import rendering as rendering_module
-from gradtts_interp.app.rendering import OUT_OF_MEMORY, StoppedError, flags_of
+from gradtts_interp.app.rendering import OUT_OF_MEMORY, flags_of
 from gradtts_interp.cli.main import main as verbs
 from gradtts_interp.errors import InputError
 
@@ -22,10 +24,6 @@ BLEND = {**ALONE, "speaker2": 10, "emotion2": "happy", "mode": "time"}
 
 def blend(**changes):
     return flags_of(**{**BLEND, **changes})
-
-
-def alone(**changes):
-    return flags_of(**{**ALONE, **changes})
 
 
 def upload(renderer, tone_wav):
@@ -52,7 +50,7 @@ def test_a_blend_has_picture_sounds_attention_map_and_files(renderer):
         blend(mode="mix", weight=0.25, mechanism=["prior", "score"]),
         blend(mode="frequency", pitch_from="b", seed=7),
         blend(speaker=(10, 12), bands="0-400:a,400-8000:b", share=["pitch=0", "timbre=0:b,1:a"], timesteps=1),
-        alone(text=["-f is no flag; $HOME 'quoted'."]),
+        flags_of(**{**ALONE, "text": ["-f is no flag; $HOME 'quoted'."]}),
     ],
 )
 def test_the_command_line_shown_makes_the_same_sound(renderer, flags, tmp_path, monkeypatch):
@@ -76,9 +74,9 @@ def test_two_recordings_and_the_command_beside_the_downloads(renderer, tone_wav,
 
 
 def test_files_of_a_visitor_are_replaced_and_go_with_the_visitor(renderer):
-    first, other = (renderer.render(alone(), visitor)[1]["wav"] for visitor in ("v1", "v2"))
+    first, other = (renderer.render(flags_of(**ALONE), visitor)[1]["wav"] for visitor in ("v1", "v2"))
     assert first.parent != other.parent
-    renderer.render(alone(seed=1), "v1")
+    renderer.render(flags_of(**ALONE, seed=1), "v1")
     assert len(list(renderer.root.glob("visitor-*"))) == 2
     renderer.leave("v1")
     assert not first.parent.exists() and other.exists()
@@ -104,25 +102,21 @@ def test_what_cannot_be_spoken_is_refused_in_words(renderer, change, word):
         renderer.render(blend(**change), "v1")
 
 
-def test_only_uploads_are_read(renderer, tone_wav, tmp_path):
+def test_only_uploads_are_read_and_none_that_is_too_large_too_long_or_no_sound(renderer, tone_wav, tmp_path):
+    renderer.args.max_upload_mb, renderer.args.max_upload_seconds = 0.1, 2.0
+    wav = renderer.uploads / "x.wav"
+
+    def refused(message, path=wav):
+        with pytest.raises(InputError, match=message) as caught:
+            renderer.accept_recording(path, tmp_path, "x")
+        assert str(renderer.root) not in str(caught.value)
+
     (renderer.uploads / "link.wav").symlink_to(tone_wav)
     elsewhere = (renderer.uploads / ".." / "elsewhere.wav", renderer.uploads, renderer.uploads / "link.wav")
     for path in (tone_wav, Path("/etc/passwd"), *elsewhere):
-        with pytest.raises(InputError, match="not uploaded here"):
-            renderer.accept_recording(path, tmp_path, "x")
-
-
-def test_uploads_that_are_too_large_too_long_or_no_sound(renderer, tmp_path):
-    renderer.upload_bytes, renderer.upload_seconds = 100_000, 2.0
-    wav = renderer.uploads / "x.wav"
-
-    def refused(message):
-        with pytest.raises(InputError, match=message) as caught:
-            renderer.accept_recording(wav, tmp_path, "x")
-        assert str(renderer.root) not in str(caught.value)
-
+        refused("not uploaded here", path)
     soundfile.write(wav, np.zeros(100_000), 22050)
-    refused("larger than")
+    refused("larger than 0.1 MiB")
     soundfile.write(wav, np.full(8000 * 3, 0.1), 8000)
     refused("lasts 3 s; expected 2 s or less")
     for content in (b"", b"RIFF", b"<html>", b"\0" * 1000):
@@ -141,17 +135,8 @@ def begin(renderer):
     """Start a rendering in a thread; what waits for its end, and says whether it was stopped."""
 
     def begin_rendering(*given):
-        stopped = []
-
-        def work():
-            try:
-                renderer.render(*given)
-            except StoppedError as error:
-                stopped.append(error)
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        return lambda: (thread.join(60), bool(stopped) and not thread.is_alive())[1]
+        started = ThreadPoolExecutor().submit(renderer.render, *given)
+        return lambda: isinstance(started.exception(60), CancelledError)
 
     return begin_rendering
 
@@ -163,7 +148,7 @@ def test_a_stop_ends_the_rendering_at_its_next_step(renderer, begin):
     renderer.stop("someone else")
     renderer.stop("v1")
     assert was_stopped() and max(told) < 1, "it went on to its end"
-    assert "a" not in renderer.render(alone(), "v1")[1]  # the next one goes on
+    assert "a" not in renderer.render(flags_of(**ALONE), "v1")[1]  # the next one goes on
 
 
 def test_who_leaves_while_waiting_leaves_no_files(renderer, begin, tone_wav):
@@ -184,10 +169,7 @@ def test_who_leaves_while_waiting_leaves_no_files(renderer, begin, tone_wav):
     ],
 )
 def test_out_of_memory_and_a_full_disk_become_advice(renderer, monkeypatch, error, kind, message):
-    def speak(*_, **__):
-        raise error
-
-    monkeypatch.setattr(rendering_module, "speak", speak)
+    monkeypatch.setattr(rendering_module, "speak", Mock(side_effect=error))
     with pytest.raises(kind, match=message):
         renderer.render(blend(), "v1")
     assert not list(renderer.root.glob("visitor-*"))

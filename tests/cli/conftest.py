@@ -1,11 +1,8 @@
 """Fixtures of the command line."""
 
 import pytest
-from speaking import checkpoint, tone_wav
 
 from gradtts_interp.cli.main import main as verbs
-
-__all__ = ["checkpoint", "tone_wav"]
 
 
 @pytest.fixture

@@ -4,14 +4,14 @@ import csv
 
 import pytest
 
-from gradtts_interp.cli import job_flags
 from gradtts_interp.cli.main import main
+from gradtts_interp.pipeline import GradTTSInterpPipeline
 
 
 @pytest.fixture
 def make(monkeypatch, tmp_path, tiny_pipeline):
     """Run the verb on a tiny model of random weights."""
-    monkeypatch.setattr(job_flags.GradTTSInterpPipeline, "from_pretrained", lambda *_, **__: tiny_pipeline)
+    monkeypatch.setattr(GradTTSInterpPipeline, "from_pretrained", lambda *_, **__: tiny_pipeline)
     flags = ["continuum", "--text", "Go down.", "-t", "2", "--steps", "3", "--out", str(tmp_path / "out")]
     return lambda *more: main([*flags, *more])
 

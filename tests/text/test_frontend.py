@@ -1,6 +1,6 @@
 import pytest
-from fuzz_targets import TEXT
 from hypothesis import given, settings
+from test_fuzz import TEXT
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.text.frontend import PAUSES, TextFrontend
