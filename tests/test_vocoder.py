@@ -129,21 +129,6 @@ def test_contract_and_shapes_are_checked(make):
         Vocoder(TINY, dataclasses.replace(MEL, n_mels=100))
 
 
-@pytest.mark.parametrize("make", [lambda: Vocoder(TINY), lambda: GriffinLimVocoder(iterations=4)])
-def test_batches_equal_singles(make):
-    vocoder = make()
-    mels = [torch.randn(80, frames) - 5 for frames in (1, 12, 5)]
-    kept = [mel.clone() for mel in mels]
-    with torch.inference_mode():
-        many = vocoder.decode(mels, MEL)
-        singles = [vocoder(mel, MEL) for mel in mels]
-        batch = vocoder(torch.stack([mels[1], mels[1] - 1]), MEL)
-    assert [len(audio) for audio in many] == [256, 3072, 1280]
-    assert all(torch.equal(a, b) for a, b in zip(many, singles, strict=True))
-    assert torch.allclose(batch[0], singles[1], atol=1e-5)
-    assert all(torch.equal(a, b) for a, b in zip(mels, kept, strict=True))
-
-
 def test_griffin_lim_keeps_mel_length_and_time():
     audio = harmonic_tone(120.0)
     mel = log_mel(audio, MEL)
@@ -192,18 +177,22 @@ def test_harmonic_vocoder_round_trip(harmonic, tmp_path):
             Vocoder.from_pretrained(tmp_path)
 
 
-def test_harmonic_vocoder_follows_the_contour(harmonic):
+@pytest.mark.parametrize("kind", ["vocoder", "griffin_lim", "harmonic"])
+def test_batches_equal_singles_and_a_harmonic_source_alone_follows_the_contour(kind, request):
+    decode = GriffinLimVocoder(iterations=4) if kind == "griffin_lim" else request.getfixturevalue(kind)
     mels = [torch.randn(80, frames) - 5 for frames in (1, 40, 12)]
-    contours = [contour_of(mel.shape[1]) for mel in mels]
+    contours, kept = [contour_of(mel.shape[1]) for mel in mels], [mel.clone() for mel in mels]
     with torch.inference_mode():
-        many = harmonic.decode(mels, MEL, contours)
-        other = harmonic(mels[1], MEL, contour_of(40, 220.0))
-        batch = harmonic(torch.stack([mels[1]] * 2), MEL, tuple(torch.stack([part] * 2) for part in contours[1]))
+        many = decode.decode(mels, MEL, contours)
+        other = decode(mels[1], MEL, contour_of(40, 220.0))
+        pair = tuple(torch.stack([part] * 2) for part in contours[1])
+        batch = decode(torch.stack([mels[1] - 1, mels[1]]), MEL, pair)
         for mel, contour, audio in zip(mels, contours, many, strict=True):
             assert len(audio) == mel.shape[1] * 256 and audio.abs().max() <= 1
-            assert torch.equal(audio, harmonic(mel, MEL, contour))
-    assert not torch.allclose(other, many[1], atol=1e-3)
+            assert torch.equal(audio, decode(mel, MEL, contour))
+    assert torch.allclose(other, many[1], atol=1e-3) == (kind != "harmonic")
     assert torch.allclose(batch[1], many[1], atol=1e-5)
+    assert all(torch.equal(a, b) for a, b in zip(mels, kept, strict=True))
 
 
 def test_harmonic_vocoder_reads_a_contour_where_none_is_given(harmonic):
