@@ -256,6 +256,7 @@ def write_findings(
 
 
 def _without_definitions(table: Table) -> Table:
+    """A table as ``summary.json`` holds it: what its columns mean stands in the report."""
     return {**table, "columns": [{name: c[name] for name in ("key", "heading", "wanted")} for c in table["columns"]]}
 
 

@@ -267,10 +267,12 @@ def draw_share(random: np.random.Generator) -> Points:
 
 
 def _bank_style(speaker: int, emotion: str) -> VoicedStyle:
+    """A named speaker in an emotion."""
     return _style(f"s{speaker}", f"s{speaker}-{emotion}", speaker_voice(speaker), speaker_pitch(speaker, emotion))
 
 
 def _style(voice_name: str, pitch_name: str, voice: Factors, pitch: Pitch) -> VoicedStyle:
+    """A voice with a prosody, and the names of both."""
     return {"voice": voice_name, "pitch": pitch_name, "factors": dataclasses.replace(voice, **pitch)}
 
 

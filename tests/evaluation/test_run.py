@@ -1,4 +1,4 @@
-"""The folder of a run, and items in several processes: order, failures, and going on after a kill."""
+"""The folder of a run, and items in several processes: order, failures, costs, and going on after a kill."""
 
 import contextlib
 import functools
@@ -16,6 +16,7 @@ import torch
 from refusing import refused
 
 from gradtts_interp.errors import InputError
+from gradtts_interp.evaluation.grid import cost_of
 from gradtts_interp.evaluation.run import Record, RunFolder, plain, run_items
 
 
@@ -110,6 +111,18 @@ def test_rows_come_in_order_failures_are_told_and_tried_again(tmp_path, capsys):
     assert [r.error for r in again] == [None, None, None]
     marks = {p.stem: len(p.read_text()) for p in tmp_path.glob("*.mark")}
     assert marks == {"a": 1, "b": 2, "c": 1, "d": 1, "e": 1}
+
+
+def test_cost_is_of_the_block_alone():
+    device = torch.device("cpu")
+    _, small_seconds, small_mib = cost_of(lambda: time.sleep(0.05), device)
+    total, _, large_mib = cost_of(lambda: np.ones(2**25).sum(), device)  # 256 MiB for a moment
+    _, after_seconds, after_mib = cost_of(lambda: None, device)
+    assert total == 2**25 and 0.05 <= small_seconds < 2 and after_seconds < small_seconds
+    if small_mib is None:
+        pytest.skip("this system does not tell the peak of a process")
+    assert large_mib - small_mib > 200
+    assert after_mib < large_mib - 200, "an earlier peak does not count"
 
 
 SCRIPT = """
