@@ -24,7 +24,7 @@ MANIFEST, PARTIAL_MANIFEST = "manifest.jsonl", "manifest.partial.jsonl"
 ContourFunction = Callable[[Path, np.ndarray], "np.ndarray | None"]
 
 
-class Recording(NamedTuple):
+class Clip(NamedTuple):
     """One recording and what is known of each of its mel frames.
 
     Attributes:
@@ -86,8 +86,8 @@ class Corpus:
         self.shortest = shortest
         self.mels, self.hop, self.contour_of = mels, hop, contour_of
         self._seen: set[Path] = set()
-        self.training: list[Recording] = []
-        self.held_out: list[Recording] = []
+        self.training: list[Clip] = []
+        self.held_out: list[Clip] = []
         self.refresh()
         if not self.training:
             raise ValueError(f"{source} holds no recording of at least {shortest} samples at {sample_rate_hz} Hz")
@@ -100,7 +100,7 @@ class Corpus:
         return sum(len(x.samples) for x in self.training) / self.sample_rate_hz / 3600
 
     @property
-    def paired(self) -> list[Recording]:
+    def paired(self) -> list[Clip]:
         """Training recordings with a predicted mel."""
         return [recording for recording in self.training if recording.mel is not None]
 
@@ -122,9 +122,9 @@ class Corpus:
                 logger.warning("%s left aside: its contour has %d frames only", path, contour.shape[1])
                 continue
             if zlib.crc32(path.name.encode()) % HOLD_OUT_EVERY == 0:
-                self.held_out.append(Recording(samples, contour))
+                self.held_out.append(Clip(samples, contour))
             else:
-                self.training.append(Recording(samples, contour, self._read_mel(path)))
+                self.training.append(Clip(samples, contour, self._read_mel(path)))
         self._ends = np.cumsum([len(recording.samples) for recording in self.training])
         return len(self._seen) - before
 
@@ -199,7 +199,7 @@ class Corpus:
         """Samples between places where a segment may begin: whole frames where there are contours."""
         return 1 if self.contour_of is None else self.hop
 
-    def _cut(self, recordings: Sequence[Recording], places: Sequence[float], samples: int, grid: int) -> Segments:
+    def _cut(self, recordings: Sequence[Clip], places: Sequence[float], samples: int, grid: int) -> Segments:
         """Cut the same number of samples out of each recording, and what is known of them.
 
         Places are shares of the way from the first to the last possible start, which lie on a grid of samples.
