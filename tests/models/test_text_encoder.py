@@ -21,6 +21,13 @@ def awake(encoder: TextEncoder) -> TextEncoder:
     return encoder.eval()
 
 
+@torch.no_grad()
+def test_official_numbers(golden):
+    found = golden.model.encoder(golden.tensors["x"], golden.tensors["x_lengths"])
+    for value, name in zip(found, ("mu_x", "logw", "x_mask"), strict=True):
+        torch.testing.assert_close(value, golden.tensors[name], atol=1e-4, rtol=0)
+
+
 def test_padding_changes_nothing():
     torch.manual_seed(0)
     encoder = awake(TextEncoder(SMALL))
