@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from refusing import refused
-from tiny import TINY, TINY_STYLE, tiny_pipeline, tiny_style
+from tiny import TINY, TINY_STYLE, A, B, tiny_pipeline
 
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.attention import MapOptions, StyleMassRecorder, mass_plane
@@ -19,7 +19,6 @@ from gradtts_interp.models.style_attention import StyleAttnProcessor
 from gradtts_interp.plots.attention import plot_layers, plot_phonemes
 
 TEXTS = ["A cat ran.", "Two small dogs were sleeping."]
-A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
 DEMO = Path(__file__).parents[2] / "checkpts" / "demo"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from refusing import refused
-from tiny import TINY, tiny_pipeline, tiny_style
+from tiny import TINY, A, B, tiny_pipeline
 
 from gradtts_interp.diffusion.samplers import SAMPLERS
 from gradtts_interp.interpolation import shares
@@ -20,7 +20,6 @@ from gradtts_interp.interpolation.noise.tuner import Descent, moved_part, plan_v
 from gradtts_interp.interpolation.shares import PitchRegion
 from gradtts_interp.models.style_attention import StyleAttnProcessor
 
-A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
 TEXT = "Go there."
 STEPS = 5
 GRADIENT_LEAST = 1e-3

@@ -156,14 +156,6 @@ def test_a_query_without_keys_adds_nothing(site, plane):
 
 
 @torch.no_grad()
-def test_hard_shares_read_their_own_style_only(site, plane):
-    a, b = style_tokens(3), style_tokens(4, seed=1)
-    both = site(plane, MASK, join([a, b], halves()))
-    torch.testing.assert_close(both[..., :3], site(plane, MASK, join([a]))[..., :3], atol=1e-6, rtol=0)
-    torch.testing.assert_close(both[..., 3:], site(plane, MASK, join([b]))[..., 3:], atol=1e-6, rtol=0)
-
-
-@torch.no_grad()
 def test_padded_keys_get_no_mass_whatever_they_hold(site, plane):
     context, maps = join([style_tokens(7, hidden=2)]), []
     site.attn.processor = AttentionMapProcessor(lambda weights, *_: maps.append(weights))

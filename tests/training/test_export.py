@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from fake_corpus import TINY, fake_item
+from fake_corpus import CONFIG, TINY, fake_item
 
 from gradtts_interp.checkpoints import load_model
 from gradtts_interp.config import MelConfig, ModelConfig
@@ -20,9 +20,9 @@ from gradtts_interp.training.loop import Trainer
 
 
 @pytest.fixture
-def export_run(make_model, mixer, config, corpus_folder, tmp_path):
+def export_run(make_model, mixer, corpus_folder, tmp_path):
     """Function that exports a run of one step with more options; gives the folder of the checkpoint."""
-    trainer = Trainer(make_model(), mixer, config, tmp_path / "run")
+    trainer = Trainer(make_model(), mixer, CONFIG, tmp_path / "run")
     trainer.step = 1
     trainer.save()
 

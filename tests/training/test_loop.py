@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_corpus import MIX, TINY, fake_items
+from fake_corpus import CONFIG, MIX, TINY, fake_items
 from refusing import refused
 from safetensors.torch import load_file
 
@@ -33,11 +33,11 @@ def equal(a, b):
 
 
 @pytest.fixture
-def make_trainer(make_model, mixer, config, tmp_path):
+def make_trainer(make_model, mixer, tmp_path):
     """Function from changed settings to a trainer in a folder."""
 
     def make(*, model=None, mixer=mixer, folder="run", **changes):
-        return Trainer(model or make_model(), mixer, dataclasses.replace(config, **changes), tmp_path / folder)
+        return Trainer(model or make_model(), mixer, dataclasses.replace(CONFIG, **changes), tmp_path / folder)
 
     return make
 
@@ -47,14 +47,6 @@ def step(trainer):
     values = trainer._step(trainer.draws.of_step(trainer.step))
     trainer.step += 1
     return values
-
-
-def parameters_of(model):
-    return {name: value.detach().clone() for name, value in model.named_parameters()}
-
-
-def changed(model, before):
-    return {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
 
 
 def log_of(folder):
@@ -210,8 +202,8 @@ def test_sample_is_written_and_its_failure_only_logged(make_trainer, monkeypatch
     assert equal(before, weights(trainer))
 
 
-def test_rate_rises_then_falls_and_a_run_ends_with_its_time(config, make_trainer):
-    config = dataclasses.replace(config, steps=100, warmup_steps=10, final_rate=0.1)
+def test_rate_rises_then_falls_and_a_run_ends_with_its_time(make_trainer):
+    config = dataclasses.replace(CONFIG, steps=100, warmup_steps=10, final_rate=0.1)
     factors = [rate_factor(step, step / 100, config) for step in range(101)]
     assert factors[0] < 0.11 and max(factors) == pytest.approx(factors[9], abs=0.02)
     assert factors[100] == pytest.approx(0.1)
@@ -286,9 +278,10 @@ def test_parts_of_a_batch_add_up_to_its_gradient(make_model, make_trainer):
 @pytest.mark.parametrize("only", sorted([*PARTS, SCORE]))
 def test_parts_trained_alone_leave_all_else_as_it_was(only, make_model, make_trainer):
     model = make_model()
-    before = parameters_of(model)
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
     trainer = make_trainer(model=model, only=only, learning_rate=1e-2)
-    values, moved = step(trainer), changed(model, before)
+    values = step(trainer)
+    moved = {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
     if only == SCORE:
         assert not any(name.startswith(PARTS["prior"]) for name in moved)
         assert any(name.startswith("decoder.") for name in moved) and values["diffusion"] > 0
