@@ -8,6 +8,7 @@ import pytest
 import torch
 from fake_corpus import TINY
 from refusing import refused
+from speaking import RATE_HZ, harmonic_tone
 
 from gradtts_interp.audio import write_wav
 from gradtts_interp.cli.main import main
@@ -21,9 +22,7 @@ TEXT = "hello world"
 
 
 def tone(path, *, f0_hz=140.0, seconds=0.6):
-    time = np.arange(int(22050 * seconds)) / 22050
-    wave = sum(np.sin(2 * np.pi * f0_hz * k * time) / k for k in range(1, 12))
-    write_wav(path, torch.tensor(0.2 * wave, dtype=torch.float32))
+    write_wav(path, harmonic_tone(f0_hz, seconds), RATE_HZ)
     return path
 
 

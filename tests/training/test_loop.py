@@ -288,9 +288,6 @@ def test_parts_trained_alone_leave_all_else_as_it_was(only, make_model, make_tra
     else:
         assert moved and all(name.startswith(PARTS[only]) for name in moved)
         assert values["diffusion"] == 0 and values["duration"] > 0
-    trainer.save()
-    with pytest.raises(CheckpointError, match="only"):
-        make_trainer()
 
 
 def test_rows_of_speakers_who_are_not_in_the_corpus_stay_bit_for_bit(make_model, make_trainer):

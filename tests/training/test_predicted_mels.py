@@ -4,12 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 from fake_corpus import MIX, STYLES, TINY, fake_item, fake_items
 from matplotlib.image import imread
 from refusing import refused
+from speaking import RATE_HZ, harmonic_tone
 
+from gradtts_interp.audio import write_wav
 from gradtts_interp.checkpoints import save_model
 from gradtts_interp.cli.main import main
 from gradtts_interp.config import MelConfig
@@ -73,9 +74,8 @@ def test_command_writes_a_mel_for_each_recording_and_only_what_is_missing(make_m
 
 def test_command_takes_a_filelist(make_model, tmp_path):
     save_model(make_model(settings=dataclasses.replace(TINY, add_blank=False)), tmp_path / "model")
-    time = np.arange(22050) / 22050
     for name, hz in (("x", 120), ("y", 150)):
-        soundfile.write(tmp_path / f"{name}-1.wav", 0.3 * np.sin(2 * np.pi * hz * time) * np.hanning(22050), 22050)
+        write_wav(tmp_path / f"{name}-1.wav", harmonic_tone(hz), RATE_HZ)
     (tmp_path / "list.txt").write_text("x-1.wav|Say a word.|0\ny-1.wav|Say it again.|0\n")
     words = ["--checkpoint", tmp_path / "model", "--filelist", tmp_path / "list.txt"]
     assert run(*words, "--out", tmp_path / "mels", "--steps", 1) == 0
