@@ -201,8 +201,10 @@ def test_a_batch_equals_its_lines(pipeline, target):
 
 
 def test_a_style_with_itself_stays_as_it_is(pipeline):
-    plain, tuned = (speak(pipeline, tuning, b=A, share=shares.constant(1)) for tuning in (None, NoiseTuning()))
-    assert np.abs(tuned.mel - plain.mel).max() < 1e-3
+    alone = pipeline(TEXT, A, num_inference_steps=STEPS, solver="unipc", seed=3)
+    for tuning in (None, NoiseTuning()):
+        found = speak(pipeline, tuning, b=A, share=shares.constant(1))
+        np.testing.assert_allclose(found.mel, alone.mel, atol=1e-3)
 
 
 def test_guidance_and_recording_go_along(pipeline):

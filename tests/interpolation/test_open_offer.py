@@ -38,12 +38,6 @@ def test_a_share_says_nothing_of_an_open_offer(tiny_pipeline, durations):
     assert free.settings["mechanisms"] == []
 
 
-def test_two_styles_that_are_one_sound_as_it_does(tiny_pipeline, durations):
-    alone = tiny_pipeline(TEXT, A, durations=durations, **QUICK)
-    both = tiny_pipeline(TEXT, A, A, offer="open", durations=durations, **QUICK)
-    np.testing.assert_allclose(both.mel, alone.mel, atol=1e-3)
-
-
 def test_of_a_pool_of_noises_each_share_takes_the_one_that_suits_it(tiny_pipeline, durations):
     tuning = NoiseTuning(windows=(NoiseWindow(0.3, 1.0, steps=0),), pool=6)
     found = [render(tiny_pipeline, durations, share=shares.constant(w), noise_tuning=tuning) for w in (0.0, 1.0)]
