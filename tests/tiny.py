@@ -99,6 +99,9 @@ def tiny_style(seed: int, *, frames: int = 30, f0_hz: float = 120.0, config: Mel
     )
 
 
+A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
+
+
 def tiny_bank() -> StyleBank:
     """Two speakers, the first with two emotions."""
     styles = {}

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from refusing import refused
 
 from gradtts_interp.diffusion.schedule import (
     LinearSchedule,
@@ -14,7 +15,6 @@ from gradtts_interp.diffusion.schedule import (
     signal,
     time_of_log_snr,
 )
-from gradtts_interp.errors import InputError
 
 SCHEDULES = [LinearSchedule(), LinearSchedule(0.1, 5.0), LinearSchedule(3.0, 3.0)]
 TIMES = torch.linspace(1e-4, 1.0, 401, dtype=torch.float64)
@@ -51,7 +51,7 @@ def test_noise_level_is_exact_near_zero_in_single_precision():
     assert float(single) == pytest.approx(noise_level(t, LinearSchedule()), rel=1e-5)
 
 
-@pytest.mark.parametrize(("low", "high"), [(0.0, 20.0), (-1.0, 20.0), (5.0, 1.0), (0.05, math.inf), (math.nan, 1.0)])
-def test_rates_are_checked(low, high):
-    with pytest.raises(InputError, match=f"expected 0 < beta_min <= beta_max, got beta_min={low}, beta_max={high}"):
-        LinearSchedule(low, high)
+def test_rates_are_checked():
+    for low, high in ((0.0, 20.0), (-1.0, 20.0), (5.0, 1.0), (0.05, math.inf), (math.nan, 1.0)):
+        message = f"expected 0 < beta_min <= beta_max, got beta_min={low}, beta_max={high}"
+        refused(LinearSchedule, (low, high, message))

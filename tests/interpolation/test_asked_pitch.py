@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from refusing import called, refused
 
 from gradtts_interp.config import MelConfig
-from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation.asked_pitch import PitchRequest, ask_pitch, lay_pitch
 from gradtts_interp.interpolation.shares import Layout
 from gradtts_interp.pitch.contour import PROSODY_MEAN, PROSODY_STD
@@ -62,10 +62,11 @@ def test_semitones_over_time_are_added_to_the_style_s_own():
 
 
 def test_errors():
-    with pytest.raises(InputError, match="pitch of word 3: the sentence has words 1 to 2"):
-        lay_pitch(PitchRequest(words={2: 1.0}), LAYOUT)
-    with pytest.raises(InputError, match="shift of 50 semitones; expected at most 36"):
-        PitchRequest(words={0: 50.0})
-    with pytest.raises(InputError, match="this checkpoint is shown no pitch contour"):
-        ask_pitch(None, [lay_pitch(PitchRequest(words={0: 1.0}), LAYOUT), None])
+    asked = lay_pitch(PitchRequest(words={0: 1.0}), LAYOUT)
+    refused(
+        called,
+        (lay_pitch, PitchRequest(words={2: 1.0}), LAYOUT, "pitch of word 3: the sentence has words 1 to 2"),
+        (PitchRequest, None, {0: 50.0}, "shift of 50 semitones; expected at most 36"),
+        (ask_pitch, None, [asked, None], "this checkpoint is shown no pitch contour"),
+    )
     assert ask_pitch(None, [None]) is None

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tiny import tiny_style
+from tiny import A, B
 
 from gradtts_interp.errors import InputError
 from gradtts_interp.interpolation import shares
 
 TEXT = "Go."
-A, B = tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)
 MIXED = ("prior", "prosody", "attention")
 MECHANISMS = [("prior",), ("prosody",), ("attention",), ("score",), MIXED, (*MIXED, "score")]
 OWN = shares.dimensions(shares.ramp(0.2, 0.8), pitch=0.3, energy=0.9, timbre=shares.bands(0.0, 1000.0))
@@ -57,9 +56,11 @@ def test_ends_hold_under_guidance(tiny_pipeline, mechanisms, weight, style):
 
 
 @each_blend
-def test_swapping_styles_and_complementing_changes_nothing(tiny_pipeline, mechanisms, share):
+def test_swapping_styles_and_complementing_changes_nothing_nor_does_the_order_of_mechanisms(
+    tiny_pipeline, mechanisms, share
+):
     one = render(tiny_pipeline, A, B, share, mechanisms=mechanisms)
-    assert_same(one, render(tiny_pipeline, B, A, ~share, mechanisms=mechanisms))
+    assert_same(one, render(tiny_pipeline, B, A, ~share, mechanisms=mechanisms and mechanisms[::-1]))
 
 
 BATCHES = {
@@ -91,14 +92,6 @@ def test_the_complement_of_pitch_is_pitch_with_the_styles_exchanged(tiny_pipelin
     assert_same(one, other)
     np.testing.assert_allclose(one.share, 1 - other.share)
     assert one.settings["styles"] == [A.name, B.name] and one.settings["share"] == "~pitch(1,1)"
-
-
-def test_a_product_with_pitch_is_a_map_of_the_target_that_masks_no_reference(tiny_pipeline):
-    options = {"mechanisms": ("prosody", "attention"), "durations": [render(tiny_pipeline, A).durations.tolist()]}
-    composed = render(tiny_pipeline, A, B, shares.pitch() * shares.constant(1.0), **options)
-    masked = render(tiny_pipeline, A, B, shares.pitch(), **options)
-    np.testing.assert_array_equal(composed.share, masked.share)
-    assert np.abs(composed.mel - masked.mel).max() > 1e-3
 
 
 @pytest.mark.parametrize("mechanisms", [(), *MECHANISMS], ids="+".join)

@@ -13,7 +13,7 @@ from gradtts_interp.evaluation.signal import Listener
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.noise import NoiseTuning, NoiseWindow
 
-DEMO = Path(__file__).parents[2] / "checkpts" / "demo"
+STRANGER = Path(__file__).parents[2] / "resources" / "references" / "foreign" / "slt.flac"
 TEXT = "Good day."
 
 
@@ -64,7 +64,7 @@ def voiced_mean(mel, contour):
 
 
 def test_a_recording_unknown_to_training_is_followed_in_its_spectrum(tts, styles):
-    stranger = tts.style(DEMO.parents[1] / "resources" / "references" / "foreign" / "slt.flac")
+    stranger = tts.style(STRANGER)
     wanted = voiced_mean(stranger.mel, stranger.contour)
     speech = tts(TEXT, stranger, num_inference_steps=0, seed=0)
     named = tts(TEXT, replace(stranger, speaker=0), num_inference_steps=0, seed=0)  # whose spectrum training knows

@@ -6,32 +6,24 @@ from itertools import product
 
 import pytest
 import torch
-from tiny import tiny_pipeline as make_pipeline
-from tiny import tiny_style
+from tiny import A, B
 
 from gradtts_interp.diffusion.schedule import signal
 from gradtts_interp.interpolation.conditioning import read_style
 from gradtts_interp.interpolation.mixture import BLOCK_FRAMES, mix_openly, mixture_score, state_probabilities
 
-STYLES = [tiny_style(1, f0_hz=110.0), tiny_style(2, frames=41, f0_hz=220.0)]
 SWITCH = 0.1
 
 
-@pytest.fixture(scope="module")
-def model():
-    return make_pipeline().model
-
-
-def mixture_of(model, frames=2 * BLOCK_FRAMES):
-    pipeline = make_pipeline()
+def mixture_of(pipeline, frames=2 * BLOCK_FRAMES):
     text = pipeline.frontend("Go.")
     durations = [[frames // len(text.ids)] * len(text.ids)]
     durations[0][-1] += frames - sum(durations[0])
     with torch.no_grad():
-        prepared = pipeline.prepare([text], STYLES, None, offer="open", durations=durations)
-        readings = [read_style(model, e, prepared.durations, frames) for e in prepared.encoded]
+        prepared = pipeline.prepare([text], [A, B], None, offer="open", durations=durations)
+        readings = [read_style(pipeline.model, e, prepared.durations, frames) for e in prepared.encoded]
         keys = torch.linspace(0, 1, sum(e.tokens.tokens.shape[1] for e in prepared.encoded))
-        return mix_openly(model, readings, keys, torch.ones(1, 1, frames))
+        return mix_openly(pipeline.model, readings, keys, torch.ones(1, 1, frames))
 
 
 @pytest.mark.parametrize("states", [1, 3])
@@ -60,8 +52,8 @@ def test_what_is_seen_plainly_is_known_and_keeps_its_gradient():
     assert torch.isfinite(likelihood.grad).all()
 
 
-def test_a_state_is_recognised_by_its_own_mel(model):
-    mixture = mixture_of(model)
+def test_a_state_is_recognised_by_its_own_mel(tiny_pipeline):
+    mixture = mixture_of(tiny_pipeline)
     mixture_scale = 100.0  # random weights tell styles little apart
     for state, residual in enumerate((mixture.means / mixture.spread).unbind(1)):
         x = mixture.mean + residual * mixture_scale
@@ -72,22 +64,22 @@ def test_a_state_is_recognised_by_its_own_mel(model):
     torch.testing.assert_close(mixture.prior.sum(), torch.tensor(1.0))
 
 
-def test_the_score_is_the_gradient_of_the_density_of_the_mixture(model, monkeypatch):
+def test_the_score_is_the_gradient_of_the_density_of_the_mixture(tiny_pipeline, monkeypatch):
     """Of one block, with a network that answers for the distribution around each mean exactly."""
-    mixture = mixture_of(model, frames=BLOCK_FRAMES)
-    monkeypatch.setattr(model, "score", lambda x, mask, mu, t, *_, **__: -(x - mu))
+    mixture = mixture_of(tiny_pipeline, frames=BLOCK_FRAMES)
+    monkeypatch.setattr(tiny_pipeline.model, "score", lambda x, mask, mu, t, *_, **__: -(x - mu))
     t = torch.tensor([0.4])
     x = (mixture.mean + torch.randn(mixture.mean.shape, generator=torch.Generator().manual_seed(1))).requires_grad_()
-    centres = mixture.means / mixture.spread * signal(0.4, model.schedule)
+    centres = mixture.means / mixture.spread * signal(0.4, tiny_pipeline.model.schedule)
     squares = ((x - mixture.mean)[:, None] - centres).square().sum((2, 3))
     density = (mixture.prior.log() - squares / 2).logsumexp(1).sum()
     (expected,) = torch.autograd.grad(density, x)
-    found = mixture_score(model, mixture)(x, t)
+    found = mixture_score(tiny_pipeline.model, mixture)(x, t)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_where_a_state_is_sure_the_network_reads_that_pitch_and_that_voice(model):
-    mixture = mixture_of(model)
+def test_where_a_state_is_sure_the_network_reads_that_pitch_and_that_voice(tiny_pipeline):
+    mixture = mixture_of(tiny_pipeline)
     for state, (pitch, voice) in enumerate(product(range(2), repeat=2)):
         sure = torch.zeros(1, 4, mixture.mean.shape[-1])
         sure[:, state] = 1

@@ -28,31 +28,22 @@ def test_a_linear_layer_learns_and_follows_autocast():
         assert layer(x).dtype == torch.bfloat16
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_mish_is_torchs_from_end_to_end(dtype):
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 3e-7), (torch.bfloat16, 4e-3)])
+def test_mish_is_torchs_from_end_to_end_and_learns_as_it_does(dtype, tolerance):
     x = torch.linspace(-100, 100, 20001).to(dtype)
-    with torch.no_grad():
-        found = Mish()(x)
-    exact = functional.mish(x.double())
-    assert found.dtype == dtype
-    torch.testing.assert_close(
-        found.double(), exact, atol=1e-30, rtol={torch.float32: 3e-7, torch.bfloat16: 4e-3}[dtype]
-    )
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_mish_learns_and_leaves_its_argument(dtype):
-    x = torch.cat([torch.linspace(-100, 100, 2001), torch.randn(2000)]).to(dtype)
-    gradient, slopes = torch.randn(len(x)).to(dtype), []
+    gradient, answers, slopes = torch.randn(len(x)).to(dtype), [], []
     for mish in (Mish(), functional.mish):
         given = x.clone().requires_grad_()
-        mish(given).backward(gradient)
+        answers.append(mish(given))
+        answers[-1].backward(gradient)
         assert torch.equal(given, x)
         slopes.append(given.grad)
     exact = x.double().requires_grad_()
-    functional.mish(exact).backward(gradient.double())
+    answer = functional.mish(exact)
+    answer.backward(gradient.double())
+    torch.testing.assert_close(answers[0].double(), answer, atol=1e-30, rtol=tolerance)
     ours, torchs = ((slope.double() - exact.grad).abs().max() for slope in slopes)
-    assert slopes[0].dtype == dtype and ours <= max(torchs, 1e-6)
+    assert answers[0].dtype == slopes[0].dtype == dtype and ours <= max(torchs, 1e-6)
 
 
 @pytest.mark.parametrize("queries", [1, layers.QUERIES_AT_ONCE + 5])
@@ -98,13 +89,6 @@ def test_a_mask_that_hides_nothing_is_left_out():
     assert layers.masked(x, None) is x and torch.equal(layers.masked(x, mask), x * mask.bfloat16())
 
 
-def test_only_the_frames_that_a_mask_hides_are_written():
-    mask, x = (torch.arange(6) < torch.tensor([4, 5])[:, None])[:, None, None].float(), torch.randn(2, 3, 4, 6)
-    expected = x * mask
-    assert layers.hiding_part(mask).shape[-1] == 2
-    assert torch.equal(layers.masked(x, layers.hiding_part(mask)), expected) and torch.equal(x, expected)
-
-
 def test_layers_are_torchs_where_a_graph_is_traced(monkeypatch):
     network = nn.Sequential(Linear(4, 4), Mish())
     with torch.no_grad():
@@ -120,9 +104,3 @@ def test_a_norm_over_regions_is_the_same_by_either_way(monkeypatch):
         quick = norm(x, region)
         monkeypatch.setattr(estimator, "eager_on_cpu", lambda _: False)
         torch.testing.assert_close(quick, norm(x, region) * region, atol=1e-5, rtol=1e-5)
-
-
-def test_only_a_cpu_that_learns_nothing_is_quick():
-    assert not layers.eager_on_cpu(torch.zeros(1))
-    with torch.no_grad():
-        assert layers.eager_on_cpu(torch.zeros(1)) and not layers.eager_on_cpu(torch.zeros(1, device="meta"))

@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from gradtts_interp.config import MelConfig
 from gradtts_interp.pitch.masks import band_mask, filter_centres_hz, nearest_bin, pitch_mask
 
 MEL = MelConfig()
 CENTRES = filter_centres_hz(MEL)
-
-
-@pytest.mark.parametrize("harmonics", [1, 3])
-@pytest.mark.parametrize("width", [0, 2])
-def test_marked_bins_are_those_of_the_multiples(harmonics, width):
-    f0_hz = np.array([180.0, 250.0, 200.0])
-    mask = pitch_mask(f0_hz, np.array([True, True, False]), MEL, harmonics=harmonics, width_bins=width)
-    for frame in range(2):
-        wanted = set()
-        for k in range(1, harmonics + 1):
-            middle = int(np.abs(CENTRES - k * f0_hz[frame]).argmin())
-            wanted |= set(range(max(0, middle - width), middle + width + 1))
-        assert set(np.flatnonzero(mask[:, frame])) == wanted
-    assert mask[:, 2].sum() == 0
 
 
 def test_multiples_above_the_mel_are_left_out():

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from refusing import refused
 from scipy.ndimage import binary_erosion
 
 from gradtts_interp.config import MelConfig
-from gradtts_interp.errors import InputError
 from gradtts_interp.evaluation.signal import envelope_distance, log_envelope, power_envelope
 from gradtts_interp.pitch.contour import Contour, extract_contour
 from gradtts_interp.pitch.world import world_morph, world_shift, world_swap
@@ -72,8 +72,7 @@ def test_a_shift_moves_the_pitch_and_not_the_envelope(semitones):
     assert distances(sure)[1] < 3
 
 
-@pytest.mark.parametrize(("frames", "message"), [(10, "A has 10 frames"), (120, "A is nowhere voiced")])
-def test_other_durations_and_silence_are_named(frames, message):
-    silent = Contour(np.full(frames, 99.0), np.zeros(frames, bool), np.full(frames, -80.0), CONFIG.frame_rate_hz)
-    with pytest.raises(InputError, match=message):
-        world_swap(B, CONTOURS[1], silent, CONFIG)
+def test_other_durations_and_silence_are_named():
+    for frames, message in ((10, "A has 10 frames"), (120, "A is nowhere voiced")):
+        silent = Contour(np.full(frames, 99.0), np.zeros(frames, bool), np.full(frames, -80.0), CONFIG.frame_rate_hz)
+        refused(world_swap, (B, CONTOURS[1], silent, CONFIG, message))

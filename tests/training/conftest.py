@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_corpus import CONFIG, MIX, TINY, fake_items, write_corpus
+from fake_corpus import MIX, TINY, fake_items, write_corpus
 
 from gradtts_interp.config import MelConfig, ModelConfig
 from gradtts_interp.models.grad_tts import GradTTS
-from gradtts_interp.training.loop import TrainConfig
 from gradtts_interp.training.mix import Mixer
 
 
@@ -35,8 +34,3 @@ def make_model():
 def corpus_folder(tmp_path) -> Path:
     """Folder of a built corpus."""
     return write_corpus(tmp_path / "corpus")
-
-
-@pytest.fixture
-def config() -> TrainConfig:
-    return CONFIG

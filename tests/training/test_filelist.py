@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 from fake_corpus import TINY
+from refusing import refused
+from speaking import RATE_HZ, harmonic_tone
 
 from gradtts_interp.audio import write_wav
 from gradtts_interp.cli.main import main
 from gradtts_interp.config import MelConfig
-from gradtts_interp.errors import InputError
 from gradtts_interp.styles import StyleBank
 from gradtts_interp.text.frontend import TextFrontend
 from gradtts_interp.training import command, filelist
@@ -21,9 +22,7 @@ TEXT = "hello world"
 
 
 def tone(path, *, f0_hz=140.0, seconds=0.6):
-    time = np.arange(int(22050 * seconds)) / 22050
-    wave = sum(np.sin(2 * np.pi * f0_hz * k * time) / k for k in range(1, 12))
-    write_wav(path, torch.tensor(0.2 * wave, dtype=torch.float32))
+    write_wav(path, harmonic_tone(f0_hz, seconds), RATE_HZ)
     return path
 
 
@@ -79,26 +78,24 @@ def test_lines_that_cannot_be_used_are_skipped_and_named(recordings, tmp_path, c
     assert any("emotions ['calm'] have no name in the model" in m for m in caplog.messages)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"gone.wav|hello|0\n", "none of 1 lines can be used; the last error: line 1: .*gone.wav"),
-        (b"\n", "none of 0 lines .*the file is empty"),
-        (None, "list.txt cannot be read: No such file"),
-        (b"\xff\xfe\x00", "no UTF-8 text"),
-    ],
-)
-def test_a_filelist_without_any_usable_line(tmp_path, content, message):
-    if content is not None:
-        (tmp_path / "list.txt").write_bytes(content)
-    with pytest.raises(InputError, match=message):
+def test_a_filelist_without_any_usable_line(tmp_path):
+    def load(content):
+        if content is not None:
+            (tmp_path / "list.txt").write_bytes(content)
         load_filelist(tmp_path / "list.txt", TINY, cache=tmp_path)
 
+    refused(
+        load,
+        (None, "list.txt cannot be read: No such file"),
+        (b"gone.wav|hello|0\n", "none of 1 lines can be used; the last error: line 1: .*gone.wav"),
+        (b"\n", "none of 0 lines .*the file is empty"),
+        (b"\xff\xfe\x00", "no UTF-8 text"),
+    )
 
-@pytest.mark.parametrize("speaker", ["-1", "²", "10000"])
-def test_speakers_are_small_numbers(speaker, tmp_path):
-    with pytest.raises(InputError, match="expected a number from 0 to 9999"):
-        parse_line(f"a.wav|hello|{speaker}", tmp_path)
+
+def test_speakers_are_small_numbers(tmp_path):
+    lines = (f"a.wav|hello|{speaker}" for speaker in ("-1", "²", "10000"))
+    refused(parse_line, *((line, tmp_path, "expected a number from 0 to 9999") for line in lines))
 
 
 @pytest.fixture
@@ -206,17 +203,13 @@ def test_the_command_sets_a_share_apart_and_tells_what_is_missing(tmp_path, run,
     assert "1 transcribed recordings have no audio" in caplog.text and "2 speakers" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("folder", "layout", "message"),
-    [
+def test_folders_that_hold_no_corpus_are_named(tmp_path):
+    put(tmp_path / "latin" / "metadata.csv", "LJ|\x80\xff", encoding="latin-1")
+    refused(
+        lambda folder, layout: write_filelists(tmp_path / folder, layout, tmp_path),
         (".", "ljspeech", "metadata.csv cannot be read"),
         (".", "vctk", "none of 0 transcribed recordings has its audio; expected ``txt/p225"),
         ("none", "esd", "no such folder"),
         (".", "timit", "layout 'timit'"),
         ("latin", "ljspeech", "no UTF-8 text"),
-    ],
-)
-def test_folders_that_hold_no_corpus_are_named(tmp_path, folder, layout, message):
-    put(tmp_path / "latin" / "metadata.csv", "LJ|\x80\xff", encoding="latin-1")
-    with pytest.raises(InputError, match=message):
-        write_filelists(tmp_path / folder, layout, tmp_path)
+    )

@@ -2,12 +2,12 @@
 
 import dataclasses
 
-import pytest
 import torch
+from refusing import refused
 from tiny import TINY, TINY_OFFICIAL, tiny_model
 
 from gradtts_interp.checkpoints import save_model
-from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.errors import CheckpointError
 from gradtts_interp.training import state
 from gradtts_interp.training.state import (
     OPEN_GATE,
@@ -53,25 +53,19 @@ def test_a_score_network_begins_anew_around_a_prior_that_stays():
 def test_a_prior_alone_gets_the_score_network_that_is_asked_for():
     alone = tiny_model(dataclasses.replace(TINY, dec_dim=0))
     assert renew_score_network(alone, ["dec_dim=16"]).settings.dec_dim == 16
-    with pytest.raises(InputError, match="a prior alone: expected dec_dim=48"):
-        renew_score_network(alone, ["patch=2"])
-    with pytest.raises(InputError, match="score network 'depth=3': expected name=value, with a name of dec_dim"):
-        renew_score_network(alone, ["depth=3"])
-    with pytest.raises(InputError, match="dec_dim 0 is no score network"):
-        tiny_model(dataclasses.replace(TINY_OFFICIAL, dec_dim=0))
+    refused(
+        renew_score_network,
+        (alone, ["patch=2"], "a prior alone: expected dec_dim=48"),
+        (alone, ["depth=3"], "score network 'depth=3': expected name=value, with a name of dec_dim"),
+    )
+    refused(tiny_model, (dataclasses.replace(TINY_OFFICIAL, dec_dim=0), "dec_dim 0 is no score network"))
 
 
-@pytest.mark.parametrize(
-    ("only", "settings"),
-    [
-        ("speakers", dataclasses.replace(TINY, style=dataclasses.replace(TINY.style, n_speakers=0))),
-        ("pitch", TINY_OFFICIAL),
-    ],
-)
-def test_a_part_that_the_model_lacks_cannot_be_trained_alone(only, settings):
-    expected = f"part '{only}' to be trained alone: this model has none; expected one with weights {PARTS[only][0]}"
-    with pytest.raises(InputError, match=expected):
-        parameters_to_train(tiny_model(settings), only)
+def test_a_part_that_the_model_lacks_cannot_be_trained_alone():
+    nobody = dataclasses.replace(TINY, style=dataclasses.replace(TINY.style, n_speakers=0))
+    for only, settings in (("speakers", nobody), ("pitch", TINY_OFFICIAL)):
+        message = f"part '{only}' to be trained alone: this model has none; expected one with weights {PARTS[only][0]}"
+        refused(parameters_to_train, (tiny_model(settings), only, message))
 
 
 def test_a_run_may_be_started_from_another_runs_averaged_weights(tmp_path):
@@ -86,8 +80,6 @@ def test_a_run_may_be_started_from_another_runs_averaged_weights(tmp_path):
 
 
 def test_what_no_run_can_start_from_is_named(tmp_path):
-    with pytest.raises(CheckpointError, match=r"nowhere.*no such folder"):
-        model_from_checkpoint(tmp_path / "nowhere")
     save_model(tiny_model(TINY_OFFICIAL), tmp_path)
-    with pytest.raises(CheckpointError, match="reads no styles"):
-        model_from_checkpoint(tmp_path)
+    missing, official = (tmp_path / "nowhere", r"nowhere.*no such folder"), (tmp_path, "reads no styles")
+    refused(model_from_checkpoint, missing, official, error=CheckpointError)
