@@ -10,12 +10,13 @@ import torch
 from refusing import refused
 from safetensors.torch import load_file, save_file
 from speaking import harmonic_tone
+from tiny import HARMONIC
 
 from gradtts_interp.audio import log_mel, mel_filters
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError
 from gradtts_interp.vocoder import GriffinLimVocoder, Vocoder, mel_magnitudes, refine_phase
-from hifigan import CONFIGS, Generator, GeneratorConfig, HarmonicConfig
+from hifigan import CONFIGS, Generator, GeneratorConfig
 from hifigan.generator import to_official
 
 MEL = MelConfig()
@@ -141,17 +142,6 @@ def test_griffin_lim_keeps_mel_length_and_time():
 
 # -- a harmonic source ------------------------------------------------------------------------------------------------
 
-HARMONIC = HarmonicConfig(width=16, blocks=2, pitch_width=8, pitch_blocks=1)
-
-
-@pytest.fixture
-def harmonic():
-    torch.manual_seed(0)
-    made = Vocoder(HARMONIC)
-    for weight in (made.generator.leave.weight, made.generator.pitch.leave.weight):
-        torch.nn.init.normal_(weight, std=0.3)
-    return made
-
 
 def contour_of(frames, f0_hz=150.0):
     steps = torch.linspace(0, 1, frames)
@@ -200,16 +190,6 @@ def test_harmonic_vocoder_reads_a_contour_where_none_is_given(harmonic):
         assert torch.equal(harmonic(mel, MEL), harmonic(mel, MEL, (f0_hz, voiced)))
         assert harmonic(torch.stack([mel] * 2), MEL).shape == (2, 40 * 256)
     refused(Vocoder(TINY).read_contour, (mel, "a HiFi-GAN reads no contour"))
-
-
-@pytest.mark.parametrize("given", [True, False])
-def test_pieces_of_a_harmonic_vocoder_are_the_whole(harmonic, given):
-    mel, contour = torch.randn(80, 230) - 5, contour_of(230) if given else None
-    with torch.inference_mode():
-        whole = harmonic(mel, MEL, contour)
-        pieces = list(harmonic.decode_chunks(mel, MEL, contour, chunk_frames=60))
-    assert [len(piece) for piece in pieces] == [60 * 256] * 3 + [50 * 256]
-    assert torch.allclose(torch.cat(pieces), whole, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["vocoder", "harmonic"])
