@@ -163,12 +163,11 @@ def test_budget_is_the_first_to_come():
 
 
 def test_what_does_not_fit_is_named(tiny, recordings, tmp_path):
-    with pytest.raises(ValueError, match="segment 2000 is no multiple of the hop 256"):
-        make(dataclasses.replace(tiny, segment=2000), recordings, steps=1)
+    wrong, told = dataclasses.replace(tiny, segment=2000), "segment 2000 is no multiple of the hop 256"
+    refused(partial(make, steps=1), (wrong, recordings, told), error=ValueError)
     make(tiny, recordings, steps=1).save(tmp_path)
     other = make(dataclasses.replace(tiny, divisor=16), recordings, steps=1)
-    with pytest.raises(ValueError, match="saved with divisor = 32, now 16"):
-        other.load(tmp_path)
+    refused(other.load, (tmp_path, "saved with divisor = 32, now 16"), error=ValueError)
 
 
 @pytest.mark.slow
