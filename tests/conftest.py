@@ -43,6 +43,21 @@ def tiny_model():
     return tiny_model()
 
 
+@pytest.fixture
+def harmonic():
+    """Vocoder with a tiny harmonic source whose networks' last layers are open."""
+    import torch
+    from tiny import HARMONIC
+
+    from gradtts_interp.vocoder import Vocoder
+
+    torch.manual_seed(0)
+    made = Vocoder(HARMONIC)
+    for weight in (made.generator.leave.weight, made.generator.pitch.leave.weight):
+        torch.nn.init.normal_(weight, std=0.3)
+    return made
+
+
 @pytest.fixture(scope="session")
 def tiny_pipeline():
     """Pipeline of a tiny random model with a stub vocoder and a small bank; not to be changed by a test."""

@@ -1,30 +1,14 @@
 """What the shipped checkpoint must do, measured by Praat: a tracker that nothing inside the library uses."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from gradtts_interp.interpolation import shares
 
-DEMO = Path(__file__).parent.parent / "checkpts" / "demo"
 TEXT = "Nobody remembered the name of the old grey lion."
 FAST = {"num_inference_steps": 10, "solver": "unipc", "seed": 0}
 
 parselmouth = pytest.importorskip("parselmouth")
-
-
-@pytest.fixture(scope="module")
-def renders(tts):
-    a, b = tts.style(speaker=12), tts.style(speaker=10)
-    blend = tts(TEXT, a, b, share=shares.ramp(0.2, 0.8), **FAST)
-    durations = [blend.durations.tolist()]
-    return {
-        "a": tts(TEXT, a, durations=durations, **FAST),
-        "b": tts(TEXT, b, durations=durations, **FAST),
-        "time": blend,
-        "frequency": tts(TEXT, a, b, share=shares.pitch(), durations=durations, **FAST),
-    }
 
 
 def praat_f0_hz(speech, start=0.0, end=1.0):
@@ -40,20 +24,17 @@ def semitones(a_hz, b_hz):
     return abs(12 * np.log2(a_hz / b_hz))
 
 
-def test_plain_renders_have_the_pitch_of_their_speakers(tts, renders):
-    for name, speaker in (("a", 12), ("b", 10)):
-        wanted = float(np.exp(tts.style(speaker=speaker).prosody[0]))
-        assert semitones(praat_f0_hz(renders[name]), wanted) < 2
-
-
-def test_pitch_moves_from_the_first_style_to_the_second(renders):
+def test_pitch_is_that_of_each_speaker_moves_in_time_and_stays_the_first_s_in_frequency(tts):
+    styles = a, b = [tts.style(speaker=speaker) for speaker in (12, 10)]
+    in_time = tts(TEXT, a, b, share=shares.ramp(0.2, 0.8), **FAST)
+    fixed = {"durations": [in_time.durations.tolist()], **FAST}
+    alone = of_a, of_b = [tts(TEXT, style, **fixed) for style in styles]
+    for style, speech in zip(styles, alone, strict=True):
+        assert semitones(praat_f0_hz(speech), float(np.exp(style.prosody[0]))) < 2
     first, last = (0.0, 0.3), (0.7, 1.0)
-    assert semitones(praat_f0_hz(renders["time"], *first), praat_f0_hz(renders["a"], *first)) < 2
-    assert semitones(praat_f0_hz(renders["time"], *last), praat_f0_hz(renders["b"], *last)) < 2
-    assert praat_f0_hz(renders["time"], *last) > 1.3 * praat_f0_hz(renders["time"], *first)
-
-
-def test_frequency_mode_has_the_first_style_s_pitch(renders):
-    blend = praat_f0_hz(renders["frequency"])
-    to_a, to_b = semitones(blend, praat_f0_hz(renders["a"])), semitones(blend, praat_f0_hz(renders["b"]))
+    assert semitones(praat_f0_hz(in_time, *first), praat_f0_hz(of_a, *first)) < 2
+    assert semitones(praat_f0_hz(in_time, *last), praat_f0_hz(of_b, *last)) < 2
+    assert praat_f0_hz(in_time, *last) > 1.3 * praat_f0_hz(in_time, *first)
+    in_frequency = praat_f0_hz(tts(TEXT, a, b, share=shares.pitch(), **fixed))
+    to_a, to_b = (semitones(in_frequency, praat_f0_hz(speech)) for speech in alone)
     assert to_b > 3 * to_a

@@ -23,12 +23,12 @@ import torch
 from counting import record
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from speaking import harmonic_tone, tiny_pipeline, tiny_vocoder
+from speaking import harmonic_tone, tiny_pipeline
 from training.fake_corpus import write_corpus
 
 from gradtts_interp.app.rendering import command_of, flags_of
 from gradtts_interp.audio import read_audio, write_wav
-from gradtts_interp.checkpoints import load_model, load_official, read_index, save_model
+from gradtts_interp.checkpoints import load_model, load_official, read_index
 from gradtts_interp.cli.flags import check_flags, job_of, read_lines
 from gradtts_interp.cli.synthesize import add_arguments
 from gradtts_interp.config import MelConfig, ModelConfig
@@ -115,11 +115,8 @@ def _files(folder: Path) -> dict[str, Path]:
     """Good files, to be spoiled."""
     write_wav(folder / "good.wav", harmonic_tone(150.0, 0.3), 22050)
     corpus = write_corpus(folder / "corpus")
-    tts = tiny_pipeline()
     tiny = folder / "tiny"
-    tts.save_pretrained(tiny)
-    tiny_vocoder().save_pretrained(tiny / "vocoder")
-    save_model(tts.model, tiny / "model")
+    tiny_pipeline().save_pretrained(tiny)
     torch.save({"encoder.emb.weight": torch.zeros(149, 8), "spk_emb.weight": torch.zeros(3, 4)}, folder / "official.pt")
     return {
         "wav": folder / "good.wav",

@@ -4,7 +4,6 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -49,6 +48,7 @@ DISTRIBUTIONS = {
     "yaml": "pyyaml",
 }
 
+PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 EVERY_FILE = [*MODULES, *sorted(HIFIGAN.rglob("*.py")), ROOT / "hifi-gan" / "train.py", ROOT / "inference.py"]
 
@@ -59,21 +59,17 @@ def name_of(path: Path) -> str:
 
 
 @cache
-def nodes_of(path: Path) -> list[ast.AST]:
-    """All nodes of a file's syntax tree."""
-    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-
-
-def imports_of(path: Path) -> Iterator[str]:
+def imports_of(path: Path) -> set[str]:
     """Full names of the modules a file imports, anywhere in it."""
-    for node in nodes_of(path):
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             assert node.module is not None
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
 
 
 def unit_of(module: str) -> str | None:
@@ -118,8 +114,7 @@ def test_only_the_vocoder_and_its_training_know_hifigan_which_stands_alone():
 
 
 def test_what_is_imported_is_declared():
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    declared = set(re.findall(r'"([A-Za-z0-9_-]+)(?:\[[^]]*\])?[<>=]', text))
+    declared = set(re.findall(r'"([A-Za-z0-9_-]+)(?:\[[^]]*\])?[<>=]', PROJECT))
     own = {PACKAGE.name, "hifigan", *sys.stdlib_module_names, *BY_MAKE}
     used = {module.split(".")[0]: relative(path) for path in EVERY_FILE for module in imports_of(path)}
     assert not {
@@ -130,8 +125,7 @@ def test_what_is_imported_is_declared():
 def test_versions_are_constrained():
     constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     pinned = set(re.findall(r"^([A-Za-z0-9_-]+)==", constraints, re.MULTILINE))
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    core = re.search(r"^dependencies = \[\n(.*?)^\]", text, re.MULTILINE | re.DOTALL)
+    core = re.search(r"^dependencies = \[\n(.*?)^\]", PROJECT, re.MULTILINE | re.DOTALL)
     assert core is not None
     assert set(re.findall(r'"([A-Za-z0-9_-]+)[<>=]', core[1])) <= pinned
 

@@ -11,7 +11,7 @@ from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.pipeline import GradTTSInterpPipeline
 from gradtts_interp.text.frontend import TextFrontend
 from gradtts_interp.vocoder import Vocoder
-from hifigan import GeneratorConfig, HarmonicConfig
+from hifigan import GeneratorConfig
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="make test-scale installs the extra onnx")
 pytest.importorskip("onnxscript", reason="make test-scale installs the extra onnx")
@@ -35,10 +35,8 @@ def test_the_files_equal_torch(exported):
     assert (folder / "onnx.json").exists()
 
 
-def test_a_harmonic_source_is_exported_as_its_networks(exported, tmp_path):
-    vocoder = Vocoder(HarmonicConfig(width=16, blocks=2, pitch_width=8, pitch_blocks=1))
-    torch.nn.init.normal_(vocoder.generator.leave.weight, std=0.3)
-    tts = GradTTSInterpPipeline(exported[0].model, vocoder, exported[0].frontend)
+def test_a_harmonic_source_is_exported_as_its_networks(exported, harmonic, tmp_path):
+    tts = GradTTSInterpPipeline(exported[0].model, harmonic, exported[0].frontend)
     errors = onnx_export.export_onnx(tts, tmp_path)
     assert {"vocoder", "vocoder_pitch"} <= set(errors) and max(errors.values()) < 1e-3
     assert json.loads((tmp_path / "onnx.json").read_text())["vocoder"]["kind"] == "harmonic"

@@ -62,18 +62,19 @@ def test_the_committed_cards_show_the_committed_results():
 
 
 def test_emotions_are_judged_by_their_design(monkeypatch):
-    class QualityContext:
-        tts = type("Tts", (), {"style": staticmethod(lambda speaker, emotion: emotion)})()
-        sentence = staticmethod(str)
-        render = staticmethod(lambda text, style: SimpleNamespace(contour=(style, 1), durations=[]))
-        bank = staticmethod(lambda speaker, emotion: [((emotion, -1), 0)])
+    context = SimpleNamespace(
+        tts=SimpleNamespace(style=lambda speaker, emotion: emotion),
+        sentence=str,
+        render=lambda text, style: SimpleNamespace(contour=(style, 1), durations=[]),
+        bank=lambda speaker, emotion: [((emotion, -1), 0)],
+    )
 
     def designed(contour, tokens):
         emotion, sign = contour
         return sign * np.array([EMOTIONS[emotion][key] for key in speech.FACTORS.values()])
 
     monkeypatch.setattr(speech, "_manner", designed)
-    rows = speech.emotions(QualityContext(), 3)
+    rows = speech.emotions(context, 3)
     model, recordings = rows[:4], rows[4:]
     assert [row["condition"] for row in model] == list(speech.FACTORS)
     assert [row["condition"] for row in recordings] == [name + speech.RECORDINGS for name in speech.FACTORS]
@@ -140,15 +141,16 @@ def test_a_recording_is_its_own_perfect_copy():
     griffin = GriffinLimVocoder(MelConfig(), iterations=4, inverse_rounds=8)
     griffin.refinement_rounds = 0
 
-    class QualityContext:
-        mel = MelConfig()
-        named, unseen = [{"id": "x", "tokens": ["N", "EH1", "V", "ER0"]}], []
-        tts = type("Tts", (), {"vocoder": griffin})()
-        audio = staticmethod(lambda entry: natural)
-        log_mel = staticmethod(lambda audio: log_mel(torch.from_numpy(audio), MelConfig()))
-
-    QualityContext.griffin = griffin
-    rows = {row["condition"]: row for row in copies.vocoder(QualityContext(), 0)}
+    context = SimpleNamespace(
+        mel=MelConfig(),
+        named=[{"id": "x", "tokens": ["N", "EH1", "V", "ER0"]}],
+        unseen=[],
+        tts=SimpleNamespace(vocoder=griffin),
+        griffin=griffin,
+        audio=lambda entry: natural,
+        log_mel=lambda audio: log_mel(torch.from_numpy(audio), MelConfig()),
+    )
+    rows = {row["condition"]: row for row in copies.vocoder(context, 0)}
     assert set(rows) == {"recording", "shipped vocoder", "Griffin-Lim", "WORLD re-synthesis"}
     measures = ("F0 error (median cents)", "voicing errors", "envelope distance (dB)", "MCD (dB)")
     assert all(rows["recording"][name] == pytest.approx(0, abs=1e-9) for name in measures)

@@ -3,20 +3,24 @@
 import dataclasses
 import json
 import os
+from functools import partial
 
 import pytest
 import torch
+from refusing import refused
 from safetensors.torch import load_file, save_file
 from speaking import harmonic_tone
+from tiny import HARMONIC
 
 from gradtts_interp.audio import log_mel, mel_filters
 from gradtts_interp.config import MelConfig
-from gradtts_interp.errors import CheckpointError, InputError
+from gradtts_interp.errors import CheckpointError
 from gradtts_interp.vocoder import GriffinLimVocoder, Vocoder, mel_magnitudes, refine_phase
-from hifigan import CONFIGS, Generator, GeneratorConfig, HarmonicConfig
+from hifigan import CONFIGS, Generator, GeneratorConfig
 from hifigan.generator import to_official
 
 MEL = MelConfig()
+unfit = partial(refused, error=CheckpointError)
 TINY = GeneratorConfig("2", (8, 8, 4), (16, 16, 8), 16, (3, 5), ((1, 2), (2, 6)))
 
 
@@ -90,8 +94,7 @@ def test_files_that_are_no_generator_are_refused(tmp_path, monkeypatch, content,
         torch.save(content, tmp_path / "g")
     if config is not None:
         (tmp_path / "config.json").write_text(config)
-    with pytest.raises(CheckpointError, match=message):
-        Vocoder.from_official(tmp_path / "g")
+    unfit(Vocoder.from_official, (tmp_path / "g", message))
     assert not (tmp_path / "hostile-was-here").exists()
 
 
@@ -106,27 +109,22 @@ def test_saved_folder_round_trip_and_damage(vocoder, tmp_path):
         assert torch.allclose(Vocoder.from_generator(trained)(mel, MEL), trained(mel[None])[0, 0], atol=1e-6)
     assert sorted(os.listdir(folder)) == ["config.json", "model.safetensors"]
     save_file({"x": torch.zeros(1)}, folder / "model.safetensors")
-    with pytest.raises(CheckpointError, match="model.safetensors lacks conv_pre.bias"):
-        Vocoder.from_pretrained(folder)
+    unfit(Vocoder.from_pretrained, (folder, "model.safetensors lacks conv_pre.bias"))
     (folder / "config.json").write_text('{"generator": {}}')
-    with pytest.raises(CheckpointError, match="no vocoder configuration.*lacks 'resblock'"):
-        Vocoder.from_pretrained(folder)
+    unfit(Vocoder.from_pretrained, (folder, "no vocoder configuration.*lacks 'resblock'"))
 
 
 @pytest.mark.parametrize("make", [lambda: Vocoder(TINY), GriffinLimVocoder])
 def test_contract_and_shapes_are_checked(make):
-    vocoder = make()
-    with pytest.raises(CheckpointError, match="sample_rate_hz is 22050 for the vocoder but 16000 for the mel"):
-        vocoder(torch.zeros(80, 4), dataclasses.replace(MEL, sample_rate_hz=16000))
-    for shape in ((40, 4), (80,), (1, 1, 80, 4), (80, 0), (0, 80, 4)):
-        with pytest.raises(InputError, match=r"expected \(80, T\) or \(B, 80, T\)"):
-            vocoder(torch.zeros(shape), MEL)
+    vocoder, other = make(), dataclasses.replace(MEL, sample_rate_hz=16000)
+    unfit(vocoder, (torch.zeros(80, 4), other, "sample_rate_hz is 22050 for the vocoder but 16000 for the mel"))
+    shapes = ((40, 4), (80,), (1, 1, 80, 4), (80, 0), (0, 80, 4))
+    refused(vocoder, *((torch.zeros(shape), MEL, r"expected \(80, T\) or \(B, 80, T\)") for shape in shapes))
     mel = torch.zeros(80, 4)
     mel[0, :3] = float("nan")
-    with pytest.raises(InputError, match="3 of 320 mel values are NaN"):
-        vocoder(mel, MEL)
-    with pytest.raises(CheckpointError, match="generator has num_mels 80; the mel contract has 100"):
-        Vocoder(TINY, dataclasses.replace(MEL, n_mels=100))
+    refused(vocoder, (mel, MEL, "3 of 320 mel values are NaN"))
+    wide = dataclasses.replace(MEL, n_mels=100)
+    unfit(Vocoder, (TINY, wide, "generator has num_mels 80; the mel contract has 100"))
 
 
 def test_griffin_lim_keeps_mel_length_and_time():
@@ -143,17 +141,6 @@ def test_griffin_lim_keeps_mel_length_and_time():
 
 
 # -- a harmonic source ------------------------------------------------------------------------------------------------
-
-HARMONIC = HarmonicConfig(width=16, blocks=2, pitch_width=8, pitch_blocks=1)
-
-
-@pytest.fixture
-def harmonic():
-    torch.manual_seed(0)
-    made = Vocoder(HARMONIC)
-    for weight in (made.generator.leave.weight, made.generator.pitch.leave.weight):
-        torch.nn.init.normal_(weight, std=0.3)
-    return made
 
 
 def contour_of(frames, f0_hz=150.0):
@@ -173,8 +160,7 @@ def test_harmonic_vocoder_round_trip(harmonic, tmp_path):
     assert Vocoder(TINY).kind == "hifigan"
     for kind, message in (("choir", "no vocoder configuration: 'choir'"), ("hifigan", "lacks 'resblock'")):
         (tmp_path / "config.json").write_text(json.dumps(values | {"kind": kind}))
-        with pytest.raises(CheckpointError, match=message):
-            Vocoder.from_pretrained(tmp_path)
+        unfit(Vocoder.from_pretrained, (tmp_path, message))
 
 
 @pytest.mark.parametrize("kind", ["vocoder", "griffin_lim", "harmonic"])
@@ -203,18 +189,7 @@ def test_harmonic_vocoder_reads_a_contour_where_none_is_given(harmonic):
     with torch.inference_mode():
         assert torch.equal(harmonic(mel, MEL), harmonic(mel, MEL, (f0_hz, voiced)))
         assert harmonic(torch.stack([mel] * 2), MEL).shape == (2, 40 * 256)
-    with pytest.raises(InputError, match="a HiFi-GAN reads no contour"):
-        Vocoder(TINY).read_contour(mel)
-
-
-@pytest.mark.parametrize("given", [True, False])
-def test_pieces_of_a_harmonic_vocoder_are_the_whole(harmonic, given):
-    mel, contour = torch.randn(80, 230) - 5, contour_of(230) if given else None
-    with torch.inference_mode():
-        whole = harmonic(mel, MEL, contour)
-        pieces = list(harmonic.decode_chunks(mel, MEL, contour, chunk_frames=60))
-    assert [len(piece) for piece in pieces] == [60 * 256] * 3 + [50 * 256]
-    assert torch.allclose(torch.cat(pieces), whole, atol=1e-4)
+    refused(Vocoder(TINY).read_contour, (mel, "a HiFi-GAN reads no contour"))
 
 
 @pytest.mark.parametrize("kind", ["vocoder", "harmonic"])
@@ -224,28 +199,22 @@ def test_gradient_reaches_the_mel(kind, request):
     assert torch.isfinite(mel.grad).all() and mel.grad.abs().max() > 0
 
 
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (lambda f0_hz, voiced: (f0_hz[1:], voiced), r"contour of shapes \(9,\), \(10,\); expected \(10,\) as the mel"),
-        (lambda f0_hz, voiced: (f0_hz * 0, voiced), "F0 that is not finite and > 0"),
-        (lambda f0_hz, voiced: (f0_hz * float("nan"), voiced), "F0 that is not finite and > 0"),
-    ],
-)
-def test_contours_that_do_not_belong_to_the_mel(harmonic, spoil, message):
-    mel, wrong = torch.zeros(80, 10), spoil(*contour_of(10))
+def test_contours_that_do_not_belong_to_the_mel(harmonic):
+    mel, (f0_hz, voiced) = torch.zeros(80, 10), contour_of(10)
     for decode in (harmonic, lambda *given: next(harmonic.decode_chunks(*given))):
-        with pytest.raises(InputError, match=message):
-            decode(mel, MEL, wrong)
-    with pytest.raises(InputError, match=r"expected \(1, 10\) as the mel"):
-        harmonic(mel[None], MEL, contour_of(10))
+        refused(
+            decode,
+            (mel, MEL, (f0_hz[1:], voiced), r"contour of shapes \(9,\), \(10,\); expected \(10,\) as the mel"),
+            (mel, MEL, (f0_hz * 0, voiced), "F0 that is not finite and > 0"),
+            (mel, MEL, (f0_hz * float("nan"), voiced), "F0 that is not finite and > 0"),
+        )
+    refused(harmonic, (mel[None], MEL, (f0_hz, voiced), r"expected \(1, 10\) as the mel"))
 
 
 def test_harmonic_vocoder_refuses_other_contracts_and_refinement():
-    with pytest.raises(InputError, match="refinement rounds 3 for a harmonic source; expected 0"):
-        Vocoder(HARMONIC, refinement_rounds=3)
-    with pytest.raises(CheckpointError, match="generator has fmax_hz 8000.0; the mel contract has 7600"):
-        Vocoder(HARMONIC, dataclasses.replace(MEL, fmax_hz=7600))
+    refused(partial(Vocoder, refinement_rounds=3), (HARMONIC, "refinement rounds 3 for a harmonic source; expected 0"))
+    other = dataclasses.replace(MEL, fmax_hz=7600)
+    unfit(Vocoder, (HARMONIC, other, "generator has fmax_hz 8000.0; the mel contract has 7600"))
 
 
 # -- refined phase ----------------------------------------------------------------------------------------------------
@@ -272,11 +241,9 @@ def test_bins_that_no_filter_sees_keep_what_the_generator_made_of_them():
 
 @pytest.mark.parametrize("rounds", [-1, 2.5, True, "3"])
 def test_strange_rounds_are_refused(rounds, tmp_path):
-    with pytest.raises(InputError, match="refinement rounds"):
-        Vocoder(TINY, refinement_rounds=rounds)
+    refused(partial(Vocoder, refinement_rounds=rounds), (TINY, "refinement rounds"))
     Vocoder(TINY, refinement_rounds=7).save_pretrained(tmp_path)
     assert Vocoder.from_pretrained(tmp_path).refinement_rounds == 7
     path = tmp_path / "config.json"
     path.write_text(path.read_text().replace('"refinement_rounds": 7', f'"refinement_rounds": {json.dumps(rounds)}'))
-    with pytest.raises(CheckpointError, match="refinement rounds"):
-        Vocoder.from_pretrained(tmp_path)
+    unfit(Vocoder.from_pretrained, (tmp_path, "refinement rounds"))

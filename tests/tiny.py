@@ -17,6 +17,7 @@ from gradtts_interp.pitch.contour import Contour, prosody_vector
 from gradtts_interp.styles import Style, StyleBank
 from gradtts_interp.text.frontend import TextFrontend
 from gradtts_interp.vocoder import MelDecoder
+from hifigan import HarmonicConfig
 
 EMOTIONS = ("neutral", "happy")
 TINY_STYLE = StyleConfig(width=32, patch_bins=8, patch_frames=4, heads=2, n_speakers=4, emotion_dim=len(EMOTIONS))
@@ -40,6 +41,7 @@ TINY = ModelConfig(
     word_boundaries=False,
     style=TINY_STYLE,
 )
+HARMONIC = HarmonicConfig(width=16, blocks=2, pitch_width=8, pitch_blocks=1)
 TINY_OFFICIAL = replace(
     TINY, style=None, prior="token", patch=1, prediction="score", mel_mean=0.0, mel_std=1.0,
     add_blank=True, word_boundaries=True,

@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 import soundfile
+import tiny as shapes
 import torch
 
-from hifigan import GeneratorConfig, HarmonicConfig
+from hifigan import GeneratorConfig
 from hifigan.train import HARMONIC, TrainingConfig
 
 RATE = 22050
@@ -41,6 +42,6 @@ def tiny_harmonic():
     """A training of a tiny generator with a harmonic source."""
     torch.set_num_threads(1)
     return dataclasses.replace(
-        HARMONIC, generator=HarmonicConfig(width=16, blocks=2, pitch_width=8, pitch_blocks=1), batch=2, segment=4096,
+        HARMONIC, generator=shapes.HARMONIC, batch=2, segment=4096,
         windows=(512,), window_channels=4, spectral_share=0.5, bfloat16=False, rate_warmup_steps=2,
     )  # fmt: skip

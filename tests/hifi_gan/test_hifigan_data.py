@@ -2,15 +2,18 @@
 
 import json
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from refusing import refused
 
 from hifigan.data import Corpus, list_recordings
 
 RATE = 22050
+unfit = partial(refused, error=ValueError)
 
 
 def make(source, shortest=4096, **options):
@@ -53,8 +56,7 @@ def test_manifests_of_all_kinds(recordings, tmp_path):
     objects.write_text(json.dumps({"wav": "wavs/2.wav", "text": "x"}) + "\n")
     assert make(objects).hours > 0
     objects.write_text(json.dumps({"text": "x"}) + "\n")
-    with pytest.raises(ValueError, match=r"line 1 has none of wav, audio, path, id: \['text'\]"):
-        list_recordings(objects)
+    unfit(list_recordings, (objects, r"line 1 has none of wav, audio, path, id: \['text'\]"))
     partial.write_text('{"wav": "wavs/0.wav", "split": "train"}\n{"wav": "wavs/1.wav", "sp')
     corpus = make(tmp_path)  # it grows, and is read as far as it goes
     assert count(corpus) == 1
@@ -66,13 +68,10 @@ def test_manifests_of_all_kinds(recordings, tmp_path):
 
 
 def test_what_cannot_be_trained_on_is_named(tmp_path):
-    with pytest.raises(ValueError, match="nowhere: no such folder or manifest"):
-        make(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="no recording of at least 4096 samples"):
-        make(tmp_path)
+    unfit(make, (tmp_path / "nowhere", "nowhere: no such folder or manifest"))
+    unfit(make, (tmp_path, "no recording of at least 4096 samples"))
     soundfile.write(tmp_path / "a.wav", np.zeros(9000, np.int16), 16000)
-    with pytest.raises(ValueError, match="a.wav has 16000 Hz; expected 22050 Hz"):
-        make(tmp_path)
+    unfit(make, (tmp_path, "a.wav has 16000 Hz; expected 22050 Hz"))
 
 
 @pytest.fixture
@@ -86,16 +85,13 @@ def mels(recordings, tmp_path):
 
 
 def test_mels_that_serve_nothing_are_named(recordings, mels, tmp_path):
-    with pytest.raises(ValueError, match="no mel has 500 frames"):
-        make(recordings, mels=mels).predicted(1, 500, torch.Generator())
-    with pytest.raises(ValueError, match="holds no mel NAME.npy of a training recording"):
-        make(recordings, mels=tmp_path)
+    unfit(make(recordings, mels=mels).predicted, (1, 500, torch.Generator(), "no mel has 500 frames"))
+    with_mels = partial(make, recordings, mels=mels)
+    unfit(partial(make, mels=tmp_path), (recordings, "holds no mel NAME.npy of a training recording"))
     np.save(mels / "0.npy", np.full((80, 86), np.nan))
-    with pytest.raises(ValueError, match=r"0.npy holds an array \(80, 86\); expected finite log-mels"):
-        make(recordings, mels=mels)
+    unfit(with_mels, (r"0.npy holds an array \(80, 86\); expected finite log-mels",))
     np.save(mels / "0.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match="0.npy cannot be read"):
-        make(recordings, mels=mels)
+    unfit(with_mels, ("0.npy cannot be read",))
 
 
 def ramp(path, samples):

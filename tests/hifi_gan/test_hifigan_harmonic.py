@@ -5,14 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from tiny import HARMONIC
 
 from gradtts_interp.audio import log_mel
 from gradtts_interp.config import MelConfig
-from hifigan import HarmonicConfig, HarmonicGenerator
+from hifigan import HarmonicGenerator
 from hifigan.harmonic import centre_phase, pulse_train, white_noise
 
 RATE, HOP = 22050, 256
-TINY = HarmonicConfig(width=16, blocks=2, pitch_width=8, pitch_blocks=1)
 
 
 def glide(low_hz=90.0, high_hz=320.0, frames=40):
@@ -28,12 +28,8 @@ def summed(f0_hz):
 
 
 @pytest.fixture
-def generator():
-    torch.manual_seed(0)
-    made = HarmonicGenerator(TINY).eval()
-    for weight in (made.leave.weight, made.pitch.leave.weight):
-        torch.nn.init.normal_(weight, std=0.3)
-    return made
+def generator(harmonic):
+    return harmonic.generator.eval()
 
 
 def inputs(frames=40, size=1):
@@ -89,7 +85,7 @@ def test_open_filters_give_back_the_source(generator):
 
 def test_untrained_noise_has_the_level_of_the_mel():
     noise = 0.1 * torch.randn(1, 100 * HOP, generator=torch.Generator().manual_seed(0))
-    made = HarmonicGenerator(TINY)
+    made = HarmonicGenerator(HARMONIC)
     mel = log_mel(noise, MelConfig())
     _, _, gain = made.gains(mel, torch.full((1, 100), 150.0), torch.zeros(1, 100))
     audio = made.filter((gain - 100, 0 * gain, gain), noise, 10 * noise).detach()
@@ -103,7 +99,7 @@ def test_gains_are_bounded_whatever_the_mel(generator):
     with torch.no_grad():
         pulses, phase, noise = generator.gains(mel, f0_hz, voiced)
     for gain in (pulses, noise):
-        assert (gain - base).abs().max().item() == pytest.approx(TINY.reach, abs=1e-3)
+        assert (gain - base).abs().max().item() == pytest.approx(HARMONIC.reach, abs=1e-3)
     assert phase.abs().max() <= np.pi + 1e-5
     assert torch.isfinite(generator(mel + 1e6, f0_hz, voiced)).all()
     assert torch.isfinite(generator(mel, 0 * f0_hz + 1e9, voiced)).all()
@@ -118,7 +114,7 @@ def test_voiced_frames_are_spoken_with_less_noise(generator):
     hertz = torch.arange(513) * RATE / 1024
     assert torch.allclose(less[voiced > 0][:, hertz < 3000], torch.tensor(2.0), atol=1e-5)
     assert less[voiced == 0].abs().max() == 0 and less[..., hertz > 5000].abs().max() == 0
-    plain = HarmonicGenerator(dataclasses.replace(TINY, voiced_noise_cut=0.0))
+    plain = HarmonicGenerator(dataclasses.replace(HARMONIC, voiced_noise_cut=0.0))
     assert plain.noise_cut.abs().max() == 0
 
 

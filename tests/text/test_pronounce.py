@@ -3,13 +3,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from refusing import refused
 from tables import cases
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "resources" / "lexicon"))
 
 from train_letter_to_sound import align, measure, train
 
-from gradtts_interp.errors import InputError
 from gradtts_interp.text.pronounce import MODEL_FILE, PHONES, LetterToSound, Lexicon, pronounce
 
 LONG = ("cat" + "'s" * 900, "K AE1 T S", "dictionary")
@@ -55,21 +55,18 @@ def test_additions_come_first_and_leave_the_original_alone(tmp_path):
     assert Lexicon.default().with_additions(shipped).lookup("vocoder")
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("FOO  F UW9", "unknown phone 'UW9'"), ("FOO", "'FOO' has no phones"), ("''  N AA0", "can stand in no text"),
+def test_bad_additions_name_file_line_and_word(tmp_path):
+    path, add = tmp_path / "bad.txt", Lexicon.default().with_additions
+    for line, message in (
+        ("FOO  F UW9", "unknown phone 'UW9'"),
+        ("FOO", "'FOO' has no phones"),
+        ("''  N AA0", "can stand in no text"),
         ("MP3  EH1 M", "word 'MP3' can stand in no text after normalisation; expected letters"),
         ("naïve  N AA0", "word 'naïve' can stand in no text"),
-    ],
-)  # fmt: skip
-def test_bad_additions_name_file_line_and_word(tmp_path, line, message):
-    path = tmp_path / "bad.txt"
-    path.write_text(f"BAR  B AA1 R\n{line}\n", encoding="utf-8")
-    with pytest.raises(InputError, match=f"bad.txt:2: .*{message}"):
-        Lexicon.default().with_additions(path)
-    with pytest.raises(InputError, match="nowhere.txt cannot be read: No such file.*expected lexicon additions"):
-        Lexicon.default().with_additions("nowhere.txt")
+    ):
+        path.write_text(f"BAR  B AA1 R\n{line}\n", encoding="utf-8")
+        refused(add, (path, f"bad.txt:2: .*{message}"))
+    refused(add, ("nowhere.txt", "nowhere.txt cannot be read: No such file.*expected lexicon additions"))
 
 
 @pytest.mark.parametrize("word", ["ZYX", "o'zyx", "'zyx", "zyx-gor", "Z."])
