@@ -10,7 +10,6 @@ from speaking import RATE_HZ, harmonic_tone
 from tiny import TINY, tiny_pipeline
 
 from benchmarks import copying
-from gradtts_interp.audio import write_wav
 from gradtts_interp.config import MelConfig
 from gradtts_interp.evaluation.run import Record
 from gradtts_interp.evaluation.textgrid import write_textgrid
@@ -33,13 +32,6 @@ def tts():
     return tiny_pipeline()
 
 
-@pytest.fixture
-def recording(tmp_path):
-    """A tone of one second, which random weights take for speech as good as any."""
-    write_wav(tmp_path / "tone.wav", harmonic_tone(140.0, 1.0), RATE_HZ)
-    return tmp_path / "tone.wav"
-
-
 def grid(folder, phones=PHONES, *, tier="phones"):
     write_textgrid(folder / "tone.TextGrid", {tier: phones})
     return folder / "tone.TextGrid"
@@ -59,9 +51,9 @@ def contours(tts, monkeypatch):
 
 
 @pytest.fixture
-def copied(tts, recording, tmp_path):
-    """The recording, aligned by its TextGrid."""
-    return align_recording(tts, recording, TEXT, textgrid=grid(tmp_path))
+def copied(tts, tone_wav, tmp_path):
+    """A tone, which random weights take for speech as good as any, aligned by its TextGrid."""
+    return align_recording(tts, tone_wav, TEXT, textgrid=grid(tmp_path))
 
 
 def say(tts, prosody, text=TEXT, **options):
@@ -73,12 +65,12 @@ def edges_of(style):
     return np.cumsum(style.durations)[:-1] * FRAME_SECONDS
 
 
-def test_durations_of_a_textgrid(copied, recording, tmp_path):
+def test_durations_of_a_textgrid(copied, tone_wav, tmp_path):
     assert copied.tokens == (" ", "@G", "@OW1", "@D", "@AW1", "@N", ".")  # this layout has no token between words
     np.testing.assert_allclose(edges_of(copied), [0.1, 0.2, 0.5, 0.55, 0.8, 0.9], atol=FRAME_SECONDS)
     assert sum(copied.durations) == len(copied.contour)
     tts = tiny_pipeline(replace(TINY, word_boundaries=True))  # silences are between words
-    style = align_recording(tts, recording, "Go, down.", textgrid=grid(tmp_path))
+    style = align_recording(tts, tone_wav, "Go, down.", textgrid=grid(tmp_path))
     assert style.tokens[3:5] == (",", " ")
     np.testing.assert_allclose(edges_of(style)[2:5], [0.4, 0.45, 0.5], atol=FRAME_SECONDS)
 
@@ -102,11 +94,11 @@ def test_what_the_demo_says_is_found_where_it_says_it():
     assert np.median(errors) <= 1 and errors.max() <= 6
 
 
-def test_a_copy_has_the_durations_and_the_pitch_of_the_recording(tts, recording, copied, contours):
+def test_a_copy_has_the_durations_and_the_pitch_of_the_recording(tts, tone_wav, copied, contours):
     whole = say(tts, copied)
     f0_hz, voiced = contours[0][0]
     half = say(tts, [copied, None], [TEXT, TEXT], prosody_weight=0.5)
-    assert tuple(whole.durations) == copied.durations and whole.settings["prosody"] == [str(recording)]
+    assert tuple(whole.durations) == copied.durations and whole.settings["prosody"] == [str(tone_wav)]
     assert voiced.astype(bool).tolist() == copied.contour.voiced.tolist()
     np.testing.assert_allclose(f0_hz[voiced > 0], copied.contour.f0_hz[copied.contour.voiced], rtol=1e-3)
     own = half[1].durations
@@ -132,9 +124,9 @@ def test_a_contour_of_one_s_own_comes_before_the_recording_s(tts, copied, contou
     assert tuple(speech.durations) == copied.durations and voiced.sum() == copied.contour.voiced.sum()
 
 
-def test_recordings_that_cannot_be_aligned(tts, recording, tmp_path):
+def test_recordings_that_cannot_be_aligned(tts, tone_wav, tmp_path):
     refused(
-        lambda phones, text: align_recording(tts, recording, text, textgrid=grid(tmp_path, phones)),
+        lambda phones, text: align_recording(tts, tone_wav, text, textgrid=grid(tmp_path, phones)),
         (PHONES, "Go up.", "phone 3 is AH in the reference and D in the other; expected .* the ARPAbet phones"),
         (PHONES, "Go.", "2 phones in the reference and 5 in the other"),
         ((("", 0.0, 1.0),), TEXT, "5 phones in the reference and 0 in the other"),
@@ -144,10 +136,10 @@ def test_recordings_that_cannot_be_aligned(tts, recording, tmp_path):
     mots = {"textgrid": grid(tmp_path, tier="mots"), "tier": "phones"}
     refused(
         lambda pipeline, sound, text, options: align_recording(pipeline, sound, text, **options),
-        (tts, recording, "A long old story goes on and on. " * 5, {}, r"tone.wav: 86 frames for a text of \d+ tokens"),
+        (tts, tone_wav, "A long old story goes on and on. " * 5, {}, r"tone.wav: 86 frames for a text of \d+ tokens"),
         (tts, harmonic_tone(140.0, 0.2), TEXT, {"sample_rate_hz": RATE_HZ}, "lasts 0.20 s; expected at least 0.5 s"),
-        (blanks, recording, TEXT, {}, "reads no recordings; expected one with a style encoder"),
-        (tts, recording, TEXT, mots, "tiers: 'mots'"),
+        (blanks, tone_wav, TEXT, {}, "reads no recordings; expected one with a style encoder"),
+        (tts, tone_wav, TEXT, mots, "tiers: 'mots'"),
     )
 
 
