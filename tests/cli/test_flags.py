@@ -123,6 +123,7 @@ def test_a_recording_is_copied(speak, tmp_path, tone_wav):
     [
         ("--words 9:+2st --no-plots", 1, "pitch of word 9: the sentence has words 1 to 2"),
         ("--copy none.wav", 2, "none.wav: no such audio file"),
+        ("--copy a.wav --text again", 2, "--copy: it says one sentence; give --text once"),
         ("--copy a.wav --copy-tier phones", 2, "--copy-tier: it belongs to --copy-textgrid"),
         ("--copy a.wav --length-scale 2", 2, "--copy and --length-scale: durations are the recording's"),
     ],
