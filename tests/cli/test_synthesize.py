@@ -272,7 +272,6 @@ OF_TWO_STYLES = "--mode time,--mechanism prior,--attention,--noise pool=1,--offe
         ("-s 12 --copy-textgrid a.TextGrid", "--copy-textgrid: it belongs to --copy"),
         # a number or a choice, which argparse refuses below its usage
         ("-t -5", "-t/--timesteps.*at least 1"),
-        ("-t many", "-t/--timesteps.*'many'"),
         ("-s -1", "-s/--speaker.*from 0"),
         ("-s 12 -s2 1.5", "-s2/--speaker2.*'1.5'"),
         ("--mode mix --weight 2", "--weight.*0 to 1"),
