@@ -71,8 +71,7 @@ def cells(summary):
 
 
 def rows_of(folder):
-    with (folder / "out" / "results.csv").open(newline="") as stream:
-        return list(csv.DictReader(stream))
+    return list(csv.DictReader((folder / "out" / "results.csv").open(newline="")))
 
 
 def manifest(folder, *lines, more=""):
