@@ -272,10 +272,10 @@ OF_TWO_STYLES = "--mode time,--mechanism prior,--attention,--noise pool=1,--offe
         # a number or a choice, which argparse refuses below its usage
         ("-t -5", "-t/--timesteps.*at least 1"),
         ("-s -1", "-s/--speaker.*from 0"),
-        ("-s 12 -s2 1.5", "-s2/--speaker2.*'1.5'"),
+        ("-s 12 -s2 1.5", "-s2/--speaker2.*'1.5': expected"),
         ("--mode mix --weight 2", "--weight.*0 to 1"),
         ("--harmonics 0", "--harmonics.*at least 1"),
-        ("--pitch-width wide", "--pitch-width.*'wide'"),
+        ("--pitch-width wide", "--pitch-width.*'wide': expected"),
         ("--temperature 0", "--temperature.*above 0"),
         ("--guidance -1", "--guidance.*at least 0"),
         ("--length-scale nan", "--length-scale.*above 0"),
