@@ -3,6 +3,7 @@
 import pytest
 
 from gradtts_interp.cli.main import main as verbs
+from gradtts_interp.pipeline import GradTTSInterpPipeline
 
 
 @pytest.fixture
@@ -19,3 +20,10 @@ def command(capsys):
         return status, out, err
 
     return run
+
+
+@pytest.fixture
+def say(command, monkeypatch, tmp_path, tiny_pipeline):
+    """Run a verb that says a sentence by a tiny model, as ``command`` does; it writes to ``out``."""
+    monkeypatch.setattr(GradTTSInterpPipeline, "from_pretrained", lambda *_, **__: tiny_pipeline)
+    return lambda verb, *flags: command(verb, "--text", "Go down.", "-t", 2, "--out", tmp_path / "out", *flags)

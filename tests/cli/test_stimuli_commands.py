@@ -4,23 +4,13 @@ import csv
 
 import pytest
 
-from gradtts_interp.cli.main import main
-from gradtts_interp.pipeline import GradTTSInterpPipeline
 
-
-@pytest.fixture
-def make(monkeypatch, tmp_path, tiny_pipeline):
-    """Run the verb on a tiny model of random weights."""
-    monkeypatch.setattr(GradTTSInterpPipeline, "from_pretrained", lambda *_, **__: tiny_pipeline)
-    flags = ["continuum", "--text", "Go down.", "-t", "2", "--steps", "3", "--out", str(tmp_path / "out")]
-    return lambda *more: main([*flags, *more])
-
-
-def test_a_continuum_and_its_experiments(make, tmp_path, capsys):
+def test_a_continuum_and_its_experiments(say, tmp_path):
     kinds = ("jspsych", "psychopy", "praat", "webmushra")
     asked = [flag for kind in kinds for flag in ("--experiment", kind)]
-    assert make("-s", "0,2", "-s2", "2", "--task", "axb", "--labels", "one", "two", "--repeats", "2", *asked) == 0
-    out = capsys.readouterr().out
+    flags = ("-s", "0,2", "-s2", 2, "--steps", 3, "--task", "axb", "--labels", "one", "two", "--repeats", 2)
+    status, out, _ = say("continuum", *flags, *asked)
+    assert status == 0
     assert "correspondence" in out and all(f"{kind}: " in out for kind in kinds)
     rows = list(csv.DictReader((tmp_path / "out" / "stimuli.csv").open(newline="")))
     assert [float(row["share"]) for row in rows] == [0, 0.5, 1]
@@ -33,13 +23,13 @@ def test_a_continuum_and_its_experiments(make, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["-s", "0"], "style B: give one of --speaker2 and --reference2"),
-        (["-s", "0", "--reference", "a.wav", "-s2", "2"], "style A: give one of --speaker and --reference"),
-        (["-s", "0", "-s2", "9"], "speaker 9"),
-        (["-s", "0-2", "-s2", "2"], "speaker 1: this checkpoint has speakers 0, 2"),
-        (["-s", "0", "-s2", "2", "--equalise", "f0"], "equal steps of f0: a step cannot be measured"),
+        ("-s 0", "style B: give one of --speaker2 and --reference2"),
+        ("-s 0 --reference a.wav -s2 2", "style A: give one of --speaker and --reference"),
+        ("-s 0 -s2 9", "speaker 9"),
+        ("-s 0-2 -s2 2", "speaker 1: this checkpoint has speakers 0, 2"),
+        ("-s 0 -s2 2 --equalise f0", "equal steps of f0: a step cannot be measured"),
     ],
 )
-def test_errors(make, flags, message, capsys):
-    assert make(*flags) == 2
-    assert message in capsys.readouterr().err
+def test_errors(say, flags, message):
+    status, _, err = say("continuum", "--steps", 3, *flags.split())
+    assert status == 2 and message in err

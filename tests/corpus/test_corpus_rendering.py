@@ -75,8 +75,9 @@ def test_constant_share_is_one_render_in_the_mixed_style(say, teacher, plain, ot
 
 
 def test_blend_at_its_ends_is_the_single_style(say, plain, other):
-    for share, alone in ((0.0, plain), (1.0, other)):
-        blend = say(plain, b=other, share=((0.0, share), (1.0, share)))
+    quick = replace(other, rate=1.25)
+    for share, alone in ((0.0, plain), (1.0, quick)):
+        blend = say(plain, b=quick, share=((0.0, share), (1.0, share)))
         np.testing.assert_array_equal(blend.audio, say(alone).audio)
 
 

@@ -115,11 +115,6 @@ def test_durations():
 # -- alignment --------------------------------------------------------------------------------------------------------
 
 
-def along(alignment, reference, other):
-    """Errors of F0 along a path."""
-    return contours.f0_errors(contours.at_frames(reference, alignment[0]), contours.at_frames(other, alignment[1]))
-
-
 def test_frames_belong_to_themselves_and_phones_anchor_a_stretch():
     assert np.array_equal(contours.align_frames(10, 11), [np.arange(10)] * 2)
     a = [("AH0", 0.0, 0.5), ("", 0.5, 0.6), ("T", 0.6, 1.0)]
@@ -129,8 +124,6 @@ def test_frames_belong_to_themselves_and_phones_anchor_a_stretch():
     assert np.abs(found[1][:50] - 2 * np.arange(50)).max() <= 1
     assert np.abs(found[1][50:60] - 100).max() <= 1  # the pause that is not there is squeezed
     assert np.abs(found[1][60:] - np.arange(100, 140)).max() <= 1
-    moved = 120 * np.exp(0.3 * np.sin(np.arange(140) / 20))
-    assert along(found, contour(moved[found[1]]), contour(moved))["f0_rms_cents"] == 0
     same = contours.align_phones(a, a, frame_rate_hz=100.0, frames=(100, 100))
     assert np.array_equal(*same)
 
@@ -155,5 +148,7 @@ def test_warping_finds_a_known_warp():
     assert found[0][-1] == 199 and found[1][-1] == 259
     assert (np.diff(found[0]) >= 0).all() and (np.diff(found[1]) >= 0).all()
     assert np.abs(warp[found[1]] - found[0]).max() <= 1
-    f0 = 150 * np.exp(0.3 * np.sin(np.arange(200) / 15))
-    assert along(found, contour(f0), contour(f0[warp]))["f0_rms_cents"] < 25
+    f0_hz = 150 * np.exp(0.3 * np.sin(np.arange(200) / 15))
+    read = contours.at_frames(contour(f0_hz, f0_hz > 160, -f0_hz), found[0])
+    assert np.array_equal(read.f0_hz, np.float32(f0_hz[found[0]])) and np.array_equal(read.energy_db, -read.f0_hz)
+    assert np.array_equal(read.voiced, read.f0_hz > 160)

@@ -1,16 +1,14 @@
 """The folder of a run, and items in several processes: order, failures, costs, and going on after a kill."""
 
-import contextlib
 import functools
+import multiprocessing
 import os
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from refusing import refused
@@ -125,23 +123,10 @@ def test_cost_is_of_the_block_alone():
     assert after_mib < large_mib - 200, "an earlier peak does not count"
 
 
-SCRIPT = """
-import sys
-sys.path.insert(0, {tests!r})
-from evaluation.test_run import RunFolder, Thing, run_items, work
-if __name__ == "__main__":
-    with RunFolder({folder!r} + "/run", {{}}) as folder:
-        run_items([Thing(str(i), i) for i in range(6)], *work({folder!r}, 0.3), folder, jobs={jobs})
-"""
-
-
-def children_of(script):
-    """Processes of the pool of a script: they name it by the folder that they were given, in their environment."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            found += [path.parent.name] if f"RUN={script}".encode() in path.read_bytes() else []
-    return found
+def run_six(folder, seconds=0.0, jobs=1):
+    """A whole run; in a process of its own, one that can be killed."""
+    with RunFolder(folder / "run", {}) as opened:
+        return run_items([Thing(str(i), i) for i in range(6)], *work(folder, seconds), opened, jobs=jobs)
 
 
 @pytest.mark.slow
@@ -157,23 +142,21 @@ def test_processes_share_the_cores(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_without_repeating_what_is_finished(tmp_path, jobs):
-    script = tmp_path / "run.py"
-    script.write_text(SCRIPT.format(tests=str(Path(__file__).parents[1]), folder=str(tmp_path), jobs=jobs))
-    process = subprocess.Popen(
-        [sys.executable, str(script)], stderr=subprocess.DEVNULL, env={**os.environ, "RUN": str(script)}
-    )
-    folder, end = tmp_path / "run", time.monotonic() + 120
-    while len(list(folder.glob("items/*.json"))) < 2 and time.monotonic() < end:
+    process = multiprocessing.get_context("spawn").Process(target=run_six, args=(tmp_path, 0.3, jobs))
+    process.start()
+    end = time.monotonic() + 120
+    while len(list(tmp_path.glob("run/items/*.json"))) < 2 and time.monotonic() < end:
         time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    time.sleep(0.7 if jobs > 1 else 0)  # a process of the pool ends a little later than the one that was killed
-    assert not children_of(script), "processes of a killed run wait for ever"
+    pool = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.join()
+    _, waiting = psutil.wait_procs(pool, timeout=10)
+    assert bool(pool) == (jobs > 1) and not waiting, "processes of a killed run wait for ever"
     finished = {p.stem: p.read_text() for p in tmp_path.glob("*.mark")}
-    with RunFolder(folder, {}) as opened:
+    with RunFolder(tmp_path / "run", {}) as opened:
         kept = set(opened.records)
-        assert len(kept) >= 2
-        records = run_items([Thing(str(i), i) for i in range(6)], *work(tmp_path), opened)
+    assert len(kept) >= 2
+    records = run_six(tmp_path)
     assert [r.rows for r in records] == [[{"twice": 2 * i}] for i in range(6)]
     marks = {p.stem: p.read_text() for p in tmp_path.glob("*.mark")}
     assert all(marks[name] == finished[name] == "x" for name in kept)

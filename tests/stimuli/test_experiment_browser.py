@@ -1,13 +1,13 @@
 """The jsPsych experiments in headless Chromium, from the first page to the saved answers."""
 
 import csv
-import time
-from functools import partial
 
 import pytest
 from chromium import NEEDED, chromium
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.wait import WebDriverWait
 
 from gradtts_interp.evaluation.psychometric import read_answers
 from gradtts_interp.stimuli.experiments import write_experiment
@@ -25,34 +25,23 @@ def browser(tmp_path):
     driver.quit()
 
 
-def until(find):
-    """What ``find`` gives once it gives something."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < end:
-        found = find()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("waited in vain")
-
-
 @pytest.mark.parametrize("task", TRIALS)
 def test_an_experiment_runs_to_its_last_answer(task, stimuli, browser, tmp_path):
     page = write_experiment(
         "jspsych", stimuli, task=task, labels=("low & <b>", "high"), repeats=2, question="Which <one>?"
     )
     browser.get(f"{page.as_uri()}?participant=p01")
-    until(lambda: browser.find_elements(By.XPATH, "//button[text()='Start']"))[0].click()
+    until = WebDriverWait(browser, PATIENCE_SECONDS, 0.05, [StaleElementReferenceException]).until
+    until(lambda _: browser.find_elements(By.XPATH, "//button[text()='Start']"))[0].click()
     count = TRIALS[task] * 2
     for answered in range(count):
-        buttons = until(lambda: _ready(browser))
+        buttons = until(_ready)
         assert {buttons[0].text, buttons[-1].text} == set(BUTTONS[task])
         assert "Which <one>?" in browser.find_element(By.TAG_NAME, "body").text
-        first = buttons[0]
         buttons[-(answered % 2)].click()
-        until(partial(_gone, first))
-    until(lambda: browser.find_elements(By.ID, "answers"))
-    saved = until(lambda: list((tmp_path / "downloads").glob("answers_p01.csv")))[0]
+        until(staleness_of(buttons[0]))
+    until(lambda _: browser.find_elements(By.ID, "answers"))
+    saved = until(lambda _: list((tmp_path / "downloads").glob("answers_p01.csv")))[0]
     rows = list(csv.DictReader(saved.open(newline="")))
     assert len(rows) == count and [row["trial"] for row in rows] == [str(i + 1) for i in range(count)]
     assert {row["participant"] for row in rows} == {"p01"} and {row["task"] for row in rows} == {task}
@@ -70,18 +59,7 @@ def test_an_experiment_runs_to_its_last_answer(task, stimuli, browser, tmp_path)
 def _ready(browser) -> list:
     """The answers of a trial, once all of them can be given."""
     buttons = browser.find_elements(By.CSS_SELECTOR, "button[data-choice]")
-    try:
-        return buttons if buttons and all(b.is_enabled() and b.text != "Start" for b in buttons) else []
-    except StaleElementReferenceException:
-        return []
-
-
-def _gone(element) -> bool:
-    """Whether a button of an earlier trial has left the page."""
-    try:
-        return not element.is_displayed()
-    except StaleElementReferenceException:
-        return True
+    return buttons if buttons and all(b.is_enabled() and b.text != "Start" for b in buttons) else []
 
 
 def _require_no_network(browser) -> None:
