@@ -16,16 +16,18 @@ from speaking import harmonic_tone, tiny_vocoder
 from tiny import TINY, StubVocoder, tiny_model, tiny_style
 from tiny import tiny_pipeline as make_pipeline
 
+from gradtts_interp import pipeline as pipeline_module
 from gradtts_interp.app.rendering import _steps_watched
 from gradtts_interp.audio import log_mel, mel_filters
 from gradtts_interp.config import MelConfig
 from gradtts_interp.errors import CheckpointError, InputError
 from gradtts_interp.interpolation import shares
 from gradtts_interp.interpolation.attention import MapOptions
+from gradtts_interp.interpolation.mechanisms import StyleReading
 from gradtts_interp.interpolation.noise import NoiseTuning
 from gradtts_interp.job import Job
 from gradtts_interp.models.grad_tts import GradTTS, emphasise_formants
-from gradtts_interp.pipeline import GradTTSInterpPipeline
+from gradtts_interp.pipeline import GradTTSInterpPipeline, Prepared, SamplingOptions
 from gradtts_interp.pitch.contour import extract_contour
 from gradtts_interp.pitch.world import world_swap
 from gradtts_interp.styles import Style, average_style
@@ -56,6 +58,25 @@ def speakers(official):
 
 
 class TestOfficialFile:
+    def test_sampling_equals_the_official_one(self, official, golden, monkeypatch):
+        golden = golden.tensors
+        mu, z = golden["mu"], golden["z"]
+        whole = [i for i, n in enumerate(golden["mel_mask"].sum((1, 2)).tolist()) if n == mu.shape[-1]]
+        assert whole  # padding enters the official network's statistics, so shorter items differ on purpose
+        for i in whole:
+            row = slice(i, i + 1)
+            speaker = None
+            if official.model.settings.n_spks > 1:
+                speaker = official.model.speaker_vector(int(golden["speaker_id"][i]))
+            frames = torch.ones(1, mu.shape[-1], dtype=torch.long)
+            encoded = StyleReading(torch.zeros(1, 1, 1), torch.ones(1, 1, 1), means=mu[row], speaker=speaker)
+            noise = (z[row] - mu[row]) * 1.5
+            monkeypatch.setattr(pipeline_module, "standard_noise", lambda *_, noise=noise: noise)
+            prepared = Prepared([encoded], frames, frames.sum(1), None)
+            with torch.no_grad():
+                mel, *_ = official.sample(prepared, (), SamplingOptions(10, "euler"), [torch.Generator()])
+            torch.testing.assert_close(mel, golden["euler_10"][row], atol=1e-3, rtol=0)
+
     @pytest.mark.parametrize("mechanisms", [("prior",), ("score",), ("prior", "score"), None])
     def test_two_speakers(self, official, speakers, mechanisms):
         a, b = speakers

@@ -22,7 +22,7 @@ from gradtts_interp.training.losses import (
     shift_of_mean,
     training_losses,
 )
-from gradtts_interp.training.mix import KINDS, Mixer
+from gradtts_interp.training.mix import KINDS, Mixer, collate
 from gradtts_interp.training.state import PARTS
 from hifigan.discriminators import PictureDiscriminator
 
@@ -193,6 +193,17 @@ def test_the_prior_alone_needs_no_score_network_and_teaches_all_of_itself(make_m
     found.total.backward()
     assert all(n.startswith(PARTS["prior"]) == (p.grad is not None) for n, p in model.named_parameters())
     assert float(found.diffusion) == 0 < float(found.alignment)
+
+
+@pytest.mark.parametrize(("kind", "role", "giver"), [("matched", "whole", 0), ("dual", "rest", 1)])
+@torch.no_grad()
+def test_token_means_are_those_of_who_gives_the_voice(make_model, mixer, kind, role, giver):
+    model, draws = make_model().eval(), (mixer.example_of(kind, i) for i in range(100))
+    batch = collate([next(draw for draw in draws if draw["b"][1] == role)], MIX, mixer.mel)
+    tokens, pooled = read_references(model, batch)
+    _, readings, _ = condition(model, batch, model.normalise(batch.mel), tokens, pooled)
+    means = [model.encoder.token_means(model.encoder(batch.ids, batch.id_lengths), style) for style in pooled]
+    assert torch.equal(readings[0].means, means[giver]) and not torch.equal(*means)
 
 
 def test_unknown_durations_are_aligned(make_model, mixer):
