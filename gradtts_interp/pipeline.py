@@ -460,9 +460,9 @@ class GradTTSInterpPipeline:
         generators = generators_of(len(lines), seed, generator)
         recorder = self._recorder(output_attention if options.steps > 0 else False, tokenized, styles, prepared)
         if by_world:
-            region = share.region if share and share.region else PitchRegion()
-            watched = (generators, callback_on_step_end)
-            sampled, noise, asked_of_vocoder = self.sample_by_world(prepared, options, region.giver, *watched)
+            assert share is not None and share.region is not None
+            watched = (share.region.giver, generators, callback_on_step_end)
+            sampled, noise, asked_of_vocoder = self.sample_by_world(prepared, options, *watched)
         else:
             with recorder or nullcontext():
                 sampled, noise, asked_of_vocoder = self.sample(

@@ -23,7 +23,7 @@ from gradtts_interp.interpolation.shares import PitchRegion
 from gradtts_interp.models.frame_prior import PhoneEncoder, PhoneReading
 from gradtts_interp.models.grad_tts import FORMANT_QUEFRENCIES, GradTTS, lifter
 from gradtts_interp.models.pitch_predictor import PITCH_FROM, contour_of
-from gradtts_interp.models.style_attention import LOG_ZERO, StyleContext
+from gradtts_interp.models.style_attention import StyleContext
 from gradtts_interp.models.style_encoder import NAMED_IN
 from gradtts_interp.pitch.contour import Contour, f0_skew, normalise_prosody
 from gradtts_interp.pitch.masks import pitch_mask
@@ -142,8 +142,8 @@ def _average(styles: list[StyleReading]) -> StyleReading:
 
     tokens, each = None, [style.tokens for style in styles if style.tokens is not None]
     if each:
-        weight = torch.cat([t.log_weight for t in each], dim=1)
-        weight = torch.where(weight > LOG_ZERO / 2, weight - math.log(len(each)), weight)
+        share = math.log(len(each))
+        weight = torch.cat([torch.where(t.readable, t.log_weight - share, t.log_weight) for t in each], dim=1)
         owner = torch.cat([t.owner for t in each])
         tokens = StyleContext(torch.cat([t.tokens for t in each], dim=1), weight, owner)
     names = ("means", "logw", "pooled", "prosody", "speaker", "hidden", "skew", "spectrum")

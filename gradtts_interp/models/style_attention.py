@@ -129,14 +129,16 @@ class StyleContext:
 
     def _answered(self, height: int, width: int) -> Tensor:
         if self.share is None:
-            return self._readable().any(-1)[:, None, None].to(self.log_weight.dtype)
+            return self.readable.any(-1)[:, None, None].to(self.log_weight.dtype)
         return (self._site_share(height, width).sum(1) > 0).to(self.log_weight.dtype)[..., None]
 
     @property
     def _share_of_keys(self) -> bool:
         return self.share is not None and self.share.shape[1] == len(self.owner)
 
-    def _readable(self) -> Tensor:
+    @property
+    def readable(self) -> Tensor:
+        """Which keys may be read at all, bool (B, S)."""
         return self.log_weight > LOG_ZERO / 2
 
     def _site_share(self, height: int, width: int) -> Tensor:
@@ -146,7 +148,7 @@ class StyleContext:
         if self._share_of_keys:
             return share
         # A style without keys gives its share away, or the query would read nothing for no reason.
-        readable = self._readable()
+        readable = self.readable
         present = torch.stack([(readable & (self.owner == i)).any(-1) for i in range(share.shape[1])], dim=1)
         return share * present[:, :, None]
 

@@ -215,10 +215,12 @@ class StyleEncoder(nn.Module):
             n styles; dropped items may read the null token only, the others all but it.
         """
         null, dropped = self.null_style(len(dropped)), dropped[:, None]
-        unread = torch.full_like(null.log_weight, LOG_ZERO)
         kept = []
         for style in styles:
-            own, of_null = torch.where(dropped, unread, style.log_weight), torch.where(dropped, null.log_weight, unread)
+            own, of_null = (
+                style.log_weight.masked_fill(dropped, LOG_ZERO),
+                null.log_weight.masked_fill(~dropped, LOG_ZERO),
+            )
             tokens, weight = torch.cat([style.tokens, null.tokens], dim=1), torch.cat([own, of_null], dim=1)
             kept.append(StyleContext(tokens, weight, torch.cat([style.owner, null.owner])))
         return kept
